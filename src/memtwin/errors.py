@@ -1,0 +1,79 @@
+"""Everything that memtwin raises on purpose.
+
+::
+
+    MemtwinError
+    ├── UsageError          the command line asks for what cannot be            exit 2
+    ├── InputError          a file does not say what it should                  exit 1
+    │   ├── ProcParseError      a /proc or /sys file: path, line number, line, what was expected
+    │   ├── ScenarioError       a scenario: path, line number, line, what was expected
+    │   ├── SnapshotError       a snapshot: path, what is missing or wrong
+    │   └── RecordingError      a recording or run: path, what is missing or wrong
+    ├── NotBuiltError       the compiled core is missing                        exit 1
+    └── ModelBug            an invariant of the model is broken: our mistake, never the user's
+
+What the modelled kernel refuses (ENOMEM, an OOM kill) is a result of a run and is never raised.
+"""
+
+from __future__ import annotations
+
+
+class MemtwinError(Exception):
+    """Root of the tree; *hint* says what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(MemtwinError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class InputError(MemtwinError, ValueError):
+    """A file that was given does not say what it should."""
+
+
+class _LineError(InputError):
+    def __init__(self, path: str, lineno: int, line: str, expected: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}:{lineno}: expected {expected}, got {line!r}", hint=hint)
+        self.path, self.lineno, self.line, self.expected = path, lineno, line, expected
+
+
+class ProcParseError(_LineError):
+    """A line of a /proc or /sys file is not what the kernel prints there."""
+
+
+class ScenarioError(_LineError):
+    """A line of a scenario is not in the scenario language, or asks for what the model cannot do."""
+
+
+class _FileError(InputError):
+    def __init__(self, path: str, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {problem}", hint=hint)
+        self.path, self.problem = path, problem
+
+
+class SnapshotError(_FileError):
+    """A snapshot lacks a file that is needed, or contradicts itself."""
+
+
+class RecordingError(_FileError):
+    """A recording or a run is cut off, damaged or not one at all."""
+
+
+class NotBuiltError(MemtwinError):
+    """The compiled core is not there."""
+
+
+class ModelBug(MemtwinError):  # noqa: N818 - not an error of input: the name says whose it is
+    """An invariant of the model does not hold; *story* is what led to it, newest last."""
+
+    def __init__(self, invariant: str, *, story: tuple[str, ...] = ()) -> None:
+        told = "".join(f"\n  {line}" for line in story)
+        super().__init__(f"{invariant}{told}", hint="this is a bug of memtwin: please report it with its story")
+        self.invariant, self.story = invariant, story

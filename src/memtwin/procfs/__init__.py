@@ -1,0 +1,1 @@
+"""One module per /proc file: its record, parse and render. Imports no model."""

@@ -1,0 +1,1 @@
+"""Tables and series to terminal text, JSON and CSV."""

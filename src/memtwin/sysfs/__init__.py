@@ -1,0 +1,1 @@
+"""One module per /sys file: its record, parse and render. Imports no model."""

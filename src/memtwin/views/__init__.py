@@ -1,0 +1,1 @@
+"""One view a file: a function from records to a table."""
