@@ -1,0 +1,49 @@
+"""Compile the core: every module of ``memtwin.mm`` and the engine, from Python syntax with typed headers (.pxd).
+
+``MEMTWIN_DEBUG=1`` makes the debug build: assertions, overflow checks and the address sanitizer.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
+JOBS = os.cpu_count() or 1
+PURE = {"__init__", "vmstat", "sysctl"}
+COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
+QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
+LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]
+
+SOURCES = [p for p in sorted(Path("src/memtwin/mm").glob("*.py")) if p.stem not in PURE]
+SOURCES.append(Path("src/memtwin/engine.py"))
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                ".".join(path.with_suffix("").parts[1:]),
+                [str(path)],
+                extra_compile_args=COMPILE + QUIET,
+                extra_link_args=LINK,
+                define_macros=[] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
+            )
+            for path in SOURCES
+            if path.exists()
+        ],
+        nthreads=JOBS,
+        build_dir="build/debug-c" if DEBUG else "build/c",
+        compiler_directives={
+            "language_level": 3,
+            "cdivision": True,
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "embedsignature": True,
+            "warn.undeclared": False,
+            "overflowcheck": False,
+        },
+    ),
+    options={"build_ext": {"parallel": JOBS}},
+)

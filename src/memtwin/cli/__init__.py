@@ -1,0 +1,117 @@
+"""The command line: one file a command, imported when it is called.
+
+Data goes to stdout, all else to stderr. Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from memtwin import __version__
+from memtwin.errors import MemtwinError, NotBuiltError
+from memtwin.render.table import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_INTERRUPTED: Final = 130
+TRACEBACK_VARIABLE: Final = "MEMTWIN_TRACEBACK"
+"""Set in the environment: an error that is memtwin's own fault shows its traceback."""
+
+
+class Entry(NamedTuple):
+    """Where a command is, as an attribute ``command`` of a module, and what ``--help`` says of it."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final = {
+    "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
+    "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
+    "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
+    "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),
+    "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a command only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names for ``--help``."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        entry = COMMANDS[cmd_name]
+        try:
+            command = import_module(entry.module).command
+        except ModuleNotFoundError as problem:
+            if problem.name != entry.module:
+                raise
+            raise NotBuiltError(f"the command {cmd_name} is not in this build") from None
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="memtwin", message="%(prog)s %(version)s")
+def group() -> None:
+    """Linux memory management: look at a machine, a snapshot or a model of one."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line *args* (default: the process's) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away: not our problem, and nobody is there to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except MemtwinError as problem:
+        return _complain(str(problem), problem.hint, problem.exit_code)
+    except OSError as problem:
+        named = f"{problem.filename}: " if problem.filename else ""
+        return _complain(f"{named}{problem.strerror or problem}", None, 1)
+    except Exception as problem:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        hint = f"this is a bug of memtwin: please report it with what {TRACEBACK_VARIABLE}=1 shows"
+        return _complain(f"{type(problem).__name__}: {problem}", hint, 1)
+    return code
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        code = group.main(args, prog_name="memtwin", standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, hint: str | None, code: int) -> int:
+    told = [f"memtwin: {message}", *([f"hint: {hint}"] if hint else [])]
+    print("\n".join(clean(line) for text in told for line in text.split("\n")), file=sys.stderr)  # noqa: T201
+    return code

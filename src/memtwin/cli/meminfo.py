@@ -1,0 +1,23 @@
+"""``memtwin meminfo``."""
+
+from __future__ import annotations
+
+import click
+
+from memtwin.cli.common import json_option, open_root, record, root_option, write
+from memtwin.procfs.meminfo import PATH, parse
+from memtwin.views import meminfo as view
+
+
+@click.command("meminfo")
+@root_option
+@json_option
+def command(root: str, *, as_json: bool) -> None:
+    """Print the kernel's own account, /proc/meminfo, as it is."""
+    meminfo = record(open_root(root), root, PATH, parse)
+    if as_json:
+        from memtwin.render.json import envelope  # noqa: PLC0415
+
+        write(envelope("meminfo", view.data(meminfo), root=root))
+    else:
+        write(view.text(meminfo))

@@ -1,0 +1,214 @@
+"""``memtwin validate``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from memtwin.cli.common import json_option, write
+from memtwin.errors import MemtwinError, NotBuiltError, RecordingError, ScenarioError, UsageError
+from memtwin.recording import Recording, runs_in
+from memtwin.render.table import Column, Table, clean, text
+from memtwin.validate import Row, Score, pool, score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WORST = 12
+"""How many of the worst figures -v shows for each scenario."""
+CANNOT = "cannot do"
+"""What a ScenarioError says when the scenario is well-formed and the model lacks a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A scenario's score, or why it has none: *failed* unless the model says that it cannot do it yet."""
+
+    name: str
+    score: Score | None = None
+    reason: str = ""
+    failed: bool = False
+
+
+@click.command("validate")
+@click.argument("recordings", nargs=-1, required=True, metavar="RECORDING...")
+@click.option("--against", metavar="RUN", help="Judge this run and do not run the model.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the worst figures of each scenario, and reasons.")
+@json_option
+def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, as_json: bool) -> int:
+    """Judge the model against recordings of real kernels.
+
+    RECORDING is a directory that holds the runs of one scenario (run1.tar.xz, run2.tar.xz, ...), or a run;
+    runs of one scenario on one kernel are judged together. The model starts from the first run's `boot`.
+    A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range.
+    """
+    groups = _groups(recordings)
+    if against is not None and len(groups) > 1:
+        hint = "give the real runs of that scenario only"
+        raise UsageError(f"--against holds one run against one scenario, not {len(groups)}", hint=hint)
+    verdicts = []
+    for number, (name, reals) in enumerate(groups.items(), 1):
+        with _Progress(f"[{number}/{len(groups)}] {name}") as progress:
+            verdicts.append(_judge(name, reals, against, progress.show))
+    write(_json(verdicts, verbose=verbose) if as_json else _tables(verdicts, verbose=verbose))
+    return 1 if any(verdict.failed for verdict in verdicts) else 0
+
+
+def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
+    """Return the recordings by scenario, in the order given."""
+    groups: dict[str, list[Recording]] = {}
+    single: dict[tuple[str, Any], str] = {}
+    for path in paths:
+        runs = runs_in(path) if Path(path).is_dir() else []
+        if runs:
+            groups.setdefault(Path(path).resolve().name, []).extend(Recording(run) for run in runs)
+            continue
+        if not Path(path).exists():
+            raise RecordingError(path, "is not there")
+        run = Recording(path)
+        name = str(run.meta.get("scenario", path))
+        key = (run.scenario().text, run.meta.get("kernel"))
+        if key not in single:
+            taken = name in groups
+            single[key] = f"{name} ({run.meta.get('kernel')})" if taken else name
+        groups.setdefault(single[key], []).append(run)
+    return groups
+
+
+def _judge(
+    name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None]
+) -> Verdict:
+    if against is not None:
+        return Verdict(name, score(reals, Recording(against), name))
+    try:
+        return Verdict(name, _replayed(name, reals, progress))
+    except NotBuiltError:
+        raise
+    except ScenarioError as problem:
+        return Verdict(name, reason=str(problem), failed=CANNOT not in str(problem))
+    except MemtwinError as problem:
+        return Verdict(name, reason=str(problem), failed=True)
+
+
+def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Score:
+    """Run the scenario on the model, from the first real run's boot, and score it."""
+    try:
+        from memtwin.run import run_scenario  # noqa: PLC0415 - the model is loaded only to be run
+    except ModuleNotFoundError as problem:
+        if problem.name != "memtwin.run":
+            raise
+        raise NotBuiltError("the model is not in this build", hint="--against RUN judges a run") from None
+    with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
+        out = Path(scratch) / "run"
+        run_scenario(reals[0].scenario(), reals[0].at("boot"), out, progress=progress)
+        return score(reals, Recording(out), name)
+
+
+class _Progress:
+    """One line on stderr that says how far a run is; nothing when stderr is no terminal."""
+
+    def __init__(self, label: str) -> None:
+        self._label = clean(label)
+        self._stream = sys.stderr if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        self.show(0, 0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def show(self, done: int, total: int) -> None:
+        """Say that *done* of *total* operations are done."""
+        if self._stream:
+            share = f" {done * 100 // total} %" if total else ""
+            self._stream.write(f"\r\x1b[K{self._label}{share}")
+            self._stream.flush()
+
+
+# -------------------------------------------------------------------------------------------------- output
+
+
+def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
+    titles = ("scenario", "exact", "median", "p90", "mean", "victims", "missing", "figures")
+    columns = tuple(Column(title, "right" if title != "scenario" else "left") for title in titles)
+    scores = [verdict.score for verdict in verdicts if verdict.score]
+    rows = [_cells(verdict) for verdict in verdicts]
+    if len(verdicts) > 1:
+        rows.append(_cells(Verdict("pooled", pool(scores))))
+    parts = [text(Table(columns, tuple(rows)), gap=2)]
+    for verdict in verdicts:
+        if verdict.reason:
+            parts.append(f"\n{clean(verdict.name)}: {clean(verdict.reason)}\n")
+        if verdict.score and verbose:
+            parts.append(f"\n{clean(verdict.name)}: the worst figures\n{_worst_table(verdict.score)}")
+    return "".join(parts)
+
+
+def _cells(verdict: Verdict) -> tuple[str, ...]:
+    one = verdict.score
+    if one is None:
+        return (verdict.name, "failed" if verdict.failed else "not yet")
+    return (
+        verdict.name,
+        f"{one.exact:.0%}",
+        *(f"{share:.1%}" for share in (one.median, one.p90, one.mean)),
+        f"{one.victims_matched}/{one.victims_asked}",
+        str(one.missing),
+        str(one.compared),
+    )
+
+
+def _worst(one: Score) -> list[Row]:
+    wrong = [row for row in one.rows if row.error]
+    return sorted(wrong, key=lambda row: (-(row.error or 0.0), row.checkpoint, row.figure))[:WORST]
+
+
+def _worst_table(one: Score) -> str:
+    titles = ("checkpoint", "figure", "real low", "real high", "twin", "error")
+    rows = [
+        (row.checkpoint, row.figure, str(row.low), str(row.high), str(row.twin), f"{row.error:.1%}")
+        for row in _worst(one)
+    ]
+    rows += [("", "victim", real, real, twin, "") for real, twin in one.victims if real != twin]
+    columns = tuple(Column(title, "left" if i < 2 else "right") for i, title in enumerate(titles))
+    return text(Table(columns, tuple(rows)), gap=2)
+
+
+def _json(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
+    from memtwin.render.json import envelope  # noqa: PLC0415
+
+    scores = [verdict.score for verdict in verdicts if verdict.score]
+    told = [_told(verdict, verbose=verbose) for verdict in verdicts]
+    return envelope("validate", {"scenarios": told, "pooled": _shares(pool(scores))}, root=None)
+
+
+def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
+    one = verdict.score
+    state = "scored" if one else "failed" if verdict.failed else "not yet"
+    told: dict[str, Any] = {"scenario": verdict.name, "state": state, "reason": verdict.reason or None}
+    if one:
+        told |= _shares(one)
+        told["victims"] = [{"real": real, "twin": twin} for real, twin in one.victims]
+    if one and verbose:
+        told["worst"] = [
+            {"checkpoint": row.checkpoint, "figure": row.figure, "kind": row.kind, "real_low": row.low,
+             "real_high": row.high, "twin": row.twin, "error": row.error}
+            for row in _worst(one)
+        ]  # fmt: skip
+    return told
+
+
+def _shares(one: Score) -> dict[str, float | int]:
+    names = (
+        "exact", "median", "p90", "mean", "compared", "below_floor", "missing", "victims_matched",
+        "victims_asked", "outcomes_same", "outcomes_asked",
+    )  # fmt: skip
+    return {name: getattr(one, name) for name in names}

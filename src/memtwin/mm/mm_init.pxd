@@ -1,0 +1,2 @@
+from memtwin.mm.mm_types cimport u32, u64
+from memtwin.mm.state cimport State

@@ -1,0 +1,158 @@
+from memtwin.mm.mm_types cimport (
+    AnonVma, AnonVmaChain, Device, Event, File, List, Mm, NR_COSTS, NR_KNOWN_CACHES, NR_LRU_LISTS, Page, PageVec, PerCpuPages, Table, Task, Vma, Zone,
+    MAX_NR_ZONES, i64, u8, u32, u64,
+)
+from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
+
+
+cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
+    void *items
+    u32 nr                  # entries ever used, 0 included
+    u32 cap
+    u32 free                # head of the list of entries given back, linked through their first word
+    u32 size                # bytes of one entry
+
+
+cdef struct SlabCache:
+    u32 object_size         # as slabinfo prints it, padding included
+    u32 per_slab
+    u32 order
+    u32 reclaimable
+    u64 nr_slabs
+    u64 nr_objects          # in use, as callers see it
+    u64 free_partial        # free objects of the slabs on the node's partial list
+    List partial            # slabs with free objects, through the head frames
+    u32 cpu_slab            # head frame of the slab that allocations come from
+    u32 min_partial
+
+
+cdef struct Sysctls:        # what the model reads; sysctl.py has names, ranges and meaning
+    i64 min_free_kbytes
+    i64 watermark_scale_factor
+    i64 watermark_boost_factor
+    i64 lowmem_reserve_ratio[MAX_NR_ZONES]
+    i64 percpu_pagelist_high_fraction
+    i64 overcommit_memory
+    i64 overcommit_ratio
+    i64 overcommit_kbytes
+    i64 admin_reserve_kbytes
+    i64 user_reserve_kbytes
+    i64 max_map_count
+    i64 dirty_ratio
+    i64 dirty_background_ratio
+    i64 dirty_bytes
+    i64 dirty_background_bytes
+
+
+cdef class State:
+    # Everything between first_ and last_ is plain memory: copy() copies it whole and then the arrays behind pointers.
+    cdef u64 first_
+    cdef u64 now_ns
+    cdef u64 max_pfn
+    cdef u32 nr_cpus
+    cdef u32 cpu                    # the one that runs now
+    cdef Page *pages                # [max_pfn]
+    cdef u8 *pageblock              # migratetype of each pageblock
+    cdef Zone zones[MAX_NR_ZONES]
+    cdef PerCpuPages *pcp           # [zone * nr_cpus + cpu]
+    cdef i64 node[NR_VM_NODE_STAT_ITEMS]
+    cdef u64 event[NR_VM_EVENT_ITEMS]
+    cdef List lru[NR_LRU_LISTS]
+    cdef PageVec *lru_add_vec       # [cpu]
+    cdef u64 totalreserve_pages
+    cdef u64 total_swap_pages
+    cdef u64 nr_swap_pages
+    cdef i64 committed_as           # pages
+    cdef u32 stack_cache[128][4]    # frames of kernel stacks kept for the next thread
+    cdef u32 nr_stacks_cached
+    cdef u32 known_cache[NR_KNOWN_CACHES]  # KnownCache -> cache; 0: not known
+    cdef u32 nr_threads
+    cdef i64 vmalloc_used           # pages
+    cdef u64 cost_ns[NR_COSTS]
+    cdef Sysctls sysctl
+    cdef Pool tasks
+    cdef Pool mms
+    cdef Pool vmas
+    cdef Pool anon_vmas
+    cdef Pool avcs
+    cdef Pool files
+    cdef Pool caches
+    cdef Table **tables             # page tables, in chunks that never move
+    cdef u32 *table_pfn             # the frame of each table
+    cdef u32 nr_tables              # ever used, entry 0 included
+    cdef u32 free_table             # head of the list of tables given back, through entry[0]
+    cdef u32 cap_tables
+    cdef u32 need                   # set to NEEDS_RECLAIM when the kernel would reclaim
+    cdef u64 broken                 # set with a line number of the check that failed
+    cdef u64 next_event_ns          # time of the first event in the queue
+    cdef Event *events              # a binary heap, entry 1 first
+    cdef u32 nr_events
+    cdef u32 cap_events
+    cdef u32 event_serial
+    cdef Device devices[8]
+    cdef u32 nr_devices
+    cdef u32 nr_active              # tasks running or in uninterruptible sleep
+    cdef u64 avenrun[3]             # load averages, fixed point with 11 bits
+    cdef u64 psi_avg[2][2][3]       # pressure of memory, io; some, full; over 10, 60, 300 s; fixed point
+    cdef u64 psi_total_ns[2][2]
+    cdef u64 psi_last_ns[2][2]
+    cdef u64 cpu_user_ns
+    cdef u64 cpu_system_ns
+    cdef u64 cpu_idle_ns
+    cdef u64 last_
+
+    cpdef State copy(self)
+
+
+ctypedef void (*Hook)(State s) noexcept nogil
+
+cdef struct Hooks:          # calls upwards, set once when the module above is imported
+    Hook run_events
+
+cdef Hooks hooks
+
+cdef void pool_init(Pool *pool, u32 size) noexcept nogil
+cdef u32 pool_get(Pool *pool) noexcept nogil
+cdef void pool_put(Pool *pool, u32 item) noexcept nogil
+cdef u32 table_get(State s) noexcept nogil
+cdef void table_put(State s, u32 table) noexcept nogil
+
+cdef inline void charge(State s, u64 ns) noexcept nogil:
+    """Let *ns* of the running task's time pass, and what is due happen."""
+    s.now_ns += ns
+    if s.now_ns >= s.next_event_ns:
+        hooks.run_events(s)
+
+cdef inline Table *table_at(State s, u32 table) noexcept nogil:
+    return &s.tables[table >> 8][table & 255]
+
+cdef inline Task *task_at(State s, u32 task) noexcept nogil:
+    return &(<Task *> s.tasks.items)[task]
+
+cdef inline Mm *mm_at(State s, u32 mm) noexcept nogil:
+    return &(<Mm *> s.mms.items)[mm]
+
+cdef inline Vma *vma_at(State s, u32 vma) noexcept nogil:
+    return &(<Vma *> s.vmas.items)[vma]
+
+cdef inline AnonVma *anon_vma_at(State s, u32 anon_vma) noexcept nogil:
+    return &(<AnonVma *> s.anon_vmas.items)[anon_vma]
+
+cdef inline AnonVmaChain *avc_at(State s, u32 avc) noexcept nogil:
+    return &(<AnonVmaChain *> s.avcs.items)[avc]
+
+cdef inline File *file_at(State s, u32 file) noexcept nogil:
+    return &(<File *> s.files.items)[file]
+
+cdef inline SlabCache *cache_at(State s, u32 cache) noexcept nogil:
+    return &(<SlabCache *> s.caches.items)[cache]
+
+cdef inline u32 zone_of(State s, u64 pfn) noexcept nogil:
+    """The zone that holds *pfn*: DMA below 16 MiB, DMA32 below 4 GiB."""
+    return 0 if pfn < 4096 else (1 if pfn < 1048576 else 2)
+cdef void *duplicate(void *old, u64 size) noexcept nogil
+cdef u64 plain_bytes(State s) noexcept nogil
+cdef void free_arrays(State s) noexcept nogil
+cdef void copy_arrays(State old, State new) noexcept nogil
+cdef void copy_pool(Pool *old, Pool *new) noexcept nogil
+cdef void copy_pools(State old, State new) noexcept nogil

@@ -1,0 +1,183 @@
+"""A recording of a real kernel, or a run of the model: one layout, one reader.
+
+A recording is a directory, or a tar of one, that holds what happened when a scenario ran::
+
+    scenario.txt    the scenario
+    run.json        which kernel, command line, whether it came to its end
+    ops.jsonl       one JSON object an operation: number, line, outcome, counters' deltas, deaths
+    dmesg.txt       the kernel log
+    boot/           the machine before the first operation: proc/, sys/, sysctl_vm
+    LABEL/          the same at each checkpoint: proc/, sys/, workers.txt, workers/NAME/
+
+A recording that does not reach its scenario's end is refused with what is missing, unless it is read with
+``partial=True``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from memtwin.errors import InputError, RecordingError
+from memtwin.scenario import Scenario, parse
+from memtwin.source import open_source
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+_MARKS = ("ops.jsonl", "run.json", "scenario.txt")
+_CUT_OFF = "the run did not come to its end: make it again"
+_SIGKILL = 9
+
+
+class Recording:
+    """One run: its checkpoints, each a source of /proc and /sys files, and its log of operations."""
+
+    def __init__(self, path: str | Path, *, partial: bool = False) -> None:
+        self.path = str(path)
+        source = _rooted(open_source(path))
+        if source is None:
+            raise _no_recording(self.path)
+        self._source = source
+        self._partial = partial
+        self.meta: dict[str, Any] = self._read_meta()
+        self.ops: list[dict[str, Any]] = self._read_ops()
+        self.checkpoints: tuple[str, ...] = self._find_checkpoints()
+        if not partial:
+            self._refuse_if_cut_off()
+
+    @property
+    def dmesg(self) -> str | None:
+        """The kernel's log; None when the recording has none."""
+        return self._source.read("dmesg.txt")
+
+    def scenario(self) -> Scenario:
+        """Return the scenario that ran."""
+        text = self._source.read("scenario.txt")
+        if text is None:
+            raise RecordingError(self.path, "scenario.txt is missing", hint=_CUT_OFF)
+        return parse(text, f"{self.path}/scenario.txt")
+
+    def at(self, label: str) -> Source:
+        """Return the files of checkpoint *label*, so that ``proc/meminfo`` lies right below."""
+        if label not in self.checkpoints:
+            raise RecordingError(self.path, f"has no checkpoint {label!r}", hint=_listing(self.checkpoints))
+        return self._source.sub(label)
+
+    def victims(self) -> list[tuple[int, str]]:
+        """Return (operation's number, process) of each process that the OOM killer took, in order."""
+        return [
+            (op["i"], death["name"])
+            for op in self.ops
+            if op.get("d", {}).get("oom_kill")
+            for death in op.get("deaths", ())
+            if death.get("signal") == _SIGKILL
+        ]
+
+    def outcomes(self) -> dict[int, tuple[str | None, int]]:
+        """Return (outcome, errno) of each operation by its number."""
+        return {op["i"]: (op.get("outcome"), op.get("errno", 0)) for op in self.ops}
+
+    def _read_meta(self) -> dict[str, Any]:
+        text = self._source.read("run.json")
+        if text is None and self._partial:
+            return {}
+        if text is None:
+            raise RecordingError(self.path, "run.json is missing", hint=_CUT_OFF)
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.DecodeError as problem:
+            if self._partial:
+                return {}
+            raise RecordingError(self.path, f"run.json is damaged: {problem}", hint=_CUT_OFF) from None
+
+    def _read_ops(self) -> list[dict[str, Any]]:
+        text = self._source.read("ops.jsonl")
+        if text is None and not self._partial:
+            raise RecordingError(self.path, "ops.jsonl is missing", hint=_CUT_OFF)
+        ops: list[dict[str, Any]] = []
+        lines = (text or "").splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            try:
+                op = msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.DecodeError as problem:
+                if number < len(lines):
+                    raise RecordingError(
+                        self.path, f"ops.jsonl line {number} is damaged: {problem}"
+                    ) from None
+                if not self._partial:
+                    raise RecordingError(self.path, "ops.jsonl ends in half a line", hint=_CUT_OFF) from None
+                break
+            if not isinstance(op.get("i"), int):
+                raise RecordingError(self.path, f"ops.jsonl line {number} has no operation's number `i`")
+            ops.append(op)
+        return ops
+
+    def _find_checkpoints(self) -> tuple[str, ...]:
+        """Return the labels that are there, in the order in which they were taken."""
+        done = (str(op.get("op", "")).split() for op in self.ops)
+        labels = ["boot", *(words[1] for words in done if len(words) > 1 and words[0] == "checkpoint")]
+        try:
+            labels.extend(self.scenario().checkpoints)
+        except InputError:
+            if not self._partial:
+                raise
+        return tuple(label for label in dict.fromkeys(labels) if self._source.names(label))
+
+    def _refuse_if_cut_off(self) -> None:
+        if not self.meta.get("complete", False):
+            raise RecordingError(self.path, 'run.json does not say `"complete": true`', hint=_CUT_OFF)
+        scenario = self.scenario()
+        if len(self.ops) < len(scenario.ops):
+            told = f"ops.jsonl has {len(self.ops)} of {len(scenario.ops)} operations"
+            raise RecordingError(self.path, told, hint=_CUT_OFF)
+        lacking = [label for label in ("boot", *scenario.checkpoints) if label not in self.checkpoints]
+        if lacking:
+            raise RecordingError(self.path, f"checkpoints are missing: {', '.join(lacking)}", hint=_CUT_OFF)
+
+
+def runs_in(path: str | Path) -> list[Path]:
+    """Return the runs of a scenario that lie in the directory *path*: ``run*.tar*`` and run directories."""
+    return sorted(
+        entry
+        for entry in Path(path).glob("run*")
+        if (entry.is_dir() and any((entry / mark).exists() for mark in _MARKS))
+        or (entry.is_file() and ".tar" in entry.suffixes and entry.suffix != ".tmp")
+    )
+
+
+def resolve(spec: str) -> Source:
+    """Return the source that *spec* names: ``RUN@CHECKPOINT``, or what :func:`open_source` takes."""
+    path, at, label = spec.rpartition("@")
+    if at and not Path(spec).exists():
+        return Recording(path, partial=True).at(label)
+    source = open_source(spec)
+    if _rooted(source) is not None:
+        labels = Recording(spec, partial=True).checkpoints
+        raise RecordingError(spec, "is a run: say which checkpoint as RUN@CHECKPOINT", hint=_listing(labels))
+    if Path(spec).is_dir() and not source.names("proc") and (runs := runs_in(spec)):
+        raise RecordingError(spec, f"holds {len(runs)} runs, not one", hint=f"say {runs[0]}@CHECKPOINT")
+    return source
+
+
+def _rooted(source: Source) -> Source | None:
+    """Return the source where a recording's own files lie: here, or in the only directory here (a tar's)."""
+    if any(source.read(mark) is not None for mark in _MARKS):
+        return source
+    names = source.names("")
+    if len(names) != 1:
+        return None
+    inner = source.sub(names[0])
+    return inner if any(inner.read(mark) is not None for mark in _MARKS) else None
+
+
+def _no_recording(path: str) -> RecordingError:
+    runs = runs_in(path) if Path(path).is_dir() else []
+    hint = f"it holds {len(runs)} runs: give one, such as {runs[0]}" if runs else None
+    return RecordingError(path, f"is not a recording: it has none of {', '.join(_MARKS)}", hint=hint)
+
+
+def _listing(labels: tuple[str, ...]) -> str:
+    return f"its checkpoints are {', '.join(labels)}" if labels else "it has no checkpoint at all"

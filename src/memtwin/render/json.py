@@ -1,0 +1,20 @@
+"""A view as JSON: one object a line, in an envelope that says which view and which version of its layout.
+
+Sizes are integers in bytes under keys that end in ``_bytes``; what is not known is null, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from memtwin import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def envelope(view: str, data: Mapping[str, Any] | list[Any], *, root: str | None, version: int = 1) -> str:
+    """Return the line that tells *data* of *view*; *version* counts changes that a reader must know of."""
+    told = {"memtwin": __version__, "view": view, "version": version, "root": root, "data": data}
+    return json.dumps(told, separators=(", ", ": "), allow_nan=False) + "\n"

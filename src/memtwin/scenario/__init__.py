@@ -1,0 +1,106 @@
+"""The scenario language: a machine and a workload as a text file, one operation a line.
+
+A line's ``#`` begins a comment, blanks separate words. SIZE is decimal bytes with an optional binary suffix
+``K``, ``M``, ``G``, or ``P`` (pages of 4096 bytes). Header lines (``machine``, ``swap``, ``sysctl``,
+``file``) stand before the first operation. Operations run strictly one after another and are numbered
+from 0, checkpoints included::
+
+    machine ram=256M cpus=1 kernel=6.1 thp=never      # every word is optional, these are the defaults
+    swap disk size=512M prio=-2                       # a negative priority: the kernel chooses
+    sysctl vm.swappiness=60
+    file data 160M
+    proc A
+    A mmap heap 140M
+    A touch heap 0 140M w seq content=random
+    checkpoint filled
+
+:func:`parse` checks all that can be known without running: words, sizes, names, and that a process works
+only on regions that it (or the process that it was forked from) mapped in an earlier line. What a kernel may
+refuse (ENOMEM, a range beyond the region) is the run's to find out.
+
+The patterns draw from splitmix64, so that the same line visits the same pages on a real kernel, in
+:func:`pages` and in the compiled model.
+"""
+
+from __future__ import annotations
+
+from memtwin.scenario.lines import (
+    ADVICES,
+    CONTENTS,
+    Advice,
+    Checkpoint,
+    Compact,
+    Content,
+    DropCaches,
+    Exit,
+    FileDef,
+    Fmap,
+    Fork,
+    Fread,
+    Fsync,
+    Fwrite,
+    Kill,
+    MachineLine,
+    Madvise,
+    Mlock,
+    Mmap,
+    Munlock,
+    Munmap,
+    Op,
+    Proc,
+    Scenario,
+    SetSysctl,
+    Sleep,
+    SwapDisk,
+    SwapZram,
+    Sync,
+    Sysctl,
+    Touch,
+    WorkerOp,
+)
+from memtwin.scenario.parser import load, parse
+from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
+
+__all__ = [
+    "ADVICES",
+    "CONTENTS",
+    "Advice",
+    "Checkpoint",
+    "Compact",
+    "Content",
+    "DropCaches",
+    "Exit",
+    "FileDef",
+    "Fmap",
+    "Fork",
+    "Fread",
+    "Fsync",
+    "Fwrite",
+    "Hot",
+    "Kill",
+    "MachineLine",
+    "Madvise",
+    "Mlock",
+    "Mmap",
+    "Munlock",
+    "Munmap",
+    "Op",
+    "Pattern",
+    "Pow",
+    "Proc",
+    "Rand",
+    "Scenario",
+    "Seq",
+    "SetSysctl",
+    "Sleep",
+    "SwapDisk",
+    "SwapZram",
+    "Sync",
+    "Sysctl",
+    "Touch",
+    "WorkerOp",
+    "load",
+    "pages",
+    "parse",
+    "splitmix64",
+]

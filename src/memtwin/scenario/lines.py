@@ -1,0 +1,278 @@
+"""What the lines of a scenario say, one frozen dataclass a kind of line; names follow the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from memtwin.scenario.patterns import Pattern, Rand, Seq
+
+Content = Literal["mark", "zero", "random", "half", "text"]
+Advice = Literal["dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout"]
+Thp = Literal["never", "madvise", "always"]
+OnOff = Literal["on", "off"]
+
+CONTENTS: Final[tuple[Content, ...]] = ("mark", "zero", "random", "half", "text")
+ADVICES: Final[tuple[Advice, ...]] = (
+    "dontneed",
+    "free",
+    "willneed",
+    "hugepage",
+    "nohugepage",
+    "cold",
+    "pageout",
+)
+THPS: Final[tuple[Thp, ...]] = ("never", "madvise", "always")
+ON_OFF: Final[tuple[OnOff, ...]] = ("on", "off")
+FILE_CONTENTS: Final[tuple[Literal["random", "zero"], ...]] = ("random", "zero")
+ACCESSES: Final = ("r", "w")
+SHARINGS: Final = ("shared", "private")
+ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
+HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
+RESERVED_LABELS: Final = ("boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt")
+MAX_CHUNK_BYTES: Final = 1 << 20
+"""The worker's I/O buffer: no single read or write is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLine:
+    """The guest: RAM as QEMU's ``-m`` (whole MiB), CPUs, kernel version, huge pages, multi-gen LRU.
+
+    *lru_gen* None leaves the kernel its own default; *cmdline* are further words for the kernel.
+    """
+
+    ram_bytes: int = 256 << 20
+    cpus: int = 1
+    kernel: str = "6.1"
+    thp: Thp = "never"
+    lru_gen: OnOff | None = None
+    cmdline: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwapDisk:
+    """A swap partition. A negative *prio* lets the kernel choose; *rot* None leaves ``queue/rotational``."""
+
+    size_bytes: int
+    prio: int = -2
+    rot: int | None = None
+    name: Literal["disk"] = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class SwapZram:
+    """Swap on zram0; *size_bytes* is its disksize, *algo* its compressor."""
+
+    size_bytes: int
+    algo: str = "lzo-rle"
+    prio: int = 100
+    name: Literal["zram"] = "zram"
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A setting written before ``boot`` is recorded; blanks (written ``,``) separate its *value*'s words."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDef:
+    """A file that lies on the data disk from the start; ``zero`` content is a hole."""
+
+    name: str
+    size_bytes: int
+    content: Literal["random", "zero"] = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation: its number from 0, the line that it stands in (from 1) and the line's words."""
+
+    index: int
+    lineno: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOp(Op):
+    """An operation that the process *proc* does itself; skipped when it is dead."""
+
+    proc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proc(Op):
+    """Start a fresh process with oom_score_adj *adj*."""
+
+    name: str
+    adj: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mmap(WorkerOp):
+    """Map private anonymous memory, readable and writable; nothing is touched."""
+
+    region: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fmap(WorkerOp):
+    """Map a whole file, readable and writable."""
+
+    region: str
+    file: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touch(WorkerOp):
+    """Read or write pages of a region; *pattern*'s page 0 is the region's page *offset_pages*."""
+
+    region: str
+    offset_pages: int
+    npages: int
+    write: bool
+    pattern: Pattern
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Fread(WorkerOp):
+    """Buffered ``pread`` of *chunk_bytes* each; *pattern* counts chunks from *offset_bytes*."""
+
+    file: str
+    offset_bytes: int
+    length_bytes: int
+    chunk_bytes: int
+    pattern: Seq | Rand
+
+
+@dataclass(frozen=True, slots=True)
+class Fwrite(WorkerOp):
+    """Buffered ``pwrite``, as :class:`Fread`; an absent file is created."""
+
+    file: str
+    offset_bytes: int
+    length_bytes: int
+    chunk_bytes: int
+    pattern: Seq | Rand
+
+
+@dataclass(frozen=True, slots=True)
+class Fsync(WorkerOp):
+    """``fsync`` of a file."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Madvise(WorkerOp):
+    """``madvise`` on a range of a region."""
+
+    region: str
+    offset_pages: int
+    npages: int
+    advice: Advice
+
+
+@dataclass(frozen=True, slots=True)
+class Mlock(WorkerOp):
+    """``mlock`` of a range of a region: faults it in."""
+
+    region: str
+    offset_pages: int
+    npages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Munlock(WorkerOp):
+    """``munlock`` of a range of a region."""
+
+    region: str
+    offset_pages: int
+    npages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Munmap(WorkerOp):
+    """Unmap a whole region."""
+
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fork(WorkerOp):
+    """``fork``: *child* has the same regions and open files."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit(WorkerOp):
+    """``_exit(0)``, waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill(WorkerOp):
+    """SIGKILL, waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep(Op):
+    """No process runs; kswapd, writeback and timers go on."""
+
+    sleep_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sync(Op):
+    """``sync(2)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropCaches(Op):
+    """Write *value* to ``vm.drop_caches``: 1 page cache, 2 slab, 3 both (4: no longer log it)."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compact(Op):
+    """Write 1 to ``vm.compact_memory``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSysctl(Op):
+    """Write a setting, now."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Op):
+    """Record everything under *label*."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A parsed scenario; *swaps* in the order in which they are turned on, *text* the file as it is."""
+
+    path: str
+    machine: MachineLine
+    swaps: tuple[SwapDisk | SwapZram, ...]
+    sysctls: tuple[Sysctl, ...]
+    files: tuple[FileDef, ...]
+    ops: tuple[Op, ...]
+    text: str
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The labels of the checkpoints in order, without ``boot``."""
+        return tuple(op.label for op in self.ops if isinstance(op, Checkpoint))

@@ -1,0 +1,91 @@
+"""Which pages a touch visits, and in which order: four patterns on one generator.
+
+All but :class:`Seq` draw from splitmix64, so that the same line of a scenario visits the same pages on a real
+kernel, in :func:`pages` and in the compiled model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Seq:
+    """Every page once, upwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rand:
+    """``rand:N:SEED``: *n* draws, each page equally likely, a page may come again."""
+
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """``hot:N:H%:P%:SEED``: *prob_percent* of *n* draws fall on the first *hot_percent* of the pages."""
+
+    n: int
+    hot_percent: int
+    prob_percent: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pow:
+    """``pow:N:A:SEED``: *n* draws of page floor(u**A * npages), u uniform in 0..1; A = 1..16."""
+
+    n: int
+    exponent: int
+    seed: int
+
+
+Pattern = Seq | Rand | Hot | Pow
+
+_MASK: Final = (1 << 64) - 1
+
+
+def splitmix64(state: int) -> Iterator[int]:
+    """Yield the 64-bit numbers of Steele, Lea and Flood's splitmix64 from *state*, without end.
+
+    >>> numbers = splitmix64(0)
+    >>> hex(next(numbers)), hex(next(numbers))
+    ('0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4')
+    """
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        yield z ^ (z >> 31)
+
+
+def pages(pattern: Pattern, npages: int) -> Iterator[int]:
+    """Yield the numbers (0..npages-1) of the pages, or chunks of a file, that *pattern* visits, in order.
+
+    >>> list(pages(Seq(), 3)), list(pages(Rand(n=4, seed=7), 100))
+    ([0, 1, 2], [87, 4, 46, 3])
+    """
+    if isinstance(pattern, Seq):
+        yield from range(npages)
+        return
+    draws = splitmix64(pattern.seed)
+    if isinstance(pattern, Rand):
+        for _ in range(pattern.n):
+            yield next(draws) % npages
+    elif isinstance(pattern, Hot):
+        hot = max(1, npages * pattern.hot_percent // 100)
+        for _ in range(pattern.n):
+            side, page = next(draws), next(draws)
+            is_hot = side % 100 < pattern.prob_percent or hot >= npages
+            yield page % hot if is_hot else hot + page % (npages - hot)
+    else:
+        for _ in range(pattern.n):
+            uniform = share = (next(draws) >> 11) * 2.0**-53
+            for _ in range(pattern.exponent - 1):  # not **: each product is rounded, as the worker's is
+                share *= uniform
+            yield min(int(share * npages), npages - 1)

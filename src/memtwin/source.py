@@ -1,0 +1,303 @@
+"""Where records come from: the live host, a saved snapshot, or a tar of one, read alike.
+
+A source gives the text of the files below a root (``proc/meminfo``, ``sys/block/zram0/mm_stat``). What is not
+there, or may not be read, is None and never an error: :attr:`Source.unread` keeps the reason. Nothing outside the
+root is ever read: a path with ``..``, a link that leads out, or a tar's absolute names count as absent.
+
+>>> from memtwin.procfs import meminfo
+>>> live = open_source("live")
+>>> memory = load(live, meminfo)                       # doctest: +SKIP
+>>> memory["MemTotal"], memory.get("Zswap")            # doctest: +SKIP
+(223608, None)
+
+Undecodable bytes are kept as surrogates (``errors="surrogateescape"``): a file name need not be UTF-8.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+
+from memtwin.errors import SnapshotError
+
+if TYPE_CHECKING:
+    import tarfile
+
+MAX_FILE_BYTES = 64 << 20
+"""The largest file that a source reads: no file of /proc that memtwin knows comes near."""
+MAX_TAR_BYTES = 1 << 30
+"""The largest tar that is unpacked (in memory)."""
+
+_ACCEPTED = (
+    "give live (this host), a directory that holds proc/, or a .tar, .tar.xz, .tar.gz or .tar.zst of one"
+)
+_MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
+_TAR_BLOCK = 512
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Schema(Protocol[R_co]):
+    """What a module of procfs or sysfs is to :func:`load`."""
+
+    @property
+    def PATH(self) -> str:  # noqa: N802 - the name of the modules' constant
+        """Where the file lies below a root; may hold fields, as ``proc/{pid}/status`` does."""
+
+    def parse(self, text: str, path: str = ...) -> R_co:
+        """Read the file's text; *path* names it in errors."""
+
+
+class Source:
+    """Files below a root. :attr:`name` tells it in messages, :attr:`unread` why a path gave None."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.unread: dict[str, str] = {}
+
+    def read(self, path: str) -> str | None:
+        """Return the text of the file at *path*, or None and a reason in :attr:`unread`."""
+        try:
+            data = self._bytes(path)
+        except FileNotFoundError:
+            self.unread[path] = "absent"
+        except (OSError, ValueError) as error:
+            self.unread[path] = getattr(error, "strerror", None) or str(error)
+        else:
+            self.unread.pop(path, None)
+            return data.decode(errors="surrogateescape")
+        return None
+
+    def names(self, path: str = "") -> list[str]:
+        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        raise NotImplementedError
+
+    def sub(self, prefix: str) -> Source:
+        """Return the source whose root is *prefix* below this one's, as one checkpoint of a recording."""
+        return _SubSource(self, prefix)
+
+    def label(self, path: str) -> str:
+        """Return how messages name the file at *path*."""
+        return f"{self.name.rstrip('/')}/{path}"
+
+    def _bytes(self, path: str) -> bytes:
+        """Return a file's bytes; raise OSError, or ValueError for a path that is none."""
+        raise NotImplementedError
+
+
+class _SubSource(Source):
+    """A part of another source; both remember what could not be read."""
+
+    def __init__(self, whole: Source, prefix: str) -> None:
+        super().__init__(whole.label(prefix.strip("/")))
+        self._whole, self._prefix = whole, prefix.strip("/")
+
+    def read(self, path: str) -> str | None:
+        below = f"{self._prefix}/{path}"
+        if not _is_inside(path):
+            self.unread[path] = "outside of the source"
+            return None
+        text = self._whole.read(below)
+        if text is None:
+            self.unread[path] = self._whole.unread[below]
+        else:
+            self.unread.pop(path, None)
+        return text
+
+    def names(self, path: str = "") -> list[str]:
+        return self._whole.names(f"{self._prefix}/{path}".rstrip("/")) if _is_inside(path) else []
+
+
+class DirectorySource(Source):
+    """A directory with ``proc/`` below it: the live host's ``/``, or an unpacked snapshot."""
+
+    def __init__(self, root: str | Path) -> None:
+        super().__init__(str(root))
+        self._root = os.path.realpath(root)
+
+    def names(self, path: str = "") -> list[str]:
+        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        try:
+            return sorted(os.listdir(self._inside(path)))  # noqa: PTH208 - bytes of speed: a live /proc is long
+        except (OSError, ValueError):
+            return []
+
+    def _inside(self, path: str) -> str:
+        """Return *path* below the root, with links followed only as long as they stay there."""
+        if not _is_inside(path):
+            raise FileNotFoundError(path)
+        real = os.path.realpath(f"{self._root}/{path}")
+        if os.path.commonpath((self._root, real)) != self._root:
+            raise ValueError("a link that leads out of the source")
+        return real
+
+    def _bytes(self, path: str) -> bytes:
+        # O_NONBLOCK: a named pipe in a stranger's snapshot must not hang us
+        descriptor = os.open(self._inside(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("not a regular file")
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        return data
+
+
+class TarSource(Source):
+    """The regular files of a tar, read into memory; one top directory that holds all of them is stripped."""
+
+    def __init__(self, where: str | Path) -> None:
+        super().__init__(str(where))
+        self._files = _strip_top(_members(_unpacked(Path(where)), self.name))
+        self._children: dict[str, set[str]] = {}
+        for path in self._files:
+            parent, child = "", ""
+            for child in path.split("/"):
+                self._children.setdefault(parent, set()).add(child)
+                parent = f"{parent}/{child}".lstrip("/")
+
+    def names(self, path: str = "") -> list[str]:
+        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        return sorted(self._children.get(path.strip("/"), ()))
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return self._files[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+
+def open_source(where: str | Path) -> Source:
+    """Open the live host (``live`` or ``/``), a directory, or a tar."""
+    if str(where) in {"live", "/"}:
+        return DirectorySource("/")
+    try:
+        mode = Path(where).stat().st_mode
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+        raise SnapshotError(str(where), problem, hint=_ACCEPTED) from error
+    if stat.S_ISDIR(mode):
+        return DirectorySource(where)
+    if stat.S_ISREG(mode):
+        return TarSource(where)
+    raise SnapshotError(str(where), "neither a directory nor a file", hint=_ACCEPTED)
+
+
+def load(
+    source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int
+) -> R_co | None:
+    """Return the record of *module*'s file, or None if the source has no such file (or may not read it).
+
+    *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces it, as
+    for a recording's ``workers/A/status``.
+    """
+    path = module.PATH.format(**fields) if path is None else path
+    text = source.read(path)
+    return None if text is None else module.parse(text, source.label(path))
+
+
+def _is_inside(path: str) -> bool:
+    """Return whether *path* is relative and never steps up."""
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
+def _unpacked(where: Path) -> bytes:
+    """Return the bytes of a tar, decompressed whole, so that damage shows before anything is believed."""
+    import lzma  # noqa: PLC0415 - the live host needs none of these three
+    import tarfile  # noqa: PLC0415
+    import zlib  # noqa: PLC0415
+
+    name = str(where)
+    try:
+        with where.open("rb") as file, _decompressor(file, name) as plain:
+            data = plain.read(MAX_TAR_BYTES + 1)
+    except OSError as error:
+        raise SnapshotError(name, f"cannot be read: {error.strerror or error}", hint=_ACCEPTED) from error
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
+        raise SnapshotError(name, f"cut off or damaged: {error}", hint="copy the file again") from error
+    if len(data) > MAX_TAR_BYTES:
+        raise SnapshotError(name, f"larger than {MAX_TAR_BYTES >> 20} MiB unpacked")
+    if len(data) < _TAR_BLOCK or not tarfile.is_tarfile(io.BytesIO(data)):
+        raise SnapshotError(name, "not a tar", hint=_ACCEPTED)
+    return data
+
+
+def _decompressor(file: BinaryIO, name: str) -> BinaryIO:
+    """Return *file* as a stream of plain bytes, by what its first bytes say (never by its name)."""
+    start = file.read(6)
+    file.seek(0)
+    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    if kind == "xz":
+        import lzma  # noqa: PLC0415
+
+        return lzma.LZMAFile(file)  # type: ignore[return-value]  # BinaryIO in all but name
+    if kind == "gzip":
+        import gzip  # noqa: PLC0415
+
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    return _zstd(file, name) if kind == "zstd" else file
+
+
+def _zstd(file: BinaryIO, name: str) -> BinaryIO:
+    try:
+        import zstandard  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        hint = "pip install 'memtwin[zstd]'"
+        raise SnapshotError(name, "compressed with zstd, which needs an extra", hint=hint) from error
+    out = io.BytesIO()
+    unpack = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        while not unpack.eof and out.tell() <= MAX_TAR_BYTES:
+            chunk = file.read(1 << 16)
+            if not chunk:
+                raise EOFError("the end of the zstd frame is missing")
+            out.write(unpack.decompress(chunk))
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from error
+    out.seek(0)
+    return out
+
+
+def _members(data: bytes, name: str) -> dict[str, bytes]:
+    """Return the regular files of a tar; links, devices and names that lead out are passed over."""
+    import tarfile  # noqa: PLC0415
+
+    files: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            for member in tar:
+                path = "/".join([part for part in member.name.split("/") if part not in {"", "."}])
+                if member.isreg() and path and _is_inside(member.name):
+                    files[path] = _member_bytes(tar, member, name)
+            end = tar.offset
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        if isinstance(error, SnapshotError):
+            raise
+        raise SnapshotError(name, f"cut off or damaged: {error}", hint="copy the file again") from error
+    if data[end - _TAR_BLOCK : end].strip(b"\0") and data[end : end + _TAR_BLOCK].strip(b"\0") != b"":
+        raise SnapshotError(name, "damaged: what follows the last file is no tar", hint="copy the file again")
+    if not files:
+        raise SnapshotError(name, "a tar without files", hint=_ACCEPTED)
+    return files
+
+
+def _member_bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
+    if member.size > MAX_FILE_BYTES:
+        raise SnapshotError(name, f"{member.name} is larger than {MAX_FILE_BYTES >> 20} MiB")
+    file = tar.extractfile(member)
+    data = file.read() if file else b""
+    if len(data) != member.size:
+        raise SnapshotError(name, f"cut off within {member.name}", hint="copy the file again")
+    return data
+
+
+def _strip_top(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return *files* without the one directory that all of them lie in, if there is one."""
+    tops = {path.partition("/")[0] for path in files}
+    if len(tops) != 1 or tops & _NOT_A_TOP or any("/" not in path for path in files):
+        return files
+    return {path.partition("/")[2]: data for path, data in files.items()}

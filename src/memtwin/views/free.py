@@ -1,0 +1,190 @@
+"""``free``: how much memory and swap there is, as free of procps-ng 4.0.2 (Debian 12) prints it.
+
+All figures come from /proc/meminfo::
+
+    available = MemAvailable, or MemFree when that is absent, 0 or beyond MemTotal
+    used      = MemTotal - available, or MemTotal - MemFree when that is negative (3.x counted differently)
+    cache     = Cached + SReclaimable
+    shared    = Shmem                       (also a part of cache: tmpfs and shared memory)
+    commit    = CommitLimit, Committed_AS   (what was promised, not what is used)
+
+A figure that the kernel does not print is ``-`` in the table and null in JSON.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from memtwin.render.table import Column, Table
+from memtwin.units import Kib
+
+if TYPE_CHECKING:
+    from memtwin.procfs.meminfo import Meminfo
+
+_PREFIXES: Final = "KMGTP"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Total, used and free of one kind of memory."""
+
+    total: Kib | None
+    used: Kib | None
+    free: Kib | None
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """The figures of ``free``."""
+
+    mem: Span
+    shared: Kib | None
+    buffers: Kib | None
+    cache: Kib | None
+    available: Kib | None
+    low: Span
+    high: Span
+    swap: Span
+    commit: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a number is written: in base**power bytes, or *human*, in the unit that gives four characters."""
+
+    power: int = 1
+    base: int = 1024
+    human: bool = False
+
+
+def free(meminfo: Meminfo) -> Free:
+    """Return what ``free`` makes of *meminfo*."""
+
+    def kib(label: str) -> Kib | None:
+        return Kib(meminfo[label]) if label in meminfo else None
+
+    total, unused, available = kib("MemTotal"), kib("MemFree"), kib("MemAvailable")
+    if not available or (total is not None and available > total):
+        available = unused
+    used = _minus(total, available)
+    if used is not None and used < 0:
+        used = _minus(total, unused)
+    low_total, low_free = kib("LowTotal"), kib("LowFree")
+    if low_total is None:  # no high memory: all is low
+        low_total, low_free = total, unused
+    limit, committed = kib("CommitLimit"), kib("Committed_AS")
+    return Free(
+        mem=Span(total, used, unused),
+        shared=kib("Shmem"),
+        buffers=kib("Buffers"),
+        cache=_plus(kib("Cached"), kib("SReclaimable") or Kib(0)),
+        available=available,
+        low=_span(low_total, low_free),
+        high=_span(kib("HighTotal") or Kib(0), kib("HighFree") or Kib(0)),
+        swap=_span(kib("SwapTotal"), kib("SwapFree")),
+        commit=Span(limit, committed, _minus(limit, committed)),
+    )
+
+
+def table(
+    figures: Free, scale: Scale = Scale(), *, wide: bool = False, lohi: bool = False, total: bool = False,
+    committed: bool = False,
+) -> Table:  # fmt: skip
+    """Return the table of ``free`` with its flags -w, -l, -t and -v."""
+    cache = ("buffers", "cache") if wide else ("buff/cache",)
+    titles = ("total", "used", "free", "shared", *cache, "available")
+    mem, swap = figures.mem, figures.swap
+    caches = (figures.buffers, figures.cache) if wide else (_plus(figures.buffers, figures.cache),)
+    rows = [("Mem:", (*_cells(mem), figures.shared, *caches, figures.available))]
+    if lohi:
+        rows += [("Low:", _cells(figures.low)), ("High:", _cells(figures.high))]
+    rows.append(("Swap:", _cells(swap)))
+    if total:
+        both = zip(_cells(mem), _cells(swap), strict=True)
+        rows.append(("Total:", tuple(_plus(ram, disk) for ram, disk in both)))
+    if committed:
+        rows.append(("Comm:", _cells(figures.commit)))
+    columns = (Column("", width=8, grow=False), *(Column(title, "right", 11, grow=False) for title in titles))
+    return Table(columns, tuple((head, *(written(cell, scale) for cell in cells)) for head, cells in rows))
+
+
+def data(figures: Free) -> dict[str, dict[str, int | None]]:
+    """Return the figures in bytes, for JSON."""
+    mem = _bytes_of(figures.mem) | {
+        "shared_bytes": _bytes(figures.shared),
+        "buffers_bytes": _bytes(figures.buffers),
+        "cache_bytes": _bytes(figures.cache),
+        "available_bytes": _bytes(figures.available),
+    }
+    commit = figures.commit
+    return {
+        "mem": mem,
+        "low": _bytes_of(figures.low),
+        "high": _bytes_of(figures.high),
+        "swap": _bytes_of(figures.swap),
+        "commit": {
+            "limit_bytes": _bytes(commit.total),
+            "committed_bytes": _bytes(commit.used),
+            "free_bytes": _bytes(commit.free),
+        },
+    }
+
+
+def written(size: Kib | None, scale: Scale) -> str:
+    """Return *size* as ``free`` writes it.
+
+    >>> written(Kib(8_053_064), Scale(human=True)), written(Kib(8_053_064), Scale(2))
+    ('7.7Gi', '7864')
+    """
+    if size is None:
+        return "-"
+    size_bytes = size * 1024
+    if scale.human:
+        return _human(size_bytes, scale.base)
+    return str(size_bytes if scale.power == 0 else int(size_bytes / scale.base**scale.power))
+
+
+def _human(size_bytes: int, base: int) -> str:
+    """Return the first of one decimal and none, K and up, that has four characters, not counting an ``i``."""
+    told = f"{size_bytes}B"
+    mark = "" if base == 1000 else "i"
+    for power, prefix in enumerate(_PREFIXES, 1):
+        if len(told.removesuffix(mark)) <= 4:
+            break
+        scaled = size_bytes / base**power
+        (single,) = struct.unpack("f", struct.pack("f", scaled))  # the tool rounds a C float
+        told = f"{single:.1f}{prefix}{mark}"
+        if len(told) > 4 + len(mark):
+            told = f"{int(scaled)}{prefix}{mark}"
+    return told
+
+
+def _span(total: Kib | None, unused: Kib | None) -> Span:
+    used = _minus(total, unused)
+    return Span(total, None if used is None else Kib(max(used, 0)), unused)
+
+
+def _cells(span: Span) -> tuple[Kib | None, ...]:
+    return (span.total, span.used, span.free)
+
+
+def _plus(a: Kib | None, b: Kib | None) -> Kib | None:
+    return None if a is None or b is None else Kib(a + b)
+
+
+def _minus(a: Kib | None, b: Kib | None) -> Kib | None:
+    return None if a is None or b is None else Kib(a - b)
+
+
+def _bytes(size: Kib | None) -> int | None:
+    return None if size is None else size * 1024
+
+
+def _bytes_of(span: Span) -> dict[str, int | None]:
+    return {
+        "total_bytes": _bytes(span.total),
+        "used_bytes": _bytes(span.used),
+        "free_bytes": _bytes(span.free),
+    }

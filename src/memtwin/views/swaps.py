@@ -1,0 +1,75 @@
+"""``swaps``: the swap areas, as ``swapon --show`` of util-linux 2.38 (Debian 12) prints them.
+
+SIZE and USED come from /proc/swaps, which counts kB: the area without its header page, and the slots that are
+taken, among them those whose page is still in RAM too. A human size keeps one decimal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from memtwin.errors import UsageError
+from memtwin.render.table import Align, Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memtwin.procfs.swaps import Swaps
+
+COLUMNS: Final = ("NAME", "TYPE", "SIZE", "USED", "PRIO")
+_ALIGN: Final[dict[str, Align]] = {"SIZE": "right", "USED": "right", "PRIO": "right"}
+_DELETED: Final = " (deleted)"
+_PREFIXES: Final = "BKMGTPE"
+
+
+def chosen(words: str) -> tuple[str, ...]:
+    """Return the columns that ``--show=NAME,PRIO`` asks for."""
+    names = tuple(word.strip().upper() for word in words.split(",") if word.strip())
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"unknown column: {name}", hint=f"the columns are {', '.join(COLUMNS)}")
+    return names or COLUMNS
+
+
+def table(swaps: Swaps, columns: Sequence[str] = COLUMNS, *, in_bytes: bool = False) -> Table:
+    """Return one row an area, in the order of /proc/swaps."""
+    rows = []
+    for area in swaps.areas:
+        size, used = (kib * 1024 for kib in (area.size_kib, area.used_kib))
+        cells = {
+            "NAME": area.filename.removesuffix(_DELETED),
+            "TYPE": area.kind,
+            "SIZE": str(size) if in_bytes else human(size),
+            "USED": str(used) if in_bytes else human(used),
+            "PRIO": str(area.priority),
+        }
+        rows.append(tuple(cells[name] for name in columns))
+    return Table(tuple(Column(name, _ALIGN.get(name, "left")) for name in columns), tuple(rows))
+
+
+def data(swaps: Swaps) -> list[dict[str, str | int]]:
+    """Return the areas for JSON."""
+    return [
+        {
+            "name": area.filename,
+            "type": area.kind,
+            "size_bytes": area.size_kib * 1024,
+            "used_bytes": area.used_kib * 1024,
+            "priority": area.priority,
+        }
+        for area in swaps.areas
+    ]
+
+
+def human(size_bytes: int) -> str:
+    """Return a size with one decimal, when that is not 0, and the unit's letter.
+
+    >>> human(1_073_737_728), human(59144 * 1024), human(0)
+    ('1024M', '57.8M', '0B')
+    """
+    power = max(size_bytes.bit_length() - 1, 0) // 10
+    whole, rest = divmod(size_bytes, 1 << 10 * power)
+    tenths = (rest * 1000 // (1 << 10 * power) + 50) // 100
+    if tenths == 10:
+        whole, tenths = whole + 1, 0
+    return f"{whole}.{tenths}{_PREFIXES[power]}" if tenths else f"{whole}{_PREFIXES[power]}"

@@ -1,0 +1,250 @@
+"""Is every line of the scenario language understood, and every mistake told where and what?"""
+
+from __future__ import annotations
+
+import tarfile
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtwin import scenario as sc
+from memtwin.errors import InputError, ScenarioError
+
+RECORDINGS = sorted((Path(__file__).parents[1] / "recordings").glob("*/run1.tar.xz"))
+HANDED_OUT = Path(__file__).resolve().parents[3] / "shared" / "lab" / "scenarios"
+
+EVERY_LINE = """\
+# all words of the language
+machine ram=1G cpus=2 kernel=6.12 thp=madvise lru_gen=on cmdline=a,b=c   # comment
+swap zram size=96M algo=zstd prio=5
+swap disk size=300M prio=7 rot=0
+sysctl vm.lowmem_reserve_ratio=256,256,32
+file data 10M content=zero
+
+proc A adj=-500
+A   mmap heap\t3P
+A fmap m data private
+A touch heap 4K 8K w hot:10:20%:90:3 content=half
+A touch heap 0 3P r pow:5:16:1
+A fread data 1 8K 4K
+A fwrite out 0 8K 4K rand:3:18446744073709551615
+A fsync out
+A madvise heap 0 4K pageout
+A mlock heap 0 4K
+A munlock heap 0 4K
+A munmap m
+A fork B
+B touch heap 0 4K w seq
+B exit
+A kill
+sleep 1.5
+sync
+drop_caches 3
+compact
+sysctl vm.swappiness=10
+checkpoint end
+"""
+
+
+def test_every_word_of_the_language_becomes_its_typed_line() -> None:
+    s = sc.parse(EVERY_LINE, "x.mem")
+    assert s.machine == sc.MachineLine(1 << 30, 2, "6.12", "madvise", "on", ("a", "b=c"))
+    assert s.swaps == (sc.SwapZram(96 << 20, algo="zstd", prio=5), sc.SwapDisk(300 << 20, prio=7, rot=0))
+    assert [swap.name for swap in s.swaps] == ["zram", "disk"]
+    assert s.sysctls == (sc.Sysctl("vm.lowmem_reserve_ratio", "256 256 32"),)
+    assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
+    assert s.checkpoints == ("end",)
+    assert [op.index for op in s.ops] == list(range(22))
+    assert s.ops[1] == sc.Mmap(1, 9, "A mmap heap 3P", "A", "heap", 12288)
+    assert s.ops[3] == sc.Touch(
+        3, 11, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
+        write=True, pattern=sc.Hot(10, 20, 90, 3), content="half",
+    )  # fmt: skip
+    kinds = " ".join(type(op).__name__ for op in s.ops)
+    assert kinds == (
+        "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
+        "Sleep Sync DropCaches Compact SetSysctl Checkpoint"
+    )
+    fread = s.ops[5]
+    assert isinstance(fread, sc.Fread)
+    assert fread.pattern == sc.Seq()
+    sleep = s.ops[16]
+    assert isinstance(sleep, sc.Sleep)
+    assert sleep.sleep_ns == 1_500_000_000
+
+
+def test_an_empty_scenario_has_the_documented_defaults() -> None:
+    s = sc.parse("")
+    assert s.machine == sc.MachineLine(ram_bytes=256 << 20, cpus=1, kernel="6.1", thp="never")
+    assert (s.swaps, s.sysctls, s.files, s.ops) == ((), (), (), ())
+    assert sc.parse("swap disk size=1M\nswap zram size=1M").swaps == (
+        sc.SwapDisk(1 << 20, prio=-2, rot=None),
+        sc.SwapZram(1 << 20, algo="lzo-rle", prio=100),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lineno", "expected", "hint"),
+    [
+        ("frobnicate", 1, "an operation", None),
+        ("slep 2", 1, "an operation", "`sleep`"),
+        ("A mmap h 4K", 1, "a process started before", "proc A"),
+        ("proc A\nA tuch h 0 4K r seq", 2, "after its name", "`touch`"),
+        ("proc A\nA", 2, "A OPERATION", None),
+        ("proc A\nproc A", 2, "already used", None),
+        ("proc A\nA exit\nproc A", 3, "already used", None),
+        ("proc A\nA fork A", 2, "already used", None),
+        ("proc 1", 1, "process's name", None),
+        ("proc sleep", 1, "no operation", None),
+        ("proc A adj=2000", 1, "-1000..1000", None),
+        ("proc A nice=3", 1, "a key: one of adj", None),
+        ("proc A\nA mmap h 4K\nA touch g 0 4K r seq", 3, "a region that A mapped", "A mmap g"),
+        ("proc A\nproc B\nA mmap h 4K\nB touch h 0 4K r seq", 4, "a region that B mapped", None),
+        ("proc A\nA mmap h 4k", 2, "SIZE as bytes", None),
+        ("proc A\nA mmap h 5000", 2, "whole pages", None),
+        ("proc A\nA mmap h 9223372036854775807G", 2, "below 2^63", None),
+        ("proc A\nA mmap h ٣P", 2, "SIZE as bytes", None),
+        ("proc A\nA mmap h", 2, "NAME mmap REGION SIZE", "too few words"),
+        ("proc A\nA mmap h 4K 4K", 2, "NAME mmap REGION SIZE", "too many words"),
+        ("proc A\nA mmap h 4K\nA touch h 0 100 r seq", 3, "LEN in whole pages", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 4K x seq", 3, "r or w", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 4K r seq:3", 3, "PATTERN", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 4K r pow:3:17:1", 3, "A as an integer 1..16", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 4K r rand:3:-1", 3, "SEED", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 0 r rand:3:1", 3, "at least a page", None),
+        ("proc A\nA mmap h 4K\nA touch h 0 4K w seq content=txt", 3, "content: one of", "`text`"),
+        ("proc A\nA mmap h 4K\nA madvise h 0 4K wontneed", 3, "ADVICE", "`dontneed`"),
+        ("proc A\nA fmap m f sharing", 2, "shared, private", "`shared`"),
+        ("proc A\nA fread f 0 10K 4K seq", 2, "divides LEN", None),
+        ("proc A\nA fread f 0 4M 2M seq", 2, "at most 1M", None),
+        ("proc A\nA fread f 0 4K 0 seq", 2, "CHUNK", None),
+        ("proc A\nA fread f 0 4K 4K hot:3:1:1:1", 2, "seq or rand", None),
+        ("proc A\nA fread ../f 0 4K 4K", 2, "file's name", None),
+        ("proc A\nmachine ram=1G", 2, "header lines stand before", None),
+        ("machine ram=1G\nmachine ram=1G", 2, "one machine line", None),
+        ("machine ram=1000K", 1, "whole MiB", None),
+        ("machine ram", 1, "key=value", None),
+        ("machine thp=alway", 1, "never, madvise, always", "`always`"),
+        ("machine cpus=0", 1, "cpus as an integer", None),
+        ("machine kernel=six", 1, "a kernel version", None),
+        ("swap disk prio=3", 1, "size=SIZE", "size= is missing"),
+        ("swap disk size=1M\nswap disk size=1M", 2, "at most one swap of each kind", None),
+        ("swap disk size=1M algo=lz4", 1, "a key: one of size, prio, rot", None),
+        ("swap zram size=1M algo=zst", 1, "algo: one of", "`zstd`"),
+        ("swap floppy size=1M", 1, "disk, zram", None),
+        ("sysctl vm.swappiness", 1, "NAME=VALUE", None),
+        ("file f 1M\nfile f 2M", 2, "already there", None),
+        ("checkpoint boot", 1, "another label", None),
+        ("checkpoint a b", 1, "checkpoint LABEL", None),
+        ("checkpoint a/b", 1, "a label", None),
+        ("checkpoint a\ncheckpoint a", 2, "already used", None),
+        ("sleep -1", 1, "SECONDS", None),
+        ("sleep .", 1, "SECONDS", None),
+        ("sleep inf", 1, "SECONDS", None),
+        ("drop_caches 0", 1, "1..4", None),
+        ("sync now", 1, "`sync`", None),
+    ],
+)
+def test_a_mistake_is_told_with_line_and_expectation(
+    text: str, lineno: int, expected: str, hint: str | None
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        sc.parse(text, "bad.mem")
+    problem = caught.value
+    assert problem.lineno == lineno
+    assert expected in problem.expected
+    assert str(problem).startswith(f"bad.mem:{lineno}: expected ")
+    assert hint is None or hint in (problem.hint or "")
+
+
+def test_a_forked_child_knows_its_parents_regions_and_a_process_may_bear_an_operations_name() -> None:
+    s = sc.parse("proc sync\nsync mmap h 4K\nsync fork machine\nmachine touch h 0 4K r seq\nsync\nsync exit")
+    assert [type(op).__name__ for op in s.ops] == ["Proc", "Mmap", "Fork", "Touch", "Sync", "Exit"]
+
+
+# Numbers that the reference implementation of the language drew.
+VECTORS = [
+    (sc.Seq(), 4, [0, 1, 2, 3]),
+    (sc.Rand(8, 5), 8192, [858, 5880, 327, 6469, 7621, 68, 6945, 3883]),
+    (sc.Rand(4, (1 << 64) - 1), 1000, [936, 969, 1, 842]),
+    (sc.Hot(8, 20, 90, 7), 8192, [906, 1347, 1371, 7666, 581, 736, 5178, 4298]),
+    (sc.Hot(6, 100, 50, 1), 10, [9, 5, 8, 3, 0, 0]),
+    (sc.Hot(8, 1, 50, 3), 10, [4, 0, 8, 5, 0, 0, 5, 0]),
+    (sc.Pow(8, 3, 9), 8192, [2602, 3465, 153, 3959, 148, 12, 2206, 7794]),
+    (sc.Pow(8, 1, 2), 100, [59, 74, 59, 76, 31, 34, 72, 73]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "npages", "visited"), VECTORS)
+def test_patterns_visit_the_pages_that_the_reference_visits(
+    pattern: sc.Pattern, npages: int, visited: list[int]
+) -> None:
+    assert list(sc.pages(pattern, npages)) == visited
+
+
+def test_splitmix64_draws_its_published_numbers() -> None:
+    assert list(islice(sc.splitmix64(1234567), 5)) == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+
+
+@given(
+    st.integers(1, 10**6),
+    st.one_of(
+        st.builds(sc.Rand, st.integers(0, 50), st.integers(0, 2**64 - 1)),
+        st.builds(
+            sc.Hot, st.integers(0, 50), st.integers(0, 100), st.integers(0, 100), st.integers(0, 2**64 - 1)
+        ),
+        st.builds(sc.Pow, st.integers(0, 50), st.integers(1, 16), st.integers(0, 2**64 - 1)),
+    ),
+)
+def test_a_pattern_stays_inside_its_pages_and_makes_n_draws(
+    npages: int, pattern: sc.Rand | sc.Hot | sc.Pow
+) -> None:
+    visited = list(sc.pages(pattern, npages))
+    assert len(visited) == pattern.n
+    assert all(0 <= page < npages for page in visited)
+
+
+@given(st.text(alphabet=st.sampled_from("procA mheapt0:14K=w\n#seqkil.swzx\u2028\x0c\x00é")))
+def test_no_text_does_anything_but_parse_or_complain(text: str) -> None:
+    with suppress(ScenarioError):
+        assert len(sc.parse(text).ops) <= len(text)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
+def test_every_recorded_scenario_parses_with_as_many_operations_as_were_recorded(path: Path) -> None:
+    with tarfile.open(path) as tar:
+        text, ops = (
+            tar.extractfile(f"run1/{name}").read().decode() for name in ("scenario.txt", "ops.jsonl")
+        )  # type: ignore[union-attr]
+    assert len(sc.parse(text, str(path)).ops) == len(ops.splitlines())
+
+
+@pytest.mark.skipif(not HANDED_OUT.is_dir(), reason="the lab's scenarios are not beside this checkout")
+def test_every_scenario_of_the_lab_parses() -> None:
+    paths = sorted(HANDED_OUT.glob("*.mem"))
+    assert paths
+    assert all(sc.load(path).ops for path in paths)
+
+
+def test_what_is_no_text_file_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "nul").write_bytes(b"proc A\0\n")
+    (tmp_path / "latin").write_bytes(b"# caf\xe9\n")
+    for name, said in [
+        ("nul", "NUL byte"),
+        ("latin", "not UTF-8"),
+        ("absent", "cannot be read"),
+        (".", "cannot be read"),
+    ]:
+        with pytest.raises(InputError, match=said) as caught:
+            sc.load(tmp_path / name)
+        assert caught.value.hint
