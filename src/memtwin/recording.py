@@ -15,17 +15,15 @@ A recording that does not reach its scenario's end is refused with what is missi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from memtwin.errors import InputError, RecordingError
+from memtwin.errors import InputError, RecordingError, SnapshotError
 from memtwin.scenario import Scenario, parse
-from memtwin.source import open_source
-
-if TYPE_CHECKING:
-    from memtwin.source import Source
+from memtwin.source import Source, open_source
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
@@ -37,7 +35,7 @@ class Recording:
 
     def __init__(self, path: str | Path, *, partial: bool = False) -> None:
         self.path = str(path)
-        source = _rooted(open_source(path))
+        source = _rooted(_opened(path, partial=partial))
         if source is None:
             raise _no_recording(self.path)
         self._source = source
@@ -160,6 +158,50 @@ def resolve(spec: str) -> Source:
     if Path(spec).is_dir() and not source.names("proc") and (runs := runs_in(spec)):
         raise RecordingError(spec, f"holds {len(runs)} runs, not one", hint=f"say {runs[0]}@CHECKPOINT")
     return source
+
+
+class _Salvaged(Source):
+    """The files that stand whole in a tar before the place where it was cut off."""
+
+    def __init__(self, path: str | Path) -> None:
+        import lzma  # noqa: PLC0415 - only for what is damaged
+        import tarfile  # noqa: PLC0415
+        import zlib  # noqa: PLC0415
+
+        super().__init__(str(path))
+        self._files: dict[str, bytes] = {}
+        damage = (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error)
+        with suppress(*damage), tarfile.open(path, mode="r|*") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                data = file.read() if file else b""
+                if file and len(data) == member.size:
+                    self._files[member.name.removeprefix("./")] = data
+
+    def names(self, path: str = "") -> list[str]:
+        """Return the names directly under *path*."""
+        below = f"{path.strip('/')}/".lstrip("/")
+        return sorted(
+            {name[len(below) :].partition("/")[0] for name in self._files if name.startswith(below)}
+        )
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return self._files[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+
+def _opened(path: str | Path, *, partial: bool) -> Source:
+    try:
+        return open_source(path)
+    except SnapshotError as problem:
+        if not Path(path).is_file():
+            raise
+        salvaged = _Salvaged(path) if partial else None
+        if salvaged is not None and salvaged.names():
+            return salvaged
+        raise RecordingError(str(path), problem.problem, hint=problem.hint) from problem
 
 
 def _rooted(source: Source) -> Source | None:

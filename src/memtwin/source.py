@@ -1,8 +1,8 @@
 """Where records come from: the live host, a saved snapshot, or a tar of one, read alike.
 
 A source gives the text of the files below a root (``proc/meminfo``, ``sys/block/zram0/mm_stat``). What is not
-there, or may not be read, is None and never an error: :attr:`Source.unread` keeps the reason. Nothing outside the
-root is ever read: a path with ``..``, a link that leads out, or a tar's absolute names count as absent.
+there, or may not be read, is None and never an error: :attr:`Source.unread` keeps the reason. Nothing outside
+the root is ever read: a path with ``..``, a link that leads out, or a tar's absolute names count as absent.
 
 >>> from memtwin.procfs import meminfo
 >>> live = open_source("live")
@@ -34,6 +34,7 @@ MAX_TAR_BYTES = 1 << 30
 _ACCEPTED = (
     "give live (this host), a directory that holds proc/, or a .tar, .tar.xz, .tar.gz or .tar.zst of one"
 )
+_AGAIN = "copy the file again"
 _MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _TAR_BLOCK = 512
@@ -73,7 +74,7 @@ class Source:
         return None
 
     def names(self, path: str = "") -> list[str]:
-        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         raise NotImplementedError
 
     def sub(self, prefix: str) -> Source:
@@ -120,9 +121,9 @@ class DirectorySource(Source):
         self._root = os.path.realpath(root)
 
     def names(self, path: str = "") -> list[str]:
-        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         try:
-            return sorted(os.listdir(self._inside(path)))  # noqa: PTH208 - bytes of speed: a live /proc is long
+            return sorted(os.listdir(self._inside(path)))  # noqa: PTH208 - names, not paths
         except (OSError, ValueError):
             return []
 
@@ -130,17 +131,18 @@ class DirectorySource(Source):
         """Return *path* below the root, with links followed only as long as they stay there."""
         if not _is_inside(path):
             raise FileNotFoundError(path)
+        if self._root == "/":
+            return f"/{path}"
         real = os.path.realpath(f"{self._root}/{path}")
         if os.path.commonpath((self._root, real)) != self._root:
             raise ValueError("a link that leads out of the source")
         return real
 
     def _bytes(self, path: str) -> bytes:
-        # O_NONBLOCK: a named pipe in a stranger's snapshot must not hang us
-        descriptor = os.open(self._inside(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("not a regular file")
+        where = Path(self._inside(path))
+        if not stat.S_ISREG(where.stat().st_mode):  # a named pipe in a stranger's snapshot must not hang us
+            raise ValueError("not a regular file")
+        with where.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
@@ -161,7 +163,7 @@ class TarSource(Source):
                 parent = f"{parent}/{child}".lstrip("/")
 
     def names(self, path: str = "") -> list[str]:
-        """Return the sorted names of the files and directories directly under *path*; none if it is absent."""
+        """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         return sorted(self._children.get(path.strip("/"), ()))
 
     def _bytes(self, path: str) -> bytes:
@@ -192,8 +194,8 @@ def load(
 ) -> R_co | None:
     """Return the record of *module*'s file, or None if the source has no such file (or may not read it).
 
-    *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces it, as
-    for a recording's ``workers/A/status``.
+    *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces it,
+    as for a recording's ``workers/A/status``.
     """
     path = module.PATH.format(**fields) if path is None else path
     text = source.read(path)
@@ -218,7 +220,7 @@ def _unpacked(where: Path) -> bytes:
     except OSError as error:
         raise SnapshotError(name, f"cannot be read: {error.strerror or error}", hint=_ACCEPTED) from error
     except (EOFError, lzma.LZMAError, zlib.error) as error:
-        raise SnapshotError(name, f"cut off or damaged: {error}", hint="copy the file again") from error
+        raise SnapshotError(name, f"cut off or damaged: {error}", hint=_AGAIN) from error
     if len(data) > MAX_TAR_BYTES:
         raise SnapshotError(name, f"larger than {MAX_TAR_BYTES >> 20} MiB unpacked")
     if len(data) < _TAR_BLOCK or not tarfile.is_tarfile(io.BytesIO(data)):
@@ -273,13 +275,13 @@ def _members(data: bytes, name: str) -> dict[str, bytes]:
                 path = "/".join([part for part in member.name.split("/") if part not in {"", "."}])
                 if member.isreg() and path and _is_inside(member.name):
                     files[path] = _member_bytes(tar, member, name)
-            end = tar.offset
+            end = data[tar.offset : tar.offset + _TAR_BLOCK]
+    except SnapshotError:
+        raise
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        if isinstance(error, SnapshotError):
-            raise
-        raise SnapshotError(name, f"cut off or damaged: {error}", hint="copy the file again") from error
-    if data[end - _TAR_BLOCK : end].strip(b"\0") and data[end : end + _TAR_BLOCK].strip(b"\0") != b"":
-        raise SnapshotError(name, "damaged: what follows the last file is no tar", hint="copy the file again")
+        raise SnapshotError(name, f"cut off or damaged: {error}", hint=_AGAIN) from error
+    if end != bytes(_TAR_BLOCK):  # tarfile takes any garbage after the first file for the end
+        raise SnapshotError(name, "cut off or damaged: the mark of a tar's end is missing", hint=_AGAIN)
     if not files:
         raise SnapshotError(name, "a tar without files", hint=_ACCEPTED)
     return files
@@ -291,7 +293,7 @@ def _member_bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> b
     file = tar.extractfile(member)
     data = file.read() if file else b""
     if len(data) != member.size:
-        raise SnapshotError(name, f"cut off within {member.name}", hint="copy the file again")
+        raise SnapshotError(name, f"cut off within {member.name}", hint=_AGAIN)
     return data
 
 

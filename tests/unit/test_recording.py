@@ -89,12 +89,31 @@ def test_a_damaged_line_in_the_middle_is_refused_always(run_dir: Path) -> None:
         Recording(run_dir, partial=True)
 
 
-def test_a_truncated_tar_is_an_error_of_input(tmp_path: Path) -> None:
-    cut = tmp_path / "run1.tar.xz"
-    cut.write_bytes(RUN.read_bytes()[:20000])
-    with pytest.raises(InputError) as caught:
+@pytest.mark.parametrize("suffix", [".tar.xz", ".tar.gz", ".tar"])
+def test_a_truncated_tar_is_refused_and_its_whole_files_are_read_when_asked_for(
+    run_dir: Path, tmp_path: Path, suffix: str
+) -> None:
+    cut = tmp_path / f"cut{suffix}"
+    with tarfile.open(cut, f"w:{suffix[5:]}" if suffix != ".tar" else "w") as tar:
+        for file in ("ops.jsonl", "scenario.txt", "boot", "start", "end"):
+            tar.add(run_dir / file, f"run1/{file}")
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) * 9 // 10])
+    with pytest.raises(RecordingError, match="cut off") as caught:
         Recording(cut)
-    assert str(cut) in str(caught.value)
+    assert caught.value.hint
+    partial = Recording(cut, partial=True)
+    assert partial.checkpoints[:2] == ("boot", "start")
+    assert partial.at("start").read("proc/meminfo") == Recording(RUN).at("start").read("proc/meminfo")
+
+
+def test_what_is_no_tar_at_all_is_refused_even_in_part(tmp_path: Path) -> None:
+    (tmp_path / "run1.tar.xz").write_bytes(b"nothing of the kind" * 100)
+    for partial in (False, True):
+        with pytest.raises(RecordingError, match="not a tar"):
+            Recording(tmp_path / "run1.tar.xz", partial=partial)
+    with pytest.raises(InputError, match="No such file"):
+        Recording(tmp_path / "absent.tar")
 
 
 def test_what_is_no_recording_is_refused_and_its_runs_are_named() -> None:

@@ -19,7 +19,7 @@ from memtwin.render.table import Column, Table, clean, display_width, raw, text
 from memtwin.units import Kib
 from memtwin.views import free, meminfo, swaps
 
-HOSTILE = "a\x1b[31m\x07\r\n\t\u202e\u2066\u200b\x9b\x7f\ud800\udcff"
+HOSTILE = "a\x1b[31m\x07\r\n\t\u202e\u2066\u200b\x9b\x7f\ud800 \udcff"
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_the_last_is_not_padded() -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from memtwin.errors import SnapshotError
+from memtwin.source import load, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from memtwin.source import Schema, Source
 
-    from memtwin.source import Source
-
-T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
 LIVE: Final = "live"
 
 root_option = click.option(
@@ -28,20 +27,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 def open_root(root: str) -> Source:
     """Return the source that ``--root`` names."""
     if root == LIVE:
-        from memtwin.source import open_source  # noqa: PLC0415 - what live does not need stays unread
-
-        return open_source("/")
-    from memtwin.recording import resolve  # noqa: PLC0415
+        return open_source(LIVE)
+    from memtwin.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
 
     return resolve(root)
 
 
-def record(source: Source, root: str, path: str, parse: Callable[[str, str], T]) -> T:
-    """Read and parse the file *path*, which must be there."""
-    text = source.read(path)
-    if text is None:
-        raise SnapshotError(root, f"{path} is missing", hint="--root is the directory that holds proc/")
-    return parse(text, path if root == LIVE else f"{root}/{path}")
+def record(root: str, module: Schema[R_co]) -> R_co:
+    """Read and parse *module*'s file below *root*; it must be there."""
+    source = open_root(root)
+    found = load(source, module)
+    if found is None:
+        why = source.unread.get(module.PATH, "absent")
+        problem = "is missing" if why == "absent" else f"cannot be read: {why}"
+        raise SnapshotError(root, f"{module.PATH} {problem}", hint="--root is the directory that holds proc/")
+    return found
 
 
 def write(text: str) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from memtwin.cli.common import json_option, open_root, record, root_option, write
+from memtwin.cli.common import json_option, record, root_option, write
 from memtwin.errors import UsageError
-from memtwin.procfs.meminfo import PATH, parse
+from memtwin.procfs import meminfo as meminfo_file
 from memtwin.render import table
 from memtwin.views import free as view
 
@@ -21,6 +21,8 @@ _UNITS: Final = {  # option: power and base of the unit
     "pebi": (5, 1024), "kilo": (1, 1000), "mega": (2, 1000), "giga": (3, 1000), "tera": (4, 1000),
     "peta": (5, 1000),
 }  # fmt: skip
+_SHORTEST_S: Final = 1e-6
+_LONGEST_S: Final = 1e6
 _LETTERS: Final = {"bytes": "-b", "kibi": "-k", "mebi": "-m", "gibi": "-g"}
 
 
@@ -49,8 +51,8 @@ def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> view.Scale:
 @click.option("-t", "--total", is_flag=True, help="Add a row with the sums of memory and swap.")
 @click.option("-v", "--committed", is_flag=True, help="Add a row with what was promised, and its limit.")
 @click.option("-w", "--wide", is_flag=True, help="Buffers and cache apart.")
-@click.option("-s", "--seconds", type=click.FloatRange(min=1e-6), help="Repeat every N seconds.")
-@click.option("-c", "--count", type=click.IntRange(min=1), help="Repeat N times.")
+@click.option("-s", "--seconds", type=float, metavar="N", help="Repeat every N seconds.")
+@click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
 @root_option
 @json_option
 def command(
@@ -59,9 +61,11 @@ def command(
 ) -> None:  # fmt: skip
     """Print total, used and free memory and swap, as free of procps-ng 4.0.2 does."""
     scale = _scale(units, human=human, si=si)
+    if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
+        raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
     left = count if count is not None else None if seconds else 1
     while True:
-        figures = view.free(record(open_root(root), root, PATH, parse))
+        figures = view.free(record(root, meminfo_file))
         if as_json:
             from memtwin.render.json import envelope  # noqa: PLC0415
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from memtwin.cli.common import json_option, open_root, record, root_option, write
-from memtwin.procfs.meminfo import PATH, parse
+from memtwin.cli.common import json_option, record, root_option, write
+from memtwin.procfs import meminfo as meminfo_file
 from memtwin.views import meminfo as view
 
 
@@ -14,7 +14,7 @@ from memtwin.views import meminfo as view
 @json_option
 def command(root: str, *, as_json: bool) -> None:
     """Print the kernel's own account, /proc/meminfo, as it is."""
-    meminfo = record(open_root(root), root, PATH, parse)
+    meminfo = record(root, meminfo_file)
     if as_json:
         from memtwin.render.json import envelope  # noqa: PLC0415
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from memtwin.cli.common import json_option, open_root, record, root_option, write
-from memtwin.procfs.swaps import PATH, parse
+from memtwin.cli.common import json_option, record, root_option, write
+from memtwin.procfs import swaps as swaps_file
 from memtwin.render import table
 from memtwin.views import swaps as view
 
@@ -22,7 +22,7 @@ from memtwin.views import swaps as view
 def command(root: str, show: str, *, in_bytes: bool, noheadings: bool, raw: bool, as_json: bool) -> None:
     """List the swap areas and what they hold, as `swapon --show` does."""
     columns = view.chosen(show)
-    swaps = record(open_root(root), root, PATH, parse)
+    swaps = record(root, swaps_file)
     if as_json:
         from memtwin.render.json import envelope  # noqa: PLC0415
 

@@ -60,23 +60,23 @@ def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, 
 
 
 def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
-    """Return the recordings by scenario, in the order given."""
+    """Return the recordings by scenario, in the order given: a directory is one, single runs join theirs."""
     groups: dict[str, list[Recording]] = {}
-    single: dict[tuple[str, Any], str] = {}
+    names: dict[object, str] = {}  # what makes a scenario one -> its name
     for path in paths:
         runs = runs_in(path) if Path(path).is_dir() else []
-        if runs:
-            groups.setdefault(Path(path).resolve().name, []).extend(Recording(run) for run in runs)
-            continue
-        if not Path(path).exists():
+        if not runs and not Path(path).exists():
             raise RecordingError(path, "is not there")
-        run = Recording(path)
-        name = str(run.meta.get("scenario", path))
-        key = (run.scenario().text, run.meta.get("kernel"))
-        if key not in single:
-            taken = name in groups
-            single[key] = f"{name} ({run.meta.get('kernel')})" if taken else name
-        groups.setdefault(single[key], []).append(run)
+        recordings = [Recording(run) for run in runs or [Path(path)]]
+        first = recordings[0]
+        kernel = first.meta.get("kernel")
+        key = Path(path).resolve() if runs else (first.scenario().text, kernel)
+        if key not in names:
+            name = Path(path).resolve().name if runs else str(first.meta.get("scenario", path))
+            names[key] = name if name not in groups else f"{path} ({kernel})"
+        elif runs:
+            continue  # the same directory again
+        groups.setdefault(names[key], []).extend(recordings)
     return groups
 
 

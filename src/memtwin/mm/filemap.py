@@ -14,10 +14,12 @@ from cython.cimports.libc.stdlib import calloc
 from cython.cimports.memtwin.mm.lru import lru_add
 from cython.cimports.memtwin.mm.mm_types import (
     FILE_RAMFS,
+    FILE_SHMEM,
     FILE_VDSO,
     OWNER_FILE,
     PG_ACTIVE,
     PG_DIRTY,
+    PG_SWAPBACKED,
     PG_UNEVICTABLE,
     PG_UPTODATE,
     File,
@@ -26,7 +28,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.state import State, file_at, pool_get
-from cython.cimports.memtwin.mm.vmstat import NR_FILE_PAGES
+from cython.cimports.memtwin.mm.vmstat import NR_FILE_PAGES, NR_SHMEM
 
 SOURCE = "mm/filemap.c", "v6.1"
 
@@ -63,5 +65,13 @@ def filemap_add(s: State, file: u32, index: u64, pfn: u32, active: cython.bint):
         page.flags |= PG_DIRTY | PG_UNEVICTABLE
     elif active:
         page.flags |= PG_ACTIVE
+    if f.kind == FILE_SHMEM:
+        page.flags |= PG_SWAPBACKED
+        s.node[NR_SHMEM] += 1
     s.node[NR_FILE_PAGES] += 1
     lru_add(s, pfn)
+
+
+def cached_pages(s: State, file: int) -> int:
+    """Pages of a file that are in memory."""
+    return file_at(s, file).nr_cached

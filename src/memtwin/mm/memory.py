@@ -66,8 +66,8 @@ from cython.cimports.memtwin.mm.mm_types import (
     PTE_SPECIAL,
     PTE_WRITE,
     PTRS_PER_TABLE,
+    VM_PFNMAP,
     VM_SHARED,
-    VM_WRITE,
     Mm,
     Page,
     Pattern,
@@ -301,12 +301,18 @@ def map_file_page(s: State, task: u32, table: u32, vpn: u64, pfn: u32):
 
 
 def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
-    """Map every cached page of the aligned 64 KiB window around the address, within the area and its table."""
+    """Map every cached page of the aligned 64 KiB window around the address, within the area and its table.
+
+    The kernel's own pages (vdso) are mapped one at a time.
+    """
     area: cython.pointer(Vma) = vma_at(s, vma)
     first: u64 = max(vpn & ~cython.cast(u64, FAULT_AROUND_PAGES - 1), area.start)
     last: u64 = min((vpn | (FAULT_AROUND_PAGES - 1)) + 1, area.end)
     at: u64
     pfn: u32
+    if area.flags & VM_PFNMAP:
+        first = vpn
+        last = vpn + 1
     for at in range(first, last):
         pfn = filemap_get(s, area.file, area.pgoff + (at - area.start))
         if pfn and not table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]:
@@ -533,6 +539,11 @@ def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
     return code
 
 
+def forget_before_exec(s: State, task: int) -> None:
+    """Fold a task's own counts, as exec does when it takes on its new address space."""
+    sync_mm_rss(s, task)
+
+
 # --- fork, munmap, exit ------------------------------------------------------------------------------------------------
 
 
@@ -559,7 +570,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
     end: u64 = area.end
     limit: u64
     copied: u64 = 0
-    wrprotect: cython.bint = not area.flags & VM_SHARED and area.flags & VM_WRITE != 0
+    wrprotect: cython.bint = not area.flags & VM_SHARED
     src: u32
     dst: u32
     at: u32

@@ -365,3 +365,17 @@ def start_numa(s: State, zone: int, counters: dict) -> None:
 def lru_sizes(s: State) -> tuple:
     """Pages on each of the five lists."""
     return tuple(s.lru[i].nr for i in range(NR_LRU_LISTS))
+
+
+def count_event(s: State, name: str, amount: int) -> None:
+    """Add to an event counter by name."""
+    s.event[vmstat.EVENTS.index(name)] += amount
+
+
+def frames_of(s: State, owner: int) -> int:
+    """Frames that belong to an owner (PageOwner)."""
+    found = 0
+    pfn: u32
+    for pfn in range(1, cython.cast(u32, s.max_pfn)):
+        found += s.pages[pfn].owner == owner
+    return found

@@ -86,6 +86,7 @@ cpdef enum:           # include/linux/mm.h
     VM_GROWSDOWN = 0x100
     VM_PFNMAP = 0x400       # special mappings: vvar, vdso
     VM_LOCKED = 0x2000
+    VM_BSS = 0x8000         # ours: a program's bss never becomes one area with the heap behind it
     VM_ACCOUNT = 0x100000
 
 cpdef enum:          # the low bits of a content tag
@@ -118,6 +119,8 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
 cpdef enum:              # FileKind
     FILE_RAMFS = 1          # its pages are the only copy: unevictable and always dirty
     FILE_VDSO = 2           # the kernel's own pages, mapped into every process; not page cache
+    FILE_SHMEM = 3          # tmpfs and shared memory: on the anonymous lists
+    FILE_BDEV = 4           # a block device's own pages: Buffers
 
 cpdef enum:          # what an operation comes to; results, not exceptions
     OK = 0

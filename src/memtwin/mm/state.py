@@ -251,6 +251,11 @@ class State:
         return self.now_ns
 
     @property
+    def cpu_count(self) -> int:
+        """Processors."""
+        return self.nr_cpus
+
+    @property
     def memory_total(self) -> int:
         """Pages managed by the allocator: MemTotal."""
         return sum(self.zones[z].managed for z in range(MAX_NR_ZONES))

@@ -1,8 +1,8 @@
 r"""``/proc/swaps``: the swap areas in the order of swapon, with size and use in kB.
 
-Layout: a heading; then the path, blanks up to column 40 (at least one), ``partition`` or ``file`` and a tab, size,
-used and priority, each after a tab and after a second one where the number before it has less than eight digits.
-A blank, tab, newline or backslash in the path is printed in octal.
+Layout: a heading; then the path, blanks up to column 40 (at least one), ``partition`` or ``file`` and a tab,
+size, used and priority, each after a tab and after a second one where the number before it has less than eight
+digits. A blank, tab, newline or backslash in the path is printed in octal.
 
 >>> swaps = Swaps((SwapArea("/swap file", "file", 1048572, 8, -2),))
 >>> render(swaps).splitlines()[1]

@@ -9,11 +9,13 @@ some rows of one file unlike the others. What is not known is kept:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
 
 from memtwin.procfs.text import Lines, join, put_back
+
+if TYPE_CHECKING:
+    import re
 
 V = TypeVar("V")
 Unknown = tuple[tuple[int, str], ...]

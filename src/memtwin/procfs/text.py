@@ -1,15 +1,18 @@
 """The lines of one /proc file as they are read, so that every mistake is told with its path and line number.
 
-Layout rules that all these files share: ASCII decimal numbers of at most 64 bits, fields between blanks, every
-line closed by a newline. A file whose last line is not closed was cut off, and a cut number is a wrong number:
-that is an error, never a smaller value.
+Layout rules that all these files share: ASCII decimal numbers of at most 64 bits, fields between blanks,
+every line closed by a newline. A file whose last line is not closed was cut off, and a cut number is a wrong one: that
+is an error, never a smaller value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from memtwin.errors import ProcParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 MAX_DIGITS = 20
 """Digits of the largest unsigned 64-bit number: the kernel prints no longer one in these files."""

@@ -6,8 +6,7 @@ marks that turn the direction of writing and undecodable bytes are shown as ``\x
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 Align = Literal["left", "right"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: *width* is its least width; unless it may *grow*, a longer cell pushes its row on."""
 
     title: str
@@ -25,8 +23,7 @@ class Column:
     grow: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Columns and rows of text; a row may end early."""
 
     columns: tuple[Column, ...]
@@ -92,7 +89,10 @@ def _titles(table: Table) -> tuple[str, ...]:
 
 
 def _plain(cell: str) -> str:
-    octets = cell.encode("utf-8", "surrogateescape")
+    try:
+        octets = cell.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate: no file's name, but JSON can hold one
+        octets = cell.encode("utf-8", "surrogatepass")
     return "".join(
         chr(octet) if 0x20 < octet < 0x7F and octet != 0x5C else f"\\x{octet:02x}" for octet in octets
     )

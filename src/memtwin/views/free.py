@@ -13,9 +13,7 @@ A figure that the kernel does not print is ``-`` in the table and null in JSON.
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.table import Column, Table
 from memtwin.units import Kib
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
 _PREFIXES: Final = "KMGTP"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Total, used and free of one kind of memory."""
 
     total: Kib | None
@@ -35,8 +32,7 @@ class Span:
     free: Kib | None
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """The figures of ``free``."""
 
     mem: Span
@@ -50,8 +46,7 @@ class Free:
     commit: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(NamedTuple):
     """How a number is written: in base**power bytes, or *human*, in the unit that gives four characters."""
 
     power: int = 1
@@ -88,8 +83,11 @@ def free(meminfo: Meminfo) -> Free:
     )
 
 
+KIBIBYTES: Final = Scale()
+
+
 def table(
-    figures: Free, scale: Scale = Scale(), *, wide: bool = False, lohi: bool = False, total: bool = False,
+    figures: Free, scale: Scale = KIBIBYTES, *, wide: bool = False, lohi: bool = False, total: bool = False,
     committed: bool = False,
 ) -> Table:  # fmt: skip
     """Return the table of ``free`` with its flags -w, -l, -t and -v."""
@@ -97,15 +95,15 @@ def table(
     titles = ("total", "used", "free", "shared", *cache, "available")
     mem, swap = figures.mem, figures.swap
     caches = (figures.buffers, figures.cache) if wide else (_plus(figures.buffers, figures.cache),)
-    rows = [("Mem:", (*_cells(mem), figures.shared, *caches, figures.available))]
+    rows = [("Mem:", (*mem, figures.shared, *caches, figures.available))]
     if lohi:
-        rows += [("Low:", _cells(figures.low)), ("High:", _cells(figures.high))]
-    rows.append(("Swap:", _cells(swap)))
+        rows += [("Low:", figures.low), ("High:", figures.high)]
+    rows.append(("Swap:", swap))
     if total:
-        both = zip(_cells(mem), _cells(swap), strict=True)
+        both = zip(mem, swap, strict=True)
         rows.append(("Total:", tuple(_plus(ram, disk) for ram, disk in both)))
     if committed:
-        rows.append(("Comm:", _cells(figures.commit)))
+        rows.append(("Comm:", figures.commit))
     columns = (Column("", width=8, grow=False), *(Column(title, "right", 11, grow=False) for title in titles))
     return Table(columns, tuple((head, *(written(cell, scale) for cell in cells)) for head, cells in rows))
 
@@ -148,13 +146,15 @@ def written(size: Kib | None, scale: Scale) -> str:
 
 def _human(size_bytes: int, base: int) -> str:
     """Return the first of one decimal and none, K and up, that has four characters, not counting an ``i``."""
+    from struct import pack, unpack  # noqa: PLC0415 - for -h only
+
     told = f"{size_bytes}B"
     mark = "" if base == 1000 else "i"
     for power, prefix in enumerate(_PREFIXES, 1):
         if len(told.removesuffix(mark)) <= 4:
             break
         scaled = size_bytes / base**power
-        (single,) = struct.unpack("f", struct.pack("f", scaled))  # the tool rounds a C float
+        (single,) = unpack("f", pack("f", scaled))  # the tool rounds a C float
         told = f"{single:.1f}{prefix}{mark}"
         if len(told) > 4 + len(mark):
             told = f"{int(scaled)}{prefix}{mark}"
@@ -164,10 +164,6 @@ def _human(size_bytes: int, base: int) -> str:
 def _span(total: Kib | None, unused: Kib | None) -> Span:
     used = _minus(total, unused)
     return Span(total, None if used is None else Kib(max(used, 0)), unused)
-
-
-def _cells(span: Span) -> tuple[Kib | None, ...]:
-    return (span.total, span.used, span.free)
 
 
 def _plus(a: Kib | None, b: Kib | None) -> Kib | None:

@@ -1,0 +1,69 @@
+"""What each kind of operation costs in simulated time: one table per kind of hardware.
+
+Costs are nanoseconds of the running task.  They set the clock (op times, load, timers) and nothing else: which pages
+move is decided by counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CostProfile:
+    """Nanoseconds of each kind of operation, in the order of the model's Cost constants; then where they are from."""
+
+    hit: int
+    """A touch of a resident page."""
+    zero_fault: int
+    """A read of a never-written page."""
+    anon_fault: int
+    """The first write of a page: allocate and clear it."""
+    fill_zero: int
+    """Writing 4096 bytes of zeroes."""
+    fill_mark: int
+    """Writing 8 bytes."""
+    fill_text: int
+    fill_half: int
+    fill_random: int
+    cow_fault: int
+    """A write that copies a page shared since a fork."""
+    reuse_fault: int
+    """A write that gets a page back that nobody else holds any more."""
+    file_fault: int
+    """Mapping a window of cached file pages."""
+    fork: int
+    fork_page: int
+    """Copying one page-table entry at fork."""
+    unmap_page: int
+    """Unmapping and freeing one page."""
+    exec: int
+    """Starting a program."""
+    syscall: int
+    """One operation of a scenario, beside its work on pages."""
+    name: str
+    source: str
+
+    def as_table(self) -> tuple[int, ...]:
+        """Return the numbers alone, in the model's order."""
+        return astuple(self)[:-2]
+
+
+X86_64 = CostProfile(
+    hit=27, zero_fault=520, anon_fault=1330, fill_zero=100, fill_mark=0, fill_text=3000, fill_half=600,
+    fill_random=1000, cow_fault=2300, reuse_fault=600, file_fault=1000, fork=100_000, fork_page=40, unmap_page=90,
+    exec=500_000, syscall=2_000, name="x86-64",
+    source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth",
+)  # fmt: skip
+
+LAB_TCG = CostProfile(
+    hit=195, zero_fault=2_115, anon_fault=16_000, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=150,
+    fill_random=200, cow_fault=16_000, reuse_fault=1_700, file_fault=20_000, fork=2_000_000, fork_page=200,
+    unmap_page=1_170, exec=8_500_000, syscall=600_000, name="lab-tcg",
+    source="op times of plain fills, reads, forks and unmaps in recordings 02 and 22: QEMU without KVM",
+)  # fmt: skip
+
+
+def for_cpu(cpuinfo: str | None) -> CostProfile:
+    """Return the profile of the machine whose /proc/cpuinfo this is: emulated processors are far slower."""
+    return LAB_TCG if cpuinfo and "TCG" in cpuinfo else X86_64

@@ -1,0 +1,533 @@
+"""A machine to run on: the model's state, built from a snapshot of a real kernel.
+
+What a kernel and its first processes took is input here, not prediction: every number that the snapshot prints is
+printed again by the machine before its first operation.  Where the snapshot does not say who owns something:
+
+- *the rest*: one process (pid 1) holds all anonymous and mapped pages that no process of the scenario made;
+- one unnamed file holds the page cache, one block device the Buffers, one shared-memory file the Shmem;
+- what lies in ramfs (unevictable pages of files) is the program that the scenario's processes run;
+- frames that no counter owns belong to the kernel.
+
+The kernel version is the snapshot's (``proc/version``); the model follows 6.1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from memtwin import costs, worker
+from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
+from memtwin.errors import NotBuiltError, SnapshotError, UsageError
+from memtwin.procfs import (
+    buddyinfo,
+    loadavg,
+    meminfo,
+    pagetypeinfo,
+    pressure,
+    slabinfo,
+    stat,
+    swaps,
+    sysctl_vm,
+    uptime,
+    vmstat,
+    zoneinfo,
+)
+from memtwin.source import load
+from memtwin.units import pages
+
+try:
+    from memtwin import engine
+    from memtwin.mm import filemap, mm_init, page_alloc, psi, slub, sysctl
+    from memtwin.mm import loadavg as mm_loadavg
+    from memtwin.mm import mm_types as t
+    from memtwin.mm import task as mm_task
+    from memtwin.mm.state import State
+except ImportError as problem:  # the compiled core
+    raise NotBuiltError(
+        f"the compiled core is not there: {problem}",
+        hint="in a checkout: make build (needs a C compiler and the Python headers); else reinstall memtwin",
+    ) from problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memtwin.source import Source
+
+ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
+MIGRATE_TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
+UNMOVABLE, MOVABLE, RECLAIMABLE = range(3)
+KIB_PER_STACK = 16
+REST_START = 0x200000000
+"""Page number where *the rest*'s anonymous memory is mapped; its files follow."""
+REST_FILES = 0x400000000
+REST_VDSO = 0x7FFFF7FFD
+KNOWN_CACHES = {
+    "task_struct": t.CACHE_TASK_STRUCT,
+    "signal_cache": t.CACHE_SIGNAL,
+    "sighand_cache": t.CACHE_SIGHAND,
+    "files_cache": t.CACHE_FILES,
+    "cred_jar": t.CACHE_CRED,
+    "pid": t.CACHE_PID,
+    "mm_struct": t.CACHE_MM_STRUCT,
+    "vm_area_struct": t.CACHE_VMA,
+    "anon_vma": t.CACHE_ANON_VMA,
+    "anon_vma_chain": t.CACHE_ANON_VMA_CHAIN,
+}
+RECLAIMABLE_CACHES = re.compile(
+    r"dentry|.*inode_cache|.*_inode|radix_tree_node|buffer_head|kmalloc-rcl-.*|ext4_groupinfo.*|"
+    r"kernfs_node_cache|proc_dir_entry|shared_policy_node|jbd2_journal_h.*|jbd2_journal_head|mbcache|"
+    r"ext4_extent_status|ext4_pending.*|ext4_fc_dentry.*|xfs_.*"
+)
+
+
+@dataclass(slots=True)
+class Boot:
+    """A snapshot's records; None where it has no such file."""
+
+    name: str
+    meminfo: meminfo.Meminfo
+    vmstat: vmstat.Vmstat
+    zoneinfo: zoneinfo.Zoneinfo
+    buddyinfo: buddyinfo.Buddyinfo
+    pagetypeinfo: pagetypeinfo.Pagetypeinfo | None
+    slabinfo: slabinfo.Slabinfo | None
+    swaps: swaps.Swaps
+    loadavg: loadavg.Loadavg | None
+    uptime: uptime.Uptime | None
+    stat: stat.Stat | None
+    pressure: dict[str, pressure.Pressure]
+    sysctl: Mapping[str, str] | None
+    version: str
+    cpuinfo: str | None
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+def read_boot(source: Source) -> Boot:
+    """Read what a machine is built from; raises SnapshotError that names the first file that is missing."""
+
+    def must(module: Any) -> Any:
+        record = load(source, module)
+        if record is None:
+            raise SnapshotError(
+                source.name, f"{module.PATH} is missing",
+                hint="a machine is built from meminfo, vmstat, zoneinfo and buddyinfo of one moment",
+            )  # fmt: skip
+        return record
+
+    texts = {path: text for path in _constant_files(source) if (text := source.read(path)) is not None}
+    return Boot(
+        name=source.name,
+        meminfo=must(meminfo),
+        vmstat=must(vmstat),
+        zoneinfo=must(zoneinfo),
+        buddyinfo=must(buddyinfo),
+        pagetypeinfo=load(source, pagetypeinfo),
+        slabinfo=load(source, slabinfo),
+        swaps=load(source, swaps) or swaps.Swaps(),
+        loadavg=load(source, loadavg),
+        uptime=load(source, uptime),
+        stat=load(source, stat),
+        pressure={
+            kind: record for kind in ("memory", "io") if (record := load(source, pressure, resource=kind))
+        },
+        sysctl=load(source, sysctl_vm) or _live_sysctls(source),
+        version=source.read("proc/version") or "",
+        cpuinfo=source.read("proc/cpuinfo"),
+        texts=texts,
+    )
+
+
+def _constant_files(source: Source) -> list[str]:
+    """Files that an operation of the model never changes; a run hands them on."""
+    kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
+    kept += ["proc/partitions", "proc/cpuinfo"]
+    return [*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap")]
+
+
+def _below(source: Source, path: str, depth: int = 4) -> list[str]:
+    """All files below a directory of a saved snapshot (a live host's /sys is not walked)."""
+    if source.name == "live" or not depth:
+        return []
+    found = []
+    for name in source.names(path):
+        inner = _below(source, f"{path}/{name}", depth - 1)
+        found += inner or [f"{path}/{name}"]
+    return found
+
+
+def _live_sysctls(source: Source) -> dict[str, str] | None:
+    """The settings as separate files, as on a live host."""
+    names = [*sysctl.BY_NAME, "lowmem_reserve_ratio"]
+    found = {
+        f"vm.{name}": text.strip() for name in names if (text := source.read(f"proc/sys/vm/{name}")) is not None
+    }
+    return found or None
+
+
+@dataclass(slots=True)
+class Machine:
+    """A state with what it was built from; *sysctl* holds every setting by its name below ``vm.``."""
+
+    state: State
+    boot: Boot
+    caches: dict[str, int]
+    binary: int
+    vdso: int
+    bdev: int
+    rest: int
+    """The process that holds what no process of the scenario made."""
+    sysctl: dict[str, str]
+    costs: costs.CostProfile
+    threads_at_boot: int
+
+    def copy(self) -> Machine:
+        """Return a second machine in the same state; from here each goes its own way."""
+        twin = Machine(**{name: getattr(self, name) for name in self.__slots__})
+        twin.state = self.state.copy()
+        twin.sysctl = dict(self.sysctl)
+        return twin
+
+    def write_sysctl(self, name: str, value: str) -> str | None:
+        """Write ``vm.name``; returns what is wrong with it, or None."""
+        if name == "lowmem_reserve_ratio":
+            mm_init.set_lowmem_reserve_ratio(self.state, tuple(int(word) for word in value.split()))
+            mm_init.read_lowmem_reserve_ratio(self.state)
+        else:
+            if not re.fullmatch(r"-?\d{1,18}", value):
+                return f"vm.{name} is a number"
+            wrong = sysctl.check(name, int(value))
+            if wrong:
+                return wrong
+            mm_init.write_sysctl(self.state, name, int(value))
+        self.sysctl[name] = value
+        return None
+
+
+def build(source: Source) -> Machine:
+    """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files."""
+    boot = read_boot(source)
+    if not re.search(r"\b6\.1\.", boot.version):
+        raise SnapshotError(
+            source.name, f"cannot do this kernel yet: {boot.version.strip()[:60] or 'unknown version'}",
+            hint="the model follows Linux 6.1",
+        )  # fmt: skip
+    return _Builder(boot).machine()
+
+
+class _Builder:
+    """Builds one machine."""
+
+    def __init__(self, boot: Boot) -> None:
+        self.boot = boot
+        self.zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
+        if any(zone.node for zone in boot.zoneinfo.zones):
+            raise SnapshotError(boot.name, "cannot do a machine with several NUMA nodes yet")
+        self.cpus = max((len(zone.pagesets) for zone in self.zones), default=1) or 1
+        last = max((zone.start_pfn or 0) + zone.spanned for zone in self.zones)
+        self.state = State(last, self.cpus)
+        self.layouts: dict[int, ZoneLayout] = {}
+        self.caches: dict[str, int] = {}
+
+    def machine(self) -> Machine:
+        """Build it."""
+        self._zones()
+        settings = self._sysctls()
+        self._slabs()
+        tables = self._frames(self.boot.vmstat.get("nr_page_table_pages") or 0)
+        rest = mm_init.boot_mm(self.state, self._frame())
+        anon = self._anon(rest, tables)
+        files = self._files(rest, tables, anon)
+        while tables:
+            mm_init.add_page_table(self.state, tables.pop())
+        self._pcp()
+        self._kernel()
+        self._counters()
+        profile = costs.for_cpu(self.boot.cpuinfo)
+        mm_init.set_costs(self.state, profile.as_table())
+        engine.start(self.state)
+        return Machine(
+            state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
+            bdev=files["bdev"], rest=rest, sysctl=settings, costs=profile,
+            threads_at_boot=self.boot.loadavg.threads if self.boot.loadavg else 0,
+        )  # fmt: skip
+
+    def _zones(self) -> None:
+        """Zones, watermarks, free lists."""
+        for zone in self.zones:
+            index = ZONES.index(zone.name)
+            mm_init.set_zone(
+                self.state, index, zone.start_pfn or 0, zone.spanned, zone.present, zone.managed
+            )
+            if not zone.managed:
+                continue
+            marks = tuple(mark - (zone.boost or 0) for mark in (zone.min, zone.low, zone.high))
+            mm_init.set_watermarks(self.state, index, marks, zone.boost or 0, zone.protection)
+            mm_init.start_numa(self.state, index, zone.stats)
+            if zone.pagesets:
+                mm_init.set_pagesets(self.state, index, zone.pagesets[0].high, zone.pagesets[0].batch)
+            layout = place(self._numbers(zone))
+            self.layouts[index] = layout
+            for block, migratetype in layout.pageblocks.items():
+                mm_init.set_pageblock(self.state, block >> 9, migratetype)
+            for free in sorted(layout.free, key=_list_order):
+                mm_init.add_free_block(self.state, index, free.pfn, free.order, free.migratetype)
+        mm_init.compute_totalreserve(self.state)
+
+    def _numbers(self, zone: zoneinfo.ZoneInfo) -> ZoneNumbers:
+        """Free blocks and pageblocks by type; without pagetypeinfo everything counts as movable."""
+        free: dict[int, tuple[int, ...]] = {}
+        blocks: dict[int, int] = {}
+        if self.boot.pagetypeinfo:
+            for row in self.boot.pagetypeinfo.free:
+                if row.zone == zone.name and row.migratetype in MIGRATE_TYPES:
+                    free[MIGRATE_TYPES.index(row.migratetype)] = tuple(count or 0 for count in row.counts)
+            for kinds in self.boot.pagetypeinfo.blocks:
+                if kinds.zone == zone.name:
+                    blocks = {MIGRATE_TYPES.index(k): n for k, n in kinds.counts.items() if k in MIGRATE_TYPES}
+        else:
+            counts = next(row.free for row in self.boot.buddyinfo.rows if row.zone == zone.name)
+            free, blocks = {MOVABLE: tuple(counts)}, {MOVABLE: zone.spanned // 512 + 1}
+        return ZoneNumbers(zone.name, zone.start_pfn or 0, zone.spanned, zone.managed, free, blocks)
+
+    def _sysctls(self) -> dict[str, str]:
+        """Settings as the snapshot has them, defaults where it does not say."""
+        settings = {s.name: str(s.default) for s in sysctl.SETTINGS if s.default is not None}
+        settings["lowmem_reserve_ratio"] = " ".join(map(str, sysctl.LOWMEM_RESERVE_RATIO))
+        settings["min_free_kbytes"] = str(sum(4 * (zone.min - (zone.boost or 0)) for zone in self.zones))
+        for name, value in (self.boot.sysctl or {}).items():
+            settings[name.removeprefix("vm.")] = value
+        for name, value in settings.items():
+            if name in sysctl.BY_NAME and re.fullmatch(r"\d+", value):
+                mm_init.set_sysctl(self.state, name, int(value))
+        ratios = tuple(int(word) for word in settings["lowmem_reserve_ratio"].split())
+        mm_init.set_lowmem_reserve_ratio(self.state, ratios)
+        return settings
+
+    # --- frames to owners
+
+    def _frame(self, zone: int | None = None) -> int:
+        """One used frame, from *zone* or from the highest that has one."""
+        order = [zone] if zone is not None else sorted(self.layouts, reverse=True)
+        for index in order:
+            pfn = self.layouts[index].take(0)
+            if pfn is not None:
+                return pfn
+        raise SnapshotError(self.boot.name, "its counters add up to more pages than are in use")
+
+    def _frames(self, count: int) -> list[int]:
+        return [self._frame() for _ in range(count)]
+
+    def _runs(self, count: int, zone: int | None) -> list[tuple[int, int]]:
+        """Used frames as (first, number), *count* in all."""
+        runs: list[tuple[int, int]] = []
+        order = [zone] if zone is not None else sorted(self.layouts, reverse=True)
+        for index in order:
+            runs += self.layouts[index].take_frames(count - sum(n for _, n in runs))
+        if sum(n for _, n in runs) < count:
+            raise SnapshotError(self.boot.name, "its counters add up to more pages than are in use")
+        return runs
+
+    def _slabs(self) -> None:
+        """Slab caches and their slabs, the largest orders first; what slabinfo does not explain as one-page slabs."""
+        wanted = {
+            True: self.boot.vmstat.get("nr_slab_reclaimable") or 0,
+            False: self.boot.vmstat.get("nr_slab_unreclaimable") or 0,
+        }
+        rows = self.boot.slabinfo.caches if self.boot.slabinfo else ()
+        for row in sorted(rows, key=lambda row: -row.pagesperslab):
+            reclaimable = RECLAIMABLE_CACHES.fullmatch(row.name) is not None
+            order = row.pagesperslab.bit_length() - 1
+            cache = slub.create_cache(self.state, row.objsize, row.objperslab, order, reclaimable)
+            self.caches[row.name] = cache
+            if row.name in KNOWN_CACHES:
+                mm_init.know_cache(self.state, KNOWN_CACHES[row.name], cache)
+            wanted[reclaimable] -= self._cache_slabs(cache, row)
+        for reclaimable, count in wanted.items():
+            self._unexplained_slabs(reclaimable, count)
+
+    def _cache_slabs(self, cache: int, row: slabinfo.SlabRow) -> int:
+        """Make the slabs of one cache; free objects that slabinfo shows are spread over its last slabs."""
+        missing = row.num_objs - row.active_objs
+        for number in range(row.num_slabs):
+            pfn = self._block(row.pagesperslab.bit_length() - 1)
+            if number == 0:
+                mm_init.add_slab(self.state, cache, pfn, row.objperslab // 2, True)
+                continue
+            free = min(missing, row.objperslab)
+            missing -= free
+            mm_init.add_slab(self.state, cache, pfn, row.objperslab - free, False)
+        return row.num_slabs * row.pagesperslab
+
+    def _block(self, order: int) -> int:
+        for index in sorted(self.layouts, reverse=True):
+            pfn = self.layouts[index].take(order)
+            if pfn is not None:
+                return pfn
+        raise SnapshotError(self.boot.name, f"no room in its used memory for a slab of {1 << order} pages")
+
+    def _unexplained_slabs(self, reclaimable: bool, count: int) -> None:  # noqa: FBT001
+        """Slab pages that no cache shows: large kmalloc, or a snapshot without slabinfo."""
+        if count < 0:
+            raise SnapshotError(
+                "proc/slabinfo", f"holds {-count} more {'' if reclaimable else 'un'}reclaimable pages than vmstat"
+            )
+        cache = slub.create_cache(self.state, 4096, 1, 0, reclaimable)
+        for pfn, frames in self._runs(count, None):
+            for offset in range(frames):
+                mm_init.add_slab(self.state, cache, pfn + offset, 1, False)
+
+    def _zone_count(self, zone: int, name: str) -> int:
+        found = next((z for z in self.zones if z.name == ZONES[zone]), None)
+        return found.stats.get(name, 0) if found and found.managed else 0
+
+    def _anon(self, rest: int, tables: list[int]) -> dict[str, int]:
+        """Anonymous pages of *the rest*; returns what of each list they took: shmem comes next."""
+        vm = self.boot.vmstat
+        shmem = vm.get("nr_shmem") or 0
+        mapped = vm.get("nr_anon_pages") or 0
+        listed = (vm.get("nr_inactive_anon") or 0) + (vm.get("nr_active_anon") or 0)
+        unevictable = vm.get("nr_unevictable") or 0
+        locked = min(max(mapped + shmem - listed, 0), unevictable, mapped)
+        on_lists = min(mapped - locked, listed)
+        mm_task.mmap(self.state, rest, REST_START, max(mapped, 1), worker.RW & ~t.VM_WRITE)
+        at = REST_START
+        taken = {"unevictable": 0, "listed": 0}
+        for zone in sorted(self.layouts, reverse=True):
+            for kind, name, active in (
+                ("unevictable", "nr_zone_unevictable", False),
+                ("listed", "nr_zone_active_anon", True),
+                ("listed", "nr_zone_inactive_anon", False),
+            ):
+                left = (locked if kind == "unevictable" else on_lists) - taken[kind]
+                count = min(self._zone_count(zone, name), left)
+                for pfn, frames in self._runs(count, zone):
+                    mm_init.add_anon_pages(
+                        self.state, rest, at, pfn, frames, active, kind == "unevictable", tables
+                    )
+                    at += frames
+                taken[kind] += count
+        return {"unevictable": taken["unevictable"], "shmem": max(listed - on_lists, 0)}
+
+    def _files(self, rest: int, tables: list[int], anon: dict[str, int]) -> dict[str, int]:
+        """Page cache: the program in ramfs, Buffers, the rest as one file; and what of it is mapped."""
+        vm = self.boot.vmstat
+        s = self.state
+        ramfs = (vm.get("nr_unevictable") or 0) - anon["unevictable"]
+        locked = max((self.boot.meminfo.get("Mlocked") or 0) // 4 - anon["unevictable"], 0)
+        binary = filemap.create_file(s, max(ramfs, worker.BINARY_PAGES), t.FILE_RAMFS)
+        self._fill(binary, 0, ramfs, None, active=False, mlocked=locked)
+        bdev = filemap.create_file(s, max(pages(self.boot.meminfo.get("Buffers") or 0), 1), t.FILE_BDEV)
+        listed = {
+            (zone, active): self._zone_count(zone, f"nr_zone_{'in' * (not active)}active_file")
+            for zone in sorted(self.layouts, reverse=True)
+            for active in (True, False)
+        }
+        total = sum(listed.values())
+        cache = filemap.create_file(s, max(total, 1), 0)
+        buffers = pages(self.boot.meminfo.get("Buffers") or 0)
+        index = 0
+        for (zone, active), count in listed.items():
+            to_bdev = min(max(buffers - index, 0), count)
+            self._fill(bdev, index, to_bdev, zone, active=active)
+            self._fill(cache, max(index - buffers, 0), count - to_bdev, zone, active=active)
+            index += count
+        vdso = filemap.create_file(s, worker.VDSO_PAGES, t.FILE_VDSO)
+        self._fill(vdso, 0, worker.VDSO_PAGES, None, active=False)
+        self._map(rest, tables, {"vdso": vdso, "binary": binary, "cache": cache}, ramfs, max(total - buffers, 0))
+        return {"binary": binary, "vdso": vdso, "bdev": bdev}
+
+    def _fill(
+        self, file: int, index: int, count: int, zone: int | None, *, active: bool, mlocked: int = 0
+    ) -> None:
+        for pfn, frames in self._runs(count, zone):
+            mm_init.add_file_pages(self.state, file, index, pfn, frames, active, min(mlocked, frames))
+            mlocked = max(mlocked - frames, 0)
+            index += frames
+
+    def _map(
+        self, rest: int, tables: list[int], files: Mapping[str, int], ramfs: int, cached: int
+    ) -> None:
+        """Map as many file pages as nr_mapped says: the vdso, the program, then the cache."""
+        left = self.boot.vmstat.get("nr_mapped") or 0
+        at = REST_FILES
+        for name, available in (("vdso", 1), ("binary", ramfs), ("cache", cached)):
+            count = min(left, available)
+            if not count:
+                continue
+            start = REST_VDSO if name == "vdso" else at
+            mm_task.mmap(self.state, rest, start, count, t.VM_READ, files[name], 0)
+            mm_init.map_file_pages(self.state, rest, start, files[name], 0, count, tables)
+            at += count + worker.HUGE_PAGES
+            left -= count
+
+    def _pcp(self) -> None:
+        """Pages on per-cpu lists: which types they are of is not printed; a third of each."""
+        for zone in self.zones:
+            index = ZONES.index(zone.name)
+            for pageset in zone.pagesets:
+                for number in range(pageset.count):
+                    mm_init.add_pcp_page(self.state, index, pageset.cpu, self._frame(index), number % 3)
+
+    def _kernel(self) -> None:
+        """Frames in use that no counter owns."""
+        for layout in self.layouts.values():
+            for pfn, count in layout.take_frames(layout.remaining()):
+                mm_init.add_kernel_pages(self.state, pfn, count)
+
+    def _counters(self) -> None:
+        boot, s = self.boot, self.state
+        printed = dict(boot.vmstat.items())
+        mm_init.start_counters(s, printed)
+        mm_init.set_swap(
+            s, pages(boot.meminfo.get("SwapTotal") or 0), pages(boot.meminfo.get("SwapFree") or 0)
+        )
+        mm_init.set_accounts(
+            s,
+            pages(boot.meminfo.get("Committed_AS") or 0),
+            pages(boot.meminfo.get("VmallocUsed") or 0),
+            boot.loadavg.threads if boot.loadavg else 0,
+        )
+        if boot.uptime:
+            mm_init.set_clock(s, boot.uptime.up * 10_000_000)
+        if boot.loadavg:
+            mm_loadavg.set_averages(s, (boot.loadavg.load1, boot.loadavg.load5, boot.loadavg.load15))
+        for number, kind in enumerate(("memory", "io")):
+            record = boot.pressure.get(kind)
+            for state, line in enumerate((record.some, record.full) if record else ()):
+                if line:
+                    psi.set_line(s, number, state, (line.avg10, line.avg60, line.avg300), line.total_us)
+
+
+def _list_order(block: FreeBlock) -> tuple[int, int, int]:
+    """Order of blocks on the free lists after boot: by address within a list."""
+    return block.order, block.migratetype, block.pfn
+
+
+def check_header(machine: Machine, ram_bytes: int | None, cpus: int | None) -> None:
+    """Refuse a scenario whose header asks for another machine than the snapshot is."""
+    present = sum(zone.present for zone in machine.boot.zoneinfo.zones) * 4096
+    slack = (8 << 20) + present // 50
+    if ram_bytes is not None and abs(ram_bytes - present) > slack:
+        raise UsageError(
+            f"the scenario says machine ram={ram_bytes >> 20}M, the snapshot {machine.boot.name} has "
+            f"{present >> 20} MiB",
+            hint="boot from a snapshot of that machine, or change the scenario's header",
+        )
+    have = machine.state.cpu_count
+    if cpus is not None and cpus != have:
+        raise UsageError(
+            f"the scenario says machine cpus={cpus}, the snapshot {machine.boot.name} has {have}",
+            hint="boot from a snapshot of that machine, or change the scenario's header",
+        )
+
+
+def available_pages(machine: Machine) -> int:
+    """MemAvailable in pages."""
+    return int(page_alloc.si_mem_available(machine.state))
+
+
+def unsupported(settings: Sequence[str]) -> list[str]:
+    """Settings that the model does not know."""
+    return [name for name in settings if name not in sysctl.BY_NAME]
