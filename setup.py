@@ -27,7 +27,7 @@ setup(
                 [str(path)],
                 extra_compile_args=COMPILE + QUIET,
                 extra_link_args=LINK,
-                define_macros=[] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
+                define_macros=[("MEMTWIN_DEBUG", "1")] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
             )
             for path in SOURCES
             if path.exists()

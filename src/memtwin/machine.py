@@ -63,6 +63,8 @@ REST_START = 0x200000000
 """Page number where *the rest*'s anonymous memory is mapped; its files follow."""
 REST_FILES = 0x400000000
 REST_VDSO = 0x7FFFF7FFD
+UPPER_TABLES = 8
+"""Tables of *the rest* above the two levels that nr_page_table_pages counts, at most."""
 KNOWN_CACHES = {
     "task_struct": t.CACHE_TASK_STRUCT,
     "signal_cache": t.CACHE_SIGNAL,
@@ -76,10 +78,13 @@ KNOWN_CACHES = {
     "anon_vma_chain": t.CACHE_ANON_VMA_CHAIN,
 }
 RECLAIMABLE_CACHES = re.compile(
-    r"dentry|.*inode_cache|.*_inode|radix_tree_node|buffer_head|kmalloc-rcl-.*|ext4_groupinfo.*|"
-    r"kernfs_node_cache|proc_dir_entry|shared_policy_node|jbd2_journal_h.*|jbd2_journal_head|mbcache|"
-    r"ext4_extent_status|ext4_pending.*|ext4_fc_dentry.*|xfs_.*"
+    r"dentry|inode_cache|(proc|sock|bdev|dax|ext4|xfs|btrfs|nfs|fuse|isofs|fat)_(inode_)?(cache|inode)|"
+    r"radix_tree_node|buffer_head|kmalloc-rcl-.*|ext4_groupinfo.*|ext4_extent_status|ext4_pending.*|"
+    r"ext4_fc_dentry.*|mbcache|jbd2_revoke_record.*|fuse_request"
 )
+"""Caches made with SLAB_RECLAIM_ACCOUNT; slabinfo does not print that flag."""
+GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
+"""Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
 
 
 @dataclass(slots=True)
@@ -235,15 +240,20 @@ class _Builder:
         self._zones()
         settings = self._sysctls()
         self._slabs()
-        tables = self._frames(self.boot.vmstat.get("nr_page_table_pages") or 0)
+        counted = self.boot.vmstat.get("nr_page_table_pages") or 0
+        tables = self._frames(counted + UPPER_TABLES)
         rest = mm_init.boot_mm(self.state, self._frame())
         anon = self._anon(rest, tables)
         files = self._files(rest, tables, anon)
-        while tables:
+        while self.state.node_stats()["nr_page_table_pages"] < counted and tables:
             mm_init.add_page_table(self.state, tables.pop())
+        for pfn in tables:
+            mm_init.add_kernel_pages(self.state, pfn, 1)
         self._pcp()
         self._kernel()
         self._counters()
+        for name, kind in KNOWN_CACHES.items():
+            mm_init.know_cache(self.state, kind, self.caches.get(name, 0))
         profile = costs.for_cpu(self.boot.cpuinfo)
         mm_init.set_costs(self.state, profile.as_table())
         engine.start(self.state)
@@ -281,14 +291,15 @@ class _Builder:
         blocks: dict[int, int] = {}
         if self.boot.pagetypeinfo:
             for row in self.boot.pagetypeinfo.free:
-                if row.zone == zone.name and row.migratetype in MIGRATE_TYPES:
-                    free[MIGRATE_TYPES.index(row.migratetype)] = tuple(count or 0 for count in row.counts)
+                if row.zone == zone.name and row.type in MIGRATE_TYPES:
+                    free[MIGRATE_TYPES.index(row.type)] = row.counts
             for kinds in self.boot.pagetypeinfo.blocks:
                 if kinds.zone == zone.name:
-                    blocks = {MIGRATE_TYPES.index(k): n for k, n in kinds.counts.items() if k in MIGRATE_TYPES}
+                    named = zip(self.boot.pagetypeinfo.types, kinds.counts, strict=True)
+                    blocks = {MIGRATE_TYPES.index(kind): n for kind, n in named if kind in MIGRATE_TYPES}
         else:
-            counts = next(row.free for row in self.boot.buddyinfo.rows if row.zone == zone.name)
-            free, blocks = {MOVABLE: tuple(counts)}, {MOVABLE: zone.spanned // 512 + 1}
+            counts = next((row.counts for row in self.boot.buddyinfo.zones if row.zone == zone.name), (0,) * 11)
+            free, blocks = {MOVABLE: counts}, {MOVABLE: zone.spanned // 512 + 1}
         return ZoneNumbers(zone.name, zone.start_pfn or 0, zone.spanned, zone.managed, free, blocks)
 
     def _sysctls(self) -> dict[str, str]:
@@ -331,26 +342,31 @@ class _Builder:
 
     def _slabs(self) -> None:
         """Slab caches and their slabs, the largest orders first; what slabinfo does not explain as one-page slabs."""
-        wanted = {
-            True: self.boot.vmstat.get("nr_slab_reclaimable") or 0,
-            False: self.boot.vmstat.get("nr_slab_unreclaimable") or 0,
-        }
         rows = self.boot.slabinfo.caches if self.boot.slabinfo else ()
+        slabs = {row.name: row.num_slabs for row in rows}
+        for reclaimable in (True, False):
+            kind = [row for row in rows if bool(RECLAIMABLE_CACHES.fullmatch(row.name)) == reclaimable]
+            name = "nr_slab_reclaimable" if reclaimable else "nr_slab_unreclaimable"
+            left = (self.boot.vmstat.get(name) or 0) - sum(row.pages for row in kind)
+            for row in sorted(kind, key=lambda row: row.name not in GROW_WHEN_READ):
+                drop = min(slabs[row.name], -(left // row.pagesperslab)) if left < 0 else 0
+                slabs[row.name] -= drop
+                left += drop * row.pagesperslab
+            self._unexplained_slabs(reclaimable, left)
         for row in sorted(rows, key=lambda row: -row.pagesperslab):
             reclaimable = RECLAIMABLE_CACHES.fullmatch(row.name) is not None
             order = row.pagesperslab.bit_length() - 1
             cache = slub.create_cache(self.state, row.objsize, row.objperslab, order, reclaimable)
             self.caches[row.name] = cache
-            if row.name in KNOWN_CACHES:
-                mm_init.know_cache(self.state, KNOWN_CACHES[row.name], cache)
-            wanted[reclaimable] -= self._cache_slabs(cache, row)
-        for reclaimable, count in wanted.items():
-            self._unexplained_slabs(reclaimable, count)
+            self._cache_slabs(cache, row, slabs[row.name])
 
-    def _cache_slabs(self, cache: int, row: slabinfo.SlabRow) -> int:
-        """Make the slabs of one cache; free objects that slabinfo shows are spread over its last slabs."""
+    def _cache_slabs(self, cache: int, row: slabinfo.SlabCache, slabs: int) -> None:
+        """Make the slabs of one cache; free objects that slabinfo shows are spread over its last slabs.
+
+        How full the cpu's own slab is, slabinfo does not show: half.
+        """
         missing = row.num_objs - row.active_objs
-        for number in range(row.num_slabs):
+        for number in range(slabs):
             pfn = self._block(row.pagesperslab.bit_length() - 1)
             if number == 0:
                 mm_init.add_slab(self.state, cache, pfn, row.objperslab // 2, True)
@@ -358,7 +374,6 @@ class _Builder:
             free = min(missing, row.objperslab)
             missing -= free
             mm_init.add_slab(self.state, cache, pfn, row.objperslab - free, False)
-        return row.num_slabs * row.pagesperslab
 
     def _block(self, order: int) -> int:
         for index in sorted(self.layouts, reverse=True):
@@ -369,10 +384,6 @@ class _Builder:
 
     def _unexplained_slabs(self, reclaimable: bool, count: int) -> None:  # noqa: FBT001
         """Slab pages that no cache shows: large kmalloc, or a snapshot without slabinfo."""
-        if count < 0:
-            raise SnapshotError(
-                "proc/slabinfo", f"holds {-count} more {'' if reclaimable else 'un'}reclaimable pages than vmstat"
-            )
         cache = slub.create_cache(self.state, 4096, 1, 0, reclaimable)
         for pfn, frames in self._runs(count, None):
             for offset in range(frames):
@@ -490,14 +501,20 @@ class _Builder:
             boot.loadavg.threads if boot.loadavg else 0,
         )
         if boot.uptime:
-            mm_init.set_clock(s, boot.uptime.up * 10_000_000)
+            mm_init.set_clock(s, boot.uptime.up_cs * 10_000_000)
         if boot.loadavg:
-            mm_loadavg.set_averages(s, (boot.loadavg.load1, boot.loadavg.load5, boot.loadavg.load15))
+            printed_loads = (
+                boot.loadavg.load1_hundredths,
+                boot.loadavg.load5_hundredths,
+                boot.loadavg.load15_hundredths,
+            )
+            mm_loadavg.set_averages(s, printed_loads)
         for number, kind in enumerate(("memory", "io")):
             record = boot.pressure.get(kind)
             for state, line in enumerate((record.some, record.full) if record else ()):
                 if line:
-                    psi.set_line(s, number, state, (line.avg10, line.avg60, line.avg300), line.total_us)
+                    means = (line.avg10_hundredths, line.avg60_hundredths, line.avg300_hundredths)
+                    psi.set_line(s, number, state, means, line.total_us)
 
 
 def _list_order(block: FreeBlock) -> tuple[int, int, int]:
@@ -521,13 +538,3 @@ def check_header(machine: Machine, ram_bytes: int | None, cpus: int | None) -> N
             f"the scenario says machine cpus={cpus}, the snapshot {machine.boot.name} has {have}",
             hint="boot from a snapshot of that machine, or change the scenario's header",
         )
-
-
-def available_pages(machine: Machine) -> int:
-    """MemAvailable in pages."""
-    return int(page_alloc.si_mem_available(machine.state))
-
-
-def unsupported(settings: Sequence[str]) -> list[str]:
-    """Settings that the model does not know."""
-    return [name for name in settings if name not in sysctl.BY_NAME]

@@ -31,9 +31,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_TAR_BYTES = 1 << 30
 """The largest tar that is unpacked (in memory)."""
 
-_ACCEPTED = (
-    "give live (this host), a directory that holds proc/, or a .tar, .tar.xz, .tar.gz or .tar.zst of one"
-)
+_ACCEPTED = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
 _AGAIN = "copy the file again"
 _MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
@@ -194,8 +192,8 @@ def load(
 ) -> R_co | None:
     """Return the record of *module*'s file, or None if the source has no such file (or may not read it).
 
-    *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces it,
-    as for a recording's ``workers/A/status``.
+    *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces
+    it, as for a recording's ``workers/A/status``.
     """
     path = module.PATH.format(**fields) if path is None else path
     text = source.read(path)

@@ -38,7 +38,7 @@ cdef void check_tag(State s, u64 expected, u32 pfn, u32 line) noexcept nogil
 cdef u32 copy_page_range(State s, u32 dst_mm, u32 src_mm, u32 dst_vma, u32 src_vma) noexcept nogil
 cdef void copy_pte(State s, u32 dst_mm, u64 *dst, u64 *src, bint wrprotect) noexcept nogil
 cdef void zap_page_range(State s, u32 task, u32 mm, u64 start, u64 end) noexcept nogil
-cdef void zap_pte_range(State s, u32 mm, u32 table, u64 start, u64 end) noexcept nogil
+cdef void zap_pte_range(State s, u32 task, u32 mm, u32 table, u64 start, u64 end) noexcept nogil
 cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
 cdef void write_content(State s, u32 table, u64 vpn, u64 tag) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil

@@ -86,6 +86,7 @@ from cython.cimports.memtwin.mm.rmap import (
     page_remove_rmap,
 )
 from cython.cimports.memtwin.mm.state import (
+    DEBUG,
     State,
     charge,
     file_at,
@@ -601,8 +602,11 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
     return OK
 
 
-def zap_pte_range(s: State, mm: u32, table: u32, start: u64, end: u64):
-    """Unmap pages *start* to *end* of one table; anonymous pages that nobody else maps are freed."""
+def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64):
+    """Unmap pages *start* to *end* of one table; anonymous pages that nobody else maps are freed.
+
+    *task*: whose split RSS counts are folded first (0: nobody's).
+    """
     t: cython.pointer(Table) = table_at(s, table)
     m: cython.pointer(Mm) = mm_at(s, mm)
     vpn: u64
@@ -610,6 +614,9 @@ def zap_pte_range(s: State, mm: u32, table: u32, start: u64, end: u64):
     pfn: u32
     at: u32
     zapped: u64 = 0
+    if task:
+        sync_mm_rss(s, task)
+    update_hiwater_rss(s, mm)
     for vpn in range(start, end):
         at = vpn & (PTRS_PER_TABLE - 1)
         pte = t.entry[at]
@@ -628,19 +635,16 @@ def zap_pte_range(s: State, mm: u32, table: u32, start: u64, end: u64):
 
 
 def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
-    """Unmap a range of pages; page tables stay.  *task*: whose split RSS counts are folded first (0: nobody's)."""
+    """Unmap a range of pages; page tables stay."""
     vpn: u64 = start
     limit: u64
     table: u32
     lru_add_drain(s)
-    if task:
-        sync_mm_rss(s, task)
-    update_hiwater_rss(s, mm)
     while vpn < end:
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
         table = walk(s, mm, vpn)
         if table:
-            zap_pte_range(s, mm, table, vpn, limit)
+            zap_pte_range(s, task, mm, table, vpn, limit)
         vpn = limit
 
 

@@ -121,3 +121,26 @@ def si_mem_available(s: State) -> int:
     available += cache - min(cache // 2, low)
     available += slab - min(slab // 2, low)
     return max(available, 0)
+
+
+def free_pages(s: State) -> int:
+    """MemFree in pages, for records."""
+    return nr_free_pages(s)
+
+
+def dirty_thresholds(s: State) -> tuple:
+    """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins.
+
+    Follows mm/page-writeback.c (``global_dirtyable_memory``, ``domain_dirty_limits``): shares of free memory above the
+    reserves and of the page cache, in 1/4096.
+    """
+    free: i64 = nr_free_pages(s)
+    dirtyable: i64 = free - min(free, cython.cast(i64, s.totalreserve_pages)) + 1
+    dirtyable += s.node[LRU_INACTIVE_FILE] + s.node[LRU_ACTIVE_FILE]
+    limit: i64 = (s.sysctl.dirty_ratio * 4096 // 100) * dirtyable // 4096
+    background: i64 = (s.sysctl.dirty_background_ratio * 4096 // 100) * dirtyable // 4096
+    if s.sysctl.dirty_bytes:
+        limit = (s.sysctl.dirty_bytes + 4095) // 4096
+    if s.sysctl.dirty_background_bytes:
+        background = (s.sysctl.dirty_background_bytes + 4095) // 4096
+    return limit, background if background < limit else limit // 2

@@ -170,3 +170,13 @@ def cache_info(s: State, cache: u32) -> dict:
         "pagesperslab": 1 << c.order,
         "num_slabs": c.nr_slabs,
     }
+
+
+def allocate_object(s: State, cache: int) -> int:
+    """Allocate one object of a cache from Python; returns its slab, 0: no memory."""
+    return kmem_cache_alloc(s, cache)
+
+
+def free_object(s: State, slab: int) -> None:
+    """Free one object of a slab."""
+    kmem_cache_free(s, slab)

@@ -4,6 +4,16 @@ from memtwin.mm.mm_types cimport (
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
+cdef extern from *:
+    """
+    #ifdef MEMTWIN_DEBUG
+    enum { memtwin_debug = 1 };
+    #else
+    enum { memtwin_debug = 0 };
+    #endif
+    """
+    const int DEBUG "memtwin_debug"    # the debug build checks contents at every touch, everything after every operation
+
 
 cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
     void *items

@@ -251,6 +251,11 @@ class State:
         return self.now_ns
 
     @property
+    def checks(self) -> bool:
+        """Whether this is the debug build, which validates after every operation."""
+        return DEBUG != 0
+
+    @property
     def cpu_count(self) -> int:
         """Processors."""
         return self.nr_cpus
@@ -259,6 +264,26 @@ class State:
     def memory_total(self) -> int:
         """Pages managed by the allocator: MemTotal."""
         return sum(self.zones[z].managed for z in range(MAX_NR_ZONES))
+
+    @property
+    def swap_pages(self) -> tuple:
+        """Swap: all pages, free pages."""
+        return self.total_swap_pages, self.nr_swap_pages
+
+    @property
+    def committed_pages(self) -> int:
+        """Committed_AS in pages."""
+        return self.committed_as
+
+    @property
+    def vmalloc_pages(self) -> int:
+        """VmallocUsed in pages."""
+        return self.vmalloc_used
+
+    @property
+    def thread_count(self) -> int:
+        """Threads, the kernel's own included."""
+        return self.nr_threads
 
     def node_stats(self) -> dict:
         """Node counters by name, in the order of /proc/vmstat; pages (kernel stacks in KiB)."""

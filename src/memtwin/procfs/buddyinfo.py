@@ -1,9 +1,9 @@
-"""``/proc/buddyinfo``: free blocks of each order in each populated zone.
+r"""``/proc/buddyinfo``: free blocks of each order in each populated zone.
 
-Layout: ``Node %d, zone %8s `` and ``%6lu `` an order, so that every line ends in a blank. Order n is a block of
-2**n pages; v6.1 has orders 0 to 10.
+Layout: ``Node %d, zone %8s `` and ``%6lu `` an order, so that every line ends in a blank. Order n is a block
+of 2**n pages; v6.1 has orders 0 to 10.
 
->>> zone = parse("Node 0, zone      DMA      8      6 \\n").zones[0]
+>>> zone = parse("Node 0, zone      DMA      8      6 \n").zones[0]
 >>> zone.zone, zone.counts, zone.free_pages
 ('DMA', (8, 6), 20)
 """

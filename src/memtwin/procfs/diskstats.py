@@ -1,13 +1,13 @@
 """``/proc/diskstats``: what each block device read, wrote, discarded and flushed since boot.
 
-Layout: ``%4d %7d %s`` and the numbers after one blank each: 17 on v6.1, 15 before v5.5, 11 before v4.18. What a
-kernel does not print is None.
+Layout: ``%4d %7d %s`` and the numbers after one blank each: 17 on v6.1, 15 before v5.5, 11 before v4.18. What
+a kernel does not print is None.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 
 from memtwin.procfs.text import Lines, join
 
@@ -43,6 +43,9 @@ class Disk:
     flushing_ms: int | None = None
 
 
+_NUMBERS = tuple([field.name for field in fields(Disk)][3:])
+
+
 @dataclass(frozen=True, slots=True)
 class Diskstats:
     """The devices in file order."""
@@ -69,5 +72,6 @@ def render(record: Diskstats) -> str:
 
 
 def _line(disk: Disk) -> str:
-    numbers = " ".join([str(value) for value in astuple(disk)[3:] if value is not None])
+    values = [getattr(disk, name) for name in _NUMBERS]
+    numbers = " ".join([str(value) for value in values if value is not None])
     return f"{disk.major:4d} {disk.minor:7d} {disk.name} {numbers}"

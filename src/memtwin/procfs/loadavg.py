@@ -1,9 +1,9 @@
-"""``/proc/loadavg``: how many tasks ran, waited for a CPU or slept uninterruptibly, averaged, on one line.
+r"""``/proc/loadavg``: how many tasks ran, waited for a CPU or slept uninterruptibly, averaged, on one line.
 
 Layout: three averages with two decimals (over 1, 5 and 15 minutes), ``running/threads``, the last pid. The
 averages are kept in hundredths, exactly as printed.
 
->>> parse("0.35 0.08 0.03 1/47 83\\n").load1_hundredths
+>>> parse("0.35 0.08 0.03 1/47 83\n").load1_hundredths
 35
 """
 

@@ -1,8 +1,10 @@
-"""``/proc/pagetypeinfo``: free blocks by order and migrate type, and what type each page block is of. Root only.
+"""``/proc/pagetypeinfo``: free blocks by order and migrate type, and what type each page block has.
+
+Root only.
 
 Layout: order and size of a page block; a blank line; a heading and one row for each zone and type, with
-``%6lu `` an order; a blank line; a heading and one row for each zone with ``%12lu `` a type. Counting stops at
-100000, which is printed as ``>100000``: here :data:`CAP` means that many *or more*.
+``%6lu `` an order; a blank line; a heading and one row for each zone with ``%12lu `` a type. Counting stops
+at 100000, which is printed as ``>100000``: here :data:`CAP` means that many *or more*.
 """
 
 from __future__ import annotations
@@ -129,7 +131,7 @@ def _free(lines: Lines, orders: int) -> FreeBlocks:
     match = _FREE.fullmatch(lines.next(expected))
     if match is None:
         raise lines.bad(expected)
-    counts = tuple([CAP if token.startswith(">") else int(token) for token in match[4].split()])
+    counts = tuple([min(int(token.removeprefix(">")), CAP) for token in match[4].split()])
     if len(counts) != orders:
         raise lines.bad(expected)
     return FreeBlocks(int(match[1]), match[2], match[3], counts)

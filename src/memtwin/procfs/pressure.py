@@ -1,10 +1,10 @@
-"""``/proc/pressure/memory`` and ``io``: how much time tasks lost waiting for a resource (PSI).
+r"""``/proc/pressure/memory`` and ``io``: how much time tasks lost waiting for a resource (PSI).
 
 Layout: a line ``some`` (at least one task waited) and a line ``full`` (all that could run waited), each with
 percentages over 10, 60 and 300 seconds with two decimals, and the total in microseconds. ``full`` is missing
 where it has no meaning (cpu, before v5.13). Percentages are kept in hundredths, exactly as printed.
 
->>> psi = parse("some avg10=14.66 avg60=5.29 avg300=1.25 total=4176781\\n")
+>>> psi = parse("some avg10=14.66 avg60=5.29 avg300=1.25 total=4176781\n")
 >>> psi.some.avg10_hundredths, psi.full
 (1466, None)
 """

@@ -24,7 +24,7 @@ _SCALARS = ("ctxt", "btime", "processes", "procs_running", "procs_blocked")
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """CPU times in ticks, counts since boot, tasks that run and wait for I/O now; btime is seconds since 1970.
+    """CPU times in ticks, counts since boot, tasks that run or wait for I/O now; btime: seconds since 1970.
 
     *cpu* is the sum, *cpus* each CPU that is online by number. *unknown*: (index of the line, line).
     """

@@ -1,12 +1,12 @@
 r"""``/proc/swaps``: the swap areas in the order of swapon, with size and use in kB.
 
 Layout: a heading; then the path, blanks up to column 40 (at least one), ``partition`` or ``file`` and a tab,
-size, used and priority, each after a tab and after a second one where the number before it has less than eight
-digits. A blank, tab, newline or backslash in the path is printed in octal.
+size, used and priority, each after a tab and after a second one where the number before it has less than
+eight digits. A blank, tab, newline or backslash in the path is printed in octal.
 
 >>> swaps = Swaps((SwapArea("/swap file", "file", 1048572, 8, -2),))
 >>> render(swaps).splitlines()[1]
-'/swap\\040file                          file\t\t1048572\t\t8\t\t-2'
+'/swap\\040file                           file\t\t1048572\t\t8\t\t-2'
 """
 
 from __future__ import annotations

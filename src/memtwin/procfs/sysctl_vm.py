@@ -1,9 +1,9 @@
-"""``sysctl_vm``: the settings below ``/proc/sys/vm`` as a recording keeps them, as ``sysctl -a`` prints them.
+r"""``sysctl_vm``: the settings below ``/proc/sys/vm`` as recordings keep them, as ``sysctl -a`` prints them.
 
 Layout: ``vm.name = value``. A value is text, because some have several numbers between tabs
 (vm.lowmem_reserve_ratio).
 
->>> settings = parse("vm.swappiness = 60\\nvm.lowmem_reserve_ratio = 256\\t32\\n")
+>>> settings = parse("vm.swappiness = 60\nvm.lowmem_reserve_ratio = 256\t32\n")
 >>> settings.number("vm.swappiness"), settings.numbers("vm.lowmem_reserve_ratio"), settings.number("vm.nope")
 (60, (256, 32), None)
 """

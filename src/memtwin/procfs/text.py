@@ -1,8 +1,8 @@
 """The lines of one /proc file as they are read, so that every mistake is told with its path and line number.
 
 Layout rules that all these files share: ASCII decimal numbers of at most 64 bits, fields between blanks,
-every line closed by a newline. A file whose last line is not closed was cut off, and a cut number is a wrong one: that
-is an error, never a smaller value.
+every line closed by a newline. A file whose last line is not closed was cut off, and a cut number is a wrong
+one: that is an error, never a smaller value.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""``/proc/uptime``: seconds since boot, and seconds that the CPUs idled, added up over all CPUs.
+r"""``/proc/uptime``: seconds since boot, and seconds that the CPUs idled, added up over all CPUs.
 
 Layout: two numbers with two decimals on one line; kept in centiseconds, exactly as printed.
 
->>> parse("23.97 12.85\\n")
+>>> parse("23.97 12.85\n")
 Uptime(up_cs=2397, idle_cs=1285)
 """
 

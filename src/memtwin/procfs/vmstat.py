@@ -1,10 +1,10 @@
-"""``/proc/vmstat``: every counter of the memory manager, summed over zones, nodes and CPUs.
+r"""``/proc/vmstat``: every counter of the memory manager, summed over zones, nodes and CPUs.
 
-Layout: ``name value``. ``nr_*`` are amounts of now, in pages (``nr_kernel_stack`` in kB, transparent huge pages
-in huge pages); the rest are events since boot (``pgpgin`` and ``pgpgout`` in kB). Which names exist, and their
-order, is a matter of version and configuration: an absent one is None.
+Layout: ``name value``. ``nr_*`` are amounts of now, in pages (``nr_kernel_stack`` in kB, transparent huge
+pages in huge pages); the rest are events since boot (``pgpgin`` and ``pgpgout`` in kB). Which names exist,
+and their order, is a matter of version and configuration: an absent one is None.
 
->>> counters = parse("nr_free_pages 3788\\npgfault 12\\n")
+>>> counters = parse("nr_free_pages 3788\npgfault 12\n")
 >>> counters["pgfault"], counters.get("zswpin")
 (12, None)
 """

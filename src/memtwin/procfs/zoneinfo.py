@@ -1,10 +1,10 @@
 r"""``/proc/zoneinfo``: each zone's watermarks, sizes, counters and per-CPU page lists, in pages.
 
-Layout: ``Node %d, zone %8s``; in the first populated zone of each node the node's counters; the watermarks and
-sizes; and, unless the zone is empty, its counters (``%-12s %lu``), the page set of each CPU and two last lines.
+Layout: ``Node %d, zone %8s``; in the first populated zone of each node the node's counters; the watermarks
+and sizes; and, unless the zone is empty, its counters (``%-12s %lu``), each CPU's page set, two last lines.
 
->>> empty = ZoneInfo(0, "Device", free=0, min=0, low=0, high=0, spanned=0, present=0, managed=0, boost=0, cma=0,
-...                  protection=(0, 0, 0, 0, 0))
+>>> empty = ZoneInfo(0, "Device", free=0, min=0, low=0, high=0, spanned=0, present=0, managed=0,
+...                  boost=0, cma=0, protection=(0, 0, 0, 0, 0))
 >>> render(Zoneinfo((empty,))).splitlines()[:2]
 ['Node 0, zone   Device', '  pages free     0']
 >>> parse(render(Zoneinfo((empty,)))).zones[0].promo is None  # printed since v6.8

@@ -1,8 +1,8 @@
 r"""``/proc/PID/maps``: the mappings of one process, by rising address.
 
-Layout: ``start-end perms offset major:minor inode `` (hexadecimal but for the inode); where there is a path or a
-name like ``[heap]``, the line is filled to 72 columns and one blank more. A newline in a path is printed ``\012``
-but a backslash as it is, so paths are kept as they are printed.
+Layout: ``start-end perms offset major:minor inode `` (hexadecimal but for the inode); where there is a path
+or a name like ``[heap]``, the line is filled to 72 columns and one blank more. A newline in a path is printed
+``\012`` but a backslash as it is, so paths are kept as they are printed.
 
 >>> heap = Mapping(0x565000, 0x587000, "rw-p", path="[heap]")
 >>> render(Maps((heap,)))
@@ -68,7 +68,7 @@ def render(record: Maps) -> str:
 
 
 def read_row(lines: Lines, line: str) -> Mapping:
-    """Return the mapping on *line*, the one of *lines* that is being read; smaps_rollup has such a line too."""
+    """Return the mapping on *line*, the one of *lines* that is being read; smaps_rollup has one too."""
     match = _ROW.fullmatch(line)
     if match is None:
         raise lines.bad("start-end perms offset major:minor inode and a path")

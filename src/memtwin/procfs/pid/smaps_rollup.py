@@ -1,8 +1,9 @@
 r"""``/proc/PID/smaps_rollup``: what the mappings of one process hold, summed, in kB.
 
-Layout: a line as in maps, from the first address to the last, named ``[rollup]``; then rows laid out as meminfo's.
+Layout: a line as in maps, from the first address to the last, named ``[rollup]``; then rows as in meminfo.
 
->>> record = SmapsRollup(Mapping(0x400000, 0x7ffffffff000, "---p", path="[rollup]"), RollupRows({"Rss": 192460}))
+>>> mapped = Mapping(0x400000, 0x7ffffffff000, "---p", path="[rollup]")
+>>> record = SmapsRollup(mapped, RollupRows({"Rss": 192460}))
 >>> print(render(record), end="")
 00400000-7ffffffff000 ---p 00000000 00:00 0                              [rollup]
 Rss:              192460 kB
@@ -36,7 +37,7 @@ class RollupRows(Table):
         return Row(label, f"{label}:".ljust(16))
 
     @classmethod
-    def known(cls, label: str) -> bool:  # noqa: ARG003 - every line is a row, whatever its label
+    def known(cls, label: str) -> bool:
         """Return True: there are no lines but sums."""
         return True
 

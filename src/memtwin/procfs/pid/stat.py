@@ -1,7 +1,7 @@
 r"""``/proc/PID/stat``: one process in numbers, as ``ps`` and ``top`` read it.
 
-Layout: the pid, the name in parentheses, a letter for the state, and 49 numbers (more or fewer in other versions)
-on one line. The name may itself hold blanks and parentheses, so it ends at the last ``)``.
+Layout: the pid, the name in parentheses, a letter for the state, and 49 numbers (other versions: more or
+fewer) on one line. The name may itself hold blanks and parentheses, so it ends at the last ``)``.
 
 >>> process = parse("7 (a) b) S 1 7 7 0 -1 4194560 192042 0 45153\n")
 >>> process.comm, process.field("majflt"), process.field("rss")
@@ -19,16 +19,58 @@ from memtwin.procfs.text import Lines, join
 SOURCE = ("fs/proc/array.c", "v6.1")
 PATH = "proc/{pid}/stat"
 
-FIELDS = tuple(
-    (
-        "ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority nice"
-        " num_threads itrealvalue starttime vsize rss rsslim startcode endcode startstack kstkesp kstkeip signal"
-        " blocked sigignore sigcatch wchan nswap cnswap exit_signal processor rt_priority policy"
-        " delayacct_blkio_ticks guest_time cguest_time start_data end_data start_brk arg_start arg_end env_start"
-        " env_end exit_code"
-    ).split()
+FIELDS = (
+    "ppid",
+    "pgrp",
+    "session",
+    "tty_nr",
+    "tpgid",
+    "flags",
+    "minflt",
+    "cminflt",
+    "majflt",
+    "cmajflt",
+    "utime",
+    "stime",
+    "cutime",
+    "cstime",
+    "priority",
+    "nice",
+    "num_threads",
+    "itrealvalue",
+    "starttime",
+    "vsize",
+    "rss",
+    "rsslim",
+    "startcode",
+    "endcode",
+    "startstack",
+    "kstkesp",
+    "kstkeip",
+    "signal",
+    "blocked",
+    "sigignore",
+    "sigcatch",
+    "wchan",
+    "nswap",
+    "cnswap",
+    "exit_signal",
+    "processor",
+    "rt_priority",
+    "policy",
+    "delayacct_blkio_ticks",
+    "guest_time",
+    "cguest_time",
+    "start_data",
+    "end_data",
+    "start_brk",
+    "arg_start",
+    "arg_end",
+    "env_start",
+    "env_end",
+    "exit_code",
 )
-"""The numbers after the state, by their names in proc(5): *vsize* in bytes, *rss* in pages, times in 1/100 s."""
+"""The numbers after the state, as in proc(5): *vsize* in bytes, *rss* in pages, times in 1/100 s."""
 _EXPECTED = "a pid, (a name), a state and numbers"
 
 

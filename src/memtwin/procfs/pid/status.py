@@ -1,7 +1,7 @@
 r"""``/proc/PID/status``: one process, as labels and text.
 
-Layout: the label, a colon, a tab and the value; memory is ``%8lu kB``. A kernel thread has no memory, so those
-rows (``VmPeak`` to ``HugetlbPages``) are not printed: they are None, not 0.
+Layout: the label, a colon, a tab and the value; memory is ``%8lu kB``. A kernel thread has no memory, so
+those rows (``VmPeak`` to ``HugetlbPages``) are not printed: they are None, not 0.
 
 >>> process = Status({"Name": "A", "Pid": "132", "VmRSS": memory(Kib(192460))})
 >>> render(process)
@@ -72,7 +72,7 @@ class Status(TextTable):
         return Kib(int(match[1])) if match else None
 
     def number(self, label: str) -> int | None:
-        """Return a row that is one unsigned number (``Pid``, ``Threads``), or None if it is absent or not one."""
+        """Return a row that is one unsigned number (``Pid``), or None if it is absent or not one."""
         value = self.get(label, "")
         return int(value) if is_number(value) else None
 

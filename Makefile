@@ -1,0 +1,73 @@
+# Two commands do everything on a fresh machine: make run, make test.  make help lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SCENARIO := 22-fork-cow
+RECORDING := tests/recordings/$(SCENARIO)
+RUN := run/$(SCENARIO)
+CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench build debug-test fidelity lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+
+$(VENV)/.base: requirements/base.txt requirements/build.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt -r requirements/build.txt
+	touch $@
+
+$(VENV)/.built: $(VENV)/.base $(CORE) setup.py pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+build: $(VENV)/.built  ## make the virtual environment and compile the core
+
+run: $(VENV)/.built  ## run a recorded workload on the model and hold it against the real kernel
+	@rm -rf $(RUN) && mkdir -p run
+	@echo "== the machine before: what a real kernel's free says, from its snapshot"
+	@$(BIN)/memtwin free --root $(RECORDING)/run1.tar.xz@boot
+	@echo
+	@$(BIN)/memtwin run $(RECORDING)/run1.tar.xz -o $(RUN)
+	@echo
+	@echo "== the machine after"
+	@$(BIN)/memtwin free --root $(RUN)@end
+	@echo
+	@echo "== how close this is to what the real kernel did"
+	@$(BIN)/memtwin validate $(RECORDING)
+
+test: $(VENV)/.built $(VENV)/.dev  ## run all tests
+	$(BIN)/python -m pytest -q -n 2
+
+check: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/tidy tests/unit
+
+bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop and this host's kernel
+	$(BIN)/python benchmarks/bench.py
+
+debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
+	MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
+	PYTHONPATH=build/debug/lib ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model tests/oracle/test_fidelity.py -k "not slow"
+
+fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
+	$(BIN)/python docs/fidelity.py
+
+lock:  ## resolve requirements/*.txt again
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header pyproject.toml -o requirements/base.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/build.in -o requirements/build.txt
+
+clean:  ## remove everything that was built
+	rm -rf $(VENV) build run src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src -name '*.so' -delete

@@ -1,0 +1,205 @@
+"""A scenario's processes: each operation becomes calls into the model and the program's own few touches.
+
+Every operation is one crossing (or a handful) into the compiled core.  What the kernel refuses is an outcome; what
+the model cannot do yet stops the run with an error that names the operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memtwin import engine, worker
+from memtwin.errors import ScenarioError
+from memtwin.mm import memory, mm_init
+from memtwin.mm import mm_types as t
+from memtwin.mm import task as mm_task
+from memtwin.scenario import Hot, Pow, Rand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.machine import Machine
+    from memtwin.scenario import Op, Touch
+
+PAGE = 4096
+ERANGE = 34
+CONTENTS = {
+    "zero": t.CONTENT_ZERO,
+    "mark": t.CONTENT_MARK,
+    "text": t.CONTENT_TEXT,
+    "half": t.CONTENT_HALF,
+    "random": t.CONTENT_RANDOM,
+}
+
+
+@dataclass(slots=True)
+class Region:
+    """A range that a process mapped: first page number and pages."""
+
+    start: int
+    pages: int
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process of a scenario."""
+
+    name: str
+    pid: int
+    task: int
+    alive: bool = True
+    command: int = 0
+    """Commands that it was given."""
+    next_region: int = worker.FIRST_REGION
+    regions: dict[str, Region] = field(default_factory=dict)
+
+
+class Processes:
+    """All processes of a run, by name.  *sample_ns*: called each time the clock passes a whole second in a touch."""
+
+    def __init__(self, machine: Machine, on_second: Callable[[], None]) -> None:
+        self.machine = machine
+        self.state = machine.state
+        self.by_name: dict[str, Worker] = {}
+        self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
+        self.on_second = on_second
+        self.user_ns = 0
+        """Time that the operation so far spent in programs, not in the kernel."""
+
+    def _next_pid(self) -> int:
+        self.last_pid += 1
+        return self.last_pid
+
+    def _touch_pages(self, process: Worker, vpns: tuple[int, ...], op: Op, *, write: bool) -> None:
+        for vpn in vpns:
+            self._check(memory.touch_page(self.state, process.task, vpn, write), op)
+
+    def _check(self, code: int, op: Op) -> int:
+        """Stop where the kernel would do what the model cannot; hand on every other outcome."""
+        if code == t.NEEDS_RECLAIM:
+            raise ScenarioError(
+                "run", op.lineno, op.text, "an operation that fits into free memory: the model cannot do reclaim yet",
+                hint="give the machine more memory, or make the workload smaller",
+            )  # fmt: skip
+        return code
+
+    def command(self, process: Worker, op: Op) -> None:
+        """A process reads the command that it is given."""
+        process.command += 1
+        self._touch_pages(process, worker.WRITTEN_BY_COMMAND, op, write=True)
+
+    def start(self, name: str, adj: int, op: Op) -> int:
+        """Start a fresh process of the program; returns an Outcome."""
+        task = mm_task.spawn(self.state, self._next_pid(), adj)
+        if not task:
+            self._check(t.NEEDS_RECLAIM, op)
+        process = Worker(name, self.last_pid, task)
+        sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
+        for area in worker.AREAS:
+            file = sources.get(area.source, 0)
+            code = mm_task.mmap(self.state, task, area.start, area.pages, area.flags, file, area.offset)
+            if code != t.OK:
+                mm_task.exit_task(self.state, task)
+                return code
+        self._touch_pages(process, (worker.ARGUMENTS,), op, write=True)
+        mm_init.count_event(self.state, "pgfault", worker.FAULTS_BEFORE_EXEC)
+        memory.forget_before_exec(self.state, task)
+        self._touch_pages(process, worker.READ_AT_START, op, write=False)
+        self._touch_pages(process, worker.WRITTEN_AT_START, op, write=True)
+        self.by_name[name] = process
+        return int(t.OK)
+
+    def mmap(self, process: Worker, region: str, size_bytes: int, op: Op) -> int:
+        """Map anonymous memory at the process's next address; returns an Outcome."""
+        pages = -(-size_bytes // PAGE)
+        self._touch_pages(process, worker.WRITTEN_BY_MMAP, op, write=True)
+        code = mm_task.mmap(self.state, process.task, process.next_region, pages, worker.RW)
+        if code == t.OK:
+            process.regions[region] = Region(process.next_region, pages)
+            process.next_region += worker.region_step(pages)
+        return self._check(code, op)
+
+    def munmap(self, process: Worker, region: str) -> int:
+        """Unmap a whole region; returns an Outcome."""
+        found = process.regions.pop(region, None)
+        if found is None:
+            return int(t.ENOENT)
+        return int(mm_task.munmap(self.state, process.task, found.start, found.pages))
+
+    def touch(self, process: Worker, op: Touch) -> int:
+        """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
+        region = process.regions.get(op.region)
+        if region is None:
+            return int(t.ENOENT)
+        if op.offset_pages + op.npages > region.pages:
+            return ERANGE
+        run = memory.Touch(
+            self.state,
+            process.task,
+            region.start + op.offset_pages,
+            op.npages,
+            op.write,
+            CONTENTS[op.content],
+            op.index,
+            op.offset_pages,
+            **_drawn(op),
+        )
+        while True:
+            second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
+            code = run.run(second)
+            if code != t.AGAIN:
+                break
+            self.on_second()
+        self.user_ns += self._user_time(op, run.done)
+        return self._check(code, op)
+
+    def _user_time(self, op: Touch, touches: int) -> int:
+        """What the program itself computes and touches, beside the faults."""
+        table = self.machine.costs.as_table()
+        fill = table[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
+        return int(touches * (table[t.COST_HIT] + fill))
+
+    def fork(self, process: Worker, child: str, op: Op) -> int:
+        """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
+        code, task = mm_task.fork(self.state, process.task, self._next_pid())
+        if code == t.OK:
+            twin = Worker(child, self.last_pid, task, next_region=process.next_region)
+            twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
+            self.by_name[child] = twin
+            self._touch_pages(twin, worker.READ_AFTER_FORK, op, write=False)
+            self._touch_pages(twin, worker.WRITTEN_BY_CHILD, op, write=True)
+        else:
+            self.last_pid -= 1
+        self._touch_pages(process, worker.WRITTEN_BY_PARENT, op, write=True)
+        return self._check(code, op)
+
+    def end(self, process: Worker) -> None:
+        """End a process, by its own exit or by SIGKILL."""
+        mm_task.exit_task(self.state, process.task)
+        process.alive = False
+
+
+def _drawn(op: Touch) -> dict[str, int]:
+    """A pattern as the compiled core takes it."""
+    pattern = op.pattern
+    if isinstance(pattern, Rand):
+        return {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed}
+    if isinstance(pattern, Hot):
+        return {
+            "kind": t.PATTERN_HOT, "touches": pattern.n, "seed": pattern.seed, "hot_percent": pattern.hot_percent,
+            "prob_percent": pattern.prob_percent,
+        }  # fmt: skip
+    if isinstance(pattern, Pow):
+        return {"kind": t.PATTERN_POW, "touches": pattern.n, "seed": pattern.seed, "exponent": pattern.exponent}
+    return {"kind": t.PATTERN_SEQ}
+
+
+def idle(machine: Machine, ns: int, on_second: Callable[[], None]) -> None:
+    """Let the whole machine idle for *ns* nanoseconds."""
+    until = machine.state.clock_ns + ns
+    while machine.state.clock_ns < until:
+        second = (machine.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
+        engine.sleep_until(machine.state, min(second, until))
+        if machine.state.clock_ns == second:
+            on_second()
