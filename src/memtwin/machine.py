@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from memtwin import costs, worker
+from memtwin import costs, describe, worker
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
 from memtwin.errors import NotBuiltError, SnapshotError, UsageError
 from memtwin.procfs import (
@@ -210,14 +210,21 @@ class Machine:
         return None
 
 
-def build(source: Source) -> Machine:
-    """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files."""
+def build(source: Source, *, ram_bytes: int | None = None, swap_areas: tuple[describe.Area, ...] | None = None) -> Machine:
+    """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
+
+    *ram_bytes* and *swap_areas* change what the snapshot says; None leaves it.
+    """
     boot = read_boot(source)
     if not re.search(r"\b6\.1\.", boot.version):
         raise SnapshotError(
             source.name, f"cannot do this kernel yet: {boot.version.strip()[:60] or 'unknown version'}",
             hint="the model follows Linux 6.1",
         )  # fmt: skip
+    if ram_bytes is not None:
+        boot = describe.with_ram(boot, ram_bytes)
+    if swap_areas is not None:
+        boot = describe.with_swaps(boot, swap_areas)
     return _Builder(boot).machine()
 
 
@@ -522,18 +529,18 @@ def _list_order(block: FreeBlock) -> tuple[int, int, int]:
     return block.order, block.migratetype, block.pfn
 
 
-def check_header(machine: Machine, ram_bytes: int | None, cpus: int | None) -> None:
+def check_header(machine: Machine, ram_bytes: int, cpus: int) -> None:
     """Refuse a scenario whose header asks for another machine than the snapshot is."""
     present = sum(zone.present for zone in machine.boot.zoneinfo.zones) * 4096
     slack = (8 << 20) + present // 50
-    if ram_bytes is not None and abs(ram_bytes - present) > slack:
+    if abs(ram_bytes - present) > slack:
         raise UsageError(
             f"the scenario says machine ram={ram_bytes >> 20}M, the snapshot {machine.boot.name} has "
             f"{present >> 20} MiB",
             hint="boot from a snapshot of that machine, or change the scenario's header",
         )
     have = machine.state.cpu_count
-    if cpus is not None and cpus != have:
+    if cpus != have:
         raise UsageError(
             f"the scenario says machine cpus={cpus}, the snapshot {machine.boot.name} has {have}",
             hint="boot from a snapshot of that machine, or change the scenario's header",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from memtwin import __version__, engine
+from memtwin import __version__, describe, engine
 from memtwin import machine as machines
 from memtwin.dcache import Dcache
 from memtwin.errors import InputError, ScenarioError, UsageError
@@ -41,7 +42,6 @@ from memtwin.scenario import (
     Scenario,
     SetSysctl,
     Sleep,
-    SwapDisk,
     SwapZram,
     Sync,
     Touch,
@@ -319,41 +319,93 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
             )  # fmt: skip
 
 
-def settings_of(settings: Sequence[str]) -> dict[str, str]:
-    """Read ``KEY=VALUE`` words."""
-    found = {}
-    for word in settings:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``--set`` asks for: RAM, sizes and priorities of swap areas by name, and settings below ``vm.``."""
+
+    ram_bytes: int | None = None
+    swaps: dict[str, dict[str, int]] = field(default_factory=dict)
+    sysctl: dict[str, str] = field(default_factory=dict)
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like."""
+    ram: int | None = None
+    areas: dict[str, dict[str, int]] = {}
+    sysctls: dict[str, str] = {}
+    for word in words:
         key, equals, value = word.partition("=")
-        if not equals or not key or not value:
+        parts = key.split(".")
+        if not equals or not value:
             raise UsageError(f"--set {word}: expected KEY=VALUE", hint="for example --set vm.overcommit_memory=2")
-        found[key] = value
-    return found
+        if parts[0] == "vm":
+            sysctls[key.removeprefix("vm.")] = value
+        elif key == "machine.ram":
+            ram = _size(word, value)
+        elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:  # noqa: PLR2004 - swap.NAME.WHAT
+            number = _size(word, value) if parts[2] == "size" else _priority(word, value)
+            areas.setdefault(parts[1], {})[parts[2]] = number
+        else:
+            raise UsageError(
+                f"--set {word}: no such setting", hint="vm.NAME, machine.ram, swap.NAME.size and swap.NAME.prio are"
+            )
+    return Settings(ram, areas, sysctls)
 
 
-def apply_settings(machine: Machine, scenario: Scenario, settings: dict[str, str], *, snapshot_rules: bool) -> None:
-    """Apply the scenario's header (where the snapshot did not do it already) and ``--set``, in this order."""
-    for setting in scenario.sysctls:
-        name = setting.name.removeprefix("vm.")
-        if not snapshot_rules or machine.sysctl.get(name) != setting.value:
-            _write(machine, name, setting.value)
-    for key, value in settings.items():
-        if not key.startswith("vm."):
-            raise UsageError(f"--set {key}: cannot do this setting yet", hint="vm.* settings can be set")
-        _write(machine, key.removeprefix("vm."), value)
+def _size(word: str, value: str) -> int:
+    match = re.fullmatch(r"(\d{1,15})([KMG]?)", value)
+    if not match:
+        raise UsageError(f"--set {word}: expected a size such as 512M or 2G")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
-def _write(machine: Machine, name: str, value: str) -> None:
+def _priority(word: str, value: str) -> int:
+    if not re.fullmatch(r"-?\d{1,5}", value):
+        raise UsageError(f"--set {word}: expected a priority, -32768..32767")
+    return int(value)
+
+
+def _write(machine: Machine, name: str, value: str, where: str) -> None:
     wrong = machine.write_sysctl(name, value)
     if wrong:
-        raise UsageError(wrong)
+        raise UsageError(f"{where}: {wrong}")
+
+
+def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> None:
+    """Write the header's settings where the snapshot does not have them already, then those of ``--set``."""
+    for setting in scenario.sysctls:
+        name = setting.name.removeprefix("vm.")
+        if machine.sysctl.get(name) != setting.value:
+            _write(machine, name, setting.value, scenario.path)
+    for name, value in settings.sysctl.items():
+        _write(machine, name, value, f"--set vm.{name}")
+
+
+def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:
+    """The scenario's swap areas with what ``--set`` changes of them, in order of activation."""
+    known = {swap.name: swap for swap in scenario.swaps}
+    for name in settings.swaps:
+        if name not in known:
+            raise UsageError(
+                f"--set swap.{name}: the scenario has no such swap area",
+                hint=f"it has {', '.join(known)}" if known else "it has none",
+            )
+    areas = []
+    chosen = -1
+    for name, swap in known.items():
+        change = settings.swaps.get(name, {})
+        prio = change.get("prio", swap.prio)
+        if prio < 0:
+            chosen -= 1
+            prio = chosen
+        filename = "/dev/zram0" if isinstance(swap, SwapZram) else "/dev/vdb"
+        areas.append(describe.Area(filename, change.get("size", swap.size_bytes), prio))
+    return tuple(areas)
 
 
 def check_swaps(machine: Machine, scenario: Scenario) -> None:
     """Refuse a scenario whose swaps are not the snapshot's."""
-    def slots(swap: SwapDisk | SwapZram) -> int:
-        return swap.size_bytes // 4096 * 4 - 4
-
-    asked = sorted(slots(swap) for swap in scenario.swaps)
+    asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps)
     have = sorted(int(area.size_kib) for area in machine.boot.swaps.areas)
     if asked != have:
         raise UsageError(
@@ -362,19 +414,42 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
         )
 
 
+def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
+    """Build the machine: ``--set`` over the snapshot over the scenario's header."""
+    if boot is None:
+        ram = settings.ram_bytes or scenario.machine.ram_bytes
+        if scenario.machine.cpus != 1:
+            raise UsageError(
+                f"{scenario.path}: cannot do machine cpus={scenario.machine.cpus} without a snapshot yet",
+                hint="give --boot a snapshot of a machine with as many cpus",
+            )
+        return machines.build(
+            describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings)
+        )
+    machine = machines.build(
+        boot,
+        ram_bytes=settings.ram_bytes,
+        swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
+    )
+    if settings.ram_bytes is None:
+        machines.check_header(machine, scenario.machine.ram_bytes, scenario.machine.cpus)
+    if not settings.swaps:
+        check_swaps(machine, scenario)
+    return machine
+
+
 def simulate(
     scenario: Scenario,
-    boot: Source,
+    boot: Source | None,
     *,
     settings: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Run *scenario* on a machine built from the snapshot *boot* and return the run."""
+    """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header."""
     refuse_what_cannot_be_done(scenario)
-    machine = machines.build(boot)
-    machines.check_header(machine, scenario.machine.ram_bytes, scenario.machine.cpus)
-    check_swaps(machine, scenario)
-    apply_settings(machine, scenario, settings_of(settings), snapshot_rules=True)
+    asked = settings_of(settings)
+    machine = prepare(scenario, boot, asked)
+    apply_sysctls(machine, scenario, asked)
     run = Run(scenario, machine)
     run.execute(progress)
     return run
@@ -382,11 +457,11 @@ def simulate(
 
 def run_scenario(
     scenario: Scenario,
-    boot: Source,
+    boot: Source | None,
     out: Path,
     *,
     settings: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Run *scenario* from the snapshot *boot* and write the run directory *out*."""
+    """Run *scenario* and write the run directory *out*; arguments as :func:`simulate`."""
     simulate(scenario, boot, settings=settings, progress=progress).write(out)
