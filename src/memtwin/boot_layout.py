@@ -43,9 +43,10 @@ class FreeBlock(NamedTuple):
 
 @dataclass(slots=True)
 class ZoneLayout:
-    """One zone's frames: free blocks, types of pageblocks, and the used blocks that are still to be given away."""
+    """One zone's frames: free blocks, types of pageblocks, used blocks still to be given away, unmanaged frames."""
 
     free: list[FreeBlock] = field(default_factory=list)
+    unmanaged: list[Block] = field(default_factory=list)
     pageblocks: dict[int, int] = field(default_factory=dict)
     used: list[list[Block]] = field(default_factory=lambda: [[] for _ in range(MAX_ORDER + 1)])
 
@@ -234,6 +235,7 @@ def _find_used(zone: ZoneNumbers, layout: ZoneLayout, end: int) -> None:
             heappush(heap, (rank, pfn + (1 << order), order))
         layout.used[order].append(Block(pfn, order))
         wanted -= 1 << order
+    layout.unmanaged = [Block(pfn, order) for _, pfn, order in heap]
 
 
 def _largest_block(pfn: int, end: int, free: Mapping[int, int]) -> int:

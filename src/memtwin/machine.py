@@ -249,7 +249,7 @@ class _Builder:
         self._slabs()
         counted = self.boot.vmstat.get("nr_page_table_pages") or 0
         tables = self._frames(counted + UPPER_TABLES)
-        rest = mm_init.boot_mm(self.state, self._frame())
+        rest = mm_init.boot_mm(self.state, self._block(1))
         anon = self._anon(rest, tables)
         files = self._files(rest, tables, anon)
         while self.state.node_stats()["nr_page_table_pages"] < counted and tables:
@@ -272,6 +272,11 @@ class _Builder:
 
     def _zones(self) -> None:
         """Zones, watermarks, free lists."""
+        end = 0
+        for zone in self.zones:
+            if zone.managed:
+                mm_init.add_unmanaged(self.state, end, (zone.start_pfn or 0) - end)
+                end = (zone.start_pfn or 0) + zone.spanned
         for zone in self.zones:
             index = ZONES.index(zone.name)
             mm_init.set_zone(
@@ -285,9 +290,11 @@ class _Builder:
             if zone.pagesets:
                 mm_init.set_pagesets(self.state, index, zone.pagesets[0].high, zone.pagesets[0].batch)
             layout = place(self._numbers(zone))
+            for block in layout.unmanaged:
+                mm_init.add_unmanaged(self.state, block.pfn, 1 << block.order)
             self.layouts[index] = layout
-            for block, migratetype in layout.pageblocks.items():
-                mm_init.set_pageblock(self.state, block >> 9, migratetype)
+            for first, migratetype in layout.pageblocks.items():
+                mm_init.set_pageblock(self.state, first >> 9, migratetype)
             for free in sorted(layout.free, key=_list_order):
                 mm_init.add_free_block(self.state, index, free.pfn, free.order, free.migratetype)
         mm_init.compute_totalreserve(self.state)
@@ -481,12 +488,17 @@ class _Builder:
             left -= count
 
     def _pcp(self) -> None:
-        """Pages on per-cpu lists: which types they are of is not printed; a third of each."""
+        """Pages on per-cpu lists.  Their types are not printed: a freed page has its pageblock's, so in proportion."""
         for zone in self.zones:
             index = ZONES.index(zone.name)
+            if not zone.managed:
+                continue
+            types = list(self.layouts[index].pageblocks.values())
             for pageset in zone.pagesets:
+                others = [pageset.count * types.count(kind) // len(types) for kind in (UNMOVABLE, RECLAIMABLE)]
                 for number in range(pageset.count):
-                    mm_init.add_pcp_page(self.state, index, pageset.cpu, self._frame(index), number % 3)
+                    kind = UNMOVABLE if number < others[0] else RECLAIMABLE if number < sum(others) else MOVABLE
+                    mm_init.add_pcp_page(self.state, index, pageset.cpu, self._frame(index), kind)
 
     def _kernel(self) -> None:
         """Frames in use that no counter owns."""

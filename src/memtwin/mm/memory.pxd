@@ -4,6 +4,7 @@ from memtwin.mm.state cimport State
 cdef enum:
     FAULT_AROUND_PAGES = 16
     TASK_RSS_EVENTS_THRESH = 64
+    PGD_ALLOCATION_ORDER = 1    # built with page-table isolation: room for two, in use or not
 
 cdef class Touch:
     cdef State s
@@ -20,7 +21,7 @@ cdef class Touch:
 cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
-cdef u32 alloc_table(State s) noexcept nogil
+cdef u32 alloc_table(State s, u32 order) noexcept nogil
 cdef void free_table(State s, u32 table, bint counted) noexcept nogil
 cdef void sync_mm_rss(State s, u32 task) noexcept nogil
 cdef i64 mm_rss(State s, u32 mm) noexcept nogil

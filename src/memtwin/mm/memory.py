@@ -111,13 +111,13 @@ HITS_PER_CHARGE = cython.declare(u32, 1024)
 # --- page tables -----------------------------------------------------------------------------------------------------
 
 
-def alloc_table(s: State) -> u32:
-    """Make an empty table in a frame of its own; 0: no memory."""
+def alloc_table(s: State, order: u32) -> u32:
+    """Make an empty table in frames of its own; 0: no memory."""
     table: u32
-    pfn: u32 = alloc_kernel_pages(s, 0, MIGRATE_UNMOVABLE)
+    pfn: u32 = alloc_kernel_pages(s, order, MIGRATE_UNMOVABLE)
     if not pfn:
         return 0
-    own(s, pfn, 0, OWNER_TABLE)
+    own(s, pfn, order, OWNER_TABLE)
     table = table_get(s)
     s.table_pfn[table] = pfn
     return table
@@ -125,7 +125,8 @@ def alloc_table(s: State) -> u32:
 
 def free_table(s: State, table: u32, counted: cython.bint):
     """Give a table and its frame back; *counted*: it is a PTE or PMD table, which meminfo's PageTables holds."""
-    free_frame(s, s.table_pfn[table], 0)
+    pfn: u32 = s.table_pfn[table]
+    free_frame(s, pfn, s.pages[pfn].order)
     table_put(s, table)
     if counted:
         s.node[NR_PAGE_TABLE_PAGES] -= 1
@@ -153,7 +154,7 @@ def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
     while shift:
         below = next_level(s, table, vpn, shift)
         if not below:
-            below = alloc_table(s)
+            below = alloc_table(s, 0)
             if not below:
                 return 0
             table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below

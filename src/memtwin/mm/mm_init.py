@@ -2,16 +2,17 @@
 
 What a kernel and its first processes took is input, not prediction: the caller (``memtwin.machine``) decides from a
 snapshot or a description which frames are free, in which blocks, and who owns the rest; the functions here write it
-down.  A frame that nobody claims stays OWNER_NONE: not managed.
+down.  A frame that nobody claims is taken to be free, so frames that are not managed must be named too.
 
 Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
 """
 
 import cython
-from cython.cimports.memtwin.mm.buddy import mark_block, order_to_pindex, own
+from cython.cimports.memtwin.mm.buddy import mark_block, order_to_pindex, own, relabel_block
 from cython.cimports.memtwin.mm.filemap import filemap_add
 from cython.cimports.memtwin.mm.list import list_add_tail
 from cython.cimports.memtwin.mm.lru import lru_add
+from cython.cimports.memtwin.mm.memory import PGD_ALLOCATION_ORDER
 from cython.cimports.memtwin.mm.mm_types import (
     MAX_NR_ZONES,
     MM_ANONPAGES,
@@ -20,9 +21,9 @@ from cython.cimports.memtwin.mm.mm_types import (
     NR_KNOWN_CACHES,
     NR_LRU_LISTS,
     OWNER_ANON,
-    OWNER_BUDDY,
     OWNER_FILE,
     OWNER_KERNEL,
+    OWNER_NONE,
     OWNER_PCP,
     OWNER_SLAB,
     OWNER_TABLE,
@@ -191,9 +192,16 @@ def set_pageblock(s: State, block: int, migratetype: int) -> None:
 
 def add_free_block(s: State, zone: int, pfn: int, order: int, migratetype: int) -> None:
     """Put a block on a free list, at its tail."""
-    mark_block(s, pfn, order, migratetype, OWNER_BUDDY)
+    relabel_block(s, pfn, order, migratetype)
     list_add_tail(s.pages, cython.address(s.zones[zone].free_area[order][migratetype]), pfn)
     s.zones[zone].stat[NR_FREE_PAGES] += 1 << order
+
+
+def add_unmanaged(s: State, pfn: int, count: int) -> None:
+    """Say that frames are not the allocator's: holes, the kernel's own image, firmware."""
+    i: u32
+    for i in range(pfn, pfn + count):
+        s.pages[i].owner = OWNER_NONE
 
 
 def add_pcp_page(s: State, zone: int, cpu: int, pfn: int, migratetype: int) -> None:
@@ -240,10 +248,10 @@ def add_page_table(s: State, pfn: int) -> None:
 
 
 def boot_mm(s: State, pgd_pfn: int) -> int:
-    """Start a task with an empty address space whose top table lies in *pgd_pfn*; it has no stack of its own."""
+    """Start a task with an empty address space whose top table lies in *pgd_pfn* and the next frame; it has no stack."""
     task: u32 = pool_get(cython.address(s.tasks))
     mm: u32 = pool_get(cython.address(s.mms))
-    own(s, pgd_pfn, 0, OWNER_TABLE)
+    own(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
     mm_at(s, mm).pgd = table_get(s)
     s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
     mm_at(s, mm).users = 1

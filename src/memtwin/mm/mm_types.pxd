@@ -49,14 +49,14 @@ cpdef enum:
     NR_MM_COUNTERS
 
 cpdef enum:        # who owns a frame: exactly one of these
-    OWNER_NONE              # not managed: a hole, the kernel's image, firmware
-    OWNER_BUDDY             # in a block of a free list
+    OWNER_BUDDY             # in a block of a free list: what a frame that was never touched is
     OWNER_PCP               # in a block of a per-cpu list
     OWNER_ANON
     OWNER_FILE
     OWNER_SLAB
     OWNER_TABLE             # a page table
     OWNER_KERNEL            # any other kernel use: stacks, percpu, drivers
+    OWNER_NONE              # not managed: a hole, the kernel's image, firmware
 
 cpdef enum:
     PG_HEAD = 1             # first frame of a free block, a slab or a kernel allocation; its order is valid

@@ -12,7 +12,7 @@ Not modelled: threads of one process, signals, scheduling classes.
 
 import cython
 from cython.cimports.memtwin.mm.buddy import free_frame, own
-from cython.cimports.memtwin.mm.memory import alloc_table, sync_mm_rss, update_hiwater_rss
+from cython.cimports.memtwin.mm.memory import PGD_ALLOCATION_ORDER, alloc_table, sync_mm_rss, update_hiwater_rss
 from cython.cimports.memtwin.mm.mm_types import (
     CACHE_CRED,
     CACHE_MM_STRUCT,
@@ -101,7 +101,7 @@ def new_task(s: State, pid: u32, adj: i32) -> u32:
 def new_mm(s: State) -> u32:
     """Make an empty address space; 0: no memory."""
     mm: u32
-    pgd: u32 = alloc_table(s)
+    pgd: u32 = alloc_table(s, PGD_ALLOCATION_ORDER)
     if not pgd:
         return 0
     mm = pool_get(cython.address(s.mms))
