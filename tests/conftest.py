@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import HealthCheck, settings
 RECORDINGS = Path(__file__).parent / "recordings"
 
 settings.register_profile("memtwin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("memtwin")
+settings.register_profile("ci", settings.get_profile("memtwin"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "memtwin")
 
 
 @pytest.fixture(scope="session")

@@ -121,9 +121,7 @@ def _place_chunks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int]) -> N
                 layout.pageblocks[block] = migratetype
 
 
-def _type_pageblocks(
-    zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int], end: int
-) -> dict[int, list[int]]:
+def _type_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int], end: int) -> dict[int, list[int]]:
     """Give the other pageblocks their types; return those that lie whole in the zone, by type."""
     left = dict(zone.pageblocks)
     for migratetype in layout.pageblocks.values():
@@ -175,9 +173,8 @@ def _place_small(zone: ZoneNumbers, layout: ZoneLayout, mixed: dict[int, list[in
     for migratetype, counts in zone.free.items():
         nodes = _nodes(mixed.get(migratetype, []))
         for order in range(PAGEBLOCK_ORDER - 1, -1, -1):
-            for _ in range(counts[order]):
-                if not _place_in_node(layout, nodes, order, migratetype):
-                    spill.append((order, migratetype))
+            placed = (_place_in_node(layout, nodes, order, migratetype) for _ in range(counts[order]))
+            spill += [(order, migratetype) for there in placed if not there]
     other = _nodes(_untouched(layout, mixed))
     for order, migratetype in sorted(spill, reverse=True):
         if not _place_in_node(layout, other, order, migratetype):

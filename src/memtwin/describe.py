@@ -47,7 +47,9 @@ class Area:
 
 def ground() -> Source:
     """The snapshot that described machines stand on: Debian 12's 6.1 cloud kernel after boot, 256 MiB, one cpu."""
-    return open_source(Path(str(files("memtwin") / "data" / "debian-12-cloud.tar.xz")))
+    source = open_source(Path(str(files("memtwin") / "data" / "debian-12-cloud.tar.xz")))
+    source.name = "a boot of Debian 12's cloud kernel"
+    return source
 
 
 def with_ram(boot: Boot, ram_bytes: int) -> Boot:
@@ -73,7 +75,7 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
             free = _pages_free(blocks[old.name])
             managed_now = free + used
             zones.append(
-                _sized(old, parts, start, spanned, Pages(managed_now), Pages(free), keep=old.name == "DMA32")
+                _sized(old, parts, start, spanned, Pages(managed_now), free=Pages(free), keep=old.name == "DMA32")
             )
         else:
             zones.append(old)
@@ -151,8 +153,8 @@ def _sized(
     start: int,
     spanned: int,
     managed: Pages,
-    free: Pages,
     *,
+    free: Pages,
     keep: bool,
 ) -> zoneinfo.ZoneInfo:
     """A zone of another size; *keep* what is in use in it, else it is all free."""
@@ -160,7 +162,10 @@ def _sized(
     stats["nr_free_pages"] = int(free)
     pagesets = tuple(
         replace(
-            pageset, count=pageset.count if keep else Pages(0), batch=Pages(_batch(int(managed))), high=Pages(0)
+            pageset,
+            count=pageset.count if keep else Pages(0),
+            batch=Pages(_batch(int(managed))),
+            high=Pages(0),
         )
         for pageset in parts.pagesets
     )
@@ -177,9 +182,7 @@ def _batch(managed: int) -> int:
     return int(max((1 << (batch.bit_length() - 1)) - 1, 1))
 
 
-def _with_marks(
-    zone: zoneinfo.ZoneInfo, zones: list[zoneinfo.ZoneInfo], min_free: int
-) -> zoneinfo.ZoneInfo:
+def _with_marks(zone: zoneinfo.ZoneInfo, zones: list[zoneinfo.ZoneInfo], min_free: int) -> zoneinfo.ZoneInfo:
     """Watermarks, reserves and list sizes of a zone among all zones (``__setup_per_zone_wmarks``)."""
     total = sum(int(other.managed) for other in zones)
     least = (min_free >> 2) * int(zone.managed) // total
@@ -191,13 +194,16 @@ def _with_marks(
     protection = tuple(pages // ratio if ratio and zone.managed else 0 for pages in above)
     cpus = max(len(zone.pagesets), 1)
     pagesets = tuple(
-        replace(pageset, high=Pages(max(low // cpus, int(pageset.batch) * 4)))
-        if pageset.high == 0
-        else pageset
+        replace(pageset, high=Pages(max(low // cpus, int(pageset.batch) * 4))) if pageset.high == 0 else pageset
         for pageset in zone.pagesets
     )
     return replace(
-        zone, min=Pages(least), low=Pages(low), high=Pages(low + gap), protection=protection, pagesets=pagesets
+        zone,
+        min=Pages(least),
+        low=Pages(low),
+        high=Pages(low + gap),
+        protection=protection,
+        pagesets=pagesets,
     )
 
 

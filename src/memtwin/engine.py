@@ -32,7 +32,7 @@ MAX_DEVICES = cython.declare(u32, 8)
 MAX_WIDTH = cython.declare(u32, 32)
 
 
-# --- the event queue ---------------------------------------------------------------------------------------------------
+# --- the event queue -------------------------------------------------------------------------------------------------
 
 
 def earlier(a: cython.pointer(Event), b: cython.pointer(Event)) -> cython.bint:
@@ -75,9 +75,7 @@ def pop_event(s: State, first: cython.pointer(Event)):
     s.nr_events -= 1
     while at * 2 <= s.nr_events:
         below = at * 2
-        if below < s.nr_events and earlier(
-            cython.address(s.events[below + 1]), cython.address(s.events[below])
-        ):
+        if below < s.nr_events and earlier(cython.address(s.events[below + 1]), cython.address(s.events[below])):
             below += 1
         if not earlier(cython.address(s.events[below]), cython.address(last)):
             break
@@ -120,7 +118,7 @@ def advance_to(s: State, until_ns: u64):
 hooks.run_events = run_events
 
 
-# --- devices -----------------------------------------------------------------------------------------------------------
+# --- devices ---------------------------------------------------------------------------------------------------------
 
 
 def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
@@ -142,7 +140,7 @@ def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
     return d.busy_until_ns[server]
 
 
-# --- what the run calls ------------------------------------------------------------------------------------------------
+# --- what the run calls ----------------------------------------------------------------------------------------------
 
 
 def start(s: State) -> None:

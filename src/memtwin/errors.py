@@ -9,6 +9,7 @@
     │   ├── ScenarioError       a scenario: path, line number, line, what was expected
     │   ├── SnapshotError       a snapshot: path, what is missing or wrong
     │   └── RecordingError      a recording or run: path, what is missing or wrong
+    ├── NotModelledError    the model cannot do this yet                        exit 1
     ├── NotBuiltError       the compiled core is missing                        exit 1
     └── ModelBug            an invariant of the model is broken: our mistake, never the user's
 
@@ -49,7 +50,7 @@ class ProcParseError(_LineError):
 
 
 class ScenarioError(_LineError):
-    """A line of a scenario is not in the scenario language, or asks for what the model cannot do."""
+    """A line of a scenario is not in the scenario language."""
 
 
 class _FileError(InputError):
@@ -64,6 +65,14 @@ class SnapshotError(_FileError):
 
 class RecordingError(_FileError):
     """A recording or a run is cut off, damaged or not one at all."""
+
+
+class NotModelledError(MemtwinError):
+    """What is asked for is Linux, and the model cannot do it yet; *where* names the line or file that asks."""
+
+    def __init__(self, where: str, what: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{where}: the model cannot do {what} yet", hint=hint)
+        self.where, self.what = where, what
 
 
 class NotBuiltError(MemtwinError):

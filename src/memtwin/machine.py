@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from memtwin import costs, describe, worker
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
-from memtwin.errors import NotBuiltError, SnapshotError, UsageError
+from memtwin.errors import NotBuiltError, NotModelledError, SnapshotError, UsageError
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -39,7 +39,7 @@ from memtwin.units import pages
 
 try:
     from memtwin import engine
-    from memtwin.mm import filemap, mm_init, page_alloc, psi, slub, sysctl
+    from memtwin.mm import filemap, mm_init, psi, slub, sysctl
     from memtwin.mm import loadavg as mm_loadavg
     from memtwin.mm import mm_types as t
     from memtwin.mm import task as mm_task
@@ -51,8 +51,9 @@ except ImportError as problem:  # the compiled core
     ) from problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from memtwin.scenario import MachineLine
     from memtwin.source import Source
 
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
@@ -134,9 +135,7 @@ def read_boot(source: Source) -> Boot:
         loadavg=load(source, loadavg),
         uptime=load(source, uptime),
         stat=load(source, stat),
-        pressure={
-            kind: record for kind in ("memory", "io") if (record := load(source, pressure, resource=kind))
-        },
+        pressure={kind: record for kind in ("memory", "io") if (record := load(source, pressure, resource=kind))},
         sysctl=load(source, sysctl_vm) or _live_sysctls(source),
         version=source.read("proc/version") or "",
         cpuinfo=source.read("proc/cpuinfo"),
@@ -165,9 +164,7 @@ def _below(source: Source, path: str, depth: int = 4) -> list[str]:
 def _live_sysctls(source: Source) -> dict[str, str] | None:
     """The settings as separate files, as on a live host."""
     names = [*sysctl.BY_NAME, "lowmem_reserve_ratio"]
-    found = {
-        f"vm.{name}": text.strip() for name in names if (text := source.read(f"proc/sys/vm/{name}")) is not None
-    }
+    found = {f"vm.{name}": text.strip() for name in names if (text := source.read(f"proc/sys/vm/{name}")) is not None}
     return found or None
 
 
@@ -185,7 +182,8 @@ class Machine:
     """The process that holds what no process of the scenario made."""
     sysctl: dict[str, str]
     costs: costs.CostProfile
-    threads_at_boot: int
+    notes: tuple[str, ...]
+    """What a reader of results should know: where the machine differs from what the model follows."""
 
     def copy(self) -> Machine:
         """Return a second machine in the same state; from here each goes its own way."""
@@ -202,7 +200,7 @@ class Machine:
         else:
             if not re.fullmatch(r"-?\d{1,18}", value):
                 return f"vm.{name} is a number"
-            wrong = sysctl.check(name, int(value))
+            wrong: str | None = sysctl.check(name, int(value))
             if wrong:
                 return wrong
             mm_init.write_sysctl(self.state, name, int(value))
@@ -210,22 +208,39 @@ class Machine:
         return None
 
 
-def build(source: Source, *, ram_bytes: int | None = None, swap_areas: tuple[describe.Area, ...] | None = None) -> Machine:
+def build(
+    source: Source, *, ram_bytes: int | None = None, swap_areas: tuple[describe.Area, ...] | None = None
+) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
     *ram_bytes* and *swap_areas* change what the snapshot says; None leaves it.
     """
     boot = read_boot(source)
-    if not re.search(r"\b6\.1\.", boot.version):
-        raise SnapshotError(
-            source.name, f"cannot do this kernel yet: {boot.version.strip()[:60] or 'unknown version'}",
-            hint="the model follows Linux 6.1",
-        )  # fmt: skip
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
         boot = describe.with_swaps(boot, swap_areas)
     return _Builder(boot).machine()
+
+
+def _notes(boot: Boot) -> tuple[str, ...]:
+    """What to say of a snapshot that is not wholly what the model follows."""
+    notes = []
+    if not re.search(r"version 6\.1\.", boot.version):
+        release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
+        notes.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
+    managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones) * 4
+    if abs(boot.meminfo["MemTotal"] - managed) > managed // 100:
+        notes.append(
+            f"meminfo of {boot.name} says MemTotal {boot.meminfo['MemTotal']} kB, its zones manage {managed} kB "
+            "(a container or a balloon?): the zones are believed"
+        )
+    missing = [
+        path for path, record in (("pagetypeinfo", boot.pagetypeinfo), ("slabinfo", boot.slabinfo)) if not record
+    ]
+    if missing:
+        notes.append(f"{boot.name} has no {' and no '.join(missing)} (only root may read them): taken as one kind")
+    return tuple(notes)
 
 
 class _Builder:
@@ -235,7 +250,7 @@ class _Builder:
         self.boot = boot
         self.zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
         if any(zone.node for zone in boot.zoneinfo.zones):
-            raise SnapshotError(boot.name, "cannot do a machine with several NUMA nodes yet")
+            raise NotModelledError(boot.name, "a machine with several NUMA nodes")
         self.cpus = max((len(zone.pagesets) for zone in self.zones), default=1) or 1
         last = max((zone.start_pfn or 0) + zone.spanned for zone in self.zones)
         self.state = State(last, self.cpus)
@@ -267,7 +282,7 @@ class _Builder:
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
             bdev=files["bdev"], rest=rest, sysctl=settings, costs=profile,
-            threads_at_boot=self.boot.loadavg.threads if self.boot.loadavg else 0,
+            notes=_notes(self.boot),
         )  # fmt: skip
 
     def _zones(self) -> None:
@@ -279,9 +294,7 @@ class _Builder:
                 end = (zone.start_pfn or 0) + zone.spanned
         for zone in self.zones:
             index = ZONES.index(zone.name)
-            mm_init.set_zone(
-                self.state, index, zone.start_pfn or 0, zone.spanned, zone.present, zone.managed
-            )
+            mm_init.set_zone(self.state, index, zone.start_pfn or 0, zone.spanned, zone.present, zone.managed)
             if not zone.managed:
                 continue
             marks = tuple(mark - (zone.boost or 0) for mark in (zone.min, zone.low, zone.high))
@@ -383,11 +396,11 @@ class _Builder:
         for number in range(slabs):
             pfn = self._block(row.pagesperslab.bit_length() - 1)
             if number == 0:
-                mm_init.add_slab(self.state, cache, pfn, row.objperslab // 2, True)
+                mm_init.add_slab(self.state, cache, pfn, row.objperslab // 2, on_cpu=True)
                 continue
             free = min(missing, row.objperslab)
             missing -= free
-            mm_init.add_slab(self.state, cache, pfn, row.objperslab - free, False)
+            mm_init.add_slab(self.state, cache, pfn, row.objperslab - free, on_cpu=False)
 
     def _block(self, order: int) -> int:
         for index in sorted(self.layouts, reverse=True):
@@ -401,7 +414,7 @@ class _Builder:
         cache = slub.create_cache(self.state, 4096, 1, 0, reclaimable)
         for pfn, frames in self._runs(count, None):
             for offset in range(frames):
-                mm_init.add_slab(self.state, cache, pfn + offset, 1, False)
+                mm_init.add_slab(self.state, cache, pfn + offset, 1, on_cpu=False)
 
     def _zone_count(self, zone: int, name: str) -> int:
         found = next((z for z in self.zones if z.name == ZONES[zone]), None)
@@ -428,9 +441,7 @@ class _Builder:
                 left = (locked if kind == "unevictable" else on_lists) - taken[kind]
                 count = min(self._zone_count(zone, name), left)
                 for pfn, frames in self._runs(count, zone):
-                    mm_init.add_anon_pages(
-                        self.state, rest, at, pfn, frames, active, kind == "unevictable", tables
-                    )
+                    mm_init.add_anon_pages(self.state, rest, at, pfn, frames, active, kind == "unevictable", tables)
                     at += frames
                 taken[kind] += count
         return {"unevictable": taken["unevictable"], "shmem": max(listed - on_lists, 0)}
@@ -463,17 +474,13 @@ class _Builder:
         self._map(rest, tables, {"vdso": vdso, "binary": binary, "cache": cache}, ramfs, max(total - buffers, 0))
         return {"binary": binary, "vdso": vdso, "bdev": bdev}
 
-    def _fill(
-        self, file: int, index: int, count: int, zone: int | None, *, active: bool, mlocked: int = 0
-    ) -> None:
+    def _fill(self, file: int, index: int, count: int, zone: int | None, *, active: bool, mlocked: int = 0) -> None:
         for pfn, frames in self._runs(count, zone):
             mm_init.add_file_pages(self.state, file, index, pfn, frames, active, min(mlocked, frames))
             mlocked = max(mlocked - frames, 0)
             index += frames
 
-    def _map(
-        self, rest: int, tables: list[int], files: Mapping[str, int], ramfs: int, cached: int
-    ) -> None:
+    def _map(self, rest: int, tables: list[int], files: Mapping[str, int], ramfs: int, cached: int) -> None:
         """Map as many file pages as nr_mapped says: the vdso, the program, then the cache."""
         left = self.boot.vmstat.get("nr_mapped") or 0
         at = REST_FILES
@@ -510,9 +517,7 @@ class _Builder:
         boot, s = self.boot, self.state
         printed = dict(boot.vmstat.items())
         mm_init.start_counters(s, printed)
-        mm_init.set_swap(
-            s, pages(boot.meminfo.get("SwapTotal") or 0), pages(boot.meminfo.get("SwapFree") or 0)
-        )
+        mm_init.set_swap(s, pages(boot.meminfo.get("SwapTotal") or 0), pages(boot.meminfo.get("SwapFree") or 0))
         mm_init.set_accounts(
             s,
             pages(boot.meminfo.get("Committed_AS") or 0),
@@ -541,19 +546,16 @@ def _list_order(block: FreeBlock) -> tuple[int, int, int]:
     return block.order, block.migratetype, block.pfn
 
 
-def check_header(machine: Machine, ram_bytes: int, cpus: int) -> None:
+def check_header(machine: Machine, header: MachineLine) -> None:
     """Refuse a scenario whose header asks for another machine than the snapshot is."""
     present = sum(zone.present for zone in machine.boot.zoneinfo.zones) * 4096
     slack = (8 << 20) + present // 50
-    if abs(ram_bytes - present) > slack:
-        raise UsageError(
-            f"the scenario says machine ram={ram_bytes >> 20}M, the snapshot {machine.boot.name} has "
-            f"{present >> 20} MiB",
-            hint="boot from a snapshot of that machine, or change the scenario's header",
-        )
     have = machine.state.cpu_count
-    if cpus != have:
-        raise UsageError(
-            f"the scenario says machine cpus={cpus}, the snapshot {machine.boot.name} has {have}",
-            hint="boot from a snapshot of that machine, or change the scenario's header",
-        )
+    wrong = ""
+    if "ram" in header.given and abs(header.ram_bytes - present) > slack:
+        wrong = f"ram={header.ram_bytes >> 20}M, the snapshot {machine.boot.name} has {present >> 20} MiB"
+    elif "cpus" in header.given and header.cpus != have:
+        wrong = f"cpus={header.cpus}, the snapshot {machine.boot.name} has {have}"
+    if wrong:
+        hint = "boot from a snapshot of that machine, or change the scenario's header, or --set machine.ram=SIZE"
+        raise UsageError(f"the scenario says machine {wrong}", hint=hint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memtwin import engine, worker
-from memtwin.errors import ScenarioError
+from memtwin.errors import NotModelledError
 from memtwin.mm import memory, mm_init
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
@@ -56,10 +56,11 @@ class Worker:
 
 
 class Processes:
-    """All processes of a run, by name.  *sample_ns*: called each time the clock passes a whole second in a touch."""
+    """All processes of a run.  *where*: the scenario's path; *on_second*: called at whole seconds within a touch."""
 
-    def __init__(self, machine: Machine, on_second: Callable[[], None]) -> None:
+    def __init__(self, machine: Machine, where: str, on_second: Callable[[], None]) -> None:
         self.machine = machine
+        self.where = where
         self.state = machine.state
         self.by_name: dict[str, Worker] = {}
         self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
@@ -78,11 +79,11 @@ class Processes:
     def _check(self, code: int, op: Op) -> int:
         """Stop where the kernel would do what the model cannot; hand on every other outcome."""
         if code == t.NEEDS_RECLAIM:
-            raise ScenarioError(
-                "run", op.lineno, op.text, "an operation that fits into free memory: the model cannot do reclaim yet",
+            raise NotModelledError(
+                f"{self.where}:{op.lineno}", f"reclaim, which {op.text!r} needs",
                 hint="give the machine more memory, or make the workload smaller",
             )  # fmt: skip
-        return code
+        return int(code)
 
     def command(self, process: Worker, op: Op) -> None:
         """A process reads the command that it is given."""
@@ -101,7 +102,7 @@ class Processes:
             code = mm_task.mmap(self.state, task, area.start, area.pages, area.flags, file, area.offset)
             if code != t.OK:
                 mm_task.exit_task(self.state, task)
-                return code
+                return int(code)
         self._touch_pages(process, (worker.ARGUMENTS,), op, write=True)
         mm_init.count_event(self.state, "pgfault", worker.FAULTS_BEFORE_EXEC)
         memory.forget_before_exec(self.state, task)
@@ -191,7 +192,12 @@ def _drawn(op: Touch) -> dict[str, int]:
             "prob_percent": pattern.prob_percent,
         }  # fmt: skip
     if isinstance(pattern, Pow):
-        return {"kind": t.PATTERN_POW, "touches": pattern.n, "seed": pattern.seed, "exponent": pattern.exponent}
+        return {
+            "kind": t.PATTERN_POW,
+            "touches": pattern.n,
+            "seed": pattern.seed,
+            "exponent": pattern.exponent,
+        }
     return {"kind": t.PATTERN_SEQ}
 
 

@@ -102,9 +102,7 @@ class Recording:
                 op = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.DecodeError as problem:
                 if number < len(lines):
-                    raise RecordingError(
-                        self.path, f"ops.jsonl line {number} is damaged: {problem}"
-                    ) from None
+                    raise RecordingError(self.path, f"ops.jsonl line {number} is damaged: {problem}") from None
                 if not self._partial:
                     raise RecordingError(self.path, "ops.jsonl ends in half a line", hint=_CUT_OFF) from None
                 break
@@ -181,9 +179,7 @@ class _Salvaged(Source):
     def names(self, path: str = "") -> list[str]:
         """Return the names directly under *path*."""
         below = f"{path.strip('/')}/".lstrip("/")
-        return sorted(
-            {name[len(below) :].partition("/")[0] for name in self._files if name.startswith(below)}
-        )
+        return sorted({name[len(below) :].partition("/")[0] for name in self._files if name.startswith(below)})
 
     def _bytes(self, path: str) -> bytes:
         try:

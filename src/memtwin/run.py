@@ -25,11 +25,11 @@ import msgspec
 from memtwin import __version__, describe, engine
 from memtwin import machine as machines
 from memtwin.dcache import Dcache
-from memtwin.errors import InputError, ScenarioError, UsageError
-from memtwin.mm import debug, mm_init, page_alloc
+from memtwin.errors import InputError, NotModelledError, UsageError
+from memtwin.mm import debug, mm_init, page_alloc, util
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
-from memtwin.process import Processes, idle
+from memtwin.process import Processes, Worker, idle
 from memtwin.scenario import (
     Checkpoint,
     Exit,
@@ -72,6 +72,7 @@ TIMELINE = (
     "pgmajfault", "pswpin", "pswpout", "pgscan", "pgsteal",
 )  # fmt: skip
 STORY_LINES = 20
+SIGKILL = 9
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ class Done:
     us: int
     deltas: dict[str, int]
     deaths: list[dict[str, Any]] = field(default_factory=list)
+    why: str = ""
+    """The rule by which the kernel refused."""
 
 
 @dataclass(slots=True)
@@ -91,8 +94,10 @@ class Sample:
     """Main figures at one time: sizes in kB, counters since boot."""
 
     time_ns: int
-    op: int
+    ops_done: int
     figures: dict[str, int]
+    between: bool
+    """Taken at the end of an operation (or at boot), not at a whole second within one."""
 
 
 class Run:
@@ -104,11 +109,12 @@ class Run:
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
-        self.processes = Processes(machine, self._sample)
+        self.processes = Processes(machine, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
 
     def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Carry out every operation; raises ScenarioError where the model cannot go on."""
+        """Carry out every operation; raises NotModelledError where the model cannot go on."""
+        self._sample(between=True)
         self._checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
@@ -131,44 +137,68 @@ class Run:
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
-        self.done.append(Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths))
-        self._sample()
+        why = self._refusal() if errno == t.ENOMEM else ""
+        self.done.append(Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why))
+        self._sample(between=True)
         if state.checks:
             debug.validate(state, self.story())
 
+    def _refusal(self) -> str:
+        """The rule of overcommit that is in force, with its numbers."""
+        state = self.machine.state
+        if self.machine.sysctl["overcommit_memory"] == "2":
+            limit, promised = kib(util.commit_limit(state)), kib(state.committed_pages)
+            return (
+                f"overcommit_memory is 2: {promised:,} kB are promised and CommitLimit is {limit:,} kB "
+                "(less a reserve for recovery)"
+            )
+        total = kib(state.memory_total + state.swap_pages[0])
+        return f"overcommit_memory is 0: one request may not exceed all RAM and swap, {total:,} kB"
+
     def _carry_out(self, op: Op) -> tuple[str, int, list[dict[str, Any]]]:
         """Do one operation: (outcome, errno, deaths)."""
-        deaths: list[dict[str, Any]] = []
-        code: int = t.OK
         if isinstance(op, WorkerOp):
             process = self.processes.by_name.get(op.proc)
             if process is None or not process.alive:
-                return "skipped", 0, deaths
-            if not isinstance(op, Kill):
-                self.processes.command(process, op)
+                return "skipped", 0, []
             if isinstance(op, (Exit, Kill)):
-                self.processes.end(process)
-                self.dcache.forget(f"proc/{process.pid}")
-                signal = 9 if isinstance(op, Kill) else 0
-                deaths = [{"name": process.name, "pid": process.pid, "signal": signal, "code": 0}]
-            elif isinstance(op, Mmap):
-                code = self.processes.mmap(process, op.region, op.size_bytes, op)
-            elif isinstance(op, Munmap):
-                code = self.processes.munmap(process, op.region)
-            elif isinstance(op, Touch):
-                code = self.processes.touch(process, op)
-            elif isinstance(op, Fork):
-                code = self.processes.fork(process, op.child, op)
-        elif isinstance(op, Proc):
-            code = self.processes.start(op.name, op.adj, op)
-        elif isinstance(op, Sleep):
+                return "ok", 0, [self._end(process, op)]
+            self.processes.command(process, op)
+            code = self._worker_op(process, op)
+        else:
+            code = self._machine_op(op)
+        return ("ok" if code == t.OK else "error"), code, []
+
+    def _worker_op(self, process: Worker, op: WorkerOp) -> int:
+        """Do what a process does itself; returns an Outcome."""
+        if isinstance(op, Touch):
+            return self.processes.touch(process, op)
+        if isinstance(op, Mmap):
+            return self.processes.mmap(process, op.region, op.size_bytes, op)
+        if isinstance(op, Munmap):
+            return self.processes.munmap(process, op.region)
+        assert isinstance(op, Fork)
+        return self.processes.fork(process, op.child, op)
+
+    def _machine_op(self, op: Op) -> int:
+        """Do what concerns the whole machine; returns an Outcome."""
+        if isinstance(op, Proc):
+            return self.processes.start(op.name, op.adj, op)
+        if isinstance(op, Sleep):
             idle(self.machine, op.sleep_ns, self._sample)
-        elif isinstance(op, SetSysctl):
-            wrong = self.machine.write_sysctl(op.name.removeprefix("vm."), op.value)
-            code = t.EINVAL if wrong else t.OK
         elif isinstance(op, Checkpoint):
             self._checkpoint(op.label)
-        return ("ok" if code == t.OK else "error"), code, deaths
+        elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
+            return int(t.EINVAL)
+        return int(t.OK)
+
+    def _end(self, process: Worker, op: Exit | Kill) -> dict[str, Any]:
+        """End a process; returns its line among the deaths."""
+        if isinstance(op, Exit):
+            self.processes.command(process, op)
+        self.processes.end(process)
+        self.dcache.forget(f"proc/{process.pid}")
+        return {"name": process.name, "pid": process.pid, "signal": SIGKILL if isinstance(op, Kill) else 0, "code": 0}
 
     def _checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text."""
@@ -197,7 +227,7 @@ class Run:
             named += [f"proc/sys/vm/{name}" for name in names]
         return named
 
-    def _sample(self) -> None:
+    def _sample(self, *, between: bool = False) -> None:
         """Note the main figures now."""
         state = self.machine.state
         node, events = state.node_stats(), state.events_by_name()
@@ -215,7 +245,7 @@ class Run:
         figures.update({name: events[name] for name in ALWAYS})
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
-        self.samples.append(Sample(state.clock_ns, len(self.done), figures))
+        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between))
 
     def story(self) -> tuple[str, ...]:
         """The newest operations with what became of them, newest last."""
@@ -255,7 +285,7 @@ class Run:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["time_ns", "ops_done", *TIMELINE])
         for sample in self.samples:
-            writer.writerow([sample.time_ns, sample.op, *(sample.figures[name] for name in TIMELINE)])
+            writer.writerow([sample.time_ns, sample.ops_done, *(sample.figures[name] for name in TIMELINE)])
         return out.getvalue()
 
     def write(self, out: Path) -> None:
@@ -288,7 +318,7 @@ def _counted(state: State) -> dict[str, int]:
 
 def _line(done: Done) -> str:
     record = {
-        "i": done.op.index, "op": done.op.text, "outcome": done.outcome, "errno": done.errno, "info": "",
+        "i": done.op.index, "op": done.op.text, "outcome": done.outcome, "errno": done.errno, "info": done.why,
         "us": done.us, "d": done.deltas, "deaths": done.deaths,
     }  # fmt: skip
     return msgspec.json.encode(record).decode() + "\n"
@@ -296,27 +326,36 @@ def _line(done: Done) -> str:
 
 def _changes(path: str) -> bool:
     """Whether a file is recorded at each checkpoint, not only at boot."""
-    if path.startswith("workers/") or path.startswith("proc/pressure/"):
+    if path.startswith(("workers/", "proc/pressure/")):
         return True
-    often = "meminfo vmstat buddyinfo pagetypeinfo zoneinfo slabinfo swaps loadavg uptime stat diskstats".split()
+    often = [
+        "meminfo",
+        "vmstat",
+        "buddyinfo",
+        "pagetypeinfo",
+        "zoneinfo",
+        "slabinfo",
+        "swaps",
+        "loadavg",
+        "uptime",
+        "stat",
+        "diskstats",
+    ]
     return path.removeprefix("proc/") in often
 
 
 def _release(version: str) -> str:
     """The kernel's release out of /proc/version."""
     words = version.split()
-    return words[2] if len(words) > 2 else ""  # noqa: PLR2004 - "Linux version RELEASE"
+    return words[2] if len(words) > 2 else ""
 
 
 def refuse_what_cannot_be_done(scenario: Scenario) -> None:
-    """Raise a ScenarioError for the first line that the model cannot do yet, before anything runs."""
+    """Raise a NotModelledError for the first line that the model cannot do yet, before anything runs."""
     for op in scenario.ops:
         if not isinstance(op, SUPPORTED):
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
-            raise ScenarioError(
-                scenario.path, op.lineno, op.text, f"an operation that the model knows: it cannot do {verb!r} yet",
-                hint="nothing was run",
-            )  # fmt: skip
+            raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,12 +381,13 @@ def settings_of(words: Sequence[str]) -> Settings:
             sysctls[key.removeprefix("vm.")] = value
         elif key == "machine.ram":
             ram = _size(word, value)
-        elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:  # noqa: PLR2004 - swap.NAME.WHAT
+        elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
             number = _size(word, value) if parts[2] == "size" else _priority(word, value)
             areas.setdefault(parts[1], {})[parts[2]] = number
         else:
             raise UsageError(
-                f"--set {word}: no such setting", hint="vm.NAME, machine.ram, swap.NAME.size and swap.NAME.prio are"
+                f"--set {word}: no such setting",
+                hint="vm.NAME, machine.ram, swap.NAME.size and swap.NAME.prio are",
             )
     return Settings(ram, areas, sysctls)
 
@@ -409,7 +449,7 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
     have = sorted(int(area.size_kib) for area in machine.boot.swaps.areas)
     if asked != have:
         raise UsageError(
-            f"the scenario's swaps hold {asked or 'no'} kB, those of the snapshot {machine.boot.name} {have or 'none'}",
+            f"the scenario's swaps hold {asked} kB, those of the snapshot {machine.boot.name} {have or 'none'}",
             hint="boot from a snapshot with the same swap areas, or change the scenario's header",
         )
 
@@ -419,21 +459,20 @@ def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Mach
     if boot is None:
         ram = settings.ram_bytes or scenario.machine.ram_bytes
         if scenario.machine.cpus != 1:
-            raise UsageError(
-                f"{scenario.path}: cannot do machine cpus={scenario.machine.cpus} without a snapshot yet",
+            raise NotModelledError(
+                scenario.path,
+                f"machine cpus={scenario.machine.cpus} without a snapshot",
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
-        return machines.build(
-            describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings)
-        )
+        return machines.build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings))
     machine = machines.build(
         boot,
         ram_bytes=settings.ram_bytes,
         swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
     )
     if settings.ram_bytes is None:
-        machines.check_header(machine, scenario.machine.ram_bytes, scenario.machine.cpus)
-    if not settings.swaps:
+        machines.check_header(machine, scenario.machine)
+    if scenario.swaps and not settings.swaps:
         check_swaps(machine, scenario)
     return machine
 

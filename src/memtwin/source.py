@@ -187,9 +187,7 @@ def open_source(where: str | Path) -> Source:
     raise SnapshotError(str(where), "neither a directory nor a file", hint=_ACCEPTED)
 
 
-def load(
-    source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int
-) -> R_co | None:
+def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int) -> R_co | None:
     """Return the record of *module*'s file, or None if the source has no such file (or may not read it).
 
     *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces

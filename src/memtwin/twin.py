@@ -13,16 +13,22 @@ from memtwin import engine, worker
 from memtwin.mm import (
     buddy_info,
     filemap,
-    loadavg as mm_loadavg,
-    mm_types as t,
     oom_kill,
     page_alloc,
     psi,
     slub,
     task_mmu,
     util,
-    vmstat as names,
 )  # fmt: skip
+from memtwin.mm import (
+    loadavg as mm_loadavg,
+)
+from memtwin.mm import (
+    mm_types as t,
+)
+from memtwin.mm import (
+    vmstat as names,
+)
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from memtwin.machine import Machine
+    from memtwin.procfs.zoneinfo import ZoneInfo
 
 NS_PER_TICK = 10_000_000
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
@@ -203,7 +210,7 @@ class Twin(Source):
         counters = self._counters()
         return zoneinfo.Zoneinfo(tuple(self._zone(zone, counters) for zone in self.machine.boot.zoneinfo.zones))
 
-    def _zone(self, old: zoneinfo.ZoneInfo, counters: Mapping[str, int]) -> zoneinfo.ZoneInfo:
+    def _zone(self, old: ZoneInfo, counters: Mapping[str, int]) -> ZoneInfo:
         """One zone's block."""
         number = ZONES.index(old.name)
         now = buddy_info.zone_info(self.state, number)
@@ -256,8 +263,7 @@ class Twin(Source):
                 row.node,
                 row.zone,
                 tuple(
-                    buddy_info.pageblocks(self.state, ZONES.index(row.zone))[TYPES.index(kind)]
-                    for kind in old.types
+                    buddy_info.pageblocks(self.state, ZONES.index(row.zone))[TYPES.index(kind)] for kind in old.types
                 ),
             )
             for row in old.blocks
@@ -286,7 +292,8 @@ class Twin(Source):
         threads = self.state.thread_count
         pids = [process.pid for process in self.processes.values()]
         last = self.machine.boot.loadavg.last_pid if self.machine.boot.loadavg else 1
-        return loadavg.Loadavg(*mm_loadavg.averages(self.state), 1, threads, max([last, *pids]))
+        one, five, fifteen = mm_loadavg.averages(self.state)
+        return loadavg.Loadavg(one, five, fifteen, 1, threads, max([last, *pids]))
 
     def uptime(self) -> uptime.Uptime:
         """/proc/uptime."""
@@ -312,7 +319,7 @@ class Twin(Source):
 
     def pressure(self, number: int) -> pressure.Pressure:
         """/proc/pressure/memory (0) and io (1)."""
-        some, full = (pressure.Stall(*averages, total) for averages, total in psi.lines(self.state, number))
+        some, full = (pressure.Stall(a[0], a[1], a[2], total) for a, total in psi.lines(self.state, number))
         return pressure.Pressure(some, full)
 
     # --- processes
@@ -329,10 +336,8 @@ class Twin(Source):
         order = [label for label in status.MEMORY if label in memory]
         values.update({label: status.memory(Kib(memory[label])) for label in order})
         values.update({"CoreDumping": "0", "THP_enabled": "1", "Threads": "1"})
-        values.update(
-            {"voluntary_ctxt_switches": f"{process.command}", "nonvoluntary_ctxt_switches": "0"}
-        )
-        return status.Status({label: value if value.startswith(" ") else value for label, value in values.items()})
+        values.update({"voluntary_ctxt_switches": f"{process.command}", "nonvoluntary_ctxt_switches": "0"})
+        return status.Status(values)
 
     def statm(self, process: Process) -> statm.Statm:
         """/proc/PID/statm, in pages."""

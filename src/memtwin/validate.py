@@ -263,9 +263,7 @@ def _error(low: int, high: int, value: int, floor: float) -> float | None:
 
 
 def _floors(recording: Recording) -> dict[Kind, float]:
-    totals = (
-        _fields(recording.at(label).read("proc/meminfo")).get("MemTotal") for label in recording.checkpoints
-    )
+    totals = (_fields(recording.at(label).read("proc/meminfo")).get("MemTotal") for label in recording.checkpoints)
     total_kib = next((total for total in totals if total), 256 << 10)
     return {"size": total_kib / 100, "count": COUNT_FLOOR, "score": OOM_SCORE_FLOOR}
 

@@ -23,15 +23,11 @@ OOM = ("26-oom-noswap/run1", "26-oom-noswap/run2", "26-oom-noswap/run3")
 # (real runs, the run offered as the twin) -> what score.py printed in its last line
 PRINTED = {
     (DISK[:1], DISK[1]): "exact 15% median 0.1% p90 4.8% mean 2.3% victims 0/0 missing 0 of 190",
-    (DISK, "03-anon-swap-disk.k612/run1"): (
-        "exact 7% median 1.0% p90 90.6% mean 21.0% victims 0/0 missing 0 of 198"
-    ),
+    (DISK, "03-anon-swap-disk.k612/run1"): ("exact 7% median 1.0% p90 90.6% mean 21.0% victims 0/0 missing 0 of 198"),
     (MIX_60, "14-mix-swappiness-60.k612/run1"): (
         "exact 12% median 14.8% p90 101.4% mean 35.2% victims 0/0 missing 0 of 160"
     ),
-    (MIX_60, "12-mix-swappiness-0/run1"): (
-        "exact 29% median 6.7% p90 100.0% mean 27.8% victims 0/0 missing 0 of 157"
-    ),
+    (MIX_60, "12-mix-swappiness-0/run1"): ("exact 29% median 6.7% p90 100.0% mean 27.8% victims 0/0 missing 0 of 157"),
     (MIX_60[:1], MIX_60[1]): "exact 29% median 0.1% p90 1.6% mean 0.6% victims 0/0 missing 0 of 157",
     (OOM[:1], OOM[1]): "exact 63% median 0.0% p90 0.6% mean 0.6% victims 2/2 missing 0 of 131",
     (OOM, "22-fork-cow/run2"): "exact 10% median 100.0% p90 567.7% mean 73.2% victims 0/2 missing 111 of 132",
@@ -111,18 +107,14 @@ MUST_FAIL = [
 
 @pytest.mark.parametrize("pair", MUST_FAIL, ids=lambda pair: pair[1])
 @pytest.mark.parametrize(("mean", "p90"), [(0.02, 0.05), (0.10, 0.30)])
-def test_another_kernel_or_swappiness_offered_as_the_twin_fails_the_bars(
-    pair: Pair, mean: float, p90: float
-) -> None:
+def test_another_kernel_or_swappiness_offered_as_the_twin_fails_the_bars(pair: Pair, mean: float, p90: float) -> None:
     one = judged(pair)
     assert one.mean > mean
     assert one.p90 > p90
     assert not one.meets(mean=mean, p90=p90)
 
 
-@pytest.mark.parametrize(
-    "pair", [(DISK, DISK[1]), (MIX_60, MIX_60[1]), (MIX_60[:1], MIX_60[1]), (OOM[:1], OOM[1])]
-)
+@pytest.mark.parametrize("pair", [(DISK, DISK[1]), (MIX_60, MIX_60[1]), (MIX_60[:1], MIX_60[1]), (OOM[:1], OOM[1])])
 def test_a_second_run_of_the_same_kernel_meets_the_bars(pair: Pair) -> None:
     assert judged(pair).meets(mean=0.02, p90=0.05)
 

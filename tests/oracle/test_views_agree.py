@@ -128,11 +128,7 @@ def odd_swaps() -> list[str]:
                 rng.choice(names),
                 rng.choice(["partition", "file"]),
                 Kib(int(2 ** rng.uniform(0, rng.choice([12, 20, 30, 38])))),
-                Kib(
-                    rng.choice(
-                        [0, 1, int(2 ** rng.uniform(0, 28)), (1 << rng.randint(8, 20)) - rng.randint(0, 60)]
-                    )
-                ),
+                Kib(rng.choice([0, 1, int(2 ** rng.uniform(0, 28)), (1 << rng.randint(8, 20)) - rng.randint(0, 60)])),
                 rng.choice([-2, -3, 0, 5, 100, 32767]),
             )
             for _ in range(rng.randint(1, 4))
@@ -157,9 +153,7 @@ def test_swaps_prints_what_swapon_show_prints(tmp_path: Path) -> None:
     if reason:
         pytest.skip(reason)
     cases = [*(text for text in recorded("/swaps") if text.count("\n") > 1), *odd_swaps()]
-    for case, printed in zip(
-        cases, said("swapon", "/proc/swaps", cases, list(SWAPON), tmp_path), strict=True
-    ):
+    for case, printed in zip(cases, said("swapon", "/proc/swaps", cases, list(SWAPON), tmp_path), strict=True):
         record = swaps_file.parse(case)
         assert [show(record) for show in SWAPON.values()] == printed, case
 

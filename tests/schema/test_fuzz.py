@@ -13,12 +13,8 @@ from kinds import MODULES
 from memtwin.errors import ProcParseError
 from memtwin.procfs import meminfo
 
-NUMBERS = st.one_of(
-    st.integers(0, 99), st.integers(0, 2**64 - 1), st.sampled_from([0, 99_999, 10**7, 2**64 - 1])
-)
-JUNK = st.one_of(
-    st.sampled_from(["", "\n", " ", "-1", "x", ":", "\0", "\udcff", "9" * 21, "٣", " kB"]), st.text()
-)
+NUMBERS = st.one_of(st.integers(0, 99), st.integers(0, 2**64 - 1), st.sampled_from([0, 99_999, 10**7, 2**64 - 1]))
+JUNK = st.one_of(st.sampled_from(["", "\n", " ", "-1", "x", ":", "\0", "\udcff", "9" * 21, "٣", " kB"]), st.text())
 
 
 def sample(corpus: dict[str, dict[str, str]], kind: str) -> str:

@@ -18,9 +18,7 @@ STATS = st.dictionaries(NAMES, U64, min_size=1, max_size=6)
 PRINTED = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=80)
 PATHS = st.none() | PRINTED.map("/{}".format) | st.sampled_from(["[heap]", "[rollup]"])
 PERMS = st.from_regex(r"[r-][w-][x-][ps]", fullmatch=True)
-MAPPINGS = st.builds(
-    maps.Mapping, U64, U64, PERMS, U64, st.integers(0, 4095), st.integers(0, 2**20 - 1), U64, PATHS
-)
+MAPPINGS = st.builds(maps.Mapping, U64, U64, PERMS, U64, st.integers(0, 4095), st.integers(0, 2**20 - 1), U64, PATHS)
 
 
 def assert_comes_back(module: Any, record: object) -> None:

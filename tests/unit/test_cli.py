@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from memtwin import cli
-from memtwin.errors import ModelBug, ScenarioError
+from memtwin.errors import ModelBug, NotModelledError
 from memtwin.recording import Recording
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -159,9 +159,7 @@ def test_a_full_disk_is_told() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this machine")
     with Path("/dev/full").open("w") as full:
-        told = subprocess.run(
-            [*COMMAND, "free", "--root", END], check=False, stdout=full, stderr=subprocess.PIPE
-        )
+        told = subprocess.run([*COMMAND, "free", "--root", END], check=False, stdout=full, stderr=subprocess.PIPE)
     assert told.returncode == 1
     assert b"No space left on device" in told.stderr
     assert b"Traceback" not in told.stderr
@@ -229,9 +227,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         if progress:
             progress(1, 2)
         if any("shared" in op.text for op in scenario.ops):
-            raise ScenarioError(
-                "s", 3, "A fmap d db shared", "what the model can do: it cannot do shared maps yet"
-            )
+            raise NotModelledError("s:3", "shared maps")
         if any("fork" in op.text for op in scenario.ops):
             raise ModelBug("a frame is free twice", story=("fork",))
         source = Path(scenario.path).parent
@@ -260,7 +256,7 @@ def test_a_scenario_that_the_model_cannot_do_yet_does_not_fail_the_others(
     code, out, _ = run(capsys, "validate", str(RECORDINGS / "23-shared-map"), str(OOM))
     assert code == 0
     assert out.splitlines()[1].split() == ["23-shared-map", "not", "yet"]
-    assert "cannot do shared maps yet" in out
+    assert "23-shared-map: shared maps" in out
     assert out.splitlines()[2].split()[4] == "0.0%"
 
 

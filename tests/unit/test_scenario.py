@@ -52,7 +52,8 @@ checkpoint end
 
 def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     s = sc.parse(EVERY_LINE, "x.mem")
-    assert s.machine == sc.MachineLine(1 << 30, 2, "6.12", "madvise", "on", ("a", "b=c"))
+    given = frozenset({"ram", "cpus", "kernel", "thp", "lru_gen", "cmdline"})
+    assert s.machine == sc.MachineLine(1 << 30, 2, "6.12", "madvise", "on", ("a", "b=c"), given)
     assert s.swaps == (sc.SwapZram(96 << 20, algo="zstd", prio=5), sc.SwapDisk(300 << 20, prio=7, rot=0))
     assert [swap.name for swap in s.swaps] == ["zram", "disk"]
     assert s.sysctls == (sc.Sysctl("vm.lowmem_reserve_ratio", "256 256 32"),)
@@ -149,9 +150,7 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("sync now", 1, "`sync`", None),
     ],
 )
-def test_a_mistake_is_told_with_line_and_expectation(
-    text: str, lineno: int, expected: str, hint: str | None
-) -> None:
+def test_a_mistake_is_told_with_line_and_expectation(text: str, lineno: int, expected: str, hint: str | None) -> None:
     with pytest.raises(ScenarioError) as caught:
         sc.parse(text, "bad.mem")
     problem = caught.value
@@ -200,15 +199,11 @@ def test_splitmix64_draws_its_published_numbers() -> None:
     st.integers(1, 10**6),
     st.one_of(
         st.builds(sc.Rand, st.integers(0, 50), st.integers(0, 2**64 - 1)),
-        st.builds(
-            sc.Hot, st.integers(0, 50), st.integers(0, 100), st.integers(0, 100), st.integers(0, 2**64 - 1)
-        ),
+        st.builds(sc.Hot, st.integers(0, 50), st.integers(0, 100), st.integers(0, 100), st.integers(0, 2**64 - 1)),
         st.builds(sc.Pow, st.integers(0, 50), st.integers(1, 16), st.integers(0, 2**64 - 1)),
     ),
 )
-def test_a_pattern_stays_inside_its_pages_and_makes_n_draws(
-    npages: int, pattern: sc.Rand | sc.Hot | sc.Pow
-) -> None:
+def test_a_pattern_stays_inside_its_pages_and_makes_n_draws(npages: int, pattern: sc.Rand | sc.Hot | sc.Pow) -> None:
     visited = list(sc.pages(pattern, npages))
     assert len(visited) == pattern.n
     assert all(0 <= page < npages for page in visited)
@@ -223,9 +218,7 @@ def test_no_text_does_anything_but_parse_or_complain(text: str) -> None:
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
 def test_every_recorded_scenario_parses_with_as_many_operations_as_were_recorded(path: Path) -> None:
     with tarfile.open(path) as tar:
-        text, ops = (
-            tar.extractfile(f"run1/{name}").read().decode() for name in ("scenario.txt", "ops.jsonl")
-        )  # type: ignore[union-attr]
+        text, ops = (tar.extractfile(f"run1/{name}").read().decode() for name in ("scenario.txt", "ops.jsonl"))  # type: ignore[union-attr]
     assert len(sc.parse(text, str(path)).ops) == len(ops.splitlines())
 
 

@@ -22,9 +22,7 @@ BOOT = {
 }
 
 
-def write_run(
-    path: Path, end: dict[str, str], boot: dict[str, str] = BOOT, killed: tuple[str, ...] = ()
-) -> Recording:
+def write_run(path: Path, end: dict[str, str], boot: dict[str, str] = BOOT, killed: tuple[str, ...] = ()) -> Recording:
     deaths = [{"name": name, "pid": 9, "signal": 9} for name in killed]
     ops = [
         {
@@ -93,10 +91,7 @@ def test_every_kind_of_figure_is_read(tmp_path: Path) -> None:
 def test_inside_the_real_range_is_exact_and_outside_counts_from_the_nearest(
     tmp_path: Path, twin: int, error: float
 ) -> None:
-    reals = [
-        write_run(tmp_path / name, {"proc/meminfo": meminfo(free)})
-        for name, free in [("a", 40000), ("b", 50000)]
-    ]
+    reals = [write_run(tmp_path / name, {"proc/meminfo": meminfo(free)}) for name, free in [("a", 40000), ("b", 50000)]]
     one = score(reals, write_run(tmp_path / "t", {"proc/meminfo": meminfo(twin)}))
     assert [row.error for row in one.rows] == [pytest.approx(error)]
     assert one.mean == pytest.approx(min(error, 1.0))

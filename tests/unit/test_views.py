@@ -23,18 +23,14 @@ HOSTILE = "a\x1b[31m\x07\r\n\t\u202e\u2066\u200b\x9b\x7f\ud800 \udcff"
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_the_last_is_not_padded() -> None:
-    table = Table(
-        (Column("NAME"), Column("SIZE", "right"), Column("NOTE")), (("a", "1", "x"), ("bcdef", "12345", ""))
-    )
+    table = Table((Column("NAME"), Column("SIZE", "right"), Column("NOTE")), (("a", "1", "x"), ("bcdef", "12345", "")))
     assert text(table) == "NAME   SIZE NOTE\na         1 x\nbcdef 12345 \n"
     assert text(table, headings=False) == "a         1 x\nbcdef 12345 \n"
     assert raw(table) == "NAME SIZE NOTE\na 1 x\nbcdef 12345 \n"
 
 
 def test_a_column_that_may_not_grow_pushes_its_row_on() -> None:
-    table = Table(
-        (Column("", width=4, grow=False), Column("n", "right", 3, grow=False)), (("a", "12345"), ("b", "1"))
-    )
+    table = Table((Column("", width=4, grow=False), Column("n", "right", 3, grow=False)), (("a", "12345"), ("b", "1")))
     assert text(table) == "       n\na    12345\nb      1\n"
 
 
@@ -99,9 +95,7 @@ def test_an_available_that_cannot_be_is_replaced_by_free(available: int | None, 
 
 
 def test_what_the_kernel_does_not_print_is_a_dash_and_null() -> None:
-    record = Meminfo(
-        {label: value for label, value in MEMINFO.items() if label not in {"Shmem", "CommitLimit"}}
-    )
+    record = Meminfo({label: value for label, value in MEMINFO.items() if label not in {"Shmem", "CommitLimit"}})
     figures = free.free(record)
     rows = text(free.table(figures, committed=True)).splitlines()
     assert rows[1].split() == ["Mem:", "1000", "500", "300", "-", "217", "500"]
@@ -115,9 +109,7 @@ def test_nothing_at_all_is_dashes_not_a_crash() -> None:
 
 
 def test_meminfo_is_printed_as_it_is_and_in_bytes() -> None:
-    file = (
-        "MemTotal:           1000 kB\nNewRow:                7 kB\nHugePages_Total:       3\nodd \x1b line\n"
-    )
+    file = "MemTotal:           1000 kB\nNewRow:                7 kB\nHugePages_Total:       3\nodd \x1b line\n"
     record = parse_meminfo(file)
     assert meminfo.text(record) == file.replace("\x1b", "\\x1b")
     assert meminfo.data(record) == {

@@ -11,9 +11,7 @@ from memtwin.views import swaps as view
 
 
 @click.command("swaps")
-@click.option(
-    "--show", default="", metavar="COLS", help=f"Columns of {','.join(view.COLUMNS)}, in this order."
-)
+@click.option("--show", default="", metavar="COLS", help=f"Columns of {','.join(view.COLUMNS)}, in this order.")
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
 @click.option("--noheadings", is_flag=True, help="No line of headings.")
 @click.option("--raw", is_flag=True, help="For programs: one blank between columns.")

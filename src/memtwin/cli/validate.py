@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from memtwin.cli.common import json_option, write
-from memtwin.errors import MemtwinError, NotBuiltError, RecordingError, ScenarioError, UsageError
+from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
 from memtwin.recording import Recording, runs_in
 from memtwin.render.table import Column, Table, clean, text
 from memtwin.validate import Row, Score, pool, score
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 WORST = 12
 """How many of the worst figures -v shows for each scenario."""
-CANNOT = "cannot do"
-"""What a ScenarioError says when the scenario is well-formed and the model lacks a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +78,15 @@ def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
     return groups
 
 
-def _judge(
-    name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None]
-) -> Verdict:
+def _judge(name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None]) -> Verdict:
     if against is not None:
         return Verdict(name, score(reals, Recording(against), name))
     try:
         return Verdict(name, _replayed(name, reals, progress))
     except NotBuiltError:
         raise
-    except ScenarioError as problem:
-        return Verdict(name, reason=str(problem), failed=CANNOT not in str(problem))
+    except NotModelledError as problem:
+        return Verdict(name, reason=problem.what)
     except MemtwinError as problem:
         return Verdict(name, reason=str(problem), failed=True)
 

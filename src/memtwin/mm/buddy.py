@@ -4,7 +4,7 @@ A free block of order *k* is 2^k pages, aligned to its size.  Its **buddy** is t
 buddies become one block of order k + 1::
 
     order 2  [ 8  9 10 11 ]            free 8: its buddy 9 is in use      → stays order 0
-    order 1  [ 8  9 ][10 11]           free 9: merges with 8, then 8–11   → order 2
+    order 1  [ 8  9 ][10 11]           free 9: merges with 8, then 8-11   → order 2
     order 0  [ 8 ][ 9 ][10][11]
 
 Free lists are kept per order *and migrate type*: pages that can be moved (user memory, page cache) apart from those
@@ -95,6 +95,7 @@ def relabel_block(s: State, pfn: u32, order: u32, migratetype: u32):
 
 
 def del_page_from_free_list(s: State, zone: cython.pointer(Zone), pfn: u32):
+    """Take a free block off its list."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     list_del(s.pages, cython.address(zone.free_area[page.order][page.migratetype]), pfn)
     page.flags = 0
@@ -253,6 +254,7 @@ def order_to_pindex(migratetype: u32, order: u32) -> u32:
 
 
 def pindex_to_order(pindex: u32) -> u32:
+    """The order of the blocks on a per-cpu list."""
     return PAGEBLOCK_ORDER if pindex >= NR_PCP_TYPES * (COSTLY_ORDER + 1) else pindex // NR_PCP_TYPES
 
 
@@ -336,11 +338,7 @@ def is_free_buddy(s: State, zone: cython.pointer(Zone), pfn: u32, order: u32) ->
     """Whether a free block of exactly this order starts at *pfn*, in the same zone."""
     if pfn < zone.start_pfn or pfn >= zone.start_pfn + zone.spanned:
         return False
-    return (
-        s.pages[pfn].owner == OWNER_BUDDY
-        and (s.pages[pfn].flags & PG_HEAD) != 0
-        and s.pages[pfn].order == order
-    )
+    return s.pages[pfn].owner == OWNER_BUDDY and (s.pages[pfn].flags & PG_HEAD) != 0 and s.pages[pfn].order == order
 
 
 def mergeable(s: State, buddy: u32, mt: u32) -> cython.bint:
@@ -349,9 +347,7 @@ def mergeable(s: State, buddy: u32, mt: u32) -> cython.bint:
     return other == mt or (other < MIGRATE_HIGHATOMIC and mt < MIGRATE_HIGHATOMIC)
 
 
-def free_pcppages_bulk(
-    s: State, pcp: cython.pointer(PerCpuPages), count: i32, pindex: i32
-):
+def free_pcppages_bulk(s: State, pcp: cython.pointer(PerCpuPages), count: i32, pindex: i32):
     """Drain *count* pages of a per-cpu list, the list *pindex* first, the longest unused blocks first."""
     chain: cython.pointer(List)
     pfn: u32

@@ -131,8 +131,10 @@ class Check:
             head.flags & PG_HEAD and head.order == order and head.migratetype == mt,
             f"free block {pfn} says order {head.order} type {head.migratetype}, is on {order}/{mt}",
         )
-        for i in range(pfn, pfn + (1 << order)):
-            self.hold(s.pages[cython.cast(u32, i)].owner == OWNER_BUDDY, f"frame {i} of a free block is in use")
+        i: u32
+        for i in range(cython.cast(u32, pfn), cython.cast(u32, pfn) + (cython.cast(u32, 1) << cython.cast(u32, order))):
+            if s.pages[i].owner != OWNER_BUDDY:
+                raise ModelBug(f"frame {i} of a free block is in use", story=self.story)
         if order < NR_ORDERS - 1 and buddy < s.max_pfn and mt < MIGRATE_HIGHATOMIC:
             self.hold(
                 not (

@@ -53,7 +53,6 @@ from cython.cimports.memtwin.mm.mm_types import (
     NR_MM_COUNTERS,
     OK,
     OWNER_ANON,
-    OWNER_KERNEL,
     OWNER_TABLE,
     PATTERN_HOT,
     PATTERN_RAND,
@@ -86,10 +85,8 @@ from cython.cimports.memtwin.mm.rmap import (
     page_remove_rmap,
 )
 from cython.cimports.memtwin.mm.state import (
-    DEBUG,
     State,
     charge,
-    file_at,
     mm_at,
     table_at,
     table_get,
@@ -106,6 +103,7 @@ SOURCE = "mm/memory.c", "v6.1"
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 HITS_PER_CHARGE = cython.declare(u32, 1024)
+NOWHERE = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
 
 # --- page tables -----------------------------------------------------------------------------------------------------
@@ -133,6 +131,7 @@ def free_table(s: State, table: u32, counted: cython.bint):
 
 
 def next_level(s: State, table: u32, vpn: u64, shift: u32) -> u32:
+    """The table that an upper table's entry for page *vpn* names."""
     return cython.cast(u32, table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)])
 
 
@@ -338,9 +337,7 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, tag: u64) 
     pfn: u32 = new_anon_page(s, task, vma, vpn, tag)
     if not pfn:
         return s.need
-    table_at(s, table).entry[at] = (
-        (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
-    )
+    table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     table_at(s, table).tag[at] = tag
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
         task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= 1
@@ -379,9 +376,7 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
     wanted: u64 = PTE_PRESENT | PTE_WRITE if write else PTE_PRESENT
     vma: u32
     if table and table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & wanted == wanted:
-        table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= (
-            PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
-        )
+        table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
         return OK
     vma = find_vma(s, mm, vpn)
     if not vma or vma_at(s, vma).start > vpn:
@@ -389,7 +384,7 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
     return handle_mm_fault(s, task, vma, vpn, write)
 
 
-# --- touching many pages -----------------------------------------------------------------------------------------------
+# --- touching many pages ---------------------------------------------------------------------------------------------
 
 
 def splitmix64(state: cython.pointer(u64)) -> u64:
@@ -406,7 +401,6 @@ def draw(pattern: cython.pointer(Pattern), number: u64) -> u64:
     """The page that the *number*-th touch of a pattern visits."""
     x: u64
     y: u64
-    k: u64
     u: cython.double
     v: cython.double
     if pattern.kind == PATTERN_SEQ:
@@ -421,7 +415,7 @@ def draw(pattern: cython.pointer(Pattern), number: u64) -> u64:
         return pattern.nhot + y % (pattern.npages - pattern.nhot)
     u = cython.cast(cython.double, splitmix64(cython.address(pattern.state)) >> 11) * (1.0 / 9007199254740992.0)
     v = u
-    for k in range(1, pattern.exponent):
+    for _ in range(1, pattern.exponent):
         v = v * u
     x = cython.cast(u64, v * cython.cast(cython.double, pattern.npages))
     return min(x, pattern.npages - 1)
@@ -478,7 +472,7 @@ class Touch:
         return code
 
 
-def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
+def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:  # noqa: PLR0915 - the hot loop: a call is not free here
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
     entries: cython.pointer(Table) = cython.NULL
@@ -487,7 +481,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     bits: u64 = PTE_ACCESSED | PTE_DIRTY if t.write else PTE_ACCESSED
     hit_ns: u64 = s.cost_ns[COST_HIT] + (s.cost_ns[COST_FILL + t.content] if t.write else 0)
     mm: u32 = task_at(s, t.task).mm
-    reached: u64 = cython.cast(u64, -1)
+    reached: u64 = NOWHERE
     number: u64
     vpn: u64
     tag: u64
@@ -505,7 +499,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
         if vpn >> 9 != reached:
             table = walk(s, mm, vpn)
             entries = table_at(s, table) if table else cython.NULL
-            reached = vpn >> 9 if table else cython.cast(u64, -1)
+            reached = vpn >> 9 if table else NOWHERE
         at = vpn & (PTRS_PER_TABLE - 1)
         if entries == cython.NULL or entries.entry[at] & wanted != wanted:
             charge(s, hits * hit_ns)
@@ -546,7 +540,7 @@ def forget_before_exec(s: State, task: int) -> None:
     sync_mm_rss(s, task)
 
 
-# --- fork, munmap, exit ------------------------------------------------------------------------------------------------
+# --- fork, munmap, exit ----------------------------------------------------------------------------------------------
 
 
 def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointer(u64), wrprotect: cython.bint):
@@ -655,9 +649,7 @@ def free_pgtables(s: State, mm: u32, floor: u64, ceiling: u64):
     free_tables_below(s, mm, m.pgd, 0, floor, ceiling, 27)
 
 
-def free_tables_below(
-    s: State, mm: u32, table: u32, base: u64, floor: u64, ceiling: u64, shift: u32
-):
+def free_tables_below(s: State, mm: u32, table: u32, base: u64, floor: u64, ceiling: u64, shift: u32):
     """Free what hangs below *table*, which maps pages from *base* on, *shift* bits of page number an entry."""
     i: u32
     below: u32
@@ -675,3 +667,9 @@ def free_tables_below(
             table_at(s, table).entry[i] = 0
             free_table(s, below, shift < 27)
             mm_at(s, mm).nr_tables -= 1
+
+
+def corrupt_page(s: State, task: int, vpn: int) -> None:
+    """Change the content of a mapped page behind its owner's back: for tests of the checks themselves."""
+    table: u32 = walk(s, task_at(s, task).mm, vpn)
+    s.pages[table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag ^= GOLDEN

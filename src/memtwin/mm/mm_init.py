@@ -39,6 +39,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     Page,
     PerCpuPages,
     Zone,
+    i64,
     u32,
     u64,
 )
@@ -107,43 +108,39 @@ def compute_totalreserve(s: State) -> None:
     calculate_totalreserve_pages(s)
 
 
+SYSCTL_FIELDS = (
+    "min_free_kbytes",
+    "watermark_scale_factor",
+    "watermark_boost_factor",
+    "percpu_pagelist_high_fraction",
+    "overcommit_memory",
+    "overcommit_ratio",
+    "overcommit_kbytes",
+    "admin_reserve_kbytes",
+    "user_reserve_kbytes",
+    "max_map_count",
+    "dirty_ratio",
+    "dirty_background_ratio",
+    "dirty_bytes",
+    "dirty_background_bytes",
+)
+"""The settings that compiled code reads, in the order of ``struct Sysctls``."""
+
+
 def set_sysctl(s: State, name: str, value: int) -> None:
-    """Store a setting without its effects."""
-    if name == "min_free_kbytes":
-        s.sysctl.min_free_kbytes = value
-    elif name == "watermark_scale_factor":
-        s.sysctl.watermark_scale_factor = value
-    elif name == "watermark_boost_factor":
-        s.sysctl.watermark_boost_factor = value
-    elif name == "percpu_pagelist_high_fraction":
-        s.sysctl.percpu_pagelist_high_fraction = value
-    elif name == "overcommit_memory":
-        s.sysctl.overcommit_memory = value
-    elif name == "overcommit_ratio":
-        s.sysctl.overcommit_ratio = value
-        s.sysctl.overcommit_kbytes = 0
-    elif name == "overcommit_kbytes":
-        s.sysctl.overcommit_kbytes = value
-    elif name == "admin_reserve_kbytes":
-        s.sysctl.admin_reserve_kbytes = value
-    elif name == "user_reserve_kbytes":
-        s.sysctl.user_reserve_kbytes = value
-    elif name == "max_map_count":
-        s.sysctl.max_map_count = value
-    elif name == "dirty_ratio":
-        s.sysctl.dirty_ratio = value
-    elif name == "dirty_background_ratio":
-        s.sysctl.dirty_background_ratio = value
-    elif name == "dirty_bytes":
-        s.sysctl.dirty_bytes = value
-    elif name == "dirty_background_bytes":
-        s.sysctl.dirty_background_bytes = value
+    """Store a setting without its effects; one that compiled code does not read is nothing to it."""
+    if name in SYSCTL_FIELDS:
+        cython.cast(cython.pointer(i64), cython.address(s.sysctl))[SYSCTL_FIELDS.index(name)] = value
 
 
 def write_sysctl(s: State, name: str, value: int) -> None:
     """Write a setting as an administrator does: with what the kernel recomputes then."""
     set_sysctl(s, name, value)
-    if name in {"min_free_kbytes", "watermark_scale_factor"}:
+    if name == "overcommit_ratio":
+        s.sysctl.overcommit_kbytes = 0
+    elif name == "overcommit_kbytes":
+        s.sysctl.overcommit_ratio = 0
+    elif name in {"min_free_kbytes", "watermark_scale_factor"}:
         setup_per_zone_wmarks(s)
     elif name == "percpu_pagelist_high_fraction":
         for zone in range(MAX_NR_ZONES):
@@ -248,7 +245,7 @@ def add_page_table(s: State, pfn: int) -> None:
 
 
 def boot_mm(s: State, pgd_pfn: int) -> int:
-    """Start a task with an empty address space whose top table lies in *pgd_pfn* and the next frame; it has no stack."""
+    """Start a task with an empty address space, its top table in *pgd_pfn* and the next frame; it has no stack."""
     task: u32 = pool_get(cython.address(s.tasks))
     mm: u32 = pool_get(cython.address(s.mms))
     own(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
@@ -326,9 +323,7 @@ def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: 
         at = vpn + i
         t: u32 = boot_tables(s, task, at, frames)
         pfn = file_frame(s, file, index + i)
-        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (
-            (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
-        )
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
         s.pages[pfn].refcount += 1
         page_add_file_rmap(s, pfn)
         mm_at(s, task_at(s, task).mm).rss[MM_FILEPAGES] += 1
@@ -356,9 +351,18 @@ def start_counters(s: State, printed: dict) -> None:
 KEPT_NODE_STATS = {
     name
     for name in vmstat.NODE_STATS
-    if name.startswith("workingset_") or name in {
-        "nr_dirtied", "nr_written", "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_throttled_written",
-        "nr_kernel_stack", "nr_kernel_misc_reclaimable", "nr_foll_pin_acquired", "nr_foll_pin_released",
+    if name.startswith("workingset_")
+    or name
+    in {
+        "nr_dirtied",
+        "nr_written",
+        "nr_vmscan_write",
+        "nr_vmscan_immediate_reclaim",
+        "nr_throttled_written",
+        "nr_kernel_stack",
+        "nr_kernel_misc_reclaimable",
+        "nr_foll_pin_acquired",
+        "nr_foll_pin_released",
         "nr_sec_page_table_pages",
     }
 }

@@ -95,9 +95,7 @@ def do_munmap(s: State, task: u32, start: u64, pages: u64) -> u32:
             vm_unacct_memory(s, area.end - area.start)
         remove_vma(s, mm, index)
     floor = vma_at(s, mm_at(s, mm).vmas[index - 1]).end if index else 0
-    ceiling = (
-        vma_at(s, mm_at(s, mm).vmas[index]).start if index < mm_at(s, mm).nr_vmas else TASK_SIZE_PAGES + 1
-    )
+    ceiling = vma_at(s, mm_at(s, mm).vmas[index]).start if index < mm_at(s, mm).nr_vmas else TASK_SIZE_PAGES + 1
     free_pgtables(s, mm, floor, ceiling)
     return OK
 

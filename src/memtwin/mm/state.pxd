@@ -36,11 +36,10 @@ cdef struct SlabCache:
     u32 min_partial
 
 
-cdef struct Sysctls:        # what the model reads; sysctl.py has names, ranges and meaning
+cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSCTL_FIELDS; sysctl.py has the meaning
     i64 min_free_kbytes
     i64 watermark_scale_factor
     i64 watermark_boost_factor
-    i64 lowmem_reserve_ratio[MAX_NR_ZONES]
     i64 percpu_pagelist_high_fraction
     i64 overcommit_memory
     i64 overcommit_ratio
@@ -52,6 +51,7 @@ cdef struct Sysctls:        # what the model reads; sysctl.py has names, ranges 
     i64 dirty_background_ratio
     i64 dirty_bytes
     i64 dirty_background_bytes
+    i64 lowmem_reserve_ratio[MAX_NR_ZONES]
 
 
 cdef class State:

@@ -14,6 +14,7 @@ import cython
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.mm.mm_types import (
+    MAX_NR_ZONES,
     AnonVma,
     AnonVmaChain,
     Event,
@@ -22,7 +23,6 @@ from cython.cimports.memtwin.mm.mm_types import (
     Page,
     PageVec,
     PerCpuPages,
-    MAX_NR_ZONES,
     Table,
     Task,
     Vma,
@@ -88,7 +88,8 @@ def table_get(s: State) -> u32:
     if s.nr_tables == s.cap_tables:
         chunk = s.cap_tables // TABLES_PER_CHUNK
         s.tables = cython.cast(
-            cython.pointer(cython.pointer(Table)), realloc(s.tables, (chunk + 1) * cython.sizeof(cython.p_void))
+            cython.pointer(cython.pointer(Table)),
+            realloc(s.tables, (chunk + 1) * cython.sizeof(cython.p_void)),
         )
         s.tables[chunk] = cython.cast(cython.pointer(Table), calloc(TABLES_PER_CHUNK, cython.sizeof(Table)))
         s.cap_tables += TABLES_PER_CHUNK
@@ -107,15 +108,15 @@ def table_put(s: State, table: u32):
 
 
 def duplicate(old: cython.p_void, size: u64) -> cython.p_void:
+    """A copy of *size* bytes in memory of its own."""
     new: cython.p_void = malloc(size if size else 1)
     memcpy(new, old, size)
     return new
 
 
 def plain_bytes(s: State) -> u64:
-    return cython.cast(cython.p_char, cython.address(s.last_)) - cython.cast(
-        cython.p_char, cython.address(s.first_)
-    )
+    """How many bytes of a State are plain memory."""
+    return cython.cast(cython.p_char, cython.address(s.last_)) - cython.cast(cython.p_char, cython.address(s.first_))
 
 
 def free_arrays(s: State):
@@ -144,11 +145,10 @@ def free_arrays(s: State):
 
 
 def copy_arrays(old: State, new: State):
+    """Give *new* its own copies of the arrays behind pointers."""
     i: u32
     chunks: u32 = old.cap_tables // TABLES_PER_CHUNK
-    new.pages = cython.cast(
-        cython.pointer(Page), duplicate(old.pages, (old.max_pfn + 1) * cython.sizeof(Page))
-    )
+    new.pages = cython.cast(cython.pointer(Page), duplicate(old.pages, (old.max_pfn + 1) * cython.sizeof(Page)))
     new.pageblock = cython.cast(cython.pointer(u8), duplicate(old.pageblock, (old.max_pfn >> 9) + 1))
     new.pcp = cython.cast(
         cython.pointer(PerCpuPages),
@@ -157,9 +157,7 @@ def copy_arrays(old: State, new: State):
     new.lru_add_vec = cython.cast(
         cython.pointer(PageVec), duplicate(old.lru_add_vec, old.nr_cpus * cython.sizeof(PageVec))
     )
-    new.events = cython.cast(
-        cython.pointer(Event), duplicate(old.events, old.cap_events * cython.sizeof(Event))
-    )
+    new.events = cython.cast(cython.pointer(Event), duplicate(old.events, old.cap_events * cython.sizeof(Event)))
     new.tables = cython.cast(
         cython.pointer(cython.pointer(Table)), duplicate(old.tables, chunks * cython.sizeof(cython.p_void))
     )
@@ -167,16 +165,16 @@ def copy_arrays(old: State, new: State):
         new.tables[i] = cython.cast(
             cython.pointer(Table), duplicate(old.tables[i], TABLES_PER_CHUNK * cython.sizeof(Table))
         )
-    new.table_pfn = cython.cast(
-        cython.pointer(u32), duplicate(old.table_pfn, old.cap_tables * cython.sizeof(u32))
-    )
+    new.table_pfn = cython.cast(cython.pointer(u32), duplicate(old.table_pfn, old.cap_tables * cython.sizeof(u32)))
 
 
 def copy_pool(old: cython.pointer(Pool), new: cython.pointer(Pool)):
+    """Give a pool its own copy of its entries."""
     new.items = duplicate(old.items, cython.cast(u64, old.cap) * old.size)
 
 
 def copy_pools(old: State, new: State):
+    """Give *new* its own copies of all pools, and of the arrays that their entries point to."""
     i: u32
     mm: cython.pointer(Mm)
     file: cython.pointer(File)
@@ -194,9 +192,7 @@ def copy_pools(old: State, new: State):
     for i in range(1, new.files.nr):
         file = file_at(new, i)
         if file.pages:
-            file.pages = cython.cast(
-                cython.pointer(u32), duplicate(file.pages, file.nr_pages * cython.sizeof(u32))
-            )
+            file.pages = cython.cast(cython.pointer(u32), duplicate(file.pages, file.nr_pages * cython.sizeof(u32)))
 
 
 class State:
@@ -208,9 +204,7 @@ class State:
         self.nr_cpus = nr_cpus
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
-        self.pcp = cython.cast(
-            cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages))
-        )
+        self.pcp = cython.cast(cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages)))
         self.lru_add_vec = cython.cast(cython.pointer(PageVec), calloc(nr_cpus, cython.sizeof(PageVec)))
         pool_init(cython.address(self.tasks), cython.sizeof(Task))
         pool_init(cython.address(self.mms), cython.sizeof(Mm))

@@ -28,8 +28,20 @@ HUGE = (1 << 63) - 1
 SETTINGS = (
     Setting("min_free_kbytes", None, 0, HUGE, "kB that the watermarks keep free; the square root of RAM at boot"),
     Setting("watermark_scale_factor", 10, 1, 3000, "distance between watermarks, in 1/10000 of the zone"),
-    Setting("watermark_boost_factor", 15000, 0, HUGE, "most that fragmentation may raise the marks, 1/10000 of high"),
-    Setting("percpu_pagelist_high_fraction", 0, 0, HUGE, "1/n of a zone may stand on per-cpu lists; 0: the low mark"),
+    Setting(
+        "watermark_boost_factor",
+        15000,
+        0,
+        HUGE,
+        "most that fragmentation may raise the marks, 1/10000 of high",
+    ),
+    Setting(
+        "percpu_pagelist_high_fraction",
+        0,
+        0,
+        HUGE,
+        "1/n of a zone may stand on per-cpu lists; 0: the low mark",
+    ),
     Setting("overcommit_memory", 0, 0, 2, "0 refuse what is plainly absurd, 1 never refuse, 2 hold to CommitLimit"),
     Setting("overcommit_ratio", 50, 0, HUGE, "percent of RAM in CommitLimit"),
     Setting("overcommit_kbytes", 0, 0, HUGE, "kB of RAM in CommitLimit instead of a percentage; 0: use the ratio"),
@@ -62,7 +74,7 @@ ONE_SHOT = {"drop_caches", "compact_memory", "stat_refresh"}
 
 
 def check(name: str, value: int) -> str | None:
-    """Say what is wrong with writing *value* to ``vm.``\\ *name*; None: nothing.
+    r"""Say what is wrong with writing *value* to ``vm.``\ *name*; None: nothing.
 
     >>> check("swappiness", 60)
     >>> check("swappiness", 300)

@@ -12,9 +12,13 @@ Not modelled: threads of one process, signals, scheduling classes.
 
 import cython
 from cython.cimports.memtwin.mm.buddy import free_frame, own
-from cython.cimports.memtwin.mm.memory import PGD_ALLOCATION_ORDER, alloc_table, sync_mm_rss, update_hiwater_rss
+from cython.cimports.memtwin.mm.memory import (
+    PGD_ALLOCATION_ORDER,
+    alloc_table,
+    sync_mm_rss,
+    update_hiwater_rss,
+)
 from cython.cimports.memtwin.mm.mm_types import (
-    CACHE_CRED,
     CACHE_MM_STRUCT,
     CACHE_PID,
     CACHE_TASK_STRUCT,
@@ -26,7 +30,6 @@ from cython.cimports.memtwin.mm.mm_types import (
     OK,
     OWNER_KERNEL,
     STACK_PAGES,
-    Mm,
     Task,
     i32,
     u32,
@@ -159,7 +162,7 @@ def do_exit(s: State, task: u32):
     put_task(s, task)
 
 
-# --- what a scenario calls: one crossing from Python each -------------------------------------------------------------
+# --- what a scenario calls: one crossing from Python each ------------------------------------------------------------
 
 
 def spawn(s: State, pid: int, oom_score_adj: int = 0) -> int:

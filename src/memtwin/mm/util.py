@@ -31,6 +31,7 @@ OVERCOMMIT_ALWAYS = cython.declare(u32, 1)
 
 
 def totalram_pages(s: State) -> i64:
+    """All memory that the allocator manages, in pages."""
     z: u32
     total: i64 = 0
     for z in range(MAX_NR_ZONES):

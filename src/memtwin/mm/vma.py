@@ -111,9 +111,7 @@ def merge_vma(s: State, mm: u32, start: u64, end: u64, flags: u32) -> cython.bin
     before: cython.pointer(Vma) = vma_at(s, m.vmas[index - 1]) if index else vma_at(s, 0)
     after: cython.pointer(Vma) = vma_at(s, m.vmas[index]) if index < m.nr_vmas else vma_at(s, 0)
     joins_before: cython.bint = index > 0 and before.end == start and before.flags == flags and not before.file
-    joins_after: cython.bint = (
-        index < m.nr_vmas and after.start == end and after.flags == flags and not after.file
-    )
+    joins_after: cython.bint = index < m.nr_vmas and after.start == end and after.flags == flags and not after.file
     if joins_before and joins_after and after.anon_vma == 0:
         before.end = after.end
         remove_vma(s, mm, index)

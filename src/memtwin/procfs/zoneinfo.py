@@ -150,17 +150,13 @@ def _populated(lines: Lines, zone: ZoneInfo) -> ZoneInfo:
         pagesets.append(_pageset(lines))
     unreclaimable = _value(lines, "  node_unreclaimable:  ")
     start = _value(lines, "  start_pfn:           ")
-    return replace(
-        zone, stats=stats, pagesets=tuple(pagesets), node_unreclaimable=unreclaimable, start_pfn=start
-    )
+    return replace(zone, stats=stats, pagesets=tuple(pagesets), node_unreclaimable=unreclaimable, start_pfn=start)
 
 
 def _pageset(lines: Lines) -> PageSet:
     cpu = _value(lines, _CPU)
     wide = (lines.peek() or "").startswith("              count:    ")
-    count, high, batch = (
-        _value(lines, _pageset_head(label, wide=wide)) for label in ("count", "high", "batch")
-    )
+    count, high, batch = (_value(lines, _pageset_head(label, wide=wide)) for label in ("count", "high", "batch"))
     high_min = _value(lines, _pageset_head("high_min", wide=True)) if wide else None
     high_max = _value(lines, _pageset_head("high_max", wide=True)) if wide else None
     threshold = _value(lines, _THRESHOLD) if (lines.peek() or "").startswith(_THRESHOLD) else None

@@ -58,9 +58,7 @@ def lines(table: Table, *, headings: bool = True, gap: int = 1) -> Iterator[str]
     """Yield the lines of *table*, without newlines; *gap* blanks stand between columns."""
     rows = [tuple(clean(cell) for cell in row) for row in (_titles(table), *table.rows)]
     widths = [
-        max([column.width, *(display_width(row[i]) for row in rows if i < len(row))])
-        if column.grow
-        else column.width
+        max([column.width, *(display_width(row[i]) for row in rows if i < len(row))]) if column.grow else column.width
         for i, column in enumerate(table.columns)
     ]
     if not headings:
@@ -93,9 +91,7 @@ def _plain(cell: str) -> str:
         octets = cell.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a lone surrogate: no file's name, but JSON can hold one
         octets = cell.encode("utf-8", "surrogatepass")
-    return "".join(
-        chr(octet) if 0x20 < octet < 0x7F and octet != 0x5C else f"\\x{octet:02x}" for octet in octets
-    )
+    return "".join(chr(octet) if 0x20 < octet < 0x7F and octet != 0x5C else f"\\x{octet:02x}" for octet in octets)
 
 
 def _padded(cell: str, align: Align, width: int, *, is_last: bool) -> str:

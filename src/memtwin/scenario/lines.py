@@ -39,7 +39,8 @@ MAX_CHUNK_BYTES: Final = 1 << 20
 class MachineLine:
     """The guest: RAM as QEMU's ``-m`` (whole MiB), CPUs, kernel version, huge pages, multi-gen LRU.
 
-    *lru_gen* None leaves the kernel its own default; *cmdline* are further words for the kernel.
+    *lru_gen* None leaves the kernel its own default; *cmdline* are further words for the kernel; *given* are the
+    words that the line holds, so that a default is not taken for a wish.
     """
 
     ram_bytes: int = 256 << 20
@@ -48,6 +49,7 @@ class MachineLine:
     thp: Thp = "never"
     lru_gen: OnOff | None = None
     cmdline: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

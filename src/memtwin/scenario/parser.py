@@ -81,9 +81,7 @@ class _Line:
 
     def named(self, word: str, what: str, form: re.Pattern[str]) -> str:
         if not form.fullmatch(word):
-            raise self.error(
-                f"{what}: letters, digits, '_', '.' and '-', starting with a letter, not {word!r}"
-            )
+            raise self.error(f"{what}: letters, digits, '_', '.' and '-', starting with a letter, not {word!r}")
         return word
 
     def options(self, words: Iterable[str], allowed: Sequence[str]) -> dict[str, str]:
@@ -150,6 +148,7 @@ def _machine(line: _Line) -> kinds.MachineLine:
         thp=line.one_of(given.get("thp", default.thp), "thp", kinds.THPS),
         lru_gen=line.one_of(given["lru_gen"], "lru_gen", kinds.ON_OFF) if "lru_gen" in given else None,
         cmdline=tuple(word for word in given.get("cmdline", "").split(",") if word),
+        given=frozenset(given),
     )
 
 
@@ -340,9 +339,7 @@ def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, _Line],
     def parse_op(_body: _Body, line: _Line) -> kinds.Op:
         words = line.counted(f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED]", 6, 7)
         file = line.named(words[2], "a file's name", _FILE)
-        offset, length, chunk = (
-            line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True)
-        )
+        offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
         if not 0 < chunk <= kinds.MAX_CHUNK_BYTES or length % chunk:
             raise line.error(f"CHUNK of at most 1M that divides LEN, not {words[5]!r}")
         pattern = line.pattern(words[6]) if len(words) > 6 else Seq()
@@ -357,9 +354,7 @@ def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, _Line],
 
 def _fsync(_body: _Body, line: _Line) -> kinds.Op:
     words = line.counted("NAME fsync FILE", 3, 3)
-    return kinds.Fsync(
-        line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", _FILE)
-    )
+    return kinds.Fsync(line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", _FILE))
 
 
 def _madvise(body: _Body, line: _Line) -> kinds.Op:

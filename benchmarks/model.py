@@ -1,0 +1,160 @@
+"""What the benchmark does with the model: one machine of 512 MiB, one process, and operations that count their work.
+
+python model.py OPERATION TIMES         carries one out so often, for a tool that counts instructions
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from memtwin import run
+from memtwin.mm import memory
+from memtwin.mm import mm_types as t
+from memtwin.mm import task as mm_task
+from memtwin.scenario import Pow, Rand, Seq, pages, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.scenario import Pattern
+
+REGION_PAGES = 65536
+"""256 MiB, as the host's program touches."""
+COW_PAGES = 32768
+"""128 MiB: the machine holds the pages and their copies."""
+DRAWS = 2_000_000
+PASSES = 32
+SEED = 7
+EXPONENT = 4
+SCENARIO = "machine ram=512M cpus=1 kernel=6.1 thp=never\nproc A\nA mmap heap 256M\n"
+HITS = {
+    "hit-seq": Seq(),
+    "hit-rand": Rand(DRAWS, SEED),
+    "hit-pow": Pow(DRAWS, EXPONENT, SEED),
+}
+
+
+class Model:
+    """A machine with a process that mapped 256 MiB."""
+
+    def __init__(self, *, filled: bool) -> None:
+        done = run.simulate(parse(SCENARIO), None)
+        process = done.processes.by_name["A"]
+        self.state = done.machine.state
+        self.task = process.task
+        self.start = process.regions["heap"].start
+        self.opno = 0
+        if filled:
+            self.fault()
+
+    def touch(self, npages: int, pattern: Pattern, *, write: bool) -> tuple[int, float]:
+        """Touch; returns (touches, seconds)."""
+        drawn: dict[str, int] = {}
+        if isinstance(pattern, Rand):
+            drawn = {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed}
+        elif isinstance(pattern, Pow):
+            drawn = {"kind": t.PATTERN_POW, "touches": pattern.n, "seed": pattern.seed, "exponent": pattern.exponent}
+        self.opno += 1
+        touch = memory.Touch(
+            self.state, self.task, self.start, npages, write, t.CONTENT_MARK, self.opno, 0, **drawn
+        )  # fmt: skip
+        began = time.perf_counter()
+        code = touch.run()
+        took = time.perf_counter() - began
+        assert code == t.OK
+        return touch.done, took
+
+    def faults(self) -> int:
+        """Minor faults so far."""
+        return int(self.state.events_by_name()["pgfault"])
+
+    def hits(self, pattern: Pattern, *, write: bool, passes: int = PASSES) -> tuple[int, float]:
+        """Touch resident pages: none of them may fault."""
+        before = self.faults()
+        made, took = 0, 0.0
+        for _ in range(passes if isinstance(pattern, Seq) else 1):
+            touches, seconds = self.touch(REGION_PAGES, pattern, write=write)
+            made, took = made + touches, took + seconds
+        assert self.faults() == before
+        assert made == (passes * REGION_PAGES if isinstance(pattern, Seq) else DRAWS)
+        return made, took
+
+    def fault(self, npages: int = REGION_PAGES) -> tuple[int, float]:
+        """First writes: each one fault and one page."""
+        before, pages_before = self.faults(), self.state.node_stats()["nr_anon_pages"]
+        made, took = self.touch(npages, Seq(), write=True)
+        assert self.faults() - before == made == npages
+        assert self.state.node_stats()["nr_anon_pages"] - pages_before == npages
+        return made, took
+
+    def unmap(self, npages: int = REGION_PAGES) -> tuple[int, float]:
+        """Unmap all, and map it again for the next one."""
+        before = self.state.node_stats()["nr_anon_pages"]
+        began = time.perf_counter()
+        code = mm_task.munmap(self.state, self.task, self.start, REGION_PAGES)
+        took = time.perf_counter() - began
+        assert code == t.OK
+        assert before - self.state.node_stats()["nr_anon_pages"] == npages
+        assert mm_task.mmap(self.state, self.task, self.start, REGION_PAGES, t.VM_READ | t.VM_WRITE) == t.OK
+        return npages, took
+
+    def cow(self) -> dict[str, tuple[int, float]]:
+        """Fork, write every page in the parent, end the child: fork and copies, each page one fault."""
+        before = self.faults()
+        began = time.perf_counter()
+        code, child = mm_task.fork(self.state, self.task, 9999)
+        forked = time.perf_counter() - began
+        assert code == t.OK
+        made, took = self.touch(COW_PAGES, Seq(), write=True)
+        assert self.faults() - before == made == COW_PAGES
+        mm_task.exit_task(self.state, child)
+        return {"fork": (COW_PAGES, forked), "cow": (made, took)}
+
+
+def prove_trace() -> None:
+    """The compiled patterns visit as many pages as the language says, so that C and model draw one trace."""
+    for pattern in (Rand(5000, SEED), Pow(5000, EXPONENT, SEED)):
+        model = Model(filled=False)
+        before = model.faults()
+        model.touch(REGION_PAGES, pattern, write=True)
+        assert model.faults() - before == len(set(pages(pattern, REGION_PAGES)))
+
+
+def cycle(model: Model) -> dict[str, tuple[int, float]]:
+    """Fill and unmap 256 MiB, then fill, fork, copy and unmap 128 MiB."""
+    found = {"fault": model.fault(), "unmap": model.unmap()}
+    model.fault(COW_PAGES)
+    found |= model.cow()
+    model.unmap(COW_PAGES)
+    return found
+
+
+def main(operation: str, times: int) -> None:
+    """Carry out *operation* so many times on a machine that is warm; prints the operations of one time."""
+    hits = operation.startswith("hit")
+    model = Model(filled=hits)
+    name, _, access = operation.rpartition("-") if hits else (operation, "", "")
+    does: Callable[[], tuple[int, float]]
+    if hits:
+        does = lambda: model.touch(REGION_PAGES, _short(HITS[name]), write=access == "write")  # noqa: E731
+    elif operation == "fault+unmap":
+        does = lambda: (model.fault(), model.unmap())[0]  # noqa: E731
+    else:
+        does = lambda: (model.fault(COW_PAGES), model.cow()["cow"], model.unmap(COW_PAGES))[1]  # noqa: E731
+    made = 0
+    for _ in range(1 + times):
+        made = does()[0]
+    print(made)
+
+
+def _short(pattern: Pattern) -> Pattern:
+    """The same pattern with as many touches as there are pages."""
+    if isinstance(pattern, Rand):
+        return Rand(REGION_PAGES, SEED)
+    return Pow(REGION_PAGES, EXPONENT, SEED) if isinstance(pattern, Pow) else pattern
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

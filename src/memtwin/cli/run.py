@@ -1,0 +1,93 @@
+"""``memtwin run``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli.common import write
+from memtwin.errors import RecordingError, UsageError
+from memtwin.recording import Recording, resolve
+from memtwin.render import table
+from memtwin.scenario import load
+
+if TYPE_CHECKING:
+    from memtwin.scenario import Scenario
+    from memtwin.source import Source
+
+BAR = 24
+
+
+@click.command("run")
+@click.argument("scenario", metavar="SCENARIO")
+@click.option(
+    "--boot", metavar="WHERE",
+    help="Start from this machine: a snapshot's directory or tar, a recording (its boot), RUN@CHECKPOINT, or `live`.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="Change the machine: vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio. May be given several times.",
+)  # fmt: skip
+@click.option("-o", "--output", metavar="DIR", help="Leave the run in this directory, in a recording's layout.")
+def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: str | None) -> int:
+    """Run a workload on the model of a machine.
+
+    SCENARIO is a file in the scenario language, or a recording: then its workload runs from its own boot.
+    Without --boot the machine is made from the scenario's header, on the ground of a Debian 12 guest.
+    Prints what happened in words, then the machine at each checkpoint, in KiB.
+    """
+    workload, source = _workload(scenario)
+    if boot is not None:
+        source = _boot(boot)
+    if output is not None and Path(output).exists():
+        raise UsageError(f"{output} is there already", hint="give another -o, or remove it first")
+    from memtwin import run, story  # noqa: PLC0415 - the compiled core, once the arguments are right
+
+    done = run.simulate(workload, source, settings=settings, progress=_progress)
+    for note in done.machine.notes:
+        click.echo(f"note: {table.clean(note)}", err=True)
+    if output is not None:
+        done.write(Path(output))
+    write("".join(f"{line}\n" for line in _wrapped(story.tell(done))))
+    write("\n" + table.text(story.checkpoints(done), gap=2))
+    return 0
+
+
+def _workload(path: str) -> tuple[Scenario, Source | None]:
+    """Read a scenario file, or a recording's scenario and its boot."""
+    if Path(path).is_dir() or ".tar" in Path(path).suffixes:
+        recording = Recording(path)
+        return recording.scenario(), recording.at("boot")
+    return load(path), None
+
+
+def _boot(where: str) -> Source:
+    """Open what ``--boot`` names; a recording stands for its boot."""
+    if "@" not in where and where != "live":
+        try:
+            return Recording(where).at("boot")
+        except RecordingError:
+            return resolve(where)
+    return resolve(where)
+
+
+def _wrapped(paragraphs: list[str]) -> list[str]:
+    from textwrap import wrap  # noqa: PLC0415
+
+    return [
+        line
+        for text in paragraphs
+        for line in wrap(table.clean(text), 100, subsequent_indent="  ", break_on_hyphens=False)
+    ]
+
+
+def _progress(done: int, of: int) -> None:
+    """Draw a bar on stderr, if somebody looks."""
+    if not sys.stderr.isatty() or not of:
+        return
+    full = BAR * done // of
+    end = "\r\x1b[K" if done == of else ""
+    click.echo(f"\r[{'#' * full}{'.' * (BAR - full)}] {done}/{of}{end}", nl=False, err=True)

@@ -1,0 +1,161 @@
+"""Random operations on a small machine, with every invariant checked after each.
+
+Contents are part of the invariants: each mapped page must hold what was last written through that mapping, through
+fork, copy on write, reuse and unmapping.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from memtwin import run
+from memtwin.errors import NotModelledError
+from memtwin.mm import debug
+from memtwin.run import Run
+from memtwin.scenario import parse
+
+GROUND = "machine ram=128M\nswap disk size=64M\n"
+CONTENTS = ["mark", "zero", "random", "half", "text"]
+PATTERNS = ["seq", "rand:300:{seed}", "hot:200:10%:90%:{seed}", "pow:200:3:{seed}"]
+MOST_PROCESSES = 6
+MOST_REGIONS = 8
+
+
+def fresh(text: str) -> Run:
+    """A run of *text* on a described machine, ready for its operations."""
+    scenario = parse(text)
+    asked = run.settings_of(())
+    return Run(scenario, run.prepare(scenario, None, asked))
+
+
+class Machine(RuleBasedStateMachine):
+    """Processes that start, map, touch, fork, unmap and end, in any order that hypothesis thinks of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.regions: dict[str, dict[str, int]] = {}
+        self.serial = 0
+
+    @initialize()
+    def boot(self) -> None:
+        self.run = fresh(GROUND)
+        self.step("sleep 0.1")
+
+    def step(self, line: str) -> str:
+        """Carry out one more line of a growing scenario; return its outcome."""
+        self.lines.append(line)
+        op = parse(GROUND + "\n".join(self.lines) + "\n").ops[-1]
+        try:
+            self.run._step(op)
+        except NotModelledError:
+            self.start_over()
+            return "ok"
+        return self.run.done[-1].outcome
+
+    def start_over(self) -> None:
+        """The machine is full, and it cannot reclaim yet: what is half done must be whole all the same."""
+        debug.validate(self.run.machine.state, tuple(self.lines[-8:]))
+        self.lines.clear()
+        self.regions.clear()
+        self.boot()
+
+    def note(self, name: str, regions: dict[str, int]) -> None:
+        """Remember a process, unless the machine was just begun again."""
+        if any(line.split()[:2] == ["proc", name] for line in self.lines):
+            self.regions[name] = regions
+
+    def name(self, kind: str) -> str:
+        self.serial += 1
+        return f"{kind}{self.serial}"
+
+    @precondition(lambda self: len(self.regions) < MOST_PROCESSES)
+    @rule(adj=st.integers(-1000, 1000))
+    def start(self, adj: int) -> None:
+        name = self.name("p")
+        assert self.step(f"proc {name} adj={adj}") == "ok"
+        self.note(name, {})
+
+    @precondition(lambda self: self.regions)
+    @rule(data=st.data(), pages=st.integers(1, 1500))
+    def map(self, data: st.DataObject, pages: int) -> None:
+        process = data.draw(st.sampled_from(sorted(self.regions)))
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return
+        region = self.name("r")
+        assert self.step(f"{process} mmap {region} {pages}P") == "ok"
+        if process in self.regions:
+            self.regions[process][region] = pages
+
+    @precondition(lambda self: any(self.regions.values()))
+    @rule(
+        data=st.data(), write=st.booleans(), content=st.sampled_from(CONTENTS), pattern=st.sampled_from(PATTERNS),
+        seed=st.integers(0, 2**64 - 1),
+    )  # fmt: skip
+    def touch(self, data: st.DataObject, write: bool, content: str, pattern: str, seed: int) -> None:
+        process = data.draw(st.sampled_from(sorted(p for p, regions in self.regions.items() if regions)))
+        region = data.draw(st.sampled_from(sorted(self.regions[process])))
+        pages = self.regions[process][region]
+        first = data.draw(st.integers(0, pages - 1))
+        count = data.draw(st.integers(1, pages - first))
+        how = f"w {pattern.format(seed=seed)} content={content}" if write else f"r {pattern.format(seed=seed)}"
+        assert self.step(f"{process} touch {region} {first}P {count}P {how}") == "ok"
+
+    @precondition(lambda self: any(self.regions.values()))
+    @rule(data=st.data())
+    def unmap(self, data: st.DataObject) -> None:
+        process = data.draw(st.sampled_from(sorted(p for p, regions in self.regions.items() if regions)))
+        region = data.draw(st.sampled_from(sorted(self.regions[process])))
+        assert self.step(f"{process} munmap {region}") == "ok"
+        self.regions.get(process, {}).pop(region, None)
+
+    @precondition(lambda self: 0 < len(self.regions) < MOST_PROCESSES)
+    @rule(data=st.data())
+    def fork(self, data: st.DataObject) -> None:
+        parent = data.draw(st.sampled_from(sorted(self.regions)))
+        child = self.name("c")
+        if self.step(f"{parent} fork {child}") == "ok" and parent in self.regions:
+            self.regions[child] = dict(self.regions[parent])
+
+    @precondition(lambda self: self.regions)
+    @rule(data=st.data(), how=st.sampled_from(["exit", "kill"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        process = data.draw(st.sampled_from(sorted(self.regions)))
+        assert self.step(f"{process} {how}") == "ok"
+        self.regions.pop(process, None)
+
+    @rule(seconds=st.sampled_from(["0.5", "3", "11"]))
+    def sleep(self, seconds: str) -> None:
+        self.step(f"sleep {seconds}")
+
+    @rule(mode=st.sampled_from([0, 1, 2]))
+    def overcommit(self, mode: int) -> None:
+        """Mode 2 may refuse what comes next: only forks are allowed to fail, so leave it at once."""
+        self.step(f"sysctl vm.overcommit_memory={mode}")
+        if mode == 2:
+            for parent in sorted(self.regions)[:1]:
+                if len(self.regions) < MOST_PROCESSES:
+                    child = self.name("c")
+                    if self.step(f"{parent} fork {child}") == "ok" and parent in self.regions:
+                        self.regions[child] = dict(self.regions[parent])
+            self.step("sysctl vm.overcommit_memory=0")
+
+    @precondition(lambda self: self.lines)
+    @rule()
+    def copy(self) -> None:
+        """A copy is in the same state, byte for byte, and passes the same checks."""
+        state = self.run.machine.state
+        twin = state.copy()
+        assert twin.fingerprint() == state.fingerprint()
+        debug.validate(twin)
+
+    @invariant()
+    def every_invariant_holds(self) -> None:
+        if hasattr(self, "run"):
+            debug.validate(self.run.machine.state, tuple(self.lines[-8:]))
+
+
+Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+TestMachine = Machine.TestCase

@@ -1,0 +1,61 @@
+"""How close the twin is to a real kernel, scenario by scenario, from the recordings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from memtwin import machine, run
+from memtwin.mm import debug
+from memtwin.recording import Recording, runs_in
+from memtwin.twin import Twin
+from memtwin.validate import figures, score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUIET = ["01-boot-idle", "02-anon-fits", "22-fork-cow", "33-overcommit2"]
+"""Scenarios in which nothing is reclaimed: mean error at most 2 %, p90 at most 5 %."""
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+    """No figure missing, mean error <= 2 %, p90 <= 5 %, every operation ends as it did on the real kernel."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    verdict = score(reals, Recording(tmp_path / name), name)
+    assert verdict.missing == 0
+    assert verdict.mean <= 0.02
+    assert verdict.p90 <= 0.05
+    assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
+def six_one(recordings: Path) -> list[Path]:
+    return sorted(path for path in recordings.iterdir() if "." not in path.name)
+
+
+def test_every_recorded_boot_becomes_a_machine(recordings: Path, tmp_path: Path) -> None:
+    """Built from a boot snapshot, a machine prints the snapshot's own figures and keeps every invariant."""
+    for directory in six_one(recordings):
+        real = Recording(directory / "run1.tar.xz")
+        built = machine.build(real.at("boot"))
+        debug.validate(built.state, (directory.name,))
+        twin = Twin(built)
+        # meminfo and vmstat were read a moment before buddyinfo and zoneinfo: a few pages may be gone
+        ours = twin.meminfo()
+        for label, value in built.boot.meminfo.items():
+            assert abs(ours[label] - value) <= 64, (directory.name, label)
+        # and pagetypeinfo a moment after buddyinfo
+        for row, real_row in zip(twin.buddyinfo().zones, built.boot.buddyinfo.zones, strict=True):
+            assert abs(row.free_pages - real_row.free_pages) <= 64, directory.name
+        assert twin.read("proc/pagetypeinfo") == real.at("boot").read("proc/pagetypeinfo"), directory.name
+        assert figures(real, "boot")
+
+
+def test_another_size_by_setting(recordings: Path) -> None:
+    """--set machine.ram changes MemTotal and the watermarks, and the workload still runs."""
+    real = Recording(recordings / "02-anon-fits" / "run1.tar.xz")
+    done = run.simulate(real.scenario(), real.at("boot"), settings=["machine.ram=2G"])
+    assert 1_950_000 < done.machine.state.memory_total * 4 < 2_060_000
+    debug.validate(done.machine.state)

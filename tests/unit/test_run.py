@@ -1,0 +1,281 @@
+"""Running a scenario: the directory that it leaves, what it refuses, and what bad input comes to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import lzma
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from memtwin import run, story
+from memtwin.cli import main
+from memtwin.errors import InputError, NotModelledError, SnapshotError, UsageError
+from memtwin.mm import debug
+from memtwin.recording import Recording
+from memtwin.scenario import parse
+from memtwin.source import open_source
+from memtwin.twin import Twin
+
+SMALL = "machine ram=192M\nproc A\nA mmap h 8M\nA touch h 0 8M w seq\ncheckpoint end\n"
+
+
+def unpacked(recordings: Path, name: str, where: Path) -> Path:
+    """A recording's run1 as a directory, to be damaged."""
+    with tarfile.open(recordings / name / "run1.tar.xz") as tar:
+        tar.extractall(where, filter="data")
+    return where / "run1"
+
+
+def told(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command line; a traceback is never there."""
+    code = main(args)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def test_a_run_has_a_recordings_layout(tmp_path: Path) -> None:
+    """The same reader reads it: checkpoints, operations, outcomes, workers' files."""
+    run.run_scenario(parse(SMALL), None, tmp_path / "r")
+    left = Recording(tmp_path / "r")
+    assert left.checkpoints == ("boot", "end")
+    assert [op["op"] for op in left.ops] == ["proc A", "A mmap h 8M", "A touch h 0 8M w seq", "checkpoint end"]
+    assert left.ops[2]["d"]["pgfault"] == 2048
+    files = {"status", "statm", "stat", "maps", "smaps_rollup", "oom_score", "oom_score_adj"}
+    assert set(left.at("end").names("workers/A")) == files
+    assert left.scenario().text == SMALL
+    assert "wall_s" not in left.meta
+
+
+def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path) -> None:
+    """timeline.csv rises in time; a sleep of 3.5 s gives its whole seconds and its end."""
+    run.run_scenario(parse("machine ram=192M\nproc A\nsleep 3.5\ncheckpoint end\n"), None, tmp_path / "r")
+    rows = list(csv.DictReader((tmp_path / "r" / "timeline.csv").read_text().splitlines()))
+    times = [int(row["time_ns"]) for row in rows]
+    assert times == sorted(times)
+    assert sum(time % 1_000_000_000 == 0 for time in times) >= 3
+    assert [row["ops_done"] for row in rows][-1] == "3"
+    assert all(int(row["MemFree"]) > 0 for row in rows)
+
+
+def test_a_twin_prints_what_its_records_hold(tmp_path: Path) -> None:
+    """Every file of a checkpoint parses into the record that the twin built (both ways are equal)."""
+    from memtwin.procfs import buddyinfo, meminfo, vmstat, zoneinfo
+    from memtwin.source import load
+
+    done = run.simulate(parse(SMALL), None)
+    twin = Twin(done.machine, done.processes.by_name)
+    for module, record in ((meminfo, twin.meminfo()), (vmstat, twin.vmstat()), (buddyinfo, twin.buddyinfo())):
+        assert load(twin, module) == record
+    assert load(twin, zoneinfo) == twin.zoneinfo()
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a file cannot be written there is no directory of that name, and no half of one."""
+    done = run.simulate(parse(SMALL), None)
+    written: list[Path] = []
+    real = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        written.append(self)
+        if len(written) > 5:
+            raise OSError(28, "No space left on device")
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left"):
+        done.write(tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_does_not_look_whole(tmp_path: Path) -> None:
+    """A process killed while it writes leaves no directory of the run's name."""
+    code = (
+        "import os, pathlib; from memtwin import run; from memtwin.scenario import parse\n"
+        f"done = run.simulate(parse({SMALL!r}), None)\n"
+        "pathlib.Path.rename = lambda *_: os._exit(9)\n"
+        f"done.write(pathlib.Path({str(tmp_path / 'r')!r}))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert not (tmp_path / "r").exists()
+    (partial,) = tmp_path.iterdir()
+    assert ".partial" in partial.name
+
+
+def test_a_run_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-o of something that is there already: exit 2, told before anything runs."""
+    (tmp_path / "s.mem").write_text(SMALL)
+    code, out, err = told(capsys, "run", str(tmp_path / "s.mem"), "-o", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "is there already" in err
+
+
+def test_what_the_model_cannot_do_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The operation, its path and line are named, and nothing was run."""
+    (tmp_path / "s.mem").write_text("proc A\nA fread d 0 1M 64K seq\n")
+    code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
+    assert (code, out) == (1, "")
+    assert "s.mem:2: the model cannot do 'fread'" in err
+    assert "nothing was run" in err
+
+
+def test_memory_that_would_need_reclaim_stops_the_run() -> None:
+    """Where the kernel would wake kswapd the run ends with the operation's name, and the machine is whole."""
+    text = "machine ram=192M\nproc A\nA mmap h 300M\nA touch h 0 300M w seq\n"
+    scenario = parse(text, "s.mem")
+    stopped = run.Run(scenario, run.prepare(scenario, None, run.settings_of(["vm.overcommit_memory=1"])))
+    stopped.machine.write_sysctl("overcommit_memory", "1")
+    with pytest.raises(NotModelledError, match=r"s\.mem:4: the model cannot do reclaim.*A touch h"):
+        stopped.execute()
+    debug.validate(stopped.machine.state)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"proc A\n\x00\x01\x02", b"\xff\xfe proc", b"proc A\nA mmap h 8Q\n", b"A mmap h 4M"]
+)
+def test_a_bad_scenario_is_an_error_with_its_place(
+    damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Binary, undecodable or ill-formed: one message with the path, exit 1."""
+    (tmp_path / "s.mem").write_bytes(damage)
+    code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
+    assert (code, out) == (1, "")
+    assert "s.mem" in err
+
+
+def test_a_truncated_scenario_is_an_error(recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario cut off in the middle of a line names that line."""
+    text = Recording(recordings / "22-fork-cow" / "run1.tar.xz").scenario().text
+    (tmp_path / "s.mem").write_text(text[: text.index("seq content=text") - 2])
+    code, _, err = told(capsys, "run", str(tmp_path / "s.mem"))
+    assert code == 1
+    assert "s.mem:6: expected" in err
+
+
+@pytest.mark.parametrize("missing", ["proc/meminfo", "proc/vmstat", "proc/zoneinfo", "proc/buddyinfo"])
+def test_a_snapshot_without_a_needed_file_names_it(missing: str, recordings: Path, tmp_path: Path) -> None:
+    """Each file that a machine is built from is asked for by name."""
+    root = unpacked(recordings, "02-anon-fits", tmp_path)
+    (root / "boot" / missing).unlink()
+    with pytest.raises(SnapshotError, match=missing):
+        run.simulate(parse(SMALL.replace("192M", "512M")), open_source(root / "boot"))
+
+
+@pytest.mark.parametrize("missing", ["proc/pagetypeinfo", "proc/slabinfo", "proc/pressure/memory", "sysctl_vm"])
+def test_a_snapshot_without_roots_files_still_boots(missing: str, recordings: Path, tmp_path: Path) -> None:
+    """What only root may read, or old kernels lack, may be missing: the machine says so and runs."""
+    root = unpacked(recordings, "01-boot-idle", tmp_path)
+    (root / "boot" / missing).unlink()
+    done = run.simulate(parse("proc A\nA mmap h 8M\nA touch h 0 8M w seq\n"), open_source(root / "boot"))
+    debug.validate(done.machine.state)
+    assert bool(done.machine.notes) == (missing in {"proc/pagetypeinfo", "proc/slabinfo"})
+
+
+def test_unknown_and_missing_lines_are_tolerated(recordings: Path, tmp_path: Path) -> None:
+    """A line that nobody knows is printed back; one that is missing is not made up."""
+    root = unpacked(recordings, "01-boot-idle", tmp_path)
+    path = root / "boot" / "proc" / "meminfo"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("Percpu")]
+    path.write_text("\n".join([*lines[:3], "FutureField:        7 kB", *lines[3:]]) + "\n")
+    done = run.simulate(parse("sleep 1\ncheckpoint end\n"), open_source(root / "boot"))
+    printed = done.checkpoints["end"]["proc/meminfo"]
+    assert "FutureField:           7 kB" in printed.replace("FutureField:        7 kB", "FutureField:           7 kB")
+    assert "Percpu" not in printed
+
+
+def test_a_snapshot_that_contradicts_itself_is_an_error(recordings: Path, tmp_path: Path) -> None:
+    """More page cache than memory in use: told, not believed."""
+    root = unpacked(recordings, "01-boot-idle", tmp_path)
+    path = root / "boot" / "proc" / "zoneinfo"
+    path.write_text(path.read_text().replace("nr_zone_unevictable 429", "nr_zone_unevictable 42900"))
+    vmstat = root / "boot" / "proc" / "vmstat"
+    vmstat.write_text(vmstat.read_text().replace("nr_unevictable 429", "nr_unevictable 42900"))
+    with pytest.raises(SnapshotError, match="more pages than are in use"):
+        run.simulate(parse("sleep 1\n"), open_source(root / "boot"))
+
+
+def test_a_recording_cut_off_is_an_error(recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a tar.xz, half a tar, a directory without its end: a message each, exit 1."""
+    whole = (recordings / "02-anon-fits" / "run1.tar.xz").read_bytes()
+    (tmp_path / "half.tar.xz").write_bytes(whole[: len(whole) // 2])
+    plain = lzma.decompress(whole)
+    (tmp_path / "half.tar").write_bytes(plain[: len(plain) // 2])
+    root = unpacked(recordings, "02-anon-fits", tmp_path)
+    shutil.rmtree(root / "end")
+    for name in ("half.tar.xz", "half.tar", "run1"):
+        code, out, err = told(capsys, "run", str(tmp_path / name))
+        assert (code, out) == (1, ""), name
+        assert name in err
+
+
+def test_a_header_that_disagrees_names_both(
+    recordings: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Scenario says 512M, snapshot has 256 MiB: exit 2, both are named."""
+    (tmp_path / "s.mem").write_text(SMALL.replace("192M", "512M"))
+    boot = str(recordings / "01-boot-idle" / "run1.tar.xz")
+    code, _, err = told(capsys, "run", str(tmp_path / "s.mem"), "--boot", boot)
+    assert code == 2
+    assert "512M" in err
+    assert "255 MiB" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("vm.swappiness=900", "0..200"), ("vm.nothing=1", "not a setting"), ("machine.ram=lots", "a size"),
+        ("machine.ram=64M", "128 MiB"), ("swap.zram.size=1G", "no such swap area"), ("colour=red", "no such setting"),
+        ("vm.swappiness", "KEY=VALUE"),
+    ],
+)  # fmt: skip
+def test_a_bad_setting_says_what_is_accepted(word: str, says: str) -> None:
+    """--set with a bad key or value is a usage error that says what would do."""
+    with pytest.raises(UsageError, match=says):
+        run.simulate(parse(SMALL), None, settings=[word])
+
+
+def test_settings_win_over_the_header() -> None:
+    """--set over the scenario's header: size, swap and vm settings."""
+    text = "machine ram=192M\nswap disk size=64M\nsysctl vm.overcommit_ratio=10\nproc A\n"
+    done = run.simulate(
+        parse(text), None, settings=["machine.ram=1G", "swap.disk.size=128M", "vm.overcommit_ratio=100"]
+    )
+    assert 900 * 256 < done.machine.state.memory_total < 1024 * 256
+    assert done.machine.state.swap_pages == (32767, 32767)
+    assert done.machine.sysctl["overcommit_ratio"] == "100"
+
+
+def test_a_fork_that_cannot_be_promised_leaves_no_child() -> None:
+    """overcommit 2: the fork is refused with ENOMEM, nothing stays promised, and the parent goes on."""
+    text = (
+        "machine ram=192M\nproc A\nA mmap h 50M\nA touch h 0 50M w seq\nsysctl vm.overcommit_memory=2\nA fork B\n"
+        "A touch h 0 50M w seq\nB touch h 0 4K w seq\n"
+    )
+    done = run.simulate(parse(text), None)
+    outcomes = [(d.outcome, d.errno) for d in done.done]
+    assert outcomes[4] == ("error", 12)
+    assert outcomes[5] == ("ok", 0)
+    assert outcomes[6] == ("skipped", 0)
+    debug.validate(done.machine.state)
+
+
+def test_the_story_tells_why_a_request_was_refused() -> None:
+    """The words name the rule in force and its numbers."""
+    done = run.simulate(parse("machine ram=192M\nproc A\nA mmap h 1G\n"), None)
+    assert any("refused (ENOMEM). Overcommit_memory is 0" in line for line in story.tell(done))
+
+
+def test_json_of_a_run_is_whole(tmp_path: Path) -> None:
+    """run.json parses, and says complete only because everything else is there."""
+    run.run_scenario(parse(SMALL), None, tmp_path / "r")
+    meta = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert meta["complete"] is True
+    assert meta["ops"] == meta["ops_done"] == 4
