@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport Mm, Page, Pattern, Task, Vma, i64, u32, u64
+from memtwin.mm.mm_types cimport Mm, Page, Pattern, Table, Task, Vma, i64, u32, u64
 from memtwin.mm.state cimport State
 
 cdef enum:
@@ -17,8 +17,11 @@ cdef class Touch:
     cdef Pattern pattern
     cdef readonly u64 done      # touches made
     cdef i64 pending            # page drawn but not yet touched, or -1
+    cdef u64 nr_leaves
+    cdef Table **leaves         # PTE table of each 2 MiB of the range, once it was looked up
 
 cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
+cdef u64 next_touch(Touch t) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 alloc_table(State s, u32 order) noexcept nogil
@@ -35,7 +38,7 @@ cdef u32 do_wp_page(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nog
 cdef u32 wp_page_copy(State s, u32 task, u32 vma, u64 vpn, u32 table, u64 tag) noexcept nogil
 cdef void map_file_page(State s, u32 task, u32 table, u64 vpn, u32 pfn) noexcept nogil
 cdef void put_page(State s, u32 pfn) noexcept nogil
-cdef void check_tag(State s, u64 expected, u32 pfn, u32 line) noexcept nogil
+cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
 cdef u32 copy_page_range(State s, u32 dst_mm, u32 src_mm, u32 dst_vma, u32 src_vma) noexcept nogil
 cdef void copy_pte(State s, u32 dst_mm, u64 *dst, u64 *src, bint wrprotect) noexcept nogil
 cdef void zap_page_range(State s, u32 task, u32 mm, u64 start, u64 end) noexcept nogil

@@ -28,6 +28,8 @@ Not modelled: huge pages, swap entries (both to come), userfaultfd, NUMA hints, 
 """
 
 import cython
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
 from cython.cimports.memtwin.mm.buddy import free_frame, own
 from cython.cimports.memtwin.mm.filemap import filemap_get
 from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_cache_add, lru_del
@@ -85,6 +87,7 @@ from cython.cimports.memtwin.mm.rmap import (
     page_remove_rmap,
 )
 from cython.cimports.memtwin.mm.state import (
+    DEBUG,
     State,
     charge,
     mm_at,
@@ -103,7 +106,9 @@ SOURCE = "mm/memory.c", "v6.1"
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 HITS_PER_CHARGE = cython.declare(u32, 1024)
-NOWHERE = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
+CHECK_AT_WRITE_FAULT = cython.declare(u32, 1)
+CHECK_AT_UNMAP = cython.declare(u32, 2)
+CHECK_AT_TOUCH = cython.declare(u32, 3)
 
 
 # --- page tables -----------------------------------------------------------------------------------------------------
@@ -191,10 +196,10 @@ def update_hiwater_rss(s: State, mm: u32):
     m.hiwater_rss = max(m.hiwater_rss, mm_rss(s, mm))
 
 
-def check_tag(s: State, expected: u64, pfn: u32, line: u32):
+def check_tag(s: State, expected: u64, pfn: u32, check: u32):
     """Note a page whose content is not what the address's owner last wrote."""
     if s.pages[pfn].tag != expected and not s.broken:
-        s.broken = line
+        s.broken = check
 
 
 def put_page(s: State, pfn: u32):
@@ -356,7 +361,7 @@ def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if entry[0] & PTE_SPECIAL:
         return wp_page_copy(s, task, vma, vpn, table, 0)
-    check_tag(s, expected, pfn, 1)
+    check_tag(s, expected, pfn, CHECK_AT_WRITE_FAULT)
     if page.owner == OWNER_ANON:
         if not page.flags & PG_ANON_EXCLUSIVE and page.refcount <= 3 and not page.flags & PG_LRU:
             lru_add_drain(s)
@@ -421,6 +426,16 @@ def draw(pattern: cython.pointer(Pattern), number: u64) -> u64:
     return min(x, pattern.npages - 1)
 
 
+def next_touch(t: Touch) -> u64:
+    """The page of the next touch: drawn, or the one that was drawn when the batch stopped."""
+    number: u64
+    if t.pending < 0:
+        return draw(cython.address(t.pattern), t.done)
+    number = t.pending
+    t.pending = -1
+    return number
+
+
 class Touch:
     """A run of touches that stops when time is up and goes on where it stopped.
 
@@ -460,6 +475,13 @@ class Touch:
         self.pattern.exponent = exponent
         self.pattern.state = seed
         self.pending = -1
+        self.nr_leaves = (npages >> 9) + 2
+        self.leaves = cython.cast(
+            cython.pointer(cython.pointer(Table)), calloc(self.nr_leaves, cython.sizeof(cython.p_void))
+        )
+
+    def __dealloc__(self):
+        free(self.leaves)
 
     def run(self, until_ns: int = (1 << 64) - 1) -> int:
         """Touch until done (0), until the clock reaches *until_ns* (``AGAIN``), or until an Outcome stops it."""
@@ -472,51 +494,41 @@ class Touch:
         return code
 
 
-def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:  # noqa: PLR0915 - the hot loop: a call is not free here
+def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
-    entries: cython.pointer(Table) = cython.NULL
+    leaf: cython.pointer(Table)
     entry: cython.pointer(u64)
     wanted: u64 = PTE_PRESENT | PTE_WRITE if t.write else PTE_PRESENT
     bits: u64 = PTE_ACCESSED | PTE_DIRTY if t.write else PTE_ACCESSED
     hit_ns: u64 = s.cost_ns[COST_HIT] + (s.cost_ns[COST_FILL + t.content] if t.write else 0)
-    mm: u32 = task_at(s, t.task).mm
-    reached: u64 = NOWHERE
     number: u64
     vpn: u64
-    tag: u64
-    table: u32
-    code: u32
-    hits: u32 = 0
     at: u32
+    code: u32
+    hits: u64 = 0
+    memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
     while t.done < t.pattern.touches:
-        if t.pending >= 0:
-            number = t.pending
-            t.pending = -1
-        else:
-            number = draw(cython.address(t.pattern), t.done)
+        number = next_touch(t)
         vpn = t.start_vpn + number
-        if vpn >> 9 != reached:
-            table = walk(s, mm, vpn)
-            entries = table_at(s, table) if table else cython.NULL
-            reached = vpn >> 9 if table else NOWHERE
         at = vpn & (PTRS_PER_TABLE - 1)
-        if entries == cython.NULL or entries.entry[at] & wanted != wanted:
+        leaf = t.leaves[(vpn >> 9) - (t.start_vpn >> 9)]
+        if leaf == cython.NULL or leaf.entry[at] & wanted != wanted:
             charge(s, hits * hit_ns)
             hits = 0
             code = access_page(s, t.task, vpn, t.write)
             if code != OK:
                 t.pending = number
                 return code
-            if entries == cython.NULL:
-                entries = table_at(s, walk(s, mm, vpn))
-                reached = vpn >> 9
-        entry = cython.address(entries.entry[at])
+            leaf = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
+            t.leaves[(vpn >> 9) - (t.start_vpn >> 9)] = leaf
+        entry = cython.address(leaf.entry[at])
         entry[0] |= bits
+        if DEBUG and not entry[0] & PTE_SPECIAL:
+            check_tag(s, leaf.tag[at], entry[0] >> 12, CHECK_AT_TOUCH)
         if t.write:
-            tag = content_tag(entries.tag[at], t.opno, t.first_page + number, t.content)
-            entries.tag[at] = tag
-            pages[entry[0] >> 12].tag = tag
+            leaf.tag[at] = content_tag(leaf.tag[at], t.opno, t.first_page + number, t.content)
+            pages[entry[0] >> 12].tag = leaf.tag[at]
         t.done += 1
         hits += 1
         if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
@@ -620,7 +632,7 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
         t.entry[at] = 0
         if not pte & PTE_SPECIAL:
             pfn = pte >> 12
-            check_tag(s, t.tag[at], pfn, 2)
+            check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
             m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
             page_remove_rmap(s, pfn)
             put_page(s, pfn)

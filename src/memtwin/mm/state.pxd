@@ -93,7 +93,7 @@ cdef class State:
     cdef u32 free_table             # head of the list of tables given back, through entry[0]
     cdef u32 cap_tables
     cdef u32 need                   # set to NEEDS_RECLAIM when the kernel would reclaim
-    cdef u64 broken                 # set with a line number of the check that failed
+    cdef u64 broken                 # which check of a page's content failed first; 0: none
     cdef u64 next_event_ns          # time of the first event in the queue
     cdef Event *events              # a binary heap, entry 1 first
     cdef u32 nr_events

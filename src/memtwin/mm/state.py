@@ -297,6 +297,7 @@ class State:
 
 
 def raise_if_broken(s: State):
-    """Raise a ModelBug if a check inside a batch failed; the story is the caller's to add."""
+    """Raise a ModelBug if a check of a page's content failed; the story is the caller's to add."""
     if s.broken:
-        raise ModelBug(f"a page's content is not what was written to it (check {s.broken})")
+        when = ("", "a write fault", "unmapping", "a touch")[s.broken]
+        raise ModelBug(f"a page's content, met at {when}, is not what was written to it")
