@@ -31,7 +31,8 @@ ROUNDS = 7
 TRAVERSE = (1, 2)
 """Times that the tool that counts instructions sees an operation: the difference is one time."""
 COUNTED = (
-    "hit-seq-read", "hit-seq-write", "hit-rand-read", "hit-rand-write", "hit-pow-read", "fault+unmap", "fault+cow+unmap",
+    "hit-seq-read", "hit-seq-write", "hit-rand-read", "hit-rand-write", "hit-pow-read", "fault+unmap",
+    "fault+cow+unmap",
 )  # fmt: skip
 AIMS = {"hit-seq-read": "3.4e8-4.2e8", "fault": "4.6e7"}
 """What the prototype of the design reached, on another machine."""

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from memtwin import run
-from memtwin.mm import memory
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
+from memtwin.mm import touch as touches
 from memtwin.scenario import Pow, Rand, Seq, pages, parse
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Model:
         elif isinstance(pattern, Pow):
             drawn = {"kind": t.PATTERN_POW, "touches": pattern.n, "seed": pattern.seed, "exponent": pattern.exponent}
         self.opno += 1
-        touch = memory.Touch(
+        touch = touches.Touch(
             self.state, self.task, self.start, npages, write, t.CONTENT_MARK, self.opno, 0, **drawn
         )  # fmt: skip
         began = time.perf_counter()

@@ -20,7 +20,7 @@ from memtwin.source import open_source
 from memtwin.units import Kib, Pages, kib
 
 if TYPE_CHECKING:
-    from memtwin.machine import Boot
+    from memtwin.boot import Boot
     from memtwin.source import Source
 
 KERNEL_IMAGE_PAGES = 8_700

@@ -14,27 +14,13 @@ The kernel version is the snapshot's (``proc/version``); the model follows 6.1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memtwin import costs, describe, worker
+from memtwin.boot import Boot, notes, read_boot
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
 from memtwin.errors import NotBuiltError, NotModelledError, SnapshotError, UsageError
-from memtwin.procfs import (
-    buddyinfo,
-    loadavg,
-    meminfo,
-    pagetypeinfo,
-    pressure,
-    slabinfo,
-    stat,
-    swaps,
-    sysctl_vm,
-    uptime,
-    vmstat,
-    zoneinfo,
-)
-from memtwin.source import load
 from memtwin.units import pages
 
 try:
@@ -53,6 +39,7 @@ except ImportError as problem:  # the compiled core
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from memtwin.procfs import slabinfo, zoneinfo
     from memtwin.scenario import MachineLine
     from memtwin.source import Source
 
@@ -86,86 +73,6 @@ RECLAIMABLE_CACHES = re.compile(
 """Caches made with SLAB_RECLAIM_ACCOUNT; slabinfo does not print that flag."""
 GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
 """Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
-
-
-@dataclass(slots=True)
-class Boot:
-    """A snapshot's records; None where it has no such file."""
-
-    name: str
-    meminfo: meminfo.Meminfo
-    vmstat: vmstat.Vmstat
-    zoneinfo: zoneinfo.Zoneinfo
-    buddyinfo: buddyinfo.Buddyinfo
-    pagetypeinfo: pagetypeinfo.Pagetypeinfo | None
-    slabinfo: slabinfo.Slabinfo | None
-    swaps: swaps.Swaps
-    loadavg: loadavg.Loadavg | None
-    uptime: uptime.Uptime | None
-    stat: stat.Stat | None
-    pressure: dict[str, pressure.Pressure]
-    sysctl: Mapping[str, str] | None
-    version: str
-    cpuinfo: str | None
-    texts: dict[str, str] = field(default_factory=dict)
-
-
-def read_boot(source: Source) -> Boot:
-    """Read what a machine is built from; raises SnapshotError that names the first file that is missing."""
-
-    def must(module: Any) -> Any:
-        record = load(source, module)
-        if record is None:
-            raise SnapshotError(
-                source.name, f"{module.PATH} is missing",
-                hint="a machine is built from meminfo, vmstat, zoneinfo and buddyinfo of one moment",
-            )  # fmt: skip
-        return record
-
-    texts = {path: text for path in _constant_files(source) if (text := source.read(path)) is not None}
-    return Boot(
-        name=source.name,
-        meminfo=must(meminfo),
-        vmstat=must(vmstat),
-        zoneinfo=must(zoneinfo),
-        buddyinfo=must(buddyinfo),
-        pagetypeinfo=load(source, pagetypeinfo),
-        slabinfo=load(source, slabinfo),
-        swaps=load(source, swaps) or swaps.Swaps(),
-        loadavg=load(source, loadavg),
-        uptime=load(source, uptime),
-        stat=load(source, stat),
-        pressure={kind: record for kind in ("memory", "io") if (record := load(source, pressure, resource=kind))},
-        sysctl=load(source, sysctl_vm) or _live_sysctls(source),
-        version=source.read("proc/version") or "",
-        cpuinfo=source.read("proc/cpuinfo"),
-        texts=texts,
-    )
-
-
-def _constant_files(source: Source) -> list[str]:
-    """Files that an operation of the model never changes; a run hands them on."""
-    kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
-    kept += ["proc/partitions", "proc/cpuinfo"]
-    return [*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap")]
-
-
-def _below(source: Source, path: str, depth: int = 4) -> list[str]:
-    """All files below a directory of a saved snapshot (a live host's /sys is not walked)."""
-    if source.name == "live" or not depth:
-        return []
-    found = []
-    for name in source.names(path):
-        inner = _below(source, f"{path}/{name}", depth - 1)
-        found += inner or [f"{path}/{name}"]
-    return found
-
-
-def _live_sysctls(source: Source) -> dict[str, str] | None:
-    """The settings as separate files, as on a live host."""
-    names = [*sysctl.BY_NAME, "lowmem_reserve_ratio"]
-    found = {f"vm.{name}": text.strip() for name in names if (text := source.read(f"proc/sys/vm/{name}")) is not None}
-    return found or None
 
 
 @dataclass(slots=True)
@@ -215,32 +122,12 @@ def build(
 
     *ram_bytes* and *swap_areas* change what the snapshot says; None leaves it.
     """
-    boot = read_boot(source)
+    boot = read_boot(source, [*sysctl.BY_NAME, "lowmem_reserve_ratio"])
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
         boot = describe.with_swaps(boot, swap_areas)
     return _Builder(boot).machine()
-
-
-def _notes(boot: Boot) -> tuple[str, ...]:
-    """What to say of a snapshot that is not wholly what the model follows."""
-    notes = []
-    if not re.search(r"version 6\.1\.", boot.version):
-        release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
-        notes.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
-    managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones) * 4
-    if abs(boot.meminfo["MemTotal"] - managed) > managed // 100:
-        notes.append(
-            f"meminfo of {boot.name} says MemTotal {boot.meminfo['MemTotal']} kB, its zones manage {managed} kB "
-            "(a container or a balloon?): the zones are believed"
-        )
-    missing = [
-        path for path, record in (("pagetypeinfo", boot.pagetypeinfo), ("slabinfo", boot.slabinfo)) if not record
-    ]
-    if missing:
-        notes.append(f"{boot.name} has no {' and no '.join(missing)} (only root may read them): taken as one kind")
-    return tuple(notes)
 
 
 class _Builder:
@@ -282,7 +169,7 @@ class _Builder:
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
             bdev=files["bdev"], rest=rest, sysctl=settings, costs=profile,
-            notes=_notes(self.boot),
+            notes=notes(self.boot),
         )  # fmt: skip
 
     def _zones(self) -> None:

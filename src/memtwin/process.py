@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memtwin import engine, worker
 from memtwin.errors import NotModelledError
-from memtwin.mm import memory, mm_init
+from memtwin.mm import memory, mm_init, touch
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 from memtwin.scenario import Hot, Pow, Rand
@@ -135,7 +135,7 @@ class Processes:
             return int(t.ENOENT)
         if op.offset_pages + op.npages > region.pages:
             return ERANGE
-        run = memory.Touch(
+        run = touch.Touch(
             self.state,
             process.task,
             region.start + op.offset_pages,

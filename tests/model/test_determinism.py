@@ -8,7 +8,7 @@ import pytest
 
 from memtwin import run
 from memtwin.errors import ModelBug
-from memtwin.mm import debug, memory
+from memtwin.mm import debug, memory, touch
 from memtwin.recording import Recording
 from memtwin.scenario import parse
 
@@ -44,7 +44,7 @@ def test_a_copy_goes_on_alike() -> None:
     process, region = done.processes.by_name["B"], done.processes.by_name["B"].regions["heap"]
     twin = state.copy()
     for machine in (state, twin):
-        code = memory.Touch(machine, process.task, region.start, region.pages, True, kind=1, touches=4000, seed=3).run()
+        code = touch.Touch(machine, process.task, region.start, region.pages, True, kind=1, touches=4000, seed=3).run()
         assert code == 0
     assert state.fingerprint() == twin.fingerprint()
     debug.validate(twin)
@@ -56,7 +56,7 @@ def test_a_copy_is_apart() -> None:
     before = done.machine.state.fingerprint()
     twin = done.machine.copy()
     process = done.processes.by_name["A"]
-    memory.Touch(twin.state, process.task, process.regions["heap"].start, 500, True, kind=0).run()
+    touch.Touch(twin.state, process.task, process.regions["heap"].start, 500, True, kind=0).run()
     assert done.machine.state.fingerprint() == before
     assert twin.state.fingerprint() != before
 

@@ -6,22 +6,6 @@ cdef enum:
     TASK_RSS_EVENTS_THRESH = 64
     PGD_ALLOCATION_ORDER = 1    # built with page-table isolation: room for two, in use or not
 
-cdef class Touch:
-    cdef State s
-    cdef u32 task
-    cdef u64 start_vpn
-    cdef u64 first_page         # number of the first page within its region
-    cdef bint write
-    cdef u32 content
-    cdef u64 opno
-    cdef Pattern pattern
-    cdef readonly u64 done      # touches made
-    cdef i64 pending            # page drawn but not yet touched, or -1
-    cdef u64 nr_leaves
-    cdef Table **leaves         # PTE table of each 2 MiB of the range, once it was looked up
-
-cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
-cdef u64 next_touch(Touch t) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 alloc_table(State s, u32 order) noexcept nogil
@@ -46,8 +30,5 @@ cdef void zap_pte_range(State s, u32 task, u32 mm, u32 table, u64 start, u64 end
 cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
 cdef void write_content(State s, u32 table, u64 vpn, u64 tag) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
-cdef u64 content_tag(u64 old, u64 opno, u64 page, u32 content) noexcept nogil
 cdef u32 new_anon_page(State s, u32 task, u32 vma, u64 vpn, u64 tag) noexcept nogil
-cdef u64 splitmix64(u64 *state) noexcept nogil
-cdef u64 draw(Pattern *pattern, u64 number) noexcept nogil
 cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64 ceiling, u32 shift) noexcept nogil
