@@ -17,24 +17,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memtwin import costs, describe, worker
+import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
+from memtwin import costs, describe, engine, worker
 from memtwin.boot import Boot, notes, read_boot
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
-from memtwin.errors import NotBuiltError, NotModelledError, SnapshotError, UsageError
+from memtwin.errors import NotModelledError, SnapshotError, UsageError
+from memtwin.mm import filemap, mm_init, psi, slub, sysctl
+from memtwin.mm import loadavg as mm_loadavg
+from memtwin.mm import mm_types as t
+from memtwin.mm import task as mm_task
+from memtwin.mm.state import State
 from memtwin.units import pages
-
-try:
-    from memtwin import engine
-    from memtwin.mm import filemap, mm_init, psi, slub, sysctl
-    from memtwin.mm import loadavg as mm_loadavg
-    from memtwin.mm import mm_types as t
-    from memtwin.mm import task as mm_task
-    from memtwin.mm.state import State
-except ImportError as problem:  # the compiled core
-    raise NotBuiltError(
-        f"the compiled core is not there: {problem}",
-        hint="in a checkout: make build (needs a C compiler and the Python headers); else reinstall memtwin",
-    ) from problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 ::
 
-    OUT/scenario.txt  run.json  ops.jsonl  dmesg.txt  timeline.csv
+    OUT/scenario.txt  run.json  ops.jsonl  dmesg.txt  timeline.csv (timeline.parquet with the extra `data`)
     OUT/boot/proc/…   OUT/LABEL/proc/…   OUT/LABEL/workers/NAME/…
 
 ``run.json`` holds no wall time and no host name: the same input gives the same bytes.  The directory is written under
@@ -11,8 +11,6 @@ another name and moved to its place when it is whole, so that a run that was cut
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -21,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from memtwin import __version__, engine
+import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
+from memtwin import __version__, engine, timeline
 from memtwin.dcache import Dcache
-from memtwin.errors import InputError, NotModelledError, UsageError
+from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
 from memtwin.mm import debug, mm_init, page_alloc, util
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
@@ -45,6 +44,7 @@ from memtwin.scenario import (
     WorkerOp,
 )
 from memtwin.settings import apply_sysctls, prepare, settings_of
+from memtwin.timeline import Sample
 from memtwin.twin import Twin
 from memtwin.units import kib
 
@@ -87,17 +87,6 @@ class Done:
     """The rule by which the kernel refused."""
 
 
-@dataclass(slots=True)
-class Sample:
-    """Main figures at one time: sizes in kB, counters since boot."""
-
-    time_ns: int
-    ops_done: int
-    figures: dict[str, int]
-    between: bool
-    """Taken at the end of an operation (or at boot), not at a whole second within one."""
-
-
 class Run:
     """A run under way: operations done, samples taken, checkpoints kept as text."""
 
@@ -119,9 +108,16 @@ class Run:
         for number, op in enumerate(self.scenario.ops):
             if progress:
                 progress(number, len(self.scenario.ops))
-            self._step(op)
+            self.do(op)
         if progress:
             progress(len(self.scenario.ops), len(self.scenario.ops))
+
+    def do(self, op: Op) -> None:
+        """Carry out one operation; a ModelBug in it tells the operations that led there."""
+        try:
+            self._step(op)
+        except ModelBug as bug:
+            raise ModelBug(bug.invariant, story=(*self.story(), f"op {op.index}: {op.text}")) from bug
 
     def _step(self, op: Op) -> None:
         state = self.machine.state
@@ -257,7 +253,6 @@ class Run:
             "scenario.txt": self.scenario.text,
             "ops.jsonl": "".join(_line(done) for done in self.done),
             "dmesg.txt": "",
-            "timeline.csv": self._timeline(),
         }
         for label, files in self.checkpoints.items():
             found.update({f"{label}/{path}": text for path, text in files.items()})
@@ -278,14 +273,6 @@ class Run:
             "not_ok": [[d.op.index, d.outcome, d.errno] for d in self.done if d.outcome != "ok"],
         }
 
-    def _timeline(self) -> str:
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["time_ns", "ops_done", *TIMELINE])
-        for sample in self.samples:
-            writer.writerow([sample.time_ns, sample.ops_done, *(sample.figures[name] for name in TIMELINE)])
-        return out.getvalue()
-
     def write(self, out: Path) -> None:
         """Write the run directory: whole, or not at all."""
         if out.exists():
@@ -296,6 +283,7 @@ class Run:
                 target = partial / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(text.encode(errors="surrogateescape"))
+            timeline.write(partial, TIMELINE, self.samples)
             meta = msgspec.json.format(msgspec.json.encode(self.meta()), indent=1)
             (partial / "run.json").write_bytes(meta + b"\n")
             partial.rename(out)

@@ -23,7 +23,8 @@ from memtwin.scenario import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.run import Done, Run, Sample
+    from memtwin.run import Done, Run
+    from memtwin.timeline import Sample
 
 PAGE_KIB = 4
 NS_PER_S = 1_000_000_000

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from memtwin import run
+from memtwin import settings as settings_of_run
 from memtwin.errors import NotModelledError
 from memtwin.mm import debug
 from memtwin.run import Run
@@ -26,8 +26,7 @@ MOST_REGIONS = 8
 def fresh(text: str) -> Run:
     """A run of *text* on a described machine, ready for its operations."""
     scenario = parse(text)
-    asked = run.settings_of(())
-    return Run(scenario, run.prepare(scenario, None, asked))
+    return Run(scenario, settings_of_run.prepare(scenario, None, settings_of_run.settings_of(())))
 
 
 class Machine(RuleBasedStateMachine):
@@ -49,7 +48,7 @@ class Machine(RuleBasedStateMachine):
         self.lines.append(line)
         op = parse(GROUND + "\n".join(self.lines) + "\n").ops[-1]
         try:
-            self.run._step(op)
+            self.run.do(op)
         except NotModelledError:
             self.start_over()
             return "ok"

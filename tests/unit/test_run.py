@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from memtwin import run, story
+from memtwin import run, settings, story
 from memtwin.cli import main
-from memtwin.errors import InputError, NotModelledError, SnapshotError, UsageError
-from memtwin.mm import debug
+from memtwin.errors import InputError, ModelBug, NotModelledError, SnapshotError, UsageError
+from memtwin.mm import debug, memory
 from memtwin.recording import Recording
 from memtwin.scenario import parse
 from memtwin.source import open_source
@@ -53,8 +53,9 @@ def test_a_run_has_a_recordings_layout(tmp_path: Path) -> None:
     assert "wall_s" not in left.meta
 
 
-def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path) -> None:
+def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """timeline.csv rises in time; a sleep of 3.5 s gives its whole seconds and its end."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     run.run_scenario(parse("machine ram=192M\nproc A\nsleep 3.5\ncheckpoint end\n"), None, tmp_path / "r")
     rows = list(csv.DictReader((tmp_path / "r" / "timeline.csv").read_text().splitlines()))
     times = [int(row["time_ns"]) for row in rows]
@@ -62,6 +63,15 @@ def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path) -
     assert sum(time % 1_000_000_000 == 0 for time in times) >= 3
     assert [row["ops_done"] for row in rows][-1] == "3"
     assert all(int(row["MemFree"]) > 0 for row in rows)
+
+
+def test_with_pyarrow_the_timeline_is_parquet(tmp_path: Path) -> None:
+    """The extra `data` makes it a Parquet file with the same columns."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `data` is not installed")
+    run.run_scenario(parse(SMALL), None, tmp_path / "r")
+    table = parquet.read_table(tmp_path / "r" / "timeline.parquet")
+    assert table.column_names[:3] == ["time_ns", "ops_done", "MemFree"]
+    assert table.num_rows == 5
 
 
 def test_a_twin_prints_what_its_records_hold(tmp_path: Path) -> None:
@@ -131,7 +141,7 @@ def test_memory_that_would_need_reclaim_stops_the_run() -> None:
     """Where the kernel would wake kswapd the run ends with the operation's name, and the machine is whole."""
     text = "machine ram=192M\nproc A\nA mmap h 300M\nA touch h 0 300M w seq\n"
     scenario = parse(text, "s.mem")
-    stopped = run.Run(scenario, run.prepare(scenario, None, run.settings_of(["vm.overcommit_memory=1"])))
+    stopped = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(["vm.overcommit_memory=1"])))
     stopped.machine.write_sysctl("overcommit_memory", "1")
     with pytest.raises(NotModelledError, match=r"s\.mem:4: the model cannot do reclaim.*A touch h"):
         stopped.execute()
@@ -279,3 +289,29 @@ def test_json_of_a_run_is_whole(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "r" / "run.json").read_text())
     assert meta["complete"] is True
     assert meta["ops"] == meta["ops_done"] == 4
+
+
+def test_a_model_bug_tells_what_led_to_it() -> None:
+    """A broken invariant inside an operation is a ModelBug whose story ends with that operation."""
+    scenario = parse(SMALL.replace("checkpoint end", "A munmap h"))
+    broken = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
+    for op in scenario.ops[:-1]:
+        broken.do(op)
+    process = broken.processes.by_name["A"]
+    memory.corrupt_page(broken.machine.state, process.task, process.regions["h"].start)
+    with pytest.raises(ModelBug, match=r"not what was written to it[\s\S]*A munmap h"):
+        broken.do(scenario.ops[-1])
+
+
+def test_without_the_compiled_core_the_hint_says_how_to_build_it(tmp_path: Path) -> None:
+    """A checkout that was never built: one message and a hint, no traceback."""
+    source = Path(run.__file__).parent
+    bare = tmp_path / "memtwin"
+    shutil.copytree(source, bare, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    (tmp_path / "s.mem").write_text(SMALL)
+    command = [sys.executable, "-c", "import sys; from memtwin.cli import main; sys.exit(main())", "run", "s.mem"]
+    env = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("memtwin: the compiled core is not there")
+    assert "make build" in ended.stderr

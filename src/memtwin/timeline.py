@@ -1,0 +1,40 @@
+"""The main figures of a run over simulated time, as a file: CSV, or Parquet where the extra ``data`` is installed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Sample:
+    """Main figures at one time: sizes in kB, counters since boot."""
+
+    time_ns: int
+    ops_done: int
+    figures: dict[str, int]
+    between: bool
+    """Taken at the end of an operation (or at boot), not at a whole second within one."""
+
+
+def write(directory: Path, names: Sequence[str], samples: Sequence[Sample]) -> None:
+    """Write ``timeline.parquet``, or ``timeline.csv`` without pyarrow: a row each second and at each operation."""
+    columns = {
+        "time_ns": [sample.time_ns for sample in samples],
+        "ops_done": [sample.ops_done for sample in samples],
+        **{name: [sample.figures[name] for sample in samples] for name in names},
+    }
+    try:
+        from pyarrow import parquet, table  # noqa: PLC0415 - an extra
+    except ImportError:
+        with (directory / "timeline.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        return
+    parquet.write_table(table(columns), directory / "timeline.parquet")
