@@ -63,3 +63,13 @@ def set_line(s: State, resource: int, state: int, averages: tuple, total_us: int
     s.psi_total_ns[resource][state] = s.psi_last_ns[resource][state] = total_us * 1000
     for i, value in enumerate(averages):
         s.psi_avg[resource][state][i] = value * 2048 // 100
+
+
+def stall(s: State, resource: int, state: int, ns: int) -> None:
+    """Book stalled time: 0 memory, 1 io; 0 some, 1 full."""
+    s.psi_total_ns[resource][state] += ns
+
+
+def step(s: State) -> None:
+    """Step all averages by one period."""
+    update_averages(s)

@@ -260,6 +260,11 @@ class State:
         return sum(self.zones[z].managed for z in range(MAX_NR_ZONES))
 
     @property
+    def totalreserve(self) -> int:
+        """Pages that MemAvailable leaves out: the reserves and high marks of all zones."""
+        return self.totalreserve_pages
+
+    @property
     def swap_pages(self) -> tuple:
         """Swap: all pages, free pages."""
         return self.total_swap_pages, self.nr_swap_pages

@@ -21,3 +21,5 @@ cdef u64 next_touch(Touch t) noexcept nogil
 cdef u64 content_tag(u64 old, u64 opno, u64 page, u32 content) noexcept nogil
 cdef u64 splitmix64(u64 *state) noexcept nogil
 cdef u64 draw(Pattern *pattern, u64 number) noexcept nogil
+cdef void fill_pattern(Pattern *pattern, u32 kind, u64 npages, u64 touches, u64 seed) noexcept nogil
+cdef void set_shape(Pattern *pattern, u64 hot_percent, u64 prob_percent, u64 exponent) noexcept nogil

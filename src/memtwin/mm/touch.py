@@ -95,6 +95,21 @@ def draw(pattern: cython.pointer(Pattern), number: u64) -> u64:
     return min(x, pattern.npages - 1)
 
 
+def fill_pattern(pattern: cython.pointer(Pattern), kind: u32, npages: u64, touches: u64, seed: u64):
+    """Set a pattern's kind, range, length and generator; seq visits every page once."""
+    pattern.kind = kind
+    pattern.npages = npages
+    pattern.touches = npages if kind == PATTERN_SEQ else touches
+    pattern.state = seed
+
+
+def set_shape(pattern: cython.pointer(Pattern), hot_percent: u64, prob_percent: u64, exponent: u64):
+    """Set how uneven a pattern is: hot and pow read this."""
+    pattern.nhot = max(1, pattern.npages * hot_percent // 100)
+    pattern.prob = prob_percent
+    pattern.exponent = exponent
+
+
 def next_touch(t: Touch) -> u64:
     """The page of the next touch: drawn, or the one that was drawn when the batch stopped."""
     number: u64
@@ -136,13 +151,8 @@ class Touch:
         self.write = write
         self.content = content
         self.opno = opno
-        self.pattern.kind = kind
-        self.pattern.npages = npages
-        self.pattern.touches = npages if kind == PATTERN_SEQ else touches
-        self.pattern.nhot = max(1, npages * hot_percent // 100)
-        self.pattern.prob = prob_percent
-        self.pattern.exponent = exponent
-        self.pattern.state = seed
+        fill_pattern(cython.address(self.pattern), kind, npages, touches, seed)
+        set_shape(cython.address(self.pattern), hot_percent, prob_percent, exponent)
         self.pending = -1
         self.nr_leaves = (npages >> 9) + 2
         self.leaves = cython.cast(
@@ -207,3 +217,11 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
                 break
     charge(s, hits * hit_ns)
     return OK if t.done == t.pattern.touches else AGAIN
+
+
+def drawn(kind: int, touches: int, seed: int, hot_percent: int, prob_percent: int, exponent: int, npages: int) -> list:
+    """The pages that a pattern visits, in order: for holding it against the language's own generator."""
+    pattern: Pattern
+    fill_pattern(cython.address(pattern), kind, npages, touches, seed)
+    set_shape(cython.address(pattern), hot_percent, prob_percent, exponent)
+    return [draw(cython.address(pattern), number) for number in range(pattern.touches)]
