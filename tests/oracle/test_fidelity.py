@@ -15,8 +15,11 @@ from memtwin.validate import figures, score
 if TYPE_CHECKING:
     from pathlib import Path
 
-QUIET = ["01-boot-idle", "02-anon-fits", "22-fork-cow", "33-overcommit2"]
-"""Scenarios in which nothing is reclaimed: mean error at most 2 %, p90 at most 5 %."""
+QUIET = ["01-boot-idle", "02-anon-fits", "22-fork-cow", "33-overcommit2", "90-forks", "91-many-regions"]
+"""Scenarios in which nothing is reclaimed: mean error at most 2 %, p90 at most 5 %.
+
+The last two were written and recorded when the model already ran, and nothing was changed for them.
+"""
 
 
 @pytest.mark.parametrize("name", QUIET)

@@ -171,8 +171,11 @@ def spawn(s: State, pid: int, oom_score_adj: int = 0) -> int:
     if not task:
         return 0
     task_at(s, task).mm = new_mm(s)
+    if not task_at(s, task).mm:
+        put_task(s, task)
+        return 0
     charge(s, s.cost_ns[COST_EXEC])
-    return task if task_at(s, task).mm else 0
+    return task
 
 
 def fork(s: State, parent: int, pid: int) -> tuple:
