@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from memtwin.source import Source
 
 
+THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
+
+
 @dataclass(slots=True)
 class Boot:
     """A snapshot's records; None where it has no such file."""
@@ -90,8 +93,8 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
 def _constant_files(source: Source) -> list[str]:
     """Files that an operation of the model never changes; a run hands them on."""
     kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
-    kept += ["proc/partitions", "proc/cpuinfo"]
-    return [*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap")]
+    kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED]
+    return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap")]))
 
 
 def _below(source: Source, path: str, depth: int = 4) -> list[str]:
@@ -117,6 +120,8 @@ def notes(boot: Boot) -> tuple[str, ...]:
     if not re.search(r"version 6\.1\.", boot.version):
         release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
         found.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
+    if "[always]" in boot.texts.get(THP_ENABLED, ""):
+        found.append(f"{boot.name} uses huge pages always; the model has pages of 4 KiB only, so far")
     managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones) * 4
     if abs(boot.meminfo["MemTotal"] - managed) > managed // 100:
         found.append(

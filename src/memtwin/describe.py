@@ -14,6 +14,7 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memtwin.boot import THP_ENABLED
 from memtwin.errors import UsageError
 from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, zoneinfo
 from memtwin.source import open_source
@@ -122,7 +123,7 @@ def min_free_kbytes(managed: int, zones: int, *, thp: bool) -> int:
 
 
 def _thp(boot: Boot) -> bool:
-    enabled = boot.texts.get("sys/kernel/mm/transparent_hugepage/enabled", "[never]")
+    enabled = boot.texts.get(THP_ENABLED, "[never]")
     return "[never]" not in enabled
 
 

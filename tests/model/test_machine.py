@@ -13,8 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from memtwin import settings as settings_of_run
 from memtwin.errors import NotModelledError
 from memtwin.mm import debug
+from memtwin.procfs import buddyinfo, meminfo, slabinfo, vmstat, zoneinfo
+from memtwin.procfs.pid import smaps_rollup, statm
 from memtwin.run import Run
 from memtwin.scenario import parse
+from memtwin.source import load
+from memtwin.twin import Twin
 
 GROUND = "machine ram=128M\nswap disk size=64M\n"
 CONTENTS = ["mark", "zero", "random", "half", "text"]
@@ -149,6 +153,21 @@ class Machine(RuleBasedStateMachine):
         twin = state.copy()
         assert twin.fingerprint() == state.fingerprint()
         debug.validate(twin)
+
+    @precondition(lambda self: self.lines)
+    @rule()
+    def read(self) -> None:
+        """What a file's text says is what the record holds that the twin built."""
+        twin = Twin(self.run.machine, self.run.processes.by_name)
+        assert load(twin, meminfo) == twin.meminfo()
+        assert load(twin, vmstat) == twin.vmstat()
+        assert load(twin, zoneinfo) == twin.zoneinfo()
+        assert load(twin, buddyinfo) == twin.buddyinfo()
+        assert load(twin, slabinfo) == twin.slabinfo()
+        for name, process in self.run.processes.by_name.items():
+            if process.alive:
+                assert load(twin, smaps_rollup, f"workers/{name}/smaps_rollup") == twin.smaps_rollup(process)
+                assert load(twin, statm, f"workers/{name}/statm") == twin.statm(process)
 
     @invariant()
     def every_invariant_holds(self) -> None:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "costs": set(),
     "worker": {"mm"},
     "dcache": {"mm"},
-    "describe": {"source", "procfs", "errors", "units"},
+    "describe": {"boot", "source", "procfs", "errors", "units"},
     "boot": {"source", "procfs", "errors", "units"},
     "machine": {"engine", "mm", "boot", "boot_layout", "costs", "describe", "worker", "source", "errors", "units"},
     "timeline": set(),
