@@ -56,7 +56,8 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop and thi
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
 	MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
 	PYTHONPATH=build/debug/lib ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model tests/oracle/test_fidelity.py -k "not slow"
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model tests/oracle/test_fidelity.py \
+	  tests/unit/test_run.py tests/unit/test_vectors.py
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py

@@ -4,7 +4,6 @@ from memtwin.mm.state cimport State
 cdef u32 rmqueue(State s, u32 zone, u32 order, u32 migratetype) noexcept nogil
 cdef void free_frame(State s, u32 pfn, u32 order) noexcept nogil
 cdef void free_one_page(State s, u32 pfn, u32 order, u32 migratetype) noexcept nogil
-cdef void drain_all_pages(State s) noexcept nogil
 cdef bint can_split_to(State s, u32 zone, u32 order) noexcept nogil
 cdef void own(State s, u32 pfn, u32 order, u8 owner) noexcept nogil
 cdef u32 order_to_pindex(u32 migratetype, u32 order) noexcept nogil

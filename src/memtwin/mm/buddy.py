@@ -25,7 +25,6 @@ import cython
 from cython.cimports.memtwin.mm.list import list_add, list_add_tail, list_del
 from cython.cimports.memtwin.mm.mm_types import (
     COSTLY_ORDER,
-    MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
     MIGRATE_MOVABLE,
     MIGRATE_RECLAIMABLE,
@@ -419,13 +418,6 @@ def nr_pcp_free(pcp: cython.pointer(PerCpuPages), high: i32) -> i32:
     if batch < most and pcp.free_factor < PCP_BATCH_SCALE_MAX:
         pcp.free_factor += 1
     return max(min(batch, most), pcp.batch)
-
-
-def drain_all_pages(s: State):
-    """Empty every per-cpu list."""
-    i: u32
-    for i in range(MAX_NR_ZONES * s.nr_cpus):
-        free_pcppages_bulk(s, cython.address(s.pcp[i]), s.pcp[i].count, 0)
 
 
 def can_split_to(s: State, zone: u32, order: u32) -> cython.bint:

@@ -28,7 +28,6 @@ cdef void copy_pte(State s, u32 dst_mm, u64 *dst, u64 *src, bint wrprotect) noex
 cdef void zap_page_range(State s, u32 task, u32 mm, u64 start, u64 end) noexcept nogil
 cdef void zap_pte_range(State s, u32 task, u32 mm, u32 table, u64 start, u64 end) noexcept nogil
 cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
-cdef void write_content(State s, u32 table, u64 vpn, u64 tag) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
 cdef u32 new_anon_page(State s, u32 task, u32 vma, u64 vpn, u64 tag) noexcept nogil
 cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64 ceiling, u32 shift) noexcept nogil

@@ -199,14 +199,6 @@ def put_page(s: State, pfn: u32):
         free_frame(s, pfn, 0)
 
 
-def write_content(s: State, table: u32, vpn: u64, tag: u64):
-    """Write *tag* to the page mapped at *vpn*."""
-    t: cython.pointer(Table) = table_at(s, table)
-    at: u32 = vpn & (PTRS_PER_TABLE - 1)
-    t.tag[at] = tag
-    s.pages[t.entry[at] >> 12].tag = tag
-
-
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from cython.cimports.memtwin.mm.mm_types import (
     MM_FILEPAGES,
     NR_COSTS,
     NR_KNOWN_CACHES,
-    NR_LRU_LISTS,
     OWNER_ANON,
     OWNER_FILE,
     OWNER_KERNEL,
@@ -239,8 +238,9 @@ def know_cache(s: State, kind: int, cache: int) -> None:
 
 def add_page_table(s: State, pfn: int) -> None:
     """Make a page table of a process that is not known: counted, linked nowhere."""
+    table: u32 = table_get(s)
     own(s, pfn, 0, OWNER_TABLE)
-    s.table_pfn[table_get(s)] = pfn
+    s.table_pfn[table] = pfn
     s.node[NR_PAGE_TABLE_PAGES] += 1
 
 
@@ -374,20 +374,16 @@ def start_numa(s: State, zone: int, counters: dict) -> None:
         s.zones[zone].numa[i] = counters.get(name, 0)
 
 
-def lru_sizes(s: State) -> tuple:
-    """Pages on each of the five lists."""
-    return tuple(s.lru[i].nr for i in range(NR_LRU_LISTS))
-
-
 def count_event(s: State, name: str, amount: int) -> None:
     """Add to an event counter by name."""
     s.event[vmstat.EVENTS.index(name)] += amount
 
 
-def frames_of(s: State, owner: int) -> int:
-    """Frames that belong to an owner (PageOwner)."""
-    found = 0
+def kernel_frames(s: State, count: int) -> list:
+    """The first *count* single frames that the kernel took at boot and no counter owns."""
+    found = []
     pfn: u32
     for pfn in range(1, cython.cast(u32, s.max_pfn)):
-        found += s.pages[pfn].owner == owner
+        if s.pages[pfn].owner == OWNER_KERNEL and len(found) < count:
+            found.append(pfn)
     return found

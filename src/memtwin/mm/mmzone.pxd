@@ -9,5 +9,4 @@ cdef void setup_per_zone_lowmem_reserve(State s) noexcept nogil
 cdef void calculate_totalreserve_pages(State s) noexcept nogil
 cdef void zone_set_pageset_high_and_batch(State s, u32 zone) noexcept nogil
 cdef void boost_watermark(State s, u32 zone) noexcept nogil
-cdef void node_stat_add(State s, u32 item, long delta) noexcept nogil
 cdef i32 zone_batchsize(u64 managed) noexcept nogil

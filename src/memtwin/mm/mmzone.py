@@ -149,8 +149,3 @@ def boost_watermark(s: State, zone: u32):
         return
     most = max(most, PAGEBLOCK_NR)
     s.zones[zone].wmark_boost = min(s.zones[zone].wmark_boost + PAGEBLOCK_NR, most)
-
-
-def node_stat_add(s: State, item: u32, delta: cython.long):
-    """Move a node counter."""
-    s.node[item] += delta

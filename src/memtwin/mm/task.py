@@ -205,8 +205,3 @@ def munmap(s: State, task: int, start: int, pages: int) -> int:
     charge(s, s.cost_ns[COST_SYSCALL])
     raise_if_broken(s)
     return code
-
-
-def set_oom_score_adj(s: State, task: int, adj: int) -> None:
-    """Write /proc/PID/oom_score_adj: -1000..1000."""
-    task_at(s, task).oom_score_adj = adj
