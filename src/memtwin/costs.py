@@ -10,6 +10,15 @@ from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class DiskProfile:
+    """A disk: nanoseconds before a request's first byte, then for each page; requests served at the same time."""
+
+    latency_ns: int
+    ns_per_page: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class CostProfile:
     """Nanoseconds of each kind of operation, in the order of the model's Cost constants; then where they are from."""
 
@@ -41,26 +50,45 @@ class CostProfile:
     """Starting a program."""
     syscall: int
     """One operation of a scenario, beside its work on pages."""
+    io_call: int
+    """One read or write call, beside its pages; switching to a thread."""
+    read_page: int
+    """Copying a cached page to the reader."""
+    write_page: int
+    """Copying a page from the writer, and its buffers."""
+    cache_page: int
+    """A new page of the page cache: allocating it and queueing its read."""
+    writeback_page: int
+    """Queueing a dirty page's write."""
+    scan_page: int
+    """Reclaim looks at a page."""
+    reclaim_page: int
+    """And frees it."""
+    disk: DiskProfile
     name: str
     source: str
 
     def as_table(self) -> tuple[int, ...]:
         """Return the numbers alone, in the model's order."""
-        return astuple(self)[:-2]
+        return astuple(self)[:-3]
 
 
 X86_64 = CostProfile(
     hit=27, zero_fault=520, anon_fault=1330, fill_zero=100, fill_mark=0, fill_text=3000, fill_half=600,
     fill_random=1000, cow_fault=2300, reuse_fault=600, file_fault=1000, fork=100_000, fork_page=40, unmap_page=90,
-    exec=500_000, syscall=2_000, name="x86-64",
-    source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth",
+    exec=500_000, syscall=2_000, io_call=300, read_page=410, write_page=700, cache_page=900, writeback_page=700,
+    scan_page=300, reclaim_page=600, disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
+    source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth; "
+    "the disk is a common SATA SSD: 80 us, 500 MB/s",
 )  # fmt: skip
 
 LAB_TCG = CostProfile(
     hit=195, zero_fault=2_115, anon_fault=16_000, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=150,
     fill_random=200, cow_fault=16_000, reuse_fault=1_700, file_fault=20_000, fork=2_000_000, fork_page=200,
-    unmap_page=1_170, exec=8_500_000, syscall=600_000, name="lab-tcg",
-    source="op times of plain fills, reads, forks and unmaps in recordings 02 and 22: QEMU without KVM",
+    unmap_page=1_170, exec=8_500_000, syscall=600_000, io_call=1_500, read_page=1_700, write_page=7_000,
+    cache_page=11_000, writeback_page=6_000, scan_page=700, reclaim_page=1_300, disk=DiskProfile(170_000, 10_000, 4),
+    name="lab-tcg",
+    source="op times of plain fills, reads, writes, forks, unmaps in recordings 02, 11, 19, 21, 22: emulated by QEMU",
 )  # fmt: skip
 
 

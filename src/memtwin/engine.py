@@ -7,18 +7,46 @@ thread and no randomness is in here.
 
 A **device** serves ``width`` requests at a time, each for its latency plus its transfer; requests beyond that wait.
 
-Follows, where the kernel has such a thing, kernel/sched/loadavg.c and kernel/sched/psi.c of Linux 6.1 for what is
-sampled when.
+The kernel's **threads** (kswapd, the flusher) work in pieces: a pass over the lists, a request.  On one cpu a thread
+that was woken runs when the task waits, and takes the cpu from it at the next point where the kernel would switch (the
+return from a fault or a system call, between the pages of a write), for 3 ms at a time; then the task has 3 ms.  With
+more cpus a thread has one of its own and works beside the task.
 
-Not modelled yet: kernel threads (kswapd, kcompactd, the flusher), preemption between tasks.
+Follows, where the kernel has such a thing, kernel/sched/loadavg.c and kernel/sched/psi.c of Linux 6.1 for what is
+sampled when, and kernel/sched/fair.c for the length of a turn (two runnable tasks share 6 ms).
+
+Not modelled yet: preemption between tasks, kcompactd, contention for cpus when there are several.
 """
 
 import cython
 from cython.cimports.libc.stdlib import realloc
+from cython.cimports.memtwin.mm.bio import bio_endio, finish_io_end
+from cython.cimports.memtwin.mm.fs_writeback import flusher_step
+from cython.cimports.memtwin.mm.kswapd import kswapd_step
 from cython.cimports.memtwin.mm.loadavg import calc_global_load
-from cython.cimports.memtwin.mm.mm_types import Device, Event, u32, u64
+from cython.cimports.memtwin.mm.mm_types import (
+    COST_IO_CALL,
+    SWAP_CLUSTER_MAX,
+    THREAD_ASLEEP,
+    THREAD_RUNNING,
+    THREAD_THROTTLED,
+    Device,
+    Event,
+    u32,
+    u64,
+)
 from cython.cimports.memtwin.mm.psi import update_averages
-from cython.cimports.memtwin.mm.state import State, hooks
+from cython.cimports.memtwin.mm.state import (
+    EVENT_BIO,
+    EVENT_IO_END,
+    EVENT_LOADAVG,
+    EVENT_PSI,
+    EVENT_THREAD,
+    State,
+    charge,
+    hooks,
+)
+from cython.cimports.memtwin.mm.vmstat import NR_WRITTEN
 
 from memtwin.mm.loadavg import LOAD_FREQ_NS
 from memtwin.mm.psi import PSI_PERIOD_NS
@@ -30,6 +58,7 @@ PSI_PERIOD = cython.declare(u64, PSI_PERIOD_NS)
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 MAX_DEVICES = cython.declare(u32, 8)
 MAX_WIDTH = cython.declare(u32, 32)
+SLICE_NS = cython.declare(u64, 3_000_000)
 
 
 # --- the event queue -------------------------------------------------------------------------------------------------
@@ -101,21 +130,123 @@ def dispatch(s: State, event: cython.pointer(Event)):
     elif event.kind == EVENT_PSI:
         update_averages(s)
         schedule(s, event.time_ns + PSI_PERIOD, 0, EVENT_PSI, 0)
+    elif event.kind == EVENT_BIO:
+        bio_endio(s, event.arg)
+    elif event.kind == EVENT_IO_END:
+        finish_io_end(s, event.arg)
+    elif event.kind == EVENT_THREAD:
+        s.resched = True
+
+
+def schedule_event(s: State, time_ns: u64, kind: u32, arg: u32):
+    """Put an event of the model's own into the queue."""
+    schedule(s, time_ns, 1, kind, arg)
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def kswapd_runnable(s: State) -> cython.bint:
+    """Whether kswapd has something to do now."""
+    state: u32 = s.kswapd.state
+    if s.kswapd.busy_until_ns > s.now_ns or state == THREAD_ASLEEP:
+        return False
+    if state == THREAD_RUNNING or s.now_ns >= s.kswapd.wake_ns:
+        return True
+    return state == THREAD_THROTTLED and s.node[NR_WRITTEN] - s.kswapd.throttle_written > SWAP_CLUSTER_MAX
+
+
+def flusher_runnable(s: State) -> cython.bint:
+    """Whether the flusher has something to do now."""
+    if s.flusher.busy_until_ns > s.now_ns:
+        return False
+    if s.flusher.state == THREAD_ASLEEP:
+        return s.flusher.wake_ns != 0 and s.now_ns >= s.flusher.wake_ns
+    return True
+
+
+def thread_step(s: State) -> cython.bint:
+    """Let a thread that can run do one piece of work, kswapd first; False: none can."""
+    since: u64 = s.now_ns
+    reclaims: cython.bint = kswapd_runnable(s)
+    if not reclaims and not flusher_runnable(s):
+        return False
+    s.in_thread = True
+    s.thread_ns = 0
+    charge(s, s.cost_ns[COST_IO_CALL])
+    if reclaims:
+        kswapd_step(s)
+    else:
+        flusher_step(s)
+    s.in_thread = False
+    if s.nr_cpus > 1:
+        s.cpu_system_ns += s.thread_ns
+        if reclaims:
+            s.kswapd.busy_until_ns = s.now_ns + s.thread_ns
+        else:
+            s.flusher.busy_until_ns = s.now_ns + s.thread_ns
+        schedule(s, s.now_ns + s.thread_ns, 1, EVENT_THREAD, 0)
+    else:
+        s.thread_time_ns += s.now_ns - since
+    return True
+
+
+def cond_resched(s: State):
+    """A point where the kernel would switch to a thread that was woken: it has a turn, then the task has one."""
+    until: u64 = s.now_ns + SLICE_NS
+    if s.in_thread or s.now_ns < s.slice_end_ns:
+        return
+    while s.now_ns < until:
+        if not thread_step(s):
+            s.resched = False
+            return
+    s.slice_end_ns = s.now_ns + SLICE_NS
+
+
+def idle_until(s: State, until_ns: u64):
+    """Nobody can run: time passes to the next event, or to *until_ns* if that is sooner."""
+    until_ns = min(until_ns, s.next_event_ns)
+    s.now_ns = max(s.now_ns, until_ns)
+    run_events(s)
+
+
+def io_schedule(s: State):
+    """The task waits for a device: a thread works meanwhile, or time passes to the next event."""
+    since: u64 = s.now_ns
+    if thread_step(s):
+        s.psi_total_ns[1][0] += s.now_ns - since
+        return
+    idle_until(s, FOREVER)
+    s.task_wait_ns += s.now_ns - since
+    s.psi_total_ns[1][0] += s.now_ns - since
+    s.psi_total_ns[1][1] += s.now_ns - since
+
+
+def schedule_timeout(s: State, until_ns: u64):
+    """The task sleeps; threads work meanwhile."""
+    since: u64
+    while s.now_ns < until_ns:
+        since = s.now_ns
+        if not thread_step(s):
+            idle_until(s, until_ns)
+            s.task_wait_ns += s.now_ns - since
 
 
 def advance_to(s: State, until_ns: u64):
-    """Let an idle machine's time pass until *until_ns*."""
-    while s.next_event_ns <= until_ns:
-        if s.next_event_ns > s.now_ns:
-            s.cpu_idle_ns += (s.next_event_ns - s.now_ns) * s.nr_cpus
-            s.now_ns = s.next_event_ns
-        run_events(s)
-    if until_ns > s.now_ns:
-        s.cpu_idle_ns += (until_ns - s.now_ns) * s.nr_cpus
-        s.now_ns = until_ns
+    """Let an idle machine's time pass until *until_ns*; its threads work when they are due."""
+    since: u64
+    while s.now_ns < until_ns:
+        since = s.now_ns
+        if not thread_step(s):
+            idle_until(s, until_ns)
+            s.cpu_idle_ns += (s.now_ns - since) * s.nr_cpus
 
 
 hooks.run_events = run_events
+hooks.cond_resched = cond_resched
+hooks.io_schedule = io_schedule
+hooks.schedule_timeout = schedule_timeout
+hooks.schedule_event = schedule_event
 
 
 # --- devices ---------------------------------------------------------------------------------------------------------
@@ -140,6 +271,9 @@ def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
     return d.busy_until_ns[server]
 
 
+hooks.submit = submit
+
+
 # --- what the run calls ----------------------------------------------------------------------------------------------
 
 
@@ -160,6 +294,8 @@ def work(s: State, ns: int) -> None:
     """Let the running task compute for *ns* nanoseconds."""
     s.now_ns += ns
     run_events(s)
+    if s.resched:
+        cond_resched(s)
 
 
 def add_device(s: State, latency_ns: int, ns_per_page: int, width: int) -> int:
@@ -179,15 +315,35 @@ def request(s: State, device: int, pages: int, write: bool) -> int:
     return submit(s, device, pages, write)
 
 
+def device_info(s: State, device: int) -> dict:
+    """Requests and pages that a device has served."""
+    d: cython.pointer(Device) = cython.address(s.devices[device])
+    return {"requests": d.requests, "pages_read": d.pages_read, "pages_written": d.pages_written}
+
+
 def cpu_times(s: State) -> dict:
     """Time spent so far by all cpus together, nanoseconds."""
-    return {"user": s.cpu_user_ns, "system": s.cpu_system_ns, "idle": s.cpu_idle_ns}
+    return {
+        "user": s.cpu_user_ns,
+        "system": s.cpu_system_ns + s.thread_time_ns,
+        "idle": s.cpu_idle_ns,
+        "iowait": s.cpu_iowait_ns,
+    }
 
 
 def account(s: State, since_ns: int, user_ns: int) -> None:
-    """Book the time since *since_ns* to the cpus: *user_ns* of it to programs, the rest to the kernel."""
+    """Book the time since *since_ns* to the cpus: *user_ns* to programs, what the task waited to iowait."""
     elapsed: u64 = s.now_ns - cython.cast(u64, since_ns)
-    user: u64 = user_ns
+    threads: u64 = s.thread_time_ns - s.thread_time_before_ns
+    waited: u64 = min(s.task_wait_ns, elapsed)
+    user: u64 = min(cython.cast(u64, user_ns), elapsed - waited - min(threads, elapsed - waited))
     s.cpu_user_ns += user
-    s.cpu_system_ns += elapsed - user
+    s.cpu_iowait_ns += waited
+    s.cpu_system_ns += elapsed - waited - user - min(threads, elapsed - waited - user)
     s.cpu_idle_ns += elapsed * (s.nr_cpus - 1)
+
+
+def begin_operation(s: State) -> None:
+    """Start counting what an operation waits and what threads take of its time."""
+    s.task_wait_ns = 0
+    s.thread_time_before_ns = s.thread_time_ns

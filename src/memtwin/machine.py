@@ -57,6 +57,14 @@ KNOWN_CACHES = {
     "vm_area_struct": t.CACHE_VMA,
     "anon_vma": t.CACHE_ANON_VMA,
     "anon_vma_chain": t.CACHE_ANON_VMA_CHAIN,
+    "radix_tree_node": t.CACHE_RADIX_TREE_NODE,
+    "buffer_head": t.CACHE_BUFFER_HEAD,
+    "filp": t.CACHE_FILP,
+    "dentry": t.CACHE_DENTRY,
+    "inode_cache": t.CACHE_INODE,
+    "proc_inode_cache": t.CACHE_PROC_INODE,
+    "ext4_inode_cache": t.CACHE_EXT4_INODE,
+    "lsm_inode_cache": t.CACHE_LSM_INODE,
 }
 RECLAIMABLE_CACHES = re.compile(
     r"dentry|inode_cache|(proc|sock|bdev|dax|ext4|xfs|btrfs|nfs|fuse|isofs|fat)_(inode_)?(cache|inode)|"
@@ -158,6 +166,8 @@ class _Builder:
             mm_init.know_cache(self.state, kind, self.caches.get(name, 0))
         profile = costs.for_cpu(self.boot.cpuinfo)
         mm_init.set_costs(self.state, profile.as_table())
+        disk = profile.disk
+        engine.add_device(self.state, disk.latency_ns, disk.ns_per_page, disk.width)
         engine.start(self.state)
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
@@ -369,7 +379,7 @@ class _Builder:
             if not count:
                 continue
             start = REST_VDSO if name == "vdso" else at
-            mm_task.mmap(self.state, rest, start, count, t.VM_READ, files[name], 0)
+            mm_task.mmap(self.state, rest, start, count, t.VM_READ, files[name])
             mm_init.map_file_pages(self.state, rest, start, files[name], 0, count, tables)
             at += count + worker.HUGE_PAGES
             left -= count

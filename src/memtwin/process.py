@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 from memtwin import engine, worker
 from memtwin.errors import NotModelledError
-from memtwin.mm import memory, mm_init, touch
+from memtwin.mm import fs_writeback, memory, mm_init, read_write, touch
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
-from memtwin.scenario import Hot, Pow, Rand
+from memtwin.scenario import Fwrite, Hot, Pow, Rand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from memtwin.disk import Disk
     from memtwin.machine import Machine
-    from memtwin.scenario import Op, Touch
+    from memtwin.scenario import Fmap, Fread, Fsync, Op, Touch
 
 PAGE = 4096
 ERANGE = 34
@@ -31,6 +32,10 @@ CONTENTS = {
     "half": t.CONTENT_HALF,
     "random": t.CONTENT_RANDOM,
 }
+
+
+LACKING = {t.NEEDS_SWAP: "swapping out", t.NEEDS_OOM: "the OOM killer"}
+"""What the model cannot do yet, by the Outcome that says so."""
 
 
 @dataclass(slots=True)
@@ -53,13 +58,20 @@ class Worker:
     """Commands that it was given."""
     next_region: int = worker.FIRST_REGION
     regions: dict[str, Region] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    """Open files by name."""
+    has_buffer: bool = False
 
 
 class Processes:
-    """All processes of a run.  *where*: the scenario's path; *on_second*: called at whole seconds within a touch."""
+    """All processes of a run.
 
-    def __init__(self, machine: Machine, where: str, on_second: Callable[[], None]) -> None:
+    *disk*: where files lie; *where*: the scenario's path; *on_second*: called at whole seconds within an operation.
+    """
+
+    def __init__(self, machine: Machine, disk: Disk, where: str, on_second: Callable[[], None]) -> None:
         self.machine = machine
+        self.disk = disk
         self.where = where
         self.state = machine.state
         self.by_name: dict[str, Worker] = {}
@@ -78,12 +90,17 @@ class Processes:
 
     def _check(self, code: int, op: Op) -> int:
         """Stop where the kernel would do what the model cannot; hand on every other outcome."""
-        if code == t.NEEDS_RECLAIM:
+        lacking = LACKING.get(self.state.lacks)
+        if lacking:
             raise NotModelledError(
-                f"{self.where}:{op.lineno}", f"reclaim, which {op.text!r} needs",
+                f"{self.where}:{op.lineno}", f"{lacking}, which {op.text!r} needs",
                 hint="give the machine more memory, or make the workload smaller",
             )  # fmt: skip
         return int(code)
+
+    def check(self, op: Op) -> None:
+        """Stop if the machine came to something that the model cannot do while *op* ran."""
+        self._check(t.OK, op)
 
     def command(self, process: Worker, op: Op) -> None:
         """A process reads the command that it is given."""
@@ -94,12 +111,12 @@ class Processes:
         """Start a fresh process of the program; returns an Outcome."""
         task = mm_task.spawn(self.state, self._next_pid(), adj)
         if not task:
-            self._check(t.NEEDS_RECLAIM, op)
+            return self._check(t.ENOMEM, op)
         process = Worker(name, self.last_pid, task)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in worker.AREAS:
             file = sources.get(area.source, 0)
-            code = mm_task.mmap(self.state, task, area.start, area.pages, area.flags, file, area.offset)
+            code = mm_task.mmap(self.state, task, area.start, area.pages, area.flags, file, 0, area.offset)
             if code != t.OK:
                 mm_task.exit_task(self.state, task)
                 return int(code)
@@ -120,6 +137,68 @@ class Processes:
             process.regions[region] = Region(process.next_region, pages)
             process.next_region += worker.region_step(pages)
         return self._check(code, op)
+
+    def fmap(self, process: Worker, op: Fmap) -> int:
+        """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
+        filp = self._open(process, op.file)
+        pages = self.disk.pages(op.file)
+        self._touch_pages(process, worker.WRITTEN_BY_MMAP, op, write=True)
+        flags = worker.RW | (t.VM_SHARED if op.shared else 0)
+        if not pages:
+            return int(t.EINVAL)
+        code = mm_task.mmap(
+            self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
+        )
+        if code == t.OK:
+            process.regions[op.region] = Region(process.next_region, pages)
+            process.next_region += worker.region_step(pages)
+        return self._check(code, op)
+
+    def _open(self, process: Worker, name: str) -> int:
+        """The open file of a name; opened at its first use and kept."""
+        if name not in process.files:
+            process.files[name] = self.disk.open(process.task, name)
+        return process.files[name]
+
+    def io(self, process: Worker, op: Fread | Fwrite) -> int:
+        """Read or write a file through the process's buffer; returns an Outcome."""
+        filp = self._open(process, op.file)
+        if not process.has_buffer:
+            code = mm_task.mmap(self.state, process.task, worker.IO_BUFFER, worker.IO_BUFFER_PAGES, worker.RW)
+            if code != t.OK:
+                return self._check(code, op)
+            process.has_buffer = True
+        pattern = op.pattern
+        drawn = (
+            {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
+        )
+        run = read_write.FileIo(
+            self.state,
+            process.task,
+            filp,
+            op.offset_bytes,
+            op.chunk_bytes,
+            op.length_bytes // op.chunk_bytes,
+            isinstance(op, Fwrite),
+            worker.IO_BUFFER,
+            op.index,
+            **drawn,
+        )
+        return self._check(self._by_seconds(run), op)
+
+    def fsync(self, process: Worker, op: Fsync) -> int:
+        """Write a file's dirty pages and wait; returns an Outcome."""
+        self._open(process, op.file)
+        return self._check(fs_writeback.fsync(self.state, process.task, self.disk.numbers[op.file]), op)
+
+    def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
+        """Run a batch to its end, with a sample at each whole second."""
+        while True:
+            second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
+            code = run.run(second)
+            if code != t.AGAIN:
+                return int(code)
+            self.on_second()
 
     def munmap(self, process: Worker, region: str) -> int:
         """Unmap a whole region; returns an Outcome."""
@@ -146,12 +225,7 @@ class Processes:
             op.offset_pages,
             **_drawn(op),
         )
-        while True:
-            second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
-            code = run.run(second)
-            if code != t.AGAIN:
-                break
-            self.on_second()
+        code = self._by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
         return self._check(code, op)
 
@@ -167,6 +241,9 @@ class Processes:
         if code == t.OK:
             twin = Worker(child, self.last_pid, task, next_region=process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
+            twin.files, twin.has_buffer = dict(process.files), process.has_buffer
+            for filp in twin.files.values():
+                mm_task.share_filp(self.state, filp)
             self.by_name[child] = twin
             self._touch_pages(twin, worker.READ_AFTER_FORK, op, write=False)
             self._touch_pages(twin, worker.WRITTEN_BY_CHILD, op, write=True)
@@ -178,6 +255,9 @@ class Processes:
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""
         mm_task.exit_task(self.state, process.task)
+        for filp in process.files.values():
+            mm_task.close_file(self.state, filp)
+        process.files.clear()
         process.alive = False
 
 

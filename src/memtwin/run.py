@@ -22,15 +22,21 @@ import msgspec
 import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__, engine, timeline
 from memtwin.dcache import Dcache
+from memtwin.disk import Disk
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
-from memtwin.mm import debug, mm_init, page_alloc, util
+from memtwin.mm import debug, drop_caches, fs_writeback, gfp, mm_init, page_alloc, util
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.process import Processes, Worker, idle
 from memtwin.scenario import (
     Checkpoint,
+    DropCaches,
     Exit,
+    Fmap,
     Fork,
+    Fread,
+    Fsync,
+    Fwrite,
     Kill,
     Mmap,
     Munmap,
@@ -55,8 +61,11 @@ if TYPE_CHECKING:
     from memtwin.mm.state import State
     from memtwin.source import Source
 
-SUPPORTED = (Proc, Mmap, Munmap, Touch, Fork, Exit, Kill, Sleep, Sync, SetSysctl, Checkpoint)
-"""Operations that the model can do; with no page cache yet there is nothing that ``sync`` must write."""
+SUPPORTED = (
+    Proc, Mmap, Fmap, Munmap, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync, DropCaches, SetSysctl,
+    Checkpoint,
+)  # fmt: skip
+"""Operations that the model can do."""
 ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
 WHEN_MOVED = (
     "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
@@ -96,7 +105,8 @@ class Run:
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
-        self.processes = Processes(machine, scenario.path, self._sample)
+        self.disk = Disk(machine, scenario.files)
+        self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
 
     def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -123,8 +133,10 @@ class Run:
         state = self.machine.state
         before, since = _counted(state), state.clock_ns
         self.processes.user_ns = 0
+        engine.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
         outcome, errno, deaths = self._carry_out(op)
+        self.processes.check(op)
         mm_loadavg.set_active(state, 0)
         if not isinstance(op, Sleep):
             engine.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
@@ -165,14 +177,17 @@ class Run:
 
     def _worker_op(self, process: Worker, op: WorkerOp) -> int:
         """Do what a process does itself; returns an Outcome."""
-        if isinstance(op, Touch):
-            return self.processes.touch(process, op)
+        does = self.processes
         if isinstance(op, Mmap):
-            return self.processes.mmap(process, op.region, op.size_bytes, op)
+            return does.mmap(process, op.region, op.size_bytes, op)
         if isinstance(op, Munmap):
-            return self.processes.munmap(process, op.region)
-        assert isinstance(op, Fork)
-        return self.processes.fork(process, op.child, op)
+            return does.munmap(process, op.region)
+        if isinstance(op, Fork):
+            return does.fork(process, op.child, op)
+        calls: dict[type[WorkerOp], Callable[[Worker, Any], int]] = {
+            Touch: does.touch, Fread: does.io, Fwrite: does.io, Fmap: does.fmap, Fsync: does.fsync,
+        }  # fmt: skip
+        return calls[type(op)](process, op)
 
     def _machine_op(self, op: Op) -> int:
         """Do what concerns the whole machine; returns an Outcome."""
@@ -180,6 +195,10 @@ class Run:
             return self.processes.start(op.name, op.adj, op)
         if isinstance(op, Sleep):
             idle(self.machine, op.sleep_ns, self._sample)
+        elif isinstance(op, Sync):
+            fs_writeback.sync(self.machine.state)
+        elif isinstance(op, DropCaches):
+            drop_caches.drop_caches(self.machine.state, op.value)
         elif isinstance(op, Checkpoint):
             self._checkpoint(op.label)
         elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
@@ -226,7 +245,7 @@ class Run:
         state = self.machine.state
         node, events = state.node_stats(), state.events_by_name()
         sizes = {
-            "MemFree": page_alloc.free_pages(state),
+            "MemFree": gfp.free_pages(state),
             "MemAvailable": page_alloc.si_mem_available(state),
             "Cached": node["nr_file_pages"] - node["nr_swapcached"],
             "AnonPages": node["nr_anon_pages"],

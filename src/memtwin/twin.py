@@ -13,8 +13,10 @@ from memtwin import engine, worker
 from memtwin.mm import (
     buddy_info,
     filemap,
+    gfp,
     oom_kill,
     page_alloc,
+    page_writeback,
     psi,
     slub,
     task_mmu,
@@ -151,7 +153,7 @@ class Twin(Source):
             counters[name] = sum(zone[name] for zone in numa)
         for name, value in s.node_stats().items():
             counters[name] = value // HUGE_PAGE if name in HUGE_STATS else value
-        counters.update(zip(names.THRESHOLDS, page_alloc.dirty_thresholds(s), strict=True))
+        counters.update(zip(names.THRESHOLDS, page_writeback.dirty_thresholds(s), strict=True))
         counters.update(s.events_by_name())
         counters[names.LAST_LINE] = 0
         return counters
@@ -169,7 +171,7 @@ class Twin(Source):
         slab = node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"]
         counted = {
             "MemTotal": s.memory_total,
-            "MemFree": page_alloc.free_pages(s),
+            "MemFree": gfp.free_pages(s),
             "MemAvailable": page_alloc.si_mem_available(s),
             "Buffers": buffers,
             "Cached": max(node["nr_file_pages"] - node["nr_swapcached"] - buffers, 0),
@@ -306,7 +308,7 @@ class Twin(Source):
         old = self.machine.boot.stat
         assert old is not None
         times = {name: ns // NS_PER_TICK for name, ns in engine.cpu_times(self.state).items()}
-        added = (times["user"], 0, times["system"], times["idle"])
+        added = (times["user"], 0, times["system"], times["idle"], times["iowait"])
         total = tuple(was + (added[i] if i < len(added) else 0) for i, was in enumerate(old.cpu))
         cpus = {
             number: tuple(was + (added[i] // len(old.cpus) if i < len(added) else 0) for i, was in enumerate(row))

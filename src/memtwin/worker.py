@@ -61,6 +61,10 @@ REGIONS = 0x4B8
 NEXT_ADDRESS = 0x4D4
 """Two pages that mapping a region writes."""
 
+IO_BUFFER = 0x7FFFF7EF9
+"""Where the program's buffer for reads and writes is mapped, at the first of them."""
+IO_BUFFER_PAGES = 256
+
 READ_AT_START = (
     0x400, 0x401, *range(0x410, 0x490, 0x10), 0x485, 0x490, 0x4A0, 0x7FFFF7FFD, 0x4AE, 0x4B0, 0x4B2,
 )  # fmt: skip

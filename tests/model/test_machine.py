@@ -20,7 +20,9 @@ from memtwin.scenario import parse
 from memtwin.source import load
 from memtwin.twin import Twin
 
-GROUND = "machine ram=128M\nswap disk size=64M\n"
+GROUND = "machine ram=128M\nswap disk size=64M\nfile f 30M\nfile g 70M\nfile hole 20M content=zero\n"
+FILES = {"f": 7680, "g": 17920, "hole": 5120}
+IO_PATTERNS = ["seq", "rand:40:{seed}"]
 CONTENTS = ["mark", "zero", "random", "half", "text"]
 PATTERNS = ["seq", "rand:300:{seed}", "hot:200:10%:90%:{seed}", "pow:200:3:{seed}"]
 MOST_PROCESSES = 6
@@ -40,11 +42,13 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.lines: list[str] = []
         self.regions: dict[str, dict[str, int]] = {}
+        self.files: dict[str, int] = {}
         self.serial = 0
 
     @initialize()
     def boot(self) -> None:
         self.run = fresh(GROUND)
+        self.files = dict(FILES)
         self.step("sleep 0.1")
 
     def step(self, line: str) -> str:
@@ -121,6 +125,58 @@ class Machine(RuleBasedStateMachine):
         child = self.name("c")
         if self.step(f"{parent} fork {child}") == "ok" and parent in self.regions:
             self.regions[child] = dict(self.regions[parent])
+
+    @precondition(lambda self: self.regions)
+    @rule(
+        data=st.data(), write=st.booleans(), chunk=st.sampled_from(["4K", "64K", "256K", "1M"]),
+        pattern=st.sampled_from(IO_PATTERNS), seed=st.integers(0, 2**64 - 1),
+    )  # fmt: skip
+    def io(self, data: st.DataObject, write: bool, chunk: str, pattern: str, seed: int) -> None:
+        process = data.draw(st.sampled_from(sorted(self.regions)))
+        name = data.draw(st.sampled_from([*sorted(self.files), "made"] if write else sorted(self.files)))
+        pages = {"4K": 1, "64K": 16, "256K": 64, "1M": 256}[chunk]
+        chunks = data.draw(st.integers(1, max(self.files.get(name, 2048) // pages, 1)))
+        first = data.draw(st.integers(0, max(self.files.get(name, 2048) // pages - chunks, 0)))
+        op = "fwrite" if write else "fread"
+        how = pattern.format(seed=seed)
+        line = f"{process} {op} {name} {first * pages}P {chunks * pages}P {chunk} {how}"
+        assert self.step(line) == "ok"
+        if self.lines and write and how == "seq":
+            self.files[name] = max(self.files.get(name, 0), (first + chunks) * pages)
+
+    @precondition(lambda self: self.regions)
+    @rule(data=st.data(), shared=st.booleans())
+    def map_file(self, data: st.DataObject, shared: bool) -> None:
+        process = data.draw(st.sampled_from(sorted(self.regions)))
+        name = data.draw(st.sampled_from(sorted(FILES)))
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return
+        region = self.name("r")
+        outcome = self.step(f"{process} fmap {region} {name} {'shared' if shared else 'private'}")
+        if process in self.regions and outcome == "ok":
+            self.regions[process][region] = FILES[name]
+
+    @precondition(lambda self: self.regions)
+    @rule(data=st.data())
+    def fsync(self, data: st.DataObject) -> None:
+        process = data.draw(st.sampled_from(sorted(self.regions)))
+        assert self.step(f"{process} fsync {data.draw(st.sampled_from(sorted(self.files)))}") == "ok"
+
+    @rule(line=st.sampled_from(["sync", "drop_caches 1", "drop_caches 2", "drop_caches 3"]))
+    def flush(self, line: str) -> None:
+        self.step(line)
+
+    @rule(
+        line=st.sampled_from(
+            [
+                "vm.swappiness=0", "vm.swappiness=200", "vm.dirty_ratio=2", "vm.dirty_ratio=60",
+                "vm.dirty_background_ratio=1", "vm.dirty_expire_centisecs=100", "vm.min_free_kbytes=4000",
+                "vm.watermark_scale_factor=100",
+            ]
+        )
+    )  # fmt: skip
+    def tune(self, line: str) -> None:
+        assert self.step(f"sysctl {line}") == "ok"
 
     @precondition(lambda self: self.regions)
     @rule(data=st.data(), how=st.sampled_from(["exit", "kill"]))

@@ -22,6 +22,25 @@ The last two were written and recorded when the model already ran, and nothing w
 """
 
 
+RECLAIM = [
+    "10-file-once", "11-file-reread-fits", "12-mix-swappiness-0", "13-mix-swappiness-10", "19-file-thrash",
+    "21-dirty-fsync", "23-shared-map", "30-drop-caches",
+]  # fmt: skip
+"""Scenarios with page cache, writeback and reclaim, without swap: mean at most 10 %, p90 at most 30 %."""
+
+
+@pytest.mark.parametrize("name", RECLAIM)
+def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+    """No figure missing, mean error <= 10 %, p90 <= 30 %, every operation ends as it did on the real kernel."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    verdict = score(reals, Recording(tmp_path / name), name)
+    assert verdict.missing == 0
+    assert verdict.mean <= 0.10
+    assert verdict.p90 <= 0.30
+    assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
 @pytest.mark.parametrize("name", QUIET)
 def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, mean error <= 2 %, p90 <= 5 %, every operation ends as it did on the real kernel."""

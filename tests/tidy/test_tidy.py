@@ -31,16 +31,17 @@ MAY_IMPORT = {
     "costs": set(),
     "worker": {"mm"},
     "dcache": {"mm"},
+    "disk": {"machine", "mm", "scenario"},
     "describe": {"boot", "source", "procfs", "errors", "units"},
     "boot": {"source", "procfs", "errors", "units"},
     "machine": {"engine", "mm", "boot", "boot_layout", "costs", "describe", "worker", "source", "errors", "units"},
     "timeline": set(),
     "settings": {"machine", "describe", "errors", "scenario"},
-    "process": {"machine", "engine", "mm", "worker", "scenario", "errors"},
+    "process": {"disk", "machine", "engine", "mm", "worker", "scenario", "errors"},
     "twin": {"machine", "engine", "mm", "procfs", "source", "worker", "units"},
     "run": {
-        "machine", "settings", "timeline", "process", "twin", "engine", "mm", "dcache", "scenario", "source", "errors",
-        "units", "",
+        "machine", "settings", "timeline", "process", "twin", "engine", "mm", "dcache", "disk", "scenario", "source",
+        "errors", "units", "",
     },
     "story": {"run", "scenario", "render"},
     "cli": None,
@@ -51,7 +52,7 @@ MAY_IMPORT = {
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500
-LONG_FILES = {"mm/memory.py": 509}
+LONG_FILES: dict[str, int] = {}
 """Files that are longer than they should be: they may only shrink."""
 
 NOT_USED_YET = {"memtwin.sysfs.zram.mm_stat", "memtwin.sysfs.zram.io_stat", "memtwin.procfs.diskstats"}

@@ -130,20 +130,20 @@ def test_what_the_model_cannot_do_is_told_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The operation, its path and line are named, and nothing was run."""
-    (tmp_path / "s.mem").write_text("proc A\nA fread d 0 1M 64K seq\n")
+    (tmp_path / "s.mem").write_text("proc A\nA mmap h 1M\nA mlock h 0 1M\n")
     code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
     assert (code, out) == (1, "")
-    assert "s.mem:2: the model cannot do 'fread'" in err
+    assert "s.mem:3: the model cannot do 'mlock'" in err
     assert "nothing was run" in err
 
 
-def test_memory_that_would_need_reclaim_stops_the_run() -> None:
-    """Where the kernel would wake kswapd the run ends with the operation's name, and the machine is whole."""
+def test_memory_that_cannot_be_had_stops_the_run() -> None:
+    """Where the kernel would kill a process the run ends with the operation's name, and the machine is whole."""
     text = "machine ram=192M\nproc A\nA mmap h 300M\nA touch h 0 300M w seq\n"
     scenario = parse(text, "s.mem")
     stopped = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(["vm.overcommit_memory=1"])))
     stopped.machine.write_sysctl("overcommit_memory", "1")
-    with pytest.raises(NotModelledError, match=r"s\.mem:4: the model cannot do reclaim.*A touch h"):
+    with pytest.raises(NotModelledError, match=r"s\.mem:4: the model cannot do the OOM killer.*A touch h"):
         stopped.execute()
     debug.validate(stopped.machine.state)
 

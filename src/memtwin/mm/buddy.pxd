@@ -25,5 +25,6 @@ cdef i32 rmqueue_bulk(State s, u32 z, u32 order, u32 mt, i32 count) noexcept nog
 cdef bint is_free_buddy(State s, Zone *zone, u32 pfn, u32 order) noexcept nogil
 cdef bint mergeable(State s, u32 buddy, u32 mt) noexcept nogil
 cdef void free_pcppages_bulk(State s, PerCpuPages *pcp, i32 count, i32 pindex) noexcept nogil
-cdef i32 nr_pcp_high(PerCpuPages *pcp, u32 order) noexcept nogil
+cdef i32 nr_pcp_high(State s, u32 zone, PerCpuPages *pcp, u32 order) noexcept nogil
 cdef i32 nr_pcp_free(PerCpuPages *pcp, i32 high) noexcept nogil
+cdef void drain_pages(State s) noexcept nogil

@@ -25,6 +25,7 @@ import cython
 from cython.cimports.memtwin.mm.list import list_add, list_add_tail, list_del
 from cython.cimports.memtwin.mm.mm_types import (
     COSTLY_ORDER,
+    MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
     MIGRATE_MOVABLE,
     MIGRATE_RECLAIMABLE,
@@ -393,16 +394,26 @@ def free_frame(s: State, pfn: u32, order: u32):
     mark_block(s, pfn, order, mt, OWNER_PCP)
     list_add(s.pages, cython.address(pcp.lists[pindex]), pfn)
     pcp.count += 1 << order
-    high = nr_pcp_high(pcp, order)
+    high = nr_pcp_high(s, zone, pcp, order)
     if pcp.count >= high:
         free_pcppages_bulk(s, pcp, nr_pcp_free(pcp, high), pindex)
 
 
-def nr_pcp_high(pcp: cython.pointer(PerCpuPages), order: u32) -> i32:
-    """The count at which a per-cpu list is drained; 0 after a run of frees when a larger block comes back."""
+def nr_pcp_high(s: State, zone: u32, pcp: cython.pointer(PerCpuPages), order: u32) -> i32:
+    """The count at which a per-cpu list is drained; 0 after a run of frees when a larger block comes back.
+
+    While kswapd works on the zone the list is kept short, so that what it frees can be seen.
+    """
     if pcp.free_factor and order and order <= COSTLY_ORDER:
         return 0
-    return pcp.high
+    return min(pcp.batch << 2, pcp.high) if s.zones[zone].reclaim_active else pcp.high
+
+
+def drain_pages(s: State):
+    """Give all pages of every per-cpu list back to the free lists (``drain_all_pages``)."""
+    i: u32
+    for i in range(MAX_NR_ZONES * s.nr_cpus):
+        free_pcppages_bulk(s, cython.address(s.pcp[i]), s.pcp[i].count, 0)
 
 
 def nr_pcp_free(pcp: cython.pointer(PerCpuPages), high: i32) -> i32:

@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport NR_MM_COUNTERS, Page, i32, i64, u8, u32, u64
+from memtwin.mm.mm_types cimport File, NR_MM_COUNTERS, Page, XaNode, i32, i64, u8, u32, u64
 from memtwin.mm.state cimport State
 
 cdef class Check:

@@ -6,16 +6,18 @@
 - a frame's mapcount is the number of page-table entries that name it, and the reverse map finds each of them;
 - a process's RSS is what its page tables map, no page is mapped outside an area, and every mapped page holds the
   content that was last written through that mapping;
-- a cached page belongs to one file at one index.
+- a cached page belongs to one file at one index, and a clean one holds what its device has;
+- a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
 
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
 """
 
 import cython
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.memtwin.mm.filemap import disk_content
 from cython.cimports.memtwin.mm.lru import page_lru
-from cython.cimports.memtwin.mm.memory import walk
 from cython.cimports.memtwin.mm.mm_types import (
+    BH_LRU_SIZE,
     FILE_VDSO,
     MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
@@ -32,25 +34,37 @@ from cython.cimports.memtwin.mm.mm_types import (
     OWNER_PCP,
     OWNER_SLAB,
     OWNER_TABLE,
+    PG_DIRTY,
     PG_HEAD,
+    PG_LOCKED,
     PG_LRU,
+    PG_PRIVATE,
+    PG_WRITEBACK,
     PTE_SPECIAL,
     PTRS_PER_TABLE,
     VM_ACCOUNT,
+    WB_CLEAN,
+    XA_CHUNK,
+    File,
     Mm,
     Page,
     Vma,
+    XaNode,
     i32,
     i64,
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.rmap import vma_of_page
+from cython.cimports.memtwin.mm.page_writeback import is_accounted
+from cython.cimports.memtwin.mm.pgtable import walk
+from cython.cimports.memtwin.mm.rmap import next_mapping
+from cython.cimports.memtwin.mm.slub import slab_objects
 from cython.cimports.memtwin.mm.state import (
     State,
     cache_at,
     file_at,
     mm_at,
+    node_at,
     table_at,
     task_at,
     vma_at,
@@ -58,16 +72,24 @@ from cython.cimports.memtwin.mm.state import (
 )
 from cython.cimports.memtwin.mm.vmstat import (
     NR_ANON_PAGES,
+    NR_DIRTY,
     NR_FILE_PAGES,
     NR_FREE_PAGES,
+    NR_ISOLATED_ANON,
+    NR_ISOLATED_FILE,
     NR_MAPPED,
     NR_PAGE_TABLE_PAGES,
     NR_SLAB_RECLAIMABLE,
     NR_SLAB_UNRECLAIMABLE,
+    NR_WRITEBACK,
     NR_ZONE_INACTIVE_ANON,
+    NR_ZONE_WRITE_PENDING,
+    WORKINGSET_NODES,
 )
+from cython.cimports.memtwin.mm.xarray import xa_node
 
 from memtwin.errors import ModelBug
+from memtwin.mm.lru import batched
 
 SOURCE = "mm/debug.c", "v6.1"
 
@@ -99,6 +121,7 @@ class Check:
         self.per_cpu_lists()
         self.address_spaces()
         self.frames()
+        self.files()
         self.lru_lists()
         self.slabs()
 
@@ -229,7 +252,10 @@ class Check:
                     pfn = pte >> 12
                     self.mapped[pfn] += 1
                     counted[0 if s.pages[pfn].owner == OWNER_ANON else 1] += 1
-                    if s.pages[pfn].tag != table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]:
+                    if (
+                        s.pages[pfn].owner == OWNER_ANON
+                        and s.pages[pfn].tag != table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
+                    ):
                         raise ModelBug(
                             f"page {vpn:#x} of mm {mm} (frame {pfn}) does not hold what was written to it",
                             story=self.story,
@@ -249,10 +275,7 @@ class Check:
         cached: i64 = 0
         managed: i64 = 0
         owned: i64 = 0
-        batched: dict = {}
-        for cpu in range(s.nr_cpus):
-            for i in range(s.lru_add_vec[cpu].nr):
-                batched[s.lru_add_vec[cpu].pages[i]] = 1
+        held: dict = self.held()
         for pfn in range(1, cython.cast(u32, s.max_pfn)):
             page = cython.address(s.pages[pfn])
             if page.owner == OWNER_NONE:
@@ -263,12 +286,13 @@ class Check:
                 continue
             if page.mapcount != self.mapped[pfn]:
                 self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
-            extra = (1 if page.owner == OWNER_FILE else 0) + (1 if pfn in batched else 0)
+            extra = held.get(pfn, 0) + (1 if page.flags & PG_PRIVATE else 0)
+            extra += page.owner == OWNER_FILE
             if page.refcount != page.mapcount + extra:
                 self.equal(f"references to frame {pfn}", page.mapcount + extra, page.refcount)
+            self.reverse_map(pfn)
             if page.owner == OWNER_ANON:
                 mapped_anon += page.mapcount > 0
-                self.reverse_map(pfn)
             else:
                 mapped_file += page.mapcount > 0
                 cached += self.cached_page(pfn)
@@ -279,21 +303,26 @@ class Check:
         self.equal("mapped file pages", mapped_file, s.node[NR_MAPPED])
         self.equal("page cache", cached, s.node[NR_FILE_PAGES])
 
+    def held(self) -> dict:
+        """References to frames by batches, and by the cpu's memory of device blocks."""
+        s: State = self.s
+        found: dict = {}
+        for _, pfn in batched(s):
+            found[pfn] = found.get(pfn, 0) + 1
+        for i in range(BH_LRU_SIZE):
+            if s.bh_lru[i]:
+                found[s.bh_lru[i]] = found.get(s.bh_lru[i], 0) + 1
+        return found
+
     def reverse_map(self, pfn: u32) -> None:
         """The mappings that the reverse map finds are those that the page has."""
         s: State = self.s
-        link: u32 = 0
+        cursor: u32 = 0
         vpn: u64 = 0
-        table: u32
-        vma: u32
+        vma: u32 = 0
         found: i32 = 0
-        while True:
-            vma = vma_of_page(s, pfn, cython.address(link), cython.address(vpn))
-            if not vma:
-                break
-            table = walk(s, vma_at(s, vma).mm, vpn)
-            if table and table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12 == pfn:
-                found += 1
+        while next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn)) != cython.NULL:
+            found += 1
         if found != s.pages[pfn].mapcount:
             self.equal(f"mappings of frame {pfn} by the reverse map", found, s.pages[pfn].mapcount)
 
@@ -303,7 +332,67 @@ class Check:
         page: cython.pointer(Page) = cython.address(s.pages[pfn])
         if file_at(s, page.mapping).pages[page.index] != pfn:
             raise ModelBug(f"frame {pfn} is not where its file has it", story=self.story)
+        clean: cython.bint = not page.flags & (PG_DIRTY | PG_LOCKED)
+        if clean and is_accounted(s, page.mapping) and page.tag != disk_content(s, page.mapping, page.index):
+            raise ModelBug(f"frame {pfn} is clean and not what its device has", story=self.story)
         return 0 if file_at(s, page.mapping).kind == FILE_VDSO else 1
+
+    def files(self) -> None:
+        """Each file's pages, dirty pages and tree against its counts; the sums against the node's counters."""
+        s: State = self.s
+        totals: dict = {"dirty": 0, "writeback": 0, "shadow nodes": 0}
+        for number in range(1, s.files.nr):
+            if file_at(s, number).cap_pages:
+                for name, count in self.file(number).items():
+                    totals[name] += count
+        self.equal("dirty pages", totals["dirty"], s.node[NR_DIRTY])
+        self.equal("pages under writeback", totals["writeback"], s.node[NR_WRITEBACK])
+        self.equal("tree nodes full of shadows", totals["shadow nodes"], s.node[WORKINGSET_NODES])
+        self.equal("listed tree nodes", totals["shadow nodes"], s.shadow_nodes.nr)
+        pending = sum(s.zones[zone].stat[NR_ZONE_WRITE_PENDING] for zone in range(MAX_NR_ZONES))
+        self.equal("pages that wait to be written", s.node[NR_DIRTY] + s.node[NR_WRITEBACK], pending)
+        self.equal("isolated pages", s.node[NR_ISOLATED_ANON] + s.node[NR_ISOLATED_FILE], 0)
+
+    def file(self, number: u32) -> dict:
+        """One file: counts its dirty pages, those under writeback, and its nodes full of shadows."""
+        s: State = self.s
+        f: cython.pointer(File) = file_at(s, number)
+        accounted: cython.bint = is_accounted(s, number)
+        first: u64
+        index: u64
+        cached = dirty = writeback = shadows = 0
+        for first in range(0, f.cap_pages, XA_CHUNK):
+            entries = values = node_dirty = 0
+            for index in range(first, min(first + XA_CHUNK, f.cap_pages)):
+                if f.pages[index] and f.shadows[index]:
+                    raise ModelBug(f"page {index} of file {number} is cached and evicted", story=self.story)
+                entries += f.pages[index] != 0 or f.shadows[index] != 0
+                values += f.shadows[index] != 0
+                if f.pages[index]:
+                    cached += 1
+                    node_dirty += accounted and s.pages[f.pages[index]].flags & PG_DIRTY != 0
+                    writeback += s.pages[f.pages[index]].flags & PG_WRITEBACK != 0
+            dirty += node_dirty
+            shadows += self.node(number, first, (entries, values, node_dirty))
+        self.equal(f"cached pages of file {number}", cached, f.nr_cached)
+        self.equal(f"dirty pages of file {number}", dirty, f.nr_dirty)
+        self.equal(f"pages of file {number} under writeback", writeback, f.nr_writeback)
+        self.hold(f.nr_dirty == 0 or f.wb_list != WB_CLEAN, f"file {number} is dirty and the flusher does not know")
+        return {"dirty": dirty, "writeback": writeback, "shadow nodes": shadows}
+
+    def node(self, file: u32, first: u64, counted: tuple) -> int:
+        """The tree node of 64 pages against what is there; 1 if it holds nothing but shadows."""
+        s: State = self.s
+        node: u32 = xa_node(s, file, first)
+        if not node:
+            self.hold(counted[0] <= (first == 0), f"pages from {first} of file {file} have no tree node")
+            return 0
+        n: cython.pointer(XaNode) = node_at(s, node)
+        self.hold(
+            counted == (n.count, n.nr_values, n.nr_dirty),
+            f"node {first // 64} of file {file} says {(n.count, n.nr_values, n.nr_dirty)}, there are {counted}",
+        )
+        return 1 if n.listed else 0
 
     def lru_lists(self) -> None:
         """The five lists, their counters in the node and in the zones."""
@@ -328,11 +417,11 @@ class Check:
         pfn: u32
         for cache in range(1, s.caches.nr):
             c = cache_at(s, cache)
-            pages += c.nr_slabs << c.order
+            pages += c.nr_pages
             room = 0
             pfn = c.partial.head
             while pfn:
-                room += c.per_slab - s.pages[pfn].index
+                room += slab_objects(s, pfn) - s.pages[pfn].index
                 pfn = s.pages[pfn].next
             self.equal(f"free objects on cache {cache}'s partial list", room, c.free_partial)
         self.equal("slab frames", self.owners[OWNER_SLAB], pages)

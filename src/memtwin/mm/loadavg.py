@@ -10,7 +10,7 @@ It is not a share of the processors: a machine with 8 idle cpus and 3 tasks wait
 Follows kernel/sched/loadavg.c of Linux 6.1.
 """
 
-from cython.cimports.memtwin.mm.mm_types import u64
+from cython.cimports.memtwin.mm.mm_types import THREAD_RUNNING, u64
 from cython.cimports.memtwin.mm.state import State
 
 SOURCE = "kernel/sched/loadavg.c", "v6.1"
@@ -28,8 +28,9 @@ def calc_load(load: u64, exp: u64, active: u64) -> u64:
 
 
 def calc_global_load(s: State):
-    """Take one sample."""
-    active: u64 = s.nr_active * 2048
+    """Take one sample: the tasks at work or waiting for a device, and the kernel's threads at work."""
+    active: u64 = s.nr_active + (s.kswapd.state == THREAD_RUNNING) + (s.flusher.state == THREAD_RUNNING)
+    active *= 2048
     s.avenrun[0] = calc_load(s.avenrun[0], 1884, active)
     s.avenrun[1] = calc_load(s.avenrun[1], 2014, active)
     s.avenrun[2] = calc_load(s.avenrun[2], 2037, active)

@@ -9,10 +9,9 @@ Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
 
 import cython
 from cython.cimports.memtwin.mm.buddy import mark_block, order_to_pindex, own, relabel_block
-from cython.cimports.memtwin.mm.filemap import filemap_add
+from cython.cimports.memtwin.mm.filemap import filemap_place
 from cython.cimports.memtwin.mm.list import list_add_tail
 from cython.cimports.memtwin.mm.lru import lru_add
-from cython.cimports.memtwin.mm.memory import PGD_ALLOCATION_ORDER
 from cython.cimports.memtwin.mm.mm_types import (
     MAX_NR_ZONES,
     MM_ANONPAGES,
@@ -35,6 +34,8 @@ from cython.cimports.memtwin.mm.mm_types import (
     PTE_PRESENT,
     PTE_WRITE,
     PTRS_PER_TABLE,
+    WB_DIRTY,
+    WB_MORE_IO,
     Page,
     PerCpuPages,
     Zone,
@@ -48,6 +49,8 @@ from cython.cimports.memtwin.mm.mmzone import (
     setup_per_zone_wmarks,
     zone_set_pageset_high_and_batch,
 )
+from cython.cimports.memtwin.mm.page_writeback import wake_flusher
+from cython.cimports.memtwin.mm.pgtable import PGD_ALLOCATION_ORDER
 from cython.cimports.memtwin.mm.rmap import anon_vma_prepare, page_add_file_rmap, page_add_new_anon_rmap
 from cython.cimports.memtwin.mm.slub import count_slab
 from cython.cimports.memtwin.mm.state import (
@@ -122,8 +125,24 @@ SYSCTL_FIELDS = (
     "dirty_background_ratio",
     "dirty_bytes",
     "dirty_background_bytes",
+    "dirty_expire_centisecs",
+    "dirty_writeback_centisecs",
+    "swappiness",
+    "vfs_cache_pressure",
 )
 """The settings that compiled code reads, in the order of ``struct Sysctls``."""
+
+
+INSTEAD_OF = {
+    a: b
+    for pair in (
+        ("overcommit_ratio", "overcommit_kbytes"),
+        ("dirty_ratio", "dirty_bytes"),
+        ("dirty_background_ratio", "dirty_background_bytes"),
+    )
+    for a, b in (pair, pair[::-1])
+}
+"""Settings that say the same in two units: writing one sets the other to 0."""
 
 
 def set_sysctl(s: State, name: str, value: int) -> None:
@@ -135,10 +154,11 @@ def set_sysctl(s: State, name: str, value: int) -> None:
 def write_sysctl(s: State, name: str, value: int) -> None:
     """Write a setting as an administrator does: with what the kernel recomputes then."""
     set_sysctl(s, name, value)
-    if name == "overcommit_ratio":
-        s.sysctl.overcommit_kbytes = 0
-    elif name == "overcommit_kbytes":
-        s.sysctl.overcommit_ratio = 0
+    other = INSTEAD_OF.get(name)
+    if other:
+        set_sysctl(s, other, 0)
+    if name == "dirty_writeback_centisecs" and (s.wb[WB_DIRTY].head or s.wb[WB_MORE_IO].head):
+        wake_flusher(s)
     elif name in {"min_free_kbytes", "watermark_scale_factor"}:
         setup_per_zone_wmarks(s)
     elif name == "percpu_pagelist_high_fraction":
@@ -221,7 +241,7 @@ def add_slab(s: State, cache: int, pfn: int, in_use: int, on_cpu: bool) -> None:
     s.pages[pfn].mapping = cache
     s.pages[pfn].index = in_use
     c.nr_objects += in_use
-    count_slab(s, c, 1)
+    count_slab(s, pfn, 1)
     if on_cpu:
         c.cpu_slab = pfn
     elif in_use < c.per_slab:
@@ -309,7 +329,7 @@ def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active
     """Make frames *pfn* … the pages *index* … of a file; the first *mlocked* of them are locked as well."""
     for i in range(count):
         own(s, pfn + i, 0, OWNER_FILE)
-        filemap_add(s, file, index + i, pfn + i, active)
+        filemap_place(s, file, index + i, pfn + i, active)
         if i < mlocked:
             s.pages[pfn + i].flags |= PG_MLOCKED
             s.zones[zone_number(s, pfn + i)].stat[NR_MLOCK] += 1

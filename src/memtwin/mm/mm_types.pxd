@@ -70,6 +70,13 @@ cpdef enum:
     PG_UPTODATE = 256
     PG_ANON_EXCLUSIVE = 512
     PG_PARTIAL = 1024       # a slab on its cache's partial list
+    PG_LOCKED = 0x800       # being read from a device, or in reclaim's hands
+    PG_WRITEBACK = 0x1000
+    PG_RECLAIM = 0x2000     # free it as soon as its write ends; the same bit is PG_READAHEAD on a clean page
+    PG_READAHEAD = 0x2000   # touching this page starts the next window
+    PG_WORKINGSET = 0x4000  # was active once: its refault counts as thrashing
+    PG_SWAPCACHE = 0x8000
+    PG_PRIVATE = 0x10000    # has buffer heads; Page.private is the slab of the page's
 
 cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_PRESENT = 1
@@ -114,9 +121,34 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_VMA
     CACHE_ANON_VMA
     CACHE_ANON_VMA_CHAIN
+    CACHE_RADIX_TREE_NODE
+    CACHE_BUFFER_HEAD
+    CACHE_FILP
+    CACHE_DENTRY
+    CACHE_INODE
+    CACHE_PROC_INODE
+    CACHE_EXT4_INODE
+    CACHE_LSM_INODE
     NR_KNOWN_CACHES
 
+cpdef enum:              # GFP flags: what an allocation may do to get its page, and where it may come from
+    GFP_HIGH = 1            # may dig into half of the min reserve
+    GFP_IO = 2              # may start I/O
+    GFP_FS = 4              # may call into file systems
+    GFP_DIRECT_RECLAIM = 8
+    GFP_KSWAPD_RECLAIM = 16
+    GFP_NORETRY = 32        # one round of reclaim, never the OOM killer
+    GFP_NOFAIL = 64
+    GFP_NOMEMALLOC = 128    # no reserves, not even for reclaim itself
+    GFP_MOVABLE = 256       # page of a movable pageblock, from any zone
+    GFP_RECLAIMABLE = 512
+    GFP_WRITE = 1024        # page cache that is about to be dirtied: spread over zones
+    GFP_KERNEL = 8 | 16 | 2 | 4
+    GFP_NOFS = 8 | 16 | 2
+    GFP_HIGHUSER_MOVABLE = 8 | 16 | 2 | 4 | 256
+
 cpdef enum:              # FileKind
+    FILE_REGULAR = 0        # on the data disk
     FILE_RAMFS = 1          # its pages are the only copy: unevictable and always dirty
     FILE_VDSO = 2           # the kernel's own pages, mapped into every process; not page cache
     FILE_SHMEM = 3          # tmpfs and shared memory: on the anonymous lists
@@ -127,8 +159,10 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     ENOENT = 2
     ENOMEM = 12             # the kernel refuses
     EINVAL = 22
+    EFBIG = 27
     AGAIN = 1001            # the time slice is over: call again
-    NEEDS_RECLAIM = 1000    # the kernel would reclaim, and this model cannot do that yet
+    NEEDS_SWAP = 1002       # the kernel would swap out, and this model cannot do that yet
+    NEEDS_OOM = 1003        # the kernel would call the OOM killer, and this model cannot do that yet
 
 cpdef enum:             # index into State.cost_ns
     COST_HIT
@@ -147,7 +181,52 @@ cpdef enum:             # index into State.cost_ns
     COST_UNMAP_PAGE
     COST_EXEC
     COST_SYSCALL
+    COST_IO_CALL            # one pread or pwrite, beside its pages
+    COST_READ_PAGE          # copying a cached page to the reader
+    COST_WRITE_PAGE         # copying one from the writer, and its buffers
+    COST_CACHE_PAGE         # allocating a page of the page cache and reading or writing it on the device: cpu time
+    COST_WRITEBACK_PAGE     # queueing a dirty page's write
+    COST_SCAN_PAGE          # reclaim looks at a page
+    COST_RECLAIM_PAGE       # and frees it
     NR_COSTS
+
+cpdef enum:              # per-cpu batches in front of the lists, in the order in which they are drained
+    VEC_LRU_ADD
+    VEC_ROTATE
+    VEC_DEACTIVATE_FILE
+    VEC_ACTIVATE
+    NR_VECS
+
+cpdef enum:              # why reclaim looked at anonymous pages, at files, or at both (get_scan_count)
+    SCAN_FILE_NO_SWAP
+    SCAN_EQUAL
+    SCAN_ANON_FILE_TINY
+    SCAN_FILE_TRIM
+    SCAN_FRACT
+    NR_SCAN_BALANCES
+
+cpdef enum:              # what a background thread of the kernel is doing
+    THREAD_ASLEEP
+    THREAD_NAP              # asleep until wake_ns, or until woken
+    THREAD_RUNNING
+    THREAD_THROTTLED        # waits until wake_ns
+
+cpdef enum:              # the lists of inodes that the flusher works from
+    WB_CLEAN
+    WB_DIRTY                # dirtied, the longest ago first
+    WB_IO                   # its turn comes in this run
+    WB_MORE_IO              # had its turn and has more
+    NR_WB_LISTS
+
+cpdef enum:
+    NR_XA_LEVELS = 6        # of the tree that holds a file's pages: 64 entries a node
+    XA_CHUNK = 64
+    BIO_MAX_PAGES = 256
+    BH_LRU_SIZE = 16
+    SWAP_CLUSTER_MAX = 32
+    DEF_PRIORITY = 12
+    MAX_RECLAIM_RETRIES = 16
+    FAULT_AROUND_PAGES = 16
 
 cdef struct Page:
     u64 tag                 # content: a write changes it, a fault and a move check it
@@ -157,7 +236,8 @@ cdef struct Page:
     u32 mapping             # anon: its anon_vma; file: its file; slab: its cache
     i32 mapcount            # page-table entries that map it
     i32 refcount
-    u16 flags
+    u32 flags
+    u32 private             # PG_PRIVATE: slab of its buffer head
     u8 owner
     u8 order                # of the block that starts here (PG_HEAD)
     u8 migratetype          # of a block on a free or per-cpu list: which list
@@ -189,6 +269,80 @@ cdef struct Zone:
     i64 stat[16]            # ZoneStat
     u64 numa[8]             # NumaStat
     u32 stat_threshold
+    bint boosted            # ZONE_BOOSTED_WATERMARK: the next allocation wakes kswapd for this zone
+    bint reclaim_active     # kswapd works on it: per-cpu lists are kept short
+
+cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what came of it
+    u64 nr_to_reclaim
+    u64 nr_reclaimed
+    u64 nr_scanned
+    i32 priority            # 12 first; each step down doubles the share of the lists that is scanned
+    u32 order
+    u32 reclaim_idx         # highest zone that the caller can use
+    u32 gfp
+    bint kswapd
+    bint may_writepage
+    bint may_swap
+    bint may_deactivate_anon
+    bint may_deactivate_file
+    bint force_deactivate
+    bint skipped_deactivate
+    bint cache_trim_mode
+    bint file_is_tiny
+    u64 anon_cost
+    u64 file_cost
+    u64 nr_dirty            # of the pass: what kswapd throttles itself by
+    u64 nr_unqueued_dirty
+    u64 nr_congested
+    u64 nr_writeback
+    u64 nr_immediate
+    u64 nr_taken
+    u64 nr_file_taken
+
+cdef struct Kswapd:
+    u32 state               # Thread
+    u64 wake_ns
+    u32 order               # asked for since the last run
+    i32 highest_zone        # asked for since the last run; -1: nothing
+    u32 run_order           # of this run
+    u32 run_zone
+    bint woken_early        # from its nap: the low mark was hit quickly
+    u32 failures            # runs in a row that reclaimed nothing
+    bint in_run
+    bint boosted
+    u64 busy_until_ns       # its own cpu is at work until then
+    u64 throttle_written    # pages written when it began to wait for writes
+    u64 nr_boost_reclaim
+    u64 zone_boosts[MAX_NR_ZONES]
+    ScanControl sc
+    bint node_writeback     # PGDAT_WRITEBACK: too many pages under writeback at the tail
+    bint node_dirty         # PGDAT_DIRTY: too many unqueued dirty pages
+    bint congested          # LRUVEC_CONGESTED
+
+cdef struct Flusher:
+    u32 state
+    u64 wake_ns             # next periodic look, while anything is dirty; 0: none set
+    u64 last_old_flush_ns
+    u64 work_pages          # asked for by reclaim: pages to write
+    bint background         # woken because the background limit is passed
+    bint in_work
+    bint for_background     # this work ends when the background limit is kept
+    u64 older_than_ns       # this work's files were dirtied before
+    u64 work_left           # pages
+    u32 file                # whose turn it is
+    u64 chunk_left          # pages of this turn
+    u64 turn_written
+    u64 busy_until_ns       # the thread's own cpu is at work until then
+    bint wrapped            # the search for dirty pages began again at the file's start
+    u64 completions         # writes that ended lately: the device's share of all is 0 or 1
+    u64 completions_ns      # when that was last halved
+    u64 bandwidth           # pages a second, as estimated
+    u64 bandwidth_ns        # when
+    u64 bandwidth_written   # pages written then
+
+cdef struct WbList:
+    u32 head
+    u32 tail
 
 cdef struct PageVec:
     u32 nr
@@ -201,6 +355,9 @@ cdef struct Vma:
     u32 flags
     u32 mm
     u32 file
+    u32 filp                # the open file that it was mapped from: its readahead state
+    u32 next_share          # other areas that map the same file
+    u32 prev_share
     u32 anon_vma
     u32 avc                 # head of this area's chain links
     u32 slab                # of its vm_area_struct
@@ -222,6 +379,7 @@ cdef struct Mm:
     i64 hiwater_rss
     i64 rss[NR_MM_COUNTERS]
     i64 nr_tables           # PTE, PMD and PUD tables: mm_pgtables_bytes / 4096
+    u64 nr_reclaimed        # mappings that reclaim took away
 
 cdef struct Task:
     u32 pid
@@ -233,6 +391,8 @@ cdef struct Task:
     u64 utime_ns
     u64 stime_ns
     u64 start_ns
+    u32 nr_dirtied          # pages, since it last came to a balance point
+    u32 nr_dirtied_pause    # how many it may dirty before the next
     u32 rss_events          # split RSS of kernels up to 6.1: folded into the mm after 64 events
     i64 rss_delta[NR_MM_COUNTERS]
     u32 stack[STACK_PAGES]
@@ -254,12 +414,74 @@ cdef struct AnonVmaChain:
     u32 prev_same_av
     u32 slab
 
+cdef struct XaNode:         # 64 entries of the tree that holds a file's pages
+    u32 free_link
+    u32 slab                # of its radix_tree_node
+    u32 file
+    u32 level               # 0: its entries are pages
+    u64 number              # index of its first page >> 6 * (level + 1)
+    u32 count               # entries in use
+    u32 nr_values           # of those, shadows
+    u32 nr_dirty            # of those, dirty pages
+    u32 prev                # on the list of nodes that hold nothing but shadows
+    u32 next
+    bint listed
+
 cdef struct File:
     u32 free_link
-    u32 *pages              # frame of each page of the file, 0 where not cached
-    u64 nr_pages
-    u64 nr_cached
     u32 kind                # FileKind
+    u32 *pages              # frame of each page of the file, 0 where not cached
+    u64 *shadows            # what was remembered of a page that was evicted; 0: nothing
+    u64 *disk               # content of each page on the device, plus 1; 0: as it was created
+    u32 *nodes[NR_XA_LEVELS]
+    u32 height              # levels of the tree; 0: page 0 alone, or nothing
+    u32 device
+    bint hole               # nothing of it was ever written: no blocks on the device
+    u64 nr_pages
+    u64 cap_pages
+    u64 nr_cached
+    u64 nr_dirty
+    u64 nr_writeback
+    u64 dirtied_when_ns     # its first dirtying since it was clean
+    u32 io_end              # the first of the requests for new blocks that will end together; more may join
+    u64 io_end_pages
+    u64 writeback_index     # where the flusher goes on
+    u32 wb_list             # Wb
+    u32 wb_next
+    u32 wb_prev
+    u32 i_mmap              # head of the areas that map it
+    u64 nr_reclaimed        # pages that reclaim took
+
+cdef struct Filp:           # an open file: who reads it how
+    u32 free_link
+    u32 file
+    u32 users
+    u32 slab
+    u64 start               # of the current readahead window
+    u64 size
+    u64 async_size
+    u64 ra_pages
+    u64 prev_pos            # byte behind the last read
+    u32 mmap_miss
+
+cdef struct Dentry:         # a name that was looked up, and its inode
+    u32 free_link
+    u32 prev                # on the list of those that nobody uses, newest first
+    u32 next
+    u32 slabs[3]
+    bint referenced
+    bint unused
+    u32 serial              # who holds the number of an entry that is used anew finds it gone
+
+cdef struct Bio:            # a request to a device: pages that are read or written together
+    u32 free_link
+    u32 device
+    bint write
+    u32 io_end              # the first of the requests that end together; 0: ends by itself
+    u32 next                # of those that are done and wait for the others
+    u32 pending             # of the first: how many are not done
+    u32 nr
+    u32 pages[BIO_MAX_PAGES]
 
 cdef struct Table:
     u64 entry[PTRS_PER_TABLE]

@@ -8,12 +8,6 @@ Not modelled: mremap, mprotect, resource limits (RLIMIT_AS, RLIMIT_DATA), guard 
 """
 
 import cython
-from cython.cimports.memtwin.mm.memory import (
-    copy_page_range,
-    free_pgtables,
-    free_table,
-    zap_page_range,
-)
 from cython.cimports.memtwin.mm.mm_types import (
     ENOMEM,
     OK,
@@ -26,11 +20,13 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.pgtable import free_pgtables, free_table
 from cython.cimports.memtwin.mm.rmap import anon_vma_fork
 from cython.cimports.memtwin.mm.state import State, mm_at, task_at, vma_at
 from cython.cimports.memtwin.mm.util import vm_enough_memory, vm_unacct_memory
 from cython.cimports.memtwin.mm.vma import (
     find_vma_index,
+    get_filp,
     insert_vma,
     merge_vma,
     new_vma,
@@ -38,13 +34,14 @@ from cython.cimports.memtwin.mm.vma import (
     split_vma,
     vm_stat_account,
 )
+from cython.cimports.memtwin.mm.zap import copy_page_range, zap_page_range
 
 SOURCE = "mm/mmap.c", "v6.1"
 
 TASK_SIZE_PAGES = cython.declare(u64, 0x7FFFFFFFF)
 
 
-def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, pgoff: u64) -> u32:
+def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, filp: u32, pgoff: u64) -> u32:
     """Map *pages* pages at page number *start*; private writable ones are charged; returns an Outcome."""
     vma: u32
     area: cython.pointer(Vma)
@@ -64,6 +61,7 @@ def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, pg
         area.end = start + pages
         area.flags = flags
         area.file = file
+        area.filp = get_filp(s, filp)
         area.pgoff = pgoff if file else start
         insert_vma(s, mm, vma)
     vm_stat_account(s, mm, flags, pages)
@@ -136,6 +134,7 @@ def dup_mmap(s: State, child: u32, parent: u32) -> u32:
         vma_at(s, new).end = vma_at(s, source).end
         vma_at(s, new).pgoff = vma_at(s, source).pgoff
         vma_at(s, new).file = vma_at(s, source).file
+        vma_at(s, new).filp = get_filp(s, vma_at(s, source).filp)
         vma_at(s, new).mm = child
         vma_at(s, new).flags = flags
         insert_vma(s, child, new)

@@ -136,7 +136,7 @@ def zone_set_pageset_high_and_batch(s: State, zone: u32):
 
 
 def boost_watermark(s: State, zone: u32):
-    """Raise the marks for a while because a fallback broke into a pageblock of another type.
+    """Raise the marks for a while because a fallback broke into a pageblock of another type; kswapd is woken for it.
 
     One step is a pageblock (512 pages), the most is 150 % of the high mark at the default factor; zones smaller than
     four pageblocks are left alone.
@@ -149,3 +149,4 @@ def boost_watermark(s: State, zone: u32):
         return
     most = max(most, PAGEBLOCK_NR)
     s.zones[zone].wmark_boost = min(s.zones[zone].wmark_boost + PAGEBLOCK_NR, most)
+    s.zones[zone].boosted = True

@@ -13,8 +13,8 @@ arithmetic.
 Not modelled yet: choosing and killing.
 """
 
-from cython.cimports.memtwin.mm.memory import mm_rss
 from cython.cimports.memtwin.mm.mm_types import MAX_NR_ZONES, MM_SWAPENTS, i64, u32
+from cython.cimports.memtwin.mm.pgtable import mm_rss
 from cython.cimports.memtwin.mm.state import State, mm_at, task_at
 
 SOURCE = "mm/oom_kill.c", "v6.1"

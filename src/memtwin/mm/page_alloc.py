@@ -1,109 +1,134 @@
-"""Allocating pages: the fast path, the order of steps when it fails, and MemAvailable.
+"""What happens when a request cannot have its page at once: the order of steps, and MemAvailable.
 
-The **fast path** goes through the zones from the highest that the request may use down to DMA and takes a block where
-the zone would stay above its *low* mark.  When no zone can, the kernel wakes kswapd and goes on with the *min* mark,
-then reclaims.
+The fast path (``gfp.py``) found no zone above its *low* mark.  Then, in this order:
 
-Where the kernel would wake kswapd, this model says so (``State.need``) and fails: reclaim is not modelled yet, and a
-run that went on without it would not be Linux any more.
+1. wake kswapd, and try again down to the *min* mark;
+2. a thread that reclaims itself may take from the reserves; nobody else goes on without reclaiming;
+3. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
+   the per-cpu lists are emptied and it tries once more;
+4. a request that is only an attempt (readahead, a large slab) gives up here;
+5. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
+   reclaimed would lift some zone over its *min* mark;
+6. otherwise the machine is **out of memory**.
 
-Follows mm/page_alloc.c of Linux 6.1: ``get_page_from_freelist``, ``__zone_watermark_ok``,
-``__alloc_pages_slowpath``, ``si_mem_available``.
+Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``, ``si_mem_available``).
 
-Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, atomic allocations.
+Not modelled: compaction for large blocks, HighAtomic reserves, the OOM killer (``State.lacking`` says where it would
+come in).
 """
 
 import cython
-from cython.cimports.memtwin.mm.buddy import can_split_to, rmqueue
+from cython.cimports.memtwin.mm.buddy import drain_pages
+from cython.cimports.memtwin.mm.gfp import (
+    ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
+    ALLOC_WMARK_HIGH,
+    ALLOC_WMARK_MIN,
+    get_page_from_freelist,
+    gfp_zone,
+    nr_free_pages,
+    wakeup_kswapd,
+    zone_watermark_ok,
+)
 from cython.cimports.memtwin.mm.mm_types import (
+    COSTLY_ORDER,
+    ENOMEM,
+    GFP_DIRECT_RECLAIM,
+    GFP_FS,
+    GFP_HIGH,
+    GFP_KSWAPD_RECLAIM,
+    GFP_NOFAIL,
+    GFP_NOMEMALLOC,
+    GFP_NORETRY,
     LRU_ACTIVE_FILE,
     LRU_INACTIVE_FILE,
     MAX_NR_ZONES,
-    MIGRATE_MOVABLE,
-    NEEDS_RECLAIM,
-    ZONE_MOVABLE,
-    ZONE_NORMAL,
+    MAX_RECLAIM_RETRIES,
+    NEEDS_OOM,
     i64,
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
-from cython.cimports.memtwin.mm.state import State
-from cython.cimports.memtwin.mm.vmstat import (
-    NR_FREE_PAGES,
-    NR_KERNEL_MISC_RECLAIMABLE,
-    NR_SLAB_RECLAIMABLE,
-)
+from cython.cimports.memtwin.mm.mmzone import low_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.mm.reclaim import try_to_free_pages, zone_reclaimable_pages
+from cython.cimports.memtwin.mm.state import State, hooks
+from cython.cimports.memtwin.mm.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
 
 SOURCE = "mm/page_alloc.c", "v6.1"
 
 
-def zone_watermark_ok(s: State, zone: u32, order: u32, mark: u64, highest_zone: u32) -> cython.bint:
-    """Whether *zone* stays above *mark* pages after handing out a block, and has a block that large."""
-    free: i64 = s.zones[zone].stat[NR_FREE_PAGES] - ((1 << order) - 1)
-    if free <= cython.cast(i64, mark + s.zones[zone].lowmem_reserve[highest_zone]):
+def alloc_flags_slow(s: State, gfp: u32) -> u32:
+    """How far a request may go now: a thread that reclaims takes what there is."""
+    if s.memalloc and not gfp & GFP_NOMEMALLOC:
+        return ALLOC_NO_WATERMARKS
+    return ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
+
+
+def should_reclaim_retry(
+    s: State, order: u32, gfp: u32, progress: u64, no_progress: cython.pointer(u32)
+) -> cython.bint:
+    """Whether another round could help: whether all that is reclaimable would lift some zone over its min mark."""
+    zone: u32
+    highest: u32 = gfp_zone(gfp)
+    free: i64
+    if progress and order <= COSTLY_ORDER:
+        no_progress[0] = 0
+    else:
+        no_progress[0] += 1
+    if no_progress[0] > MAX_RECLAIM_RETRIES:
         return False
-    return order == 0 or can_split_to(s, zone, order)
-
-
-def wmark_pages(s: State, zone: u32, alloc_flags: u32) -> u64:
-    """The mark that an allocation is held to."""
-    if alloc_flags == ALLOC_WMARK_LOW:
-        return low_wmark_pages(s, zone)
-    if alloc_flags == ALLOC_WMARK_HIGH:
-        return high_wmark_pages(s, zone)
-    return min_wmark_pages(s, zone)
-
-
-def get_page_from_freelist(s: State, order: u32, migratetype: u32, highest_zone: u32, alloc_flags: u32) -> u32:
-    """Take a block from the highest zone that may give one under its mark; 0: none."""
-    zone: u32 = highest_zone + 1
-    pfn: u32
-    while zone:
-        zone -= 1
+    for zone in range(highest + 1):
         if not s.zones[zone].managed:
             continue
-        if alloc_flags != ALLOC_NO_WATERMARKS and not zone_watermark_ok(
-            s, zone, order, wmark_pages(s, zone, alloc_flags), highest_zone
-        ):
+        free = s.zones[zone].stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone)
+        if free > cython.cast(i64, min_wmark_pages(s, zone) + s.zones[zone].lowmem_reserve[highest]):
+            return order == 0 or zone_watermark_ok(s, zone, order, 0, highest, 0)
+    return False
+
+
+def direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)) -> u32:
+    """Reclaim, then try again; once more with empty per-cpu lists."""
+    pfn: u32
+    hooks.cond_resched(s)
+    progress[0] = try_to_free_pages(s, order, gfp)
+    hooks.cond_resched(s)
+    if not progress[0]:
+        return 0
+    pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+    if not pfn:
+        drain_pages(s)
+        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+    return pfn
+
+
+def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
+    """The steps above; 0: refused, and ``State.need`` says why."""
+    pfn: u32
+    progress: u64 = 0
+    no_progress: u32 = 0
+    s.need = ENOMEM
+    if gfp & GFP_KSWAPD_RECLAIM:
+        wakeup_kswapd(s, order, gfp_zone(gfp))
+    pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (alloc_flags_slow(s, gfp) & ALLOC_MIN_RESERVE))
+    while not pfn:
+        if gfp & GFP_KSWAPD_RECLAIM:
+            wakeup_kswapd(s, order, gfp_zone(gfp))
+        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+        if pfn or not gfp & GFP_DIRECT_RECLAIM or s.memalloc:
+            break
+        pfn = direct_reclaim(s, order, gfp, cython.address(progress))
+        if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER or s.lacking:
+            break
+        if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
             continue
-        pfn = rmqueue(s, zone, order, migratetype)
-        if pfn:
-            return pfn
-    return 0
+        pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
+        if not pfn and not (gfp & GFP_NOFAIL and not gfp & GFP_FS):
+            s.lacking = NEEDS_OOM
+            break
+    return pfn
 
 
-def alloc_pages_slowpath(s: State, order: u32, migratetype: u32, highest_zone: u32) -> u32:
-    """What the kernel does below the low mark begins with waking kswapd: say that it is needed."""
-    s.need = NEEDS_RECLAIM
-    return 0
-
-
-def alloc_pages(s: State, order: u32, migratetype: u32, highest_zone: u32) -> u32:
-    """Allocate 2^*order* pages; 0 where the kernel would reclaim first (``State.need`` is set then)."""
-    pfn: u32 = get_page_from_freelist(s, order, migratetype, highest_zone, ALLOC_WMARK_LOW)
-    if pfn:
-        return pfn
-    return alloc_pages_slowpath(s, order, migratetype, highest_zone)
-
-
-def alloc_user_page(s: State) -> u32:
-    """GFP_HIGHUSER_MOVABLE: a page of user memory or page cache, from any zone."""
-    return alloc_pages(s, 0, MIGRATE_MOVABLE, ZONE_MOVABLE)
-
-
-def alloc_kernel_pages(s: State, order: u32, migratetype: u32) -> u32:
-    """GFP_KERNEL: slab, page tables, stacks; from every zone but Movable."""
-    return alloc_pages(s, order, migratetype, ZONE_NORMAL)
-
-
-def nr_free_pages(s: State) -> u64:
-    """MemFree in pages: what stands on the free lists (the per-cpu lists do not count)."""
-    z: u32
-    free: i64 = 0
-    for z in range(MAX_NR_ZONES):
-        free += s.zones[z].stat[NR_FREE_PAGES]
-    return free
+hooks.alloc_slow = alloc_pages_slowpath
 
 
 def si_mem_available(s: State) -> int:
@@ -121,26 +146,3 @@ def si_mem_available(s: State) -> int:
     available += cache - min(cache // 2, low)
     available += slab - min(slab // 2, low)
     return max(available, 0)
-
-
-def free_pages(s: State) -> int:
-    """MemFree in pages, for records."""
-    return nr_free_pages(s)
-
-
-def dirty_thresholds(s: State) -> tuple:
-    """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins.
-
-    Follows mm/page-writeback.c (``global_dirtyable_memory``, ``domain_dirty_limits``): shares of free memory above the
-    reserves and of the page cache, in 1/4096.
-    """
-    free: i64 = nr_free_pages(s)
-    dirtyable: i64 = free - min(free, cython.cast(i64, s.totalreserve_pages)) + 1
-    dirtyable += s.node[LRU_INACTIVE_FILE] + s.node[LRU_ACTIVE_FILE]
-    limit: i64 = (s.sysctl.dirty_ratio * 4096 // 100) * dirtyable // 4096
-    background: i64 = (s.sysctl.dirty_background_ratio * 4096 // 100) * dirtyable // 4096
-    if s.sysctl.dirty_bytes:
-        limit = (s.sysctl.dirty_bytes + 4095) // 4096
-    if s.sysctl.dirty_background_bytes:
-        background = (s.sysctl.dirty_background_bytes + 4095) // 4096
-    return limit, background if background < limit else limit // 2

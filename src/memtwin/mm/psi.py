@@ -42,6 +42,12 @@ def update_averages(s: State):
             update_one(s, resource, state)
 
 
+def psi_memstall(s: State, ns: u64):
+    """Book time that the task, the only one that had anything to do, lost for want of memory: some and full."""
+    s.psi_total_ns[0][0] += ns
+    s.psi_total_ns[0][1] += ns
+
+
 def printed(average: int) -> int:
     """A pressure average as printed, in hundredths."""
     return (average >> 11) * 100 + (((average & 2047) * 100) >> 11)

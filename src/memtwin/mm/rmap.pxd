@@ -11,3 +11,10 @@ cdef void page_add_new_anon_rmap(State s, u32 pfn, u32 vma, u64 vpn) noexcept no
 cdef void page_add_file_rmap(State s, u32 pfn) noexcept nogil
 cdef void page_remove_rmap(State s, u32 pfn) noexcept nogil
 cdef void put_anon_vma(State s, u32 anon_vma) noexcept nogil
+cdef void vma_link_file(State s, u32 vma) noexcept nogil
+cdef void vma_unlink_file(State s, u32 vma) noexcept nogil
+cdef u32 next_share(State s, u32 pfn, u32 *cursor, u64 *vpn) noexcept nogil
+cdef u64 *next_mapping(State s, u32 pfn, u32 *cursor, u32 *vma, u64 *vpn) noexcept nogil
+cdef u32 page_referenced(State s, u32 pfn, u32 *vm_flags) noexcept nogil
+cdef bint try_to_unmap_file(State s, u32 pfn) noexcept nogil
+cdef bint page_mkclean(State s, u32 pfn) noexcept nogil

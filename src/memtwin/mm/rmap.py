@@ -8,8 +8,13 @@ of a page are found without searching all processes::
         │ fork
     child area  ── av1, av2       page made by the child afterwards: av2 → child's area only
 
+A page of a file knows its file and its place in it; the file knows the areas that map it.
+
+Reclaim asks three things of it: who used this page since I last looked (``page_referenced``: reads and clears the
+accessed bits), take it from everybody (``try_to_unmap``), and let nobody write to it unnoticed (``page_mkclean``).
+
 Follows mm/rmap.c of Linux 6.1 (``anon_vma_prepare``, ``anon_vma_clone``, ``anon_vma_fork``,
-``page_add_new_anon_rmap``, ``page_remove_rmap``).
+``page_add_new_anon_rmap``, ``page_remove_rmap``, ``folio_referenced``, ``try_to_unmap``, ``folio_mkclean``).
 
 Not modelled: KSM, huge pages' own counts, reuse of a parent's empty anon_vma by its child.
 """
@@ -18,10 +23,19 @@ import cython
 from cython.cimports.memtwin.mm.mm_types import (
     CACHE_ANON_VMA,
     CACHE_ANON_VMA_CHAIN,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
     OWNER_ANON,
     PG_ANON_EXCLUSIVE,
     PG_SWAPBACKED,
     PG_UPTODATE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    VM_SHARED,
     AnonVma,
     AnonVmaChain,
     Page,
@@ -29,8 +43,19 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.pgtable import CHECK_AT_UNMAP, check_tag, update_hiwater_rss, walk
 from cython.cimports.memtwin.mm.slub import object_alloc, object_free
-from cython.cimports.memtwin.mm.state import State, anon_vma_at, avc_at, pool_get, pool_put, vma_at
+from cython.cimports.memtwin.mm.state import (
+    State,
+    anon_vma_at,
+    avc_at,
+    file_at,
+    mm_at,
+    pool_get,
+    pool_put,
+    table_at,
+    vma_at,
+)
 from cython.cimports.memtwin.mm.vmstat import NR_ANON_PAGES, NR_MAPPED
 
 SOURCE = "mm/rmap.c", "v6.1"
@@ -169,3 +194,142 @@ def page_remove_rmap(s: State, pfn: u32):
     page.mapcount -= 1
     if page.mapcount == 0:
         s.node[NR_ANON_PAGES if page.owner == OWNER_ANON else NR_MAPPED] -= 1
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def vma_link_file(s: State, vma: u32):
+    """Note that an area maps its file."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    if not area.file:
+        return
+    area.prev_share = 0
+    area.next_share = file_at(s, area.file).i_mmap
+    if area.next_share:
+        vma_at(s, area.next_share).prev_share = vma
+    file_at(s, area.file).i_mmap = vma
+
+
+def vma_unlink_file(s: State, vma: u32):
+    """Note that an area that goes away no longer maps its file."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    if not area.file:
+        return
+    if area.next_share:
+        vma_at(s, area.next_share).prev_share = area.prev_share
+    if area.prev_share:
+        vma_at(s, area.prev_share).next_share = area.next_share
+    else:
+        file_at(s, area.file).i_mmap = area.next_share
+
+
+def next_share(s: State, pfn: u32, cursor: cython.pointer(u32), vpn: cython.pointer(u64)) -> u32:
+    """Walk the areas that may map a page of a file, as :func:`vma_of_page` does for anonymous ones."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    area: cython.pointer(Vma)
+    vma: u32 = vma_at(s, cursor[0]).next_share if cursor[0] else file_at(s, page.mapping).i_mmap
+    while vma:
+        area = vma_at(s, vma)
+        if area.pgoff <= page.index < area.pgoff + (area.end - area.start):
+            cursor[0] = vma
+            vpn[0] = area.start + (page.index - area.pgoff)
+            return vma
+        vma = area.next_share
+    return 0
+
+
+# --- all mappings of a page ------------------------------------------------------------------------------------------
+
+
+def next_mapping(
+    s: State, pfn: u32, cursor: cython.pointer(u32), vma: cython.pointer(u32), vpn: cython.pointer(u64)
+) -> cython.pointer(u64):
+    """The next page-table entry that maps a page, its area and its page number; NULL after the last.
+
+    Start with ``cursor[0] = 0``.
+    """
+    table: u32
+    entry: cython.pointer(u64)
+    while True:
+        if s.pages[pfn].owner == OWNER_ANON:
+            vma[0] = vma_of_page(s, pfn, cursor, vpn)
+        else:
+            vma[0] = next_share(s, pfn, cursor, vpn)
+        if not vma[0]:
+            return cython.NULL
+        table = walk(s, vma_at(s, vma[0]).mm, vpn[0])
+        if not table:
+            continue
+        entry = cython.address(table_at(s, table).entry[vpn[0] & (PTRS_PER_TABLE - 1)])
+        if entry[0] & PTE_PRESENT and entry[0] >> 12 == pfn:
+            return entry
+
+
+def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
+    """How many mappings used the page since this was last asked; their flags are gathered in ``vm_flags[0]``.
+
+    A locked area ends the search: such a page is not reclaimed at all.
+    """
+    cursor: u32 = 0
+    vma: u32 = 0
+    vpn: u64 = 0
+    referenced: u32 = 0
+    entry: cython.pointer(u64)
+    vm_flags[0] = 0
+    while s.pages[pfn].mapcount:
+        entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+        if entry == cython.NULL:
+            break
+        if vma_at(s, vma).flags & VM_LOCKED:
+            vm_flags[0] |= VM_LOCKED
+            return referenced
+        if entry[0] & PTE_ACCESSED:
+            entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+            referenced += 1
+            vm_flags[0] |= vma_at(s, vma).flags
+    return referenced
+
+
+def try_to_unmap_file(s: State, pfn: u32) -> cython.bint:
+    """Take a page of a file from all who map it (it can be faulted in again); returns whether one had written to it.
+
+    A locked area keeps it: the page is still mapped afterwards.
+    """
+    cursor: u32 = 0
+    vma: u32 = 0
+    vpn: u64 = 0
+    dirty: cython.bint = False
+    mm: u32
+    entry: cython.pointer(u64)
+    while s.pages[pfn].mapcount:
+        entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+        if entry == cython.NULL or vma_at(s, vma).flags & VM_LOCKED:
+            break
+        mm = vma_at(s, vma).mm
+        dirty = dirty or entry[0] & PTE_DIRTY != 0
+        check_tag(s, table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_UNMAP)
+        update_hiwater_rss(s, mm)
+        entry[0] = 0
+        mm_at(s, mm).rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
+        mm_at(s, mm).nr_reclaimed += 1
+        page_remove_rmap(s, pfn)
+        s.pages[pfn].refcount -= 1
+    return dirty
+
+
+def page_mkclean(s: State, pfn: u32) -> cython.bint:
+    """Write-protect a shared page in all who map it, so that the next write is noticed; whether one had written."""
+    cursor: u32 = 0
+    vma: u32 = 0
+    vpn: u64 = 0
+    dirty: cython.bint = False
+    entry: cython.pointer(u64)
+    while s.pages[pfn].mapcount:
+        entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+        if entry == cython.NULL:
+            break
+        if vma_at(s, vma).flags & VM_SHARED and entry[0] & (PTE_DIRTY | PTE_WRITE):
+            dirty = dirty or entry[0] & PTE_DIRTY != 0
+            entry[0] &= ~cython.cast(u64, PTE_DIRTY | PTE_WRITE)
+    return dirty

@@ -18,17 +18,21 @@ merging of caches, debugging options.
 
 import cython
 from cython.cimports.memtwin.mm.buddy import free_frame, own
+from cython.cimports.memtwin.mm.gfp import alloc_pages
 from cython.cimports.memtwin.mm.list import list_add_tail, list_del
 from cython.cimports.memtwin.mm.mm_types import (
-    MIGRATE_RECLAIMABLE,
-    MIGRATE_UNMOVABLE,
+    GFP_DIRECT_RECLAIM,
+    GFP_KERNEL,
+    GFP_KSWAPD_RECLAIM,
+    GFP_NOFAIL,
+    GFP_NOMEMALLOC,
+    GFP_RECLAIMABLE,
     OWNER_SLAB,
     PG_PARTIAL,
     Page,
     i64,
     u32,
 )
-from cython.cimports.memtwin.mm.page_alloc import alloc_kernel_pages
 from cython.cimports.memtwin.mm.state import SlabCache, State, cache_at, pool_get
 from cython.cimports.memtwin.mm.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
 
@@ -76,48 +80,85 @@ def create_cache(s: State, object_size: int, per_slab: int, order: int, reclaima
     return cache
 
 
-def count_slab(s: State, c: cython.pointer(SlabCache), slabs: i64):
-    """Count slabs gained or lost, in the cache and in the node's counters."""
+def slab_objects(s: State, slab: u32) -> u32:
+    """Objects that a slab has room for: fewer where memory was short and it got fewer pages than usual."""
+    c: cython.pointer(SlabCache) = cache_at(s, s.pages[slab].mapping)
+    if s.pages[slab].order == c.order:
+        return c.per_slab
+    return (cython.cast(u32, 4096) << s.pages[slab].order) // c.object_size
+
+
+def count_slab(s: State, slab: u32, slabs: i64):
+    """Count a slab gained (1) or lost (-1), in the cache and in the node's counters."""
+    c: cython.pointer(SlabCache) = cache_at(s, s.pages[slab].mapping)
+    pages: i64 = slabs << s.pages[slab].order
     c.nr_slabs += slabs
-    s.node[NR_SLAB_RECLAIMABLE if c.reclaimable else NR_SLAB_UNRECLAIMABLE] += slabs << c.order
+    c.nr_pages += pages
+    c.room += slabs * slab_objects(s, slab)
+    s.node[NR_SLAB_RECLAIMABLE if c.reclaimable else NR_SLAB_UNRECLAIMABLE] += pages
 
 
-def new_slab(s: State, cache: u32) -> u32:
-    """Allocate a slab and return its head frame; 0: no memory."""
+def new_slab(s: State, cache: u32, gfp: u32) -> u32:
+    """Allocate a slab and return its head frame; 0: no memory.
+
+    A large one is only taken where it is there; otherwise the smallest that holds an object will do.
+    """
     c: cython.pointer(SlabCache) = cache_at(s, cache)
-    pfn: u32 = alloc_kernel_pages(s, c.order, MIGRATE_RECLAIMABLE if c.reclaimable else MIGRATE_UNMOVABLE)
+    order: u32 = c.order
+    pfn: u32
+    gfp |= GFP_RECLAIMABLE if c.reclaimable else 0
+    if order and gfp & GFP_DIRECT_RECLAIM:
+        pfn = alloc_pages(
+            s, order, (gfp | GFP_NOMEMALLOC) & ~cython.cast(u32, GFP_DIRECT_RECLAIM | GFP_KSWAPD_RECLAIM | GFP_NOFAIL)
+        )
+        while not pfn and order and (cython.cast(u32, 4096) << (order - 1)) >= c.object_size:
+            order -= 1
+        if not pfn:
+            pfn = alloc_pages(s, order, gfp)
+    else:
+        pfn = alloc_pages(s, order, gfp)
     if not pfn:
         return 0
-    own(s, pfn, c.order, OWNER_SLAB)
+    own(s, pfn, order, OWNER_SLAB)
     s.pages[pfn].mapping = cache
-    count_slab(s, c, 1)
+    count_slab(s, pfn, 1)
     return pfn
 
 
-def kmem_cache_alloc(s: State, cache: u32) -> u32:
+def kmem_cache_alloc(s: State, cache: u32, gfp: u32) -> u32:
     """Allocate one object; return the head frame of its slab, which is what frees it; 0: no memory.
 
     From the cpu's slab; when that is full, from the first slab with room, then from a new one.
     """
     c: cython.pointer(SlabCache) = cache_at(s, cache)
     slab: u32 = c.cpu_slab
-    if slab and s.pages[slab].index == c.per_slab:
+    if slab and s.pages[slab].index == slab_objects(s, slab):
         c.cpu_slab = 0
         slab = 0
     if not slab:
         slab = c.partial.head
-        if slab:
-            list_del(s.pages, cython.address(c.partial), slab)
-            s.pages[slab].flags &= ~PG_PARTIAL
-            c.free_partial -= c.per_slab - s.pages[slab].index
-        else:
-            slab = new_slab(s, cache)
+        if not slab:
+            slab = new_slab(s, cache, gfp)
             if not slab:
                 return 0
+            if c.cpu_slab:
+                add_partial(s, c, c.cpu_slab)
+        else:
+            list_del(s.pages, cython.address(c.partial), slab)
+            s.pages[slab].flags &= ~cython.cast(u32, PG_PARTIAL)
+            c.free_partial -= slab_objects(s, slab) - s.pages[slab].index
         c.cpu_slab = slab
     s.pages[slab].index += 1
     c.nr_objects += 1
     return slab
+
+
+def add_partial(s: State, c: cython.pointer(SlabCache), slab: u32):
+    """Put a slab that has room on its cache's partial list."""
+    if s.pages[slab].index < slab_objects(s, slab):
+        s.pages[slab].flags |= PG_PARTIAL
+        list_add_tail(s.pages, cython.address(c.partial), slab)
+        c.free_partial += slab_objects(s, slab) - s.pages[slab].index
 
 
 def kmem_cache_free(s: State, slab: u32):
@@ -128,19 +169,22 @@ def kmem_cache_free(s: State, slab: u32):
     c.nr_objects -= 1
     if slab == c.cpu_slab:
         return
-    if not page.flags & PG_PARTIAL:
-        page.flags |= PG_PARTIAL
-        list_add_tail(s.pages, cython.address(c.partial), slab)
-        c.free_partial += c.per_slab - page.index
-    else:
+    if page.flags & PG_PARTIAL:
         c.free_partial += 1
+    else:
+        add_partial(s, c, slab)
     if page.index == 0 and c.partial.nr > c.min_partial:
         discard_slab(s, page.mapping, slab)
 
 
+def object_alloc_gfp(s: State, kind: u32, gfp: u32) -> u32:
+    """As :func:`object_alloc`, as *gfp* allows."""
+    return kmem_cache_alloc(s, s.known_cache[kind], gfp) if s.known_cache[kind] else 0
+
+
 def object_alloc(s: State, kind: u32) -> u32:
     """Allocate an object of a known kind (KnownCache); 0: this machine's caches are not known, or no memory."""
-    return kmem_cache_alloc(s, s.known_cache[kind]) if s.known_cache[kind] else 0
+    return object_alloc_gfp(s, kind, GFP_KERNEL)
 
 
 def object_free(s: State, slab: u32):
@@ -153,18 +197,17 @@ def discard_slab(s: State, cache: u32, slab: u32):
     """Take an empty slab off the partial list and give its pages back."""
     c: cython.pointer(SlabCache) = cache_at(s, cache)
     list_del(s.pages, cython.address(c.partial), slab)
-    c.free_partial -= c.per_slab
-    count_slab(s, c, -1)
-    free_frame(s, slab, c.order)
+    c.free_partial -= slab_objects(s, slab)
+    count_slab(s, slab, -1)
+    free_frame(s, slab, s.pages[slab].order)
 
 
 def cache_info(s: State, cache: u32) -> dict:
     """What /proc/slabinfo says of a cache: objects, slabs and the shape of a slab."""
     c: cython.pointer(SlabCache) = cache_at(s, cache)
-    objects = c.nr_slabs * c.per_slab
     return {
-        "active_objs": objects - c.free_partial,
-        "num_objs": objects,
+        "active_objs": c.room - c.free_partial,
+        "num_objs": c.room,
         "objsize": c.object_size,
         "objperslab": c.per_slab,
         "pagesperslab": 1 << c.order,
@@ -174,7 +217,7 @@ def cache_info(s: State, cache: u32) -> dict:
 
 def allocate_object(s: State, cache: int) -> int:
     """Allocate one object of a cache from Python; returns its slab, 0: no memory."""
-    return kmem_cache_alloc(s, cache)
+    return kmem_cache_alloc(s, cache, GFP_KERNEL)
 
 
 def free_object(s: State, slab: int) -> None:

@@ -1,6 +1,6 @@
 from memtwin.mm.mm_types cimport (
-    AnonVma, AnonVmaChain, Device, Event, File, List, Mm, NR_COSTS, NR_KNOWN_CACHES, NR_LRU_LISTS, Page, PageVec, PerCpuPages, Table, Task, Vma, Zone,
-    MAX_NR_ZONES, i64, u8, u32, u64,
+    AnonVma, AnonVmaChain, BH_LRU_SIZE, Bio, Device, Event, File, Filp, Flusher, Kswapd, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
+    NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, Page, PageVec, PerCpuPages, Table, Task, Vma, WbList, XaNode, Zone, i64, u8, u32, u64,
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
@@ -13,6 +13,14 @@ cdef extern from *:
     #endif
     """
     const int DEBUG "memtwin_debug"    # the debug build checks contents at every touch, everything after every operation
+
+
+cdef enum:                  # Event.kind
+    EVENT_LOADAVG
+    EVENT_PSI
+    EVENT_BIO               # a request to a device, Event.arg, is complete
+    EVENT_IO_END            # the requests that end with Event.arg are complete
+    EVENT_THREAD            # a background thread's sleep is over
 
 
 cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
@@ -29,6 +37,8 @@ cdef struct SlabCache:
     u32 order
     u32 reclaimable
     u64 nr_slabs
+    u64 nr_pages
+    u64 room                # objects that all slabs have room for
     u64 nr_objects          # in use, as callers see it
     u64 free_partial        # free objects of the slabs on the node's partial list
     List partial            # slabs with free objects, through the head frames
@@ -51,6 +61,10 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
     i64 dirty_background_ratio
     i64 dirty_bytes
     i64 dirty_background_bytes
+    i64 dirty_expire_centisecs
+    i64 dirty_writeback_centisecs
+    i64 swappiness
+    i64 vfs_cache_pressure
     i64 lowmem_reserve_ratio[MAX_NR_ZONES]
 
 
@@ -61,6 +75,7 @@ cdef class State:
     cdef u64 max_pfn
     cdef u32 nr_cpus
     cdef u32 cpu                    # the one that runs now
+    cdef u32 current                # the task that runs now
     cdef Page *pages                # [max_pfn]
     cdef u8 *pageblock              # migratetype of each pageblock
     cdef Zone zones[MAX_NR_ZONES]
@@ -68,7 +83,27 @@ cdef class State:
     cdef i64 node[NR_VM_NODE_STAT_ITEMS]
     cdef u64 event[NR_VM_EVENT_ITEMS]
     cdef List lru[NR_LRU_LISTS]
-    cdef PageVec *lru_add_vec       # [cpu]
+    cdef PageVec *vecs              # [cpu * NR_VECS + kind]
+    cdef u64 nonresident_age        # evictions and activations so far: the clock of refault distances
+    cdef u64 anon_cost              # how much I/O reclaiming anonymous pages and files has lately caused
+    cdef u64 file_cost
+    cdef u64 refaults[2]            # WORKINGSET_ACTIVATE_ANON and _FILE when the last reclaim ended
+    cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
+    cdef List dentry_lru            # names that nobody uses, the newest first; through Dentry
+    cdef u32 dentry_serial
+    cdef u64 shrink_deferred[2]     # objects that a pass did not come to, by shrinker
+    cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
+    cdef Kswapd kswapd
+    cdef Flusher flusher
+    cdef WbList wb[NR_WB_LISTS]
+    cdef u32 memalloc               # PF_MEMALLOC depth: the running thread reclaims
+    cdef bint resched               # a thread was woken that should run before the task goes on
+    cdef bint in_thread             # a background thread runs, not the task
+    cdef u64 thread_ns              # what its piece of work took, on another cpu
+    cdef u64 slice_end_ns           # until when the task runs on though a thread could
+    cdef u32 bh_lru[BH_LRU_SIZE]    # device pages whose buffers the cpu remembers: they cannot be dropped
+    cdef u32 bh_next
+    cdef u64 first_reclaim_ns       # when kswapd was woken first; 0: never
     cdef u64 totalreserve_pages
     cdef u64 total_swap_pages
     cdef u64 nr_swap_pages
@@ -86,13 +121,18 @@ cdef class State:
     cdef Pool anon_vmas
     cdef Pool avcs
     cdef Pool files
+    cdef Pool filps
+    cdef Pool nodes
+    cdef Pool bios
+    cdef Pool dentries
     cdef Pool caches
     cdef Table **tables             # page tables, in chunks that never move
     cdef u32 *table_pfn             # the frame of each table
     cdef u32 nr_tables              # ever used, entry 0 included
     cdef u32 free_table             # head of the list of tables given back, through entry[0]
     cdef u32 cap_tables
-    cdef u32 need                   # set to NEEDS_RECLAIM when the kernel would reclaim
+    cdef u32 need                   # why the last allocation failed: an Outcome
+    cdef u32 lacking                # what Linux did next and this model cannot: an Outcome; 0: nothing
     cdef u64 broken                 # which check of a page's content failed first; 0: none
     cdef u64 next_event_ns          # time of the first event in the queue
     cdef Event *events              # a binary heap, entry 1 first
@@ -109,15 +149,29 @@ cdef class State:
     cdef u64 cpu_user_ns
     cdef u64 cpu_system_ns
     cdef u64 cpu_idle_ns
+    cdef u64 cpu_iowait_ns
+    cdef u64 thread_time_ns         # of kswapd and the flusher, on the task's cpu
+    cdef u64 thread_time_before_ns  # when the operation began
+    cdef u64 task_wait_ns           # time that the running operation spent waiting
     cdef u64 last_
 
     cpdef State copy(self)
 
 
 ctypedef void (*Hook)(State s) noexcept nogil
+ctypedef u32 (*AllocHook)(State s, u32 order, u32 gfp) noexcept nogil
+ctypedef void (*TimeHook)(State s, u64 ns) noexcept nogil
+ctypedef void (*EventHook)(State s, u64 time_ns, u32 kind, u32 arg) noexcept nogil
+ctypedef u64 (*SubmitHook)(State s, u32 device, u64 pages, bint write) noexcept nogil
 
 cdef struct Hooks:          # calls upwards, set once when the module above is imported
     Hook run_events
+    Hook cond_resched       # let threads that were woken run
+    Hook io_schedule        # the task waits: something else happens, or time passes to the next event
+    TimeHook schedule_timeout   # the task sleeps until a point in time
+    EventHook schedule_event
+    SubmitHook submit
+    AllocHook alloc_slow    # the allocator's slow path
 
 cdef Hooks hooks
 
@@ -128,7 +182,10 @@ cdef u32 table_get(State s) noexcept nogil
 cdef void table_put(State s, u32 table) noexcept nogil
 
 cdef inline void charge(State s, u64 ns) noexcept nogil:
-    """Let *ns* of the running task's time pass, and what is due happen."""
+    """Let *ns* of the running task's time pass, and what is due happen; a thread has a cpu of its own if there is one."""
+    if s.in_thread and s.nr_cpus > 1:
+        s.thread_ns += ns
+        return
     s.now_ns += ns
     if s.now_ns >= s.next_event_ns:
         hooks.run_events(s)
@@ -154,6 +211,15 @@ cdef inline AnonVmaChain *avc_at(State s, u32 avc) noexcept nogil:
 cdef inline File *file_at(State s, u32 file) noexcept nogil:
     return &(<File *> s.files.items)[file]
 
+cdef inline Filp *filp_at(State s, u32 filp) noexcept nogil:
+    return &(<Filp *> s.filps.items)[filp]
+
+cdef inline XaNode *node_at(State s, u32 node) noexcept nogil:
+    return &(<XaNode *> s.nodes.items)[node]
+
+cdef inline Bio *bio_at(State s, u32 bio) noexcept nogil:
+    return &(<Bio *> s.bios.items)[bio]
+
 cdef inline SlabCache *cache_at(State s, u32 cache) noexcept nogil:
     return &(<SlabCache *> s.caches.items)[cache]
 
@@ -166,3 +232,4 @@ cdef void free_arrays(State s) noexcept nogil
 cdef void copy_arrays(State old, State new) noexcept nogil
 cdef void copy_pool(Pool *old, Pool *new) noexcept nogil
 cdef void copy_pools(State old, State new) noexcept nogil
+cdef void copy_file(File *file) noexcept nogil

@@ -15,10 +15,16 @@ from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.mm.mm_types import (
     MAX_NR_ZONES,
+    NR_SCAN_BALANCES,
+    NR_VECS,
+    NR_XA_LEVELS,
     AnonVma,
     AnonVmaChain,
+    Bio,
+    Dentry,
     Event,
     File,
+    Filp,
     Mm,
     Page,
     PageVec,
@@ -26,6 +32,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     Table,
     Task,
     Vma,
+    XaNode,
     u8,
     u32,
     u64,
@@ -37,6 +44,7 @@ from memtwin.mm import vmstat
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
+FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
 
 
@@ -124,8 +132,13 @@ def free_arrays(s: State):
     i: u32
     for i in range(1, s.mms.nr):
         free(mm_at(s, i).vmas)
+    level: u32
     for i in range(1, s.files.nr):
         free(file_at(s, i).pages)
+        free(file_at(s, i).shadows)
+        free(file_at(s, i).disk)
+        for level in range(NR_XA_LEVELS):
+            free(file_at(s, i).nodes[level])
     for i in range(s.cap_tables // TABLES_PER_CHUNK):
         free(s.tables[i])
     free(s.tables)
@@ -133,13 +146,17 @@ def free_arrays(s: State):
     free(s.pages)
     free(s.pageblock)
     free(s.pcp)
-    free(s.lru_add_vec)
+    free(s.vecs)
     free(s.tasks.items)
     free(s.mms.items)
     free(s.vmas.items)
     free(s.anon_vmas.items)
     free(s.avcs.items)
     free(s.files.items)
+    free(s.filps.items)
+    free(s.nodes.items)
+    free(s.bios.items)
+    free(s.dentries.items)
     free(s.caches.items)
     free(s.events)
 
@@ -154,9 +171,7 @@ def copy_arrays(old: State, new: State):
         cython.pointer(PerCpuPages),
         duplicate(old.pcp, MAX_NR_ZONES * old.nr_cpus * cython.sizeof(PerCpuPages)),
     )
-    new.lru_add_vec = cython.cast(
-        cython.pointer(PageVec), duplicate(old.lru_add_vec, old.nr_cpus * cython.sizeof(PageVec))
-    )
+    new.vecs = cython.cast(cython.pointer(PageVec), duplicate(old.vecs, old.nr_cpus * NR_VECS * cython.sizeof(PageVec)))
     new.events = cython.cast(cython.pointer(Event), duplicate(old.events, old.cap_events * cython.sizeof(Event)))
     new.tables = cython.cast(
         cython.pointer(cython.pointer(Table)), duplicate(old.tables, chunks * cython.sizeof(cython.p_void))
@@ -173,26 +188,43 @@ def copy_pool(old: cython.pointer(Pool), new: cython.pointer(Pool)):
     new.items = duplicate(old.items, cython.cast(u64, old.cap) * old.size)
 
 
+def copy_file(file: cython.pointer(File)):
+    """Give a file its own arrays."""
+    level: u32
+    pages: u64 = file.cap_pages
+    if not pages:
+        return
+    file.pages = cython.cast(cython.pointer(u32), duplicate(file.pages, pages * cython.sizeof(u32)))
+    file.shadows = cython.cast(cython.pointer(u64), duplicate(file.shadows, pages * cython.sizeof(u64)))
+    file.disk = cython.cast(cython.pointer(u64), duplicate(file.disk, pages * cython.sizeof(u64)))
+    for level in range(NR_XA_LEVELS):
+        file.nodes[level] = cython.cast(
+            cython.pointer(u32),
+            duplicate(file.nodes[level], ((pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32)),
+        )
+
+
 def copy_pools(old: State, new: State):
     """Give *new* its own copies of all pools, and of the arrays that their entries point to."""
     i: u32
     mm: cython.pointer(Mm)
-    file: cython.pointer(File)
     copy_pool(cython.address(old.tasks), cython.address(new.tasks))
     copy_pool(cython.address(old.mms), cython.address(new.mms))
     copy_pool(cython.address(old.vmas), cython.address(new.vmas))
     copy_pool(cython.address(old.anon_vmas), cython.address(new.anon_vmas))
     copy_pool(cython.address(old.avcs), cython.address(new.avcs))
     copy_pool(cython.address(old.files), cython.address(new.files))
+    copy_pool(cython.address(old.filps), cython.address(new.filps))
+    copy_pool(cython.address(old.nodes), cython.address(new.nodes))
+    copy_pool(cython.address(old.bios), cython.address(new.bios))
+    copy_pool(cython.address(old.dentries), cython.address(new.dentries))
     copy_pool(cython.address(old.caches), cython.address(new.caches))
     for i in range(1, new.mms.nr):
         mm = mm_at(new, i)
         if mm.vmas:
             mm.vmas = cython.cast(cython.pointer(u32), duplicate(mm.vmas, mm.cap_vmas * cython.sizeof(u32)))
     for i in range(1, new.files.nr):
-        file = file_at(new, i)
-        if file.pages:
-            file.pages = cython.cast(cython.pointer(u32), duplicate(file.pages, file.nr_pages * cython.sizeof(u32)))
+        copy_file(file_at(new, i))
 
 
 class State:
@@ -205,13 +237,19 @@ class State:
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
         self.pcp = cython.cast(cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages)))
-        self.lru_add_vec = cython.cast(cython.pointer(PageVec), calloc(nr_cpus, cython.sizeof(PageVec)))
+        self.vecs = cython.cast(cython.pointer(PageVec), calloc(nr_cpus * NR_VECS, cython.sizeof(PageVec)))
         pool_init(cython.address(self.tasks), cython.sizeof(Task))
         pool_init(cython.address(self.mms), cython.sizeof(Mm))
         pool_init(cython.address(self.vmas), cython.sizeof(Vma))
         pool_init(cython.address(self.anon_vmas), cython.sizeof(AnonVma))
         pool_init(cython.address(self.avcs), cython.sizeof(AnonVmaChain))
         pool_init(cython.address(self.files), cython.sizeof(File))
+        pool_init(cython.address(self.filps), cython.sizeof(Filp))
+        pool_init(cython.address(self.nodes), cython.sizeof(XaNode))
+        pool_init(cython.address(self.bios), cython.sizeof(Bio))
+        pool_init(cython.address(self.dentries), cython.sizeof(Dentry))
+        self.kswapd.highest_zone = -1
+        self.flusher.bandwidth = FIRST_BANDWIDTH
         pool_init(cython.address(self.caches), cython.sizeof(SlabCache))
         self.nr_tables = 0
         self.cap_events = 64
@@ -238,6 +276,21 @@ class State:
         events = cython.cast(cython.p_char, self.event)[: NR_VM_EVENT_ITEMS * 8]
         clock = cython.cast(cython.p_char, cython.address(self.now_ns))[:8]
         return clock + node + events + frames
+
+    @property
+    def lacks(self) -> int:
+        """What Linux did next and this model cannot: NEEDS_SWAP, NEEDS_OOM; 0: nothing."""
+        return self.lacking
+
+    @property
+    def reclaim_began_ns(self) -> int:
+        """When kswapd was woken first; 0: never."""
+        return self.first_reclaim_ns
+
+    @property
+    def scan_balances(self) -> tuple:
+        """How often reclaim decided, by reason (ScanBalance)."""
+        return tuple(self.scan_balance[i] for i in range(NR_SCAN_BALANCES))
 
     @property
     def clock_ns(self) -> int:
@@ -304,5 +357,5 @@ class State:
 def raise_if_broken(s: State):
     """Raise a ModelBug if a check of a page's content failed; the story is the caller's to add."""
     if s.broken:
-        when = ("", "a write fault", "unmapping", "a touch")[s.broken]
+        when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache")[s.broken]
         raise ModelBug(f"a page's content, met at {when}, is not what was written to it")

@@ -12,12 +12,7 @@ Not modelled: threads of one process, signals, scheduling classes.
 
 import cython
 from cython.cimports.memtwin.mm.buddy import free_frame, own
-from cython.cimports.memtwin.mm.memory import (
-    PGD_ALLOCATION_ORDER,
-    alloc_table,
-    sync_mm_rss,
-    update_hiwater_rss,
-)
+from cython.cimports.memtwin.mm.gfp import alloc_pages
 from cython.cimports.memtwin.mm.mm_types import (
     CACHE_MM_STRUCT,
     CACHE_PID,
@@ -25,7 +20,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     COST_EXEC,
     COST_FORK,
     COST_SYSCALL,
-    MIGRATE_UNMOVABLE,
+    GFP_KERNEL,
     NR_CACHED_STACKS,
     OK,
     OWNER_KERNEL,
@@ -35,9 +30,15 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
 )
 from cython.cimports.memtwin.mm.mmap import do_mmap, do_munmap, dup_mmap, exit_mmap
-from cython.cimports.memtwin.mm.page_alloc import alloc_kernel_pages
+from cython.cimports.memtwin.mm.pgtable import (
+    PGD_ALLOCATION_ORDER,
+    alloc_table,
+    sync_mm_rss,
+    update_hiwater_rss,
+)
 from cython.cimports.memtwin.mm.slub import object_alloc, object_free
 from cython.cimports.memtwin.mm.state import State, charge, mm_at, pool_get, pool_put, task_at
+from cython.cimports.memtwin.mm.vma import get_filp, open_filp, put_filp
 from cython.cimports.memtwin.mm.vmstat import NR_KERNEL_STACK
 
 from memtwin.mm.state import raise_if_broken
@@ -58,7 +59,7 @@ def alloc_stack(s: State, task: u32) -> cython.bint:
             t.stack[i] = s.stack_cache[s.nr_stacks_cached][i]
     else:
         for i in range(STACK_PAGES):
-            pfn = alloc_kernel_pages(s, 0, MIGRATE_UNMOVABLE)
+            pfn = alloc_pages(s, 0, GFP_KERNEL)
             if not pfn:
                 return False
             own(s, pfn, 0, OWNER_KERNEL)
@@ -180,6 +181,7 @@ def spawn(s: State, pid: int, oom_score_adj: int = 0) -> int:
 
 def fork(s: State, parent: int, pid: int) -> tuple:
     """Fork; returns (Outcome, child)."""
+    s.current = parent
     child: u32 = 0
     code: u32 = copy_process(s, parent, pid, cython.address(child))
     charge(s, s.cost_ns[COST_FORK])
@@ -189,18 +191,37 @@ def fork(s: State, parent: int, pid: int) -> tuple:
 
 def exit_task(s: State, task: int) -> None:
     """End a process."""
+    s.current = task
     do_exit(s, task)
     raise_if_broken(s)
 
 
-def mmap(s: State, task: int, start: int, pages: int, flags: int, file: int = 0, pgoff: int = 0) -> int:
-    """Map pages at page number *start*; returns an Outcome."""
+def mmap(s: State, task: int, start: int, pages: int, flags: int, file: int = 0, filp: int = 0, pgoff: int = 0) -> int:
+    """Map pages at page number *start*; *filp*: the open file, if any.  Returns an Outcome."""
+    s.current = task
     charge(s, s.cost_ns[COST_SYSCALL])
-    return do_mmap(s, task_at(s, task).mm, start, pages, flags, file, pgoff)
+    return do_mmap(s, task_at(s, task).mm, start, pages, flags, file, filp, pgoff)
+
+
+def open_file(s: State, task: int, file: int) -> int:
+    """Open a file; returns the number of the open file."""
+    s.current = task
+    return open_filp(s, file)
+
+
+def share_filp(s: State, filp: int) -> None:
+    """One user more of an open file, as after a fork."""
+    get_filp(s, filp)
+
+
+def close_file(s: State, filp: int) -> None:
+    """One user less of an open file; the last closes it."""
+    put_filp(s, filp)
 
 
 def munmap(s: State, task: int, start: int, pages: int) -> int:
     """Unmap a range; returns an Outcome."""
+    s.current = task
     code: u32 = do_munmap(s, task, start, pages)
     charge(s, s.cost_ns[COST_SYSCALL])
     raise_if_broken(s)

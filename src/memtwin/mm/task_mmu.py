@@ -13,7 +13,6 @@ Follows fs/proc/task_mmu.c of Linux 6.1.
 """
 
 import cython
-from cython.cimports.memtwin.mm.memory import mm_rss, walk
 from cython.cimports.memtwin.mm.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -34,6 +33,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.pgtable import mm_rss, walk
 from cython.cimports.memtwin.mm.state import State, mm_at, table_at, task_at, vma_at
 
 SOURCE = "fs/proc/task_mmu.c", "v6.1"

@@ -11,7 +11,7 @@ on the operation, the page and what was there, whose low bits say how well the p
 import cython
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.mm.memory import access_page, check_tag, walk
+from cython.cimports.memtwin.mm.memory import access_page
 from cython.cimports.memtwin.mm.mm_types import (
     AGAIN,
     CONTENT_MARK,
@@ -35,13 +35,13 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.state import DEBUG, State, charge, table_at, task_at
+from cython.cimports.memtwin.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
+from cython.cimports.memtwin.mm.state import DEBUG, State, charge, hooks, table_at, task_at
 
 from memtwin.mm.state import raise_if_broken
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 HITS_PER_CHARGE = cython.declare(u32, 1024)
-CHECK_AT_TOUCH = cython.declare(u32, 3)
 
 
 def content_tag(old: u64, opno: u64, page: u64, content: u32) -> u64:
@@ -176,6 +176,7 @@ class Touch:
 def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
+    page: cython.pointer(Page)
     leaf: cython.pointer(Table)
     entry: cython.pointer(u64)
     wanted: u64 = PTE_PRESENT | PTE_WRITE if t.write else PTE_PRESENT
@@ -186,6 +187,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     at: u32
     code: u32
     hits: u64 = 0
+    s.current = t.task
     memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
     while t.done < t.pattern.touches:
         number = next_touch(t)
@@ -206,10 +208,15 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
         if DEBUG and not entry[0] & PTE_SPECIAL:
             check_tag(s, leaf.tag[at], entry[0] >> 12, CHECK_AT_TOUCH)
         if t.write:
-            leaf.tag[at] = content_tag(leaf.tag[at], t.opno, t.first_page + number, t.content)
-            pages[entry[0] >> 12].tag = leaf.tag[at]
+            page = cython.address(pages[entry[0] >> 12])
+            page.tag = content_tag(page.tag, t.opno, t.first_page + number, t.content)
+            leaf.tag[at] = page.tag
         t.done += 1
         hits += 1
+        if s.resched:
+            charge(s, hits * hit_ns)
+            hits = 0
+            hooks.cond_resched(s)
         if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
             charge(s, hits * hit_ns)
             hits = 0

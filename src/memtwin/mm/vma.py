@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memmove
 from cython.cimports.memtwin.mm.mm_types import (
+    CACHE_FILP,
     CACHE_VMA,
     VM_EXEC,
     VM_GROWSDOWN,
@@ -23,11 +24,14 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.rmap import anon_vma_clone, unlink_anon_vmas
+from cython.cimports.memtwin.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
 from cython.cimports.memtwin.mm.slub import object_alloc, object_free
-from cython.cimports.memtwin.mm.state import State, anon_vma_at, mm_at, pool_get, pool_put, vma_at
+from cython.cimports.memtwin.mm.state import State, anon_vma_at, filp_at, mm_at, pool_get, pool_put, vma_at
 
 SOURCE = "mm/mmap.c", "v6.1"
+
+RA_PAGES = cython.declare(u64, 32)
+NEVER_READ = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
 
 def find_vma_index(s: State, mm: u32, vpn: u64) -> u32:
@@ -58,6 +62,34 @@ def new_vma(s: State) -> u32:
     return vma
 
 
+def open_filp(s: State, file: u32) -> u32:
+    """Open a file: returns a new open file, with one user."""
+    filp: u32 = pool_get(cython.address(s.filps))
+    filp_at(s, filp).slab = object_alloc(s, CACHE_FILP)
+    filp_at(s, filp).file = file
+    filp_at(s, filp).users = 1
+    filp_at(s, filp).ra_pages = RA_PAGES
+    filp_at(s, filp).prev_pos = NEVER_READ
+    return filp
+
+
+def get_filp(s: State, filp: u32) -> u32:
+    """One user more of an open file: a fork, a mapping."""
+    if filp:
+        filp_at(s, filp).users += 1
+    return filp
+
+
+def put_filp(s: State, filp: u32):
+    """One user less; the last closes it."""
+    if not filp:
+        return
+    filp_at(s, filp).users -= 1
+    if filp_at(s, filp).users == 0:
+        object_free(s, filp_at(s, filp).slab)
+        pool_put(cython.address(s.filps), filp)
+
+
 def insert_vma(s: State, mm: u32, vma: u32):
     """Put an area in its place in the sorted array."""
     m: cython.pointer(Mm) = mm_at(s, mm)
@@ -72,6 +104,7 @@ def insert_vma(s: State, mm: u32, vma: u32):
     )
     m.vmas[index] = vma
     m.nr_vmas += 1
+    vma_link_file(s, vma)
 
 
 def remove_vma(s: State, mm: u32, index: u32):
@@ -79,6 +112,8 @@ def remove_vma(s: State, mm: u32, index: u32):
     m: cython.pointer(Mm) = mm_at(s, mm)
     vma: u32 = m.vmas[index]
     unlink_anon_vmas(s, vma)
+    vma_unlink_file(s, vma)
+    put_filp(s, vma_at(s, vma).filp)
     m.nr_vmas -= 1
     memmove(
         cython.address(m.vmas[index]),
@@ -136,6 +171,7 @@ def split_vma(s: State, vma: u32, at: u64) -> u32:
     new.end = old.end
     new.flags = old.flags
     new.file = old.file
+    new.filp = get_filp(s, old.filp)
     new.pgoff = old.pgoff + (at - old.start)
     old.end = at
     if old.anon_vma:
