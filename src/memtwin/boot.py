@@ -22,6 +22,7 @@ from memtwin.procfs import (
     zoneinfo,
 )
 from memtwin.source import load
+from memtwin.sysfs.zram import mm_stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,6 +52,8 @@ class Boot:
     sysctl: Mapping[str, str] | None
     version: str
     cpuinfo: str | None
+    zram: dict[str, mm_stat.MmStat] = field(default_factory=dict)
+    """mm_stat of each zram device that is there, by its name."""
     texts: dict[str, str] = field(default_factory=dict)
 
 
@@ -86,6 +89,7 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
         sysctl=load(source, sysctl_vm) or _live_sysctls(source, settings),
         version=source.read("proc/version") or "",
         cpuinfo=source.read("proc/cpuinfo"),
+        zram={name: found for name in ("zram0",) if (found := load(source, mm_stat, device=name))},
         texts=texts,
     )
 
@@ -94,7 +98,9 @@ def _constant_files(source: Source) -> list[str]:
     """Files that an operation of the model never changes; a run hands them on."""
     kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
     kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED]
-    return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap")]))
+    return list(
+        dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap"), *_block(source)])
+    )
 
 
 def _below(source: Source, path: str, depth: int = 4) -> list[str]:
@@ -106,6 +112,16 @@ def _below(source: Source, path: str, depth: int = 4) -> list[str]:
         inner = _below(source, f"{path}/{name}", depth - 1)
         found += inner or [f"{path}/{name}"]
     return found
+
+
+def _block(source: Source) -> list[str]:
+    """What does not change of the block devices: is it rotational, which compressor, how large."""
+    devices = source.names("sys/block") if source.name != "live" else []
+    swaps_of = load(source, swaps)
+    devices += [area.filename.rpartition("/")[2] for area in (swaps_of.areas if swaps_of else ())]
+    names = ("queue/rotational", "queue/read_ahead_kb", "queue/scheduler", "queue/max_sectors_kb", "comp_algorithm",
+             "disksize")  # fmt: skip
+    return [f"sys/block/{device}/{name}" for device in dict.fromkeys(devices) for name in names]
 
 
 def _live_sysctls(source: Source, names: Iterable[str]) -> dict[str, str] | None:

@@ -6,14 +6,14 @@ nobody has it open.
 
 Stands for a small ext4, freshly mounted.
 
-Not modelled: its journal and the metadata that it makes dirty, block allocation, running full.
+Not modelled: block allocation, running full.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.mm import dcache, filemap, read_write
+from memtwin.mm import dcache, filemap, jbd2, read_write
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from memtwin.scenario import FileDef
 
 PAGE = 4096
+BLOCKS_OF_FIRST_OPEN = 1
+"""The superblock, where the place of mounting is noted."""
+BLOCKS_OF_NEW_FILE = 7
+"""Superblock, group descriptor, inode bitmap, inode and directory; for its data the block bitmap, the inode again."""
 
 
 class Disk:
@@ -44,7 +48,10 @@ class Disk:
     def look_up(self, name: str) -> int:
         """The number of a file; one that is not there is made, empty."""
         read_write.bread(self.state, self.machine.bdev, self._directory)
+        if not self._handles:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_FIRST_OPEN)
         if name not in self.numbers:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
             read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
             self.numbers[name] = filemap.create_file(self.state, 0, t.FILE_REGULAR, hole=True)
         self._handles[name] = dcache.look_up(self.state, self._handles.get(name, (0, 0)), t.CACHE_EXT4_INODE)

@@ -22,6 +22,7 @@ import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.memtwin.mm.bio import bio_endio, finish_io_end
 from cython.cimports.memtwin.mm.fs_writeback import flusher_step
+from cython.cimports.memtwin.mm.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.mm.kswapd import kswapd_step
 from cython.cimports.memtwin.mm.loadavg import calc_global_load
 from cython.cimports.memtwin.mm.mm_types import (
@@ -56,7 +57,7 @@ SOURCE = "kernel/sched/loadavg.c", "v6.1"
 LOAD_FREQ = cython.declare(u64, LOAD_FREQ_NS)
 PSI_PERIOD = cython.declare(u64, PSI_PERIOD_NS)
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
-MAX_DEVICES = cython.declare(u32, 8)
+MAX_DEVICES = cython.declare(u32, 32)
 MAX_WIDTH = cython.declare(u32, 32)
 SLICE_NS = cython.declare(u64, 3_000_000)
 
@@ -169,13 +170,16 @@ def thread_step(s: State) -> cython.bint:
     """Let a thread that can run do one piece of work, kswapd first; False: none can."""
     since: u64 = s.now_ns
     reclaims: cython.bint = kswapd_runnable(s)
-    if not reclaims and not flusher_runnable(s):
+    commits: cython.bint = not reclaims and journal_due(s)
+    if s.in_thread or (not reclaims and not commits and not flusher_runnable(s)):
         return False
     s.in_thread = True
     s.thread_ns = 0
     charge(s, s.cost_ns[COST_IO_CALL])
     if reclaims:
         kswapd_step(s)
+    elif commits:
+        commit_transaction(s)
     else:
         flusher_step(s)
     s.in_thread = False
@@ -301,7 +305,7 @@ def work(s: State, ns: int) -> None:
 def add_device(s: State, latency_ns: int, ns_per_page: int, width: int) -> int:
     """Add a device; *width*: requests served at the same time, 1..32.  Returns its number."""
     if s.nr_devices == MAX_DEVICES or not 1 <= width <= MAX_WIDTH:
-        raise ValueError("at most 8 devices, each 1..32 wide")
+        raise ValueError("at most 32 devices, each 1..32 wide")
     d: cython.pointer(Device) = cython.address(s.devices[s.nr_devices])
     d.latency_ns = latency_ns
     d.ns_per_page = ns_per_page

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
-from memtwin import costs, describe, engine, worker
+from memtwin import compressed, costs, describe, engine, worker
 from memtwin.boot import Boot, notes, read_boot
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
 from memtwin.errors import NotModelledError, SnapshotError, UsageError
-from memtwin.mm import filemap, mm_init, psi, slub, sysctl
+from memtwin.mm import filemap, mm_init, psi, slub, swapon, sysctl, zram
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
@@ -32,7 +32,7 @@ from memtwin.units import pages
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from memtwin.procfs import slabinfo, zoneinfo
+    from memtwin.procfs import slabinfo, swaps, zoneinfo
     from memtwin.scenario import MachineLine
     from memtwin.source import Source
 
@@ -65,7 +65,11 @@ KNOWN_CACHES = {
     "proc_inode_cache": t.CACHE_PROC_INODE,
     "ext4_inode_cache": t.CACHE_EXT4_INODE,
     "lsm_inode_cache": t.CACHE_LSM_INODE,
+    "zs_handle": t.CACHE_ZS_HANDLE,
+    "zspage": t.CACHE_ZSPAGE,
 }
+MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8"}
+"""Caches that slabinfo does not show: objects of their size lie in another one's slabs."""
 RECLAIMABLE_CACHES = re.compile(
     r"dentry|inode_cache|(proc|sock|bdev|dax|ext4|xfs|btrfs|nfs|fuse|isofs|fat)_(inode_)?(cache|inode)|"
     r"radix_tree_node|buffer_head|kmalloc-rcl-.*|ext4_groupinfo.*|ext4_extent_status|ext4_pending.*|"
@@ -74,6 +78,16 @@ RECLAIMABLE_CACHES = re.compile(
 """Caches made with SLAB_RECLAIM_ACCOUNT; slabinfo does not print that flag."""
 GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
 """Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A swap area of the machine: its number in the model and what /proc/swaps calls it."""
+
+    number: int
+    filename: str
+    kind: str
+    zram: bool
 
 
 @dataclass(slots=True)
@@ -88,6 +102,7 @@ class Machine:
     bdev: int
     rest: int
     """The process that holds what no process of the scenario made."""
+    areas: list[Area]
     sysctl: dict[str, str]
     costs: costs.CostProfile
     notes: tuple[str, ...]
@@ -98,6 +113,7 @@ class Machine:
         twin = Machine(**{name: getattr(self, name) for name in self.__slots__})
         twin.state = self.state.copy()
         twin.sysctl = dict(self.sysctl)
+        twin.areas = list(self.areas)
         return twin
 
     def write_sysctl(self, name: str, value: str) -> str | None:
@@ -163,15 +179,15 @@ class _Builder:
         self._kernel()
         self._counters()
         for name, kind in KNOWN_CACHES.items():
-            mm_init.know_cache(self.state, kind, self.caches.get(name, 0))
+            mm_init.know_cache(self.state, kind, self.caches.get(name, 0) or self.caches.get(MERGED.get(name, ""), 0))
         profile = costs.for_cpu(self.boot.cpuinfo)
         mm_init.set_costs(self.state, profile.as_table())
-        disk = profile.disk
-        engine.add_device(self.state, disk.latency_ns, disk.ns_per_page, disk.width)
+        add_disk(self.state, profile)
+        areas = [self._swap_area(area, profile) for area in self.boot.swaps.areas]
         engine.start(self.state)
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
-            bdev=files["bdev"], rest=rest, sysctl=settings, costs=profile,
+            bdev=files["bdev"], rest=rest, areas=areas, sysctl=settings, costs=profile,
             notes=notes(self.boot),
         )  # fmt: skip
 
@@ -190,6 +206,7 @@ class _Builder:
             marks = tuple(mark - (zone.boost or 0) for mark in (zone.min, zone.low, zone.high))
             mm_init.set_watermarks(self.state, index, marks, zone.boost or 0, zone.protection)
             mm_init.start_numa(self.state, index, zone.stats)
+            mm_init.set_zspages(self.state, index, zone.stats.get("nr_zspages", 0))
             if zone.pagesets:
                 mm_init.set_pagesets(self.state, index, zone.pagesets[0].high, zone.pagesets[0].batch)
             layout = place(self._numbers(zone))
@@ -403,11 +420,29 @@ class _Builder:
             for pfn, count in layout.take_frames(layout.remaining()):
                 mm_init.add_kernel_pages(self.state, pfn, count)
 
+    def _swap_area(self, area: swaps.SwapArea, profile: costs.CostProfile) -> Area:
+        """Turn on an area that the snapshot has; slots in use belong to nobody that is known."""
+        device = area.filename.rpartition("/")[2]
+        is_zram = device.startswith("zram")
+        rotational = self.boot.texts.get(f"sys/block/{device}/queue/rotational", "0" if is_zram else "1").strip() == "1"
+        slots = pages(int(area.size_kib))
+        algorithm = compressor(self.boot, device)
+        disk = 0 if is_zram else add_disk(self.state, profile)
+        number = swapon.swapon(self.state, slots, area.priority, not rotational, is_zram, disk, algorithm)
+        swapon.set_priority(self.state, number, area.priority)
+        swapon.hold_slots(self.state, number, pages(int(area.used_kib)))
+        stat = self.boot.zram.get(device)
+        if is_zram:
+            zram.set_lengths(self.state, algorithm, compressed.lengths(compressed.ALGORITHMS[algorithm]))
+        if is_zram and stat:
+            numbers = (stat.orig_data_size >> 12, stat.compr_data_size, stat.mem_used_total >> 12)
+            swapon.set_zram_stats(self.state, number, *numbers)
+        return Area(number, area.filename, area.kind, is_zram)
+
     def _counters(self) -> None:
         boot, s = self.boot, self.state
         printed = dict(boot.vmstat.items())
         mm_init.start_counters(s, printed)
-        mm_init.set_swap(s, pages(boot.meminfo.get("SwapTotal") or 0), pages(boot.meminfo.get("SwapFree") or 0))
         mm_init.set_accounts(
             s,
             pages(boot.meminfo.get("Committed_AS") or 0),
@@ -429,6 +464,19 @@ class _Builder:
                 if line:
                     means = (line.avg10_hundredths, line.avg60_hundredths, line.avg300_hundredths)
                     psi.set_line(s, number, state, means, line.total_us)
+
+
+def add_disk(state: State, profile: costs.CostProfile) -> int:
+    """Add a disk of the machine's kind; returns its number."""
+    disk = profile.disk
+    return int(engine.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
+
+
+def compressor(boot: Boot, device: str) -> int:
+    """The number of the algorithm that a zram device has: the one in brackets, lzo-rle where none is told."""
+    chosen = re.search(r"\[([\w-]+)\]", boot.texts.get(f"sys/block/{device}/comp_algorithm", ""))
+    name = chosen[1] if chosen else "lzo-rle"
+    return compressed.ALGORITHMS.index(name) if name in compressed.ALGORITHMS else 1
 
 
 def _list_order(block: FreeBlock) -> tuple[int, int, int]:

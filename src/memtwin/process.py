@@ -10,18 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memtwin import engine, worker
-from memtwin.errors import NotModelledError
-from memtwin.mm import fs_writeback, memory, mm_init, read_write, touch
+from memtwin.mm import fs_writeback, jbd2, madvise, memory, mlock, mm_init, oom_kill, read_write, touch
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
-from memtwin.scenario import Fwrite, Hot, Pow, Rand
+from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from memtwin.disk import Disk
     from memtwin.machine import Machine
-    from memtwin.scenario import Fmap, Fread, Fsync, Op, Touch
+    from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Touch
 
 PAGE = 4096
 ERANGE = 34
@@ -34,8 +33,8 @@ CONTENTS = {
 }
 
 
-LACKING = {t.NEEDS_SWAP: "swapping out", t.NEEDS_OOM: "the OOM killer"}
-"""What the model cannot do yet, by the Outcome that says so."""
+ADVICES = {"dontneed": 0, "free": 1, "willneed": 2, "cold": 3, "pageout": 4}
+"""As mm/madvise.pxd numbers them; hints for huge pages say nothing to a machine without them."""
 
 
 @dataclass(slots=True)
@@ -86,21 +85,7 @@ class Processes:
 
     def _touch_pages(self, process: Worker, vpns: tuple[int, ...], op: Op, *, write: bool) -> None:
         for vpn in vpns:
-            self._check(memory.touch_page(self.state, process.task, vpn, write), op)
-
-    def _check(self, code: int, op: Op) -> int:
-        """Stop where the kernel would do what the model cannot; hand on every other outcome."""
-        lacking = LACKING.get(self.state.lacks)
-        if lacking:
-            raise NotModelledError(
-                f"{self.where}:{op.lineno}", f"{lacking}, which {op.text!r} needs",
-                hint="give the machine more memory, or make the workload smaller",
-            )  # fmt: skip
-        return int(code)
-
-    def check(self, op: Op) -> None:
-        """Stop if the machine came to something that the model cannot do while *op* ran."""
-        self._check(t.OK, op)
+            memory.touch_page(self.state, process.task, vpn, write)
 
     def command(self, process: Worker, op: Op) -> None:
         """A process reads the command that it is given."""
@@ -111,7 +96,7 @@ class Processes:
         """Start a fresh process of the program; returns an Outcome."""
         task = mm_task.spawn(self.state, self._next_pid(), adj)
         if not task:
-            return self._check(t.ENOMEM, op)
+            return int(t.ENOMEM)
         process = Worker(name, self.last_pid, task)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in worker.AREAS:
@@ -136,7 +121,7 @@ class Processes:
         if code == t.OK:
             process.regions[region] = Region(process.next_region, pages)
             process.next_region += worker.region_step(pages)
-        return self._check(code, op)
+        return int(code)
 
     def fmap(self, process: Worker, op: Fmap) -> int:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
@@ -152,7 +137,7 @@ class Processes:
         if code == t.OK:
             process.regions[op.region] = Region(process.next_region, pages)
             process.next_region += worker.region_step(pages)
-        return self._check(code, op)
+        return int(code)
 
     def _open(self, process: Worker, name: str) -> int:
         """The open file of a name; opened at its first use and kept."""
@@ -166,7 +151,7 @@ class Processes:
         if not process.has_buffer:
             code = mm_task.mmap(self.state, process.task, worker.IO_BUFFER, worker.IO_BUFFER_PAGES, worker.RW)
             if code != t.OK:
-                return self._check(code, op)
+                return int(code)
             process.has_buffer = True
         pattern = op.pattern
         drawn = (
@@ -184,12 +169,14 @@ class Processes:
             op.index,
             **drawn,
         )
-        return self._check(self._by_seconds(run), op)
+        return self._by_seconds(run)
 
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait; returns an Outcome."""
         self._open(process, op.file)
-        return self._check(fs_writeback.fsync(self.state, process.task, self.disk.numbers[op.file]), op)
+        code = int(fs_writeback.fsync(self.state, process.task, self.disk.numbers[op.file]))
+        jbd2.commit(self.state)
+        return code
 
     def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
         """Run a batch to its end, with a sample at each whole second."""
@@ -200,6 +187,38 @@ class Processes:
                 return int(code)
             self.on_second()
 
+    def madvise(self, process: Worker, op: Madvise) -> int:
+        """Give an advice on a part of a region; returns an Outcome."""
+        start = self._part(process, op)
+        if start < 0:
+            return -start
+        if op.advice not in ADVICES:
+            return int(t.OK)
+        return int(madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice]))
+
+    def mlock(self, process: Worker, op: Mlock | Munlock) -> int:
+        """Lock or unlock a part of a region; returns an Outcome."""
+        start = self._part(process, op)
+        if start < 0:
+            return -start
+        return int(mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock)))
+
+    def _part(self, process: Worker, op: Madvise | Mlock | Munlock | Touch) -> int:
+        """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
+        region = process.regions.get(op.region)
+        if region is None:
+            return -int(t.ENOENT)
+        if op.offset_pages + op.npages > region.pages:
+            return -ERANGE
+        return region.start + op.offset_pages
+
+    def bury(self) -> list[Worker]:
+        """End every process that was killed for its memory; returns them."""
+        killed = [p for p in self.by_name.values() if p.alive and oom_kill.is_killed(self.state, p.task)]
+        for process in killed:
+            self.end(process)
+        return killed
+
     def munmap(self, process: Worker, region: str) -> int:
         """Unmap a whole region; returns an Outcome."""
         found = process.regions.pop(region, None)
@@ -209,15 +228,13 @@ class Processes:
 
     def touch(self, process: Worker, op: Touch) -> int:
         """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
-        region = process.regions.get(op.region)
-        if region is None:
-            return int(t.ENOENT)
-        if op.offset_pages + op.npages > region.pages:
-            return ERANGE
+        start = self._part(process, op)
+        if start < 0:
+            return -start
         run = touch.Touch(
             self.state,
             process.task,
-            region.start + op.offset_pages,
+            start,
             op.npages,
             op.write,
             CONTENTS[op.content],
@@ -227,7 +244,7 @@ class Processes:
         )
         code = self._by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
-        return self._check(code, op)
+        return int(code)
 
     def _user_time(self, op: Touch, touches: int) -> int:
         """What the program itself computes and touches, beside the faults."""
@@ -250,7 +267,7 @@ class Processes:
         else:
             self.last_pid -= 1
         self._touch_pages(process, worker.WRITTEN_BY_PARENT, op, write=True)
-        return self._check(code, op)
+        return int(code)
 
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""

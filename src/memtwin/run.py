@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
-from memtwin import __version__, engine, timeline
+from memtwin import __version__, engine, oom_event, oomreport, timeline
 from memtwin.dcache import Dcache
 from memtwin.disk import Disk
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
-from memtwin.mm import debug, drop_caches, fs_writeback, gfp, mm_init, page_alloc, util
+from memtwin.mm import debug, drop_caches, fs_writeback, gfp, jbd2, mm_init, page_alloc, util
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.process import Processes, Worker, idle
@@ -38,7 +38,10 @@ from memtwin.scenario import (
     Fsync,
     Fwrite,
     Kill,
+    Madvise,
+    Mlock,
     Mmap,
+    Munlock,
     Munmap,
     Op,
     Proc,
@@ -62,8 +65,8 @@ if TYPE_CHECKING:
     from memtwin.source import Source
 
 SUPPORTED = (
-    Proc, Mmap, Fmap, Munmap, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync, DropCaches, SetSysctl,
-    Checkpoint,
+    Proc, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync,
+    DropCaches, SetSysctl, Checkpoint,
 )  # fmt: skip
 """Operations that the model can do."""
 ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
@@ -108,6 +111,8 @@ class Run:
         self.disk = Disk(machine, scenario.files)
         self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
+        self.dmesg: list[str] = []
+        machine.state.on_oom = self._on_oom
 
     def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Carry out every operation; raises NotModelledError where the model cannot go on."""
@@ -135,8 +140,11 @@ class Run:
         self.processes.user_ns = 0
         engine.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
-        outcome, errno, deaths = self._carry_out(op)
-        self.processes.check(op)
+        outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
+        buried = self.processes.bury()
+        deaths += [self._death(process, SIGKILL) for process in buried]
+        if isinstance(op, WorkerOp) and op.proc in {process.name for process in buried}:
+            outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
         if not isinstance(op, Sleep):
             engine.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
@@ -185,7 +193,8 @@ class Run:
         if isinstance(op, Fork):
             return does.fork(process, op.child, op)
         calls: dict[type[WorkerOp], Callable[[Worker, Any], int]] = {
-            Touch: does.touch, Fread: does.io, Fwrite: does.io, Fmap: does.fmap, Fsync: does.fsync,
+            Madvise: does.madvise, Mlock: does.mlock, Munlock: does.mlock, Touch: does.touch, Fread: does.io,
+            Fwrite: does.io, Fmap: does.fmap, Fsync: does.fsync,
         }  # fmt: skip
         return calls[type(op)](process, op)
 
@@ -196,6 +205,7 @@ class Run:
         if isinstance(op, Sleep):
             idle(self.machine, op.sleep_ns, self._sample)
         elif isinstance(op, Sync):
+            jbd2.commit(self.machine.state)
             fs_writeback.sync(self.machine.state)
         elif isinstance(op, DropCaches):
             drop_caches.drop_caches(self.machine.state, op.value)
@@ -210,8 +220,19 @@ class Run:
         if isinstance(op, Exit):
             self.processes.command(process, op)
         self.processes.end(process)
+        return self._death(process, SIGKILL if isinstance(op, Kill) else 0)
+
+    def _death(self, process: Worker, signal: int) -> dict[str, Any]:
+        """The line of a process that ended, among the deaths; nobody asks for its files any more."""
         self.dcache.forget(f"proc/{process.pid}")
-        return {"name": process.name, "pid": process.pid, "signal": SIGKILL if isinstance(op, Kill) else 0, "code": 0}
+        return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
+
+    def _on_oom(self, order: int, gfp: int, current: int, victim: int) -> None:
+        """Write down what the kernel log says when memory has run out."""
+        twin = Twin(self.machine, self.processes.by_name)
+        lines = oomreport.render(oom_event.report(twin, order, gfp, current, victim))
+        seconds = self.machine.state.clock_ns / 1_000_000_000
+        self.dmesg += [f"[{seconds:12.6f}] {line}" for line in lines]
 
     def _checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text."""
@@ -271,7 +292,7 @@ class Run:
         found = {
             "scenario.txt": self.scenario.text,
             "ops.jsonl": "".join(_line(done) for done in self.done),
-            "dmesg.txt": "",
+            "dmesg.txt": "".join(f"{line}\n" for line in self.dmesg),
         }
         for label, files in self.checkpoints.items():
             found.update({f"{label}/{path}": text for path, text in files.items()})
@@ -286,7 +307,9 @@ class Run:
             "twin": __version__,
             "costs": self.machine.costs.name,
             "complete": True,
-            "oom_victims": [],
+            "oom_victims": [
+                death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]
+            ],
             "ops": len(self.scenario.ops),
             "ops_done": len(self.done),
             "not_ok": [[d.op.index, d.outcome, d.errno] for d in self.done if d.outcome != "ok"],
@@ -331,7 +354,7 @@ def _line(done: Done) -> str:
 
 def _changes(path: str) -> bool:
     """Whether a file is recorded at each checkpoint, not only at boot."""
-    if path.startswith(("workers/", "proc/pressure/")):
+    if path.startswith(("workers/", "proc/pressure/")) or path.endswith(("/mm_stat", "/io_stat")):
         return True
     often = [
         "meminfo",

@@ -19,8 +19,10 @@ from memtwin.mm import (
     page_writeback,
     psi,
     slub,
+    swapon,
     task_mmu,
     util,
+    zram,
 )  # fmt: skip
 from memtwin.mm import (
     loadavg as mm_loadavg,
@@ -47,12 +49,13 @@ from memtwin.procfs import (
 from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.source import Source
+from memtwin.sysfs.zram import io_stat, mm_stat
 from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.machine import Machine
+    from memtwin.machine import Area, Machine
     from memtwin.procfs.zoneinfo import ZoneInfo
 
 NS_PER_TICK = 10_000_000
@@ -93,7 +96,7 @@ class Twin(Source):
             "proc/vmstat": lambda: vmstat.render(self.vmstat()),
             "proc/zoneinfo": lambda: zoneinfo.render(self.zoneinfo()),
             "proc/buddyinfo": lambda: buddyinfo.render(self.buddyinfo()),
-            "proc/swaps": lambda: swaps.render(machine.boot.swaps),
+            "proc/swaps": lambda: swaps.render(self.swaps()),
             "proc/loadavg": lambda: loadavg.render(self.loadavg()),
             "proc/uptime": lambda: uptime.render(self.uptime()),
         }
@@ -108,9 +111,17 @@ class Twin(Source):
                 self._files[f"proc/pressure/{kind}"] = lambda n=number: pressure.render(self.pressure(n))  # type: ignore[misc]
         for path, text in machine.boot.texts.items():
             self._files[path] = lambda kept=text: kept  # type: ignore[misc]
+        for area in machine.areas:
+            self._add_zram(area)
         for name, process in self.processes.items():
             if process.alive:
                 self._add_process(name, process)
+
+    def _add_zram(self, area: Area) -> None:
+        if area.zram:
+            device = area.filename.rpartition("/")[2]
+            self._files[f"sys/block/{device}/mm_stat"] = lambda: mm_stat.render(self.mm_stat(area))
+            self._files[f"sys/block/{device}/io_stat"] = lambda: io_stat.render(self.io_stat(area))
 
     def _add_process(self, name: str, process: Process) -> None:
         files: dict[str, tuple[Any, Callable[[Process], Any]]] = {
@@ -141,7 +152,7 @@ class Twin(Source):
 
     # --- the machine
 
-    def _counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, int]:
         """Everything that /proc/vmstat prints, by name."""
         s = self.state
         counters: dict[str, int] = {}
@@ -160,7 +171,7 @@ class Twin(Source):
 
     def vmstat(self) -> vmstat.Vmstat:
         """/proc/vmstat with the lines of the machine's own kernel; what the model does not count stays as it was."""
-        counters = self._counters()
+        counters = self.counters()
         return vmstat.Vmstat({name: counters.get(name, old) for name, old in self.machine.boot.vmstat.items()})
 
     def meminfo(self) -> meminfo.Meminfo:
@@ -207,9 +218,31 @@ class Twin(Source):
         boot = self.machine.boot.meminfo
         return meminfo.Meminfo({label: values.get(label, old) for label, old in boot.items()})
 
+    def swaps(self) -> swaps.Swaps:
+        """/proc/swaps: the areas that are on."""
+        found = []
+        for area in self.machine.areas:
+            now = swapon.area_info(self.state, area.number)
+            if now["used"]:
+                size, used = kib(Pages(now["pages"])), kib(Pages(now["inuse"]))
+                found.append(swaps.SwapArea(area.filename, area.kind, size, used, now["prio"]))
+        return swaps.Swaps(tuple(found))
+
+    def mm_stat(self, area: Area) -> mm_stat.MmStat:
+        """/sys/block/zram0/mm_stat."""
+        return mm_stat.MmStat(**zram.mm_stat(self.state, area.number))
+
+    def io_stat(self, area: Area) -> io_stat.IoStat:
+        """/sys/block/zram0/io_stat."""
+        return io_stat.IoStat(**zram.io_stat(self.state, area.number))
+
+    def free_blocks(self, zone: int) -> tuple[tuple[int, ...], ...]:
+        """Free blocks of a zone by migrate type, then by order."""
+        return tuple(buddy_info.free_blocks(self.state, zone))
+
     def zoneinfo(self) -> zoneinfo.Zoneinfo:
         """/proc/zoneinfo."""
-        counters = self._counters()
+        counters = self.counters()
         return zoneinfo.Zoneinfo(tuple(self._zone(zone, counters) for zone in self.machine.boot.zoneinfo.zones))
 
     def _zone(self, old: ZoneInfo, counters: Mapping[str, int]) -> ZoneInfo:

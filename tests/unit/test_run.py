@@ -15,7 +15,7 @@ import pytest
 
 from memtwin import run, settings, story
 from memtwin.cli import main
-from memtwin.errors import InputError, ModelBug, NotModelledError, SnapshotError, UsageError
+from memtwin.errors import InputError, ModelBug, SnapshotError, UsageError
 from memtwin.mm import debug, memory
 from memtwin.recording import Recording
 from memtwin.scenario import parse
@@ -130,22 +130,24 @@ def test_what_the_model_cannot_do_is_told_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The operation, its path and line are named, and nothing was run."""
-    (tmp_path / "s.mem").write_text("proc A\nA mmap h 1M\nA mlock h 0 1M\n")
+    (tmp_path / "s.mem").write_text("proc A\nA mmap h 1M\ncompact\n")
     code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
     assert (code, out) == (1, "")
-    assert "s.mem:3: the model cannot do 'mlock'" in err
+    assert "s.mem:3: the model cannot do 'compact'" in err
     assert "nothing was run" in err
 
 
-def test_memory_that_cannot_be_had_stops_the_run() -> None:
-    """Where the kernel would kill a process the run ends with the operation's name, and the machine is whole."""
-    text = "machine ram=192M\nproc A\nA mmap h 300M\nA touch h 0 300M w seq\n"
+def test_memory_that_cannot_be_had_is_a_kill() -> None:
+    """Without swap the process that fills all memory is killed: the operation dies, the kernel's report is there."""
+    text = "machine ram=192M\nproc A\nA mmap h 300M\nA touch h 0 300M w seq\nA touch h 0 1M w seq\n"
     scenario = parse(text, "s.mem")
-    stopped = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(["vm.overcommit_memory=1"])))
-    stopped.machine.write_sysctl("overcommit_memory", "1")
-    with pytest.raises(NotModelledError, match=r"s\.mem:4: the model cannot do the OOM killer.*A touch h"):
-        stopped.execute()
-    debug.validate(stopped.machine.state)
+    killed = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(["vm.overcommit_memory=1"])))
+    killed.machine.write_sysctl("overcommit_memory", "1")
+    killed.execute()
+    assert [done.outcome for done in killed.done][-2:] == ["died", "skipped"]
+    assert any("Out of memory: Killed process" in line for line in killed.dmesg)
+    assert [death["name"] for death in killed.done[-2].deaths] == ["A"]
+    debug.validate(killed.machine.state)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from cython.cimports.memtwin.mm.filemap import disk_content
 from cython.cimports.memtwin.mm.mm_types import (
     COST_IO_CALL,
     PG_LOCKED,
+    PG_SWAPCACHE,
     PG_UPTODATE,
     Bio,
     Page,
@@ -25,7 +26,19 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.page_writeback import end_page_writeback
-from cython.cimports.memtwin.mm.state import EVENT_BIO, EVENT_IO_END, State, bio_at, charge, hooks, pool_get, pool_put
+from cython.cimports.memtwin.mm.state import (
+    EVENT_BIO,
+    EVENT_IO_END,
+    State,
+    area_of,
+    bio_at,
+    charge,
+    file_at,
+    hooks,
+    pool_get,
+    pool_put,
+    slot_of,
+)
 from cython.cimports.memtwin.mm.vmstat import PGPGIN, PGPGOUT
 
 SOURCE = "block/bio.c", "v6.1"
@@ -117,6 +130,9 @@ def bio_endio(s: State, bio: u32):
 def end_page_read(s: State, pfn: u32):
     """A page's content has come from the device."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    page.tag = disk_content(s, page.mapping, page.index)
+    if page.flags & PG_SWAPCACHE:
+        page.tag = file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] - 1
+    else:
+        page.tag = disk_content(s, page.mapping, page.index)
     page.flags |= PG_UPTODATE
     page.flags &= ~cython.cast(u32, PG_LOCKED)

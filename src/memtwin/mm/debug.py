@@ -7,23 +7,23 @@
 - a process's RSS is what its page tables map, no page is mapped outside an area, and every mapped page holds the
   content that was last written through that mapping;
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
+- the page-table entries that hold a swap slot are those that its map counts, slots in use are what SwapFree says, and
+  what lies in a slot is what was written;
 - a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
 
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
 """
 
 import cython
-from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.memtwin.mm.filemap import disk_content
 from cython.cimports.memtwin.mm.lru import page_lru
 from cython.cimports.memtwin.mm.mm_types import (
     BH_LRU_SIZE,
+    FILE_SWAP,
     FILE_VDSO,
     MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
     MIGRATE_TYPES,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
     NR_LRU_LISTS,
     NR_ORDERS,
     NR_PCP_LISTS,
@@ -34,40 +34,37 @@ from cython.cimports.memtwin.mm.mm_types import (
     OWNER_PCP,
     OWNER_SLAB,
     OWNER_TABLE,
+    OWNER_ZSMALLOC,
     PG_DIRTY,
     PG_HEAD,
     PG_LOCKED,
     PG_LRU,
     PG_PRIVATE,
+    PG_SWAPCACHE,
     PG_WRITEBACK,
-    PTE_SPECIAL,
-    PTRS_PER_TABLE,
-    VM_ACCOUNT,
+    SWAP_HAS_CACHE,
+    SWAP_MAP_COUNT,
+    SWAP_TYPE_SHIFT,
     WB_CLEAN,
     XA_CHUNK,
     File,
-    Mm,
     Page,
-    Vma,
+    SwapArea,
     XaNode,
     i32,
     i64,
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.page_table_check import Check
 from cython.cimports.memtwin.mm.page_writeback import is_accounted
-from cython.cimports.memtwin.mm.pgtable import walk
 from cython.cimports.memtwin.mm.rmap import next_mapping
 from cython.cimports.memtwin.mm.slub import slab_objects
 from cython.cimports.memtwin.mm.state import (
     State,
     cache_at,
     file_at,
-    mm_at,
     node_at,
-    table_at,
-    task_at,
-    vma_at,
     zone_of,
 )
 from cython.cimports.memtwin.mm.vmstat import (
@@ -81,6 +78,7 @@ from cython.cimports.memtwin.mm.vmstat import (
     NR_PAGE_TABLE_PAGES,
     NR_SLAB_RECLAIMABLE,
     NR_SLAB_UNRECLAIMABLE,
+    NR_SWAPCACHED,
     NR_WRITEBACK,
     NR_ZONE_INACTIVE_ANON,
     NR_ZONE_WRITE_PENDING,
@@ -94,26 +92,8 @@ from memtwin.mm.lru import batched
 SOURCE = "mm/debug.c", "v6.1"
 
 
-class Check:
-    """One pass over a machine."""
-
-    def __init__(self, s: State, story: tuple):
-        self.s = s
-        self.story = story
-        self.mapped = cython.cast(cython.pointer(i32), calloc(s.max_pfn + 1, cython.sizeof(i32)))
-
-    def __dealloc__(self):
-        free(self.mapped)
-
-    def hold(self, ok: bool, what: str) -> None:
-        """Raise a ModelBug that says *what* unless *ok*."""
-        if not ok:
-            raise ModelBug(what, story=self.story)
-
-    def equal(self, what: str, counted: int, counter: int) -> None:
-        """Raise a ModelBug unless what was counted is what the counter says."""
-        if counted != counter:
-            raise ModelBug(f"{what}: {counted} counted, the counter says {counter}", story=self.story)
+class MachineCheck(Check):
+    """One pass over everything."""
 
     def run(self) -> None:
         """Check everything."""
@@ -121,6 +101,7 @@ class Check:
         self.per_cpu_lists()
         self.address_spaces()
         self.frames()
+        self.swap()
         self.files()
         self.lru_lists()
         self.slabs()
@@ -185,84 +166,46 @@ class Check:
                     pfn = s.pages[pfn].next
             self.equal("pages on a per-cpu list", pages, s.pcp[i].count)
 
-    def address_spaces(self) -> None:
-        """Page tables against areas, RSS, and the content that was written."""
+    def swap(self) -> None:
+        """Every area: slots in use, who holds them, the swap cache, zram's pool."""
         s: State = self.s
-        mm: u32
-        promised: i64 = 0
-        tables: i64 = 0
-        deltas: dict = {}
-        for task in range(1, s.tasks.nr):
-            if task_at(s, task).mm and mm_at(s, task_at(s, task).mm).pgd:
-                mm = task_at(s, task).mm
-                before = deltas.get(mm, (0, 0))
-                deltas[mm] = (
-                    before[0] + task_at(s, task).rss_delta[MM_ANONPAGES],
-                    before[1] + task_at(s, task).rss_delta[MM_FILEPAGES],
+        free: i64 = 0
+        total: i64 = 0
+        pool: i64 = 0
+        for area in range(s.nr_areas):
+            self.swap_area(area)
+            if s.areas[area].used:
+                total += s.areas[area].pages
+                free += cython.cast(i64, s.areas[area].pages) - s.areas[area].inuse
+            pool += s.areas[area].zram_pool_pages
+        self.equal("slots of all areas", total, s.total_swap_pages)
+        self.equal("free slots", free, s.nr_swap_pages)
+        self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
+
+    def swap_area(self, area: int) -> None:
+        """One area: its map against page tables, caches and what is stored."""
+        s: State = self.s
+        a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+        slot: u32
+        inuse = stored = same = 0
+        for slot in range(1, a.max):
+            entry = (area << SWAP_TYPE_SHIFT) | slot
+            count = a.map[slot] & SWAP_MAP_COUNT
+            inuse += a.map[slot] != 0
+            if count != self.entries.get(entry, 0) and slot > a.held:
+                self.equal(
+                    f"page-table entries that hold slot {slot} of area {area}", self.entries.get(entry, 0), count
                 )
-        for mm in range(1, s.mms.nr):
-            if mm_at(s, mm).users:
-                promised += self.address_space(mm, deltas.get(mm, (0, 0)))
-                tables += mm_at(s, mm).nr_tables
-        self.hold(s.committed_as >= promised, f"{promised} pages promised, Committed_AS {s.committed_as}")
-
-    def address_space(self, mm: u32, delta: tuple) -> int:
-        """One process: returns the pages promised to it."""
-        s: State = self.s
-        m: cython.pointer(Mm) = mm_at(s, mm)
-        area: cython.pointer(Vma)
-        end: u64 = 0
-        promised = 0
-        total = 0
-        anon = 0
-        files = 0
-        for i in range(m.nr_vmas):
-            area = vma_at(s, m.vmas[i])
-            self.hold(end <= area.start < area.end, f"areas of mm {mm} overlap or are out of order")
-            self.hold(area.mm == mm, f"an area of mm {mm} says it is mm {area.mm}'s")
-            end = area.end
-            total += area.end - area.start
-            if area.flags & VM_ACCOUNT:
-                promised += area.end - area.start
-            found = self.area(mm, m.vmas[i])
-            anon += found[0]
-            files += found[1]
-        self.equal(f"pages of address space of mm {mm}", total, m.total_vm)
-        self.equal(f"anonymous pages mapped by mm {mm}", anon, m.rss[MM_ANONPAGES] + delta[0])
-        self.equal(f"file pages mapped by mm {mm}", files, m.rss[MM_FILEPAGES] + delta[1])
-        return promised
-
-    def area(self, mm: u32, vma: u32) -> tuple:
-        """One area: counts its mappings per frame, checks contents; returns (anonymous, file) pages."""
-        s: State = self.s
-        area: cython.pointer(Vma) = vma_at(s, vma)
-        vpn: u64 = area.start
-        limit: u64
-        pte: u64
-        table: u32
-        pfn: u32
-        counted: u32[2]
-        counted[0] = counted[1] = 0
-        while vpn < area.end:
-            limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
-            table = walk(s, mm, vpn)
-            while table and vpn < limit:
-                pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
-                if pte and not pte & PTE_SPECIAL:
-                    pfn = pte >> 12
-                    self.mapped[pfn] += 1
-                    counted[0 if s.pages[pfn].owner == OWNER_ANON else 1] += 1
-                    if (
-                        s.pages[pfn].owner == OWNER_ANON
-                        and s.pages[pfn].tag != table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
-                    ):
-                        raise ModelBug(
-                            f"page {vpn:#x} of mm {mm} (frame {pfn}) does not hold what was written to it",
-                            story=self.story,
-                        )
-                vpn += 1
-            vpn = limit
-        return counted[0], counted[1]
+            cached: u32 = file_at(s, a.file).pages[slot]
+            if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != entry):
+                raise ModelBug(f"the swap cache's page of slot {slot} of area {area} is not its own", story=self.story)
+            if a.synchronous:
+                stored += a.length[slot] != 0
+                same += a.length[slot] == 1
+        self.equal(f"slots in use of area {area}", inuse, a.inuse)
+        if a.synchronous:
+            self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
+            self.equal(f"pages of one word in area {area}", same, a.zram_same)
 
     def frames(self) -> None:
         """Every frame: one owner, and the mappings that it says it has."""
@@ -273,6 +216,7 @@ class Check:
         mapped_anon: i64 = 0
         mapped_file: i64 = 0
         cached: i64 = 0
+        swap_cached: i64 = 0
         managed: i64 = 0
         owned: i64 = 0
         held: dict = self.held()
@@ -287,12 +231,13 @@ class Check:
             if page.mapcount != self.mapped[pfn]:
                 self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
             extra = held.get(pfn, 0) + (1 if page.flags & PG_PRIVATE else 0)
-            extra += page.owner == OWNER_FILE
+            extra += page.owner == OWNER_FILE or page.flags & PG_SWAPCACHE != 0
             if page.refcount != page.mapcount + extra:
                 self.equal(f"references to frame {pfn}", page.mapcount + extra, page.refcount)
             self.reverse_map(pfn)
             if page.owner == OWNER_ANON:
                 mapped_anon += page.mapcount > 0
+                swap_cached += page.flags & PG_SWAPCACHE != 0
             else:
                 mapped_file += page.mapcount > 0
                 cached += self.cached_page(pfn)
@@ -301,7 +246,8 @@ class Check:
         self.equal("managed frames", owned, managed)
         self.equal("mapped anonymous pages", mapped_anon, s.node[NR_ANON_PAGES])
         self.equal("mapped file pages", mapped_file, s.node[NR_MAPPED])
-        self.equal("page cache", cached, s.node[NR_FILE_PAGES])
+        self.equal("page cache", cached + swap_cached, s.node[NR_FILE_PAGES])
+        self.equal("swap cache", swap_cached, s.node[NR_SWAPCACHED])
 
     def held(self) -> dict:
         """References to frames by batches, and by the cpu's memory of device blocks."""
@@ -374,6 +320,8 @@ class Check:
                     writeback += s.pages[f.pages[index]].flags & PG_WRITEBACK != 0
             dirty += node_dirty
             shadows += self.node(number, first, (entries, values, node_dirty))
+        if f.kind == FILE_SWAP:
+            return {"dirty": 0, "writeback": writeback, "shadow nodes": 0}
         self.equal(f"cached pages of file {number}", cached, f.nr_cached)
         self.equal(f"dirty pages of file {number}", dirty, f.nr_dirty)
         self.equal(f"pages of file {number} under writeback", writeback, f.nr_writeback)
@@ -434,5 +382,5 @@ class Check:
 
 def validate(s: State, story: tuple = ()) -> None:
     """Check every invariant; raise a ModelBug that tells *story* (what led here) when one is broken."""
-    check = Check(s, story)
+    check = MachineCheck(s, story)
     check.run()

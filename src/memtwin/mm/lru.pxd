@@ -19,3 +19,11 @@ cdef void activate_in_batch(State s, u32 pfn) noexcept nogil
 cdef void mark_page_accessed(State s, u32 pfn) noexcept nogil
 cdef void deactivate_file_page(State s, u32 pfn) noexcept nogil
 cdef void rotate_reclaimable_page(State s, u32 pfn) noexcept nogil
+cdef void move_activated(State s, u32 pfn) noexcept nogil
+cdef void move_cold(State s, u32 pfn) noexcept nogil
+cdef void move_lazyfree(State s, u32 pfn) noexcept nogil
+cdef void move_mlocked(State s, u32 pfn) noexcept nogil
+cdef void mlock_page(State s, u32 pfn) noexcept nogil
+cdef void munlock_page(State s, u32 pfn) noexcept nogil
+cdef void deactivate_page(State s, u32 pfn) noexcept nogil
+cdef void mark_page_lazyfree(State s, u32 pfn) noexcept nogil

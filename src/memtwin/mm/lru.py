@@ -33,26 +33,44 @@ from cython.cimports.memtwin.mm.mm_types import (
     LRU_INACTIVE_FILE,
     LRU_UNEVICTABLE,
     NR_VECS,
+    OWNER_ANON,
     PAGEVEC_SIZE,
     PG_ACTIVE,
     PG_DIRTY,
     PG_LOCKED,
     PG_LRU,
+    PG_MLOCKED,
     PG_RECLAIM,
     PG_REFERENCED,
     PG_SWAPBACKED,
+    PG_SWAPCACHE,
     PG_UNEVICTABLE,
     PG_WRITEBACK,
     VEC_ACTIVATE,
+    VEC_DEACTIVATE,
     VEC_DEACTIVATE_FILE,
+    VEC_LAZYFREE,
     VEC_LRU_ADD,
+    VEC_MLOCK,
     VEC_ROTATE,
     Page,
     PageVec,
     u32,
 )
 from cython.cimports.memtwin.mm.state import State, zone_of
-from cython.cimports.memtwin.mm.vmstat import NR_ZONE_INACTIVE_ANON, PGACTIVATE, PGDEACTIVATE, PGROTATED
+from cython.cimports.memtwin.mm.vmstat import (
+    NR_MLOCK,
+    NR_ZONE_INACTIVE_ANON,
+    PGACTIVATE,
+    PGDEACTIVATE,
+    PGLAZYFREE,
+    PGROTATED,
+    UNEVICTABLE_PGS_CLEARED,
+    UNEVICTABLE_PGS_CULLED,
+    UNEVICTABLE_PGS_MLOCKED,
+    UNEVICTABLE_PGS_MUNLOCKED,
+    UNEVICTABLE_PGS_RESCUED,
+)
 
 SOURCE = "mm/swap.c", "v6.1"
 
@@ -103,6 +121,9 @@ def put_page(s: State, pfn: u32):
     if page.refcount == 0:
         if page.flags & PG_LRU:
             lru_del(s, pfn)
+        if page.flags & PG_MLOCKED:
+            s.zones[zone_of(s, pfn)].stat[NR_MLOCK] -= 1
+            s.event[UNEVICTABLE_PGS_CLEARED] += 1
         free_frame(s, pfn, 0)
 
 
@@ -139,22 +160,71 @@ def move_page(s: State, kind: u32, pfn: u32):
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if kind == VEC_LRU_ADD:
         lru_add(s, pfn)
+    elif kind == VEC_MLOCK:
+        move_mlocked(s, pfn)
+    elif not page.flags & PG_LRU or page.flags & PG_UNEVICTABLE:
         return
-    if not page.flags & PG_LRU or page.flags & PG_UNEVICTABLE:
-        return
-    if kind == VEC_ROTATE:
+    elif kind == VEC_ROTATE:
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE)
         lru_add_tail(s, pfn)
         s.event[PGROTATED] += 1
     elif kind == VEC_ACTIVATE:
-        if not page.flags & PG_ACTIVE:
-            lru_del(s, pfn)
-            page.flags |= PG_ACTIVE
-            lru_add(s, pfn)
-            s.event[PGACTIVATE] += 1
+        move_activated(s, pfn)
+    elif kind == VEC_LAZYFREE:
+        move_lazyfree(s, pfn)
+    elif kind == VEC_DEACTIVATE:
+        move_cold(s, pfn)
     else:
         move_deactivated(s, pfn)
+
+
+def move_activated(s: State, pfn: u32):
+    """Move a page to the head of its active list."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if not page.flags & PG_ACTIVE:
+        lru_del(s, pfn)
+        page.flags |= PG_ACTIVE
+        lru_add(s, pfn)
+        s.event[PGACTIVATE] += 1
+
+
+def move_cold(s: State, pfn: u32):
+    """MADV_COLD: move an active page to the head of its inactive list."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_ACTIVE:
+        lru_del(s, pfn)
+        page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED)
+        lru_add(s, pfn)
+        s.event[PGDEACTIVATE] += 1
+
+
+def move_lazyfree(s: State, pfn: u32):
+    """MADV_FREE: the page may be thrown away; it goes to the inactive list of files, for no swap is needed."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.owner == OWNER_ANON and page.flags & (PG_SWAPBACKED | PG_SWAPCACHE) == PG_SWAPBACKED:
+        lru_del(s, pfn)
+        page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED)
+        lru_add(s, pfn)
+        s.event[PGLAZYFREE] += 1
+
+
+def move_mlocked(s: State, pfn: u32):
+    """A page that was locked goes to the unevictable list; one that no longer is comes back to an inactive one."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    locked: cython.bint = page.flags & PG_MLOCKED != 0
+    was: cython.bint = page.flags & PG_UNEVICTABLE != 0
+    if page.flags & PG_LRU and locked == was:
+        return
+    if page.flags & PG_LRU:
+        lru_del(s, pfn)
+    page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
+    if locked:
+        page.flags |= PG_UNEVICTABLE
+        s.event[UNEVICTABLE_PGS_CULLED] += 1
+    elif was:
+        s.event[UNEVICTABLE_PGS_RESCUED] += 1
+    lru_add(s, pfn)
 
 
 def move_deactivated(s: State, pfn: u32):
@@ -173,6 +243,26 @@ def move_deactivated(s: State, pfn: u32):
         s.event[PGROTATED] += 1
     if active:
         s.event[PGDEACTIVATE] += 1
+
+
+def mlock_page(s: State, pfn: u32):
+    """Count a page as locked and queue it for the unevictable list."""
+    if s.pages[pfn].flags & PG_MLOCKED:
+        return
+    s.pages[pfn].flags |= PG_MLOCKED
+    s.zones[zone_of(s, pfn)].stat[NR_MLOCK] += 1
+    s.event[UNEVICTABLE_PGS_MLOCKED] += 1
+    vec_add(s, VEC_MLOCK, pfn)
+
+
+def munlock_page(s: State, pfn: u32):
+    """Nobody keeps the page locked any more: queue it for an inactive list."""
+    if not s.pages[pfn].flags & PG_MLOCKED:
+        return
+    s.pages[pfn].flags &= ~cython.cast(u32, PG_MLOCKED)
+    s.zones[zone_of(s, pfn)].stat[NR_MLOCK] -= 1
+    s.event[UNEVICTABLE_PGS_MUNLOCKED] += 1
+    vec_add(s, VEC_MLOCK, pfn)
 
 
 def lru_cache_add(s: State, pfn: u32):
@@ -218,6 +308,19 @@ def mark_page_accessed(s: State, pfn: u32):
             activate_in_batch(s, pfn)
         page.flags &= ~cython.cast(u32, PG_REFERENCED)
         s.nonresident_age += 1
+
+
+def deactivate_page(s: State, pfn: u32):
+    """MADV_COLD: queue an active page for its inactive list."""
+    if s.pages[pfn].flags & (PG_LRU | PG_ACTIVE | PG_UNEVICTABLE) == PG_LRU | PG_ACTIVE:
+        vec_add(s, VEC_DEACTIVATE, pfn)
+
+
+def mark_page_lazyfree(s: State, pfn: u32):
+    """MADV_FREE: queue a page for the list of those that can be thrown away."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & (PG_LRU | PG_SWAPBACKED | PG_SWAPCACHE | PG_UNEVICTABLE) == PG_LRU | PG_SWAPBACKED:
+        vec_add(s, VEC_LAZYFREE, pfn)
 
 
 def deactivate_file_page(s: State, pfn: u32):

@@ -12,6 +12,7 @@ file, private, write                                copy the file's page to an a
 present, write-protected: nobody else maps it       write-enable it again (``pgreuse``)
 present, write-protected: page of a shared file     likewise, and mark it dirty
 present, write-protected: shared since a fork       copy it (*copy on write*)
+swapped out                                         bring it back (``swapin.py``)
 ==================================================  =============================================================
 
 A file's page that is not in the cache is a **major** fault: the window around it is read, the task waits, and the
@@ -24,14 +25,14 @@ So a page that was lost or mixed up is found out at once.
 Follows mm/memory.c of Linux 6.1 (``handle_pte_fault``, ``do_anonymous_page``, ``do_fault``, ``do_wp_page``) and
 mm/filemap.c (``filemap_fault``, ``filemap_map_pages``).
 
-Not modelled: huge pages, swap entries (both to come), userfaultfd, NUMA hints.
+Not modelled: huge pages (to come), userfaultfd, NUMA hints.
 """
 
 import cython
 from cython.cimports.memtwin.mm.buddy import own
 from cython.cimports.memtwin.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
 from cython.cimports.memtwin.mm.gfp import alloc_pages
-from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_cache_add, put_page
+from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_cache_add, mlock_page, put_page
 from cython.cimports.memtwin.mm.mm_types import (
     COST_ANON_FAULT,
     COST_COW_FAULT,
@@ -41,6 +42,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     ENOMEM,
     FAULT_AROUND_PAGES,
     GFP_HIGHUSER_MOVABLE,
+    GFP_ZERO,
     MM_ANONPAGES,
     MM_FILEPAGES,
     OK,
@@ -49,12 +51,14 @@ from cython.cimports.memtwin.mm.mm_types import (
     PG_LOCKED,
     PG_LRU,
     PG_READAHEAD,
+    PG_SWAPCACHE,
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PRESENT,
     PTE_SPECIAL,
     PTE_WRITE,
     PTRS_PER_TABLE,
+    VM_LOCKED,
     VM_PFNMAP,
     VM_SHARED,
     Filp,
@@ -68,8 +72,8 @@ from cython.cimports.memtwin.mm.mm_types import (
 from cython.cimports.memtwin.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
 from cython.cimports.memtwin.mm.pgtable import (
     CHECK_AT_WRITE_FAULT,
-    TASK_RSS_EVENTS_THRESH,
     check_tag,
+    count_fault,
     sync_mm_rss,
     walk,
     walk_alloc,
@@ -82,23 +86,16 @@ from cython.cimports.memtwin.mm.rmap import (
     page_remove_rmap,
 )
 from cython.cimports.memtwin.mm.state import State, charge, filp_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.mm.swapfile import try_to_free_swap
+from cython.cimports.memtwin.mm.swapin import do_swap_page
 from cython.cimports.memtwin.mm.vma import find_vma
-from cython.cimports.memtwin.mm.vmstat import PGFAULT, PGMAJFAULT, PGREUSE
+from cython.cimports.memtwin.mm.vmstat import PGMAJFAULT, PGREUSE
 
 from memtwin.mm.state import raise_if_broken
 
 SOURCE = "mm/memory.c", "v6.1"
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
-
-
-def count_fault(s: State, task: u32):
-    """Count a fault, or the second try of one; each 66th folds the task's own count of resident pages."""
-    t: cython.pointer(Task) = task_at(s, task)
-    s.event[PGFAULT] += 1
-    t.rss_events += 1
-    if t.rss_events > TASK_RSS_EVENTS_THRESH + 1:
-        sync_mm_rss(s, task)
 
 
 def count_retry(s: State, task: u32, tries: u32):
@@ -115,6 +112,7 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
     area: cython.pointer(Vma) = vma_at(s, vma)
     table: u32
     pte: u64
+    code: u32
     t.min_flt += 1
     count_fault(s, task)
     table = walk_alloc(s, t.mm, vpn)
@@ -123,11 +121,21 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
     pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
     if pte & PTE_PRESENT:
         return do_wp_page(s, task, vma, vpn, table)
-    if not area.file:
-        return do_anonymous_page(s, task, vma, vpn, table, write)
+    if pte:
+        code = do_swap_page(s, task, vma, vpn, table, write)
+        if code != OK or not write or table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & PTE_WRITE:
+            return code
+        return do_wp_page(s, task, vma, vpn, table)
+    if area.file:
+        return do_fault(s, task, vma, vpn, table, write)
+    return do_anonymous_page(s, task, vma, vpn, table, write)
+
+
+def do_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:
+    """First touch of a page of a file."""
     if not write:
         return do_read_fault(s, task, vma, vpn, table)
-    if area.flags & VM_SHARED:
+    if vma_at(s, vma).flags & VM_SHARED:
         return do_shared_fault(s, task, vma, vpn, table)
     return do_cow_fault(s, task, vma, vpn, table)
 
@@ -136,13 +144,16 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
     """Allocate a page with content *tag* for the address and queue it for the inactive list; 0: no memory."""
     pfn: u32
     anon_vma_prepare(s, vma)
-    pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE)
+    pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE | (0 if tag else GFP_ZERO))
     if not pfn:
         return 0
     own(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].tag = tag
     page_add_new_anon_rmap(s, pfn, vma, vpn)
-    lru_cache_add(s, pfn)
+    if vma_at(s, vma).flags & VM_LOCKED:
+        mlock_page(s, pfn)
+    else:
+        lru_cache_add(s, pfn)
     task_at(s, task).rss_delta[MM_ANONPAGES] += 1
     return pfn
 
@@ -163,7 +174,7 @@ def do_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write
     return OK
 
 
-def map_file_page(s: State, task: u32, table: u32, vpn: u64, pfn: u32):
+def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32):
     """Map a cached page of a file, read-only."""
     t: cython.pointer(Table) = table_at(s, table)
     at: u32 = vpn & (PTRS_PER_TABLE - 1)
@@ -171,6 +182,8 @@ def map_file_page(s: State, task: u32, table: u32, vpn: u64, pfn: u32):
     t.tag[at] = s.pages[pfn].tag
     s.pages[pfn].refcount += 1
     page_add_file_rmap(s, pfn)
+    if vma_at(s, vma).flags & VM_LOCKED:
+        mlock_page(s, pfn)
     task_at(s, task).rss_delta[MM_FILEPAGES] += 1
 
 
@@ -192,7 +205,7 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
         if ra.mmap_miss:
             ra.mmap_miss -= 1
         if not table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]:
-            map_file_page(s, task, table, at, pfn)
+            map_file_page(s, task, vma, table, at, pfn)
     return table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] != 0
 
 
@@ -251,14 +264,14 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
         pfn = filemap_get(s, area.file, area.pgoff + (vpn - area.start))
         if not pfn:
             return ENOMEM
-        map_file_page(s, task, table, vpn, pfn)
+        map_file_page(s, task, vma, table, vpn, pfn)
         charge(s, s.cost_ns[COST_FILE_FAULT])
         return OK
     while not do_fault_around(s, task, vma, vpn, table):
         before = tries
         pfn = filemap_fault(s, vma, vpn, cython.address(tries))
         if pfn:
-            map_file_page(s, task, table, vpn, pfn)
+            map_file_page(s, task, vma, table, vpn, pfn)
             break
         if tries == before:
             return s.need
@@ -284,7 +297,7 @@ def do_shared_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     if not page_mkwrite(s, pfn):
         put_page(s, pfn)
         return s.need
-    map_file_page(s, task, table, vpn, pfn)
+    map_file_page(s, task, vma, table, vpn, pfn)
     table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_WRITE | PTE_DIRTY
     s.pages[pfn].refcount -= 1
     charge(s, s.cost_ns[COST_FILE_FAULT])
@@ -325,6 +338,8 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
         task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= 1
         page_remove_rmap(s, before)
+        if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
+            try_to_free_swap(s, before)
         put_page(s, before)
     charge(s, s.cost_ns[COST_COW_FAULT])
     return OK
@@ -348,14 +363,28 @@ def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
         return wp_page_copy(s, task, vma, vpn, table, 0)
     check_tag(s, table_at(s, table).tag[at], pfn, CHECK_AT_WRITE_FAULT)
     if page.owner == OWNER_ANON:
-        if not page.flags & PG_ANON_EXCLUSIVE and page.refcount <= 3 and not page.flags & PG_LRU:
-            lru_add_drain(s)
-        if page.flags & PG_ANON_EXCLUSIVE or page.refcount == 1:
+        if may_reuse(s, pfn):
             page.flags |= PG_ANON_EXCLUSIVE
             return wp_page_reuse(s, entry)
     elif vma_at(s, vma).flags & VM_SHARED:
         return wp_page_shared(s, entry, pfn)
     return wp_page_copy(s, task, vma, vpn, table, pfn)
+
+
+def may_reuse(s: State, pfn: u32) -> cython.bint:
+    """Whether an anonymous page belongs to whoever writes to it; a slot that only it needs is given up for that."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_ANON_EXCLUSIVE:
+        return True
+    if page.refcount > 3:
+        return False
+    if not page.flags & PG_LRU:
+        lru_add_drain(s)
+    if page.refcount > 1 + (1 if page.flags & PG_SWAPCACHE else 0):
+        return False
+    if page.flags & PG_SWAPCACHE:
+        try_to_free_swap(s, pfn)
+    return page.refcount == 1
 
 
 def wp_page_reuse(s: State, entry: cython.pointer(u64)) -> u32:

@@ -66,7 +66,7 @@ from cython.cimports.memtwin.mm.state import (
     zone_of,
 )
 from cython.cimports.memtwin.mm.vma import find_vma
-from cython.cimports.memtwin.mm.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES
+from cython.cimports.memtwin.mm.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
 
 from memtwin.mm import vmstat
 
@@ -129,6 +129,10 @@ SYSCTL_FIELDS = (
     "dirty_writeback_centisecs",
     "swappiness",
     "vfs_cache_pressure",
+    "page-cluster",
+    "panic_on_oom",
+    "oom_kill_allocating_task",
+    "oom_dump_tasks",
 )
 """The settings that compiled code reads, in the order of ``struct Sysctls``."""
 
@@ -175,12 +179,6 @@ def set_lowmem_reserve_ratio(s: State, ratios: tuple) -> None:
 def read_lowmem_reserve_ratio(s: State) -> None:
     """What even a *read* of that file does: recompute the reserves with the pages managed now."""
     setup_per_zone_lowmem_reserve(s)
-
-
-def set_swap(s: State, total_pages: int, free_pages: int) -> None:
-    """Say how much swap there is, in pages."""
-    s.total_swap_pages = total_pages
-    s.nr_swap_pages = free_pages
 
 
 def set_accounts(s: State, committed_as: int, vmalloc_used: int, nr_threads: int) -> None:
@@ -386,6 +384,11 @@ KEPT_NODE_STATS = {
         "nr_sec_page_table_pages",
     }
 }
+
+
+def set_zspages(s: State, zone: int, pages: int) -> None:
+    """Say how many pages zsmalloc had at boot; the frames are counted among the kernel's."""
+    s.zones[zone].stat[NR_ZSPAGES] = pages
 
 
 def start_numa(s: State, zone: int, counters: dict) -> None:

@@ -56,6 +56,7 @@ cpdef enum:        # who owns a frame: exactly one of these
     OWNER_SLAB
     OWNER_TABLE             # a page table
     OWNER_KERNEL            # any other kernel use: stacks, percpu, drivers
+    OWNER_ZSMALLOC          # holds compressed pages
     OWNER_NONE              # not managed: a hole, the kernel's image, firmware
 
 cpdef enum:
@@ -84,6 +85,8 @@ cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_ACCESSED = 32
     PTE_DIRTY = 64
     PTE_SPECIAL = 512       # the shared zero page, the vdso: in nobody's RSS as anon, never on a list
+    PTE_SWAP = 1024         # not present: a swap entry stands where the frame number would
+    PTE_SWP_EXCLUSIVE = 2048    # of a swap entry: nobody else has this page
 
 cpdef enum:           # include/linux/mm.h
     VM_READ = 1
@@ -129,6 +132,8 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_PROC_INODE
     CACHE_EXT4_INODE
     CACHE_LSM_INODE
+    CACHE_ZS_HANDLE
+    CACHE_ZSPAGE
     NR_KNOWN_CACHES
 
 cpdef enum:              # GFP flags: what an allocation may do to get its page, and where it may come from
@@ -142,6 +147,7 @@ cpdef enum:              # GFP flags: what an allocation may do to get its page,
     GFP_NOMEMALLOC = 128    # no reserves, not even for reclaim itself
     GFP_MOVABLE = 256       # page of a movable pageblock, from any zone
     GFP_RECLAIMABLE = 512
+    GFP_ZERO = 2048         # cleared: said in reports only
     GFP_WRITE = 1024        # page cache that is about to be dirtied: spread over zones
     GFP_KERNEL = 8 | 16 | 2 | 4
     GFP_NOFS = 8 | 16 | 2
@@ -153,6 +159,7 @@ cpdef enum:              # FileKind
     FILE_VDSO = 2           # the kernel's own pages, mapped into every process; not page cache
     FILE_SHMEM = 3          # tmpfs and shared memory: on the anonymous lists
     FILE_BDEV = 4           # a block device's own pages: Buffers
+    FILE_SWAP = 5           # the swap cache of an area: anonymous pages by slot
 
 cpdef enum:          # what an operation comes to; results, not exceptions
     OK = 0
@@ -161,8 +168,9 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     EINVAL = 22
     EFBIG = 27
     AGAIN = 1001            # the time slice is over: call again
-    NEEDS_SWAP = 1002       # the kernel would swap out, and this model cannot do that yet
-    NEEDS_OOM = 1003        # the kernel would call the OOM killer, and this model cannot do that yet
+    KILLED = 1002           # the task was killed while it did this
+    EBUSY = 16
+    ENOSPC = 28
 
 cpdef enum:             # index into State.cost_ns
     COST_HIT
@@ -188,13 +196,23 @@ cpdef enum:             # index into State.cost_ns
     COST_WRITEBACK_PAGE     # queueing a dirty page's write
     COST_SCAN_PAGE          # reclaim looks at a page
     COST_RECLAIM_PAGE       # and frees it
+    COST_SWAP_PAGE          # taking a page's slot and queueing its write, or its read
+    COST_COMPRESS           # five: by Content; then the same for decompressing any page
+    COST_COMPRESS_MARK
+    COST_COMPRESS_TEXT
+    COST_COMPRESS_HALF
+    COST_COMPRESS_RANDOM
+    COST_DECOMPRESS
     NR_COSTS
 
 cpdef enum:              # per-cpu batches in front of the lists, in the order in which they are drained
     VEC_LRU_ADD
     VEC_ROTATE
     VEC_DEACTIVATE_FILE
+    VEC_DEACTIVATE          # MADV_COLD
+    VEC_LAZYFREE            # MADV_FREE
     VEC_ACTIVATE
+    VEC_MLOCK               # mlock, munlock and faults in locked areas
     NR_VECS
 
 cpdef enum:              # why reclaim looked at anonymous pages, at files, or at both (get_scan_count)
@@ -227,6 +245,15 @@ cpdef enum:
     DEF_PRIORITY = 12
     MAX_RECLAIM_RETRIES = 16
     FAULT_AROUND_PAGES = 16
+    MAX_SWAPFILES = 29      # MAX_SWAPFILES_SHIFT 5, less the types that are no areas
+    SWAPFILE_CLUSTER = 512  # slots; half a cluster of huge-page swap
+    SWAP_SLOTS_CACHE_SIZE = 64
+    SWAP_TYPE_SHIFT = 27    # a swap entry: the area's number above the slot's
+    SWAP_HAS_CACHE = 0x8000 # of a slot: its page is in the swap cache, or it is parked in a cpu's cache
+    SWAP_MAP_COUNT = 0x7fff
+    ZS_SIZE_CLASSES = 255
+    ZS_FULLNESS_GROUPS = 4  # empty, almost empty, almost full, full
+    NR_CONTENTS = 5
 
 cdef struct Page:
     u64 tag                 # content: a write changes it, a fault and a move check it
@@ -283,6 +310,7 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     bint kswapd
     bint may_writepage
     bint may_swap
+    bint ignore_references  # MADV_PAGEOUT: used or not
     bint may_deactivate_anon
     bint may_deactivate_file
     bint force_deactivate
@@ -348,6 +376,11 @@ cdef struct PageVec:
     u32 nr
     u32 pages[PAGEVEC_SIZE]
 
+cdef struct SwapRa:         # swap readahead's state
+    u32 hits
+    u32 last
+    u64 previous            # slot, or page number of the address
+
 cdef struct Vma:
     u64 start               # first page number
     u64 end                 # one past the last
@@ -358,6 +391,7 @@ cdef struct Vma:
     u32 filp                # the open file that it was mapped from: its readahead state
     u32 next_share          # other areas that map the same file
     u32 prev_share
+    SwapRa swap_ra
     u32 anon_vma
     u32 avc                 # head of this area's chain links
     u32 slab                # of its vm_area_struct
@@ -385,6 +419,9 @@ cdef struct Task:
     u32 pid
     u32 mm
     i32 oom_score_adj
+    bint oom_victim         # was killed for its memory, or gets it while it exits
+    bint killed             # SIGKILL is pending, or its memory is gone already
+    bint started            # visible: fork or exec is over
     u32 cpu
     u64 min_flt
     u64 maj_flt
@@ -503,6 +540,73 @@ cdef struct Event:
     u32 kind
     u32 arg
 
+cdef struct SwapArea:       # one swap partition, file or zram
+    bint used               # turned on
+    bint writeok            # slots may be taken: not while it is being turned off
+    bint ssd                # not rotational, or zram
+    bint synchronous        # zram: reading and writing is the cpu's work, done at once
+    i32 prio
+    u32 device
+    u32 file                # FILE_SWAP: which page stands for which slot, shadows, contents
+    u32 pages               # slots that can be used; slot 0 is the header
+    u32 max
+    u32 inuse
+    u16 *map                # of each slot: page-table entries that hold it, and SWAP_HAS_CACHE
+    u32 lowest_bit          # no free slot below
+    u32 highest_bit         # nor above; 0: full
+    u32 cluster_next        # rotating: where the search goes on
+    u32 cluster_nr          # slots left in the run
+    u32 *cluster_count      # ssd: slots in use of each cluster
+    u32 *cluster_link       # the free clusters, as a list
+    u32 free_head           # ~0: none
+    u32 free_tail
+    u32 percpu_cluster[MAX_CPUS]    # ~0: none
+    u32 percpu_next[MAX_CPUS]
+    u32 next_cpu[MAX_CPUS]  # ssd: where a cpu's search goes on
+    u32 algorithm           # zram: which row of State.compressed_length
+    u32 *zspage             # zram: where each slot's object lies
+    u32 *handle             # zram: slab of each slot's handle
+    u16 *length             # zram: its compressed length; 1: all words of the page are the same
+    u32 held                # slots in use at boot, by processes that are not known
+    u64 zram_pages
+    u64 zram_boot_pages     # stored at boot, nobody knows in which slots
+    u64 zram_compressed     # bytes
+    u64 zram_same
+    u64 zram_huge
+    u64 zram_huge_since
+    u64 zram_pool_pages
+    u64 zram_pool_max
+    u64 zram_failed_writes
+    u64 zram_notify_free
+    u64 zram_reads
+    u64 zram_writes
+    u64 written_pages       # since boot: what wears a device
+
+cdef struct SwapSlots:      # a cpu's slots: taken in advance, and freed but not yet returned
+    u32 take[SWAP_SLOTS_CACHE_SIZE]
+    u32 nr
+    u32 cur
+    u32 back[SWAP_SLOTS_CACHE_SIZE]
+    u32 nr_back
+
+cdef struct ZsClass:        # objects of one size, packed into groups of pages
+    u32 size
+    u32 pages               # of a group
+    u32 objects
+    u32 merged              # the class that stands for this size
+    u32 head[ZS_FULLNESS_GROUPS]
+
+cdef struct ZsPage:         # a group of pages
+    u32 free_link
+    u32 prev
+    u32 next
+    u32 slab
+    u32 size_class
+    u32 area
+    u32 inuse
+    u32 fullness
+    u32 pages[4]
+
 cdef struct Device:         # a queue before `width` servers
     u64 latency_ns          # of one request, before its first byte
     u64 ns_per_page         # while a server transfers
@@ -511,4 +615,5 @@ cdef struct Device:         # a queue before `width` servers
     u64 pages_read
     u64 pages_written
     u64 requests
+    u64 busy_ns
     u64 busy_until_ns[32]   # of each server

@@ -1,23 +1,38 @@
-"""The OOM killer's measure of a process.
+"""The OOM killer: when memory cannot be had, who is killed for it.
 
 ::
 
     points = resident pages + swapped pages + page tables in pages
            + oom_score_adj * (all RAM and swap in pages / 1000)
 
-``oom_score`` in /proc is this number scaled: a process that uses nothing and has adj 0 shows 666.
+The process with the most points is killed; of two with equal points the one that was started later.  -1000 is never
+chosen.  Only a process's own memory counts, shared pages fully.  ``oom_score`` in /proc is this number scaled: one
+that uses nothing and has adj 0 shows 666.
 
-Follows mm/oom_kill.c (``oom_badness``) and fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer
-arithmetic.
+``vm.panic_on_oom`` stops the machine instead; ``vm.oom_kill_allocating_task`` takes whoever asked.  With nobody left to
+kill the machine stops too.
 
-Not modelled yet: choosing and killing.
+A victim's memory comes back at once: it is woken, dies and frees it.  One that asked itself gets no more, and dies when
+its fault or call returns.
+
+Follows mm/oom_kill.c (``oom_badness``, ``select_bad_process``, ``out_of_memory``, ``oom_kill_process``) and
+fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer arithmetic.
+
+Not modelled: memory cgroups, cpusets and memory policies, several processes with one address space, the reaper (for
+victims that cannot die).
 """
 
-from cython.cimports.memtwin.mm.mm_types import MAX_NR_ZONES, MM_SWAPENTS, i64, u32
-from cython.cimports.memtwin.mm.pgtable import mm_rss
-from cython.cimports.memtwin.mm.state import State, mm_at, task_at
+import cython
+from cython.cimports.memtwin.mm.mm_types import GFP_FS, MAX_NR_ZONES, MM_SWAPENTS, Task, i64, u32
+from cython.cimports.memtwin.mm.mmap import exit_mmap
+from cython.cimports.memtwin.mm.pgtable import mm_rss, sync_mm_rss
+from cython.cimports.memtwin.mm.slub import object_free
+from cython.cimports.memtwin.mm.state import State, mm_at, pool_put, task_at
+from cython.cimports.memtwin.mm.vmstat import OOM_KILL
 
 SOURCE = "mm/oom_kill.c", "v6.1"
+
+OOM_SCORE_ADJ_MIN = cython.declare(int, -1000)
 
 
 def totalpages(s: State) -> i64:
@@ -36,6 +51,68 @@ def oom_badness(s: State, task: u32) -> i64:
     return points + task_at(s, task).oom_score_adj * (totalpages(s) // 1000)
 
 
+def killable(s: State, task: u32) -> cython.bint:
+    """Whether a process may be chosen at all."""
+    t: cython.pointer(Task) = task_at(s, task)
+    return t.started and t.mm != 0 and not t.killed and t.oom_score_adj != OOM_SCORE_ADJ_MIN
+
+
+def select_bad_process(s: State) -> u32:
+    """The process with the most points, the latest of several; 0: nobody can be killed."""
+    task: u32
+    chosen: u32 = 0
+    points: i64
+    most: i64 = 0
+    for task in range(1, s.tasks.nr):
+        if not killable(s, task):
+            continue
+        points = oom_badness(s, task)
+        if not chosen or points > most or (points == most and task_at(s, task).pid > task_at(s, chosen).pid):
+            chosen = task
+            most = points
+    return chosen
+
+
+def oom_kill_process(s: State, victim: u32):
+    """Kill: another process's memory comes back now, the caller's own when its call returns."""
+    t: cython.pointer(Task) = task_at(s, victim)
+    mm: u32 = t.mm
+    s.event[OOM_KILL] += 1
+    t.killed = t.oom_victim = True
+    if victim == s.current:
+        return
+    sync_mm_rss(s, victim)
+    t.mm = 0
+    exit_mmap(s, mm)
+    object_free(s, mm_at(s, mm).slab)
+    pool_put(cython.address(s.mms), mm)
+
+
+def report(s: State, order: u32, gfp: u32, victim: u32):
+    """Tell who listens (``State.on_oom``) what was asked for and who will be killed (0: nobody)."""
+    with cython.gil:
+        if s.on_oom is not None:
+            s.on_oom(order, gfp, s.current, victim)
+
+
+def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
+    """Free memory by killing; whether trying again makes sense."""
+    victim: u32
+    if task_at(s, s.current).killed and not s.in_thread:
+        return False
+    if not gfp & GFP_FS:
+        return True
+    victim = 0
+    if not s.sysctl.panic_on_oom:
+        victim = s.current if s.sysctl.oom_kill_allocating_task and killable(s, s.current) else select_bad_process(s)
+    report(s, order, gfp, victim)
+    if not victim:
+        s.panicked = True
+        return False
+    oom_kill_process(s, victim)
+    return victim != s.current
+
+
 def scaled_score(points: int, pages: int) -> int:
     """/proc/PID/oom_score from points and all RAM and swap in pages; divisions truncate towards zero.
 
@@ -50,3 +127,24 @@ def oom_score(s: State, task: int) -> int:
     if task_at(s, task).oom_score_adj == -1000:
         return 0
     return scaled_score(oom_badness(s, task), totalpages(s))
+
+
+def is_killed(s: State, task: int) -> bool:
+    """Whether a process was killed for its memory and only waits to be buried."""
+    return task_at(s, task).killed != 0
+
+
+def task_rows(s: State) -> list:
+    """The table of a report: (pid, VIRT, RSS, page tables in bytes, swapped, oom_score_adj) of every process, pages."""
+    rows = []
+    for task in range(1, s.tasks.nr):
+        t: cython.pointer(Task) = task_at(s, cython.cast(u32, task))
+        if t.started and t.mm and t.pid != 1:
+            m = mm_at(s, t.mm)
+            rows.append((t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, m.rss[MM_SWAPENTS], t.oom_score_adj))
+    return sorted(rows)
+
+
+def pid_of(s: State, task: int) -> int:
+    """A task's pid."""
+    return task_at(s, task).pid

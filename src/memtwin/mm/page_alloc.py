@@ -9,12 +9,12 @@ The fast path (``gfp.py``) found no zone above its *low* mark.  Then, in this or
 4. a request that is only an attempt (readahead, a large slab) gives up here;
 5. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
    reclaimed would lift some zone over its *min* mark;
-6. otherwise the machine is **out of memory**.
+6. otherwise the machine is **out of memory**: one more try at the *high* mark, then a process is killed
+   (``oom_kill.py``), and all begins again.
 
 Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``, ``si_mem_available``).
 
-Not modelled: compaction for large blocks, HighAtomic reserves, the OOM killer (``State.lacking`` says where it would
-come in).
+Not modelled: compaction for large blocks, HighAtomic reserves.
 """
 
 import cython
@@ -40,21 +40,24 @@ from cython.cimports.memtwin.mm.mm_types import (
     GFP_NOFAIL,
     GFP_NOMEMALLOC,
     GFP_NORETRY,
+    KILLED,
     LRU_ACTIVE_FILE,
     LRU_INACTIVE_FILE,
     MAX_NR_ZONES,
     MAX_RECLAIM_RETRIES,
-    NEEDS_OOM,
     i64,
     u32,
     u64,
 )
 from cython.cimports.memtwin.mm.mmzone import low_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.mm.oom_kill import out_of_memory
 from cython.cimports.memtwin.mm.reclaim import try_to_free_pages, zone_reclaimable_pages
-from cython.cimports.memtwin.mm.state import State, hooks
+from cython.cimports.memtwin.mm.state import State, hooks, task_at
 from cython.cimports.memtwin.mm.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
 
 SOURCE = "mm/page_alloc.c", "v6.1"
+
+JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
 def alloc_flags_slow(s: State, gfp: u32) -> u32:
@@ -101,30 +104,46 @@ def direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)
     return pfn
 
 
+def may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
+    """The last resort: a page from above the high mark, or somebody is killed and all is tried *again*."""
+    pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
+    again[0] = False
+    if pfn:
+        return pfn
+    again[0] = out_of_memory(s, order, gfp)
+    if gfp & GFP_NOFAIL:
+        pfn = get_page_from_freelist(s, order, gfp, ALLOC_NO_WATERMARKS)
+    if not pfn and again[0] and not gfp & GFP_FS:
+        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+        again[0] = gfp & GFP_NOFAIL != 0
+    return pfn
+
+
 def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     """The steps above; 0: refused, and ``State.need`` says why."""
     pfn: u32
     progress: u64 = 0
     no_progress: u32 = 0
+    again: cython.bint = True
     s.need = ENOMEM
     if gfp & GFP_KSWAPD_RECLAIM:
         wakeup_kswapd(s, order, gfp_zone(gfp))
     pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (alloc_flags_slow(s, gfp) & ALLOC_MIN_RESERVE))
-    while not pfn:
+    while not pfn and again:
         if gfp & GFP_KSWAPD_RECLAIM:
             wakeup_kswapd(s, order, gfp_zone(gfp))
         pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
         if pfn or not gfp & GFP_DIRECT_RECLAIM or s.memalloc:
             break
         pfn = direct_reclaim(s, order, gfp, cython.address(progress))
-        if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER or s.lacking:
+        if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
         if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
             continue
-        pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
-        if not pfn and not (gfp & GFP_NOFAIL and not gfp & GFP_FS):
-            s.lacking = NEEDS_OOM
-            break
+        pfn = may_oom(s, order, gfp, cython.address(again))
+        no_progress = 0
+    if not pfn and task_at(s, s.current).killed:
+        s.need = KILLED
     return pfn
 
 

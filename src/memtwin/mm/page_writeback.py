@@ -36,6 +36,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     FILE_REGULAR,
     PG_DIRTY,
     PG_RECLAIM,
+    PG_SWAPCACHE,
     PG_WRITEBACK,
     THREAD_ASLEEP,
     THREAD_RUNNING,
@@ -51,7 +52,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.rmap import page_mkclean
-from cython.cimports.memtwin.mm.state import EVENT_THREAD, State, file_at, hooks, task_at, zone_of
+from cython.cimports.memtwin.mm.state import EVENT_THREAD, State, area_of, file_at, hooks, slot_of, task_at, zone_of
 from cython.cimports.memtwin.mm.vmstat import NR_DIRTIED, NR_DIRTY, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING
 from cython.cimports.memtwin.mm.xarray import xa_count_dirty
 
@@ -204,6 +205,9 @@ def set_page_writeback(s: State, pfn: u32):
     page.flags |= PG_WRITEBACK
     s.node[NR_WRITEBACK] += 1
     s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] += 1
+    if page.flags & PG_SWAPCACHE:
+        file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] = page.tag + 1
+        return
     file_at(s, page.mapping).nr_writeback += 1
     file_at(s, page.mapping).disk[page.index] = page.tag + 1
 
@@ -218,6 +222,8 @@ def end_page_writeback(s: State, pfn: u32):
     s.node[NR_WRITEBACK] -= 1
     s.node[NR_WRITTEN] += 1
     s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] -= 1
+    if page.flags & PG_SWAPCACHE:
+        return
     file_at(s, page.mapping).nr_writeback -= 1
     age_completions(s)
     s.flusher.completions += 1

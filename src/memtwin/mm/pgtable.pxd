@@ -10,6 +10,7 @@ cdef enum:                  # where a page's content was found to be wrong
     CHECK_AT_UNMAP
     CHECK_AT_TOUCH
     CHECK_AT_DROP
+    CHECK_AT_SWAP_IN
 
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
@@ -22,3 +23,4 @@ cdef void sync_mm_rss(State s, u32 task) noexcept nogil
 cdef i64 mm_rss(State s, u32 mm) noexcept nogil
 cdef void update_hiwater_rss(State s, u32 mm) noexcept nogil
 cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
+cdef void count_fault(State s, u32 task) noexcept nogil

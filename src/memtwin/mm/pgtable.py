@@ -36,7 +36,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.state import State, mm_at, table_at, table_get, table_put, task_at
-from cython.cimports.memtwin.mm.vmstat import NR_PAGE_TABLE_PAGES
+from cython.cimports.memtwin.mm.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
 
 SOURCE = "mm/pgtable-generic.c", "v6.1"
 
@@ -147,6 +147,15 @@ def update_hiwater_rss(s: State, mm: u32):
     """Remember the highest VmRSS before it falls."""
     m: cython.pointer(Mm) = mm_at(s, mm)
     m.hiwater_rss = max(m.hiwater_rss, mm_rss(s, mm))
+
+
+def count_fault(s: State, task: u32):
+    """Count a fault, or the second try of one; each 66th folds the task's own count of resident pages."""
+    t: cython.pointer(Task) = task_at(s, task)
+    s.event[PGFAULT] += 1
+    t.rss_events += 1
+    if t.rss_events > TASK_RSS_EVENTS_THRESH + 1:
+        sync_mm_rss(s, task)
 
 
 def check_tag(s: State, expected: u64, pfn: u32, check: u32):

@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport ScanControl, i64, u32, u64
+from memtwin.mm.mm_types cimport Kswapd, ScanControl, i64, u32, u64
 from memtwin.mm.state cimport State
 
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil
@@ -13,6 +13,7 @@ cdef void snapshot_refaults(State s) noexcept nogil
 cdef void init_scan(ScanControl *sc, u32 gfp, u32 order, u32 reclaim_idx) noexcept nogil
 cdef u64 zone_reclaimable_pages(State s, u32 zone) noexcept nogil
 cdef bint allow_direct_reclaim(State s) noexcept nogil
+cdef void rouse_kswapd(State s) noexcept nogil
 cdef void throttle_direct_reclaim(State s) noexcept nogil
 cdef bint skip_throttle_noprogress(State s) noexcept nogil
 cdef void direct_throttle(State s, ScanControl *sc) noexcept nogil

@@ -46,12 +46,17 @@ from cython.cimports.memtwin.mm.mm_types import (
     SCAN_FILE_TRIM,
     SCAN_FRACT,
     SWAP_CLUSTER_MAX,
+    THREAD_ASLEEP,
+    THREAD_NAP,
+    THREAD_RUNNING,
     ZONE_NORMAL,
+    Kswapd,
     ScanControl,
     u32,
     u64,
 )
 from cython.cimports.memtwin.mm.mmzone import high_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.mm.page_io import finish_plug
 from cython.cimports.memtwin.mm.psi import psi_memstall
 from cython.cimports.memtwin.mm.shrinker import shrink_slab
 from cython.cimports.memtwin.mm.state import State, hooks
@@ -82,6 +87,7 @@ def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx
     sc.gfp = gfp
     sc.kswapd = False
     sc.may_writepage = sc.may_swap = True
+    sc.ignore_references = False
     sc.may_deactivate_anon = sc.may_deactivate_file = False
     sc.force_deactivate = sc.skipped_deactivate = False
     sc.cache_trim_mode = sc.file_is_tiny = False
@@ -127,7 +133,7 @@ def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
 
 def scan_balance(s: State, sc: cython.pointer(ScanControl)) -> u32:
     """Which kinds of page this pass looks at (ScanBalance)."""
-    if not sc.may_swap or not s.nr_swap_pages:
+    if not sc.may_swap or s.nr_swap_pages <= 0:
         return SCAN_FILE_NO_SWAP
     if not sc.priority and s.sysctl.swappiness:
         return SCAN_EQUAL
@@ -212,6 +218,7 @@ def shrink_lruvec(s: State, sc: cython.pointer(ScanControl)):
         if not nr[LRU_INACTIVE_FILE] + nr[LRU_ACTIVE_FILE] or not nr[LRU_INACTIVE_ANON] + nr[LRU_ACTIVE_ANON]:
             break
         narrow(nr, targets)
+    finish_plug(s)
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
 
@@ -251,7 +258,7 @@ def zone_reclaimable_pages(s: State, zone: u32) -> u64:
     """
     pages: u64 = s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_FILE]
     pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_FILE]
-    if s.nr_swap_pages:
+    if s.nr_swap_pages > 0:
         pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_ANON]
         pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_ANON]
     return pages if pages else s.zones[zone].stat[NR_FREE_PAGES]
@@ -271,12 +278,22 @@ def allow_direct_reclaim(s: State) -> cython.bint:
     return reserve == 0 or free > reserve // 2
 
 
+def rouse_kswapd(s: State):
+    """Kswapd must not sleep while somebody waits for it."""
+    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    if k.state == THREAD_ASLEEP or k.state == THREAD_NAP:
+        k.highest_zone = ZONE_NORMAL
+        k.woken_early = k.state == THREAD_NAP
+        k.state = THREAD_RUNNING
+
+
 def throttle_direct_reclaim(s: State):
     """Let the task wait for kswapd while the reserves are nearly used up."""
     if allow_direct_reclaim(s):
         return
     s.event[PGSCAN_DIRECT_THROTTLE] += 1
     while not allow_direct_reclaim(s):
+        rouse_kswapd(s)
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
 
 

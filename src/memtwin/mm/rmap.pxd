@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport u32, u64
+from memtwin.mm.mm_types cimport Mm, u32, u64
 from memtwin.mm.state cimport State
 
 cdef void anon_vma_prepare(State s, u32 vma) noexcept nogil
@@ -16,5 +16,7 @@ cdef void vma_unlink_file(State s, u32 vma) noexcept nogil
 cdef u32 next_share(State s, u32 pfn, u32 *cursor, u64 *vpn) noexcept nogil
 cdef u64 *next_mapping(State s, u32 pfn, u32 *cursor, u32 *vma, u64 *vpn) noexcept nogil
 cdef u32 page_referenced(State s, u32 pfn, u32 *vm_flags) noexcept nogil
-cdef bint try_to_unmap_file(State s, u32 pfn) noexcept nogil
+cdef bint try_to_unmap(State s, u32 pfn) noexcept nogil
+cdef void unmap_one(State s, u32 pfn, u32 mm, u64 vpn, u64 *entry) noexcept nogil
+cdef void page_add_anon_rmap(State s, u32 pfn, u32 vma, u64 vpn) noexcept nogil
 cdef bint page_mkclean(State s, u32 pfn) noexcept nogil

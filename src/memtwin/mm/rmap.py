@@ -25,19 +25,25 @@ from cython.cimports.memtwin.mm.mm_types import (
     CACHE_ANON_VMA_CHAIN,
     MM_ANONPAGES,
     MM_FILEPAGES,
+    MM_SWAPENTS,
     OWNER_ANON,
     PG_ANON_EXCLUSIVE,
+    PG_DIRTY,
     PG_SWAPBACKED,
+    PG_SWAPCACHE,
     PG_UPTODATE,
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PRESENT,
+    PTE_SWAP,
+    PTE_SWP_EXCLUSIVE,
     PTE_WRITE,
     PTRS_PER_TABLE,
     VM_LOCKED,
     VM_SHARED,
     AnonVma,
     AnonVmaChain,
+    Mm,
     Page,
     Vma,
     u32,
@@ -56,6 +62,7 @@ from cython.cimports.memtwin.mm.state import (
     table_at,
     vma_at,
 )
+from cython.cimports.memtwin.mm.swapfile import swap_duplicate
 from cython.cimports.memtwin.mm.vmstat import NR_ANON_PAGES, NR_MAPPED
 
 SOURCE = "mm/rmap.c", "v6.1"
@@ -181,6 +188,21 @@ def page_add_new_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
     s.node[NR_ANON_PAGES] += 1
 
 
+def page_add_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
+    """Note a mapping of an anonymous page that comes back from swap; one that others may have is known by the root."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    if not page.mapping:
+        page.mapping = area.anon_vma
+        if not page.flags & PG_ANON_EXCLUSIVE:
+            page.mapping = anon_vma_at(s, area.anon_vma).root
+        page.index = area.pgoff + (vpn - area.start)
+    page.flags |= PG_SWAPBACKED | PG_UPTODATE
+    page.mapcount += 1
+    if page.mapcount == 1:
+        s.node[NR_ANON_PAGES] += 1
+
+
 def page_add_file_rmap(s: State, pfn: u32):
     """Note one more mapping of a page of a file."""
     s.pages[pfn].mapcount += 1
@@ -291,31 +313,53 @@ def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
     return referenced
 
 
-def try_to_unmap_file(s: State, pfn: u32) -> cython.bint:
-    """Take a page of a file from all who map it (it can be faulted in again); returns whether one had written to it.
+def try_to_unmap(s: State, pfn: u32) -> cython.bint:
+    """Take a page from all who map it; returns whether one had written to it.
 
-    A locked area keeps it: the page is still mapped afterwards.
+    A page of a file can be faulted in again; one of the swap cache leaves its slot in the page tables.  A page given
+    up with MADV_FREE is just gone, unless it was written to since: then it stays, as an ordinary page.  A locked area
+    keeps its page: it is still mapped afterwards.
     """
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
     cursor: u32 = 0
     vma: u32 = 0
     vpn: u64 = 0
     dirty: cython.bint = False
-    mm: u32
+    lazy: cython.bint = page.owner == OWNER_ANON and not page.flags & PG_SWAPBACKED
     entry: cython.pointer(u64)
-    while s.pages[pfn].mapcount:
+    while page.mapcount:
         entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
         if entry == cython.NULL or vma_at(s, vma).flags & VM_LOCKED:
             break
-        mm = vma_at(s, vma).mm
         dirty = dirty or entry[0] & PTE_DIRTY != 0
-        check_tag(s, table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_UNMAP)
-        update_hiwater_rss(s, mm)
-        entry[0] = 0
-        mm_at(s, mm).rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
-        mm_at(s, mm).nr_reclaimed += 1
-        page_remove_rmap(s, pfn)
-        s.pages[pfn].refcount -= 1
+        if lazy and (dirty or page.flags & PG_DIRTY):
+            page.flags |= PG_SWAPBACKED
+            break
+        unmap_one(s, pfn, vma_at(s, vma).mm, vpn, entry)
     return dirty
+
+
+def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64)):
+    """Take a page out of one page-table entry."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    check_tag(s, table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_UNMAP)
+    update_hiwater_rss(s, mm)
+    entry[0] = 0
+    if page.owner != OWNER_ANON:
+        m.rss[MM_FILEPAGES] -= 1
+    else:
+        m.rss[MM_ANONPAGES] -= 1
+        if page.flags & PG_SWAPCACHE:
+            swap_duplicate(s, page.private)
+            m.rss[MM_SWAPENTS] += 1
+            entry[0] = (cython.cast(u64, page.private) << 12) | PTE_SWAP
+            entry[0] |= PTE_SWP_EXCLUSIVE if page.flags & PG_ANON_EXCLUSIVE else 0
+        else:
+            table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)] = 0
+    m.nr_reclaimed += 1
+    page_remove_rmap(s, pfn)
+    page.refcount -= 1
 
 
 def page_mkclean(s: State, pfn: u32) -> cython.bint:

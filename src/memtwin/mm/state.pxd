@@ -1,6 +1,6 @@
 from memtwin.mm.mm_types cimport (
     AnonVma, AnonVmaChain, BH_LRU_SIZE, Bio, Device, Event, File, Filp, Flusher, Kswapd, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
-    NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, Page, PageVec, PerCpuPages, Table, Task, Vma, WbList, XaNode, Zone, i64, u8, u32, u64,
+    NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZsPage, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
@@ -65,10 +65,15 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
     i64 dirty_writeback_centisecs
     i64 swappiness
     i64 vfs_cache_pressure
+    i64 page_cluster
+    i64 panic_on_oom
+    i64 oom_kill_allocating_task
+    i64 oom_dump_tasks
     i64 lowmem_reserve_ratio[MAX_NR_ZONES]
 
 
 cdef class State:
+    cdef public object on_oom       # called with what was asked for and who will be killed, before it happens
     # Everything between first_ and last_ is plain memory: copy() copies it whole and then the arrays behind pointers.
     cdef u64 first_
     cdef u64 now_ns
@@ -101,12 +106,29 @@ cdef class State:
     cdef bint in_thread             # a background thread runs, not the task
     cdef u64 thread_ns              # what its piece of work took, on another cpu
     cdef u64 slice_end_ns           # until when the task runs on though a thread could
+    cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
+    cdef u32 journal_blocks
+    cdef u32 journal_bdev
+    cdef bint journal_used
     cdef u32 bh_lru[BH_LRU_SIZE]    # device pages whose buffers the cpu remembers: they cannot be dropped
     cdef u32 bh_next
+    cdef bint panicked              # the machine stopped: nobody could be killed, or vm.panic_on_oom
     cdef u64 first_reclaim_ns       # when kswapd was woken first; 0: never
     cdef u64 totalreserve_pages
     cdef u64 total_swap_pages
-    cdef u64 nr_swap_pages
+    cdef i64 nr_swap_pages          # free ones, as SwapFree counts them
+    cdef SwapArea areas[32]
+    cdef u32 avail[32]              # areas with free slots, by priority, the next to use first among equals
+    cdef u32 nr_avail
+    cdef u32 nr_areas               # ever used
+    cdef SwapSlots swap_slots[MAX_CPUS]
+    cdef bint swap_slots_active
+    cdef u32 nr_rotating            # areas that make readahead go by slots
+    cdef SwapRa swap_ra             # of all, where it goes by slots
+    cdef u32 plug                   # a swap write that neighbours may still join
+    cdef u32 plug_next              # the entry that would
+    cdef ZsClass zs_class[ZS_SIZE_CLASSES]
+    cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
     cdef u32 stack_cache[128][4]    # frames of kernel stacks kept for the next thread
     cdef u32 nr_stacks_cached
@@ -125,6 +147,7 @@ cdef class State:
     cdef Pool nodes
     cdef Pool bios
     cdef Pool dentries
+    cdef Pool zspages
     cdef Pool caches
     cdef Table **tables             # page tables, in chunks that never move
     cdef u32 *table_pfn             # the frame of each table
@@ -132,14 +155,13 @@ cdef class State:
     cdef u32 free_table             # head of the list of tables given back, through entry[0]
     cdef u32 cap_tables
     cdef u32 need                   # why the last allocation failed: an Outcome
-    cdef u32 lacking                # what Linux did next and this model cannot: an Outcome; 0: nothing
     cdef u64 broken                 # which check of a page's content failed first; 0: none
     cdef u64 next_event_ns          # time of the first event in the queue
     cdef Event *events              # a binary heap, entry 1 first
     cdef u32 nr_events
     cdef u32 cap_events
     cdef u32 event_serial
-    cdef Device devices[8]
+    cdef Device devices[32]
     cdef u32 nr_devices
     cdef u32 nr_active              # tasks running or in uninterruptible sleep
     cdef u64 avenrun[3]             # load averages, fixed point with 11 bits
@@ -211,6 +233,17 @@ cdef inline AnonVmaChain *avc_at(State s, u32 avc) noexcept nogil:
 cdef inline File *file_at(State s, u32 file) noexcept nogil:
     return &(<File *> s.files.items)[file]
 
+cdef inline ZsPage *zspage_at(State s, u32 zspage) noexcept nogil:
+    return &(<ZsPage *> s.zspages.items)[zspage]
+
+cdef inline SwapArea *area_of(State s, u32 entry) noexcept nogil:
+    """The area of a swap entry."""
+    return &s.areas[entry >> 27]
+
+cdef inline u32 slot_of(u32 entry) noexcept nogil:
+    """The slot of a swap entry."""
+    return entry & 0x7ffffff
+
 cdef inline Filp *filp_at(State s, u32 filp) noexcept nogil:
     return &(<Filp *> s.filps.items)[filp]
 
@@ -233,3 +266,5 @@ cdef void copy_arrays(State old, State new) noexcept nogil
 cdef void copy_pool(Pool *old, Pool *new) noexcept nogil
 cdef void copy_pools(State old, State new) noexcept nogil
 cdef void copy_file(File *file) noexcept nogil
+cdef void free_area(SwapArea *area) noexcept nogil
+cdef void copy_area(SwapArea *area) noexcept nogil

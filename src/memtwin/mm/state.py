@@ -18,6 +18,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     NR_SCAN_BALANCES,
     NR_VECS,
     NR_XA_LEVELS,
+    SWAPFILE_CLUSTER,
     AnonVma,
     AnonVmaChain,
     Bio,
@@ -29,11 +30,14 @@ from cython.cimports.memtwin.mm.mm_types import (
     Page,
     PageVec,
     PerCpuPages,
+    SwapArea,
     Table,
     Task,
     Vma,
     XaNode,
+    ZsPage,
     u8,
+    u16,
     u32,
     u64,
 )
@@ -44,6 +48,7 @@ from memtwin.mm import vmstat
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
+FIRST_HITS = cython.declare(u32, 4)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
 
@@ -157,6 +162,9 @@ def free_arrays(s: State):
     free(s.nodes.items)
     free(s.bios.items)
     free(s.dentries.items)
+    free(s.zspages.items)
+    for i in range(s.nr_areas):
+        free_area(cython.address(s.areas[i]))
     free(s.caches.items)
     free(s.events)
 
@@ -204,6 +212,35 @@ def copy_file(file: cython.pointer(File)):
         )
 
 
+def free_area(area: cython.pointer(SwapArea)):
+    """Free a swap area's arrays."""
+    free(area.map)
+    free(area.cluster_count)
+    free(area.cluster_link)
+    free(area.zspage)
+    free(area.handle)
+    free(area.length)
+
+
+def copy_area(area: cython.pointer(SwapArea)):
+    """Give a swap area its own arrays."""
+    clusters: u64 = area.max // SWAPFILE_CLUSTER + 1
+    if not area.map:
+        return
+    area.map = cython.cast(cython.pointer(u16), duplicate(area.map, area.max * cython.sizeof(u16)))
+    if area.cluster_count:
+        area.cluster_count = cython.cast(
+            cython.pointer(u32), duplicate(area.cluster_count, clusters * cython.sizeof(u32))
+        )
+        area.cluster_link = cython.cast(
+            cython.pointer(u32), duplicate(area.cluster_link, clusters * cython.sizeof(u32))
+        )
+    if area.zspage:
+        area.zspage = cython.cast(cython.pointer(u32), duplicate(area.zspage, area.max * cython.sizeof(u32)))
+        area.handle = cython.cast(cython.pointer(u32), duplicate(area.handle, area.max * cython.sizeof(u32)))
+        area.length = cython.cast(cython.pointer(u16), duplicate(area.length, area.max * cython.sizeof(u16)))
+
+
 def copy_pools(old: State, new: State):
     """Give *new* its own copies of all pools, and of the arrays that their entries point to."""
     i: u32
@@ -218,6 +255,7 @@ def copy_pools(old: State, new: State):
     copy_pool(cython.address(old.nodes), cython.address(new.nodes))
     copy_pool(cython.address(old.bios), cython.address(new.bios))
     copy_pool(cython.address(old.dentries), cython.address(new.dentries))
+    copy_pool(cython.address(old.zspages), cython.address(new.zspages))
     copy_pool(cython.address(old.caches), cython.address(new.caches))
     for i in range(1, new.mms.nr):
         mm = mm_at(new, i)
@@ -225,6 +263,8 @@ def copy_pools(old: State, new: State):
             mm.vmas = cython.cast(cython.pointer(u32), duplicate(mm.vmas, mm.cap_vmas * cython.sizeof(u32)))
     for i in range(1, new.files.nr):
         copy_file(file_at(new, i))
+    for i in range(new.nr_areas):
+        copy_area(cython.address(new.areas[i]))
 
 
 class State:
@@ -248,7 +288,9 @@ class State:
         pool_init(cython.address(self.nodes), cython.sizeof(XaNode))
         pool_init(cython.address(self.bios), cython.sizeof(Bio))
         pool_init(cython.address(self.dentries), cython.sizeof(Dentry))
+        pool_init(cython.address(self.zspages), cython.sizeof(ZsPage))
         self.kswapd.highest_zone = -1
+        self.swap_ra.hits = FIRST_HITS
         self.flusher.bandwidth = FIRST_BANDWIDTH
         pool_init(cython.address(self.caches), cython.sizeof(SlabCache))
         self.nr_tables = 0
@@ -278,9 +320,14 @@ class State:
         return clock + node + events + frames
 
     @property
-    def lacks(self) -> int:
-        """What Linux did next and this model cannot: NEEDS_SWAP, NEEDS_OOM; 0: nothing."""
-        return self.lacking
+    def reclaim_failures(self) -> int:
+        """Runs of kswapd in a row that reclaimed nothing; from 16 on it is not woken any more."""
+        return self.kswapd.failures
+
+    @property
+    def has_panicked(self) -> bool:
+        """Whether the machine has stopped for want of memory."""
+        return self.panicked != 0
 
     @property
     def reclaim_began_ns(self) -> int:
@@ -320,7 +367,7 @@ class State:
     @property
     def swap_pages(self) -> tuple:
         """Swap: all pages, free pages."""
-        return self.total_swap_pages, self.nr_swap_pages
+        return self.total_swap_pages, max(self.nr_swap_pages, 0)
 
     @property
     def committed_pages(self) -> int:
@@ -357,5 +404,5 @@ class State:
 def raise_if_broken(s: State):
     """Raise a ModelBug if a check of a page's content failed; the story is the caller's to add."""
     if s.broken:
-        when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache")[s.broken]
+        when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache", "swapping in")[s.broken]
         raise ModelBug(f"a page's content, met at {when}, is not what was written to it")

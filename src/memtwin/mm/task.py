@@ -152,14 +152,16 @@ def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) ->
         return code
     mm_at(s, mm).hiwater_vm = mm_at(s, mm).total_vm
     update_hiwater_rss(s, mm)
+    task_at(s, task).started = True
     child[0] = task
     return OK
 
 
 def do_exit(s: State, task: u32):
     """End a task: its memory comes back at once, its kernel objects with it."""
-    sync_mm_rss(s, task)
-    mmput(s, task_at(s, task).mm)
+    if task_at(s, task).mm:
+        sync_mm_rss(s, task)
+        mmput(s, task_at(s, task).mm)
     put_task(s, task)
 
 
@@ -175,6 +177,7 @@ def spawn(s: State, pid: int, oom_score_adj: int = 0) -> int:
     if not task_at(s, task).mm:
         put_task(s, task)
         return 0
+    task_at(s, task).started = True
     charge(s, s.cost_ns[COST_EXEC])
     return task
 

@@ -13,6 +13,9 @@ cdef struct SmapsTotals:
     u64 private_dirty
     u64 referenced
     u64 anonymous
+    u64 lazyfree
+    u64 swap
+    u64 swap_pss
     u64 locked
 
 cdef void smaps_account(State s, u64 pte, bint locked, SmapsTotals *totals) noexcept nogil

@@ -21,9 +21,11 @@ from cython.cimports.memtwin.mm.mm_types import (
     OWNER_ANON,
     PG_DIRTY,
     PG_REFERENCED,
+    PG_SWAPBACKED,
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_SPECIAL,
+    PTE_SWAP,
     PTRS_PER_TABLE,
     VM_LOCKED,
     Mm,
@@ -35,6 +37,7 @@ from cython.cimports.memtwin.mm.mm_types import (
 )
 from cython.cimports.memtwin.mm.pgtable import mm_rss, walk
 from cython.cimports.memtwin.mm.state import State, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.mm.swapfile import swap_count
 
 SOURCE = "fs/proc/task_mmu.c", "v6.1"
 
@@ -50,6 +53,7 @@ def smaps_account(s: State, pte: u64, locked: cython.bint, totals: cython.pointe
     totals.resident += PAGE_BYTES
     if page.owner == OWNER_ANON:
         totals.anonymous += PAGE_BYTES
+        totals.lazyfree += 0 if page.flags & (PG_SWAPBACKED | PG_DIRTY) else PAGE_BYTES
     if pte & PTE_ACCESSED or page.flags & PG_REFERENCED:
         totals.referenced += PAGE_BYTES
     if page.mapcount >= 2:
@@ -86,7 +90,10 @@ def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)
         table = walk(s, mm, vpn)
         while table and vpn < limit:
             pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
-            if pte and not pte & PTE_SPECIAL:
+            if pte & PTE_SWAP:
+                totals.swap += PAGE_BYTES
+                totals.swap_pss += (PAGE_BYTES << PSS_SHIFT) // max(swap_count(s, cython.cast(u32, pte >> 12)), 1)
+            elif pte and not pte & PTE_SPECIAL:
                 smaps_account(s, pte, locked, totals)
             vpn += 1
         vpn = limit
@@ -99,7 +106,7 @@ def smaps_rollup(s: State, task: int) -> dict:
     m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
     totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = 0
     totals.shared_clean = totals.shared_dirty = totals.private_clean = totals.private_dirty = 0
-    totals.referenced = totals.anonymous = totals.locked = 0
+    totals.referenced = totals.anonymous = totals.locked = totals.lazyfree = totals.swap = totals.swap_pss = 0
     for i in range(m.nr_vmas):
         smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
     return {
@@ -115,6 +122,9 @@ def smaps_rollup(s: State, task: int) -> dict:
         "Private_Dirty": totals.private_dirty >> 10,
         "Referenced": totals.referenced >> 10,
         "Anonymous": totals.anonymous >> 10,
+        "LazyFree": totals.lazyfree >> 10,
+        "Swap": totals.swap >> 10,
+        "SwapPss": totals.swap_pss >> (10 + PSS_SHIFT),
         "Locked": totals.locked >> (10 + PSS_SHIFT),
     }
 

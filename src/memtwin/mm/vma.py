@@ -30,6 +30,7 @@ from cython.cimports.memtwin.mm.state import State, anon_vma_at, filp_at, mm_at,
 
 SOURCE = "mm/mmap.c", "v6.1"
 
+FIRST_HITS = cython.declare(u32, 4)
 RA_PAGES = cython.declare(u64, 32)
 NEVER_READ = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
@@ -59,6 +60,7 @@ def new_vma(s: State) -> u32:
     """Make an area that belongs to no address space yet."""
     vma: u32 = pool_get(cython.address(s.vmas))
     vma_at(s, vma).slab = object_alloc(s, CACHE_VMA)
+    vma_at(s, vma).swap_ra.hits = FIRST_HITS
     return vma
 
 

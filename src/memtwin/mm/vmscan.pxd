@@ -23,7 +23,7 @@ cdef void splice_head(State s, List *skipped, List *lru) noexcept nogil
 cdef void putback_lru_pages(State s, List *chain) noexcept nogil
 cdef u32 check_references(State s, u32 pfn) noexcept nogil
 cdef u32 check_dirty_writeback(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
-cdef u32 pageout(State s, ScanControl *sc, u32 pfn) noexcept nogil
+cdef u32 pageout(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef bint remove_mapping(State s, u32 pfn) noexcept nogil
 cdef u32 may_unmap(State s, ScanControl *sc, u32 pfn) noexcept nogil
 cdef u32 shrink_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil

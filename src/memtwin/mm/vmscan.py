@@ -23,8 +23,7 @@ The **active** lists only feed the inactive ones: from the tail, what is there i
 Follows mm/vmscan.c of Linux 6.1 (``isolate_lru_folios``, ``folio_check_references``, ``shrink_folio_list``,
 ``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``).
 
-Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim of huge pages.  Swapping out is not
-there yet: where Linux would do it, ``State.lacking`` says so.
+Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim of huge pages.
 """
 
 import cython
@@ -37,12 +36,12 @@ from cython.cimports.memtwin.mm.mm_types import (
     GFP_IO,
     LRU_INACTIVE_ANON,
     LRU_INACTIVE_FILE,
-    NEEDS_SWAP,
     OWNER_ANON,
     PG_ACTIVE,
     PG_DIRTY,
     PG_LOCKED,
     PG_LRU,
+    PG_MLOCKED,
     PG_PRIVATE,
     PG_RECLAIM,
     PG_REFERENCED,
@@ -59,15 +58,20 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.page_io import SWAP_WRITTEN, swap_writepage
 from cython.cimports.memtwin.mm.page_writeback import set_page_dirty, wake_flusher
-from cython.cimports.memtwin.mm.rmap import page_referenced, try_to_unmap_file
+from cython.cimports.memtwin.mm.rmap import page_referenced, try_to_unmap
 from cython.cimports.memtwin.mm.state import State, charge, file_at, zone_of
+from cython.cimports.memtwin.mm.swap_state import delete_from_swap_cache, vm_swap_full
+from cython.cimports.memtwin.mm.swapfile import add_to_swap, put_swap_page, try_to_free_swap
 from cython.cimports.memtwin.mm.vmstat import (
     NR_DIRTY,
     NR_ISOLATED_ANON,
     NR_VMSCAN_IMMEDIATE_RECLAIM,
+    NR_VMSCAN_WRITE,
     PGACTIVATE,
     PGDEACTIVATE,
+    PGLAZYFREED,
     PGREFILL,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
@@ -228,39 +232,58 @@ def check_dirty_writeback(
     return PAGEREF_ACTIVATE
 
 
-def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
-    """A dirty page of a file is the flusher's business: it comes back when it is written.
+def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
+    """A dirty page: one of swap is written now; one of a file is the flusher's business, and comes back when written.
 
-    kswapd may ask the file system for it; ext4 declines, for the page's blocks are not chosen yet.
+    kswapd may ask the file system for a page; ext4 declines, for the page's blocks are not chosen yet.
     """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if not (sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_dirty):
+    if is_file_lru(s, pfn):
+        if sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_dirty:
+            return PAGEREF_KEEP
         s.node[NR_VMSCAN_IMMEDIATE_RECLAIM] += 1
         page.flags |= PG_RECLAIM
         return PAGEREF_ACTIVATE
-    return PAGEREF_KEEP
+    if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 2:
+        return PAGEREF_KEEP
+    s.node[NR_VMSCAN_WRITE] += 1
+    stat.nr_pageout += 1
+    return PAGEREF_RECLAIM if swap_writepage(s, pfn) == SWAP_WRITTEN else PAGEREF_KEEP
 
 
 def remove_mapping(s: State, pfn: u32) -> cython.bint:
-    """Take a clean, unmapped page out of the cache and leave a shadow; False: somebody else refers to it."""
+    """Take a clean, unmapped page out of its cache and leave a shadow; False: somebody else refers to it."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if page.refcount != 2 or page.flags & PG_DIRTY:
+    entry: u32 = page.private
+    if page.flags & PG_DIRTY:
         return False
+    if page.owner == OWNER_ANON and not page.flags & PG_SWAPBACKED:
+        s.event[PGLAZYFREED] += page.refcount == 1
+        return page.refcount == 1
+    if page.refcount != 2:
+        return False
+    if page.flags & PG_SWAPCACHE:
+        delete_from_swap_cache(s, pfn, workingset_eviction(s, pfn))
+        put_swap_page(s, entry)
+        return True
     file_at(s, page.mapping).nr_reclaimed += 1
     filemap_remove(s, pfn, workingset_eviction(s, pfn))
     return True
 
 
 def may_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
-    """Find a page whose content is not on swap its place there, then take it from all who map it."""
+    """Find an anonymous page a slot, then take the page from all who map it."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & PG_SWAPBACKED and not page.flags & PG_SWAPCACHE:
         if not sc.gfp & GFP_IO:
             return PAGEREF_KEEP
-        s.lacking = NEEDS_SWAP
-        return PAGEREF_ACTIVATE
-    if page.mapcount and try_to_unmap_file(s, pfn):
-        set_page_dirty(s, pfn)
+        if page.owner != OWNER_ANON or not add_to_swap(s, pfn):
+            return PAGEREF_ACTIVATE
+    if page.mapcount and try_to_unmap(s, pfn):
+        if page.owner == OWNER_ANON:
+            page.flags |= PG_DIRTY
+        else:
+            set_page_dirty(s, pfn)
     return PAGEREF_ACTIVATE if page.mapcount else PAGEREF_RECLAIM
 
 
@@ -274,12 +297,12 @@ def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cytho
     sc.nr_scanned += 1
     if page.flags & PG_UNEVICTABLE or check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
         return PAGEREF_ACTIVATE
-    references = check_references(s, pfn)
+    references = PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
     if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
         return references
     verdict = may_unmap(s, sc, pfn)
     if verdict == PAGEREF_RECLAIM and page.flags & PG_DIRTY:
-        verdict = pageout(s, sc, pfn)
+        verdict = pageout(s, sc, pfn, stat)
     if verdict != PAGEREF_RECLAIM:
         return verdict
     if page.flags & PG_PRIVATE and not try_to_free_buffers(s, pfn):
@@ -310,6 +333,8 @@ def shrink_page_list(
         if verdict == PAGEREF_ACTIVATE and not s.pages[pfn].flags & PG_UNEVICTABLE:
             s.pages[pfn].flags |= PG_ACTIVE
             stat.nr_activated += 1
+            if s.pages[pfn].flags & PG_SWAPCACHE and (vm_swap_full(s) or s.pages[pfn].flags & PG_MLOCKED):
+                try_to_free_swap(s, pfn)
         list_add(s.pages, cython.address(kept), pfn)
     chain[0] = kept
     s.event[PGACTIVATE] += stat.nr_activated

@@ -79,7 +79,7 @@ def workingset_size(s: State, file: cython.bint) -> u64:
     size: u64 = s.node[LRU_ACTIVE_FILE]
     if not file:
         size += s.node[LRU_INACTIVE_FILE]
-    if s.nr_swap_pages:
+    if s.nr_swap_pages > 0:
         size += s.node[LRU_ACTIVE_ANON]
         if file:
             size += s.node[LRU_INACTIVE_ANON]

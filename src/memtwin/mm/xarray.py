@@ -21,7 +21,17 @@ Not modelled: multi-index entries (large folios), shrinking the tree's height wh
 import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.mm.mm_types import CACHE_RADIX_TREE_NODE, NR_XA_LEVELS, XA_CHUNK, File, XaNode, u32, u64
+from cython.cimports.memtwin.mm.mm_types import (
+    CACHE_RADIX_TREE_NODE,
+    FILE_SWAP,
+    GFP_KSWAPD_RECLAIM,
+    NR_XA_LEVELS,
+    XA_CHUNK,
+    File,
+    XaNode,
+    u32,
+    u64,
+)
 from cython.cimports.memtwin.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.mm.state import State, file_at, node_at, pool_get, pool_put
 from cython.cimports.memtwin.mm.vmstat import WORKINGSET_NODES
@@ -172,6 +182,7 @@ def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint
     """Put a page where nothing or a shadow stands; False: no memory for a node.
 
     Nodes are allocated first, for that may reclaim pages of this very file; then the tree is changed at one stroke.
+    The first attempt does not wait, whatever the caller may do: so reclaim itself takes it from below all watermarks.
     """
     f: cython.pointer(File) = file_at(s, file)
     slabs: u32[MOST_NODES]
@@ -179,7 +190,9 @@ def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint
     used: u32
     node: u32
     while have < nodes_missing(s, file, index):
-        slabs[have] = object_alloc_gfp(s, CACHE_RADIX_TREE_NODE, gfp)
+        slabs[have] = object_alloc_gfp(s, CACHE_RADIX_TREE_NODE, GFP_KSWAPD_RECLAIM)
+        if not slabs[have]:
+            slabs[have] = object_alloc_gfp(s, CACHE_RADIX_TREE_NODE, gfp)
         if not slabs[have] and s.known_cache[CACHE_RADIX_TREE_NODE]:
             break
         have += 1
@@ -236,8 +249,10 @@ def xa_erase_shadow(s: State, file: u32, index: u64):
 
 
 def update_shadow_node(s: State, node: u32):
-    """Keep the list of nodes that hold nothing but shadows (``workingset_update_node``)."""
+    """Keep the list of nodes with nothing but shadows; those of swap are not on it (``workingset_update_node``)."""
     n: cython.pointer(XaNode) = node_at(s, node)
+    if file_at(s, n.file).kind == FILE_SWAP:
+        return
     if n.count and n.count == n.nr_values:
         if n.listed:
             return

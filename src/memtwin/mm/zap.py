@@ -9,21 +9,26 @@ Follows mm/memory.c of Linux 6.1 (``copy_page_range``, ``zap_pte_range``).
 """
 
 import cython
-from cython.cimports.memtwin.mm.lru import lru_add_drain, mark_page_accessed, put_page
+from cython.cimports.memtwin.mm.lru import lru_add_drain, mark_page_accessed, munlock_page, put_page
 from cython.cimports.memtwin.mm.mm_types import (
     COST_FORK_PAGE,
     COST_UNMAP_PAGE,
     MM_ANONPAGES,
     MM_FILEPAGES,
+    MM_SWAPENTS,
     OK,
     OWNER_ANON,
     OWNER_FILE,
     PG_ANON_EXCLUSIVE,
+    PG_SWAPCACHE,
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_SPECIAL,
+    PTE_SWAP,
+    PTE_SWP_EXCLUSIVE,
     PTE_WRITE,
     PTRS_PER_TABLE,
+    VM_LOCKED,
     VM_SHARED,
     Mm,
     Page,
@@ -43,6 +48,8 @@ from cython.cimports.memtwin.mm.pgtable import (
 )
 from cython.cimports.memtwin.mm.rmap import page_remove_rmap
 from cython.cimports.memtwin.mm.state import State, charge, mm_at, table_at, vma_at
+from cython.cimports.memtwin.mm.swapfile import free_swap_and_cache, swap_duplicate, try_to_free_swap
+from cython.cimports.memtwin.mm.vma import find_vma
 
 SOURCE = "mm/memory.c", "v6.1"
 
@@ -50,6 +57,12 @@ SOURCE = "mm/memory.c", "v6.1"
 def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointer(u64), wrprotect: cython.bint):
     """Give the child the parent's entry; both lose the right to write to private pages."""
     page: cython.pointer(Page)
+    if src[0] & PTE_SWAP:
+        src[0] &= ~cython.cast(u64, PTE_SWP_EXCLUSIVE)
+        dst[0] = src[0]
+        swap_duplicate(s, cython.cast(u32, src[0] >> 12))
+        mm_at(s, dst_mm).rss[MM_SWAPENTS] += 1
+        return
     if src[0] & PTE_SPECIAL:
         dst[0] = src[0] & ~cython.cast(u64, PTE_ACCESSED)
         return
@@ -101,10 +114,10 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
     return OK
 
 
-def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64):
+def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64, locked: cython.bint):
     """Unmap pages *start* to *end* of one table; anonymous pages that nobody else maps are freed.
 
-    *task*: whose split RSS counts are folded first (0: nobody's).
+    *task*: whose split RSS counts are folded first (0: nobody's); *locked*: the area was.
     """
     t: cython.pointer(Table) = table_at(s, table)
     m: cython.pointer(Mm) = mm_at(s, mm)
@@ -122,13 +135,21 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
         if not pte:
             continue
         t.entry[at] = 0
-        if not pte & PTE_SPECIAL:
+        if pte & PTE_SWAP:
+            m.rss[MM_SWAPENTS] -= 1
+            free_swap_and_cache(s, cython.cast(u32, pte >> 12))
+            zapped += 1
+        elif not pte & PTE_SPECIAL:
             pfn = pte >> 12
             check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
             if s.pages[pfn].owner == OWNER_FILE:
                 zap_file_page(s, pfn, pte)
             m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
             page_remove_rmap(s, pfn)
+            if locked:
+                munlock_page(s, pfn)
+            if s.pages[pfn].flags & PG_SWAPCACHE and not s.pages[pfn].mapcount:
+                try_to_free_swap(s, pfn)
             put_page(s, pfn)
             zapped += 1
         t.tag[at] = 0
@@ -148,10 +169,12 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
     vpn: u64 = start
     limit: u64
     table: u32
+    vma: u32 = find_vma(s, mm, start)
+    locked: cython.bint = vma != 0 and vma_at(s, vma).flags & VM_LOCKED != 0
     lru_add_drain(s)
     while vpn < end:
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
         table = walk(s, mm, vpn)
         if table:
-            zap_pte_range(s, task, mm, table, vpn, limit)
+            zap_pte_range(s, task, mm, table, vpn, limit, locked)
         vpn = limit

@@ -1,0 +1,13 @@
+from memtwin.mm.mm_types cimport Page, SwapArea, u32, u64
+from memtwin.mm.state cimport State
+
+cdef enum:                  # what became of a page that was to be written to swap
+    SWAP_STARTED            # it is on its way
+    SWAP_WRITTEN            # it is there already
+    SWAP_DROPPED            # nobody needs its slot any more: it has none now
+    SWAP_FAILED             # the device has no room for it
+
+cdef void finish_plug(State s) noexcept nogil
+cdef void plug_page(State s, u32 pfn) noexcept nogil
+cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil
+cdef void swap_readpage(State s, u32 pfn, u32 bio) noexcept nogil

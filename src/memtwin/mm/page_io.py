@@ -1,0 +1,92 @@
+"""Writing pages to swap, and reading them back.
+
+``pswpout`` and ``pswpin`` count the pages handed to an area, zram included.  On a disk neighbouring slots that are
+written in one pass over the lists go in one request; the write ends later, and only then can the page be freed.  zram
+is done at once.
+
+Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``).
+
+Not modelled: swap files' own mapping to blocks, errors of a device.
+"""
+
+import cython
+from cython.cimports.memtwin.mm.bio import bio_add_page, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.mm.mm_types import (
+    BIO_MAX_PAGES,
+    PG_DIRTY,
+    PG_RECLAIM,
+    SWAP_TYPE_SHIFT,
+    Page,
+    SwapArea,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.mm.page_writeback import end_page_writeback, set_page_writeback
+from cython.cimports.memtwin.mm.state import State, area_of, bio_at, slot_of
+from cython.cimports.memtwin.mm.swapfile import try_to_free_swap
+from cython.cimports.memtwin.mm.vmstat import PGPGOUT, PSWPIN, PSWPOUT
+from cython.cimports.memtwin.mm.zram import zram_read, zram_write
+
+SOURCE = "mm/page_io.c", "v6.1"
+
+KIB_PER_PAGE = cython.declare(u64, 4)
+
+
+def finish_plug(s: State):
+    """Hand the write that was still open for neighbours to its device."""
+    bio: u32 = s.plug
+    s.plug = 0
+    if bio:
+        submit_bio(s, bio)
+
+
+def plug_page(s: State, pfn: u32):
+    """Queue a page's write to a disk; neighbours of the last one join it."""
+    entry: u32 = s.pages[pfn].private
+    if s.plug and (s.plug_next != entry or bio_at(s, s.plug).nr == BIO_MAX_PAGES):
+        finish_plug(s)
+    if not s.plug:
+        s.plug = new_bio(s, area_of(s, entry).device, True)
+    bio_add_page(s, s.plug, pfn)
+    s.plug_next = entry + 1
+
+
+def swap_writepage(s: State, pfn: u32) -> u32:
+    """Write a page of the swap cache to its slot; it is marked as reclaim's (PG_RECLAIM) until the write has ended.
+
+    What zram has no memory for is tried once more as an ordinary request, which fails too.
+    """
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    area: cython.pointer(SwapArea) = area_of(s, entry)
+    stored: cython.bint
+    page.flags &= ~cython.cast(u32, PG_DIRTY)
+    if try_to_free_swap(s, pfn):
+        return SWAP_DROPPED
+    page.flags |= PG_RECLAIM
+    s.event[PSWPOUT] += 1
+    area.written_pages += 1
+    set_page_writeback(s, pfn)
+    if not area.synchronous:
+        plug_page(s, pfn)
+        return SWAP_STARTED
+    stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
+    page.flags &= ~cython.cast(u32, PG_RECLAIM)
+    end_page_writeback(s, pfn)
+    if stored:
+        return SWAP_WRITTEN
+    page.flags |= PG_DIRTY
+    s.event[PGPGOUT] += KIB_PER_PAGE
+    area.zram_failed_writes += 1
+    return SWAP_FAILED
+
+
+def swap_readpage(s: State, pfn: u32, bio: u32):
+    """Read a page of the swap cache, or one that is about to be mapped, from its slot; on a disk it joins *bio*."""
+    entry: u32 = s.pages[pfn].private
+    s.event[PSWPIN] += 1
+    if not area_of(s, entry).synchronous:
+        bio_add_page(s, bio, pfn)
+        return
+    zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
+    end_page_read(s, pfn)

@@ -1,0 +1,285 @@
+"""Turning swap areas on and off.
+
+An area without a priority of its own gets the next negative one: -2, -3, … in order.  The first slot is the header.
+
+Turning one off brings everything in it back: no more slots are taken from it, then each process's entries are read in
+and mapped, and what only the swap cache holds is dropped.  If memory runs out on the way, the caller is the first to be
+killed.
+
+Follows mm/swapfile.c of Linux 6.1 (``SYSCALL_DEFINE2(swapon)``, ``SYSCALL_DEFINE1(swapoff)``, ``try_to_unuse``).
+
+Not modelled: discard, swap on shared memory's pages.
+"""
+
+import cython
+from cython.cimports.libc.stdlib import calloc, malloc
+from cython.cimports.memtwin.mm.filemap import wait_on_page_locked
+from cython.cimports.memtwin.mm.lru import put_page
+from cython.cimports.memtwin.mm.mm_types import (
+    EINVAL,
+    ENOMEM,
+    FILE_SWAP,
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    OK,
+    PG_ANON_EXCLUSIVE,
+    PG_LOCKED,
+    PG_SWAPCACHE,
+    PG_WRITEBACK,
+    PTE_PRESENT,
+    PTE_SWAP,
+    PTE_SWP_EXCLUSIVE,
+    PTRS_PER_TABLE,
+    SWAP_HAS_CACHE,
+    SWAP_TYPE_SHIFT,
+    SWAPFILE_CLUSTER,
+    SwapArea,
+    u16,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.mm.pgtable import walk
+from cython.cimports.memtwin.mm.rmap import page_add_anon_rmap
+from cython.cimports.memtwin.mm.state import State, file_at, hooks, mm_at, pool_get, table_at, vma_at
+from cython.cimports.memtwin.mm.swap_state import lookup_swap_cache
+from cython.cimports.memtwin.mm.swapfile import (
+    NO_CLUSTER,
+    avail_add,
+    avail_del,
+    drain_slots,
+    entry_of,
+    free_cluster_push,
+    reclaim_slot,
+    swap_free,
+)
+from cython.cimports.memtwin.mm.swapin import swapin_page
+from cython.cimports.memtwin.mm.util import totalram_pages
+from cython.cimports.memtwin.mm.xarray import file_reserve
+
+from memtwin.mm.state import raise_if_broken
+
+SOURCE = "mm/swapfile.c", "v6.1"
+
+COLUMNS = cython.declare(u32, 32)
+
+
+def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cython.bint):
+    """Give a new area its arrays; *pages*: slots that can be used."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    clusters: u32
+    column: u32
+    cluster: u32
+    a.pages = pages
+    a.max = pages + 1
+    a.ssd = ssd
+    a.synchronous = synchronous
+    a.lowest_bit = a.cluster_next = 1
+    a.highest_bit = a.max - 1
+    a.map = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+    a.map[0] = SWAP_HAS_CACHE
+    a.file = pool_get(cython.address(s.files))
+    file_reserve(s, a.file, a.max)
+    file_at(s, a.file).nr_pages = a.max
+    file_at(s, a.file).kind = FILE_SWAP
+    for column in range(s.nr_cpus):
+        a.percpu_cluster[column] = NO_CLUSTER
+        a.next_cpu[column] = 1
+    a.free_head = a.free_tail = NO_CLUSTER
+    if synchronous:
+        a.zspage = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+    if not ssd:
+        return
+    clusters = a.max // SWAPFILE_CLUSTER + 1
+    a.cluster_count = cython.cast(cython.pointer(u32), calloc(clusters, cython.sizeof(u32)))
+    a.cluster_link = cython.cast(cython.pointer(u32), malloc(clusters * cython.sizeof(u32)))
+    a.cluster_count[0] = 1
+    for column in range(COLUMNS):
+        cluster = column
+        while cluster < a.max // SWAPFILE_CLUSTER:
+            if cluster:
+                free_cluster_push(a, cluster)
+            cluster += COLUMNS
+
+
+def swapon(
+    s: State, pages: int, prio: int, ssd: bool, zram: bool, device: int, algorithm: int = 0, again: int = -1
+) -> int:
+    """Turn an area of *pages* usable slots on and return its number; *prio* below 0: the kernel chooses.
+
+    *device*: which one a disk is; *algorithm*: which compressor zram has; *again*: the number of an area that was
+    turned off and comes back.
+    """
+    area: u32 = s.nr_areas if again < 0 else again
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    if area >= 29:
+        raise ValueError("no more than 29 swap areas")
+    if again < 0:
+        init_area(s, area, pages, ssd, zram)
+        s.nr_areas += 1
+    a.device = device
+    a.algorithm = algorithm
+    if prio < 0:
+        prio = -1
+        for i in range(s.nr_areas):
+            if s.areas[i].used and i != area:
+                prio = min(prio, s.areas[i].prio)
+        prio -= 1
+    a.prio = prio
+    a.used = a.writeok = True
+    s.nr_rotating += not a.ssd
+    s.total_swap_pages += a.pages
+    s.nr_swap_pages += a.pages - a.inuse
+    avail_add(s, area)
+    return area
+
+
+def set_priority(s: State, area: int, prio: int) -> None:
+    """Give an area the priority that a snapshot says it has."""
+    number: u32 = area
+    avail_del(s, number)
+    s.areas[number].prio = prio
+    avail_add(s, number)
+
+
+def hold_slots(s: State, area: int, slots: int) -> None:
+    """Say that slots were in use already, by processes that are not known: they stay so."""
+    for slot in range(1, slots + 1):
+        s.areas[area].map[slot] = 1
+        s.areas[area].inuse += 1
+        s.nr_swap_pages -= 1
+    s.areas[area].held = slots
+    s.areas[area].lowest_bit = slots + 1
+    s.areas[area].highest_bit = s.areas[area].highest_bit if slots < s.areas[area].pages else 0
+
+
+def set_zram_stats(s: State, area: int, pages: int, compressed: int, pool_pages: int) -> None:
+    """Start zram's figures from a snapshot's: pages stored, their compressed bytes, pages of the pool."""
+    s.areas[area].zram_pages = s.areas[area].zram_boot_pages = pages
+    s.areas[area].zram_compressed = compressed
+    s.areas[area].zram_pool_pages = s.areas[area].zram_pool_max = pool_pages
+
+
+def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
+    """Bring one page back and map it where its entry stands; returns an Outcome."""
+    pfn: u32
+    at: cython.pointer(u64)
+    while True:
+        pfn = lookup_swap_cache(s, entry)
+        if not pfn:
+            pfn = swapin_page(s, vma, vpn, entry)
+        if not pfn:
+            return ENOMEM
+        s.pages[pfn].refcount += 1 if s.pages[pfn].flags & PG_SWAPCACHE else 0
+        if not s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
+            break
+        wait_on_page_locked(s, pfn)
+        while s.pages[pfn].flags & PG_WRITEBACK:
+            hooks.io_schedule(s)
+        put_page(s, pfn)
+    at = cython.address(table_at(s, walk(s, vma_at(s, vma).mm, vpn)).entry[vpn & (PTRS_PER_TABLE - 1)])
+    if at[0] & PTE_SWP_EXCLUSIVE:
+        s.pages[pfn].flags |= PG_ANON_EXCLUSIVE
+    at[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT
+    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += 1
+    mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= 1
+    page_add_anon_rmap(s, pfn, vma, vpn)
+    swap_free(s, entry)
+    reclaim_slot(s, entry, True)
+    return OK
+
+
+def unuse_mm(s: State, mm: u32, area: u32) -> u32:
+    """Bring back all that one process has in an area; returns an Outcome."""
+    i: u32
+    vma: u32
+    table: u32
+    vpn: u64
+    pte: u64
+    code: u32
+    for i in range(mm_at(s, mm).nr_vmas):
+        vma = mm_at(s, mm).vmas[i]
+        vpn = vma_at(s, vma).start
+        while vpn < vma_at(s, vma).end:
+            table = walk(s, mm, vpn)
+            if not table:
+                vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+                continue
+            pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+            if pte & PTE_SWAP and cython.cast(u32, pte >> 12) >> SWAP_TYPE_SHIFT == area:
+                code = unuse_page(s, vma, vpn, cython.cast(u32, pte >> 12))
+                if code != OK:
+                    return code
+                if s.resched:
+                    hooks.cond_resched(s)
+            vpn += 1
+    return OK
+
+
+def try_to_unuse(s: State, area: u32) -> u32:
+    """Empty an area; returns an Outcome."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    mm: u32
+    slot: u32
+    pfn: u32
+    code: u32
+    for mm in range(1, s.mms.nr):
+        if mm_at(s, mm).users:
+            code = unuse_mm(s, mm, area)
+            if code != OK:
+                return code
+    for slot in range(1, a.max):
+        if a.map[slot] != SWAP_HAS_CACHE:
+            continue
+        pfn = lookup_swap_cache(s, entry_of(area, slot))
+        while pfn and s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
+            hooks.io_schedule(s)
+        reclaim_slot(s, entry_of(area, slot), True)
+    drain_slots(s)
+    return OK
+
+
+def swapoff(s: State, task: int, area: int) -> int:
+    """Turn an area off; returns an Outcome.  On failure it is as it was."""
+    number: u32 = area
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
+    code: u32
+    if not a.used:
+        return EINVAL
+    if s.sysctl.overcommit_memory == 0 and a.pages > totalram_pages(s) + s.total_swap_pages:
+        return ENOMEM
+    s.current = task
+    avail_del(s, number)
+    a.writeok = False
+    s.nr_swap_pages -= a.pages
+    s.total_swap_pages -= a.pages
+    drain_slots(s)
+    with cython.nogil:
+        code = try_to_unuse(s, number)
+    raise_if_broken(s)
+    if code != OK:
+        a.writeok = True
+        s.nr_swap_pages += a.pages
+        s.total_swap_pages += a.pages
+        avail_add(s, number)
+        return code
+    forget_priority(s, area)
+    a.used = False
+    s.nr_rotating -= not a.ssd
+    return OK
+
+
+def forget_priority(s: State, area: int) -> None:
+    """Areas whose priority the kernel chose after this one's move up by one."""
+    if s.areas[area].prio >= 0:
+        return
+    for i in range(s.nr_areas):
+        if s.areas[i].used and s.areas[i].prio < s.areas[area].prio:
+            s.areas[i].prio += 1
+
+
+def area_info(s: State, area: int) -> dict:
+    """What /proc/swaps says of an area: pages in all and used, priority; and the pages ever written to it."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+    return {"used": a.used, "pages": a.pages, "inuse": a.inuse, "prio": a.prio, "written": a.written_pages}
