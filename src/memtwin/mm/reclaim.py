@@ -333,3 +333,17 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     s.memalloc -= 1
     psi_memstall(s, s.now_ns - since)
     return sc.nr_reclaimed
+
+
+def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
+    """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
+    sc: ScanControl
+    nr: u64[4]
+    init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
+    sc.priority = priority
+    sc.anon_cost = anon_cost
+    sc.file_cost = file_cost
+    balance: u32 = scan_balance(s, cython.address(sc))
+    get_scan_count(s, cython.address(sc), nr)
+    s.scan_balance[balance] -= 1
+    return tuple(nr[i] for i in range(EVICTABLE))
