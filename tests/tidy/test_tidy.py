@@ -190,3 +190,15 @@ def test_no_module_is_dead() -> None:
         name = ".".join(("memtwin", *path.relative_to(SRC).with_suffix("").parts))
         if path.stem not in {"__init__", "__main__"}:
             assert name in used or name in NOT_USED_YET, name
+
+
+def test_functions_that_the_walk_names_are_there() -> None:
+    """Every `module.function` of docs/a-page-fault.md is a function of that module of the model."""
+    text = (ROOT / "docs" / "a-page-fault.md").read_text()
+    modules = {path.stem: path for path in (SRC / "mm").glob("*.py")}
+    named = {(m, f) for m, f in re.findall(r"\b([a-z_]+)\.([a-z_]+)\b", text) if m in modules and f not in {"py", "md"}}
+    assert len(named) > 40
+    for module, function in sorted(named):
+        defined = {n.name for n in ast.walk(ast.parse(modules[module].read_text())) if isinstance(n, ast.FunctionDef)}
+        header = modules[module].with_suffix(".pxd").read_text()
+        assert function in defined or re.search(rf"\b{function}\(", header), f"{module}.{function}"
