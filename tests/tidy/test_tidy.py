@@ -121,6 +121,19 @@ def test_within_the_model_no_module_imports_in_a_circle() -> None:
         done |= ready
 
 
+def test_the_ladder_is_the_one_that_is_told() -> None:
+    """In ARCHITECTURE.md's order of imports each module stands above all that it calls."""
+    told = re.search(r"each above what it calls: `([^`]*)`", (ROOT / "ARCHITECTURE.md").read_text())
+    assert told
+    steps = [[name.strip() for name in step.split(",")] for step in told[1].split("<")]
+    height = {name: number for number, step in enumerate(steps) for name in step}
+    assert len(height) > 25
+    for name in height:
+        text = (SRC / "mm" / f"{name}.py").read_text() if name != "list" else ""
+        for below in re.findall(r"from cython\.cimports\.memtwin\.mm\.(\w+) import", text):
+            assert height.get(below, -1) < height[name], (name, below)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
 def test_functions_and_files_are_small(path: Path) -> None:
     """Functions of at most 60 lines, files of at most 500; the exceptions may only shrink."""
