@@ -107,6 +107,8 @@ class Done:
     balances: tuple[int, ...] = ()
     """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
     swappiness: int = 0
+    began: bool = False
+    """Whether kswapd was woken for the first time meanwhile."""
 
 
 class Run:
@@ -147,7 +149,7 @@ class Run:
     def _step(self, op: Op) -> None:
         state = self.machine.state
         before, since = _counted(state), state.clock_ns
-        taken, balances = self.taken(), state.scan_balances
+        taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
         file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
         engine.begin_operation(state)
@@ -165,6 +167,7 @@ class Run:
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
         done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
         done.swappiness = int(self.machine.sysctl["swappiness"])
+        done.began = quiet and state.reclaim_began_ns > 0
         self.done.append(done)
         self._sample(between=True)
         if state.checks:

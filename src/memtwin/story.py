@@ -91,7 +91,7 @@ def tell(run: Run) -> list[str]:
         change = {name: after.figures[name] - before.figures[name] for name in after.figures}
         what = Told(done, change, after.figures, _mapped_file(done.op, files))
         sentences = [_sentence(what)]
-        if began and before.time_ns <= began < after.time_ns:
+        if done.began:
             sentences.append(
                 f"{_seconds(began - run.samples[0].time_ns)} into the run kswapd was woken: reclaim began."
             )
@@ -390,20 +390,15 @@ def _ending(run: Run) -> list[str]:
     if not change["pgsteal"]:
         return [f"{told}; kswapd was woken, and nothing was reclaimed."]
     spared = "" if change["pgsteal_anon"] else "; no anonymous page"
-    began_in = next(done.op for done, sample in _with_ends(run) if began < sample.time_ns)
-    balances, swappiness = tuple(run.machine.state.scan_balances), run.done[-1].swappiness
+    began_in = next((f"in {done.op.text!r}" for done in run.done if done.began), "before the first operation")
+    balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
     return [
         f"{told}.",
-        f"Reclaim began {_seconds(began - first.time_ns)} into the run, in {began_in.text!r}, and took "
+        f"Reclaim began {_seconds(began - first.time_ns)} into the run, {began_in}, and took "
         f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
         f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
         + (" ".join(_missed(change)) or "Nothing of that was missed: no page was read again."),
     ]
-
-
-def _with_ends(run: Run) -> Iterable[tuple[Done, Sample]]:
-    """Each operation with the sample taken at its end."""
-    return zip(run.done, [sample for sample in run.samples if sample.between][1:], strict=True)
 
 
 def _count(number: int, what: str) -> str:

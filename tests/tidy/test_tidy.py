@@ -126,12 +126,12 @@ def test_the_ladder_is_the_one_that_is_told() -> None:
     told = re.search(r"each above what it calls: `([^`]*)`", (ROOT / "ARCHITECTURE.md").read_text())
     assert told
     steps = [[name.strip() for name in step.split(",")] for step in told[1].split("<")]
-    height = {name: number for number, step in enumerate(steps) for name in step}
+    height = {name: number for number, names in enumerate(steps) for name in names}
     assert len(height) > 25
-    for name in height:
+    for name, step in height.items():
         text = (SRC / "mm" / f"{name}.py").read_text() if name != "list" else ""
         for below in re.findall(r"from cython\.cimports\.memtwin\.mm\.(\w+) import", text):
-            assert height.get(below, -1) < height[name], (name, below)
+            assert height.get(below, -1) < step, (name, below)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
