@@ -84,6 +84,17 @@ def test_without_free_swap_it_is_files(swappiness: int) -> None:
         assert reclaim.plan(state, 1, 0, 0) == (0, 0, *(size >> 1 for size in lists(state)[2:]))
 
 
+@pytest.mark.parametrize(
+    ("pages", "ratio"), [(100_000, 1), (262_144, 3), (1_000_000, 5), (4_000_000, 12), (30_000_000, 33)]
+)
+def test_how_much_of_a_list_must_be_inactive(pages: int, ratio: int) -> None:
+    """The root of 10 * GiB: half of what is less than 1 GiB, a fourth of 1 GiB, a 34th of 114 GiB."""
+    state, share = Stream(1).state, pages // (ratio + 1)
+    assert reclaim.would_be_low(state, share - 1, pages - share + 1)
+    assert not reclaim.would_be_low(state, share + 1, pages - share - 1)
+    debug.validate(state)
+
+
 # --- when ------------------------------------------------------------------------------------------------------------
 
 

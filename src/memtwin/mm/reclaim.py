@@ -48,6 +48,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     SWAP_CLUSTER_MAX,
     ZONE_NORMAL,
     ScanControl,
+    i64,
     u32,
     u64,
 )
@@ -347,3 +348,17 @@ def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
     get_scan_count(s, cython.address(sc), nr)
     s.scan_balance[balance] -= 1
     return tuple(nr[i] for i in range(EVICTABLE))
+
+
+def would_be_low(s: State, inactive: int, active: int) -> bool:
+    """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
+    before: i64[2]
+    low: cython.bint
+    before[0] = s.node[LRU_INACTIVE_FILE]
+    before[1] = s.node[LRU_ACTIVE_FILE]
+    s.node[LRU_INACTIVE_FILE] = inactive
+    s.node[LRU_ACTIVE_FILE] = active
+    low = inactive_is_low(s, True)
+    s.node[LRU_INACTIVE_FILE] = before[0]
+    s.node[LRU_ACTIVE_FILE] = before[1]
+    return low
