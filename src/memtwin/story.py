@@ -183,7 +183,7 @@ def _file_faults(what: Told) -> str:
         parts.append(f"{size(change['AnonPages'])} copied to pages of its own")
     if change["Dirty"] > 0:
         parts.append(f"{size(change['Dirty'])} more to be written back")
-    return ", " + ", ".join(parts)
+    return ", " + ", ".join(parts) + _flushed(what)
 
 
 def _read(op: Fread, what: Told) -> str:
