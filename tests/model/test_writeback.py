@@ -89,6 +89,14 @@ def test_a_file_writes_2048_pages_a_turn() -> None:
     assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (2048, 0, 4096)
 
 
+def test_a_turn_grows_with_the_limit() -> None:
+    """512 MiB, limit 22,207: an eighth is 2,775, with 1,024 rounded down 3,072; two turns of 10,000 dirty pages."""
+    stream = Stream(1, ram="512M")
+    write(stream, 10_000)
+    engine.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
+    assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (10_000 - 6144, 0, 6144)
+
+
 def test_dirty_data_waits_for_the_flusher_to_look() -> None:
     """On a disk that has written nothing yet all goes out at the first look, 5 s after the first write."""
     stream = Stream(1, ram="256M")
