@@ -93,6 +93,16 @@ def measure(out: Path) -> tuple[Rates, Rates, Rates]:
     return ours, c_loop, kernel
 
 
+def measure_files() -> dict[str, list[model.Moved]]:
+    """All rounds of file work."""
+    files = model.Files()
+    found: dict[str, list[model.Moved]] = {}
+    for _ in range(ROUNDS):
+        for name, moved in files.cycle().items():
+            found.setdefault(name, []).append(moved)
+    return found
+
+
 def ratio(ours: list[float], theirs: list[float]) -> str:
     """Median of the ratios within each round."""
     found = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
@@ -194,6 +204,25 @@ def pages_table(ours: Rates, kernel: Rates) -> str:
     return table(("pages", "model /s", "this machine's kernel /s", "model / kernel", "prototype /s"), rows)
 
 
+def files_table(found: dict[str, list[model.Moved]]) -> str:
+    """File work: pages a second, and how many of them were read from the disk and reclaimed."""
+    said = {
+        "hit": "read from the page cache",
+        "stream": "read from the disk, past the end of memory",
+        "thrash-seq": "read again in order, 1.5 times the memory",
+        "thrash-rand": "read at random, 1.5 times the memory",
+        "write": "write and write back, 1.5 times the memory",
+    }
+    rows = []
+    for name, text in said.items():
+        rates = [moved.asked / moved.seconds for moved in found[name]]
+        taken = [moved.reclaimed / moved.seconds for moved in found[name]]
+        last = found[name][-1]
+        shares = (f"{last.read / last.asked:.2f}", f"{last.reclaimed / last.asked:.2f}")
+        rows.append((text, rate(rates), *shares, rate(taken) if last.reclaimed else ""))
+    return table(("file pages", "model /s", "from disk a page", "reclaimed a page", "reclaimed /s"), rows)
+
+
 def instructions_table(counts: dict[str, float]) -> str:
     """Instructions an operation."""
     if not counts:
@@ -215,8 +244,14 @@ def machine() -> str:
     return f"a {platform.machine()} {kind} with {os.cpu_count()} processors, {platform.system()}, Python {version}"
 
 
-def report(ours: Rates, c_loop: Rates, kernel: Rates, counts: dict[str, float], times: dict[str, float]) -> str:
-    """The page of results."""
+def report(
+    rates: tuple[Rates, Rates, Rates],
+    files: dict[str, list[model.Moved]],
+    counts: dict[str, float],
+    times: dict[str, float],
+) -> str:
+    """The page of results; *rates*: of the model, the C loop, the host."""
+    ours, c_loop, kernel = rates
     return f"""# How fast the core is
 
 Written by `make bench` on {machine()}. The figures hold for that machine; the ratios travel better.
@@ -236,6 +271,12 @@ kernel clears and copies pages; the model does not):
 
 {pages_table(ours, kernel)}
 
+Files, on another machine of 512 MiB: pages asked for by reads and writes of 64 KiB (at random: {model.FILE_DRAWS:,} of
+4 KiB), with readahead, kswapd and the flusher at work. All of it moves in the model only: frames, lists, trees, shadows
+and content tags, but no bytes of data.
+
+{files_table(files)}
+
 Instructions, whole process, by valgrind's callgrind: the difference between two runs, one of which carries out the
 operation on all its pages once more. `fault+cow+unmap` is a page's first write, its copy after a fork, the fork, the
 child's end and both unmaps.
@@ -253,10 +294,11 @@ def main() -> None:
     model.prove_trace()
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory)
-        ours, c_loop, kernel = measure(out)
+        rates = measure(out)
+        files = measure_files()
         times = start_up(out)
         counts = count_instructions(out)
-    text = report(ours, c_loop, kernel, counts, times)
+    text = report(rates, files, counts, times)
     print(text)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(text)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin import run
+from memtwin import run, worker
+from memtwin.mm import drop_caches, fs_writeback, read_write
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 from memtwin.mm import touch as touches
@@ -29,11 +30,37 @@ PASSES = 32
 SEED = 7
 EXPONENT = 4
 SCENARIO = "machine ram=512M cpus=1 kernel=6.1 thp=never\nproc A\nA mmap heap 256M\n"
+CHUNK_PAGES = 16
+WINDOW = 64
+"""Pages that readahead may have read beyond what was asked for."""
+BATCHED = 28
+"""Pages in per-cpu batches, which cannot be dropped."""
+FILE_PAGES = 65536
+FILE_DRAWS = 200_000
+FILE_SCENARIO = """machine ram=512M cpus=1 kernel=6.1 thp=never
+file big 800M
+file small 256M
+proc A
+A fread big 0 4K 4K
+A fread small 0 4K 4K
+A fwrite log 0 4K 4K
+"""
 HITS = {
     "hit-seq": Seq(),
     "hit-rand": Rand(DRAWS, SEED),
     "hit-pow": Pow(DRAWS, EXPONENT, SEED),
 }
+
+
+class Moved(NamedTuple):
+    """Pages asked for, read from the disk, reclaimed, read again after they had been reclaimed, dirtied; seconds."""
+
+    asked: int
+    read: int
+    reclaimed: int
+    refaulted: int
+    dirtied: int
+    seconds: float
 
 
 class Model:
@@ -111,6 +138,66 @@ class Model:
         assert self.faults() - before == made == COW_PAGES
         mm_task.exit_task(self.state, child)
         return {"fork": (COW_PAGES, forked), "cow": (made, took)}
+
+
+class Files:
+    """A machine of 512 MiB with a process that reads and writes files: one of 1.5 times the memory, one of half."""
+
+    def __init__(self) -> None:
+        done = run.simulate(parse(FILE_SCENARIO), None)
+        process = done.processes.by_name["A"]
+        self.state = done.machine.state
+        self.task = process.task
+        self.files = process.files
+        self.opno = 0
+        self.many = int(done.machine.state.memory_total * 1.5) // CHUNK_PAGES * CHUNK_PAGES
+
+    def counted(self) -> dict[str, int]:
+        """Every counter."""
+        return {**self.state.events_by_name(), **self.state.node_stats()}
+
+    def io(self, name: str, chunk_pages: int, pages_: int, *, draws: int = 0, write: bool = False) -> Moved:
+        """Read or write *pages_* pages in order, or *draws* chunks of them at random; what that moved."""
+        self.opno += 1
+        drawn = {"kind": t.PATTERN_RAND, "touches": draws, "seed": SEED} if draws else {}
+        call = read_write.FileIo(
+            self.state, self.task, self.files[name], 0, chunk_pages * 4096, pages_ // chunk_pages, write,
+            worker.IO_BUFFER, self.opno, **drawn,
+        )  # fmt: skip
+        before = self.counted()
+        began = time.perf_counter()
+        code = call.run()
+        took = time.perf_counter() - began
+        assert code == t.OK
+        after = self.counted()
+        moved = {name: after[name] - before[name] for name in ("pgpgin", "pgsteal_file", "workingset_refault_file")}
+        return Moved(
+            (draws or pages_ // chunk_pages) * chunk_pages, moved["pgpgin"] // 4, moved["pgsteal_file"],
+            moved["workingset_refault_file"], after["nr_dirtied"] - before["nr_dirtied"], took,
+        )  # fmt: skip
+
+    def cycle(self) -> dict[str, Moved]:
+        """Stream, thrash in order and at random, hit, and write; each proves its work by the kernel's counters."""
+        fs_writeback.sync(self.state)
+        drop_caches.drop_caches(self.state, 3)
+        many = self.many
+        cold = self.io("big", CHUNK_PAGES, many)
+        assert cold.asked == many
+        assert many - BATCHED <= cold.read <= many + WINDOW
+        assert many // 4 < cold.reclaimed < many
+        again = self.io("big", CHUNK_PAGES, many)
+        assert again.refaulted == again.read >= many * 0.9
+        assert again.reclaimed >= many * 0.9
+        random = self.io("big", 1, many, draws=FILE_DRAWS)
+        assert FILE_DRAWS * 0.2 < random.read < FILE_DRAWS * 0.6
+        assert abs(random.reclaimed - random.read) < FILE_DRAWS * 0.05
+        self.io("small", CHUNK_PAGES, FILE_PAGES)
+        hits = self.io("small", CHUNK_PAGES, FILE_PAGES)
+        assert (hits.asked, hits.read, hits.reclaimed) == (FILE_PAGES, 0, 0)
+        written = self.io("log", CHUNK_PAGES, many, write=True)
+        assert written.dirtied == many
+        assert written.reclaimed > many // 4
+        return {"stream": cold, "thrash-seq": again, "thrash-rand": random, "hit": hits, "write": written}
 
 
 def prove_trace() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memtwin import engine, worker
-from memtwin.mm import fs_writeback, jbd2, madvise, memory, mlock, mm_init, oom_kill, read_write, touch
+from memtwin.mm import filemap, fs_writeback, jbd2, madvise, memory, mlock, mm_init, oom_kill, read_write, touch
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
@@ -172,10 +172,13 @@ class Processes:
         return self._by_seconds(run)
 
     def fsync(self, process: Worker, op: Fsync) -> int:
-        """Write a file's dirty pages and wait; returns an Outcome."""
+        """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
         self._open(process, op.file)
-        code = int(fs_writeback.fsync(self.state, process.task, self.disk.numbers[op.file]))
-        jbd2.commit(self.state)
+        file = self.disk.numbers[op.file]
+        before = filemap.file_info(self.state, file)
+        code = int(fs_writeback.fsync(self.state, process.task, file))
+        if before["dirty"] or not before["pages"]:
+            jbd2.commit(self.state)
         return code
 
     def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:

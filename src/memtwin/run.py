@@ -24,7 +24,7 @@ from memtwin import __version__, engine, oom_event, oomreport, timeline
 from memtwin.dcache import Dcache
 from memtwin.disk import Disk
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
-from memtwin.mm import debug, drop_caches, fs_writeback, gfp, jbd2, mm_init, page_alloc, util
+from memtwin.mm import debug, drop_caches, filemap, fs_writeback, gfp, jbd2, mm_init, page_alloc, util
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.process import Processes, Worker, idle
@@ -78,9 +78,15 @@ WHEN_MOVED = (
 )  # fmt: skip
 """Counters whose change an operation's line tells when there is one."""
 TIMELINE = (
-    "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab", "PageTables", "SwapFree", "Committed_AS", "pgfault",
-    "pgmajfault", "pswpin", "pswpout", "pgscan", "pgsteal",
+    "MemFree", "MemAvailable", "Cached", "Dirty", "Writeback", "AnonPages", "Slab", "PageTables", "SwapFree",
+    "Committed_AS", "pgfault", "pgmajfault", "pgpgin", "pgpgout", "pswpin", "pswpout", "pgscan", "pgsteal",
+    "pgsteal_direct", "pgsteal_file", "pgsteal_anon", "allocstall", "workingset_refault_file",
+    "workingset_refault_anon",
 )  # fmt: skip
+SAMPLED = ("pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon")
+"""Event counters that a sample takes as they are; those in ALWAYS come first."""
+CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
+"""Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
 STORY_LINES = 20
 SIGKILL = 9
 
@@ -97,6 +103,15 @@ class Done:
     deaths: list[dict[str, Any]] = field(default_factory=list)
     why: str = ""
     """The rule by which the kernel refused."""
+    file_pages: int = 0
+    """How long the file that it names was before."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Pages that reclaim took meanwhile, by whose they were."""
+    balances: tuple[int, ...] = ()
+    """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
+    swappiness: int = 0
+    began: bool = False
+    """Whether kswapd was woken for the first time meanwhile."""
 
 
 class Run:
@@ -113,6 +128,8 @@ class Run:
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
         machine.state.on_oom = self._on_oom
+        events = machine.state.events_by_name()
+        self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
 
     def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Carry out every operation; raises NotModelledError where the model cannot go on."""
@@ -137,6 +154,8 @@ class Run:
     def _step(self, op: Op) -> None:
         state = self.machine.state
         before, since = _counted(state), state.clock_ns
+        taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
+        file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
         engine.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
@@ -152,10 +171,24 @@ class Run:
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
         why = self._refusal() if errno == t.ENOMEM else ""
-        self.done.append(Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why))
+        done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
+        done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
+        done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
+        done.swappiness = int(self.machine.sysctl["swappiness"])
+        done.began = quiet and state.reclaim_began_ns > 0
+        self.done.append(done)
         self._sample(between=True)
         if state.checks:
             debug.validate(state, self.story())
+
+    def taken(self) -> dict[str, int]:
+        """Pages that reclaim took since the run began, by whose they were: a file's name, or what it was instead."""
+        state, events = self.machine.state, self.machine.state.events_by_name()
+        found = {name: int(filemap.file_info(state, number)["reclaimed"]) for name, number in self.disk.numbers.items()}
+        found[BUFFERS] = int(filemap.file_info(state, self.machine.bdev)["reclaimed"])
+        found[CACHED_BEFORE] = events["pgsteal_file"] - self._stolen_before["file"] - sum(found.values())
+        found[ANONYMOUS] = events["pgsteal_anon"] - self._stolen_before["anon"]
+        return found
 
     def _refusal(self) -> str:
         """The rule of overcommit that is in force, with its numbers."""
@@ -269,6 +302,8 @@ class Run:
             "MemFree": gfp.free_pages(state),
             "MemAvailable": page_alloc.si_mem_available(state),
             "Cached": node["nr_file_pages"] - node["nr_swapcached"],
+            "Dirty": node["nr_dirty"],
+            "Writeback": node["nr_writeback"],
             "AnonPages": node["nr_anon_pages"],
             "Slab": node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"],
             "PageTables": node["nr_page_table_pages"],
@@ -276,7 +311,9 @@ class Run:
             "Committed_AS": state.committed_pages,
         }
         figures = {name: int(kib(value)) for name, value in sizes.items()}
-        figures.update({name: events[name] for name in ALWAYS})
+        figures.update({name: events[name] for name in (*ALWAYS, *SAMPLED)})
+        figures.update({name: node[name] for name in TIMELINE if name.startswith("workingset_")})
+        figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
         self.samples.append(Sample(state.clock_ns, len(self.done), figures, between))

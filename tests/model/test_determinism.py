@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memtwin import run
+from memtwin import engine, run, settings, worker
 from memtwin.errors import ModelBug
-from memtwin.mm import debug, memory, touch
+from memtwin.mm import debug, memory, read_write, touch
 from memtwin.recording import Recording
 from memtwin.scenario import parse
 
@@ -35,6 +35,53 @@ def test_two_runs_leave_the_same_bytes(recordings: Path, tmp_path: Path) -> None
     assert len(files) > 100
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+FILES = """machine ram=192M
+file data 220M
+file lib 24M
+proc A
+A fmap l lib shared
+A touch l 0 24M r rand:4000:3
+A fread data 0 220M 64K seq
+A fwrite log 0 60M 64K
+A touch l 0 24M w hot:5000:20%:80%:9
+sleep 7
+A fsync log
+A fread data 0 220M 4K rand:9000:4
+sleep 33
+checkpoint end
+"""
+
+
+def test_two_runs_with_files_leave_the_same_bytes(tmp_path: Path) -> None:
+    """Readahead, reclaim, kswapd and the flusher: every file of two runs of one workload is equal."""
+    for name in ("one", "two"):
+        run.run_scenario(parse(FILES), None, tmp_path / name)
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
+    assert len(files) > 50
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_a_copy_in_the_midst_of_reclaim_goes_on_alike() -> None:
+    """Copied with the flusher and kswapd at work, dirty pages and requests under way: both come to the same state."""
+    scenario = parse(FILES)
+    done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
+    for op in scenario.ops[:5]:
+        done.do(op)
+    state, process = done.machine.state, done.processes.by_name["A"]
+    assert state.reclaim_began_ns
+    assert state.node_stats()["nr_dirty"] > 0
+    twin = state.copy()
+    for machine in (state, twin):
+        read = read_write.FileIo(
+            machine, process.task, process.files["data"], 0, 65536, 3520, False, worker.IO_BUFFER, 99
+        )
+        assert read.run() == 0
+        engine.sleep_until(machine, machine.clock_ns + 8_000_000_000)
+    assert state.fingerprint() == twin.fingerprint()
+    debug.validate(twin)
 
 
 def test_a_copy_goes_on_alike() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from memtwin import settings as settings_of_run
+from memtwin import story
 from memtwin.errors import NotModelledError
 from memtwin.mm import debug
 from memtwin.procfs import buddyinfo, meminfo, slabinfo, vmstat, zoneinfo
@@ -48,6 +49,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def boot(self) -> None:
         self.run = fresh(GROUND)
+        self.run._sample(between=True)
         self.files = dict(FILES)
         self.step("sleep 0.1")
 
@@ -73,6 +75,11 @@ class Machine(RuleBasedStateMachine):
         """Remember a process, unless the machine was just begun again."""
         if any(line.split()[:2] == ["proc", name] for line in self.lines):
             self.regions[name] = regions
+
+    def teardown(self) -> None:
+        """Whatever happened can be told, one paragraph for the machine, one for the end."""
+        if hasattr(self, "run"):
+            assert len(story.tell(self.run)) >= 2
 
     def name(self, kind: str) -> str:
         self.serial += 1

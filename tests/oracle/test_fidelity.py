@@ -41,6 +41,32 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
+@pytest.mark.parametrize(
+    ("offered", "asked"), [("12-mix-swappiness-0", "14-mix-swappiness-60"), ("10-file-once", "19-file-thrash")]
+)
+def test_the_twin_of_another_workload_fails_the_bars(
+    offered: str, asked: str, recordings: Path, tmp_path: Path
+) -> None:
+    """The bars can tell: a twin's run of one scenario, offered for another, is outside them or lacks figures."""
+    real = Recording(recordings / offered / "run1.tar.xz")
+    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / offered)
+    reals = [Recording(path) for path in runs_in(recordings / asked)]
+    verdict = score(reals, Recording(tmp_path / offered), asked)
+    assert verdict.missing or verdict.mean > 0.10
+    assert not verdict.meets(mean=0.10, p90=0.30)
+
+
+@pytest.mark.parametrize("settings", [["vm.min_free_kbytes=20000"], ["machine.ram=320M"]])
+def test_the_twin_of_another_machine_fails_the_bars(settings: list[str], recordings: Path, tmp_path: Path) -> None:
+    """The bars can tell: scenario 19 on a machine with another reserve or size is outside them."""
+    reals = [Recording(path) for path in runs_in(recordings / "19-file-thrash")]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / "other", settings=settings)
+    verdict = score(reals, Recording(tmp_path / "other"), "19-file-thrash")
+    assert verdict.missing == 0
+    assert verdict.mean > 0.10
+    assert verdict.p90 > 0.30
+
+
 @pytest.mark.parametrize("name", QUIET)
 def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, mean error <= 2 %, p90 <= 5 %, every operation ends as it did on the real kernel."""

@@ -126,6 +126,19 @@ def test_within_the_model_no_module_imports_in_a_circle() -> None:
         done |= ready
 
 
+def test_the_ladder_is_the_one_that_is_told() -> None:
+    """In ARCHITECTURE.md's order of imports each module stands above all that it calls."""
+    told = re.search(r"each above what it calls: `([^`]*)`", (ROOT / "ARCHITECTURE.md").read_text())
+    assert told
+    steps = [[name.strip() for name in step.split(",")] for step in told[1].split("<")]
+    height = {name: number for number, names in enumerate(steps) for name in names}
+    assert len(height) > 25
+    for name, step in height.items():
+        text = (SRC / "mm" / f"{name}.py").read_text() if name != "list" else ""
+        for below in re.findall(r"from cython\.cimports\.memtwin\.mm\.(\w+) import", text):
+            assert height.get(below, -1) < step, (name, below)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
 def test_functions_and_files_are_small(path: Path) -> None:
     """Functions of at most 60 lines, files of at most 500; the exceptions may only shrink."""
@@ -197,3 +210,15 @@ def test_no_module_is_dead() -> None:
         name = ".".join(("memtwin", *path.relative_to(SRC).with_suffix("").parts))
         if path.stem not in {"__init__", "__main__"}:
             assert name in used or name in NOT_USED_YET, name
+
+
+def test_functions_that_the_walk_names_are_there() -> None:
+    """Every `module.function` of docs/a-page-fault.md is a function of that module of the model."""
+    text = (ROOT / "docs" / "a-page-fault.md").read_text()
+    modules = {path.stem: path for path in (SRC / "mm").glob("*.py")}
+    named = {(m, f) for m, f in re.findall(r"\b([a-z_]+)\.([a-z_]+)\b", text) if m in modules and f not in {"py", "md"}}
+    assert len(named) > 40
+    for module, function in sorted(named):
+        defined = {n.name for n in ast.walk(ast.parse(modules[module].read_text())) if isinstance(n, ast.FunctionDef)}
+        header = modules[module].with_suffix(".pxd").read_text()
+        assert function in defined or re.search(rf"\b{function}\(", header), f"{module}.{function}"

@@ -58,6 +58,7 @@ def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     run.run_scenario(parse("machine ram=192M\nproc A\nsleep 3.5\ncheckpoint end\n"), None, tmp_path / "r")
     rows = list(csv.DictReader((tmp_path / "r" / "timeline.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["time_ns", "ops_done", *run.TIMELINE]
     times = [int(row["time_ns"]) for row in rows]
     assert times == sorted(times)
     assert sum(time % 1_000_000_000 == 0 for time in times) >= 3

@@ -52,6 +52,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     ZONE_NORMAL,
     Kswapd,
     ScanControl,
+    i64,
     u32,
     u64,
 )
@@ -350,3 +351,31 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     s.memalloc -= 1
     psi_memstall(s, s.now_ns - since)
     return sc.nr_reclaimed
+
+
+def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
+    """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
+    sc: ScanControl
+    nr: u64[4]
+    init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
+    sc.priority = priority
+    sc.anon_cost = anon_cost
+    sc.file_cost = file_cost
+    balance: u32 = scan_balance(s, cython.address(sc))
+    get_scan_count(s, cython.address(sc), nr)
+    s.scan_balance[balance] -= 1
+    return tuple(nr[i] for i in range(EVICTABLE))
+
+
+def would_be_low(s: State, inactive: int, active: int) -> bool:
+    """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
+    before: i64[2]
+    low: cython.bint
+    before[0] = s.node[LRU_INACTIVE_FILE]
+    before[1] = s.node[LRU_ACTIVE_FILE]
+    s.node[LRU_INACTIVE_FILE] = inactive
+    s.node[LRU_ACTIVE_FILE] = active
+    low = inactive_is_low(s, True)
+    s.node[LRU_INACTIVE_FILE] = before[0]
+    s.node[LRU_ACTIVE_FILE] = before[1]
+    return low

@@ -1,0 +1,207 @@
+"""Writeback: when does dirty data go out, how much at a time, and how far may it grow?"""
+
+from __future__ import annotations
+
+import pytest
+from streams import PAGE, Stream
+
+from memtwin import engine
+from memtwin.mm import debug, fs_writeback, gfp, mm_init, page_writeback
+
+SECOND = 1_000_000_000
+JOURNAL = 1
+"""The file system's superblock: dirty from the first commit of its journal, 5 s after the first open."""
+
+
+def write(stream: Stream, pages: int, first: int = 0) -> None:
+    """Write pages one by one."""
+    for page in range(first, first + pages):
+        stream.io(page * PAGE, PAGE, write=True)
+
+
+def counted(stream: Stream, *names: str) -> tuple[int, ...]:
+    """Counters by name."""
+    events = stream.events()
+    return tuple(events[name] for name in names)
+
+
+def proven(ram: str = "256M") -> Stream:
+    """A machine whose disk has lately completed 4,096 writes, so that it has a share of the limits for 36 s."""
+    stream = Stream(8192, ram=ram)
+    write(stream, 4096)
+    fs_writeback.fsync(stream.state, stream.task, stream.file)
+    assert counted(stream, "nr_dirty", "nr_writeback") == (0, 0)
+    return stream
+
+
+def test_limits_are_shares_of_what_could_be_cache() -> None:
+    """819/4096 and 409/4096 of free memory above the reserves and both file lists."""
+    stream = Stream(1024)
+    for page in range(0, 1024, 16):
+        stream.io(page * PAGE, 16 * PAGE)
+    state, node = stream.state, stream.state.node_stats()
+    free = gfp.free_pages(state)
+    dirtyable = free - min(free, state.totalreserve) + node["nr_inactive_file"] + node["nr_active_file"] + 1
+    assert page_writeback.dirty_thresholds(state) == (819 * dirtyable // 4096, 409 * dirtyable // 4096)
+
+
+@pytest.mark.parametrize(
+    ("settings", "limits"),
+    [
+        ({"dirty_bytes": 4096 * 1000 + 1, "dirty_background_bytes": 4096 * 100}, (1001, 100)),
+        ({"dirty_bytes": 4096 * 1000, "dirty_background_bytes": 4096 * 5000}, (1000, 500)),
+        ({"dirty_bytes": 4096 * 1000, "dirty_background_bytes": 4096 * 1000}, (1000, 500)),
+    ],
+)
+def test_limits_in_bytes(settings: dict[str, int], limits: tuple[int, int]) -> None:
+    """Bytes are rounded up to pages; a background limit that is not below the other becomes half of it."""
+    state = Stream(1).state
+    for name, value in settings.items():
+        mm_init.write_sysctl(state, name, value)
+    assert page_writeback.dirty_thresholds(state) == limits
+
+
+def test_anonymous_memory_lowers_the_limits() -> None:
+    """100 MiB of anonymous pages cost a fifth of themselves in dirty pages."""
+    bare, full = Stream(1, ram="256M"), Stream(1, "", ram="256M")
+    full.fill_anonymous(25_600)
+    (before, _), (after, _) = (page_writeback.dirty_thresholds(s.state) for s in (bare, full))
+    assert before - after == pytest.approx(25_600 * 819 / 4096, rel=0.01)
+
+
+def test_a_writer_comes_to_a_balance_point_after_32_then_64_pages() -> None:
+    """limit 4,096..16,383 pages: looked at after 32, 96, 160 pages; over 100 dirty, the 160th starts the flusher."""
+    stream = Stream(1)
+    mm_init.write_sysctl(stream.state, "dirty_background_bytes", 100 * PAGE)
+    assert 4096 <= page_writeback.dirty_thresholds(stream.state)[0] < 16384
+    write(stream, 159)
+    assert counted(stream, "nr_dirty", "nr_writeback") == (159, 0)
+    write(stream, 1, 159)
+    assert stream.events()["nr_dirty"] == 0
+
+
+def test_a_file_writes_2048_pages_a_turn() -> None:
+    """256 MiB: min(12,800, limit/8) + 1,024 rounded down to 1,024 is 2,048; of 6,144 dirty pages two turns go out.
+
+    The second turn comes before the first write of a new disk has ended; then 2,048 are under the background limit.
+    """
+    stream = Stream(1, ram="256M")
+    write(stream, 6144)
+    engine.sleep_until(stream.state, stream.state.clock_ns + SECOND)
+    assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (2048, 0, 4096)
+
+
+def test_a_turn_grows_with_the_limit() -> None:
+    """512 MiB, limit 22,207: an eighth is 2,775, with 1,024 rounded down 3,072; two turns of 10,000 dirty pages."""
+    stream = Stream(1, ram="512M")
+    write(stream, 10_000)
+    engine.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
+    assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (10_000 - 6144, 0, 6144 + JOURNAL)
+
+
+def test_dirty_data_waits_for_the_flusher_to_look() -> None:
+    """On a disk that has written nothing yet all goes out at the first look, 5 s after the first write."""
+    stream = Stream(1, ram="256M")
+    start = stream.state.clock_ns
+    write(stream, 1000)
+    engine.sleep_until(stream.state, start + 5 * SECOND - 1)
+    assert counted(stream, "nr_dirty", "nr_written") == (1000 + JOURNAL, 0)
+    engine.sleep_until(stream.state, start + 6 * SECOND)
+    assert counted(stream, "nr_dirty", "nr_written") == (0, 1000 + JOURNAL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "still", "gone"),
+    [
+        ({}, 30, 35.5),
+        ({"dirty_expire_centisecs": 1000}, 10, 15.5),
+        ({"dirty_writeback_centisecs": 1000}, 30, 40.5),
+    ],
+)
+def test_old_data_goes_out(settings: dict[str, int], still: float, gone: float) -> None:
+    """What is older than dirty_expire_centisecs is written at the next look, every dirty_writeback_centisecs."""
+    stream = proven()
+    for name, value in settings.items():
+        mm_init.write_sysctl(stream.state, name, value)
+    write(stream, 200)
+    start = stream.state.clock_ns
+    engine.sleep_until(stream.state, start + int(still * SECOND))
+    assert stream.events()["nr_dirty"] == 200 + JOURNAL
+    engine.sleep_until(stream.state, start + int(gone * SECOND))
+    assert counted(stream, "nr_dirty", "nr_writeback") == (0, 0)
+
+
+def test_with_the_flusher_off_data_stays() -> None:
+    """dirty_writeback_centisecs 0: 100 s later the pages are dirty still; fsync writes them."""
+    stream = proven()
+    mm_init.write_sysctl(stream.state, "dirty_writeback_centisecs", 0)
+    write(stream, 200)
+    engine.sleep_until(stream.state, stream.state.clock_ns + 100 * SECOND)
+    assert stream.events()["nr_dirty"] == 200 + JOURNAL
+    fs_writeback.fsync(stream.state, stream.task, stream.file)
+    assert stream.events()["nr_dirty"] == JOURNAL
+
+
+def test_fsync_writes_one_file_and_sync_all() -> None:
+    """Two dirty files: fsync of one leaves the other's 50 pages, sync leaves none."""
+    stream = Stream(8192)
+    other = stream.done.disk.open(stream.task, "g")
+    write(stream, 100)
+    for page in range(50):
+        stream.io(page * PAGE, PAGE, write=True, filp=other)
+    written = stream.events()["nr_written"]
+    fs_writeback.fsync(stream.state, stream.task, stream.file)
+    assert counted(stream, "nr_dirty", "nr_written") == (50, written + 100)
+    fs_writeback.sync(stream.state)
+    assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (0, 0, written + 150)
+
+
+def test_a_page_written_twice_is_dirty_once() -> None:
+    """1,000 writes of the same 10 pages: 10 dirtied, and 40 KiB on their way to the disk, not 4 MB."""
+    stream = Stream(8192)
+    before = stream.events()
+    for _ in range(100):
+        write(stream, 10)
+    fs_writeback.fsync(stream.state, stream.task, stream.file)
+    after = stream.events()
+    assert after["nr_dirtied"] - before["nr_dirtied"] == 10
+    assert after["pgpgout"] - before["pgpgout"] == 40
+
+
+@pytest.mark.parametrize(("limit", "background"), [(1024, 256), (512, 128), (4096, 1024)])
+def test_dirty_pages_stay_below_the_limit(limit: int, background: int) -> None:
+    """A writer of 128 MiB is held: dirty and written pages pass the limit by less than a balance point's 512 pages."""
+    stream = Stream(1)
+    mm_init.write_sysctl(stream.state, "dirty_bytes", limit * PAGE)
+    mm_init.write_sysctl(stream.state, "dirty_background_bytes", background * PAGE)
+    most = 0
+    for call in range(2000):
+        stream.io(call * 16 * PAGE, 16 * PAGE, write=True)
+        most = max(most, sum(counted(stream, "nr_dirty", "nr_writeback")))
+    assert background < most < limit + 512
+    debug.validate(stream.state)
+
+
+def test_writing_part_of_a_page_reads_it_first() -> None:
+    """1 KiB into a page on the disk: that page is read (4 KiB); a whole page is not."""
+    stream = Stream(8192)
+    before = stream.events()["pgpgin"]
+    stream.io(0, PAGE, write=True)
+    assert stream.events()["pgpgin"] == before
+    stream.io(64 * PAGE, 1024, write=True)
+    assert stream.events()["pgpgin"] - before == 4
+
+
+def test_a_hole_that_is_written_has_data_afterwards() -> None:
+    """Written, synced, dropped and read again: now it comes from the disk, and is what was written."""
+    stream = Stream(1, "file hole 64P content=zero")
+    filp = stream.done.disk.open(stream.task, "hole")
+    for page in range(64):
+        stream.io(page * PAGE, PAGE, write=True, filp=filp)
+    fs_writeback.sync(stream.state)
+    engine.sleep_until(stream.state, stream.state.clock_ns + SECOND)
+    stream.drop()
+    before = stream.events()["pgpgin"]
+    stream.io(0, 64 * PAGE, filp=filp)
+    assert stream.events()["pgpgin"] - before >= (64 - 28) * 4
+    debug.validate(stream.state)

@@ -1,0 +1,138 @@
+"""The story of a run: does it say when reclaim began, what it took from whom, who waited, why, and what was missed?"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from memtwin import run, story
+from memtwin.scenario import parse
+
+THRASH = """machine ram=192M
+file data 220M
+proc R
+R fread data 0 220M 64K seq
+R fread data 0 220M 64K seq
+"""
+
+
+def told(text: str) -> list[str]:
+    """The story of a workload on a described machine."""
+    return story.tell(run.simulate(parse(text), None))
+
+
+def line(lines: list[str], start: str) -> str:
+    """The last paragraph that starts so."""
+    return [text for text in lines if text.startswith(start)][-1]
+
+
+def test_where_nothing_is_reclaimed_it_says_so() -> None:
+    """A small workload ends with `nothing had to be reclaimed`, and no other sentence speaks of reclaim."""
+    lines = told("machine ram=192M\nfile f 8M\nproc A\nA fread f 0 8M 64K seq\n")
+    assert lines[-1].endswith("nothing had to be reclaimed.")
+    assert not any("reclaim took" in text for text in lines)
+
+
+def test_it_says_when_reclaim_began_and_in_which_operation() -> None:
+    """The time and operation of kswapd's first waking stand in that operation's paragraph and in the end."""
+    done = run.simulate(parse(THRASH), None)
+    lines = story.tell(done)
+    began = (done.machine.state.reclaim_began_ns - done.samples[0].time_ns) / 1_000_000
+    first = next(text for text in lines if text.startswith("R reads"))
+    assert "into the run kswapd was woken" in first
+    assert sum("kswapd was woken" in text for text in lines) == 1
+    said = re.search(r"Reclaim began (\d+) ms into the run, in 'R fread data 0 220M 64K seq'", lines[-1])
+    assert said
+    assert abs(int(said[1]) - began) <= 1
+
+
+def test_what_was_taken_adds_up_by_owner() -> None:
+    """Pages taken, summed over owners and operations, are pgsteal_file and pgsteal_anon; the story names the file."""
+    done = run.simulate(parse(THRASH), None)
+    first, last = done.samples[0].figures, done.samples[-1].figures
+    stolen = last["pgsteal_file"] - first["pgsteal_file"]
+    assert sum(sum(op.taken.values()) for op in done.done) == sum(done.taken().values()) == stolen > 50_000
+    assert done.taken()["data"] > stolen * 0.9
+    assert min(done.taken().values()) >= 0
+    assert re.search(r"took \d+ MiB of data", story.tell(done)[-1])
+
+
+def test_without_swap_it_says_why_files() -> None:
+    """No swap: files only, for there is no free swap; told once, not with every operation."""
+    lines = told(THRASH)
+    assert sum("no free swap to put anonymous pages in" in text for text in lines) == 2
+    assert "; no anonymous page." in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("balances", "swappiness", "swap_free", "says"),
+    [
+        ((9, 0, 0, 0, 0), 60, False, "files only, for there is no free swap"),
+        ((9, 0, 0, 0, 0), 60, True, "raised against fragmentation"),
+        ((0, 9, 0, 0, 0), 60, True, "alike, as its last resort"),
+        ((0, 0, 9, 0, 0), 60, True, "anonymous pages only, for hardly any file"),
+        ((0, 0, 0, 9, 0), 60, True, "plenty of them had been used just once"),
+        ((0, 0, 0, 0, 9), 60, True, "in shares by vm.swappiness (60)"),
+        ((0, 0, 0, 0, 9), 0, True, "files only, for vm.swappiness is 0"),
+        ((0, 0, 0, 60, 40), 60, True, "(60 % of its passes); at both kinds"),
+    ],
+)
+def test_each_reason_has_its_words(balances: tuple[int, ...], swappiness: int, swap_free: bool, says: str) -> None:
+    """Each of the kernel's five decisions, and the two that the circumstances change."""
+    assert says in story._why(balances, swappiness, swap_free=swap_free)
+
+
+def test_a_reason_that_hardly_ever_decided_is_left_out() -> None:
+    """Less than a tenth of the passes is no reason; no pass at all is no sentence."""
+    assert "swappiness" not in story._why((0, 0, 0, 95, 5), 60, swap_free=True)
+    assert story._why((0, 0, 0, 0, 0), 60, swap_free=True) == ""
+
+
+def test_what_was_missed_is_told() -> None:
+    """The second pass over a file larger than memory reads again what was reclaimed: refaults, with their size."""
+    done = run.simulate(parse(THRASH), None)
+    again = done.samples[-1].figures["workingset_refault_file"] - done.samples[0].figures["workingset_refault_file"]
+    assert again > 50_000
+    assert f"{story.size(again * 4)} of file data had been reclaimed before" in story.tell(done)[-1]
+
+
+@pytest.mark.parametrize(
+    ("ops", "says"),
+    [
+        ("A fread f 0 16M 64K seq", ": all of it came from the disk"),
+        ("A fread f 0 16M 64K seq\nA fread f 0 16M 64K seq", "all of it was in the page cache"),
+        ("A fread f 0 8M 64K seq\nA fread f 0 16M 64K seq", "were in the page cache"),
+        ("A fread hole 0 16M 64K seq", "the file is a hole, 16 MiB of zeroed pages"),
+        ("A fread f 16M 4M 64K seq", "A reads f: there is nothing to read"),
+        ("A fread new 0 64K 64K seq", "A reads new: there is nothing to read"),
+        ("A fwrite f 0 4M 64K", "to memory only: 4,096 KiB are dirty now"),
+        ("A fwrite f 0 4M 64K\nA fsync f", "A waits for f to be written: 4,112 KiB in"),
+        ("A fsync f", "A waits for f to be written: at once"),
+        ("A fwrite f 0 4M 64K\nsync", "All that is dirty is written: 4,116 KiB in"),
+        ("A fwrite f 0 4M 64K\nA fwrite new 0 1M 64K\nA fsync f", "1,048 KiB of other files and metadata stay dirty"),
+        ("A fwrite f 0 4M 64K\nsleep 40", "The machine idles for 40 s, while 4,116 KiB went to the disk"),
+        ("A fwrite f 0 4M 64K\ndrop_caches 1", "4,096 KiB are dirty and stay (sync first)"),
+        ("A fread f 0 16M 64K seq\ndrop_caches 1", "drop_caches 1: 16 MiB of page cache dropped, "),
+        ("A fmap m f shared", "A maps 16 MiB of f (m), shared: writes go to the file; nothing is read yet"),
+        ("A fmap m new private", "A asks to map new (m) and is refused: new is empty (EINVAL)"),
+        (
+            "A fmap m f private\nA touch m 0 16M r seq",
+            "of m, which maps f: 386 page faults, 1 of them major, 16 MiB read",
+        ),
+        ("A fread f 0 16M 64K seq\nA fmap m f shared\nA touch m 0 16M r seq", "all pages were in the page cache"),
+        ("A fmap m f private\nA touch m 0 4M w seq", "4,096 KiB copied to pages of its own"),
+        ("A fmap m f shared\nA touch m 0 4M w seq", "4,096 KiB more to be written back"),
+        ("A fmap m f shared\nA touch m 0 4M r seq\nA munmap m", "what is cached of f stays"),
+    ],
+)
+def test_each_file_operation_is_told(ops: str, says: str) -> None:
+    """What was read from disk or found, left dirty, written, dropped and mapped, with its size."""
+    lines = told(f"machine ram=192M\nfile f 16M\nfile hole 16M content=zero\nproc A\n{ops}\n")
+    assert any(says in text for text in lines), lines
+
+
+def test_a_forked_region_is_known_as_the_files() -> None:
+    """The child's region is told as the file that the parent mapped."""
+    lines = told("machine ram=192M\nfile f 8M\nproc A\nA fmap m f shared\nA fork B\nB touch m 0 8M r seq\n")
+    assert "of m, which maps f: " in line(lines, "B reads")
