@@ -59,6 +59,13 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
         raise UsageError(f"machine.ram={ram_bytes}: a machine has at least 128 MiB")
     total = ram_bytes >> 12
     low, high = min(total, DMA32_TOP), max(total - DMA32_TOP, 0)
+    normal = boot.zoneinfo.zone("Normal")
+    if normal is not None and normal.managed and not high:
+        used = (int(normal.managed) - int(normal.free)) >> 8
+        raise UsageError(
+            f"machine.ram={ram_bytes}: {boot.name} keeps {used:,} MiB above 4 GiB, where that machine would have nothing",
+            hint="give more than 4G, or start from the snapshot of a smaller machine (--boot)",
+        )
     reserved = KERNEL_IMAGE_PAGES + low // PAGE_ARRAY
     dma, dma32 = _zone(boot, "DMA"), _zone(boot, "DMA32")
     spans = {"DMA32": (4096, low - 4096, low - 4096 - reserved)}
@@ -70,14 +77,12 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
     for old in boot.zoneinfo.zones:
         if old.name in spans:
             start, spanned, pages = spans[old.name]
-            used = int(dma32.managed) - int(dma32.free) if old.name == "DMA32" else 0
-            parts = dma32 if old.name == "Normal" else old
+            used = int(old.managed) - int(old.free) if old.managed else 0
+            parts = old if old.managed else dma32
             blocks[old.name] = _free_chunks(boot, old.name, pages - used)
             free = _pages_free(blocks[old.name])
             managed_now = free + used
-            zones.append(
-                _sized(old, parts, start, spanned, Pages(managed_now), free=Pages(free), keep=old.name == "DMA32")
-            )
+            zones.append(_sized(old, parts, start, spanned, Pages(managed_now), free=Pages(free), keep=old.managed > 0))
         else:
             zones.append(old)
     total_managed = sum(int(zone.managed) for zone in zones)

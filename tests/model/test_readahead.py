@@ -212,3 +212,11 @@ def test_a_shared_write_maps_one_page_and_makes_it_dirty() -> None:
     stream.fault(MAPPED, 5, write=True)
     assert rss_file(stream) - before == 1
     assert stream.events()["nr_dirty"] - dirty == 1
+
+
+def test_a_read_of_1_mib_is_not_cut_at_read_ahead_kb() -> None:
+    """1 MiB reads from 0: (0,256,128) (256,256,256) (512,256,512)."""
+    stream = Stream(2048)
+    assert stream.read(0, 256) == (0, 512)
+    assert stream.read(256, 256) == (512, 256)
+    assert stream.read(512, 256) == (768, 256)

@@ -170,7 +170,7 @@ def test_a_page_written_twice_is_dirty_once() -> None:
 
 @pytest.mark.parametrize(("limit", "background"), [(1024, 256), (512, 128), (4096, 1024)])
 def test_dirty_pages_stay_below_the_limit(limit: int, background: int) -> None:
-    """A writer of 128 MiB is held: dirty and written pages pass the limit by less than a balance point's 512 pages."""
+    """A writer of 128 MiB is held: dirty and written pages pass the limit by no more than a cpu's batch, limit/32."""
     stream = Stream(1)
     mm_init.write_sysctl(stream.state, "dirty_bytes", limit * PAGE)
     mm_init.write_sysctl(stream.state, "dirty_background_bytes", background * PAGE)
@@ -178,7 +178,7 @@ def test_dirty_pages_stay_below_the_limit(limit: int, background: int) -> None:
     for call in range(2000):
         stream.io(call * 16 * PAGE, 16 * PAGE, write=True)
         most = max(most, sum(counted(stream, "nr_dirty", "nr_writeback")))
-    assert background < most < limit + 512
+    assert background < most <= limit + max(limit // 32, 16)
     debug.validate(stream.state)
 
 

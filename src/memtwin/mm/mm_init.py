@@ -49,7 +49,7 @@ from cython.cimports.memtwin.mm.mmzone import (
     setup_per_zone_wmarks,
     zone_set_pageset_high_and_batch,
 )
-from cython.cimports.memtwin.mm.page_writeback import wake_flusher
+from cython.cimports.memtwin.mm.page_writeback import set_ratelimit, wake_flusher
 from cython.cimports.memtwin.mm.pgtable import PGD_ALLOCATION_ORDER
 from cython.cimports.memtwin.mm.rmap import anon_vma_prepare, page_add_file_rmap, page_add_new_anon_rmap
 from cython.cimports.memtwin.mm.slub import count_slab
@@ -163,6 +163,8 @@ def write_sysctl(s: State, name: str, value: int) -> None:
         set_sysctl(s, other, 0)
     if name == "dirty_writeback_centisecs" and (s.wb[WB_DIRTY].head or s.wb[WB_MORE_IO].head):
         wake_flusher(s)
+    elif name in {"dirty_ratio", "dirty_bytes"}:
+        set_ratelimit(s)
     elif name in {"min_free_kbytes", "watermark_scale_factor"}:
         setup_per_zone_wmarks(s)
     elif name == "percpu_pagelist_high_fraction":

@@ -364,6 +364,7 @@ cdef struct Flusher:
     bint wrapped            # the search for dirty pages began again at the file's start
     u64 completions         # writes that ended lately: the device's share of all is 0 or 1
     u64 completions_ns      # when that was last halved
+    bint dirty_exceeded     # over the limit when a writer last looked
     u64 bandwidth           # pages a second, as estimated
     u64 bandwidth_ns        # when
     u64 bandwidth_written   # pages written then

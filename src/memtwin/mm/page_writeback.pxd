@@ -18,6 +18,7 @@ cdef void age_completions(State s) noexcept nogil
 cdef bint over_bground_thresh(State s) noexcept nogil
 cdef void update_bandwidth(State s) noexcept nogil
 cdef u64 position_ratio(u64 dirty, u64 freerun, u64 limit) noexcept nogil
+cdef void set_ratelimit(State s) noexcept nogil
 cdef void balance_dirty_pages_ratelimited(State s) noexcept nogil
 cdef void balance_dirty_pages(State s, u32 task) noexcept nogil
 cdef bint pause_writer(State s, u32 task, u64 dirty, u64 limit, u64 freerun) noexcept nogil

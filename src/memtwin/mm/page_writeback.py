@@ -66,6 +66,8 @@ BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
 COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
 RATIO_SHIFT = cython.declare(u32, 10)
 FIRST_PAUSE = cython.declare(u32, 32)
+PAUSE_WHEN_EXCEEDED = cython.declare(u32, 8)
+MIN_RATELIMIT = cython.declare(u64, 16)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -179,6 +181,7 @@ def set_page_dirty(s: State, pfn: u32):
     mark_inode_dirty(s, page.mapping)
     if not s.in_thread:
         task_at(s, s.current).nr_dirtied += 1
+        s.ratelimits[s.cpu] += 1
 
 
 def clear_dirty(s: State, pfn: u32):
@@ -286,13 +289,23 @@ def position_ratio(dirty: u64, freerun: u64, limit: u64) -> u64:
     return min(max(ratio, 0), 2 << RATIO_SHIFT)
 
 
+def set_ratelimit(s: State):
+    """Derive what the writers of a cpu may dirty together: a 32nd of the limit over all cpus, at least 16 pages."""
+    s.ratelimit_pages = max(dirty_limit(s) // (32 * s.nr_cpus), MIN_RATELIMIT)
+
+
 def balance_dirty_pages_ratelimited(s: State):
-    """Where a writer comes after each page: every so many it is held against the limits."""
+    """Where a writer comes after each page: every so many, its own or its cpu's, it is held against the limits."""
     t: cython.pointer(Task) = task_at(s, s.current)
-    if not t.nr_dirtied_pause:
-        t.nr_dirtied_pause = FIRST_PAUSE
-    if t.nr_dirtied >= t.nr_dirtied_pause:
-        balance_dirty_pages(s, s.current)
+    pause: u32 = t.nr_dirtied_pause if t.nr_dirtied_pause else FIRST_PAUSE
+    if not s.ratelimit_pages:
+        set_ratelimit(s)
+    if s.flusher.dirty_exceeded:
+        pause = min(pause, PAUSE_WHEN_EXCEEDED)
+    if t.nr_dirtied < pause and s.ratelimits[s.cpu] < s.ratelimit_pages:
+        return
+    s.ratelimits[s.cpu] = 0
+    balance_dirty_pages(s, s.current)
 
 
 def balance_dirty_pages(s: State, task: u32):
@@ -306,6 +319,7 @@ def balance_dirty_pages(s: State, task: u32):
         dirty = s.node[NR_DIRTY] + s.node[NR_WRITEBACK]
         limit = dirty_limit(s)
         background = background_limit(s)
+        s.flusher.dirty_exceeded = dirty > limit
         if cython.cast(u64, s.node[NR_DIRTY]) > background:
             s.flusher.background = True
             wake_flusher(s)

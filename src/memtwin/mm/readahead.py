@@ -170,7 +170,7 @@ def ondemand_readahead(s: State, filp: u32, index: u64, wanted: u64, marked: cyt
         initial_window(s, filp, index, wanted, most)
     elif index == ra.start + ra.size - ra.async_size or index == ra.start + ra.size:
         ra.start += ra.size
-        ra.size = next_ra_size(ra, most)
+        ra.size = max(cython.cast(u64, ra.size), cython.cast(u64, next_ra_size(ra, most)))
         ra.async_size = ra.size
     elif marked:
         if not chain_window(s, filp, index, wanted, most):

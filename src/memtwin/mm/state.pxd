@@ -100,6 +100,8 @@ cdef class State:
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
     cdef Kswapd kswapd
     cdef Flusher flusher
+    cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
+    cdef u32 ratelimits[MAX_CPUS]   # pages dirtied on a cpu since
     cdef WbList wb[NR_WB_LISTS]
     cdef u32 memalloc               # PF_MEMALLOC depth: the running thread reclaims
     cdef bint resched               # a thread was woken that should run before the task goes on
