@@ -8,7 +8,7 @@ RUN := run/$(SCENARIO)
 CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test fidelity lock clean
+.PHONY: help run test check bench build debug-test soak fidelity lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -58,6 +58,9 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 	PYTHONPATH=build/debug/lib ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model tests/oracle/test_fidelity.py \
 	  tests/unit/test_run.py tests/unit/test_vectors.py
+
+soak: $(VENV)/.built $(VENV)/.dev  ## ten thousand random machines, every invariant after each operation (half an hour)
+	RANDOM_MACHINES=10000 $(BIN)/python -m pytest -q tests/model/test_machine.py
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py

@@ -63,7 +63,7 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
     if normal is not None and normal.managed and not high:
         used = (int(normal.managed) - int(normal.free)) >> 8
         raise UsageError(
-            f"machine.ram={ram_bytes}: {boot.name} keeps {used:,} MiB above 4 GiB, where that machine would have nothing",
+            f"machine.ram={ram_bytes}: {boot.name} keeps {used:,} MiB above 4 GiB, where that machine has nothing",
             hint="give more than 4G, or start from the snapshot of a smaller machine (--boot)",
         )
     reserved = KERNEL_IMAGE_PAGES + low // PAGE_ARRAY

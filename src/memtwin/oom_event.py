@@ -55,6 +55,7 @@ def report(twin: Twin, order: int, gfp: int, current: int, victim: int) -> oomre
         tasks=_tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else (),
         victim=_victim(twin, victim, names) if victim else None,
         message=_message(twin),
+        hwpoisoned_pages=memory["HardwareCorrupted"] // 4 if "HardwareCorrupted" in memory else None,
         panic="Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled" if panic else "",
     )
 

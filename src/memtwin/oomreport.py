@@ -9,7 +9,7 @@ and lib/show_mem.c of Linux 6.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 SOURCE = "mm/oom_kill.c", "v6.1"
 
@@ -83,7 +83,8 @@ class Report:
     victim: Victim | None
     message: str = "Out of memory"
     panic: str = ""
-    hwpoisoned_pages: int = field(default=0)
+    hwpoisoned_pages: int | None = None
+    """None: a kernel that does not know of bad memory (CONFIG_MEMORY_FAILURE)."""
 
 
 COUNTS = (
@@ -133,7 +134,7 @@ def render(report: Report) -> list[str]:
         f"{report.ram_pages} pages RAM",
         "0 pages HighMem/MovableOnly",
         f"{report.reserved_pages} pages reserved",
-        f"{report.hwpoisoned_pages} pages hwpoisoned",
+        *([f"{report.hwpoisoned_pages} pages hwpoisoned"] if report.hwpoisoned_pages is not None else []),
     ]
     return lines + _verdict(report)
 

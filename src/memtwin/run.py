@@ -87,6 +87,7 @@ SAMPLED = ("pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon"
 """Event counters that a sample takes as they are; those in ALWAYS come first."""
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
+PANICKED = "the kernel has panicked"
 STORY_LINES = 20
 SIGKILL = 9
 
@@ -105,6 +106,8 @@ class Done:
     """The rule by which the kernel refused."""
     file_pages: int = 0
     """How long the file that it names was before."""
+    ooms: list[oomreport.Report] = field(default_factory=list)
+    """The kernel's reports of memory that ran out meanwhile."""
     taken: dict[str, int] = field(default_factory=dict)
     """Pages that reclaim took meanwhile, by whose they were."""
     balances: tuple[int, ...] = ()
@@ -127,6 +130,7 @@ class Run:
         self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
+        self.ooms: list[oomreport.Report] = []
         machine.state.on_oom = self._on_oom
         events = machine.state.events_by_name()
         self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
@@ -153,7 +157,7 @@ class Run:
 
     def _step(self, op: Op) -> None:
         state = self.machine.state
-        before, since = _counted(state), state.clock_ns
+        before, since, killed = _counted(state), state.clock_ns, len(self.ooms)
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
         file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
@@ -162,7 +166,8 @@ class Run:
         outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
         buried = self.processes.bury()
         deaths += [self._death(process, SIGKILL) for process in buried]
-        if isinstance(op, WorkerOp) and op.proc in {process.name for process in buried}:
+        panicked = state.has_panicked and outcome != "skipped"
+        if panicked or (isinstance(op, WorkerOp) and op.proc in {process.name for process in buried}):
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
         if not isinstance(op, Sleep):
@@ -170,8 +175,9 @@ class Run:
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
-        why = self._refusal() if errno == t.ENOMEM else ""
+        why = self._refusal() if errno == t.ENOMEM else PANICKED if state.has_panicked else ""
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
+        done.ooms = self.ooms[killed:]
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
         done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
         done.swappiness = int(self.machine.sysctl["swappiness"])
@@ -263,9 +269,10 @@ class Run:
     def _on_oom(self, order: int, gfp: int, current: int, victim: int) -> None:
         """Write down what the kernel log says when memory has run out."""
         twin = Twin(self.machine, self.processes.by_name)
-        lines = oomreport.render(oom_event.report(twin, order, gfp, current, victim))
+        self.ooms.append(oom_event.report(twin, order, gfp, current, victim))
         seconds = self.machine.state.clock_ns / 1_000_000_000
-        self.dmesg += [f"[{seconds:12.6f}] {line}" for line in lines]
+        for line in oomreport.render(self.ooms[-1]):
+            self.dmesg.append(line if line.startswith(" ") else f"[{seconds:12.6f}] {line}")
 
     def _checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memtwin import story_oom, story_swap
 from memtwin.render.table import Column, Table
 from memtwin.scenario import (
     Checkpoint,
@@ -20,7 +21,10 @@ from memtwin.scenario import (
     Fsync,
     Fwrite,
     Kill,
+    Madvise,
+    Mlock,
     Mmap,
+    Munlock,
     Munmap,
     Op,
     Proc,
@@ -31,15 +35,15 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
+from memtwin.words import NS_PER_S, capital, count, listed, seconds, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from memtwin.run import Done, Run
     from memtwin.timeline import Sample
 
 PAGE_KIB = 4
-NS_PER_S = 1_000_000_000
 SHARED_KIB = 1024
 """A process that gives back less had its pages in common with others, or few."""
 LITTLE_KIB = 64
@@ -59,26 +63,13 @@ class Told:
     file: str
 
 
-def size(kib: int) -> str:
-    """A size in the unit that suits it.
-
-    >>> size(40), size(131072), size(3 << 20)
-    ('40 KiB', '128 MiB', '3.0 GiB')
-    """
-    if abs(kib) < 10 << 10:
-        return f"{kib:,} KiB"
-    if abs(kib) < 1 << 20:
-        return f"{kib / 1024:,.0f} MiB"
-    return f"{kib / (1 << 20):,.1f} GiB"
-
-
 def tell(run: Run) -> list[str]:
     """Return the story of a run, a sentence or more for each operation that changed something."""
     boot = run.machine.boot
     told = [
         (
             f"A machine with {size(run.machine.state.memory_total * PAGE_KIB)} of memory and "
-            f"{_count(run.machine.state.cpu_count, 'cpu')}, as {boot.name} left it: "
+            f"{count(run.machine.state.cpu_count, 'cpu')}, as {boot.name} left it: "
             f"{size(run.samples[0].figures['MemFree'])} free, Linux {_release(boot.version)}."
         )
     ]
@@ -92,12 +83,12 @@ def tell(run: Run) -> list[str]:
         what = Told(done, change, after.figures, _mapped_file(done.op, files))
         sentences = [_sentence(what)]
         if done.began:
-            sentences.append(
-                f"{_seconds(began - run.samples[0].time_ns)} into the run kswapd was woken: reclaim began."
-            )
+            sentences.append(f"{seconds(began - run.samples[0].time_ns)} into the run kswapd was woken: reclaim began.")
         why = _why(done.balances, done.swappiness, swap_free=after.figures["SwapFree"] > 0)
         sentences += _reclaimed(what, "" if why == last_why else why)
         last_why = why or last_why
+        sentences += story_swap.swapped(change, after.figures["SwapFree"])
+        sentences += [sentence for report in done.ooms for sentence in story_oom.tell(report)]
         if any(sentences):
             told.append(" ".join(filter(None, sentences)))
     told += _ending(run)
@@ -118,8 +109,12 @@ def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
 def _sentence(what: Told) -> str:
     """What one operation did; empty for those that say nothing."""
     op = what.done.op
+    if what.done.outcome == "died":
+        killed = f"{op.proc if isinstance(op, WorkerOp) else 'its process'} was killed"
+        return f"{op.text}: did not end, for {what.done.why or killed}."
     if what.done.outcome == "skipped":
-        return f"{op.text}: skipped, {op.proc if isinstance(op, WorkerOp) else 'the process'} is gone."
+        gone = f"{op.proc if isinstance(op, WorkerOp) else 'the process'} is gone"
+        return f"{op.text}: skipped, {what.done.why or gone}."
     tell_of = TELLERS.get(type(op))
     return tell_of(op, what) if tell_of else ""
 
@@ -144,14 +139,14 @@ def _slept(op: Sleep, what: Told) -> str:
 def _mapped(op: Mmap, what: Told) -> str:
     asked, change = size(op.size_bytes >> 10), what.change
     if what.done.errno:
-        return f"{op.proc} asks for {asked} ({op.region}) and is refused (ENOMEM). {_capital(what.done.why)}."
+        return f"{op.proc} asks for {asked} ({op.region}) and is refused (ENOMEM). {capital(what.done.why)}."
     taken = size(max(-change["MemFree"], 0)) if change["MemFree"] < 0 else "nothing"
     return f"{op.proc} maps {asked} ({op.region}): {size(change['Committed_AS'])} more promised, {taken} taken yet."
 
 
 def _mapped_a_file(op: Fmap, what: Told) -> str:
     if what.done.errno:
-        why = f"{op.file} is empty (EINVAL)" if not what.done.file_pages else f"{_capital(what.done.why)} (ENOMEM)"
+        why = f"{op.file} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
         return f"{op.proc} asks to map {op.file} ({op.region}) and is refused: {why}."
     how = "shared: writes go to the file" if op.shared else "private: writes go to copies"
     pages = size(what.done.file_pages * PAGE_KIB)
@@ -162,7 +157,7 @@ def _touched(op: Touch, what: Told) -> str:
     change, faults = what.change, what.done.deltas["pgfault"]
     verb = f"writes ({op.content})" if op.write else "reads"
     of = f"{op.region}, which maps {what.file}" if what.file else op.region
-    told = f"{op.proc} {verb} {size(op.npages * PAGE_KIB)} of {of}: {_count(faults, 'page fault')}"
+    told = f"{op.proc} {verb} {size(op.npages * PAGE_KIB)} of {of}: {count(faults, 'page fault')}"
     grown = change["AnonPages"]
     if not faults:
         return f"{told}, every page was there."
@@ -194,7 +189,7 @@ def _read(op: Fread, what: Told) -> str:
         asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
     if what.done.errno:
         return f"{op.proc} reads {op.file} and fails (errno {what.done.errno})."
-    told = f"{op.proc} reads {size(asked)} of {op.file} in {_seconds(what.done.us * 1000)}"
+    told = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
     if not asked:
         return f"{op.proc} reads {op.file}: there is nothing to read."
     disk = what.change["pgpgin"]
@@ -213,7 +208,7 @@ def _read(op: Fread, what: Told) -> str:
 
 def _wrote(op: Fwrite, what: Told) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
-    told = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {_seconds(what.done.us * 1000)}"
+    told = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
     if what.done.errno:
         return f"{told} and fails (errno {what.done.errno})."
     return f"{told}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
@@ -221,7 +216,7 @@ def _wrote(op: Fwrite, what: Told) -> str:
 
 def _synced(op: Fsync | Sync, what: Told) -> str:
     who = f"{op.proc} waits for {op.file} to be written" if isinstance(op, Fsync) else "All that is dirty is written"
-    took = f"{size(what.change['pgpgout'])} in {_seconds(what.done.us * 1000)}" if what.change["pgpgout"] else "at once"
+    took = f"{size(what.change['pgpgout'])} in {seconds(what.done.us * 1000)}" if what.change["pgpgout"] else "at once"
     left = f"; {size(what.after['Dirty'])} of other files and metadata stay dirty" if what.after["Dirty"] else ""
     return f"{who}: {took}{left}."
 
@@ -250,11 +245,36 @@ def _flushed(what: Told) -> str:
 def _forked(op: Fork, what: Told) -> str:
     done, change = what.done, what.change
     if done.errno:
-        return f"{op.proc} cannot fork (ENOMEM): all that it mapped would be promised again. {_capital(done.why)}."
+        return f"{op.proc} cannot fork (ENOMEM): all that it mapped would be promised again. {capital(done.why)}."
     return (
         f"{op.proc} forks {op.child}: the pages are shared, {size(change['PageTables'])} of page tables are copied, "
         f"and {size(change['Committed_AS'])} more are promised."
     )
+
+
+def _advised(op: Madvise, what: Told) -> str:
+    """What a hint did: pages given back now, later, or moved to where reclaim looks first."""
+    change = what.change
+    told = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
+    if what.done.errno:
+        return f"{told} and is refused (errno {what.done.errno})."
+    later = {
+        "free": "; the kernel takes the pages when it needs them",
+        "cold": "; reclaim will look at these pages first",
+        "willneed": "; what is on disk or in swap is being read ahead",
+    }.get(op.advice, "")
+    return f"{told}{later}." if later else f"{told}: {_free(change)}."
+
+
+def _locked(op: Mlock | Munlock, what: Told) -> str:
+    """Pages that reclaim must leave alone from now on, or may take again."""
+    locks = isinstance(op, Mlock)
+    told = f"{op.proc} {'locks' if locks else 'unlocks'} {size(op.npages * PAGE_KIB)} of {op.region}"
+    if what.done.errno:
+        return f"{told} and fails (errno {what.done.errno})."
+    if not locks:
+        return f"{told}: reclaim may take them again."
+    return f"{told}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
 
 
 def _ended(op: Exit | Kill, what: Told) -> str:
@@ -275,6 +295,9 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Sync: _synced,
     DropCaches: _dropped,
     Munmap: _unmapped,
+    Madvise: _advised,
+    Mlock: _locked,
+    Munlock: _locked,
     Fork: _forked,
     Exit: _ended,
     Kill: _ended,
@@ -283,22 +306,9 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
 }
 
 
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
-
-
 def _free(change: Mapping[str, int]) -> str:
     freed = change["MemFree"]
     return f"{size(abs(freed))} {'less' if freed < 0 else 'more'} free"
-
-
-def _seconds(ns: int) -> str:
-    """A time that is read at a glance.
-
-    >>> _seconds(1_234_000_000), _seconds(56_700_000), _seconds(800_000)
-    ('1.2 s', '57 ms', '1 ms')
-    """
-    return f"{ns / NS_PER_S:.1f} s" if ns >= NS_PER_S else f"{-(-ns // 1_000_000)} ms"
 
 
 def _cost(change: Mapping[str, int]) -> str:
@@ -317,7 +327,7 @@ def _reclaimed(what: Told, why: str) -> list[str]:
     if not change["pgscan"]:
         return []
     if not change["pgsteal"]:
-        return [f"Reclaim looked at {_count(change['pgscan'], 'page')} and could take none."]
+        return [f"Reclaim looked at {count(change['pgscan'], 'page')} and could take none."]
     return [f"To make room reclaim took {_from_whom(what.done.taken)}{_who_waited(change)}.", why, *_missed(change)]
 
 
@@ -326,12 +336,7 @@ def _from_whom(taken: Mapping[str, int]) -> str:
     owners = sorted(((pages, name) for name, pages in taken.items() if pages), reverse=True)
     if not owners:
         return "nothing but slab"
-    return _listed(f"{size(pages * PAGE_KIB)} of {name}" for pages, name in owners)
-
-
-def _listed(words: Iterable[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+    return listed(f"{size(pages * PAGE_KIB)} of {name}" for pages, name in owners)
 
 
 def _who_waited(change: Mapping[str, int]) -> str:
@@ -339,7 +344,7 @@ def _who_waited(change: Mapping[str, int]) -> str:
         return ", all of it by kswapd beside the tasks"
     return (
         f", {size(change['pgsteal_direct'] * PAGE_KIB)} of it by tasks themselves, which stalled "
-        f"{_count(change['allocstall'], 'time')} for it (direct reclaim)"
+        f"{count(change['allocstall'], 'time')} for it (direct reclaim)"
     )
 
 
@@ -347,9 +352,9 @@ def _why(balances: tuple[int, ...], swappiness: int, *, swap_free: bool) -> str:
     """Why files or anonymous pages: each reason that decided a tenth of the passes or more, the most frequent first."""
     total = sum(balances)
     told = []
-    for count, reason in sorted(((count, -reason) for reason, count in enumerate(balances)), reverse=True):
-        if count and count * 10 >= total:
-            share = "" if count == total else f" ({count * 100 // total} % of its passes)"
+    for passes, reason in sorted(((passes, -reason) for reason, passes in enumerate(balances)), reverse=True):
+        if passes and passes * 10 >= total:
+            share = "" if passes == total else f" ({passes * 100 // total} % of its passes)"
             told.append(f"{_reason(-reason, swappiness, swap_free=swap_free)}{share}")
     return f"It looked at {'; at '.join(told)}." if told else ""
 
@@ -373,7 +378,7 @@ def _missed(change: Mapping[str, int]) -> list[str]:
     """Pages that were taken too early: read again after they had been reclaimed."""
     kinds = {"file data": "workingset_refault_file", "anonymous memory": "workingset_refault_anon"}
     came = [f"{size(change[name] * PAGE_KIB)} of {kind}" for kind, name in kinds.items() if change[name]]
-    return [f"{_listed(came)} had been reclaimed before and had to be read again (refaults)."] if came else []
+    return [f"{listed(came)} had been reclaimed before and had to be read again (refaults)."] if came else []
 
 
 def _ending(run: Run) -> list[str]:
@@ -382,7 +387,7 @@ def _ending(run: Run) -> list[str]:
     change = {name: last.figures[name] - first.figures[name] for name in last.figures}
     told = (
         f"After {(last.time_ns - first.time_ns) / NS_PER_S:.1f} s: {size(last.figures['MemFree'])} free, "
-        f"{size(last.figures['MemAvailable'])} available, {_count(change['pgfault'], 'page fault')} in all"
+        f"{size(last.figures['MemAvailable'])} available, {count(change['pgfault'], 'page fault')} in all"
     )
     began = run.machine.state.reclaim_began_ns
     if not began:
@@ -394,15 +399,12 @@ def _ending(run: Run) -> list[str]:
     balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
     return [
         f"{told}.",
-        f"Reclaim began {_seconds(began - first.time_ns)} into the run, {began_in}, and took "
+        f"Reclaim began {seconds(began - first.time_ns)} into the run, {began_in}, and took "
         f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
         f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
         + (" ".join(_missed(change)) or "Nothing of that was missed: no page was read again."),
+        *story_swap.areas(run),
     ]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _release(version: str) -> str:

@@ -6,13 +6,14 @@ fork, copy on write, reuse and unmapping.
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from memtwin import settings as settings_of_run
 from memtwin import story
-from memtwin.errors import NotModelledError
 from memtwin.mm import debug
 from memtwin.procfs import buddyinfo, meminfo, slabinfo, vmstat, zoneinfo
 from memtwin.procfs.pid import smaps_rollup, statm
@@ -21,11 +22,21 @@ from memtwin.scenario import parse
 from memtwin.source import load
 from memtwin.twin import Twin
 
-GROUND = "machine ram=128M\nswap disk size=64M\nfile f 30M\nfile g 70M\nfile hole 20M content=zero\n"
+GROUND = "machine ram=128M\n{swap}file f 30M\nfile g 70M\nfile hole 20M content=zero\n"
+SWAPS = [
+    "swap disk size=64M\n",
+    "swap disk size=24M rot=0\n",
+    "swap zram size=96M prio=100\nswap disk size=16M prio=5\n",
+    "swap zram size=40M\n",
+    "",
+]
+FINE = {"ok", "died", "skipped"}
+"""A process may be killed for memory in any operation, and what it was asked for next is skipped."""
 FILES = {"f": 7680, "g": 17920, "hole": 5120}
 IO_PATTERNS = ["seq", "rand:40:{seed}"]
 CONTENTS = ["mark", "zero", "random", "half", "text"]
 PATTERNS = ["seq", "rand:300:{seed}", "hot:200:10%:90%:{seed}", "pow:200:3:{seed}"]
+ADVICE = ["dontneed", "free", "willneed", "cold", "pageout"]
 MOST_PROCESSES = 6
 MOST_REGIONS = 8
 
@@ -46,9 +57,10 @@ class Machine(RuleBasedStateMachine):
         self.files: dict[str, int] = {}
         self.serial = 0
 
-    @initialize()
-    def boot(self) -> None:
-        self.run = fresh(GROUND)
+    @initialize(swap=st.sampled_from(SWAPS))
+    def boot(self, swap: str) -> None:
+        self.ground = GROUND.format(swap=swap)
+        self.run = fresh(self.ground)
         self.run._sample(between=True)
         self.files = dict(FILES)
         self.step("sleep 0.1")
@@ -56,24 +68,15 @@ class Machine(RuleBasedStateMachine):
     def step(self, line: str) -> str:
         """Carry out one more line of a growing scenario; return its outcome."""
         self.lines.append(line)
-        op = parse(GROUND + "\n".join(self.lines) + "\n").ops[-1]
-        try:
-            self.run.do(op)
-        except NotModelledError:
-            self.start_over()
-            return "ok"
+        self.run.do(parse(self.ground + "\n".join(self.lines) + "\n").ops[-1])
+        by_name = self.run.processes.by_name
+        self.regions = {name: kept for name, kept in self.regions.items() if by_name[name].alive}
         return self.run.done[-1].outcome
 
-    def start_over(self) -> None:
-        """The machine is full, and it cannot reclaim yet: what is half done must be whole all the same."""
-        debug.validate(self.run.machine.state, tuple(self.lines[-8:]))
-        self.lines.clear()
-        self.regions.clear()
-        self.boot()
-
-    def note(self, name: str, regions: dict[str, int]) -> None:
-        """Remember a process, unless the machine was just begun again."""
-        if any(line.split()[:2] == ["proc", name] for line in self.lines):
+    def remember(self, name: str, regions: dict[str, int]) -> None:
+        """Note a process that was started, unless it is dead already."""
+        process = self.run.processes.by_name.get(name)
+        if process is not None and process.alive:
             self.regions[name] = regions
 
     def teardown(self) -> None:
@@ -89,8 +92,8 @@ class Machine(RuleBasedStateMachine):
     @rule(adj=st.integers(-1000, 1000))
     def start(self, adj: int) -> None:
         name = self.name("p")
-        assert self.step(f"proc {name} adj={adj}") == "ok"
-        self.note(name, {})
+        assert self.step(f"proc {name} adj={adj}") in FINE
+        self.remember(name, {})
 
     @precondition(lambda self: self.regions)
     @rule(data=st.data(), pages=st.integers(1, 1500))
@@ -99,7 +102,7 @@ class Machine(RuleBasedStateMachine):
         if len(self.regions[process]) >= MOST_REGIONS:
             return
         region = self.name("r")
-        assert self.step(f"{process} mmap {region} {pages}P") == "ok"
+        assert self.step(f"{process} mmap {region} {pages}P") in FINE
         if process in self.regions:
             self.regions[process][region] = pages
 
@@ -115,14 +118,25 @@ class Machine(RuleBasedStateMachine):
         first = data.draw(st.integers(0, pages - 1))
         count = data.draw(st.integers(1, pages - first))
         how = f"w {pattern.format(seed=seed)} content={content}" if write else f"r {pattern.format(seed=seed)}"
-        assert self.step(f"{process} touch {region} {first}P {count}P {how}") == "ok"
+        assert self.step(f"{process} touch {region} {first}P {count}P {how}") in FINE
+
+    @precondition(lambda self: any(self.regions.values()))
+    @rule(data=st.data(), verb=st.sampled_from(["mlock", "munlock", *(f"madvise {advice}" for advice in ADVICE)]))
+    def advise(self, data: st.DataObject, verb: str) -> None:
+        process = data.draw(st.sampled_from(sorted(p for p, regions in self.regions.items() if regions)))
+        region = data.draw(st.sampled_from(sorted(self.regions[process])))
+        pages = self.regions[process][region]
+        first = data.draw(st.integers(0, pages - 1))
+        op, _, advice = verb.partition(" ")
+        outcome = self.step(f"{process} {op} {region} {first}P {data.draw(st.integers(1, pages - first))}P {advice}")
+        assert outcome in FINE or (op != "munlock" and outcome == "errno")
 
     @precondition(lambda self: any(self.regions.values()))
     @rule(data=st.data())
     def unmap(self, data: st.DataObject) -> None:
         process = data.draw(st.sampled_from(sorted(p for p, regions in self.regions.items() if regions)))
         region = data.draw(st.sampled_from(sorted(self.regions[process])))
-        assert self.step(f"{process} munmap {region}") == "ok"
+        assert self.step(f"{process} munmap {region}") in FINE
         self.regions.get(process, {}).pop(region, None)
 
     @precondition(lambda self: 0 < len(self.regions) < MOST_PROCESSES)
@@ -130,8 +144,8 @@ class Machine(RuleBasedStateMachine):
     def fork(self, data: st.DataObject) -> None:
         parent = data.draw(st.sampled_from(sorted(self.regions)))
         child = self.name("c")
-        if self.step(f"{parent} fork {child}") == "ok" and parent in self.regions:
-            self.regions[child] = dict(self.regions[parent])
+        if self.step(f"{parent} fork {child}") == "ok":
+            self.remember(child, dict(self.regions.get(parent, {})))
 
     @precondition(lambda self: self.regions)
     @rule(
@@ -147,7 +161,7 @@ class Machine(RuleBasedStateMachine):
         op = "fwrite" if write else "fread"
         how = pattern.format(seed=seed)
         line = f"{process} {op} {name} {first * pages}P {chunks * pages}P {chunk} {how}"
-        assert self.step(line) == "ok"
+        assert self.step(line) in FINE
         if self.lines and write and how == "seq":
             self.files[name] = max(self.files.get(name, 0), (first + chunks) * pages)
 
@@ -167,7 +181,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def fsync(self, data: st.DataObject) -> None:
         process = data.draw(st.sampled_from(sorted(self.regions)))
-        assert self.step(f"{process} fsync {data.draw(st.sampled_from(sorted(self.files)))}") == "ok"
+        assert self.step(f"{process} fsync {data.draw(st.sampled_from(sorted(self.files)))}") in FINE
 
     @rule(line=st.sampled_from(["sync", "drop_caches 1", "drop_caches 2", "drop_caches 3"]))
     def flush(self, line: str) -> None:
@@ -178,18 +192,19 @@ class Machine(RuleBasedStateMachine):
             [
                 "vm.swappiness=0", "vm.swappiness=200", "vm.dirty_ratio=2", "vm.dirty_ratio=60",
                 "vm.dirty_background_ratio=1", "vm.dirty_expire_centisecs=100", "vm.min_free_kbytes=4000",
-                "vm.watermark_scale_factor=100",
+                "vm.watermark_scale_factor=100", "vm.page-cluster=0", "vm.page-cluster=3",
+                "vm.oom_kill_allocating_task=1", "vm.oom_kill_allocating_task=0",
             ]
         )
     )  # fmt: skip
     def tune(self, line: str) -> None:
-        assert self.step(f"sysctl {line}") == "ok"
+        assert self.step(f"sysctl {line}") in FINE
 
     @precondition(lambda self: self.regions)
     @rule(data=st.data(), how=st.sampled_from(["exit", "kill"]))
     def end(self, data: st.DataObject, how: str) -> None:
         process = data.draw(st.sampled_from(sorted(self.regions)))
-        assert self.step(f"{process} {how}") == "ok"
+        assert self.step(f"{process} {how}") in FINE
         self.regions.pop(process, None)
 
     @rule(seconds=st.sampled_from(["0.5", "3", "11"]))
@@ -204,8 +219,8 @@ class Machine(RuleBasedStateMachine):
             for parent in sorted(self.regions)[:1]:
                 if len(self.regions) < MOST_PROCESSES:
                     child = self.name("c")
-                    if self.step(f"{parent} fork {child}") == "ok" and parent in self.regions:
-                        self.regions[child] = dict(self.regions[parent])
+                    if self.step(f"{parent} fork {child}") == "ok":
+                        self.remember(child, dict(self.regions.get(parent, {})))
             self.step("sysctl vm.overcommit_memory=0")
 
     @precondition(lambda self: self.lines)
@@ -238,5 +253,7 @@ class Machine(RuleBasedStateMachine):
             debug.validate(self.run.machine.state, tuple(self.lines[-8:]))
 
 
-Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+Machine.TestCase.settings = settings(
+    max_examples=int(os.environ.get("RANDOM_MACHINES", "100")), stateful_step_count=40, print_blob=True
+)
 TestMachine = Machine.TestCase

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from memtwin import run, story
+from memtwin import run, story, words
 from memtwin.scenario import parse
 
 THRASH = """machine ram=192M
@@ -94,7 +94,7 @@ def test_what_was_missed_is_told() -> None:
     done = run.simulate(parse(THRASH), None)
     again = done.samples[-1].figures["workingset_refault_file"] - done.samples[0].figures["workingset_refault_file"]
     assert again > 50_000
-    assert f"{story.size(again * 4)} of file data had been reclaimed before" in story.tell(done)[-1]
+    assert f"{words.size(again * 4)} of file data had been reclaimed before" in story.tell(done)[-1]
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,49 @@ def test_a_forked_region_is_known_as_the_files() -> None:
     """The child's region is told as the file that the parent mapped."""
     lines = told("machine ram=192M\nfile f 8M\nproc A\nA fmap m f shared\nA fork B\nB touch m 0 8M r seq\n")
     assert "of m, which maps f: " in line(lines, "B reads")
+
+
+def test_swap_and_a_kill_are_told() -> None:
+    """What went out to swap, why memory ran out, who was killed and by how many points, what a disk had to write."""
+    lines = told(
+        "machine ram=256M\nswap zram size=64M algo=lzo-rle prio=100\nswap disk size=64M prio=-2\n"
+        "sysctl vm.overcommit_memory=1\nproc A adj=-300\nA mmap h 40M\nA touch h 0 40M w seq content=text\n"
+        "proc B\nB mmap h 600M\nB touch h 0 600M w seq content=text\nA touch h 0 40M r seq\nB touch h 0 4K w seq\n"
+    )
+    kill = line(lines, "B touch h 0 600M")
+    assert "did not end, for B was killed" in kill
+    assert "126 MiB went out to swap" in kill or "128 MiB went out to swap" in kill
+    assert "Memory ran out: B needed a page (GFP_HIGHUSER_MOVABLE)" in kill
+    assert "of 128 MiB of swap nothing is free" in kill
+    assert "B (pid " in kill
+    assert "it had the most points" in kill
+    assert "came back from swap" in line(lines, "A reads 40 MiB")
+    assert "skipped, B is gone" in line(lines, "B touch h 0 4K")
+    assert "were written to it, at this rate " in line(lines, "/dev/vdb")
+    assert "are stored in " in line(lines, "/dev/zram0")
+
+
+def test_a_panic_is_told() -> None:
+    """vm.panic_on_oom: nobody is killed, and what comes after is skipped."""
+    lines = told(
+        "machine ram=192M\nsysctl vm.overcommit_memory=1\nsysctl vm.panic_on_oom=1\nproc A\nA mmap h 300M\n"
+        "A touch h 0 300M w seq\nA touch h 0 1M r seq\n"
+    )
+    assert "vm.panic_on_oom is set, so the kernel panicked" in line(lines, "A touch h 0 300M w seq: did not end")
+    assert "skipped, the kernel has panicked" in line(lines, "A touch h 0 1M")
+
+
+@pytest.mark.parametrize(
+    ("op", "says"),
+    [
+        ("A madvise h 0 8M dontneed", "A says madvise dontneed for 8,192 KiB of h: 7,140 KiB more free"),
+        ("A madvise h 0 8M free", "the kernel takes the pages when it needs them"),
+        ("A madvise h 0 8M cold", "reclaim will look at these pages first"),
+        ("A mlock h 0 16M", "A locks 16 MiB of h: 2,048 page faults bring them in"),
+        ("A munlock h 0 16M", "A unlocks 16 MiB of h: reclaim may take them again"),
+    ],
+)
+def test_hints_and_locks_are_told(op: str, says: str) -> None:
+    """What a hint gave back or put off, what a lock brought in."""
+    lines = told(f"machine ram=192M\nproc A\nA mmap h 16M\nA touch h 0 8M w seq\n{op}\n")
+    assert any(says in text for text in lines), lines

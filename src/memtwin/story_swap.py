@@ -1,0 +1,52 @@
+"""Swap in words: what went out and came back, what an area holds, and what its device had to write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin.mm import swapon, zram
+from memtwin.words import NS_PER_S, listed, size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memtwin.run import Run
+
+PAGE_KIB = 4
+SECONDS_PER_DAY = 86_400
+
+
+def swapped(change: Mapping[str, int], swap_free_kib: int) -> list[str]:
+    """What moved between memory and swap while an operation went on."""
+    moved = [
+        f"{size(change[counter] * PAGE_KIB)} {verb}"
+        for counter, verb in (("pswpout", "went out to swap"), ("pswpin", "came back from swap"))
+        if change[counter]
+    ]
+    if not moved:
+        return []
+    left = f"{size(swap_free_kib)} of swap are free" if swap_free_kib else "swap is full"
+    return [f"{listed(moved)}; {left}."]
+
+
+def areas(run: Run) -> list[str]:
+    """One sentence an area that was used: how full it is, what zram made of it, what was written to a disk."""
+    told = []
+    state = run.machine.state
+    elapsed = max((run.samples[-1].time_ns - run.samples[0].time_ns) / NS_PER_S, 1e-9)
+    for area in run.machine.areas:
+        info = swapon.area_info(state, area.number)
+        written = info["written"] * PAGE_KIB
+        if not written:
+            continue
+        held = f"{area.filename}: {size(info['inuse'] * PAGE_KIB)} of {size(info['pages'] * PAGE_KIB)} in use"
+        if area.zram:
+            stored = zram.mm_stat(state, area.number)
+            told.append(
+                f"{held}; {size(stored['orig_data_size'] >> 10)} are stored in "
+                f"{size(stored['mem_used_total'] >> 10)} of memory."
+            )
+        else:
+            a_day = size(int(written / elapsed * SECONDS_PER_DAY))
+            told.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
+    return told
