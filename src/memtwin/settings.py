@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from memtwin import describe
 from memtwin import machine as machines
 from memtwin.errors import NotModelledError, UsageError
-from memtwin.scenario import SwapZram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +82,7 @@ def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> N
 
 
 def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:
-    """The scenario's swap areas with what ``--set`` changes of them, in order of activation."""
+    """The scenario's swap areas that are on from the start, with what ``--set`` changes, in order of activation."""
     known = {swap.name: swap for swap in scenario.swaps}
     for name in settings.swaps:
         if name not in known:
@@ -93,20 +92,22 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
             )
     areas = []
     chosen = -1
+    devices = scenario.swap_devices
     for name, swap in known.items():
+        if not swap.on:
+            continue
         change = settings.swaps.get(name, {})
         prio = change.get("prio", swap.prio)
         if prio < 0:
             chosen -= 1
             prio = chosen
-        filename = "/dev/zram0" if isinstance(swap, SwapZram) else "/dev/vdb"
-        areas.append(describe.Area(filename, change.get("size", swap.size_bytes), prio))
+        areas.append(describe.Area(devices[name], change.get("size", swap.size_bytes), prio))
     return tuple(areas)
 
 
 def check_swaps(machine: Machine, scenario: Scenario) -> None:
     """Refuse a scenario whose swaps are not the snapshot's."""
-    asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps)
+    asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps if swap.on)
     have = sorted(int(area.size_kib) for area in machine.boot.swaps.areas)
     if asked != have:
         raise UsageError(

@@ -131,11 +131,12 @@ def test_what_the_model_cannot_do_is_told_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The operation, its path and line are named, and nothing was run."""
-    (tmp_path / "s.mem").write_text("proc A\nA mmap h 1M\ncompact\n")
-    code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
-    assert (code, out) == (1, "")
-    assert "s.mem:3: the model cannot do 'compact'" in err
-    assert "nothing was run" in err
+    for line in ("compact", "swapon disk", "swapoff disk"):
+        (tmp_path / "s.mem").write_text(f"swap disk size=1M\nproc A\n{line}\n")
+        code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
+        assert (code, out) == (1, "")
+        assert f"s.mem:3: the model cannot do '{line.split()[0]}'" in err
+        assert "nothing was run" in err
 
 
 def test_memory_that_cannot_be_had_is_a_kill() -> None:
@@ -264,6 +265,16 @@ def test_settings_win_over_the_header() -> None:
     assert 900 * 256 < done.machine.state.memory_total < 1024 * 256
     assert done.machine.state.swap_pages == (32767, 32767)
     assert done.machine.sysctl["overcommit_ratio"] == "100"
+
+
+def test_swap_disks_have_the_headers_order_and_one_that_is_off_stays_off() -> None:
+    """Devices are counted whether on or off, priorities that the kernel chooses only for those that are on."""
+    text = "swap disk size=64M\nswap disk name=spare size=8M on=0\nswap zram size=32M\nswap disk size=16M\nproc A\n"
+    done = run.simulate(parse(text), None, settings=["swap.disk3.size=24M"])
+    assert [(area.filename, int(area.size_kib), area.priority) for area in done.machine.boot.swaps.areas] == [
+        ("/dev/vdb", 65532, -2), ("/dev/zram0", 32764, 100), ("/dev/vdd", 24572, -3),
+    ]  # fmt: skip
+    assert done.machine.state.swap_pages == ((65532 + 32764 + 24572) // 4,) * 2
 
 
 def test_a_fork_that_cannot_be_promised_leaves_no_child() -> None:

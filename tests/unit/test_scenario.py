@@ -22,6 +22,8 @@ EVERY_LINE = """\
 machine ram=1G cpus=2 kernel=6.12 thp=madvise lru_gen=on cmdline=a,b=c   # comment
 swap zram size=96M algo=zstd prio=5
 swap disk size=300M prio=7 rot=0
+swap disk size=2M
+swap disk name=spare size=1M on=0
 sysctl vm.lowmem_reserve_ratio=256,256,32
 file data 10M content=zero
 
@@ -45,6 +47,9 @@ sleep 1.5
 sync
 drop_caches 3
 compact
+swapon spare prio=5
+swapon disk2
+swapoff zram
 sysctl vm.swappiness=10
 checkpoint end
 """
@@ -54,21 +59,33 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     s = sc.parse(EVERY_LINE, "x.mem")
     given = frozenset({"ram", "cpus", "kernel", "thp", "lru_gen", "cmdline"})
     assert s.machine == sc.MachineLine(1 << 30, 2, "6.12", "madvise", "on", ("a", "b=c"), given)
-    assert s.swaps == (sc.SwapZram(96 << 20, algo="zstd", prio=5), sc.SwapDisk(300 << 20, prio=7, rot=0))
-    assert [swap.name for swap in s.swaps] == ["zram", "disk"]
+    assert s.swaps == (
+        sc.SwapZram(96 << 20, algo="zstd", prio=5),
+        sc.SwapDisk(300 << 20, prio=7, rot=0),
+        sc.SwapDisk(2 << 20, name="disk2"),
+        sc.SwapDisk(1 << 20, name="spare", on=False),
+    )
+    assert s.swap_devices == {
+        "zram": "/dev/zram0", "disk": "/dev/vdb", "disk2": "/dev/vdc", "spare": "/dev/vdd",
+    }  # fmt: skip
     assert s.sysctls == (sc.Sysctl("vm.lowmem_reserve_ratio", "256 256 32"),)
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
-    assert [op.index for op in s.ops] == list(range(22))
-    assert s.ops[1] == sc.Mmap(1, 9, "A mmap heap 3P", "A", "heap", 12288)
+    assert [op.index for op in s.ops] == list(range(25))
+    assert s.ops[1] == sc.Mmap(1, 11, "A mmap heap 3P", "A", "heap", 12288)
     assert s.ops[3] == sc.Touch(
-        3, 11, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
+        3, 13, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
         write=True, pattern=sc.Hot(10, 20, 90, 3), content="half",
     )  # fmt: skip
     kinds = " ".join(type(op).__name__ for op in s.ops)
     assert kinds == (
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
-        "Sleep Sync DropCaches Compact SetSysctl Checkpoint"
+        "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Checkpoint"
+    )
+    assert s.ops[20:23] == (
+        sc.SwapOn(20, 30, "swapon spare prio=5", "spare", 5),
+        sc.SwapOn(21, 31, "swapon disk2", "disk2", None),
+        sc.SwapOff(22, 32, "swapoff zram", "zram"),
     )
     fread = s.ops[5]
     assert isinstance(fread, sc.Fread)
@@ -83,7 +100,7 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
     assert s.machine == sc.MachineLine(ram_bytes=256 << 20, cpus=1, kernel="6.1", thp="never")
     assert (s.swaps, s.sysctls, s.files, s.ops) == ((), (), (), ())
     assert sc.parse("swap disk size=1M\nswap zram size=1M").swaps == (
-        sc.SwapDisk(1 << 20, prio=-2, rot=None),
+        sc.SwapDisk(1 << 20, prio=-2, rot=None, name="disk", on=True),
         sc.SwapZram(1 << 20, algo="lzo-rle", prio=100),
     )
 
@@ -133,8 +150,21 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("machine cpus=0", 1, "cpus as an integer", None),
         ("machine kernel=six", 1, "a kernel version", None),
         ("swap disk prio=3", 1, "size=SIZE", "size= is missing"),
-        ("swap disk size=1M\nswap disk size=1M", 2, "at most one swap of each kind", None),
-        ("swap disk size=1M algo=lz4", 1, "a key: one of size, prio, rot", None),
+        ("swap zram size=1M\nswap zram size=1M", 2, "at most one swap on zram", None),
+        ("swap zram size=1M on=0", 1, "a key: one of size, prio, algo", None),
+        ("swap disk size=1M algo=lz4", 1, "a key: one of name, size, prio, rot, on", None),
+        ("swap disk size=1M on=yes", 1, "on as an integer 0..1", None),
+        ("swap disk name=2nd size=1M", 1, "a swap disk's name", None),
+        ("swap disk name=zram size=1M", 1, "'zram' is the name of the swap on zram", None),
+        ("swap disk name=a size=1M\nswap disk name=a size=1M", 2, "'a' is already there", None),
+        ("swap disk name=disk2 size=1M\nswap disk size=1M", 2, "'disk2' is already there", None),
+        ("\n".join(["swap disk size=1M"] * 17), 17, "at most 16 swap disks", None),
+        ("swapon", 1, "swapon NAME [prio=N]", "too few words"),
+        ("swapon disk", 1, "the name of a swap area of the header", "name=disk"),
+        ("swap disk name=second size=1M\nswapoff secnd", 2, "not 'secnd'", "`second`"),
+        ("swap disk size=1M\nswapon disk 5", 2, "key=value with a key of prio", None),
+        ("swap disk size=1M\nswapon disk prio=40000", 2, "prio as an integer", None),
+        ("swap disk size=1M\nswapoff disk prio=1", 2, "swapoff NAME", "too many words"),
         ("swap zram size=1M algo=zst", 1, "algo: one of", "`zstd`"),
         ("swap floppy size=1M", 1, "disk, zram", None),
         ("sysctl vm.swappiness", 1, "NAME=VALUE", None),

@@ -355,6 +355,7 @@ def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64))
             m.rss[MM_SWAPENTS] += 1
             entry[0] = (cython.cast(u64, page.private) << 12) | PTE_SWAP
             entry[0] |= PTE_SWP_EXCLUSIVE if page.flags & PG_ANON_EXCLUSIVE else 0
+            page.flags &= ~cython.cast(u32, PG_ANON_EXCLUSIVE)
         else:
             table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)] = 0
     m.nr_reclaimed += 1

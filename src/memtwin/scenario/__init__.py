@@ -16,7 +16,7 @@ from 0, checkpoints included::
 
 :func:`parse` checks all that can be known without running: words, sizes, names, and that a process works
 only on regions that it (or the process that it was forked from) mapped in an earlier line. What a kernel may
-refuse (ENOMEM, a range beyond the region) is the run's to find out.
+refuse (ENOMEM, a range beyond the region, swapoff of an area that is off) is the run's to find out.
 
 The patterns draw from splitmix64, so that the same line visits the same pages on a real kernel, in
 :func:`pages` and in the compiled model.
@@ -51,7 +51,10 @@ from memtwin.scenario.lines import (
     Scenario,
     SetSysctl,
     Sleep,
+    Swap,
     SwapDisk,
+    SwapOff,
+    SwapOn,
     SwapZram,
     Sync,
     Sysctl,
@@ -93,7 +96,10 @@ __all__ = [
     "Seq",
     "SetSysctl",
     "Sleep",
+    "Swap",
     "SwapDisk",
+    "SwapOff",
+    "SwapOn",
     "SwapZram",
     "Sync",
     "Sysctl",

@@ -31,6 +31,8 @@ SHARINGS: Final = ("shared", "private")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
 HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
 RESERVED_LABELS: Final = ("boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt")
+DISK_LETTERS: Final = "bcdefghijklmnopq"
+"""Of the swap disks; the disk with the files is the first, ``vda``."""
 MAX_CHUNK_BYTES: Final = 1 << 20
 """The worker's I/O buffer: no single read or write is longer."""
 
@@ -54,12 +56,17 @@ class MachineLine:
 
 @dataclass(frozen=True, slots=True)
 class SwapDisk:
-    """A swap partition. A negative *prio* lets the kernel choose; *rot* None leaves ``queue/rotational``."""
+    """A swap partition on a disk of its own.
+
+    A negative *prio* lets the kernel choose; *rot* None leaves ``queue/rotational``; one that is not *on* waits for a
+    :class:`SwapOn`. Without ``name=`` the first disk is called ``disk``, the second ``disk2`` and so on.
+    """
 
     size_bytes: int
     prio: int = -2
     rot: int | None = None
-    name: Literal["disk"] = "disk"
+    name: str = "disk"
+    on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,10 @@ class SwapZram:
     algo: str = "lzo-rle"
     prio: int = 100
     name: Literal["zram"] = "zram"
+    on: Literal[True] = True
+
+
+Swap = SwapDisk | SwapZram
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +259,21 @@ class Compact(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class SwapOn(Op):
+    """``swapon(2)`` of an area of the header; *prio* None is the header's. The kernel may refuse it."""
+
+    area: str
+    prio: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOff(Op):
+    """``swapoff(2)``: all that lies in the area comes back into memory. The kernel may refuse it."""
+
+    area: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetSysctl(Op):
     """Write a setting, now."""
 
@@ -264,15 +290,22 @@ class Checkpoint(Op):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A parsed scenario; *swaps* in the order in which they are turned on, *text* the file as it is."""
+    """A parsed scenario; *swaps* in the order in which they stand and are turned on, *text* the file as it is."""
 
     path: str
     machine: MachineLine
-    swaps: tuple[SwapDisk | SwapZram, ...]
+    swaps: tuple[Swap, ...]
     sysctls: tuple[Sysctl, ...]
     files: tuple[FileDef, ...]
     ops: tuple[Op, ...]
     text: str
+
+    @property
+    def swap_devices(self) -> dict[str, str]:
+        """What the machine calls each swap area, by name: ``/dev/zram0``, and ``/dev/vdb`` and on for the disks."""
+        letters = iter(DISK_LETTERS)
+        zram = "/dev/zram0"
+        return {swap.name: zram if isinstance(swap, SwapZram) else f"/dev/vd{next(letters)}" for swap in self.swaps}
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

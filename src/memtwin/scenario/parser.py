@@ -4,135 +4,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from memtwin.errors import InputError, ScenarioError
+from memtwin.errors import InputError
 from memtwin.scenario import lines as kinds
-from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq
-from memtwin.units import PAGE_SHIFT
+from memtwin.scenario.patterns import Rand, Seq
+from memtwin.scenario.words import Line, like
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-PAGE_BYTES: Final = 1 << PAGE_SHIFT
-_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "P": PAGE_BYTES}
-_SIZE: Final = re.compile(r"([0-9]{1,19})([KMGP]?)")
-_INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 _KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
-_SETTING: Final = re.compile(r"([a-z][a-z0-9_-]*(?:[./][A-Za-z0-9_-]+)+)=(.+)")
-_MAX_BYTES: Final = (1 << 63) - 1
-_MAX_SEED: Final = (1 << 64) - 1
-
-T = TypeVar("T", bound=str)
-
-
-class _Line:
-    """One line cut into words, and what its words may be. *index* is the number of the operation to come."""
-
-    def __init__(self, path: str, lineno: int, words: list[str], index: int) -> None:
-        self.path, self.lineno, self.words, self.index = path, lineno, words, index
-        self.text = " ".join(words)
-
-    def error(self, expected: str, *, hint: str | None = None) -> ScenarioError:
-        return ScenarioError(self.path, self.lineno, self.text, expected, hint=hint)
-
-    def counted(self, usage: str, low: int, high: int) -> list[str]:
-        """Return the words if their number lies in *low* .. *high*; *usage* says what the line looks like."""
-        if not low <= len(self.words) <= high:
-            said = "too few words" if len(self.words) < low else "too many words"
-            raise self.error(f"`{usage}`", hint=f"{said}: {len(self.words)}")
-        return self.words
-
-    def size(self, word: str, what: str) -> int:
-        match = _SIZE.fullmatch(word)
-        if not match:
-            raise self.error(f"{what} as bytes with an optional K, M, G or P (pages of 4096), not {word!r}")
-        size_bytes = int(match[1]) * _UNITS[match[2]]
-        if size_bytes > _MAX_BYTES:
-            raise self.error(f"{what} below 2^63 bytes, not {word!r}")
-        return size_bytes
-
-    def whole_pages(self, word: str, what: str) -> int:
-        """Return a SIZE that must be whole pages, in bytes."""
-        size_bytes = self.size(word, what)
-        if size_bytes % PAGE_BYTES:
-            raise self.error(f"{what} in whole pages of 4096 bytes, not {word!r}")
-        return size_bytes
-
-    def page_range(self, offset: str, length: str) -> tuple[int, int]:
-        """Return OFF and LEN in pages."""
-        return self.whole_pages(offset, "OFF") >> PAGE_SHIFT, self.whole_pages(length, "LEN") >> PAGE_SHIFT
-
-    def integer(self, word: str, what: str, low: int, high: int) -> int:
-        value = int(word) if _INTEGER.fullmatch(word) else None
-        if value is None or not low <= value <= high:
-            raise self.error(f"{what} as an integer {low}..{high}, not {word!r}")
-        return value
-
-    def one_of(self, word: str, what: str, choices: Sequence[T]) -> T:
-        for choice in choices:
-            if word == choice:
-                return choice
-        raise self.error(f"{what}: one of {', '.join(choices)}, not {word!r}", hint=_like(word, choices))
-
-    def named(self, word: str, what: str, form: re.Pattern[str]) -> str:
-        if not form.fullmatch(word):
-            raise self.error(f"{what}: letters, digits, '_', '.' and '-', starting with a letter, not {word!r}")
-        return word
-
-    def options(self, words: Iterable[str], allowed: Sequence[str]) -> dict[str, str]:
-        """Return the ``key=value`` *words*; each key is one of *allowed* and comes once."""
-        found: dict[str, str] = {}
-        for word in words:
-            key, equals, value = word.partition("=")
-            if not equals or not value:
-                raise self.error(f"key=value with a key of {', '.join(allowed)}, not {word!r}")
-            self.one_of(key, "a key", allowed)
-            if key in found:
-                raise self.error(f"{key}= once")
-            found[key] = value
-        return found
-
-    def setting(self, word: str) -> tuple[str, str]:
-        match = _SETTING.fullmatch(word)
-        if not match:
-            raise self.error("NAME=VALUE such as vm.swappiness=60", hint="a `,` in VALUE stands for a blank")
-        return match[1], match[2].replace(",", " ")
-
-    def pattern(self, word: str) -> Pattern:
-        parts = word.split(":")
-        if parts == ["seq"]:
-            return Seq()
-        if parts[0] in {"rand", "hot", "pow"} and len(parts) > 2:
-            n, seed = (
-                self.integer(parts[1], "N", 0, _MAX_BYTES),
-                self.integer(parts[-1], "SEED", 0, _MAX_SEED),
-            )
-            if parts[0] == "rand" and len(parts) == 3:
-                return Rand(n, seed)
-            if parts[0] == "hot" and len(parts) == 5:
-                hot, prob = (self.integer(part.rstrip("%"), "a percentage", 0, 100) for part in parts[2:4])
-                return Hot(n, hot, prob, seed)
-            if parts[0] == "pow" and len(parts) == 4:
-                return Pow(n, self.integer(parts[2], "A", 1, 16), seed)
-        raise self.error(f"PATTERN seq, rand:N:SEED, hot:N:H%:P%:SEED or pow:N:A:SEED, not {word!r}")
-
-
-def _like(word: str, choices: Iterable[str]) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - wanted only for a mistake
-
-    near = get_close_matches(word, list(choices), n=1)
-    return f"did you mean `{near[0]}`?" if near else None
 
 
 # -------------------------------------------------------------------------------------------------- header
 
 
-def _machine(line: _Line) -> kinds.MachineLine:
+def _machine(line: Line) -> kinds.MachineLine:
     given = line.options(line.words[1:], ("ram", "cpus", "kernel", "thp", "lru_gen", "cmdline"))
     default = kinds.MachineLine()
     ram_bytes = line.size(given["ram"], "ram") if "ram" in given else default.ram_bytes
@@ -152,23 +44,42 @@ def _machine(line: _Line) -> kinds.MachineLine:
     )
 
 
-def _swap(line: _Line) -> kinds.SwapDisk | kinds.SwapZram:
-    usage = "swap disk size=SIZE [prio=N] [rot=0|1]` or `swap zram size=SIZE [algo=NAME] [prio=N]"
-    words = line.counted(usage, 3, 5)
+def _prio(line: Line, word: str) -> int:
+    return line.integer(word, "prio", -32768, 32767)
+
+
+def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
+    usage = "swap disk [name=NAME] size=SIZE [prio=N] [rot=0|1] [on=0|1]` or `swap zram size=SIZE [algo=NAME] [prio=N]"
+    words = line.counted(usage, 3, 7)
     kind = line.one_of(words[1], "a kind of swap", ("disk", "zram"))
-    given = line.options(words[2:], ("size", "prio", "rot") if kind == "disk" else ("size", "prio", "algo"))
+    allowed = ("name", "size", "prio", "rot", "on") if kind == "disk" else ("size", "prio", "algo")
+    given = line.options(words[2:], allowed)
     if "size" not in given:
         raise line.error(f"`{usage}`", hint="size= is missing")
     size_bytes = line.whole_pages(given["size"], "size")
-    prio = line.integer(given.get("prio", "-2" if kind == "disk" else "100"), "prio", -32768, 32767)
+    prio = _prio(line, given.get("prio", "-2" if kind == "disk" else "100"))
     if kind == "disk":
         rot = line.integer(given["rot"], "rot", 0, 1) if "rot" in given else None
-        return kinds.SwapDisk(size_bytes, prio=prio, rot=rot)
+        on = bool(line.integer(given.get("on", "1"), "on", 0, 1))
+        return kinds.SwapDisk(size_bytes, prio, rot, _disk_name(line, given.get("name"), earlier), on)
+    if any(swap.name == "zram" for swap in earlier):
+        raise line.error("at most one swap on zram")
     algo = line.one_of(given.get("algo", "lzo-rle"), "algo", kinds.ZRAM_ALGORITHMS)
     return kinds.SwapZram(size_bytes, algo=algo, prio=prio)
 
 
-def _file(line: _Line) -> kinds.FileDef:
+def _disk_name(line: Line, given: str | None, earlier: Sequence[kinds.Swap]) -> str:
+    disks = sum(isinstance(swap, kinds.SwapDisk) for swap in earlier)
+    if disks == len(kinds.DISK_LETTERS):
+        raise line.error(f"at most {disks} swap disks")
+    name = line.named(given or ("disk" if not disks else f"disk{disks + 1}"), "a swap disk's name", _NAME)
+    if name == "zram" or any(swap.name == name for swap in earlier):
+        taken = "the name of the swap on zram" if name == "zram" else "already there"
+        raise line.error(f"a name of its own for each swap disk; {name!r} is {taken}")
+    return name
+
+
+def _file(line: Line) -> kinds.FileDef:
     words = line.counted("file NAME SIZE [content=random|zero]", 3, 4)
     given = line.options(words[3:], ("content",))
     content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
@@ -180,21 +91,18 @@ class _Header:
 
     def __init__(self) -> None:
         self.machine: kinds.MachineLine | None = None
-        self.swaps: list[kinds.SwapDisk | kinds.SwapZram] = []
+        self.swaps: list[kinds.Swap] = []
         self.sysctls: list[kinds.Sysctl] = []
         self.files: list[kinds.FileDef] = []
 
-    def take(self, line: _Line) -> None:
+    def take(self, line: Line) -> None:
         match line.words[0]:
             case "machine":
                 if self.machine:
                     raise line.error("one machine line")
                 self.machine = _machine(line)
             case "swap":
-                swap = _swap(line)
-                if any(swap.name == other.name for other in self.swaps):
-                    raise line.error(f"at most one swap of each kind; this is the second {swap.name}")
-                self.swaps.append(swap)
+                self.swaps.append(_swap(line, self.swaps))
             case "sysctl":
                 self.sysctls.append(kinds.Sysctl(*line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])))
             case _:
@@ -210,12 +118,13 @@ class _Header:
 class _Body:
     """The operations so far, and the names that a later line may use."""
 
-    def __init__(self) -> None:
+    def __init__(self, header: _Header) -> None:
+        self.header = header
         self.ops: list[kinds.Op] = []
         self.regions: dict[str, set[str]] = {}  # process -> every region that it ever mapped
         self.labels: set[str] = set()
 
-    def take(self, line: _Line) -> None:
+    def take(self, line: Line) -> None:
         first = line.words[0]
         if first in self.regions and (len(line.words) > 1 or first not in _GLOBAL):
             self.ops.append(self._worker_op(line))
@@ -224,21 +133,21 @@ class _Body:
         elif first in kinds.HEADER_WORDS:
             raise line.error("an operation: header lines stand before the first one")
         elif len(line.words) > 1 and line.words[1] in _WORKER:
-            hint = _like(first, self.regions) or f"start it with `proc {first}`"
+            hint = like(first, self.regions) or f"start it with `proc {first}`"
             raise line.error(f"a process started before, not {first!r}", hint=hint)
         else:
             choices = (*_GLOBAL, *self.regions) if self.ops else (*kinds.HEADER_WORDS, *_GLOBAL)
-            raise line.error("an operation or the name of a process", hint=_like(first, choices))
+            raise line.error("an operation or the name of a process", hint=like(first, choices))
 
-    def _worker_op(self, line: _Line) -> kinds.Op:
+    def _worker_op(self, line: Line) -> kinds.Op:
         if len(line.words) < 2:
             raise line.error(f"`{line.words[0]} OPERATION ...`")
         verb = line.words[1]
         if verb not in _WORKER:
-            raise line.error("an operation of a process after its name", hint=_like(verb, _WORKER))
+            raise line.error("an operation of a process after its name", hint=like(verb, _WORKER))
         return _WORKER[verb](self, line)
 
-    def fresh_process(self, line: _Line, name: str) -> str:
+    def fresh_process(self, line: Line, name: str) -> str:
         line.named(name, "a process's name", _NAME)
         if name in self.regions:
             raise line.error(f"a new process name; {name!r} is already used")
@@ -246,20 +155,27 @@ class _Body:
             raise line.error(f"a process name that is no operation, not {name!r}")
         return name
 
-    def map_region(self, line: _Line) -> str:
+    def map_region(self, line: Line) -> str:
         region = line.named(line.words[2], "a region's name", _REGION)
         self.regions[line.words[0]].add(region)
         return region
 
-    def region(self, line: _Line) -> str:
+    def swap_area(self, line: Line) -> str:
+        name, known = line.words[1], [swap.name for swap in self.header.swaps]
+        if name not in known:
+            hint = like(name, known) or f"a header line such as `swap disk name={name} size=256M on=0`"
+            raise line.error(f"the name of a swap area of the header, not {name!r}", hint=hint)
+        return name
+
+    def region(self, line: Line) -> str:
         name, regions = line.words[2], self.regions[line.words[0]]
         if name not in regions:
-            hint = _like(name, regions) or f"map it with `{line.words[0]} mmap {name} SIZE`"
+            hint = like(name, regions) or f"map it with `{line.words[0]} mmap {name} SIZE`"
             raise line.error(f"a region that {line.words[0]} mapped before, not {name!r}", hint=hint)
         return name
 
 
-def _proc(body: _Body, line: _Line) -> kinds.Op:
+def _proc(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("proc NAME [adj=N]", 2, 3)
     adj = line.integer(line.options(words[2:], ("adj",)).get("adj", "0"), "adj", -1000, 1000)
     name = body.fresh_process(line, words[1])
@@ -267,7 +183,7 @@ def _proc(body: _Body, line: _Line) -> kinds.Op:
     return kinds.Proc(line.index, line.lineno, line.text, name, adj)
 
 
-def _sleep(_body: _Body, line: _Line) -> kinds.Op:
+def _sleep(_body: _Body, line: Line) -> kinds.Op:
     word = line.counted("sleep SECONDS", 2, 2)[1]
     match = _SECONDS.fullmatch(word)
     if not match or not (match[1] or match[2]):
@@ -276,27 +192,39 @@ def _sleep(_body: _Body, line: _Line) -> kinds.Op:
     return kinds.Sleep(line.index, line.lineno, line.text, sleep_ns)
 
 
-def _sync(_body: _Body, line: _Line) -> kinds.Op:
+def _sync(_body: _Body, line: Line) -> kinds.Op:
     line.counted("sync", 1, 1)
     return kinds.Sync(line.index, line.lineno, line.text)
 
 
-def _compact(_body: _Body, line: _Line) -> kinds.Op:
+def _compact(_body: _Body, line: Line) -> kinds.Op:
     line.counted("compact", 1, 1)
     return kinds.Compact(line.index, line.lineno, line.text)
 
 
-def _drop_caches(_body: _Body, line: _Line) -> kinds.Op:
+def _drop_caches(_body: _Body, line: Line) -> kinds.Op:
     value = line.integer(line.counted("drop_caches N", 2, 2)[1], "N", 1, 4)
     return kinds.DropCaches(line.index, line.lineno, line.text, value)
 
 
-def _sysctl(_body: _Body, line: _Line) -> kinds.Op:
+def _swapon(body: _Body, line: Line) -> kinds.Op:
+    words = line.counted("swapon NAME [prio=N]", 2, 3)
+    area, given = body.swap_area(line), line.options(words[2:], ("prio",))
+    prio = _prio(line, given["prio"]) if given else None
+    return kinds.SwapOn(line.index, line.lineno, line.text, area, prio)
+
+
+def _swapoff(body: _Body, line: Line) -> kinds.Op:
+    line.counted("swapoff NAME", 2, 2)
+    return kinds.SwapOff(line.index, line.lineno, line.text, body.swap_area(line))
+
+
+def _sysctl(_body: _Body, line: Line) -> kinds.Op:
     name, value = line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])
     return kinds.SetSysctl(line.index, line.lineno, line.text, name, value)
 
 
-def _checkpoint(body: _Body, line: _Line) -> kinds.Op:
+def _checkpoint(body: _Body, line: Line) -> kinds.Op:
     label = line.named(line.counted("checkpoint LABEL", 2, 2)[1], "a label", _NAME)
     if label in kinds.RESERVED_LABELS:
         raise line.error(f"another label: {label!r} is a name that every run uses itself")
@@ -306,20 +234,20 @@ def _checkpoint(body: _Body, line: _Line) -> kinds.Op:
     return kinds.Checkpoint(line.index, line.lineno, line.text, label)
 
 
-def _mmap(body: _Body, line: _Line) -> kinds.Op:
+def _mmap(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME mmap REGION SIZE", 4, 4)
     size_bytes = line.whole_pages(words[3], "SIZE")
     return kinds.Mmap(line.index, line.lineno, line.text, words[0], body.map_region(line), size_bytes)
 
 
-def _fmap(body: _Body, line: _Line) -> kinds.Op:
+def _fmap(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME fmap REGION FILE shared|private", 5, 5)
     file = line.named(words[3], "a file's name", _FILE)
     shared = line.one_of(words[4], "a kind of mapping", kinds.SHARINGS) == "shared"
     return kinds.Fmap(line.index, line.lineno, line.text, words[0], body.map_region(line), file, shared)
 
 
-def _touch(body: _Body, line: _Line) -> kinds.Op:
+def _touch(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME touch REGION OFF LEN r|w PATTERN [content=C]", 7, 8)
     region = body.region(line)
     offset, npages = line.page_range(words[3], words[4])
@@ -333,10 +261,10 @@ def _touch(body: _Body, line: _Line) -> kinds.Op:
     return kinds.Touch(*place, region, offset, npages, write, pattern, content)
 
 
-def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, _Line], kinds.Op]:
+def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, Line], kinds.Op]:
     verb = make.__name__.lower()
 
-    def parse_op(_body: _Body, line: _Line) -> kinds.Op:
+    def parse_op(_body: _Body, line: Line) -> kinds.Op:
         words = line.counted(f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED]", 6, 7)
         file = line.named(words[2], "a file's name", _FILE)
         offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
@@ -352,20 +280,20 @@ def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, _Line],
     return parse_op
 
 
-def _fsync(_body: _Body, line: _Line) -> kinds.Op:
+def _fsync(_body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME fsync FILE", 3, 3)
     return kinds.Fsync(line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", _FILE))
 
 
-def _madvise(body: _Body, line: _Line) -> kinds.Op:
+def _madvise(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME madvise REGION OFF LEN ADVICE", 6, 6)
     region, (offset, npages) = body.region(line), line.page_range(words[3], words[4])
     advice = line.one_of(words[5], "ADVICE", kinds.ADVICES)
     return kinds.Madvise(line.index, line.lineno, line.text, words[0], region, offset, npages, advice)
 
 
-def _lock(make: type[kinds.Mlock | kinds.Munlock]) -> Callable[[_Body, _Line], kinds.Op]:
-    def parse_op(body: _Body, line: _Line) -> kinds.Op:
+def _lock(make: type[kinds.Mlock | kinds.Munlock]) -> Callable[[_Body, Line], kinds.Op]:
+    def parse_op(body: _Body, line: Line) -> kinds.Op:
         words = line.counted(f"NAME {make.__name__.lower()} REGION OFF LEN", 5, 5)
         region, (offset, npages) = body.region(line), line.page_range(words[3], words[4])
         return make(line.index, line.lineno, line.text, words[0], region, offset, npages)
@@ -373,36 +301,38 @@ def _lock(make: type[kinds.Mlock | kinds.Munlock]) -> Callable[[_Body, _Line], k
     return parse_op
 
 
-def _munmap(body: _Body, line: _Line) -> kinds.Op:
+def _munmap(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME munmap REGION", 3, 3)
     return kinds.Munmap(line.index, line.lineno, line.text, words[0], body.region(line))
 
 
-def _fork(body: _Body, line: _Line) -> kinds.Op:
+def _fork(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME fork CHILD", 3, 3)
     child = body.fresh_process(line, words[2])
     body.regions[child] = set(body.regions[words[0]])
     return kinds.Fork(line.index, line.lineno, line.text, words[0], child)
 
 
-def _end(make: type[kinds.Exit | kinds.Kill]) -> Callable[[_Body, _Line], kinds.Op]:
-    def parse_op(_body: _Body, line: _Line) -> kinds.Op:
+def _end(make: type[kinds.Exit | kinds.Kill]) -> Callable[[_Body, Line], kinds.Op]:
+    def parse_op(_body: _Body, line: Line) -> kinds.Op:
         words = line.counted(f"NAME {make.__name__.lower()}", 2, 2)
         return make(line.index, line.lineno, line.text, words[0])
 
     return parse_op
 
 
-_GLOBAL: Final[dict[str, Callable[[_Body, _Line], kinds.Op]]] = {
+_GLOBAL: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "proc": _proc,
     "sleep": _sleep,
     "sync": _sync,
     "drop_caches": _drop_caches,
     "compact": _compact,
+    "swapon": _swapon,
+    "swapoff": _swapoff,
     "sysctl": _sysctl,
     "checkpoint": _checkpoint,
 }
-_WORKER: Final[dict[str, Callable[[_Body, _Line], kinds.Op]]] = {
+_WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "mmap": _mmap,
     "fmap": _fmap,
     "touch": _touch,
@@ -424,12 +354,13 @@ _WORKER: Final[dict[str, Callable[[_Body, _Line], kinds.Op]]] = {
 
 def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
     """Return the scenario that *text* says; *path* is its name in messages."""
-    header, body = _Header(), _Body()
+    header = _Header()
+    body = _Body(header)
     for lineno, raw in enumerate(text.split("\n"), 1):
         words = raw.split("#", 1)[0].split()
         if not words:
             continue
-        line = _Line(path, lineno, words, len(body.ops))
+        line = Line(path, lineno, words, len(body.ops))
         if not body.ops and words[0] in kinds.HEADER_WORDS:
             header.take(line)
         else:

@@ -1,0 +1,785 @@
+/* guest.c - PID 1 of the ground-truth guest and its worker processes.
+ *
+ * As PID 1 (the coordinator): set up /proc, /sys, /dev, modules, data disk,
+ * swap and sysctls as /run.cfg says, then carry out /ops.txt one op at a time
+ * and report to the host through the QEMU debug console (port 0xe9, rep outsb
+ * from user space: no tty, no page cache, no kernel buffers).
+ * As any other PID (exec'd as "/init NAME"): a worker that does what it is told
+ * over a FIFO.  Built by record.py: gcc -O2 -static.  See docs/scenario.md.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef uint64_t u64;
+#define PG 4096UL
+#define MAXTOK 24
+
+static u64 sm_next(u64 *s)
+{
+	u64 z = (*s += 0x9E3779B97F4A7C15ULL);
+	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+	z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+	return z ^ (z >> 31);
+}
+
+static int tokenize(char *s, char **t)
+{
+	int n = 0;
+	while (n < MAXTOK) {
+		while (*s == ' ' || *s == '\n') *s++ = 0;
+		if (!*s) break;
+		t[n++] = s;
+		while (*s && *s != ' ' && *s != '\n') s++;
+	}
+	for (int i = n; i < MAXTOK; i++) t[i] = (char *)"";
+	return n;
+}
+static u64 num(const char *s) { return strtoull(s, 0, 0); }
+
+/* ------------------------------------------------------------------ worker */
+
+static const char *const words[64] = {
+	"the", "memory", "page", "of", "kernel", "and", "process", "to",
+	"swap", "in", "file", "is", "cache", "that", "reclaim", "for",
+	"anonymous", "with", "zone", "as", "free", "on", "list", "are",
+	"active", "be", "inactive", "at", "dirty", "this", "writeback", "have",
+	"watermark", "from", "allocation", "or", "order", "one", "slab", "had",
+	"object", "by", "mapping", "but", "table", "not", "fault", "what",
+	"major", "all", "minor", "were", "scan", "we", "steal", "when",
+	"pressure", "your", "balance", "can", "node", "said", "there", "which",
+};
+
+struct region { char name[32]; char *p; u64 len; };
+struct ofile { char name[64]; int fd; };
+static struct region regs[512];
+static int nregs;
+static struct ofile files[64];
+static int nfiles;
+static char *iobuf;
+static u64 next_addr = 0x100000000000ULL;
+static int cfd, rfd;
+
+static void die(const char *m);
+
+static void open_fifos(const char *name)
+{
+	char p[96];
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+	snprintf(p, sizeof p, "/f/%s.c", name);
+	cfd = open(p, O_RDONLY | O_CLOEXEC);
+	snprintf(p, sizeof p, "/f/%s.r", name);
+	rfd = open(p, O_WRONLY | O_CLOEXEC);
+	if (cfd < 0 || rfd < 0) _exit(97);
+}
+
+static void fill_page(char *p, const char *c, u64 op, u64 page)
+{
+	u64 st = (op << 32) ^ page;
+	u64 *w = (u64 *)p;
+	switch (c[0]) {
+	case 'm': /* mark: only the first 8 bytes */
+		*(volatile u64 *)p = (op << 32) + page + 1;
+		return;
+	case 'z':
+		for (int i = 0; i < 512; i++) ((volatile u64 *)w)[i] = 0;
+		return;
+	case 'r':
+		for (int i = 0; i < 512; i++) w[i] = sm_next(&st);
+		return;
+	case 'h':
+		for (int i = 0; i < 256; i++) w[i] = sm_next(&st);
+		for (int i = 256; i < 512; i++) ((volatile u64 *)w)[i] = 0;
+		return;
+	case 't': {
+		unsigned o = 0;
+		while (o < PG) {
+			u64 x = sm_next(&st);
+			for (int k = 0; k < 10 && o < PG; k++) {
+				const char *s = words[(x >> (6 * k)) & 63];
+				while (*s && o < PG) p[o++] = *s++;
+				if (o < PG) p[o++] = ' ';
+			}
+		}
+		return;
+	}
+	}
+}
+
+static struct region *findreg(const char *n)
+{
+	for (int i = 0; i < nregs; i++)
+		if (regs[i].p && !strcmp(regs[i].name, n)) return &regs[i];
+	return 0;
+}
+static int getfile(const char *n)
+{
+	char p[128];
+	for (int i = 0; i < nfiles; i++)
+		if (!strcmp(files[i].name, n)) return files[i].fd;
+	snprintf(p, sizeof p, "/data/%s", n);
+	int fd = open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) return -1;
+	snprintf(files[nfiles].name, 64, "%s", n);
+	files[nfiles].fd = fd;
+	nfiles++;
+	return fd;
+}
+static int addreg(const char *n, u64 len, int flags, int fd)
+{
+	u64 rl = (len + PG - 1) & ~(PG - 1);
+	struct region *r = 0;
+	for (int i = 0; i < nregs; i++) if (!regs[i].p) { r = &regs[i]; break; }
+	if (!r) r = &regs[nregs];
+	void *p = mmap((void *)next_addr, rl, PROT_READ | PROT_WRITE,
+		       flags | MAP_FIXED_NOREPLACE, fd, 0);
+	if (p == MAP_FAILED) return -1;
+	next_addr += ((rl + (2UL << 20) - 1) & ~((2UL << 20) - 1)) + (2UL << 20);
+	if (r == &regs[nregs]) nregs++;
+	snprintf(r->name, 32, "%s", n);
+	r->p = p;
+	r->len = rl;
+	return 0;
+}
+
+static volatile char sink;
+
+static int do_touch(u64 op, char **t)
+{
+	/* touch REGION OFF LEN r|w CONTENT PAT N A B SEED */
+	struct region *r = findreg(t[0]);
+	if (!r) { errno = ENOENT; return -1; }
+	u64 off = num(t[1]), len = num(t[2]);
+	if (off + len > r->len) { errno = ERANGE; return -1; }
+	int wr = t[3][0] == 'w';
+	const char *content = t[4], *pat = t[5];
+	u64 n = num(t[6]), a = num(t[7]), b = num(t[8]), st = num(t[9]);
+	u64 np = len / PG, first = off / PG;
+	char *base = r->p + off;
+	u64 nhot = np * a / 100;
+	if (nhot < 1) nhot = 1;
+	if (pat[0] == 's') n = np;
+	for (u64 i = 0; i < n; i++) {
+		u64 p;
+		switch (pat[0]) {
+		case 's': p = i; break;
+		case 'r': p = sm_next(&st) % np; break;
+		case 'h': {
+			u64 x = sm_next(&st), y = sm_next(&st);
+			if (x % 100 < b || nhot >= np) p = y % nhot;
+			else p = nhot + y % (np - nhot);
+			break;
+		}
+		default: { /* pow */
+			double u = (double)(sm_next(&st) >> 11) * 0x1p-53, v = u;
+			for (u64 k = 1; k < a; k++) v = v * u;
+			p = (u64)(v * (double)np);
+			if (p >= np) p = np - 1;
+		}
+		}
+		if (wr) fill_page(base + p * PG, content, op, first + p);
+		else sink = *(volatile char *)(base + p * PG);
+	}
+	return 0;
+}
+
+static int do_io(int wr, char **t, u64 *done)
+{
+	/* FILE OFF LEN CHUNK seq|rand N SEED */
+	int fd = getfile(t[0]);
+	if (fd < 0) return -1;
+	u64 off = num(t[1]), len = num(t[2]), ch = num(t[3]), n = num(t[5]), st = num(t[6]);
+	int rnd = t[4][0] == 'r';
+	u64 nch = len / ch;
+	if (!iobuf) {
+		iobuf = mmap(0, 1 << 20, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (iobuf == MAP_FAILED) { iobuf = 0; return -1; }
+	}
+	if (!rnd) n = nch;
+	for (u64 i = 0; i < n; i++) {
+		u64 o = off + (rnd ? sm_next(&st) % nch : i) * ch;
+		ssize_t k = wr ? pwrite(fd, iobuf, ch, o) : pread(fd, iobuf, ch, o);
+		if (k < 0) return -1;
+		*done += k;
+	}
+	return 0;
+}
+
+static void worker(const char *name)
+{
+	static char line[512];
+	char *t[MAXTOK], out[128];
+	open_fifos(name);
+	for (;;) {
+		ssize_t n = read(cfd, line, sizeof line - 1);
+		if (n <= 0) _exit(0);
+		line[n] = 0;
+		tokenize(line, t);	/* opno verb name args... */
+		u64 op = num(t[0]), done = 0;
+		char *v = t[1], **a = t + 3;
+		int rc = 0;
+		errno = 0;
+		out[0] = 0;
+		if (!strcmp(v, "start")) {
+		} else if (!strcmp(v, "mmap")) {
+			rc = addreg(a[0], num(a[1]), MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		} else if (!strcmp(v, "fmap")) {
+			int fd = getfile(a[1]);
+			struct stat sb;
+			rc = fd < 0 ? -1 : fstat(fd, &sb);
+			if (!rc) rc = addreg(a[0], sb.st_size,
+				a[2][0] == 's' ? MAP_SHARED : MAP_PRIVATE, fd);
+		} else if (!strcmp(v, "touch")) {
+			rc = do_touch(op, a);
+		} else if (!strcmp(v, "fread") || !strcmp(v, "fwrite")) {
+			rc = do_io(v[1] == 'w', a, &done);
+			snprintf(out, sizeof out, " bytes=%llu", (unsigned long long)done);
+		} else if (!strcmp(v, "fsync")) {
+			int fd = getfile(a[0]);
+			rc = fd < 0 ? -1 : fsync(fd);
+		} else if (!strcmp(v, "munmap")) {
+			struct region *r = findreg(a[0]);
+			if (!r) { rc = -1; errno = ENOENT; }
+			else { rc = munmap(r->p, r->len); r->p = 0; }
+		} else if (!strcmp(v, "madvise") || !strcmp(v, "mlock") || !strcmp(v, "munlock")) {
+			struct region *r = findreg(a[0]);
+			u64 off = num(a[1]), len = num(a[2]);
+			if (!r) { rc = -1; errno = ENOENT; }
+			else if (off + len > r->len) { rc = -1; errno = ERANGE; }
+			else if (v[1] == 'l') rc = mlock(r->p + off, len);
+			else if (v[1] == 'u') rc = munlock(r->p + off, len);
+			else {
+				int adv = MADV_NORMAL;
+				if (!strcmp(a[3], "dontneed")) adv = MADV_DONTNEED;
+				else if (!strcmp(a[3], "free")) adv = 8;
+				else if (!strcmp(a[3], "willneed")) adv = MADV_WILLNEED;
+				else if (!strcmp(a[3], "hugepage")) adv = MADV_HUGEPAGE;
+				else if (!strcmp(a[3], "nohugepage")) adv = MADV_NOHUGEPAGE;
+				else if (!strcmp(a[3], "cold")) adv = 20;
+				else if (!strcmp(a[3], "pageout")) adv = 21;
+				rc = madvise(r->p + off, len, adv);
+			}
+		} else if (!strcmp(v, "fork")) {
+			long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+			if (pid == 0) {
+				char nm[64];
+				snprintf(nm, sizeof nm, "%s", a[0]);
+				close(cfd);
+				close(rfd);
+				open_fifos(nm);
+				continue;
+			}
+			rc = pid < 0 ? -1 : 0;
+			snprintf(out, sizeof out, " pid=%ld", pid);
+		} else if (!strcmp(v, "exit")) {
+			_exit(0);
+		} else {
+			rc = -1;
+			errno = ENOSYS;
+		}
+		char msg[192];
+		int m = rc < 0 ? snprintf(msg, sizeof msg, "err %d%s\n", errno, out)
+			       : snprintf(msg, sizeof msg, "ok%s\n", out);
+		if (write(rfd, msg, m) != m) _exit(98);
+	}
+}
+
+/* ------------------------------------------------------------- coordinator */
+
+struct w { char name[32]; int pid, cfd, rfd, alive; };
+static struct w ws[256];
+static int nws;
+static char buf[65536];
+static char opsbuf[512 * 1024];
+static char vmbuf[32768];
+static int vmfd = -1;
+static char swap_disks[16][8];	/* "vdb" and so on, in the header's order */
+static int nswap_disks;
+
+static void emit(const void *p, size_t n)
+{
+	asm volatile("rep outsb" : "+S"(p), "+c"(n) : "d"(0xe9) : "memory");
+}
+static void emits(const char *s) { emit(s, strlen(s)); }
+static void off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;) pause();
+}
+static void die(const char *m)
+{
+	char x[200];
+	snprintf(x, sizeof x, "@E %s: %s\n", m, strerror(errno));
+	emits(x);
+	off();
+}
+
+static int slurp(const char *path, char *b, int max)
+{
+	int fd = open(path, O_RDONLY), n = 0, k;
+	if (fd < 0) return -1;
+	while (n < max - 1 && (k = read(fd, b + n, max - 1 - n)) > 0) n += k;
+	close(fd);
+	b[n] = 0;
+	return n;
+}
+static int put(const char *path, const char *val)
+{
+	int fd = open(path, O_WRONLY);
+	if (fd < 0) return -1;
+	int n = write(fd, val, strlen(val));
+	int e = errno;
+	close(fd);
+	errno = e;
+	return n < 0 ? -1 : 0;
+}
+static void emit_file(const char *ck, const char *dst, const char *src)
+{
+	char h[300];
+	int fd = open(src, O_RDONLY | O_NONBLOCK), k;
+	if (fd < 0) return;
+	snprintf(h, sizeof h, "@F %s %s\n", ck, dst);
+	emits(h);
+	while ((k = read(fd, buf, sizeof buf)) > 0) {
+		snprintf(h, sizeof h, "@D %d\n", k);
+		emits(h);
+		emit(buf, k);
+	}
+	close(fd);
+}
+
+#define NC 24
+static const char *const cnames[NC] = {
+	"pgfault", "pgmajfault", "pswpin", "pswpout", "oom_kill",
+	"pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct",
+	"workingset_refault_anon", "workingset_refault_file",
+	"workingset_activate_anon", "workingset_activate_file",
+	"pgpgin", "pgpgout", "allocstall_normal", "allocstall_dma32", "allocstall_movable",
+	"pgactivate", "pgdeactivate", "pgfree", "pgscan_khugepaged",
+	"thp_fault_alloc", "compact_stall",
+};
+static void counters(long long *c)
+{
+	int n = 0, k;
+	while (n < (int)sizeof vmbuf - 1 && (k = pread(vmfd, vmbuf + n, sizeof vmbuf - 1 - n, n)) > 0) n += k;
+	vmbuf[n] = 0;
+	for (int i = 0; i < NC; i++) c[i] = 0;
+	for (char *p = vmbuf; *p;) {
+		char *sp = strchr(p, ' '), *nl = strchr(p, '\n');
+		if (!sp || !nl) break;
+		for (int i = 0; i < NC; i++)
+			if (!strncmp(p, cnames[i], sp - p) && !cnames[i][sp - p]) c[i] = atoll(sp + 1);
+		p = nl + 1;
+	}
+}
+
+static void snapshot(const char *ck)
+{
+	static const char *const pf[] = { "meminfo", "vmstat", "buddyinfo", "pagetypeinfo",
+		"zoneinfo", "slabinfo", "swaps", "loadavg", "uptime", "stat", "pressure/memory",
+		"pressure/io", "diskstats" };
+	static const char *const zf[] = { "mm_stat", "io_stat", "stat", "comp_algorithm", "disksize" };
+	static const char *const wf[] = { "status", "statm", "stat", "maps", "smaps_rollup",
+		"oom_score", "oom_score_adj" };
+	char a[128], b[128];
+	slurp("/proc/sys/vm/stat_refresh", buf, 64);
+	for (unsigned i = 0; i < sizeof pf / sizeof *pf; i++) {
+		snprintf(a, sizeof a, "proc/%s", pf[i]);
+		snprintf(b, sizeof b, "/proc/%s", pf[i]);
+		emit_file(ck, a, b);
+	}
+	for (unsigned i = 0; i < sizeof zf / sizeof *zf; i++) {
+		snprintf(a, sizeof a, "sys/block/zram0/%s", zf[i]);
+		snprintf(b, sizeof b, "/sys/block/zram0/%s", zf[i]);
+		emit_file(ck, a, b);
+	}
+	for (int j = 0; j < nws; j++) {
+		if (!ws[j].alive) continue;
+		for (unsigned i = 0; i < sizeof wf / sizeof *wf; i++) {
+			snprintf(a, sizeof a, "workers/%s/%s", ws[j].name, wf[i]);
+			snprintf(b, sizeof b, "/proc/%d/%s", ws[j].pid, wf[i]);
+			emit_file(ck, a, b);
+		}
+	}
+	snprintf(a, sizeof a, "@F %s workers.txt\n", ck);
+	emits(a);
+	for (int j = 0; j < nws; j++) {
+		int n = snprintf(a, sizeof a, "%s %d %s\n", ws[j].name, ws[j].pid,
+				 ws[j].alive ? "alive" : "dead");
+		snprintf(b, sizeof b, "@D %d\n", n);
+		emits(b);
+		emit(a, n);
+	}
+}
+static void boot_extra(void)
+{
+	static const char *const f[] = {
+		"proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts",
+		"proc/cpuinfo", "proc/partitions",
+		"sys/kernel/mm/transparent_hugepage/enabled", "sys/kernel/mm/transparent_hugepage/defrag",
+		"sys/kernel/mm/lru_gen/enabled", "sys/kernel/mm/lru_gen/min_ttl_ms",
+		"sys/kernel/mm/swap/vma_ra_enabled", "sys/module/zswap/parameters/enabled",
+		"sys/block/vda/queue/rotational", "sys/block/vda/queue/read_ahead_kb",
+		"sys/block/vda/queue/scheduler", "sys/block/vda/queue/max_sectors_kb",
+		"sys/block/zram0/queue/rotational",
+	};
+	static const char *const swap_f[] = { "rotational", "read_ahead_kb" };
+	char a[160], b[200];
+	for (unsigned i = 0; i < sizeof f / sizeof *f; i++) {
+		snprintf(a, sizeof a, "/%s", f[i]);
+		emit_file("boot", f[i], a);
+	}
+	for (int d = 0; d < nswap_disks; d++)
+		for (unsigned i = 0; i < sizeof swap_f / sizeof *swap_f; i++) {
+			snprintf(a, sizeof a, "/sys/block/%s/queue/%s", swap_disks[d], swap_f[i]);
+			emit_file("boot", a + 1, a);
+		}
+	/* all of /proc/sys/vm, one "name = value" a line, by name */
+	static const char *const sy[] = {
+		"admin_reserve_kbytes", "compact_unevictable_allowed", "compaction_proactiveness",
+		"dirty_background_bytes", "dirty_background_ratio", "dirty_bytes",
+		"dirty_expire_centisecs", "dirty_ratio", "dirty_writeback_centisecs",
+		"extfrag_threshold", "laptop_mode", "lowmem_reserve_ratio", "max_map_count",
+		"min_free_kbytes", "min_slab_ratio", "min_unmapped_ratio", "mmap_min_addr",
+		"oom_dump_tasks", "oom_kill_allocating_task", "overcommit_kbytes",
+		"overcommit_memory", "overcommit_ratio", "page-cluster", "page_lock_unfairness",
+		"panic_on_oom", "percpu_pagelist_high_fraction", "stat_interval", "swappiness",
+		"user_reserve_kbytes", "vfs_cache_pressure", "watermark_boost_factor",
+		"watermark_scale_factor", "zone_reclaim_mode" };
+	emits("@F boot sysctl_vm\n");
+	for (unsigned i = 0; i < sizeof sy / sizeof *sy; i++) {
+		char v[256];
+		snprintf(a, sizeof a, "/proc/sys/vm/%s", sy[i]);
+		if (slurp(a, v, sizeof v) < 0) continue;
+		v[strcspn(v, "\n")] = 0;
+		char l[400];
+		int n = snprintf(l, sizeof l, "vm.%s = %s\n", sy[i], v);
+		snprintf(b, sizeof b, "@D %d\n", n);
+		emits(b);
+		emit(l, n);
+	}
+}
+static void dump_kmsg(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	static char rec[8192];
+	char h[32];
+	if (fd < 0) return;
+	emits("@F . kmsg\n");
+	for (;;) {
+		int k = read(fd, rec, sizeof rec);
+		if (k < 0 && errno == EPIPE) continue;
+		if (k <= 0) break;
+		snprintf(h, sizeof h, "@D %d\n", k);
+		emits(h);
+		emit(rec, k);
+	}
+	close(fd);
+}
+
+static struct w *findw(const char *n)
+{
+	for (int i = nws - 1; i >= 0; i--)
+		if (!strcmp(ws[i].name, n)) return &ws[i];
+	return 0;
+}
+
+static char deaths[4096];
+static int ndeaths_kill;
+static void note_death(int pid, int st)
+{
+	for (int i = 0; i < nws; i++) {
+		if (ws[i].pid != pid || !ws[i].alive) continue;
+		ws[i].alive = 0;
+		close(ws[i].cfd);
+		close(ws[i].rfd);
+		int sg = WIFSIGNALED(st) ? WTERMSIG(st) : 0;
+		int n = strlen(deaths);
+		snprintf(deaths + n, sizeof deaths - n, "%s{\"name\":\"%s\",\"pid\":%d,\"signal\":%d,\"code\":%d}",
+			 n ? "," : "", ws[i].name, pid, sg, WIFEXITED(st) ? WEXITSTATUS(st) : 0);
+		if (sg == SIGKILL) ndeaths_kill++;
+	}
+}
+static void reap(int pid, int flags)
+{
+	int st, p;
+	while ((p = waitpid(pid, &st, flags)) > 0) {
+		note_death(p, st);
+		if (pid > 0) break;
+	}
+}
+
+static void mkfifos(const char *name)
+{
+	char p[96];
+	snprintf(p, sizeof p, "/f/%s.c", name);
+	unlink(p);
+	mkfifo(p, 0600);
+	snprintf(p, sizeof p, "/f/%s.r", name);
+	unlink(p);
+	mkfifo(p, 0600);
+}
+static void attach(const char *name, int pid)
+{
+	char p[96];
+	struct w *w = &ws[nws++];
+	snprintf(w->name, 32, "%s", name);
+	w->pid = pid;
+	w->alive = 1;
+	snprintf(p, sizeof p, "/f/%s.c", name);
+	w->cfd = open(p, O_WRONLY | O_CLOEXEC);
+	snprintf(p, sizeof p, "/f/%s.r", name);
+	w->rfd = open(p, O_RDONLY | O_CLOEXEC);
+	if (w->cfd < 0 || w->rfd < 0) die("fifo");
+}
+static void setadj(int pid, const char *v)
+{
+	char p[64];
+	snprintf(p, sizeof p, "/proc/%d/oom_score_adj", pid);
+	if (put(p, v)) die("oom_score_adj");
+}
+
+static u64 now_us(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
+/* send LINE to w, wait for the answer; 1 answered, 0 died, -1 timeout */
+static int ask(struct w *w, const char *line, char *ans, int max)
+{
+	int n = strlen(line);
+	if (write(w->cfd, line, n) != n) return 0;
+	struct pollfd pf = { w->rfd, POLLIN, 0 };
+	int k = poll(&pf, 1, 400 * 1000);
+	if (k == 0) return -1;
+	k = read(w->rfd, ans, max - 1);
+	if (k <= 0) { ans[0] = 0; return 0; }
+	ans[k] = 0;
+	if (ans[k - 1] == '\n') ans[k - 1] = 0;
+	return 1;
+}
+
+static void load_module(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) die(path);
+	if (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST) die(path);
+	close(fd);
+	unlink(path);
+}
+static void waitdev(const char *path)
+{
+	for (int i = 0; i < 500; i++) {
+		if (!access(path, F_OK)) return;
+		usleep(10000);
+	}
+	die(path);
+}
+static int do_swapon(const char *dev, int prio)
+{
+	/* a negative priority: the kernel chooses */
+	return swapon(dev, prio >= 0 ? (SWAP_FLAG_PREFER | (prio & SWAP_FLAG_PRIO_MASK)) : 0);
+}
+static void mkswap_direct(const char *dev, u64 size)
+{
+	/* version-1 swap header, written with O_DIRECT so that no page cache stays */
+	int fd = open(dev, O_RDWR | O_DIRECT | O_CLOEXEC);
+	char *p = mmap(0, PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || p == MAP_FAILED) die("mkswap");
+	*(uint32_t *)(p + 1024) = 1;
+	*(uint32_t *)(p + 1028) = size / PG - 1;
+	memcpy(p + PG - 10, "SWAPSPACE2", 10);
+	if (pwrite(fd, p, PG, 0) != (ssize_t)PG) die("mkswap write");
+	close(fd);
+	munmap(p, PG);
+}
+static int set_sysctl(const char *name, const char *val)
+{
+	char p[160], v[128];
+	snprintf(p, sizeof p, "/proc/sys/%s", name);
+	for (char *q = p + 10; *q; q++) if (*q == '.') *q = '/';
+	snprintf(v, sizeof v, "%s", val);
+	for (char *q = v; *q; q++) if (*q == ',') *q = ' ';
+	return put(p, v);
+}
+
+static void setup(void)
+{
+	static char cfg[16384];
+	char *t[MAXTOK], *sv = 0;
+	umask(0);
+	mkdir("/proc", 0755); mkdir("/sys", 0755); mkdir("/dev", 0755);
+	mkdir("/data", 0755); mkdir("/f", 0755);
+	mount("proc", "/proc", "proc", 0, "");
+	mount("sysfs", "/sys", "sysfs", 0, "");
+	mount("devtmpfs", "/dev", "devtmpfs", 0, "");
+	if (slurp("/run.cfg", cfg, sizeof cfg) < 0) die("run.cfg");
+	if (slurp("/ops.txt", opsbuf, sizeof opsbuf) < 0) die("ops.txt");
+	unlink("/run.cfg");
+	unlink("/ops.txt");
+	for (char *l = strtok_r(cfg, "\n", &sv); l; l = strtok_r(0, "\n", &sv)) {
+		tokenize(l, t);
+		if (!strcmp(t[0], "module")) load_module(t[1]);
+		else if (!strcmp(t[0], "data")) {
+			waitdev(t[1]);
+			if (mount(t[1], "/data", "ext4", MS_NOATIME, "")) die("mount");
+		} else if (!strcmp(t[0], "swap")) {	/* swap DEVICE PRIO ROT|- ON */
+			waitdev(t[1]);
+			if (nswap_disks < 16) snprintf(swap_disks[nswap_disks++], 8, "%s", t[1] + 5);
+			if (strcmp(t[3], "-")) {
+				char q[96];
+				snprintf(q, sizeof q, "/sys/block/%s/queue/rotational", t[1] + 5);
+				put(q, t[3]);
+			}
+			if (atoi(t[4]) && do_swapon(t[1], atoi(t[2]))) die("swapon");
+		} else if (!strcmp(t[0], "zram")) {
+			waitdev("/dev/zram0");
+			if (put("/sys/block/zram0/comp_algorithm", t[2])) die("zram algorithm");
+			if (put("/sys/block/zram0/disksize", t[1])) die("zram disksize");
+			mkswap_direct("/dev/zram0", num(t[1]));
+			if (do_swapon("/dev/zram0", atoi(t[3]))) die("swapon zram");
+		} else if (!strcmp(t[0], "put")) {
+			if (put(t[1], t[2])) die(t[1]);
+		} else if (!strcmp(t[0], "sysctl")) {
+			if (set_sysctl(t[1], t[2])) die(t[1]);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (getpid() != 1) worker(argc > 1 ? argv[1] : "x");
+
+	if (iopl(3)) return 1;
+	setup();
+	put("/proc/self/oom_score_adj", "-1000");
+	vmfd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+	if (mlockall(MCL_CURRENT)) die("mlockall");
+	/* fault in the stack the coordinator will use */
+	{ volatile char st[65536]; for (unsigned i = 0; i < sizeof st; i += 1024) st[i] = 1; }
+	signal(SIGPIPE, SIG_IGN);
+	{ struct timespec ts = { 2, 0 }; nanosleep(&ts, 0); }
+
+	snapshot("boot");
+	boot_extra();
+
+	char *sv = 0;
+	for (char *l = strtok_r(opsbuf, "\n", &sv); l; l = strtok_r(0, "\n", &sv)) {
+		static char line[512], copy[512], ans[256], out[4096];
+		static long long c0[NC], c1[NC];
+		char *t[MAXTOK];
+		snprintf(line, sizeof line, "%s\n", l);
+		snprintf(copy, sizeof copy, "%s", l);
+		tokenize(copy, t);
+		u64 i = num(t[0]);
+		char *v = t[1];
+		const char *outcome = "ok";
+		int err = 0;
+		deaths[0] = 0;
+		ndeaths_kill = 0;
+		ans[0] = 0;
+		reap(-1, WNOHANG);
+		counters(c0);
+		u64 t0 = now_us();
+		if (!strcmp(v, "checkpoint")) {
+			snapshot(t[2]);
+		} else if (!strcmp(v, "sleep")) {
+			double s = atof(t[2]);
+			struct timespec ts = { (time_t)s, (long)((s - (time_t)s) * 1e9) };
+			nanosleep(&ts, 0);
+		} else if (!strcmp(v, "drop_caches")) {
+			if (put("/proc/sys/vm/drop_caches", t[2])) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "compact")) {
+			if (put("/proc/sys/vm/compact_memory", "1")) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "sync")) {
+			sync();
+		} else if (!strcmp(v, "sysctl")) {
+			if (set_sysctl(t[2], t[3])) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "swapon")) {
+			if (do_swapon(t[2], atoi(t[3]))) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "swapoff")) {
+			if (swapoff(t[2])) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "proc")) {
+			mkfifos(t[2]);
+			int pid = vfork();
+			if (pid == 0) {
+				char *av[] = { (char *)"init", t[2], 0 }, *ev[] = { 0 };
+				execve("/init", av, ev);
+				_exit(99);
+			}
+			if (pid < 0) { outcome = "error"; err = errno; }
+			else {
+				attach(t[2], pid);
+				setadj(pid, t[3]);
+				snprintf(line, sizeof line, "%llu start %s\n", (unsigned long long)i, t[2]);
+				int k = ask(&ws[nws - 1], line, ans, sizeof ans);
+				if (k == 0) { outcome = "died"; reap(pid, 0); }
+			}
+		} else {
+			struct w *w = findw(t[2]);
+			if (!w || !w->alive) outcome = "skipped";
+			else if (!strcmp(v, "kill")) {
+				kill(w->pid, SIGKILL);
+				reap(w->pid, 0);
+			} else {
+				if (!strcmp(v, "fork")) mkfifos(t[3]);
+				int k = ask(w, line, ans, sizeof ans);
+				if (k == 1) {
+					if (!strncmp(ans, "err ", 4)) { outcome = "error"; err = atoi(ans + 4); }
+					else if (!strcmp(v, "fork")) attach(t[3], atoi(strstr(ans, "pid=") + 4));
+				} else if (k == 0) {
+					reap(w->pid, 0);
+					outcome = !strcmp(v, "exit") ? "ok" : "died";
+				} else {
+					outcome = "timeout";
+					kill(w->pid, SIGKILL);
+					reap(w->pid, 0);
+				}
+			}
+		}
+		u64 t1 = now_us();
+		counters(c1);
+		if (c1[4] > c0[4])
+			for (int z = 0; z < 300 && ndeaths_kill < c1[4] - c0[4]; z++) {
+				reap(-1, WNOHANG);
+				if (ndeaths_kill < c1[4] - c0[4]) usleep(10000);
+			}
+		reap(-1, WNOHANG);
+		counters(c1);
+		int n = snprintf(out, sizeof out, "@O {\"i\":%llu,\"outcome\":\"%s\",\"errno\":%d,\"info\":\"%s\",\"us\":%llu,\"d\":{",
+			(unsigned long long)i, outcome, err, ans, (unsigned long long)(t1 - t0));
+		int first = 1;
+		for (int k = 0; k < NC; k++) {
+			if (k >= 4 && c1[k] == c0[k]) continue;
+			n += snprintf(out + n, sizeof out - n, "%s\"%s\":%lld", first ? "" : ",", cnames[k], c1[k] - c0[k]);
+			first = 0;
+		}
+		snprintf(out + n, sizeof out - n, "},\"deaths\":[%s]}\n", deaths);
+		emits(out);
+	}
+	dump_kmsg();
+	emits("@Z done\n");
+	off();
+}

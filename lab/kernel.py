@@ -1,0 +1,107 @@
+"""The guest's kernels and modules: a Debian kernel unpacked from its package, and which modules need which."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+CACHE: Final = Path(os.environ.get("MEMLAB_CACHE", Path.home() / ".cache" / "memlab"))
+"""Kernels, disk images and the built guest; may be deleted at any time."""
+
+PACKAGES: Final = {"6.1": ("linux-image-cloud-amd64", ""), "6.12": ("linux-image-cloud-amd64", "bookworm-backports")}
+"""Kernel profile -> the package that depends on the newest kernel, and its suite when it is not the machine's own."""
+
+KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def command(*words: str, cwd: Path | None = None) -> str:
+    """Run a command and return what it prints; an error tells what the command said."""
+    done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _archive() -> str:
+    """Return the address that this machine's own apt takes the main archive from."""
+    for line in command("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)").splitlines():
+        site, _, release = line.partition(" ")
+        if "/debian" in site and "security" not in site + release:
+            return site
+    raise SystemExit("apt has no Debian archive configured")
+
+
+def fetch(profile: str) -> tuple[Path, str]:
+    """Download and unpack a profile's kernel unless it is there; returns its root and its release."""
+    home = CACHE / "kernel" / profile
+    if not (home / "ok").exists():
+        package, suite = PACKAGES[profile]
+        shutil.rmtree(home, ignore_errors=True)
+        (home / "apt/lists/partial").mkdir(parents=True)
+        (home / "apt/cache/archives/partial").mkdir(parents=True)
+        options: list[str] = []
+        if suite:
+            sources = home / "apt/sources.list"
+            sources.write_text(f"deb [signed-by={KEYRING}] {_archive()} {suite} main\n")
+            settings = {
+                "Dir::Etc::sourcelist": sources,
+                "Dir::Etc::sourceparts": "/dev/null",
+                "Dir::State::lists": home / "apt/lists",
+                "Dir::Cache": home / "apt/cache",
+            }
+            options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+            command("apt-get", *options, "update")
+        depends = re.search(r"Depends: (linux-image-\S+)", command("apt-cache", *options, "depends", package))
+        if not depends:
+            raise SystemExit(f"{package} depends on no kernel")
+        command("apt-get", *options, "download", depends[1], cwd=home)
+        archive = next(home.glob("*.deb"))
+        command("dpkg", "-x", str(archive), str(home / "root"))
+        (home / "ok").write_text(f"{archive.name}\n")
+    image = next((home / "root/boot").glob("vmlinuz-*"))
+    return home / "root", image.name.removeprefix("vmlinuz-")
+
+
+class Modules:
+    """The .ko files of a kernel, with their dependencies out of the modules' own .modinfo."""
+
+    def __init__(self, root: Path, release: str) -> None:
+        base = root / "lib/modules" / release
+        if not base.exists():
+            base = root / "usr/lib/modules" / release
+        self.paths = {_plain(path.name): path for path in base.rglob("*.ko*")}
+        built_in = base / "modules.builtin"
+        lines = built_in.read_text().split() if built_in.exists() else []
+        self.built_in = {_plain(Path(line).name) for line in lines}
+
+    def data(self, name: str) -> bytes:
+        """Return a module's ELF file."""
+        path = self.paths[name]
+        data = path.read_bytes()
+        return lzma.decompress(data) if path.suffix == ".xz" else data
+
+    def in_order(self, names: list[str]) -> list[str]:
+        """Return the modules to load for *names*, each after those that it needs."""
+        found: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in self.built_in or name in found or name not in self.paths:
+                return
+            needs = re.search(rb"\0depends=([^\0]+)\0", b"\0" + self.data(name))
+            for other in needs[1].decode().split(",") if needs else []:
+                visit(_plain(other))
+            found.append(name)
+
+        for name in names:
+            visit(_plain(name))
+        return found
+
+
+def _plain(name: str) -> str:
+    """A module's name as the kernel spells it, from a file name or an option."""
+    return name.partition(".ko")[0].replace("-", "_")

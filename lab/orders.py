@@ -1,0 +1,102 @@
+"""A parsed scenario as the guest reads it: run.cfg sets the machine up, ops.txt has one operation a line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from memtwin import scenario as sc
+
+ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
+"""Modules of compressors that are not named as the compressor is."""
+
+
+def configuration(scenario: sc.Scenario, modules: list[str]) -> str:
+    """Return run.cfg: modules, the data disk, kernel switches, swap areas in the header's order, settings."""
+    machine, devices = scenario.machine, scenario.swap_devices
+    lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
+    if machine.lru_gen:
+        lines.append(f"put /sys/kernel/mm/lru_gen/enabled {'7' if machine.lru_gen == 'on' else '0'}")
+    if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
+        lines.append(f"put /sys/kernel/mm/transparent_hugepage/enabled {machine.thp}")
+    for swap in scenario.swaps:
+        if isinstance(swap, sc.SwapDisk):
+            rot = "-" if swap.rot is None else swap.rot
+            lines.append(f"swap {devices[swap.name]} {swap.prio} {rot} {int(swap.on)}")
+        else:
+            lines.append(f"zram {swap.size_bytes} {swap.algo} {swap.prio}")
+    lines += [f"sysctl {setting.name} {setting.value.replace(' ', ',')}" for setting in scenario.sysctls]
+    return "\n".join(lines) + "\n"
+
+
+def operations(scenario: sc.Scenario) -> str:
+    """Return ops.txt: number, verb and words of every operation."""
+    return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
+
+
+def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
+    """The words of an operation after its number."""
+    if isinstance(op, sc.WorkerOp):
+        verb = type(op).__name__.lower()
+        return (verb, op.proc, *_worker_words(op))
+    match op:
+        case sc.Proc():
+            return ("proc", op.name, op.adj)
+        case sc.Sleep():
+            return ("sleep", f"{op.sleep_ns / 1_000_000_000:.9f}")
+        case sc.DropCaches():
+            return ("drop_caches", op.value)
+        case sc.SetSysctl():
+            return ("sysctl", op.name, op.value.replace(" ", ","))
+        case sc.Checkpoint():
+            return ("checkpoint", op.label)
+        case sc.SwapOn():
+            header = next(swap for swap in scenario.swaps if swap.name == op.area)
+            return ("swapon", scenario.swap_devices[op.area], header.prio if op.prio is None else op.prio)
+        case sc.SwapOff():
+            return ("swapoff", scenario.swap_devices[op.area])
+        case _:
+            return (type(op).__name__.lower(),)  # sync, compact
+
+
+def _worker_words(op: sc.WorkerOp) -> tuple[object, ...]:
+    """The words of a process's operation after its name; sizes in bytes."""
+    match op:
+        case sc.Mmap():
+            return (op.region, op.size_bytes)
+        case sc.Fmap():
+            return (op.region, op.file, "shared" if op.shared else "private")
+        case sc.Touch():
+            access = "w" if op.write else "r"
+            return (op.region, *_bytes(op.offset_pages, op.npages), access, op.content, *_pattern(op.pattern))
+        case sc.Fread() | sc.Fwrite():
+            kind, n, _, _, seed = _pattern(op.pattern)
+            return (op.file, op.offset_bytes, op.length_bytes, op.chunk_bytes, kind, n, seed)
+        case sc.Madvise():
+            return (op.region, *_bytes(op.offset_pages, op.npages), op.advice)
+        case sc.Mlock() | sc.Munlock():
+            return (op.region, *_bytes(op.offset_pages, op.npages))
+        case sc.Munmap():
+            return (op.region,)
+        case sc.Fsync():
+            return (op.file,)
+        case sc.Fork():
+            return (op.child,)
+        case _:
+            return ()  # exit, kill
+
+
+def _bytes(*pages: int) -> tuple[int, ...]:
+    return tuple(count * 4096 for count in pages)
+
+
+def _pattern(pattern: sc.Pattern) -> tuple[str, int, int, int, int]:
+    """A pattern as kind, N, two numbers of its own, SEED."""
+    match pattern:
+        case sc.Rand():
+            return ("rand", pattern.n, 0, 0, pattern.seed)
+        case sc.Hot():
+            return ("hot", pattern.n, pattern.hot_percent, pattern.prob_percent, pattern.seed)
+        case sc.Pow():
+            return ("pow", pattern.n, pattern.exponent, 0, pattern.seed)
+        case _:
+            return ("seq", 0, 0, 0, 0)

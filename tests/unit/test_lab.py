@@ -1,0 +1,128 @@
+"""Does the lab give the guest the orders that the scenario holds, and read back what the guest says?"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from memtwin import scenario as sc
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = sorted((ROOT / "lab" / "scenarios").glob("*.mem"))
+
+sys.path.insert(0, str(ROOT / "lab"))
+import images  # noqa: E402
+import orders  # noqa: E402
+import stream  # noqa: E402
+
+sys.path.pop(0)
+
+TEXT = """\
+machine ram=1G thp=always lru_gen=off
+swap disk name=fast size=64M prio=10 rot=0
+swap zram size=96M algo=zstd
+swap disk name=late size=1M prio=3 on=0
+sysctl vm.lowmem_reserve_ratio=256,256,32
+proc A adj=-5
+A mmap heap 3P
+A touch heap 4K 8K w hot:10:20%:90:3 content=half
+A touch heap 0 8K r seq
+A fread data 1 8K 4K rand:3:7
+A fork B
+swapon late
+swapon late prio=20
+swapoff zram
+sysctl vm.swappiness=10
+sleep 1.5
+drop_caches 3
+compact
+A kill
+checkpoint end
+"""
+
+
+def test_the_guest_is_set_up_as_the_header_says() -> None:
+    assert orders.configuration(sc.parse(TEXT), ["virtio_blk"]).splitlines() == [
+        "module /m/virtio_blk.ko",
+        "data /dev/vda",
+        "put /sys/kernel/mm/lru_gen/enabled 0",
+        "put /sys/kernel/mm/transparent_hugepage/enabled always",
+        "swap /dev/vdb 10 0 1",
+        f"zram {96 << 20} zstd 100",
+        "swap /dev/vdc 3 - 0",
+        "sysctl vm.lowmem_reserve_ratio 256,256,32",
+    ]
+
+
+def test_every_operation_becomes_an_order() -> None:
+    assert orders.operations(sc.parse(TEXT)).splitlines() == [
+        "0 proc A -5",
+        "1 mmap A heap 12288",
+        "2 touch A heap 4096 8192 w half hot 10 20 90 3",
+        "3 touch A heap 0 8192 r mark seq 0 0 0 0",
+        "4 fread A data 1 8192 4096 rand 3 7",
+        "5 fork A B",
+        "6 swapon /dev/vdc 3",
+        "7 swapon /dev/vdc 20",
+        "8 swapoff /dev/zram0",
+        "9 sysctl vm.swappiness 10",
+        "10 sleep 1.500000000",
+        "11 drop_caches 3",
+        "12 compact",
+        "13 kill A",
+        "14 checkpoint end",
+    ]
+
+
+def test_what_the_guest_says_is_read_to_where_it_ends() -> None:
+    told = stream.decode(
+        b'@F boot proc/a b\n@D 3\nx\ny@D 2\nz\n@O {"i": 0}\n@E swapon: no\n@F . kmsg\n@D 0\n@Z done\n@D'
+    )
+    assert told.files == {"boot/proc/a b": b"x\nyz\n", "./kmsg": b""}
+    assert (told.ops, told.errors, told.complete) == ([{"i": 0}], ["swapon: no"], True)
+    assert not stream.decode(b"@F boot proc/stat\n@D 4\ncpu").complete
+
+
+def test_kernel_records_are_printed_as_dmesg_prints_them() -> None:
+    kmsg = b"6,1,2000017,-;two\\x0alines\n SUBSYSTEM=x\n4,2,3,-,caller=T1;early\n"
+    assert stream.dmesg(kmsg) == b"[    2.000017] two\nlines\n[    0.000003] early\n"
+
+
+@pytest.mark.parametrize("as_dir", [True, False])
+def test_a_recording_is_written_whole(tmp_path: Path, *, as_dir: bool) -> None:
+    stream.write({"b/c": b"1", "a": b"2"}, tmp_path / "x" / "run1", as_dir=as_dir)
+    if as_dir:
+        assert (tmp_path / "x/run1/b/c").read_bytes() == b"1"
+    else:
+        with tarfile.open(tmp_path / "x/run1.tar.xz") as tar:
+            assert tar.getnames() == ["run1/a", "run1/b/c"]
+    assert len(list((tmp_path / "x").iterdir())) == 1
+
+
+def test_a_swap_disk_is_what_mkswap_makes(tmp_path: Path) -> None:
+    images.swap_disk(tmp_path / "vdb", 1 << 20)
+    data = (tmp_path / "vdb").read_bytes()
+    assert len(data) == 1 << 20
+    assert data[4086:4096] == b"SWAPSPACE2"
+    assert (data[1024:1028], data[1028:1032]) == (b"\1\0\0\0", (255).to_bytes(4, "little"))
+
+
+def test_an_archive_is_padded_to_words_and_ends_with_its_trailer() -> None:
+    archive = images.cpio([("dev/console", 0o20600, (5, 1)), ("a", 0o100644, b"xyz")])
+    assert len(archive) % 4 == 0
+    assert archive[:6] == b"070701"
+    assert archive.endswith(b"TRAILER!!!\0\0\0\0")
+    assert archive.count(b"070701") == 3
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_every_scenario_here_gives_orders_and_was_recorded(path: Path) -> None:
+    scenario = sc.load(path)
+    assert len(orders.operations(scenario).splitlines()) == len(scenario.ops)
+    with tarfile.open(ROOT / "tests" / "recordings" / path.stem / "run1.tar.xz") as tar:
+        recorded = tar.extractfile("run1/scenario.txt")
+        assert recorded
+        assert recorded.read().decode() == scenario.text
