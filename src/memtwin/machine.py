@@ -18,21 +18,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
-from memtwin import compressed, costs, describe, engine, worker
+from memtwin import costs, describe, engine, worker
 from memtwin.boot import Boot, notes, read_boot
 from memtwin.boot_layout import FreeBlock, ZoneLayout, ZoneNumbers, place
 from memtwin.errors import NotModelledError, SnapshotError, UsageError
-from memtwin.mm import filemap, mm_init, psi, slub, swapon, sysctl, zram
+from memtwin.mm import filemap, mm_init, psi, slub, sysctl
 from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 from memtwin.mm.state import State
+from memtwin.swaparea import Area, add_disk, from_snapshot
 from memtwin.units import pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from memtwin.procfs import slabinfo, swaps, zoneinfo
+    from memtwin.procfs import slabinfo, zoneinfo
     from memtwin.scenario import MachineLine
     from memtwin.source import Source
 
@@ -78,16 +79,6 @@ RECLAIMABLE_CACHES = re.compile(
 """Caches made with SLAB_RECLAIM_ACCOUNT; slabinfo does not print that flag."""
 GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
 """Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A swap area of the machine: its number in the model and what /proc/swaps calls it."""
-
-    number: int
-    filename: str
-    kind: str
-    zram: bool
 
 
 @dataclass(slots=True)
@@ -183,7 +174,7 @@ class _Builder:
         profile = costs.for_cpu(self.boot.cpuinfo)
         mm_init.set_costs(self.state, profile.as_table())
         add_disk(self.state, profile)
-        areas = [self._swap_area(area, profile) for area in self.boot.swaps.areas]
+        areas = [from_snapshot(self.state, self.boot, area, profile) for area in self.boot.swaps.areas]
         engine.start(self.state)
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
@@ -420,25 +411,6 @@ class _Builder:
             for pfn, count in layout.take_frames(layout.remaining()):
                 mm_init.add_kernel_pages(self.state, pfn, count)
 
-    def _swap_area(self, area: swaps.SwapArea, profile: costs.CostProfile) -> Area:
-        """Turn on an area that the snapshot has; slots in use belong to nobody that is known."""
-        device = area.filename.rpartition("/")[2]
-        is_zram = device.startswith("zram")
-        rotational = self.boot.texts.get(f"sys/block/{device}/queue/rotational", "0" if is_zram else "1").strip() == "1"
-        slots = pages(int(area.size_kib))
-        algorithm = compressor(self.boot, device)
-        disk = 0 if is_zram else add_disk(self.state, profile)
-        number = swapon.swapon(self.state, slots, area.priority, not rotational, is_zram, disk, algorithm)
-        swapon.set_priority(self.state, number, area.priority)
-        swapon.hold_slots(self.state, number, pages(int(area.used_kib)))
-        stat = self.boot.zram.get(device)
-        if is_zram:
-            zram.set_lengths(self.state, algorithm, compressed.lengths(compressed.ALGORITHMS[algorithm]))
-        if is_zram and stat:
-            numbers = (stat.orig_data_size >> 12, stat.compr_data_size, stat.mem_used_total >> 12)
-            swapon.set_zram_stats(self.state, number, *numbers)
-        return Area(number, area.filename, area.kind, is_zram)
-
     def _counters(self) -> None:
         boot, s = self.boot, self.state
         printed = dict(boot.vmstat.items())
@@ -464,19 +436,6 @@ class _Builder:
                 if line:
                     means = (line.avg10_hundredths, line.avg60_hundredths, line.avg300_hundredths)
                     psi.set_line(s, number, state, means, line.total_us)
-
-
-def add_disk(state: State, profile: costs.CostProfile) -> int:
-    """Add a disk of the machine's kind; returns its number."""
-    disk = profile.disk
-    return int(engine.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
-
-
-def compressor(boot: Boot, device: str) -> int:
-    """The number of the algorithm that a zram device has: the one in brackets, lzo-rle where none is told."""
-    chosen = re.search(r"\[([\w-]+)\]", boot.texts.get(f"sys/block/{device}/comp_algorithm", ""))
-    name = chosen[1] if chosen else "lzo-rle"
-    return compressed.ALGORITHMS.index(name) if name in compressed.ALGORITHMS else 1
 
 
 def _list_order(block: FreeBlock) -> tuple[int, int, int]:

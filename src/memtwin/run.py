@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import memtwin.mm  # noqa: F401 - first: it says what to do where the core is not compiled
-from memtwin import __version__, engine, oom_event, oomreport, timeline
+from memtwin import __version__, engine, oom_event, oomreport, swaparea, timeline
 from memtwin.dcache import Dcache
 from memtwin.disk import Disk
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
@@ -48,6 +48,8 @@ from memtwin.scenario import (
     Scenario,
     SetSysctl,
     Sleep,
+    SwapOff,
+    SwapOn,
     Sync,
     Touch,
     WorkerOp,
@@ -66,7 +68,7 @@ if TYPE_CHECKING:
 
 SUPPORTED = (
     Proc, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync,
-    DropCaches, SetSysctl, Checkpoint,
+    DropCaches, SetSysctl, SwapOn, SwapOff, Checkpoint,
 )  # fmt: skip
 """Operations that the model can do."""
 ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
@@ -246,6 +248,8 @@ class Run:
         elif isinstance(op, Sync):
             jbd2.commit(self.machine.state)
             fs_writeback.sync(self.machine.state)
+        elif isinstance(op, (SwapOn, SwapOff)):
+            return self._switch(op)
         elif isinstance(op, DropCaches):
             drop_caches.drop_caches(self.machine.state, op.value)
         elif isinstance(op, Checkpoint):
@@ -253,6 +257,15 @@ class Run:
         elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
             return int(t.EINVAL)
         return int(t.OK)
+
+    def _switch(self, op: SwapOn | SwapOff) -> int:
+        """Turn a swap area on or off; returns an Outcome."""
+        filename = self.scenario.swap_devices[op.area]
+        if isinstance(op, SwapOff):
+            return swaparea.switch_off(self.machine, filename, self.machine.rest)
+        swap = next(swap for swap in self.scenario.swaps if swap.name == op.area)
+        prio = swap.prio if op.prio is None else op.prio
+        return swaparea.switch_on(self.machine, filename, swap.size_bytes, prio)
 
     def _end(self, process: Worker, op: Exit | Kill) -> dict[str, Any]:
         """End a process; returns its line among the deaths."""

@@ -6,6 +6,7 @@ took files or anonymous pages, and whether what it took was missed afterwards.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ from memtwin.scenario import (
     Rand,
     SetSysctl,
     Sleep,
+    SwapOff,
+    SwapOn,
     Sync,
     Touch,
     WorkerOp,
@@ -277,6 +280,24 @@ def _locked(op: Mlock | Munlock, what: Told) -> str:
     return f"{told}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
 
 
+def _switched(op: SwapOn | SwapOff, what: Told) -> str:
+    """An area of swap that came or went, and what had to come back for it."""
+    way = "on" if isinstance(op, SwapOn) else "off"
+    refused = what.done.errno
+    if refused:
+        why = {
+            errno.EINVAL: "it is not on",
+            errno.EBUSY: "it is on",
+            errno.ENOMEM: "what lies in it would find no room",
+        }.get(refused, "")
+        return f"swap{way} {op.area} is refused: {why} (errno {refused})."
+    back = size(what.done.deltas["pswpin"] * PAGE_KIB)
+    left = f"{size(what.after['SwapFree'])} of swap are free"
+    if way == "on":
+        return f"Swap area {op.area} is on: {left}."
+    return f"Swap area {op.area} is off, after {back} came back in {seconds(what.done.us * 1000)}: {left}."
+
+
 def _ended(op: Exit | Kill, what: Told) -> str:
     how = "exits" if isinstance(op, Exit) else "is killed"
     if what.change["AnonPages"] > -SHARED_KIB:
@@ -298,6 +319,8 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Madvise: _advised,
     Mlock: _locked,
     Munlock: _locked,
+    SwapOn: _switched,
+    SwapOff: _switched,
     Fork: _forked,
     Exit: _ended,
     Kill: _ended,

@@ -55,8 +55,9 @@ from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.machine import Area, Machine
+    from memtwin.machine import Machine
     from memtwin.procfs.zoneinfo import ZoneInfo
+    from memtwin.swaparea import Area
 
 NS_PER_TICK = 10_000_000
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")

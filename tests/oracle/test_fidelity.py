@@ -27,8 +27,10 @@ RECLAIM = [
     "12-mix-swappiness-0", "13-mix-swappiness-10", "14-mix-swappiness-60", "16-mix-swappiness-200", "17-anon-hot-fits",
     "19-file-thrash", "21-dirty-fsync", "23-shared-map", "24-madvise", "26-oom-noswap", "28-mlock", "30-drop-caches",
     "32-min-free", "35-zram-then-disk-small", "36-equal-priorities", "37-disk-over-zram-ssd",
+    "92-zram-half", "93-two-disks-priorities", "95-swapon-later", "96-zram-zstd",
 ]  # fmt: skip
-"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.  06 is not among them yet."""
+"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.  06, 94, 96 with lz4 and 97 are not
+among them yet. Nothing was changed for 92, 93 and 95."""
 
 
 @pytest.mark.parametrize("name", RECLAIM)

@@ -39,14 +39,15 @@ MAY_IMPORT = {
     "describe": {"boot", "source", "procfs", "errors", "units"},
     "boot": {"source", "procfs", "sysfs", "errors", "units"},
     "machine": {
-        "engine", "mm", "boot", "boot_layout", "compressed", "costs", "describe", "worker", "source", "errors", "units",
+        "engine", "mm", "boot", "boot_layout", "costs", "describe", "swaparea", "worker", "source", "errors", "units",
     },
+    "swaparea": {"compressed", "engine", "mm", "units"},
     "timeline": set(),
     "settings": {"machine", "describe", "errors", "scenario"},
     "process": {"disk", "machine", "engine", "mm", "worker", "scenario", "errors"},
     "twin": {"machine", "engine", "mm", "procfs", "sysfs", "source", "worker", "units"},
     "run": {
-        "machine", "settings", "timeline", "process", "twin", "engine", "mm", "dcache", "disk", "oom_event",
+        "machine", "settings", "swaparea", "timeline", "process", "twin", "engine", "mm", "dcache", "disk", "oom_event",
         "oomreport", "scenario", "source", "errors", "units", "",
     },
     "story": {"run", "scenario", "render", "story_oom", "story_swap", "words"},

@@ -182,3 +182,16 @@ def test_hints_and_locks_are_told(op: str, says: str) -> None:
     """What a hint gave back or put off, what a lock brought in."""
     lines = told(f"machine ram=192M\nproc A\nA mmap h 16M\nA touch h 0 8M w seq\n{op}\n")
     assert any(says in text for text in lines), lines
+
+
+def test_areas_that_come_and_go_are_told() -> None:
+    """swapoff brings back what lies in the area; a second one, and a swapon of what is on, are refused."""
+    lines = told(
+        "machine ram=192M\nswap disk size=128M\nswap disk name=second size=64M on=0\nproc A\nA mmap h 180M\n"
+        "A touch h 0 180M w seq\nswapon second prio=7\nswapon second\nA munmap h\n"
+        "swapoff disk\nswapoff disk\n"
+    )
+    assert "Swap area second is on: " in line(lines, "Swap area second is on")
+    assert "swapon second is refused: it is on (errno 16)" in line(lines, "swapon second")
+    assert "of swap are free" in line(lines, "Swap area disk is off")
+    assert "swapoff disk is refused: it is not on (errno 22)" in line(lines, "swapoff disk")

@@ -10,6 +10,7 @@ cdef u32 finish_readahead(State s, u32 entry, u32 bio, u32 window) noexcept nogi
 cdef u32 read_synchronous(State s, u32 entry) noexcept nogil
 cdef void note_hit(State s, u32 vma, u64 vpn, u32 pfn) noexcept nogil
 cdef bint should_try_to_free_swap(State s, u32 vma, u32 pfn, bint write) noexcept nogil
+cdef u32 swapin_readahead(State s, u32 vma, u64 vpn, u32 entry) noexcept nogil
 cdef u32 swapin_page(State s, u32 vma, u64 vpn, u32 entry) noexcept nogil
 cdef void map_swapped_page(State s, u32 task, u32 vma, u64 vpn, u64 *entry, u32 pfn, bint write) noexcept nogil
 cdef u32 find_page(State s, u32 task, u32 vma, u64 vpn, u32 entry, bint *major) noexcept nogil

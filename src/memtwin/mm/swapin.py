@@ -267,6 +267,11 @@ def swapin_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     s.event[PGMAJFAULT] += 1
     if area_of(s, entry).synchronous and swap_count(s, entry) == 1:
         return read_synchronous(s, entry)
+    return swapin_readahead(s, vma, vpn, entry)
+
+
+def swapin_readahead(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
+    """Read the page of a slot into the swap cache, with more around it: by slots if any disk turns, or by addresses."""
     if s.nr_rotating:
         return swap_cluster_readahead(s, entry)
     return swap_vma_readahead(s, vma, vpn, entry)

@@ -52,14 +52,17 @@ from cython.cimports.memtwin.mm.swapfile import (
     reclaim_slot,
     swap_free,
 )
-from cython.cimports.memtwin.mm.swapin import swapin_page
+from cython.cimports.memtwin.mm.swapin import swapin_readahead
 from cython.cimports.memtwin.mm.util import totalram_pages
+from cython.cimports.memtwin.mm.vmstat import PGPGIN
 from cython.cimports.memtwin.mm.xarray import file_reserve
 
 from memtwin.mm.state import raise_if_broken
 
 SOURCE = "mm/swapfile.c", "v6.1"
 
+MAX_AREAS = 29
+KIB_PER_PAGE = cython.declare(u64, 4)
 COLUMNS = cython.declare(u32, 32)
 
 
@@ -103,27 +106,30 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
             cluster += COLUMNS
 
 
-def swapon(
-    s: State, pages: int, prio: int, ssd: bool, zram: bool, device: int, algorithm: int = 0, again: int = -1
-) -> int:
-    """Turn an area of *pages* usable slots on and return its number; *prio* below 0: the kernel chooses.
+def swapon(s: State, pages: int, prio: int, ssd: bool, zram: bool, device: int, algorithm: int = 0) -> int:
+    """Make an area of *pages* usable slots, turn it on and return its number.
 
-    *device*: which one a disk is; *algorithm*: which compressor zram has; *again*: the number of an area that was
-    turned off and comes back.
+    *device*: which one a disk is; *algorithm*: which compressor zram has.  Priorities as for :func:`turn_on`.
     """
-    area: u32 = s.nr_areas if again < 0 else again
-    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
-    if area >= 29:
-        raise ValueError("no more than 29 swap areas")
-    if again < 0:
-        init_area(s, area, pages, ssd, zram)
-        s.nr_areas += 1
-    a.device = device
-    a.algorithm = algorithm
+    area: u32 = s.nr_areas
+    if area >= MAX_AREAS:
+        raise ValueError(f"no more than {MAX_AREAS} swap areas")
+    init_area(s, area, pages, ssd, zram)
+    s.nr_areas += 1
+    s.areas[area].device = device
+    s.areas[area].algorithm = algorithm
+    turn_on(s, area, prio)
+    return area
+
+
+def turn_on(s: State, area: int, prio: int) -> None:
+    """Turn an area on; *prio* below 0: the kernel chooses, one below the lowest that it chose, the first time -2."""
+    number: u32 = area
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
     if prio < 0:
         prio = -1
         for i in range(s.nr_areas):
-            if s.areas[i].used and i != area:
+            if s.areas[i].used and i != number:
                 prio = min(prio, s.areas[i].prio)
         prio -= 1
     a.prio = prio
@@ -131,8 +137,12 @@ def swapon(
     s.nr_rotating += not a.ssd
     s.total_swap_pages += a.pages
     s.nr_swap_pages += a.pages - a.inuse
-    avail_add(s, area)
-    return area
+    avail_add(s, number)
+
+
+def read_header(s: State) -> None:
+    """Count what swapon(2) reads: the first page of the device, which says that it is swap."""
+    s.event[PGPGIN] += KIB_PER_PAGE
 
 
 def set_priority(s: State, area: int, prio: int) -> None:
@@ -168,7 +178,7 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     while True:
         pfn = lookup_swap_cache(s, entry)
         if not pfn:
-            pfn = swapin_page(s, vma, vpn, entry)
+            pfn = swapin_readahead(s, vma, vpn, entry)
         if not pfn:
             return ENOMEM
         s.pages[pfn].refcount += 1 if s.pages[pfn].flags & PG_SWAPCACHE else 0
