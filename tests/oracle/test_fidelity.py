@@ -28,9 +28,13 @@ RECLAIM = [
     "19-file-thrash", "21-dirty-fsync", "23-shared-map", "24-madvise", "26-oom-noswap", "28-mlock", "30-drop-caches",
     "32-min-free", "35-zram-then-disk-small", "36-equal-priorities", "37-disk-over-zram-ssd",
     "92-zram-half", "93-two-disks-priorities", "95-swapon-later", "96-zram-zstd",
+    "100-two-disks-fill", "101-three-disks-equal-pair", "102-swapoff-under-load", "103-zram-lz4-classes",
+    "104-zram-zstd-classes", "105-zram-lzo-classes", "106-zram-lzo-rle-classes", "107-oom-four-adj", "109-ram-2g",
+    "110-mixed-swappiness-100", "111-mlock-madvise-mix",
 ]  # fmt: skip
-"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.  06, 94, 96 with lz4 and 97 are not
-among them yet. Nothing was changed for 92, 93 and 95."""
+"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.  06, 94, 96 with lz4, 97 and
+108 are not among them yet. For those from 92 on nothing in the model was changed but the lengths of compressed
+pages and three mistakes that 94, 97 and 111 showed."""
 
 
 @pytest.mark.parametrize("name", RECLAIM)

@@ -26,6 +26,7 @@ from cython.cimports.memtwin.mm.lru import (
 from cython.cimports.memtwin.mm.mm_types import (
     COST_SYSCALL,
     DEF_PRIORITY,
+    EINVAL,
     GFP_KERNEL,
     MM_SWAPENTS,
     OK,
@@ -156,10 +157,11 @@ def reclaim_pages(s: State, chain: cython.pointer(List)):
 
 
 def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
-    """Carry an advice out on every area of a range."""
+    """Carry an advice out on every area of a range; EINVAL: an area is locked, what lies before it is done."""
     mm: u32 = task_at(s, task).mm
     index: u32 = find_vma_index(s, mm, start)
     pageout: List
+    code: u32 = OK
     area: cython.pointer(Vma)
     first: u64
     last: u64
@@ -176,6 +178,7 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
         if advice == MADV_WILLNEED:
             madvise_willneed(s, mm_at(s, mm).vmas[index], first, last)
         elif area.flags & VM_LOCKED:
+            code = EINVAL
             break
         elif advice == MADV_DONTNEED:
             zap_page_range(s, task, mm, first, last)
@@ -187,6 +190,7 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
         index += 1
     if pageout.head:
         reclaim_pages(s, cython.address(pageout))
+    return code
 
 
 def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
@@ -196,7 +200,8 @@ def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
     what: u32 = advice
     s.current = task
     charge(s, s.cost_ns[COST_SYSCALL])
+    code: u32
     with cython.nogil:
-        do_madvise(s, s.current, first, end, what)
+        code = do_madvise(s, s.current, first, end, what)
     raise_if_broken(s)
-    return OK
+    return code
