@@ -254,6 +254,6 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("RANDOM_MACHINES", "100")), stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=int(os.environ.get("RANDOM_MACHINES", "40")), stateful_step_count=40, deadline=None, print_blob=True
 )
 TestMachine = Machine.TestCase
