@@ -56,7 +56,10 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop and thi
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
 	MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
 	PYTHONPATH=build/debug/lib ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model tests/oracle/test_fidelity.py \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model \
+	  tests/oracle/test_fidelity.py::test_the_twin_is_within_the_bars \
+	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[12-mix-swappiness-0]' \
+	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[105-zram-lzo-classes]' \
 	  tests/unit/test_run.py tests/unit/test_vectors.py
 
 soak: $(VENV)/.built $(VENV)/.dev  ## ten thousand random machines, every invariant after each operation (half an hour)
