@@ -5,7 +5,7 @@
  * and report to the host through the QEMU debug console (port 0xe9, rep outsb
  * from user space: no tty, no page cache, no kernel buffers).
  * As any other PID (exec'd as "/init NAME"): a worker that does what it is told
- * over a FIFO.  Built by record.py: gcc -O2 -static.  See docs/scenario.md.
+ * over a FIFO.  Built by record.py: gcc -O2 -static.  See README.md.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -312,8 +312,6 @@ static char buf[65536];
 static char opsbuf[512 * 1024];
 static char vmbuf[32768];
 static int vmfd = -1;
-static char swap_disks[16][8];	/* "vdb" and so on, in the header's order */
-static int nswap_disks;
 
 static void emit(const void *p, size_t n)
 {
@@ -431,6 +429,8 @@ static void snapshot(const char *ck)
 		emit(a, n);
 	}
 }
+static char swapdisks[25][8];	/* vdb, vdc, ... */
+static int nswapdisks;
 static void boot_extra(void)
 {
 	static const char *const f[] = {
@@ -441,19 +441,19 @@ static void boot_extra(void)
 		"sys/kernel/mm/swap/vma_ra_enabled", "sys/module/zswap/parameters/enabled",
 		"sys/block/vda/queue/rotational", "sys/block/vda/queue/read_ahead_kb",
 		"sys/block/vda/queue/scheduler", "sys/block/vda/queue/max_sectors_kb",
+		"sys/block/vdb/queue/rotational", "sys/block/vdb/queue/read_ahead_kb",
 		"sys/block/zram0/queue/rotational",
 	};
-	static const char *const swap_f[] = { "rotational", "read_ahead_kb" };
 	char a[160], b[200];
 	for (unsigned i = 0; i < sizeof f / sizeof *f; i++) {
 		snprintf(a, sizeof a, "/%s", f[i]);
 		emit_file("boot", f[i], a);
 	}
-	for (int d = 0; d < nswap_disks; d++)
-		for (unsigned i = 0; i < sizeof swap_f / sizeof *swap_f; i++) {
-			snprintf(a, sizeof a, "/sys/block/%s/queue/%s", swap_disks[d], swap_f[i]);
-			emit_file("boot", a + 1, a);
-		}
+	for (int i = 2; i < 2 * nswapdisks; i++) {	/* the first disk is in the list above */
+		snprintf(a, sizeof a, "/sys/block/%s/queue/%s", swapdisks[i / 2],
+			 i & 1 ? "read_ahead_kb" : "rotational");
+		emit_file("boot", a + 1, a);
+	}
 	/* all of /proc/sys/vm, one "name = value" a line, by name */
 	static const char *const sy[] = {
 		"admin_reserve_kbytes", "compact_unevictable_allowed", "compaction_proactiveness",
@@ -597,10 +597,10 @@ static void waitdev(const char *path)
 	}
 	die(path);
 }
+/* syscall(), not the library's swapon() and swapoff(): the binary keeps the pages that each worker maps */
 static int do_swapon(const char *dev, int prio)
 {
-	/* a negative priority: the kernel chooses */
-	return swapon(dev, prio >= 0 ? (SWAP_FLAG_PREFER | (prio & SWAP_FLAG_PRIO_MASK)) : 0);
+	return syscall(SYS_swapon, dev, prio >= 0 ? (SWAP_FLAG_PREFER | (prio & SWAP_FLAG_PRIO_MASK)) : 0);
 }
 static void mkswap_direct(const char *dev, u64 size)
 {
@@ -645,21 +645,21 @@ static void setup(void)
 		else if (!strcmp(t[0], "data")) {
 			waitdev(t[1]);
 			if (mount(t[1], "/data", "ext4", MS_NOATIME, "")) die("mount");
-		} else if (!strcmp(t[0], "swap")) {	/* swap DEVICE PRIO ROT|- ON */
+		} else if (!strcmp(t[0], "swap")) {
 			waitdev(t[1]);
-			if (nswap_disks < 16) snprintf(swap_disks[nswap_disks++], 8, "%s", t[1] + 5);
 			if (strcmp(t[3], "-")) {
 				char q[96];
 				snprintf(q, sizeof q, "/sys/block/%s/queue/rotational", t[1] + 5);
 				put(q, t[3]);
 			}
-			if (atoi(t[4]) && do_swapon(t[1], atoi(t[2]))) die("swapon");
+			snprintf(swapdisks[nswapdisks++], sizeof *swapdisks, "%s", t[1] + 5);
+			if (t[4][0] != '0' && do_swapon(t[1], atoi(t[2]))) die("swapon");
 		} else if (!strcmp(t[0], "zram")) {
 			waitdev("/dev/zram0");
 			if (put("/sys/block/zram0/comp_algorithm", t[2])) die("zram algorithm");
 			if (put("/sys/block/zram0/disksize", t[1])) die("zram disksize");
 			mkswap_direct("/dev/zram0", num(t[1]));
-			if (do_swapon("/dev/zram0", atoi(t[3]))) die("swapon zram");
+			if (do_swapon("/dev/zram0", atoi(t[3]))) die("swapon");
 		} else if (!strcmp(t[0], "put")) {
 			if (put(t[1], t[2])) die(t[1]);
 		} else if (!strcmp(t[0], "sysctl")) {
@@ -717,10 +717,8 @@ int main(int argc, char **argv)
 			sync();
 		} else if (!strcmp(v, "sysctl")) {
 			if (set_sysctl(t[2], t[3])) { outcome = "error"; err = errno; }
-		} else if (!strcmp(v, "swapon")) {
-			if (do_swapon(t[2], atoi(t[3]))) { outcome = "error"; err = errno; }
-		} else if (!strcmp(v, "swapoff")) {
-			if (swapoff(t[2])) { outcome = "error"; err = errno; }
+		} else if (!strncmp(v, "swapo", 5)) {	/* swapon, swapoff */
+			if (v[5] == 'n' ? do_swapon(t[2], atoi(t[3])) : syscall(SYS_swapoff, t[2])) { outcome = "error"; err = errno; }
 		} else if (!strcmp(v, "proc")) {
 			mkfifos(t[2]);
 			int pid = vfork();
