@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
         first = data.draw(st.integers(0, pages - 1))
         op, _, advice = verb.partition(" ")
         outcome = self.step(f"{process} {op} {region} {first}P {data.draw(st.integers(1, pages - first))}P {advice}")
-        assert outcome in FINE or (op != "munlock" and outcome == "errno")
+        assert outcome in FINE or (op != "munlock" and outcome == "error")
 
     @precondition(lambda self: any(self.regions.values()))
     @rule(data=st.data())

@@ -6,6 +6,7 @@
 - a frame's mapcount is the number of page-table entries that name it, and the reverse map finds each of them;
 - a process's RSS is what its page tables map, no page is mapped outside an area, and every mapped page holds the
   content that was last written through that mapping;
+- each file's list of the areas that map it is linked both ways;
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
 - the page-table entries that hold a swap slot are those that its map counts, slots in use are what SwapFree says, and
   what lies in a slot is what was written;
@@ -65,6 +66,7 @@ from cython.cimports.memtwin.mm.state import (
     cache_at,
     file_at,
     node_at,
+    vma_at,
     zone_of,
 )
 from cython.cimports.memtwin.mm.vmstat import (
@@ -99,6 +101,7 @@ class MachineCheck(Check):
         """Check everything."""
         self.free_lists()
         self.per_cpu_lists()
+        self.shares()
         self.address_spaces()
         self.frames()
         self.swap()
@@ -260,6 +263,20 @@ class MachineCheck(Check):
                 found[s.bh_lru[i]] = found.get(s.bh_lru[i], 0) + 1
         return found
 
+    def shares(self) -> None:
+        """Each file knows the areas that map it: its list is linked both ways and ends."""
+        s: State = self.s
+        before: u32
+        vma: u32
+        for number in range(1, s.files.nr):
+            before = 0
+            vma = file_at(s, number).i_mmap
+            while vma:
+                self.hold(vma_at(s, vma).file == number, f"area {vma} is listed by file {number}, which it does not map")
+                self.equal(f"area before area {vma} of file {number}", before, vma_at(s, vma).prev_share)
+                before = vma
+                vma = vma_at(s, vma).next_share
+
     def reverse_map(self, pfn: u32) -> None:
         """The mappings that the reverse map finds are those that the page has."""
         s: State = self.s
@@ -347,12 +364,15 @@ class MachineCheck(Check):
         s: State = self.s
         pfn: u32
         for lru in range(NR_LRU_LISTS):
-            pages = 0
+            before = pages = 0
             pfn = s.lru[lru].head
             while pfn:
                 if not s.pages[pfn].flags & PG_LRU or page_lru(s, pfn) != lru:
                     raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
+                if s.pages[pfn].prev != before:
+                    raise ModelBug(f"list {lru} is not linked both ways at frame {pfn}", story=self.story)
                 pages += 1
+                before = pfn
                 pfn = s.pages[pfn].next
             self.equal(f"pages on list {lru}", pages, s.node[lru])
             zones = sum(s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + lru] for zone in range(MAX_NR_ZONES))

@@ -4,6 +4,7 @@ from memtwin.mm.state cimport State
 cdef u32 page_lru(State s, u32 pfn) noexcept nogil
 cdef void lru_count(State s, u32 pfn, u32 lru, long delta) noexcept nogil
 cdef void lru_add(State s, u32 pfn) noexcept nogil
+cdef void lru_add_evictable(State s, u32 pfn) noexcept nogil
 cdef void lru_add_tail(State s, u32 pfn) noexcept nogil
 cdef void lru_del(State s, u32 pfn) noexcept nogil
 cdef void put_page(State s, u32 pfn) noexcept nogil
@@ -24,6 +25,7 @@ cdef void move_cold(State s, u32 pfn) noexcept nogil
 cdef void move_lazyfree(State s, u32 pfn) noexcept nogil
 cdef void move_mlocked(State s, u32 pfn) noexcept nogil
 cdef void mlock_page(State s, u32 pfn) noexcept nogil
+cdef void mlock_new_page(State s, u32 pfn) noexcept nogil
 cdef void munlock_page(State s, u32 pfn) noexcept nogil
 cdef void deactivate_page(State s, u32 pfn) noexcept nogil
 cdef void mark_page_lazyfree(State s, u32 pfn) noexcept nogil

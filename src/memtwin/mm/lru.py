@@ -39,6 +39,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     PG_DIRTY,
     PG_LOCKED,
     PG_LRU,
+    PG_MLOCK_NEW,
     PG_MLOCKED,
     PG_RECLAIM,
     PG_REFERENCED,
@@ -96,6 +97,16 @@ def lru_add(s: State, pfn: u32):
     list_add(s.pages, cython.address(s.lru[lru]), pfn)
     s.pages[pfn].flags |= PG_LRU
     lru_count(s, pfn, lru, 1)
+
+
+def lru_add_evictable(s: State, pfn: u32):
+    """Put a page that is on no list at the head of its list; one that was locked meanwhile is unevictable."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & (PG_MLOCKED | PG_UNEVICTABLE) == PG_MLOCKED:
+        page.flags &= ~cython.cast(u32, PG_ACTIVE)
+        page.flags |= PG_UNEVICTABLE
+        s.event[UNEVICTABLE_PGS_CULLED] += 1
+    lru_add(s, pfn)
 
 
 def lru_add_tail(s: State, pfn: u32):
@@ -159,7 +170,7 @@ def move_page(s: State, kind: u32, pfn: u32):
     """What a batch of a kind does to one of its pages; a page that left its list meanwhile is passed over."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if kind == VEC_LRU_ADD:
-        lru_add(s, pfn)
+        lru_add_evictable(s, pfn)
     elif kind == VEC_MLOCK:
         move_mlocked(s, pfn)
     elif not page.flags & PG_LRU or page.flags & PG_UNEVICTABLE:
@@ -210,21 +221,20 @@ def move_lazyfree(s: State, pfn: u32):
 
 
 def move_mlocked(s: State, pfn: u32):
-    """A page that was locked goes to the unevictable list; one that no longer is comes back to an inactive one."""
+    """A page that was locked goes to the unevictable list; one that no longer is comes back to an inactive one.
+
+    A page that reclaim holds, or that waits in another batch, is left to those who will put it on a list.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    locked: cython.bint = page.flags & PG_MLOCKED != 0
     was: cython.bint = page.flags & PG_UNEVICTABLE != 0
-    if page.flags & PG_LRU and locked == was:
-        return
-    if page.flags & PG_LRU:
+    if page.flags & PG_MLOCK_NEW:
+        page.flags &= ~cython.cast(u32, PG_MLOCK_NEW)
+        lru_add_evictable(s, pfn)
+    elif page.flags & PG_LRU and (page.flags & PG_MLOCKED != 0) != was:
         lru_del(s, pfn)
-    page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
-    if locked:
-        page.flags |= PG_UNEVICTABLE
-        s.event[UNEVICTABLE_PGS_CULLED] += 1
-    elif was:
-        s.event[UNEVICTABLE_PGS_RESCUED] += 1
-    lru_add(s, pfn)
+        page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
+        s.event[UNEVICTABLE_PGS_RESCUED] += was
+        lru_add_evictable(s, pfn)
 
 
 def move_deactivated(s: State, pfn: u32):
@@ -253,6 +263,12 @@ def mlock_page(s: State, pfn: u32):
     s.zones[zone_of(s, pfn)].stat[NR_MLOCK] += 1
     s.event[UNEVICTABLE_PGS_MLOCKED] += 1
     vec_add(s, VEC_MLOCK, pfn)
+
+
+def mlock_new_page(s: State, pfn: u32):
+    """Count a new page as locked; the batch of locked pages puts it on its first list."""
+    s.pages[pfn].flags |= PG_MLOCK_NEW
+    mlock_page(s, pfn)
 
 
 def munlock_page(s: State, pfn: u32):

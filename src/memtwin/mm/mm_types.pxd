@@ -77,6 +77,7 @@ cpdef enum:
     PG_READAHEAD = 0x2000   # touching this page starts the next window
     PG_WORKINGSET = 0x4000  # was active once: its refault counts as thrashing
     PG_SWAPCACHE = 0x8000
+    PG_MLOCK_NEW = 0x20000  # locked before it was on a list: the batch of locked pages puts it there
     PG_PRIVATE = 0x10000    # has buffer heads; Page.private is the slab of the page's
 
 cpdef enum:          # x86-64 bits; the frame number stands at bit 12

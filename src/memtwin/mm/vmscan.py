@@ -29,7 +29,7 @@ Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim 
 import cython
 from cython.cimports.memtwin.mm.filemap import filemap_remove, try_to_free_buffers
 from cython.cimports.memtwin.mm.list import list_add, list_del
-from cython.cimports.memtwin.mm.lru import lru_add, lru_add_drain, lru_count, put_page
+from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_add_evictable, lru_count, put_page
 from cython.cimports.memtwin.mm.mm_types import (
     COST_RECLAIM_PAGE,
     COST_SCAN_PAGE,
@@ -180,7 +180,7 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
     while chain.tail:
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
-        lru_add(s, pfn)
+        lru_add_evictable(s, pfn)
         if s.pages[pfn].flags & PG_ACTIVE:
             s.nonresident_age += 1
         put_page(s, pfn)
@@ -295,7 +295,7 @@ def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cytho
     if page.flags & PG_LOCKED:
         return PAGEREF_KEEP
     sc.nr_scanned += 1
-    if page.flags & PG_UNEVICTABLE or check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
+    if page.flags & (PG_UNEVICTABLE | PG_MLOCKED) or check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
         return PAGEREF_ACTIVATE
     references = PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
     if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
@@ -330,7 +330,7 @@ def shrink_page_list(
             freed += 1
             put_page(s, pfn)
             continue
-        if verdict == PAGEREF_ACTIVATE and not s.pages[pfn].flags & PG_UNEVICTABLE:
+        if verdict == PAGEREF_ACTIVATE and not s.pages[pfn].flags & (PG_UNEVICTABLE | PG_MLOCKED):
             s.pages[pfn].flags |= PG_ACTIVE
             stat.nr_activated += 1
             if s.pages[pfn].flags & PG_SWAPCACHE and (vm_swap_full(s) or s.pages[pfn].flags & PG_MLOCKED):

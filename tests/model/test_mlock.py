@@ -1,0 +1,36 @@
+"""Locked pages: which list they are on while batches are still to be emptied.
+
+A new page waits in a batch of 15 for its list; a lock on it waits in another.  Whichever is emptied first, the page
+comes to lie on one list, once.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from memtwin import run
+from memtwin.mm import debug
+from memtwin.scenario import parse
+
+
+def locked(op: str, size: str = "70M") -> run.Run:
+    """A machine on which a shared map of a file has been operated on by *op*."""
+    return run.simulate(parse(f"machine ram=256M\nfile f {size}\nproc A\nA fmap m f shared\n{op}\n"), None)
+
+
+@pytest.mark.parametrize("offset", [0, 511, 512, 600, 864])
+def test_a_locked_page_that_waits_for_its_list_is_listed_once(offset: int) -> None:
+    """Of 20 pages read in and locked, 15 filled a batch and are unevictable; 5 wait; all lists are linked both ways."""
+    done = locked(f"A mlock m {offset}P 20P")
+    debug.validate(done.machine.state)
+    node = done.machine.state.node_stats()
+    before = locked("").machine.state.node_stats()
+    assert node["nr_unevictable"] - before["nr_unevictable"] == 15
+
+
+def test_unlocked_pages_come_back_to_the_inactive_list() -> None:
+    """munlock empties the batches first, then rescues all 20."""
+    done = locked("A mlock m 600P 20P\nA munlock m 600P 20P\nA mlock m 0 15P")
+    debug.validate(done.machine.state)
+    events = done.machine.state.events_by_name()
+    assert events["unevictable_pgs_rescued"] == 20
