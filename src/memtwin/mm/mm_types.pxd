@@ -421,6 +421,8 @@ cdef struct Task:
     u32 pid
     u32 mm
     i32 oom_score_adj
+    u64 fault_vpn           # the page whose fault is being handled
+    u64 oom_reap_ns         # when the reaper takes a victim's memory; 0: not, or done
     bint oom_victim         # was killed for its memory, or gets it while it exits
     bint killed             # SIGKILL is pending, or its memory is gone already
     bint started            # visible: fork or exec is over

@@ -127,6 +127,9 @@ def read_swap_cache(s: State, entry: u32, bio: cython.pointer(u32), fresh: cytho
     pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE)
     if not pfn:
         return 0
+    if not swap_count(s, entry):
+        free_frame(s, pfn, 0)
+        return 0
     own(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].flags = PG_LOCKED | PG_SWAPBACKED
     shadow = get_shadow(s, entry)
