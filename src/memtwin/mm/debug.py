@@ -272,7 +272,9 @@ class MachineCheck(Check):
             before = 0
             vma = file_at(s, number).i_mmap
             while vma:
-                self.hold(vma_at(s, vma).file == number, f"area {vma} is listed by file {number}, which it does not map")
+                self.hold(
+                    vma_at(s, vma).file == number, f"area {vma} is listed by file {number}, which it does not map"
+                )
                 self.equal(f"area before area {vma} of file {number}", before, vma_at(s, vma).prev_share)
                 before = vma
                 vma = vma_at(s, vma).next_share

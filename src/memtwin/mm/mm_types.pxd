@@ -197,7 +197,8 @@ cpdef enum:             # index into State.cost_ns
     COST_WRITEBACK_PAGE     # queueing a dirty page's write
     COST_SCAN_PAGE          # reclaim looks at a page
     COST_RECLAIM_PAGE       # and frees it
-    COST_SWAP_PAGE          # taking a page's slot and queueing its write, or its read
+    COST_SWAP_PAGE          # taking a page's slot, unmapping the page
+    COST_SWAP_IO            # queueing its write to a disk, and what follows when that ends
     COST_COMPRESS           # five: by Content; then the same for decompressing any page
     COST_COMPRESS_MARK
     COST_COMPRESS_TEXT
@@ -327,6 +328,21 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     u64 nr_immediate
     u64 nr_taken
     u64 nr_file_taken
+    u64 nr[4]               # of the pass: pages still to be looked at, by list
+    u64 targets[4]          # at its start
+    u64 reclaimed_before    # of the run, when the pass began
+
+cpdef enum:              # who can have the cpu
+    SCHED_TASK
+    SCHED_KSWAPD
+    SCHED_FLUSHER           # and the journal's thread
+    SCHED_IDLE
+    NR_SCHED_ENTITIES
+
+cdef struct SchedEntity:
+    u64 vruntime            # ns that it has run
+    u64 picked_vruntime     # when its turn began
+    bint queued             # it wants to run, or does
 
 cdef struct Kswapd:
     u32 state               # Thread
@@ -338,6 +354,7 @@ cdef struct Kswapd:
     bint woken_early        # from its nap: the low mark was hit quickly
     u32 failures            # runs in a row that reclaimed nothing
     bint in_run
+    bint in_pass
     bint boosted
     u64 busy_until_ns       # its own cpu is at work until then
     u64 throttle_written    # pages written when it began to wait for writes

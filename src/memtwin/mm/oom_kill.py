@@ -16,8 +16,8 @@ A victim's memory comes back at once: it is woken, dies and frees it.  One that 
 access to half of the reserves, and dies when its fault or call returns.  If that lasts for 2 s, because nothing can be
 reclaimed any more, the **reaper** takes its anonymous and private memory away beforehand.
 
-Follows mm/oom_kill.c (``oom_badness``, ``select_bad_process``, ``out_of_memory``, ``oom_kill_process``, ``__oom_reap_task_mm``) and
-fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer arithmetic.
+Follows mm/oom_kill.c (``oom_badness``, ``select_bad_process``, ``out_of_memory``, ``oom_kill_process``,
+``__oom_reap_task_mm``) and fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer arithmetic.
 
 Not modelled: memory cgroups, cpusets and memory policies, several processes with one address space.
 """

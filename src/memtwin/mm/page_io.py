@@ -13,6 +13,7 @@ import cython
 from cython.cimports.memtwin.mm.bio import bio_add_page, end_page_read, new_bio, submit_bio
 from cython.cimports.memtwin.mm.mm_types import (
     BIO_MAX_PAGES,
+    COST_SWAP_IO,
     PG_DIRTY,
     PG_RECLAIM,
     SWAP_TYPE_SHIFT,
@@ -22,7 +23,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.page_writeback import end_page_writeback, set_page_writeback
-from cython.cimports.memtwin.mm.state import State, area_of, bio_at, slot_of
+from cython.cimports.memtwin.mm.state import State, area_of, bio_at, charge, slot_of
 from cython.cimports.memtwin.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.mm.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.mm.zram import zram_read, zram_write
@@ -34,8 +35,8 @@ KIB_PER_PAGE = cython.declare(u64, 4)
 
 def finish_plug(s: State):
     """Hand the write that was still open for neighbours to its device."""
-    bio: u32 = s.plug
-    s.plug = 0
+    bio: u32 = s.plug[s.in_thread]
+    s.plug[s.in_thread] = 0
     if bio:
         submit_bio(s, bio)
 
@@ -43,12 +44,14 @@ def finish_plug(s: State):
 def plug_page(s: State, pfn: u32):
     """Queue a page's write to a disk; neighbours of the last one join it."""
     entry: u32 = s.pages[pfn].private
-    if s.plug and (s.plug_next != entry or bio_at(s, s.plug).nr == BIO_MAX_PAGES):
+    if s.plug[s.in_thread] and (
+        s.plug_next[s.in_thread] != entry or bio_at(s, s.plug[s.in_thread]).nr == BIO_MAX_PAGES
+    ):
         finish_plug(s)
-    if not s.plug:
-        s.plug = new_bio(s, area_of(s, entry).device, True)
-    bio_add_page(s, s.plug, pfn)
-    s.plug_next = entry + 1
+    if not s.plug[s.in_thread]:
+        s.plug[s.in_thread] = new_bio(s, area_of(s, entry).device, True)
+    bio_add_page(s, s.plug[s.in_thread], pfn)
+    s.plug_next[s.in_thread] = entry + 1
 
 
 def swap_writepage(s: State, pfn: u32) -> u32:
@@ -68,6 +71,7 @@ def swap_writepage(s: State, pfn: u32) -> u32:
     area.written_pages += 1
     set_page_writeback(s, pfn)
     if not area.synchronous:
+        charge(s, s.cost_ns[COST_SWAP_IO])
         plug_page(s, pfn)
         return SWAP_STARTED
     stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
@@ -75,6 +79,8 @@ def swap_writepage(s: State, pfn: u32) -> u32:
     end_page_writeback(s, pfn)
     if stored:
         return SWAP_WRITTEN
+    set_page_writeback(s, pfn)
+    end_page_writeback(s, pfn)
     page.flags |= PG_DIRTY
     s.event[PGPGOUT] += KIB_PER_PAGE
     area.zram_failed_writes += 1

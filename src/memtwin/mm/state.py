@@ -18,6 +18,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     NR_SCAN_BALANCES,
     NR_VECS,
     NR_XA_LEVELS,
+    SCHED_TASK,
     SWAPFILE_CLUSTER,
     AnonVma,
     AnonVmaChain,
@@ -274,6 +275,7 @@ class State:
         memset(cython.address(self.first_), 0, plain_bytes(self))
         self.max_pfn = max_pfn
         self.nr_cpus = nr_cpus
+        self.sched[SCHED_TASK].queued = True
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
         self.pcp = cython.cast(cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages)))
