@@ -52,7 +52,7 @@ from cython.cimports.memtwin.mm.swapfile import (
     reclaim_slot,
     swap_free,
 )
-from cython.cimports.memtwin.mm.swapin import swapin_readahead
+from cython.cimports.memtwin.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.mm.util import totalram_pages
 from cython.cimports.memtwin.mm.vmstat import PGPGIN
 from cython.cimports.memtwin.mm.xarray import file_reserve
@@ -177,7 +177,9 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     at: cython.pointer(u64)
     while True:
         pfn = lookup_swap_cache(s, entry)
-        if not pfn:
+        if pfn:
+            note_hit(s, vma, vpn, pfn)
+        else:
             pfn = swapin_readahead(s, vma, vpn, entry)
         if not pfn:
             return ENOMEM
