@@ -241,7 +241,7 @@ cpdef enum:              # the lists of inodes that the flusher works from
 cpdef enum:
     NR_XA_LEVELS = 6        # of the tree that holds a file's pages: 64 entries a node
     XA_CHUNK = 64
-    BIO_MAX_PAGES = 256
+    BIO_MAX_PAGES = 254
     BH_LRU_SIZE = 16
     SWAP_CLUSTER_MAX = 32
     DEF_PRIORITY = 12
