@@ -48,6 +48,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.page_io import finish_plug
 from cython.cimports.memtwin.mm.psi import update_averages
 from cython.cimports.memtwin.mm.state import (
     EVENT_BIO,
@@ -274,8 +275,17 @@ def idle_until(s: State, until_ns: u64):
 
 
 def io_schedule(s: State):
-    """The task waits for a device: a thread works meanwhile, or time passes to the next event."""
+    """Who runs waits for a device: meanwhile a thread works, if that is the task, or time passes to the next event."""
     since: u64 = s.now_ns
+    finish_plug(s)
+    if s.in_thread:
+        s.in_thread = False
+        finish_plug(s)
+        s.in_thread = True
+        update_curr(s)
+        idle_until(s, FOREVER)
+        s.exec_start_ns = s.now_ns
+        return
     if thread_step(s):
         s.psi_total_ns[1][0] += s.now_ns - since
     else:

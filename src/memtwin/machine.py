@@ -68,6 +68,7 @@ KNOWN_CACHES = {
     "lsm_inode_cache": t.CACHE_LSM_INODE,
     "zs_handle": t.CACHE_ZS_HANDLE,
     "zspage": t.CACHE_ZSPAGE,
+    "bio-192": t.CACHE_BIO,
 }
 MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""

@@ -135,6 +135,7 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_LSM_INODE
     CACHE_ZS_HANDLE
     CACHE_ZSPAGE
+    CACHE_BIO
     NR_KNOWN_CACHES
 
 cpdef enum:              # GFP flags: what an allocation may do to get its page, and where it may come from
@@ -241,6 +242,8 @@ cpdef enum:              # the lists of inodes that the flusher works from
 cpdef enum:
     NR_XA_LEVELS = 6        # of the tree that holds a file's pages: 64 entries a node
     XA_CHUNK = 64
+    PLUG_MAX_BIOS = 64
+    BIO_POOL_SIZE = 2       # objects kept for when there is no memory for more
     BIO_MAX_PAGES = 254
     BH_LRU_SIZE = 16
     SWAP_CLUSTER_MAX = 32
@@ -343,6 +346,11 @@ cdef struct SchedEntity:
     u64 vruntime            # ns that it has run
     u64 picked_vruntime     # when its turn began
     bint queued             # it wants to run, or does
+
+cdef struct BlkPlug:        # requests gathered by who writes to swap
+    u32 nr
+    u32 bios[PLUG_MAX_BIOS]
+    bint several_devices
 
 cdef struct Kswapd:
     u32 state               # Thread
@@ -540,6 +548,8 @@ cdef struct Bio:            # a request to a device: pages that are read or writ
     u32 pending             # of the first: how many are not done
     u32 nr
     u32 pages[BIO_MAX_PAGES]
+    bint swap               # each page is an object of its own
+    u32 slabs[BIO_MAX_PAGES]    # of which slab
 
 cdef struct Table:
     u64 entry[PTRS_PER_TABLE]

@@ -4,19 +4,21 @@
 written in one pass over the lists go in one request; the write ends later, and only then can the page be freed.  zram
 is done at once.
 
-Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``).
+Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``) and block/blk-mq.c (``blk_add_rq_to_plug``).
 
 Not modelled: swap files' own mapping to blocks, errors of a device.
 """
 
 import cython
-from cython.cimports.memtwin.mm.bio import bio_add_page, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.mm.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
 from cython.cimports.memtwin.mm.mm_types import (
     BIO_MAX_PAGES,
     COST_SWAP_IO,
     PG_DIRTY,
     PG_RECLAIM,
+    PLUG_MAX_BIOS,
     SWAP_TYPE_SHIFT,
+    BlkPlug,
     Page,
     SwapArea,
     u32,
@@ -30,28 +32,73 @@ from cython.cimports.memtwin.mm.zram import zram_read, zram_write
 
 SOURCE = "mm/page_io.c", "v6.1"
 
+PLUG_FLUSH_PAGES = cython.declare(u32, 32)
 KIB_PER_PAGE = cython.declare(u64, 4)
 
 
+def plug_of(s: State) -> cython.pointer(BlkPlug):
+    """The requests that who runs now has gathered."""
+    return cython.address(s.plug[1 if s.in_thread else 0])
+
+
 def finish_plug(s: State):
-    """Hand the write that was still open for neighbours to its device."""
-    bio: u32 = s.plug[s.in_thread]
-    s.plug[s.in_thread] = 0
-    if bio:
-        submit_bio(s, bio)
+    """Hand the requests that were gathered to their devices, in order."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    i: u32
+    for i in range(plug.nr):
+        submit_bio(s, plug.bios[i])
+    plug.nr = 0
+    plug.several_devices = False
+
+
+def mergeable_bio(s: State, entry: u32) -> u32:
+    """The last request to the entry's device, if the entry follows on it and there is room; 0: there is none."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    device: u32 = area_of(s, entry).device
+    bio: u32
+    follows: cython.bint
+    i: u32 = plug.nr
+    while i:
+        i -= 1
+        bio = plug.bios[i]
+        if bio_at(s, bio).device == device:
+            follows = s.pages[bio_at(s, bio).pages[bio_at(s, bio).nr - 1]].private + 1 == entry
+            return bio if follows and bio_at(s, bio).nr < BIO_MAX_PAGES else 0
+        if not plug.several_devices:
+            break
+    return 0
+
+
+def add_object(s: State, bio: u32, pfn: u32, slab: u32):
+    """Merge a page's own bio into a request."""
+    bio_at(s, bio).slabs[bio_add_page(s, bio, pfn) - 1] = slab
 
 
 def plug_page(s: State, pfn: u32):
-    """Queue a page's write to a disk; neighbours of the last one join it."""
+    """Queue a page's write to a disk: it joins a neighbour's, or begins a request.
+
+    What was gathered goes out when the last request has 128 KiB and the page does not join it, or with 32 requests
+    (64 to several devices).
+    """
+    plug: cython.pointer(BlkPlug) = plug_of(s)
     entry: u32 = s.pages[pfn].private
-    if s.plug[s.in_thread] and (
-        s.plug_next[s.in_thread] != entry or bio_at(s, s.plug[s.in_thread]).nr == BIO_MAX_PAGES
+    slab: u32 = bio_alloc(s)
+    bio: u32 = mergeable_bio(s, entry)
+    if bio:
+        add_object(s, bio, pfn, slab)
+        return
+    if plug.nr and (
+        plug.nr >= (PLUG_MAX_BIOS if plug.several_devices else PLUG_MAX_BIOS // 2)
+        or bio_at(s, plug.bios[plug.nr - 1]).nr >= PLUG_FLUSH_PAGES
     ):
         finish_plug(s)
-    if not s.plug[s.in_thread]:
-        s.plug[s.in_thread] = new_bio(s, area_of(s, entry).device, True)
-    bio_add_page(s, s.plug[s.in_thread], pfn)
-    s.plug_next[s.in_thread] = entry + 1
+    bio = new_bio(s, area_of(s, entry).device, True)
+    if plug.nr and bio_at(s, plug.bios[plug.nr - 1]).device != bio_at(s, bio).device:
+        plug.several_devices = True
+    plug.bios[plug.nr] = bio
+    plug.nr += 1
+    bio_at(s, bio).swap = True
+    add_object(s, bio, pfn, slab)
 
 
 def swap_writepage(s: State, pfn: u32) -> u32:

@@ -1,5 +1,5 @@
 from memtwin.mm.mm_types cimport (
-    AnonVma, AnonVmaChain, BH_LRU_SIZE, Bio, Device, Event, File, Filp, Flusher, Kswapd, NR_SCHED_ENTITIES, SchedEntity, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
+    AnonVma, AnonVmaChain, BH_LRU_SIZE, BIO_POOL_SIZE, Bio, BlkPlug, Device, Event, File, Filp, Flusher, Kswapd, NR_SCHED_ENTITIES, SchedEntity, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
     NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZsPage, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
@@ -132,8 +132,9 @@ cdef class State:
     cdef bint swap_slots_active
     cdef u32 nr_rotating            # areas that make readahead go by slots
     cdef SwapRa swap_ra             # of all, where it goes by slots
-    cdef u32 plug[2]                # a swap write of the task, of a thread, that neighbours may still join
-    cdef u32 plug_next[2]           # the entry that would
+    cdef u32 bio_pool[BIO_POOL_SIZE]
+    cdef u32 bio_pool_nr
+    cdef BlkPlug plug[2]            # swap writes of the task, of a thread, that neighbours may still join
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
