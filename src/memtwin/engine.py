@@ -35,6 +35,7 @@ from cython.cimports.memtwin.mm.kswapd import kswapd_step
 from cython.cimports.memtwin.mm.loadavg import calc_global_load
 from cython.cimports.memtwin.mm.mm_types import (
     COST_IO_CALL,
+    COST_WAKE,
     SCHED_FLUSHER,
     SCHED_IDLE,
     SCHED_KSWAPD,
@@ -285,11 +286,13 @@ def io_schedule(s: State):
         update_curr(s)
         idle_until(s, FOREVER)
         s.exec_start_ns = s.now_ns
+        charge(s, s.cost_ns[COST_WAKE])
         return
     if thread_step(s):
         s.psi_total_ns[1][0] += s.now_ns - since
     else:
         idle_until(s, FOREVER)
+        charge(s, s.cost_ns[COST_WAKE])
         s.task_wait_ns += s.now_ns - since
         s.psi_total_ns[1][0] += s.now_ns - since
         s.psi_total_ns[1][1] += s.now_ns - since

@@ -192,6 +192,7 @@ cpdef enum:             # index into State.cost_ns
     COST_EXEC
     COST_SYSCALL
     COST_IO_CALL            # one pread or pwrite, beside its pages
+    COST_WAKE               # from a device's interrupt on an idle cpu to who waited for it
     COST_READ_PAGE          # copying a cached page to the reader
     COST_WRITE_PAGE         # copying one from the writer, and its buffers
     COST_CACHE_PAGE         # allocating a page of the page cache and reading or writing it on the device: cpu time
