@@ -88,8 +88,8 @@ class CostProfile:
 X86_64 = CostProfile(
     hit=27, zero_fault=520, anon_fault=1330, fill_zero=100, fill_mark=0, fill_text=3000, fill_half=600,
     fill_random=1000, cow_fault=2300, reuse_fault=600, file_fault=1000, fork=100_000, fork_page=40, unmap_page=90,
-    exec=500_000, syscall=2_000, io_call=300, wake=3_000, read_page=410, write_page=700, cache_page=900, writeback_page=700,
-    scan_page=300, reclaim_page=600, swap_page=500, swap_io=300,
+    exec=500_000, syscall=2_000, io_call=300, wake=3_000, read_page=410, write_page=700, cache_page=900,
+    writeback_page=700, scan_page=300, reclaim_page=600, swap_page=500, swap_io=300,
     compress_zero=300, compress_mark=900, compress_text=3_500,
     compress_half=2_500, compress_random=4_000, decompress=2_200, disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
     source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth; "
@@ -104,8 +104,8 @@ LAB_TCG = CostProfile(
     compress_zero=2_000, compress_mark=5_000, compress_text=50_000, compress_half=25_000, compress_random=20_000,
     decompress=25_000, disk=DiskProfile(120_000, 1_000, 4), name="lab-tcg",
     source="op times of plain fills, reads, writes, forks, unmaps and squeezes in recordings "
-    "02, 03, 05, 11, 19, 21, 22, 108: emulated by QEMU; the disk from a trace of swap writes. Fills are of memory that the guest "
-    "had used before: at first touch the host adds 8 us a page",
+    "02, 03, 05, 11, 19, 21, 22, 108: emulated by QEMU; the disk from a trace of swap writes. "
+    "Fills are of memory that the guest had used before: at first touch the host adds 8 us a page",
 )  # fmt: skip
 
 

@@ -144,6 +144,7 @@ class Run:
         self._checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
+        self.disk.prefetch_bitmaps()
         for number, op in enumerate(self.scenario.ops):
             if progress:
                 progress(number, len(self.scenario.ops))

@@ -270,6 +270,11 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
 # --- a device's own blocks -------------------------------------------------------------------------------------------
 
 
+def read_mapping_page(s: State, file: int, index: int) -> int:
+    """Read one page of a file for the file system itself; returns its frame, 0: no memory."""
+    return read_cache_page(s, file, index, GFP_NOFS)
+
+
 def bread(s: State, file: int, index: int) -> int:
     """Read a block of a device through its page cache (Buffers), as file systems do; returns its frame, 0: no memory.
 
