@@ -25,6 +25,11 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+$(VENV)/.bench: requirements/bench.txt
+	test -x $(VENV)/bench/bin/python || $(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
 build: $(VENV)/.built  ## make the virtual environment and compile the core
 
 run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition; then a workload beside the real kernel
@@ -56,7 +61,8 @@ check: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy, fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/tidy tests/unit
 
-bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop and this host's kernel
+bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCacheSim and this host's kernel
+	@$(MAKE) --no-print-directory $(VENV)/.bench || { rm -rf $(VENV)/bench; echo "libcachesim cannot be installed: bench goes on without"; }
 	$(BIN)/python benchmarks/bench.py
 
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
@@ -80,6 +86,7 @@ lock:  ## resolve requirements/*.txt again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header pyproject.toml -o requirements/base.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev -c requirements/base.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/bench.in -o requirements/bench.txt
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build run src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
