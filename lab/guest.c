@@ -366,7 +366,7 @@ static void emit_file(const char *ck, const char *dst, const char *src)
 	close(fd);
 }
 
-#define NC 24
+#define NC 26
 static const char *const cnames[NC] = {
 	"pgfault", "pgmajfault", "pswpin", "pswpout", "oom_kill",
 	"pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct",
@@ -374,7 +374,7 @@ static const char *const cnames[NC] = {
 	"workingset_activate_anon", "workingset_activate_file",
 	"pgpgin", "pgpgout", "allocstall_normal", "allocstall_dma32", "allocstall_movable",
 	"pgactivate", "pgdeactivate", "pgfree", "pgscan_khugepaged",
-	"thp_fault_alloc", "compact_stall",
+	"thp_fault_alloc", "compact_stall", "zswpin", "zswpout",
 };
 static void counters(long long *c)
 {
@@ -391,8 +391,21 @@ static void counters(long long *c)
 	}
 }
 
+static int zswap;	/* run.cfg says so: debugfs is there, and the counters in it are recorded */
+static void zswap_files(const char *ck, const char *dir, const char *const *f)
+{
+	char a[128];
+	for (; zswap && *f; f++) {
+		snprintf(a, sizeof a, "/sys/%s/%s", dir, *f);
+		emit_file(ck, a + 1, a);
+	}
+}
+
 static void snapshot(const char *ck)
 {
+	static const char *const zs[] = { "pool_total_size", "stored_pages", "same_filled_pages",
+		"written_back_pages", "pool_limit_hit", "duplicate_entry", "reject_reclaim_fail",
+		"reject_alloc_fail", "reject_kmemcache_fail", "reject_compress_poor", 0 };
 	static const char *const pf[] = { "meminfo", "vmstat", "buddyinfo", "pagetypeinfo",
 		"zoneinfo", "slabinfo", "swaps", "loadavg", "uptime", "stat", "pressure/memory",
 		"pressure/io", "diskstats" };
@@ -411,6 +424,7 @@ static void snapshot(const char *ck)
 		snprintf(b, sizeof b, "/sys/block/zram0/%s", zf[i]);
 		emit_file(ck, a, b);
 	}
+	zswap_files(ck, "kernel/debug/zswap", zs);
 	for (int j = 0; j < nws; j++) {
 		if (!ws[j].alive) continue;
 		for (unsigned i = 0; i < sizeof wf / sizeof *wf; i++) {
@@ -454,6 +468,9 @@ static void boot_extra(void)
 			 i & 1 ? "read_ahead_kb" : "rotational");
 		emit_file("boot", a + 1, a);
 	}
+	static const char *const zp[] = { "max_pool_percent", "accept_threshold_percent", "compressor",
+		"zpool", "same_filled_pages_enabled", "non_same_filled_pages_enabled", 0 };
+	zswap_files("boot", "module/zswap/parameters", zp);
 	/* all of /proc/sys/vm, one "name = value" a line, by name */
 	static const char *const sy[] = {
 		"admin_reserve_kbytes", "compact_unevictable_allowed", "compaction_proactiveness",
@@ -660,6 +677,9 @@ static void setup(void)
 			if (put("/sys/block/zram0/disksize", t[1])) die("zram disksize");
 			mkswap_direct("/dev/zram0", num(t[1]));
 			if (do_swapon("/dev/zram0", atoi(t[3]))) die("swapon");
+		} else if (!strcmp(t[0], "zswap")) {
+			zswap = 1;
+			if (mount("debugfs", "/sys/kernel/debug", "debugfs", 0, "")) die("debugfs");
 		} else if (!strcmp(t[0], "put")) {
 			if (put(t[1], t[2])) die(t[1]);
 		} else if (!strcmp(t[0], "sysctl")) {

@@ -13,7 +13,11 @@ from typing import Final
 CACHE: Final = Path(os.environ.get("MEMLAB_CACHE", Path.home() / ".cache" / "memlab"))
 """Kernels, disk images and the built guest; may be deleted at any time."""
 
-PACKAGES: Final = {"6.1": ("linux-image-cloud-amd64", ""), "6.12": ("linux-image-cloud-amd64", "bookworm-backports")}
+PACKAGES: Final = {
+    "6.1": ("linux-image-cloud-amd64", ""),
+    "6.1-generic": ("linux-image-amd64", ""),
+    "6.12": ("linux-image-cloud-amd64", "bookworm-backports"),
+}
 """Kernel profile -> the package that depends on the newest kernel, and its suite when it is not the machine's own."""
 
 KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -8,6 +8,7 @@ from memtwin import scenario as sc
 
 ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 """Modules of compressors that are not named as the compressor is."""
+ZSWAP: Final = "/sys/module/zswap/parameters"
 
 
 def configuration(scenario: sc.Scenario, modules: list[str]) -> str:
@@ -18,6 +19,8 @@ def configuration(scenario: sc.Scenario, modules: list[str]) -> str:
         lines.append(f"put /sys/kernel/mm/lru_gen/enabled {'7' if machine.lru_gen == 'on' else '0'}")
     if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
         lines.append(f"put /sys/kernel/mm/transparent_hugepage/enabled {machine.thp}")
+    if scenario.zswap:
+        lines += ["zswap", *(f"put {ZSWAP}/{name} {value}" for name, value in _zswap(scenario.zswap).items())]
     for swap in scenario.swaps:
         if isinstance(swap, sc.SwapDisk):
             rot = "-" if swap.rot is None else swap.rot
@@ -26,6 +29,18 @@ def configuration(scenario: sc.Scenario, modules: list[str]) -> str:
             lines.append(f"zram {swap.size_bytes} {swap.algo} {swap.prio}")
     lines += [f"sysctl {setting.name} {setting.value.replace(' ', ',')}" for setting in scenario.sysctls]
     return "\n".join(lines) + "\n"
+
+
+def _zswap(zswap: sc.Zswap) -> dict[str, object]:
+    """Zswap's parameters in the order in which they are written: it is switched on last."""
+    return {
+        "compressor": zswap.compressor,
+        "zpool": zswap.zpool,
+        "max_pool_percent": zswap.max_pool_percent,
+        "accept_threshold_percent": zswap.accept_threshold,
+        "same_filled_pages_enabled": "Y" if zswap.same_filled else "N",
+        "enabled": "Y",
+    }
 
 
 def operations(scenario: sc.Scenario) -> str:

@@ -31,7 +31,11 @@ RECORDINGS: Final = Path(__file__).resolve().parents[1] / "tests" / "recordings"
 QEMU: Final = "qemu-system-x86_64"
 # QEMU 7.2's TCG gets the flags of an unlocked cmpxchg16b wrong the way 6.12's SLUB uses it (random oopses in
 # kmem_cache_alloc); without the feature the kernel takes its spinlock path.
-TCG_CPU: Final = {"6.1": "max,la57=off,erms=off,fsrm=off", "6.12": "max,la57=off,erms=off,fsrm=off,cx16=off"}
+TCG_CPU: Final = {
+    "6.1": "max,la57=off,erms=off,fsrm=off",
+    "6.1-generic": "max,la57=off,erms=off,fsrm=off",
+    "6.12": "max,la57=off,erms=off,fsrm=off,cx16=off",
+}
 CMDLINE: Final = (
     "console=ttyS0 loglevel=1 nokaslr norandmaps mitigations=off panic=-1 transparent_hugepage={thp} "
     "rootfstype=ramfs rdinit=/init random.trust_cpu=on nowatchdog"
@@ -71,6 +75,10 @@ class Guest:
         for swap in self.scenario.swaps:
             if isinstance(swap, sc.SwapZram):
                 wanted += [orders.ZRAM_MODULES.get(swap.algo, swap.algo), "zram"]
+        if zswap := self.scenario.zswap:
+            wanted += [orders.ZRAM_MODULES.get(zswap.compressor, zswap.compressor), zswap.zpool]
+        if self.profile.endswith("-generic"):
+            wanted += ["crc32c_generic", "ext4"]  # built into the cloud kernel
         return known.in_order(wanted)
 
     @property

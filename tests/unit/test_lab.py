@@ -23,6 +23,7 @@ sys.path.pop(0)
 TEXT = """\
 machine ram=1G thp=always lru_gen=off
 swap disk name=fast size=64M prio=10 rot=0
+swap zswap max_pool_percent=30 compressor=lz4
 swap zram size=96M algo=zstd
 swap disk name=late size=1M prio=3 on=0
 sysctl vm.lowmem_reserve_ratio=256,256,32
@@ -50,6 +51,13 @@ def test_the_guest_is_set_up_as_the_header_says() -> None:
         "data /dev/vda",
         "put /sys/kernel/mm/lru_gen/enabled 0",
         "put /sys/kernel/mm/transparent_hugepage/enabled always",
+        "zswap",
+        "put /sys/module/zswap/parameters/compressor lz4",
+        "put /sys/module/zswap/parameters/zpool zbud",
+        "put /sys/module/zswap/parameters/max_pool_percent 30",
+        "put /sys/module/zswap/parameters/accept_threshold_percent 90",
+        "put /sys/module/zswap/parameters/same_filled_pages_enabled Y",
+        "put /sys/module/zswap/parameters/enabled Y",
         "swap /dev/vdb 10 0 1",
         f"zram {96 << 20} zstd 100",
         "swap /dev/vdc 3 - 0",

@@ -26,7 +26,7 @@ swap disk size=2M
 swap disk name=spare size=1M on=0
 sysctl vm.lowmem_reserve_ratio=256,256,32
 file data 10M content=zero
-
+swap zswap max_pool_percent=30 accept_threshold=80 compressor=lz4 zpool=zsmalloc same_filled=off
 proc A adj=-500
 A   mmap heap\t3P
 A fmap m data private
@@ -65,6 +65,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
         sc.SwapDisk(2 << 20, name="disk2"),
         sc.SwapDisk(1 << 20, name="spare", on=False),
     )
+    assert s.zswap == sc.Zswap(30, 80, "lz4", "zsmalloc", same_filled=False)
     assert s.swap_devices == {
         "zram": "/dev/zram0", "disk": "/dev/vdb", "disk2": "/dev/vdc", "spare": "/dev/vdd",
     }  # fmt: skip
@@ -166,7 +167,11 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("swap disk size=1M\nswapon disk prio=40000", 2, "prio as an integer", None),
         ("swap disk size=1M\nswapoff disk prio=1", 2, "swapoff NAME", "too many words"),
         ("swap zram size=1M algo=zst", 1, "algo: one of", "`zstd`"),
-        ("swap floppy size=1M", 1, "disk, zram", None),
+        ("swap floppy size=1M", 1, "disk, zram, zswap", None),
+        ("swap zswap\nswap zswap", 2, "one swap zswap line", None),
+        ("swap zswap size=1M", 1, "a key: one of max_pool_percent, accept_threshold, compressor", None),
+        ("swap zswap max_pool_percent=101", 1, "max_pool_percent as an integer 0..100", None),
+        ("swap zswap zpool=zbad", 1, "zpool: one of zbud, z3fold, zsmalloc", "`zbud`"),
         ("sysctl vm.swappiness", 1, "NAME=VALUE", None),
         ("file f 1M\nfile f 2M", 2, "already there", None),
         ("checkpoint boot", 1, "another label", None),

@@ -60,6 +60,7 @@ from memtwin.scenario.lines import (
     Sysctl,
     Touch,
     WorkerOp,
+    Zswap,
 )
 from memtwin.scenario.parser import load, parse
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
@@ -105,6 +106,7 @@ __all__ = [
     "Sysctl",
     "Touch",
     "WorkerOp",
+    "Zswap",
     "load",
     "pages",
     "parse",

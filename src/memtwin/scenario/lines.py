@@ -28,6 +28,7 @@ ON_OFF: Final[tuple[OnOff, ...]] = ("on", "off")
 FILE_CONTENTS: Final[tuple[Literal["random", "zero"], ...]] = ("random", "zero")
 ACCESSES: Final = ("r", "w")
 SHARINGS: Final = ("shared", "private")
+ZPOOLS: Final = ("zbud", "z3fold", "zsmalloc")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
 HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
 RESERVED_LABELS: Final = ("boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt")
@@ -81,6 +82,21 @@ class SwapZram:
 
 
 Swap = SwapDisk | SwapZram
+
+
+@dataclass(frozen=True, slots=True)
+class Zswap:
+    """The compressed store in front of every swap area, on from the start.
+
+    *max_pool_percent* of RAM is its limit, *accept_threshold* the percent of the limit below which it takes pages again
+    once it was full; with *same_filled* pages of one word need no memory.
+    """
+
+    max_pool_percent: int = 20
+    accept_threshold: int = 90
+    compressor: str = "lzo"
+    zpool: str = "zbud"
+    same_filled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +311,7 @@ class Scenario:
     path: str
     machine: MachineLine
     swaps: tuple[Swap, ...]
+    zswap: Zswap | None
     sysctls: tuple[Sysctl, ...]
     files: tuple[FileDef, ...]
     ops: tuple[Op, ...]

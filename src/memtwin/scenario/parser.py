@@ -18,7 +18,7 @@ _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
-_KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
+_KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:-generic)?")
 
 
 # -------------------------------------------------------------------------------------------------- header
@@ -32,7 +32,7 @@ def _machine(line: Line) -> kinds.MachineLine:
         raise line.error(f"ram in whole MiB, not {given['ram']!r}")
     kernel = given.get("kernel", default.kernel)
     if not _KERNEL.fullmatch(kernel):
-        raise line.error(f"a kernel version such as 6.1, not {kernel!r}")
+        raise line.error(f"a kernel version such as 6.1 or 6.1-generic, not {kernel!r}")
     return kinds.MachineLine(
         ram_bytes=ram_bytes,
         cpus=line.integer(given.get("cpus", str(default.cpus)), "cpus", 1, 4096),
@@ -51,7 +51,7 @@ def _prio(line: Line, word: str) -> int:
 def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
     usage = "swap disk [name=NAME] size=SIZE [prio=N] [rot=0|1] [on=0|1]` or `swap zram size=SIZE [algo=NAME] [prio=N]"
     words = line.counted(usage, 3, 7)
-    kind = line.one_of(words[1], "a kind of swap", ("disk", "zram"))
+    kind = line.one_of(words[1], "a kind of swap", ("disk", "zram", "zswap"))
     allowed = ("name", "size", "prio", "rot", "on") if kind == "disk" else ("size", "prio", "algo")
     given = line.options(words[2:], allowed)
     if "size" not in given:
@@ -66,6 +66,24 @@ def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
         raise line.error("at most one swap on zram")
     algo = line.one_of(given.get("algo", "lzo-rle"), "algo", kinds.ZRAM_ALGORITHMS)
     return kinds.SwapZram(size_bytes, algo=algo, prio=prio)
+
+
+def _zswap(line: Line) -> kinds.Zswap:
+    usage = "swap zswap [max_pool_percent=N] [accept_threshold=N] [compressor=NAME] [zpool=NAME] [same_filled=on|off]"
+    keys = ("max_pool_percent", "accept_threshold", "compressor", "zpool", "same_filled")
+    given = line.options(line.counted(usage, 2, 7)[2:], keys)
+    default = kinds.Zswap()
+
+    def percent(key: str, value: int) -> int:
+        return line.integer(given.get(key, str(value)), key, 0, 100)
+
+    return kinds.Zswap(
+        max_pool_percent=percent("max_pool_percent", default.max_pool_percent),
+        accept_threshold=percent("accept_threshold", default.accept_threshold),
+        compressor=line.one_of(given.get("compressor", default.compressor), "compressor", kinds.ZRAM_ALGORITHMS),
+        zpool=line.one_of(given.get("zpool", default.zpool), "zpool", kinds.ZPOOLS),
+        same_filled=line.one_of(given.get("same_filled", "on"), "same_filled", kinds.ON_OFF) == "on",
+    )
 
 
 def _disk_name(line: Line, given: str | None, earlier: Sequence[kinds.Swap]) -> str:
@@ -92,6 +110,7 @@ class _Header:
     def __init__(self) -> None:
         self.machine: kinds.MachineLine | None = None
         self.swaps: list[kinds.Swap] = []
+        self.zswap: kinds.Zswap | None = None
         self.sysctls: list[kinds.Sysctl] = []
         self.files: list[kinds.FileDef] = []
 
@@ -101,6 +120,10 @@ class _Header:
                 if self.machine:
                     raise line.error("one machine line")
                 self.machine = _machine(line)
+            case "swap" if line.words[1:2] == ["zswap"]:
+                if self.zswap:
+                    raise line.error("one swap zswap line")
+                self.zswap = _zswap(line)
             case "swap":
                 self.swaps.append(_swap(line, self.swaps))
             case "sysctl":
@@ -369,6 +392,7 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         path=path,
         machine=header.machine or kinds.MachineLine(),
         swaps=tuple(header.swaps),
+        zswap=header.zswap,
         sysctls=tuple(header.sysctls),
         files=tuple(header.files),
         ops=tuple(body.ops),
