@@ -318,15 +318,15 @@ def shrink_page_list(
     pfn: u32
     verdict: u32
     freed: u64 = 0
-    looked: u64 = 0
     kept.head = kept.tail = 0
     kept.nr = 0
     while chain.tail:
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
-        looked += 1
+        charge(s, s.cost_ns[COST_SCAN_PAGE])
         verdict = shrink_page(s, sc, pfn, stat)
         if verdict == PAGEREF_RECLAIM:
+            charge(s, s.cost_ns[COST_RECLAIM_PAGE])
             freed += 1
             put_page(s, pfn)
             continue
@@ -338,7 +338,6 @@ def shrink_page_list(
         list_add(s.pages, cython.address(kept), pfn)
     chain[0] = kept
     s.event[PGACTIVATE] += stat.nr_activated
-    charge(s, looked * s.cost_ns[COST_SCAN_PAGE] + freed * s.cost_ns[COST_RECLAIM_PAGE])
     return freed
 
 
