@@ -9,6 +9,7 @@ cdef void dispatch(State s, Event *event) noexcept nogil
 cdef void schedule_event(State s, u64 time_ns, u32 kind, u32 arg) noexcept nogil
 cdef bint kswapd_runnable(State s) noexcept nogil
 cdef bint flusher_runnable(State s) noexcept nogil
+cdef bint shrink_runnable(State s) noexcept nogil
 cdef bint thread_step(State s) noexcept nogil
 cdef void cond_resched(State s) noexcept nogil
 cdef void idle_until(State s, u64 until_ns) noexcept nogil

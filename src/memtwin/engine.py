@@ -7,10 +7,10 @@ thread and no randomness is in here.
 
 A **device** serves ``width`` requests at a time, each for its latency plus its transfer; requests beyond that wait.
 
-The kernel's **threads** (kswapd, the flusher) work in pieces: a pass over the lists, a request.  On one cpu a thread
-that was woken runs when the task waits, and takes the cpu from it at the next point where the kernel would switch (the
-return from a fault or a system call, between the pages of a write), for 3 ms at a time; then the task has 3 ms.  With
-more cpus a thread has one of its own and works beside the task.
+The kernel's **threads** (kswapd, the flusher, zswap's worker) work in pieces: a pass over the lists, a request, a page.
+On one cpu a thread that was woken runs when the task waits, and takes the cpu from it at the next point where the
+kernel would switch (the return from a fault or a system call, between the pages of a write), for 3 ms at a time; then
+the task has 3 ms.  With more cpus a thread has one of its own and works beside the task.
 
 Follows, where the kernel has such a thing, kernel/sched/loadavg.c and kernel/sched/psi.c of Linux 6.1 for what is
 sampled when, and kernel/sched/fair.c for the length of a turn (two runnable tasks share 6 ms).
@@ -48,6 +48,7 @@ from cython.cimports.memtwin.mm.state import (
     hooks,
 )
 from cython.cimports.memtwin.mm.vmstat import NR_WRITTEN
+from cython.cimports.memtwin.mm.zswap_writeback import shrink_worker
 
 from memtwin.mm.loadavg import LOAD_FREQ_NS
 from memtwin.mm.psi import PSI_PERIOD_NS
@@ -166,17 +167,25 @@ def flusher_runnable(s: State) -> cython.bint:
     return True
 
 
+def shrink_runnable(s: State) -> cython.bint:
+    """Whether zswap's worker has something to do now."""
+    return s.zswap.shrink_queued and s.zswap.busy_until_ns <= s.now_ns
+
+
 def thread_step(s: State) -> cython.bint:
-    """Let a thread that can run do one piece of work, kswapd first; False: none can."""
+    """Let a thread that can run do one piece of work, zswap's worker first, then kswapd; False: none can."""
     since: u64 = s.now_ns
-    reclaims: cython.bint = kswapd_runnable(s)
-    commits: cython.bint = not reclaims and journal_due(s)
-    if s.in_thread or (not reclaims and not commits and not flusher_runnable(s)):
+    shrinks: cython.bint = shrink_runnable(s)
+    reclaims: cython.bint = not shrinks and kswapd_runnable(s)
+    commits: cython.bint = not shrinks and not reclaims and journal_due(s)
+    if s.in_thread or not (shrinks or reclaims or commits or flusher_runnable(s)):
         return False
     s.in_thread = True
     s.thread_ns = 0
     charge(s, s.cost_ns[COST_IO_CALL])
-    if reclaims:
+    if shrinks:
+        shrink_worker(s)
+    elif reclaims:
         kswapd_step(s)
     elif commits:
         commit_transaction(s)
@@ -185,7 +194,9 @@ def thread_step(s: State) -> cython.bint:
     s.in_thread = False
     if s.nr_cpus > 1:
         s.cpu_system_ns += s.thread_ns
-        if reclaims:
+        if shrinks:
+            s.zswap.busy_until_ns = s.now_ns + s.thread_ns
+        elif reclaims:
             s.kswapd.busy_until_ns = s.now_ns + s.thread_ns
         else:
             s.flusher.busy_until_ns = s.now_ns + s.thread_ns

@@ -31,6 +31,7 @@ RECLAIM = [
     "100-two-disks-fill", "101-three-disks-equal-pair", "102-swapoff-under-load", "103-zram-lz4-classes",
     "104-zram-zstd-classes", "105-zram-lzo-classes", "106-zram-lzo-rle-classes", "107-oom-four-adj", "109-ram-2g",
     "110-mixed-swappiness-100", "111-mlock-madvise-mix",
+    "112-zswap-fits", "113-zswap-limit", "114-zswap-random-zero", "115-zswap-classes", "116-zswap-zsmalloc-lz4",
 ]  # fmt: skip
 """Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.  06, 94, 96 with lz4, 97 and
 108 are not among them yet. For those from 92 on nothing in the model was changed but the lengths of compressed

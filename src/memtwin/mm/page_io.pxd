@@ -10,4 +10,5 @@ cdef enum:                  # what became of a page that was to be written to sw
 cdef void finish_plug(State s) noexcept nogil
 cdef void plug_page(State s, u32 pfn) noexcept nogil
 cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil
-cdef void swap_readpage(State s, u32 pfn, u32 bio) noexcept nogil
+cdef u32 write_to_device(State s, u32 pfn) noexcept nogil
+cdef void swap_readpage(State s, u32 pfn, u32 *bio) noexcept nogil

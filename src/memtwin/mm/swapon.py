@@ -52,7 +52,7 @@ from cython.cimports.memtwin.mm.swapfile import (
     reclaim_slot,
     swap_free,
 )
-from cython.cimports.memtwin.mm.swapin import swapin_readahead
+from cython.cimports.memtwin.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.mm.util import totalram_pages
 from cython.cimports.memtwin.mm.vmstat import PGPGIN
 from cython.cimports.memtwin.mm.xarray import file_reserve
@@ -92,6 +92,11 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
         a.zspage = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
         a.handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
         a.length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+    if s.zswap.enabled:
+        a.zswap_handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_zs_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
     if not ssd:
         return
     clusters = a.max // SWAPFILE_CLUSTER + 1
@@ -177,7 +182,9 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     at: cython.pointer(u64)
     while True:
         pfn = lookup_swap_cache(s, entry)
-        if not pfn:
+        if pfn:
+            note_hit(s, vma, vpn, pfn)
+        else:
             pfn = swapin_readahead(s, vma, vpn, entry)
         if not pfn:
             return ENOMEM
