@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SCENARIO := 22-fork-cow
-RECORDING := tests/recordings/$(SCENARIO)
-RUN := run/$(SCENARIO)
+RECORDING := tests/recordings/35-zram-then-disk-small
+RUN := run/desktop-16g
 CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
 
 .DEFAULT_GOAL := help
@@ -26,19 +25,31 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+$(VENV)/.bench: requirements/bench.txt
+	test -x $(VENV)/bench/bin/python || $(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
 build: $(VENV)/.built  ## make the virtual environment and compile the core
 
-run: $(VENV)/.built  ## run a recorded workload on the model and hold it against the real kernel
+run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition; then a workload beside the real kernel
 	@rm -rf $(RUN) && mkdir -p run
-	@echo "== the machine before: what a real kernel's free says, from its snapshot"
-	@$(BIN)/memtwin free --root $(RECORDING)/run1.tar.xz@boot
+	@echo "== a day on a desktop with 16 GB, as the model tells it (scenarios/desktop-16g.mem)"
+	@$(BIN)/memtwin run scenarios/desktop-16g.mem -o $(RUN)
+	@for when in morning noon evening night; do \
+	  echo; echo "== $$when: free --mega, swapon --show"; \
+	  $(BIN)/memtwin free --mega --root $(RUN)@$$when; \
+	  $(BIN)/memtwin swaps --root $(RUN)@$$when; \
+	done
+	@for when in morning night; do \
+	  echo; echo "== $$when: the head of /proc/meminfo"; \
+	  $(BIN)/memtwin meminfo --root $(RUN)@$$when | head -n 18; \
+	done
 	@echo
-	@$(BIN)/memtwin run $(RECORDING)/run1.tar.xz -o $(RUN)
+	@echo "== the last lines of the kernel's log"
+	@tail -n 3 $(RUN)/dmesg.txt
 	@echo
-	@echo "== the machine after"
-	@$(BIN)/memtwin free --root $(RUN)@end
-	@echo
-	@echo "== how close this is to what the real kernel did"
+	@echo "== how close the model is: zram fills, then a disk, on a real kernel and here ($(RECORDING))"
 	@$(BIN)/memtwin validate $(RECORDING)
 
 test: $(VENV)/.built $(VENV)/.dev  ## run all tests
@@ -50,7 +61,8 @@ check: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy, fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/tidy tests/unit
 
-bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop and this host's kernel
+bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCacheSim and this host's kernel
+	@$(MAKE) --no-print-directory $(VENV)/.bench || { rm -rf $(VENV)/bench; echo "libcachesim cannot be installed: bench goes on without"; }
 	$(BIN)/python benchmarks/bench.py
 
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
@@ -74,6 +86,7 @@ lock:  ## resolve requirements/*.txt again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header pyproject.toml -o requirements/base.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev -c requirements/base.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/bench.in -o requirements/bench.txt
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build run src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

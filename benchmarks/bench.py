@@ -20,6 +20,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import thrash
+
 import model
 
 HERE = Path(__file__).parent
@@ -71,10 +73,11 @@ def host(program: Path) -> dict[str, float]:
     return rates
 
 
-def measure(out: Path) -> tuple[Rates, Rates, Rates]:
-    """All rounds: rates of the model, of the C loop, of the host, by operation."""
+def measure(out: Path) -> tuple[Rates, Rates, Rates, thrash.Rounds]:
+    """All rounds: rates of the model, of the C loop, of the host, by operation; and the swap thrash."""
     flat, touch = compile_c("touch_limit", out), compile_c("host_touch", out)
     resident, moving = model.Model(filled=True), model.Model(filled=False)
+    swapping = thrash.Rounds(out)
     ours: Rates = {}
     c_loop: Rates = {}
     kernel: Rates = {}
@@ -90,7 +93,8 @@ def measure(out: Path) -> tuple[Rates, Rates, Rates]:
             ours.setdefault(name, []).append(made / took)
         for name, rate in host(touch).items():
             kernel.setdefault(name, []).append(rate)
-    return ours, c_loop, kernel
+        swapping.round()
+    return ours, c_loop, kernel, swapping
 
 
 def measure_files() -> dict[str, list[model.Moved]]:
@@ -223,6 +227,56 @@ def files_table(found: dict[str, list[model.Moved]]) -> str:
     return table(("file pages", "model /s", "from disk a page", "reclaimed a page", "reclaimed /s"), rows)
 
 
+def thrash_table(swapping: thrash.Rounds, kernel: Rates) -> str:
+    """Swap thrash beside libCacheSim's LRU and the host's minor faults; "-" where libCacheSim is not."""
+    rows = []
+    for swap, pattern in thrash.CASES:
+        ours, theirs = swapping.thrashed[swap, pattern], swapping.replayed[swap, pattern]
+        last = ours[-1]
+        assert all(thrashed[:5] == last[:5] for thrashed in ours)
+        touches = [thrashed.touches / thrashed.seconds for thrashed in ours]
+        faults = [thrashed.faults / thrashed.seconds for thrashed in ours]
+        requests = [replayed.requests / replayed.seconds for replayed in theirs]
+        missed = f"{theirs[-1].misses / theirs[-1].requests:.3f}" if theirs else "-"
+        rows.append((
+            f"{swap}, {pattern}", rate(touches), rate(faults), f"{last.swapped_in / last.touches:.3f}",
+            f"{last.swapped_out / last.touches:.3f}", f"{last.resident:,}", f"{last.major / last.touches:.3f}", missed,
+            rate(requests) if theirs else "-", ratio(touches, requests) if theirs else "-",
+            ratio(faults, kernel["fault"]),
+        ))  # fmt: skip
+    head = (
+        "swap, pattern", "touches /s", "faults /s", "in a touch", "out a touch", "resident", "major a touch",
+        "LRU misses", "LRU requests /s", "model / LRU", "faults / kernel's",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def host_swap() -> str:
+    """Why the host's kernel is not seen swapping."""
+    areas = Path("/proc/swaps").read_text().splitlines()[1:] if Path("/proc/swaps").exists() else []
+    return "a benchmark does not make its host swap" if areas else "it has no swap area"
+
+
+def thrash_text(swapping: thrash.Rounds) -> str:
+    """What the table of swap thrash shows, and what it cannot."""
+    absent = (
+        "" if any(swapping.replayed.values()) else '\n\nlibCacheSim could not be installed here: "-" in its columns.'
+    )
+    pages, draws = swapping.machines["zram"].pages, thrash.SLICES * thrash.DRAWS
+    return f"""Swap thrash: {pages:,} pages of anonymous memory, {thrash.WORKING_SET} times a machine of 512 MiB. Each
+was written once in order; then {draws:,} writes are drawn, evenly (`rand`) or unevenly (`pow`, exponent
+{thrash.EXPONENT}). All of it is text to compress. Counted are the drawn writes: faults of all kinds, pages swapped in
+and out a touch, `pgmajfault` a touch. "Resident" is how many pages of the process are in memory: its RssAnon, the mean
+of {thrash.SLICES} looks in the course of the draws. libCacheSim replays the same trace as an LRU cache of that many
+pages, filled by the same first pass. The two ratios differ, where they do, because the kernel does not know the order
+of uses (it reads an accessed bit when a page comes to the end of one of two lists), gives the process now more memory
+and now less, and finds a few pages in the swap cache, which is a minor fault.
+
+This machine's kernel is not seen swapping: {host_swap()}. The last column divides the model's
+faults, nearly all with one page swapped in and another out, by that kernel's minor faults (first writes, as above).
+That is no like for like: a fault that swaps is more work for a kernel than a minor one.{absent}"""
+
+
 def instructions_table(counts: dict[str, float]) -> str:
     """Instructions an operation."""
     if not counts:
@@ -245,13 +299,13 @@ def machine() -> str:
 
 
 def report(
-    rates: tuple[Rates, Rates, Rates],
+    rates: tuple[Rates, Rates, Rates, thrash.Rounds],
     files: dict[str, list[model.Moved]],
     counts: dict[str, float],
     times: dict[str, float],
 ) -> str:
-    """The page of results; *rates*: of the model, the C loop, the host."""
-    ours, c_loop, kernel = rates
+    """The page of results; *rates*: of the model, the C loop, the host, and of swap thrash."""
+    ours, c_loop, kernel, swapping = rates
     return f"""# How fast the core is
 
 Written by `make bench` on {machine()}. The figures hold for that machine; the ratios travel better.
@@ -276,6 +330,10 @@ Files, on another machine of 512 MiB: pages asked for by reads and writes of 64 
 and content tags, but no bytes of data.
 
 {files_table(files)}
+
+{thrash_text(swapping)}
+
+{thrash_table(swapping, kernel)}
 
 Instructions, whole process, by valgrind's callgrind: the difference between two runs, one of which carries out the
 operation on all its pages once more. `fault+cow+unmap` is a page's first write, its copy after a fork, the fork, the

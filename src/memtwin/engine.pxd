@@ -10,7 +10,11 @@ cdef void schedule_event(State s, u64 time_ns, u32 kind, u32 arg) noexcept nogil
 cdef bint kswapd_runnable(State s) noexcept nogil
 cdef bint flusher_runnable(State s) noexcept nogil
 cdef bint shrink_runnable(State s) noexcept nogil
+cdef bint background_runnable(State s) noexcept nogil
+cdef bint threads_wake(State s) noexcept nogil
+cdef void run_thread(State s, u32 who) noexcept nogil
 cdef bint thread_step(State s) noexcept nogil
+cdef void task_wakes(State s) noexcept nogil
 cdef void cond_resched(State s) noexcept nogil
 cdef void idle_until(State s, u64 until_ns) noexcept nogil
 cdef void io_schedule(State s) noexcept nogil

@@ -7,13 +7,13 @@ thread and no randomness is in here.
 
 A **device** serves ``width`` requests at a time, each for its latency plus its transfer; requests beyond that wait.
 
-The kernel's **threads** (kswapd, the flusher, zswap's worker) work in pieces: a pass over the lists, a request, a page.
-On one cpu a thread that was woken runs when the task waits, and takes the cpu from it at the next point where the
-kernel would switch (the return from a fault or a system call, between the pages of a write), for 3 ms at a time; then
-the task has 3 ms.  With more cpus a thread has one of its own and works beside the task.
+The kernel's **threads** (kswapd, the flusher, zswap's worker) work in pieces: 32 pages of each list, a request, a page
+of the pool.  On one cpu they share it with the task by the rules of ``fair.py``; they run when the task waits, or at a
+point where the kernel would switch (the return from a fault or a system call, between the pages of a write, between
+pieces of a task's own reclaim).  With more cpus a thread has one of its own and works beside the task.
 
 Follows, where the kernel has such a thing, kernel/sched/loadavg.c and kernel/sched/psi.c of Linux 6.1 for what is
-sampled when, and kernel/sched/fair.c for the length of a turn (two runnable tasks share 6 ms).
+sampled when.
 
 Not modelled yet: preemption between tasks, kcompactd, contention for cpus when there are several.
 """
@@ -21,12 +21,25 @@ Not modelled yet: preemption between tasks, kcompactd, contention for cpus when 
 import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.memtwin.mm.bio import bio_endio, finish_io_end
+from cython.cimports.memtwin.mm.fair import (
+    enqueue_entity,
+    pick_next_entity,
+    switch_to,
+    tick_preempts,
+    update_curr,
+    wakeup_preempts,
+)
 from cython.cimports.memtwin.mm.fs_writeback import flusher_step
 from cython.cimports.memtwin.mm.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.mm.kswapd import kswapd_step
 from cython.cimports.memtwin.mm.loadavg import calc_global_load
 from cython.cimports.memtwin.mm.mm_types import (
     COST_IO_CALL,
+    COST_WAKE,
+    SCHED_FLUSHER,
+    SCHED_IDLE,
+    SCHED_KSWAPD,
+    SCHED_TASK,
     SWAP_CLUSTER_MAX,
     THREAD_ASLEEP,
     THREAD_RUNNING,
@@ -36,6 +49,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.page_io import finish_plug
 from cython.cimports.memtwin.mm.psi import update_averages
 from cython.cimports.memtwin.mm.state import (
     EVENT_BIO,
@@ -60,7 +74,6 @@ PSI_PERIOD = cython.declare(u64, PSI_PERIOD_NS)
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 MAX_DEVICES = cython.declare(u32, 32)
 MAX_WIDTH = cython.declare(u32, 32)
-SLICE_NS = cython.declare(u64, 3_000_000)
 
 
 # --- the event queue -------------------------------------------------------------------------------------------------
@@ -168,54 +181,104 @@ def flusher_runnable(s: State) -> cython.bint:
 
 
 def shrink_runnable(s: State) -> cython.bint:
-    """Whether zswap's worker has something to do now."""
-    return s.zswap.shrink_queued and s.zswap.busy_until_ns <= s.now_ns
+    """Whether zswap's worker has something left to do: mostly it preempts who queued it."""
+    return s.zswap.shrink_queued and s.flusher.busy_until_ns <= s.now_ns
 
 
-def thread_step(s: State) -> cython.bint:
-    """Let a thread that can run do one piece of work, zswap's worker first, then kswapd; False: none can."""
+def background_runnable(s: State) -> cython.bint:
+    """Whether one of the threads beside kswapd has something to do now; they take turns as one."""
+    return shrink_runnable(s) or journal_due(s) or flusher_runnable(s)
+
+
+def threads_wake(s: State) -> cython.bint:
+    """Note which threads want to run; whether one that woke up takes the cpu from who runs."""
+    preempts: cython.bint = False
+    who: u32
+    wants: cython.bint
+    update_curr(s)
+    for who in range(SCHED_KSWAPD, SCHED_IDLE):
+        wants = kswapd_runnable(s) if who == SCHED_KSWAPD else background_runnable(s)
+        if wants and not s.sched[who].queued:
+            enqueue_entity(s, who)
+            preempts |= wakeup_preempts(s, who)
+        s.sched[who].queued = wants
+    return preempts
+
+
+def run_thread(s: State, who: u32):
+    """Let a thread do one piece of work; with more than one cpu it does it on another, while no time passes here."""
     since: u64 = s.now_ns
-    shrinks: cython.bint = shrink_runnable(s)
-    reclaims: cython.bint = not shrinks and kswapd_runnable(s)
-    commits: cython.bint = not shrinks and not reclaims and journal_due(s)
-    if s.in_thread or not (shrinks or reclaims or commits or flusher_runnable(s)):
-        return False
+    memalloc: u32 = s.memalloc
     s.in_thread = True
+    s.memalloc = 0
     s.thread_ns = 0
     charge(s, s.cost_ns[COST_IO_CALL])
-    if shrinks:
-        shrink_worker(s)
-    elif reclaims:
+    if who == SCHED_KSWAPD:
         kswapd_step(s)
-    elif commits:
+    elif shrink_runnable(s):
+        shrink_worker(s)
+    elif journal_due(s):
         commit_transaction(s)
     else:
         flusher_step(s)
     s.in_thread = False
+    s.memalloc = memalloc
     if s.nr_cpus > 1:
         s.cpu_system_ns += s.thread_ns
-        if shrinks:
-            s.zswap.busy_until_ns = s.now_ns + s.thread_ns
-        elif reclaims:
+        if who == SCHED_KSWAPD:
             s.kswapd.busy_until_ns = s.now_ns + s.thread_ns
         else:
             s.flusher.busy_until_ns = s.now_ns + s.thread_ns
         schedule(s, s.now_ns + s.thread_ns, 1, EVENT_THREAD, 0)
     else:
         s.thread_time_ns += s.now_ns - since
-    return True
+
+
+def thread_step(s: State) -> cython.bint:
+    """The task waits: let the thread that is next do one piece of work; False: none wants to run."""
+    who: u32
+    if s.in_thread:
+        return False
+    threads_wake(s)
+    s.sched[SCHED_TASK].queued = False
+    who = pick_next_entity(s)
+    if who != s.running:
+        switch_to(s, who)
+    if who != SCHED_IDLE:
+        run_thread(s, who)
+    return who != SCHED_IDLE
+
+
+def task_wakes(s: State):
+    """The task has waited; it goes on."""
+    update_curr(s)
+    enqueue_entity(s, SCHED_TASK)
+    switch_to(s, SCHED_TASK)
 
 
 def cond_resched(s: State):
-    """A point where the kernel would switch to a thread that was woken: it has a turn, then the task has one."""
-    until: u64 = s.now_ns + SLICE_NS
-    if s.in_thread or s.now_ns < s.slice_end_ns:
+    """A point where the kernel would switch: threads run until it is the task's turn again."""
+    who: u32
+    if s.nr_cpus > 1 and not s.in_thread:
+        s.resched = False
+        while thread_step(s):
+            pass
+        task_wakes(s)
         return
-    while s.now_ns < until:
-        if not thread_step(s):
-            s.resched = False
-            return
-    s.slice_end_ns = s.now_ns + SLICE_NS
+    if s.in_thread or (not threads_wake(s) and not tick_preempts(s)):
+        s.resched = s.sched[SCHED_KSWAPD].queued or s.sched[SCHED_FLUSHER].queued
+        return
+    while True:
+        who = pick_next_entity(s)
+        if who == SCHED_TASK:
+            break
+        switch_to(s, who)
+        while True:
+            run_thread(s, who)
+            threads_wake(s)
+            if not s.sched[who].queued or tick_preempts(s):
+                break
+    switch_to(s, SCHED_TASK)
 
 
 def idle_until(s: State, until_ns: u64):
@@ -226,15 +289,27 @@ def idle_until(s: State, until_ns: u64):
 
 
 def io_schedule(s: State):
-    """The task waits for a device: a thread works meanwhile, or time passes to the next event."""
+    """Who runs waits for a device: meanwhile a thread works, if that is the task, or time passes to the next event."""
     since: u64 = s.now_ns
+    finish_plug(s)
+    if s.in_thread:
+        s.in_thread = False
+        finish_plug(s)
+        s.in_thread = True
+        update_curr(s)
+        idle_until(s, FOREVER)
+        s.exec_start_ns = s.now_ns
+        charge(s, s.cost_ns[COST_WAKE])
+        return
     if thread_step(s):
         s.psi_total_ns[1][0] += s.now_ns - since
-        return
-    idle_until(s, FOREVER)
-    s.task_wait_ns += s.now_ns - since
-    s.psi_total_ns[1][0] += s.now_ns - since
-    s.psi_total_ns[1][1] += s.now_ns - since
+    else:
+        idle_until(s, FOREVER)
+        charge(s, s.cost_ns[COST_WAKE])
+        s.task_wait_ns += s.now_ns - since
+        s.psi_total_ns[1][0] += s.now_ns - since
+        s.psi_total_ns[1][1] += s.now_ns - since
+    task_wakes(s)
 
 
 def schedule_timeout(s: State, until_ns: u64):
@@ -245,6 +320,7 @@ def schedule_timeout(s: State, until_ns: u64):
         if not thread_step(s):
             idle_until(s, until_ns)
             s.task_wait_ns += s.now_ns - since
+    task_wakes(s)
 
 
 def advance_to(s: State, until_ns: u64):
@@ -255,6 +331,7 @@ def advance_to(s: State, until_ns: u64):
         if not thread_step(s):
             idle_until(s, until_ns)
             s.cpu_idle_ns += (s.now_ns - since) * s.nr_cpus
+    task_wakes(s)
 
 
 hooks.run_events = run_events

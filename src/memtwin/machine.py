@@ -69,6 +69,7 @@ KNOWN_CACHES = {
     "zs_handle": t.CACHE_ZS_HANDLE,
     "zspage": t.CACHE_ZSPAGE,
     "zswap_entry": t.CACHE_ZSWAP_ENTRY,
+    "bio-192": t.CACHE_BIO,
 }
 MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""

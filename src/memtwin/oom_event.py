@@ -24,8 +24,8 @@ LETTERS = "UMEHI"
 """Unmovable, movable, reclaimable, highatomic, isolated: as show_migration_types() has them."""
 
 
-def report(twin: Twin, order: int, gfp: int, current: int, victim: int) -> oomreport.Report:
-    """Build the report of an OOM event; *current*, *victim*: tasks, 0 for nobody."""
+def report(twin: Twin, order: int, gfp: int, current: int, chosen: int) -> oomreport.Report:
+    """Build the report of an OOM event; *current*, *chosen*: tasks, 0 for nobody."""
     state = twin.state
     names = {process.pid: process.name for process in twin.processes.values()}
     mask, text = next(((mask, text) for flags, mask, text in GFP_TEXTS if gfp & flags == flags), (0xCC0, "GFP_KERNEL"))
@@ -53,7 +53,7 @@ def report(twin: Twin, order: int, gfp: int, current: int, victim: int) -> oomre
         ram_pages=present,
         reserved_pages=present - state.memory_total,
         tasks=_tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else (),
-        victim=_victim(twin, victim, names) if victim else None,
+        victim=victim(twin, chosen) if chosen else None,
         message=_message(twin),
         hwpoisoned_pages=memory["HardwareCorrupted"] // 4 if "HardwareCorrupted" in memory else None,
         panic="Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled" if panic else "",
@@ -121,11 +121,12 @@ def _tasks(twin: Twin, names: Mapping[int, str]) -> tuple[oomreport.TaskRow, ...
     )
 
 
-def _victim(twin: Twin, victim: int, names: Mapping[int, str]) -> oomreport.Victim:
-    memory = task_mmu.task_mem(twin.state, victim)
-    pid = oom_kill.pid_of(twin.state, victim)
-    adj = task_mmu.task_times(twin.state, victim)["oom_score_adj"]
+def victim(twin: Twin, task: int) -> oomreport.Victim:
+    """A task that is killed, with its sizes now."""
+    memory = task_mmu.task_mem(twin.state, task)
+    pid = oom_kill.pid_of(twin.state, task)
     return oomreport.Victim(
-        pid, names.get(pid, "?"), 0, memory["VmSize"], memory["RssAnon"], memory["RssFile"], memory["RssShmem"],
-        memory["VmPTE"], adj,
+        pid, next((process.name for process in twin.processes.values() if process.pid == pid), "?"), 0,
+        memory["VmSize"], memory["RssAnon"], memory["RssFile"], memory["RssShmem"], memory["VmPTE"],
+        task_mmu.task_times(twin.state, task)["oom_score_adj"],
     )  # fmt: skip

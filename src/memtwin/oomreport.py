@@ -180,6 +180,14 @@ def _verdict(report: Report) -> list[str]:
     return [*lines, *_killed(victim, report.message)]
 
 
+def reaped(victim: Victim) -> str:
+    """The line of a victim whose memory was taken before it could die."""
+    return (
+        f"oom_reaper: reaped process {victim.pid} ({victim.name}), now anon-rss:{victim.anon_rss}kB, "
+        f"file-rss:{victim.file_rss}kB, shmem-rss:{victim.shmem_rss}kB"
+    )
+
+
 def _head(report: Report) -> str:
     return (
         f"{report.name} invoked oom-killer: gfp_mask={report.gfp_mask:#x}({report.gfp_text}), order={report.order}, "

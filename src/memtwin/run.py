@@ -134,6 +134,7 @@ class Run:
         self.dmesg: list[str] = []
         self.ooms: list[oomreport.Report] = []
         machine.state.on_oom = self._on_oom
+        machine.state.on_reap = self._on_reap
         events = machine.state.events_by_name()
         self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
 
@@ -143,6 +144,7 @@ class Run:
         self._checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
+        self.disk.prefetch_bitmaps()
         for number, op in enumerate(self.scenario.ops):
             if progress:
                 progress(number, len(self.scenario.ops))
@@ -279,13 +281,21 @@ class Run:
         self.dcache.forget(f"proc/{process.pid}")
         return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
 
+    def _log(self, line: str) -> None:
+        """Add a line to the kernel log."""
+        seconds = self.machine.state.clock_ns / 1_000_000_000
+        self.dmesg.append(line if line.startswith(" ") else f"[{seconds:12.6f}] {line}")
+
+    def _on_reap(self, victim: int) -> None:
+        """Write down that the reaper took a victim's memory."""
+        self._log(oomreport.reaped(oom_event.victim(Twin(self.machine, self.processes.by_name), victim)))
+
     def _on_oom(self, order: int, gfp: int, current: int, victim: int) -> None:
         """Write down what the kernel log says when memory has run out."""
         twin = Twin(self.machine, self.processes.by_name)
         self.ooms.append(oom_event.report(twin, order, gfp, current, victim))
-        seconds = self.machine.state.clock_ns / 1_000_000_000
         for line in oomreport.render(self.ooms[-1]):
-            self.dmesg.append(line if line.startswith(" ") else f"[{seconds:12.6f}] {line}")
+            self._log(line)
 
     def _checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text."""

@@ -30,6 +30,7 @@ from memtwin.scenario import (
     Op,
     Proc,
     Rand,
+    Seq,
     SetSysctl,
     Sleep,
     SwapOff,
@@ -160,16 +161,22 @@ def _touched(op: Touch, what: Told) -> str:
     change, faults = what.change, what.done.deltas["pgfault"]
     verb = f"writes ({op.content})" if op.write else "reads"
     of = f"{op.region}, which maps {what.file}" if what.file else op.region
-    told = f"{op.proc} {verb} {size(op.npages * PAGE_KIB)} of {of}: {count(faults, 'page fault')}"
-    grown = change["AnonPages"]
+    amount = f"{size(op.npages * PAGE_KIB)} of"
+    if not isinstance(op.pattern, Seq):
+        amount = f"{count(op.pattern.n, 'time')} in {amount}"
+    told = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
     if not faults:
         return f"{told}, every page was there."
     if what.file:
         return f"{told}{_file_faults(what)}."
-    if not op.write and grown <= PAGE_KIB:
+    waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
+    new = change["AnonPages"] + (what.done.deltas["pswpout"] - what.done.deltas["pswpin"]) * PAGE_KIB
+    if not op.write and waited:
+        return f"{told}{waited}."
+    if not op.write and new <= PAGE_KIB:
         return f"{told}, and no memory taken: reading what was never written maps the shared zero page."
-    copied = f"{size(grown)} of new pages" if grown > 0 else "no new page"
-    return f"{told}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
+    copied = f"{size(new)} of new pages" if new > 0 else "no new page"
+    return f"{told}{waited}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
 
 
 def _file_faults(what: Told) -> str:

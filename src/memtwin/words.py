@@ -13,14 +13,16 @@ NS_PER_S = 1_000_000_000
 def size(kib: int) -> str:
     """A size in the unit that suits it.
 
-    >>> size(40), size(131072), size(3 << 20)
-    ('40 KiB', '128 MiB', '3.0 GiB')
+    >>> size(40), size(131072), size(3 << 20), size(7 << 30)
+    ('40 KiB', '128 MiB', '3.0 GiB', '7.0 TiB')
     """
     if abs(kib) < 10 << 10:
         return f"{kib:,} KiB"
     if abs(kib) < 1 << 20:
         return f"{kib / 1024:,.0f} MiB"
-    return f"{kib / (1 << 20):,.1f} GiB"
+    if abs(kib) < 1 << 30:
+        return f"{kib / (1 << 20):,.1f} GiB"
+    return f"{kib / (1 << 30):,.1f} TiB"
 
 
 def seconds(ns: int) -> str:

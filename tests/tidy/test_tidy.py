@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "oom_event": {"mm", "oomreport", "twin"},
     "worker": {"mm"},
     "dcache": {"mm"},
-    "disk": {"machine", "mm", "scenario"},
+    "disk": {"machine", "mm", "scenario", "units"},
     "describe": {"boot", "source", "procfs", "errors", "units"},
     "boot": {"source", "procfs", "sysfs", "errors", "units"},
     "machine": {

@@ -1,6 +1,8 @@
 from memtwin.mm.mm_types cimport Bio, Page, u32, u64
 from memtwin.mm.state cimport State
 
+cdef u32 bio_alloc(State s) noexcept nogil
+cdef void bio_free(State s, u32 slab) noexcept nogil
 cdef u32 new_bio(State s, u32 device, bint write) noexcept nogil
 cdef u32 bio_add_page(State s, u32 bio, u32 pfn) noexcept nogil
 cdef void submit_bio(State s, u32 bio) noexcept nogil

@@ -7,16 +7,25 @@ submission.
 Writes to new blocks end together, up to 8 MiB of a file: only when all of it is on the device does the file system
 make the blocks valid, and the pages clean.
 
-Follows block/bio.c and block/blk-core.c of Linux 6.1 (``submit_bio``, ``bio_endio``) and
-fs/ext4/page-io.c (``ext4_end_bio``).
+Each page that goes to a swap disk is a bio of its own, an object of the slab cache ``bio-192``, before neighbours are
+merged into a request.  Below the *min* mark there is no memory for more of them: swapping out then goes no faster than
+earlier writes end.
 
-Not modelled: plugging and merging beyond one request, schedulers, errors.
+Follows block/bio.c and block/blk-core.c of Linux 6.1 (``bio_alloc_bioset``, ``submit_bio``, ``bio_endio``),
+mm/mempool.c (``mempool_alloc``) and fs/ext4/page-io.c (``ext4_end_bio``).
+
+Not modelled: the bios of files as objects, schedulers, errors.
 """
 
 import cython
 from cython.cimports.memtwin.mm.filemap import disk_content
 from cython.cimports.memtwin.mm.mm_types import (
+    BIO_POOL_SIZE,
+    CACHE_BIO,
     COST_IO_CALL,
+    GFP_KSWAPD_RECLAIM,
+    GFP_NOMEMALLOC,
+    GFP_NORETRY,
     PG_LOCKED,
     PG_SWAPCACHE,
     PG_UPTODATE,
@@ -26,6 +35,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.page_writeback import end_page_writeback
+from cython.cimports.memtwin.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.mm.state import (
     EVENT_BIO,
     EVENT_IO_END,
@@ -45,6 +55,34 @@ SOURCE = "block/bio.c", "v6.1"
 
 KIB_PER_PAGE = cython.declare(u64, 4)
 TURN_NS = cython.declare(u64, 3_000_000)
+
+
+def bio_alloc(s: State) -> u32:
+    """An object for one page's write to swap, out of which requests are merged: its slab, 0 if that is not known.
+
+    It may not take from the reserves.  Without memory for a new slab there are two more; when these are under way too
+    the writer waits for a write to end.
+    """
+    slab: u32
+    if not s.known_cache[CACHE_BIO] or (s.in_thread and s.nr_cpus > 1):
+        return 0
+    slab = object_alloc_gfp(s, CACHE_BIO, GFP_KSWAPD_RECLAIM | GFP_NOMEMALLOC | GFP_NORETRY)
+    while not slab and not s.bio_pool_nr:
+        hooks.io_schedule(s)
+        slab = object_alloc_gfp(s, CACHE_BIO, GFP_KSWAPD_RECLAIM | GFP_NOMEMALLOC | GFP_NORETRY)
+    if not slab:
+        s.bio_pool_nr -= 1
+        slab = s.bio_pool[s.bio_pool_nr]
+    return slab
+
+
+def bio_free(s: State, slab: u32):
+    """Give the object of a page's write back, to the pool of two first."""
+    if s.bio_pool_nr < BIO_POOL_SIZE:
+        s.bio_pool[s.bio_pool_nr] = slab
+        s.bio_pool_nr += 1
+    else:
+        object_free(s, slab)
 
 
 def new_bio(s: State, device: u32, write: cython.bint) -> u32:
@@ -108,6 +146,8 @@ def finish_bio(s: State, bio: u32):
     """A request's pages are up to date, or clean."""
     i: u32
     for i in range(bio_at(s, bio).nr):
+        if bio_at(s, bio).swap:
+            bio_free(s, bio_at(s, bio).slabs[i])
         if bio_at(s, bio).write:
             end_page_writeback(s, bio_at(s, bio).pages[i])
         else:

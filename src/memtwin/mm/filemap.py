@@ -209,10 +209,14 @@ def create_buffers(s: State, pfn: u32) -> cython.bint:
 def try_to_free_buffers(s: State, pfn: u32) -> cython.bint:
     """Take a clean page's buffer head away; False: they are in use."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    i: u32
     if not page.flags & PG_PRIVATE:
         return True
     if page.flags & (PG_DIRTY | PG_WRITEBACK):
         return False
+    for i in range(BH_LRU_SIZE):
+        if s.bh_lru[i] == pfn:
+            return False
     object_free(s, page.private)
     page.private = 0
     page.flags &= ~cython.cast(u32, PG_PRIVATE)

@@ -61,7 +61,7 @@ def gfp_migratetype(gfp: u32) -> u32:
 def zone_watermark_ok(s: State, zone: u32, order: u32, mark: u64, highest_zone: u32, alloc_flags: u32) -> cython.bint:
     """Whether *zone* stays above *mark* pages after handing out a block, and has a block that large."""
     free: i64 = s.zones[zone].stat[NR_FREE_PAGES] - ((1 << order) - 1)
-    if alloc_flags & ALLOC_MIN_RESERVE:
+    if alloc_flags & (ALLOC_MIN_RESERVE | ALLOC_OOM):
         mark -= mark // 2
     if free <= cython.cast(i64, mark + s.zones[zone].lowmem_reserve[highest_zone]):
         return False

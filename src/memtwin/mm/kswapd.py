@@ -39,7 +39,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.mmzone import high_wmark_pages
-from cython.cimports.memtwin.mm.reclaim import init_scan, shrink_node, snapshot_refaults
+from cython.cimports.memtwin.mm.reclaim import begin_node, end_node, init_scan, shrink_round, snapshot_refaults
 from cython.cimports.memtwin.mm.state import EVENT_THREAD, State, hooks
 from cython.cimports.memtwin.mm.vmscan import inactive_is_low, shrink_active_list
 from cython.cimports.memtwin.mm.vmstat import (
@@ -108,33 +108,40 @@ def end_run(s: State):
     snapshot_refaults(s)
 
 
-def balance_pass(s: State) -> cython.bint:
-    """Look whether the run is done; if not, make one pass.  Returns whether the run goes on."""
+def begin_pass(s: State) -> cython.bint:
+    """Look whether the run is done; if not, begin a pass."""
     k: cython.pointer(Kswapd) = cython.address(s.kswapd)
     balanced: cython.bint = pgdat_balanced(s, k.sc.order, k.run_zone)
-    before: u64 = k.sc.nr_reclaimed
-    raised: cython.bint = True
     if not balanced and k.nr_boost_reclaim:
         k.nr_boost_reclaim = 0
         k.sc.priority = DEF_PRIORITY
     if balanced and not k.nr_boost_reclaim:
         return False
-    if k.nr_boost_reclaim and k.sc.priority == DEF_PRIORITY - 2:
-        raised = False
     k.sc.may_writepage = k.nr_boost_reclaim == 0 or k.sc.priority < DEF_PRIORITY - 2
     k.sc.may_swap = k.nr_boost_reclaim == 0
     k.sc.nr_scanned = 0
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, cython.address(k.sc), LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     k.sc.nr_to_reclaim = kswapd_target(s, k.run_zone)
-    shrink_node(s, cython.address(k.sc))
+    begin_node(s, cython.address(k.sc))
+    k.in_pass = True
+    return True
+
+
+def end_pass(s: State) -> cython.bint:
+    """End a pass and choose the next one's priority.  Returns whether the run goes on."""
+    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    raised: cython.bint = not (k.nr_boost_reclaim and k.sc.priority == DEF_PRIORITY - 2)
+    freed: u64
+    end_node(s, cython.address(k.sc))
+    k.in_pass = False
+    freed = k.sc.nr_reclaimed - k.sc.reclaimed_before
     if k.sc.order and k.sc.nr_reclaimed >= cython.cast(u64, 2) << k.sc.order:
         k.sc.order = 0
     raised = raised and k.sc.nr_scanned < k.sc.nr_to_reclaim
-    before = k.sc.nr_reclaimed - before
-    k.nr_boost_reclaim -= min(k.nr_boost_reclaim, before)
-    if not (k.nr_boost_reclaim and not before):
-        if raised or not before:
+    k.nr_boost_reclaim -= min(k.nr_boost_reclaim, freed)
+    if not (k.nr_boost_reclaim and not freed):
+        if raised or not freed:
             k.sc.priority -= 1
         if k.sc.priority >= 1:
             return True
@@ -175,9 +182,10 @@ def kswapd_nap_over(s: State):
 
 
 def kswapd_step(s: State):
-    """Let kswapd do one piece of work: begin a run, make a pass, or end it."""
+    """Let kswapd do one piece of work: begin a run or a pass, look at 32 pages of each list, or end what it began."""
     k: cython.pointer(Kswapd) = cython.address(s.kswapd)
     since: u64 = s.now_ns
+    goes_on: cython.bint = True
     if k.state == THREAD_NAP:
         kswapd_nap_over(s)
         return
@@ -188,9 +196,13 @@ def kswapd_step(s: State):
             k.woken_early = False
         begin_run(s)
     s.memalloc += 1
-    if balance_pass(s):
-        kswapd_throttle(s)
-    else:
+    if not k.in_pass:
+        goes_on = begin_pass(s)
+    elif not shrink_round(s, cython.address(k.sc)):
+        goes_on = end_pass(s)
+        if goes_on:
+            kswapd_throttle(s)
+    if not goes_on:
         end_run(s)
         kswapd_go_to_sleep(s)
     s.memalloc -= 1

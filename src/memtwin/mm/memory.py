@@ -43,6 +43,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     FAULT_AROUND_PAGES,
     GFP_HIGHUSER_MOVABLE,
     GFP_ZERO,
+    KILLED,
     MM_ANONPAGES,
     MM_FILEPAGES,
     OK,
@@ -423,9 +424,12 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
         vma = find_vma(s, mm, vpn)
         if not vma or vma_at(s, vma).start > vpn:
             return ENOMEM
+        task_at(s, task).fault_vpn = vpn
         code = handle_mm_fault(s, task, vma, vpn, write)
         if code != OK:
             return code
+        if task_at(s, task).killed:
+            return KILLED
 
 
 # --- what Python calls -----------------------------------------------------------------------------------------------

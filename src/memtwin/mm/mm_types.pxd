@@ -137,6 +137,7 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_ZS_HANDLE
     CACHE_ZSPAGE
     CACHE_ZSWAP_ENTRY
+    CACHE_BIO
     NR_KNOWN_CACHES
 
 cpdef enum:              # GFP flags: what an allocation may do to get its page, and where it may come from
@@ -193,13 +194,15 @@ cpdef enum:             # index into State.cost_ns
     COST_EXEC
     COST_SYSCALL
     COST_IO_CALL            # one pread or pwrite, beside its pages
+    COST_WAKE               # from a device's interrupt on an idle cpu to who waited for it
     COST_READ_PAGE          # copying a cached page to the reader
     COST_WRITE_PAGE         # copying one from the writer, and its buffers
     COST_CACHE_PAGE         # allocating a page of the page cache and reading or writing it on the device: cpu time
     COST_WRITEBACK_PAGE     # queueing a dirty page's write
     COST_SCAN_PAGE          # reclaim looks at a page
     COST_RECLAIM_PAGE       # and frees it
-    COST_SWAP_PAGE          # taking a page's slot and queueing its write, or its read
+    COST_SWAP_PAGE          # taking a page's slot, unmapping the page
+    COST_SWAP_IO            # queueing its write to a disk, and what follows when that ends
     COST_COMPRESS           # five: by Content; then the same for decompressing any page
     COST_COMPRESS_MARK
     COST_COMPRESS_TEXT
@@ -242,7 +245,9 @@ cpdef enum:              # the lists of inodes that the flusher works from
 cpdef enum:
     NR_XA_LEVELS = 6        # of the tree that holds a file's pages: 64 entries a node
     XA_CHUNK = 64
-    BIO_MAX_PAGES = 256
+    PLUG_MAX_BIOS = 64
+    BIO_POOL_SIZE = 2       # objects kept for when there is no memory for more
+    BIO_MAX_PAGES = 254
     BH_LRU_SIZE = 16
     SWAP_CLUSTER_MAX = 32
     DEF_PRIORITY = 12
@@ -332,6 +337,26 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     u64 nr_immediate
     u64 nr_taken
     u64 nr_file_taken
+    u64 nr[4]               # of the pass: pages still to be looked at, by list
+    u64 targets[4]          # at its start
+    u64 reclaimed_before    # of the run, when the pass began
+
+cpdef enum:              # who can have the cpu
+    SCHED_TASK
+    SCHED_KSWAPD
+    SCHED_FLUSHER           # and the journal's thread
+    SCHED_IDLE
+    NR_SCHED_ENTITIES
+
+cdef struct SchedEntity:
+    u64 vruntime            # ns that it has run
+    u64 picked_vruntime     # when its turn began
+    bint queued             # it wants to run, or does
+
+cdef struct BlkPlug:        # requests gathered by who writes to swap
+    u32 nr
+    u32 bios[PLUG_MAX_BIOS]
+    bint several_devices
 
 cdef struct Kswapd:
     u32 state               # Thread
@@ -343,6 +368,7 @@ cdef struct Kswapd:
     bint woken_early        # from its nap: the low mark was hit quickly
     u32 failures            # runs in a row that reclaimed nothing
     bint in_run
+    bint in_pass
     bint boosted
     u64 busy_until_ns       # its own cpu is at work until then
     u64 throttle_written    # pages written when it began to wait for writes
@@ -426,6 +452,8 @@ cdef struct Task:
     u32 pid
     u32 mm
     i32 oom_score_adj
+    u64 fault_vpn           # the page whose fault is being handled
+    u64 oom_reap_ns         # when the reaper takes a victim's memory; 0: not, or done
     bint oom_victim         # was killed for its memory, or gets it while it exits
     bint killed             # SIGKILL is pending, or its memory is gone already
     bint started            # visible: fork or exec is over
@@ -526,6 +554,8 @@ cdef struct Bio:            # a request to a device: pages that are read or writ
     u32 pending             # of the first: how many are not done
     u32 nr
     u32 pages[BIO_MAX_PAGES]
+    bint swap               # each page is an object of its own
+    u32 slabs[BIO_MAX_PAGES]    # of which slab
 
 cdef struct Table:
     u64 entry[PTRS_PER_TABLE]
@@ -655,7 +685,6 @@ cdef struct Zswap:          # the compressed store in front of all areas
     u32 unbuddied[ZBUD_NCHUNKS + 1] # zbud pages with room for one more object, by chunks free
     u32 lru_head
     u32 lru_tail
-    u64 busy_until_ns       # the worker's own cpu is at work until then
 
 cdef struct Device:         # a queue before `width` servers
     u64 latency_ns          # of one request, before its first byte

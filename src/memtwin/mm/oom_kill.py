@@ -12,26 +12,39 @@ that uses nothing and has adj 0 shows 666.
 ``vm.panic_on_oom`` stops the machine instead; ``vm.oom_kill_allocating_task`` takes whoever asked.  With nobody left to
 kill the machine stops too.
 
-A victim's memory comes back at once: it is woken, dies and frees it.  One that asked itself gets no more, and dies when
-its fault or call returns.
+A victim's memory comes back at once: it is woken, dies and frees it.  One that asked itself goes on asking, now with
+access to half of the reserves, and dies when its fault or call returns.  If that lasts for 2 s, because nothing can be
+reclaimed any more, the **reaper** takes its anonymous and private memory away beforehand.
 
-Follows mm/oom_kill.c (``oom_badness``, ``select_bad_process``, ``out_of_memory``, ``oom_kill_process``) and
-fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer arithmetic.
+Follows mm/oom_kill.c (``oom_badness``, ``select_bad_process``, ``out_of_memory``, ``oom_kill_process``,
+``__oom_reap_task_mm``) and fs/proc/base.c (``proc_oom_score``) of Linux 6.1, in their integer arithmetic.
 
-Not modelled: memory cgroups, cpusets and memory policies, several processes with one address space, the reaper (for
-victims that cannot die).
+Not modelled: memory cgroups, cpusets and memory policies, several processes with one address space.
 """
 
 import cython
-from cython.cimports.memtwin.mm.mm_types import GFP_FS, MAX_NR_ZONES, MM_SWAPENTS, Task, i64, u32
+from cython.cimports.memtwin.mm.mm_types import (
+    GFP_FS,
+    MAX_NR_ZONES,
+    MM_SWAPENTS,
+    VM_SHARED,
+    Mm,
+    Task,
+    Vma,
+    i64,
+    u32,
+    u64,
+)
 from cython.cimports.memtwin.mm.mmap import exit_mmap
 from cython.cimports.memtwin.mm.pgtable import mm_rss, sync_mm_rss
 from cython.cimports.memtwin.mm.slub import object_free
-from cython.cimports.memtwin.mm.state import State, mm_at, pool_put, task_at
+from cython.cimports.memtwin.mm.state import State, mm_at, pool_put, task_at, vma_at
 from cython.cimports.memtwin.mm.vmstat import OOM_KILL
+from cython.cimports.memtwin.mm.zap import zap_page_range
 
 SOURCE = "mm/oom_kill.c", "v6.1"
 
+OOM_REAPER_DELAY_NS = cython.declare(u64, 2_000_000_000)
 OOM_SCORE_ADJ_MIN = cython.declare(int, -1000)
 
 
@@ -79,6 +92,7 @@ def oom_kill_process(s: State, victim: u32):
     mm: u32 = t.mm
     s.event[OOM_KILL] += 1
     t.killed = t.oom_victim = True
+    t.oom_reap_ns = s.now_ns + OOM_REAPER_DELAY_NS
     if victim == s.current:
         return
     sync_mm_rss(s, victim)
@@ -98,8 +112,8 @@ def report(s: State, order: u32, gfp: u32, victim: u32):
 def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
     """Free memory by killing; whether trying again makes sense."""
     victim: u32
-    if task_at(s, s.current).killed and not s.in_thread:
-        return False
+    if task_at(s, s.current).oom_victim and task_at(s, s.current).oom_reap_ns:
+        return not s.in_thread
     if not gfp & GFP_FS:
         return True
     victim = 0
@@ -110,7 +124,29 @@ def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
         s.panicked = True
         return False
     oom_kill_process(s, victim)
-    return victim != s.current
+    return victim != s.current or not s.in_thread
+
+
+def oom_reap(s: State):
+    """Take the memory of a victim that has been asking for 2 s: all that is anonymous or its own copy of a file.
+
+    The page whose fault it is in the midst of is left to that fault.
+    """
+    t: cython.pointer(Task) = task_at(s, s.current)
+    m: cython.pointer(Mm) = mm_at(s, t.mm)
+    area: cython.pointer(Vma)
+    i: u32
+    if s.in_thread or not t.oom_reap_ns or s.now_ns < t.oom_reap_ns:
+        return
+    t.oom_reap_ns = 0
+    for i in range(m.nr_vmas):
+        area = vma_at(s, m.vmas[i])
+        if not area.file or not area.flags & VM_SHARED:
+            zap_page_range(s, s.current, t.mm, area.start, min(area.end, max(t.fault_vpn, area.start)))
+            zap_page_range(s, s.current, t.mm, max(area.start, min(t.fault_vpn + 1, area.end)), area.end)
+    with cython.gil:
+        if s.on_reap is not None:
+            s.on_reap(s.current)
 
 
 def scaled_score(points: int, pages: int) -> int:

@@ -10,7 +10,8 @@ The fast path (``gfp.py``) found no zone above its *low* mark.  Then, in this or
 5. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
    reclaimed would lift some zone over its *min* mark;
 6. otherwise the machine is **out of memory**: one more try at the *high* mark, then a process is killed
-   (``oom_kill.py``), and all begins again.
+   (``oom_kill.py``), and all begins again.  A victim that asks itself goes round once more, now down to half of the
+   *min* mark; if that fails too it gets nothing, or, after 2 s, what the reaper took from it.
 
 Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``, ``si_mem_available``).
 
@@ -22,6 +23,7 @@ from cython.cimports.memtwin.mm.buddy import drain_pages
 from cython.cimports.memtwin.mm.gfp import (
     ALLOC_MIN_RESERVE,
     ALLOC_NO_WATERMARKS,
+    ALLOC_OOM,
     ALLOC_WMARK_HIGH,
     ALLOC_WMARK_MIN,
     get_page_from_freelist,
@@ -50,7 +52,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.mmzone import low_wmark_pages, min_wmark_pages
-from cython.cimports.memtwin.mm.oom_kill import out_of_memory
+from cython.cimports.memtwin.mm.oom_kill import oom_reap, out_of_memory
 from cython.cimports.memtwin.mm.reclaim import try_to_free_pages, zone_reclaimable_pages
 from cython.cimports.memtwin.mm.state import State, hooks, task_at
 from cython.cimports.memtwin.mm.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
@@ -61,9 +63,11 @@ JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
 def alloc_flags_slow(s: State, gfp: u32) -> u32:
-    """How far a request may go now: a thread that reclaims takes what there is."""
+    """How far a request may go now: a thread that reclaims takes what there is, a victim half of the reserves."""
     if s.memalloc and not gfp & GFP_NOMEMALLOC:
         return ALLOC_NO_WATERMARKS
+    if task_at(s, s.current).oom_victim and not s.in_thread and not gfp & GFP_NOMEMALLOC:
+        return ALLOC_WMARK_MIN | ALLOC_OOM
     return ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
 
 
@@ -124,6 +128,7 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     pfn: u32
     progress: u64 = 0
     no_progress: u32 = 0
+    dying: cython.bint
     again: cython.bint = True
     s.need = ENOMEM
     if gfp & GFP_KSWAPD_RECLAIM:
@@ -132,15 +137,19 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     while not pfn and again:
         if gfp & GFP_KSWAPD_RECLAIM:
             wakeup_kswapd(s, order, gfp_zone(gfp))
+        dying = task_at(s, s.current).oom_victim and not s.in_thread
         pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
         if pfn or not gfp & GFP_DIRECT_RECLAIM or s.memalloc:
             break
+        oom_reap(s)
         pfn = direct_reclaim(s, order, gfp, cython.address(progress))
         if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
         if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
             continue
         pfn = may_oom(s, order, gfp, cython.address(again))
+        if dying:
+            break
         no_progress = 0
     if not pfn and task_at(s, s.current).killed:
         s.need = KILLED

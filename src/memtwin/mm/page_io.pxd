@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport Page, SwapArea, u32, u64
+from memtwin.mm.mm_types cimport BlkPlug, Page, SwapArea, u32, u64
 from memtwin.mm.state cimport State
 
 cdef enum:                  # what became of a page that was to be written to swap
@@ -7,7 +7,10 @@ cdef enum:                  # what became of a page that was to be written to sw
     SWAP_DROPPED            # nobody needs its slot any more: it has none now
     SWAP_FAILED             # the device has no room for it
 
+cdef BlkPlug *plug_of(State s) noexcept nogil
+cdef u32 mergeable_bio(State s, u32 entry) noexcept nogil
 cdef void finish_plug(State s) noexcept nogil
+cdef void add_object(State s, u32 bio, u32 pfn, u32 slab) noexcept nogil
 cdef void plug_page(State s, u32 pfn) noexcept nogil
 cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil
 cdef u32 write_to_device(State s, u32 pfn) noexcept nogil

@@ -4,25 +4,28 @@
 On a disk neighbouring slots that are written in one pass over the lists go in one request; the write ends later, and
 only then can the page be freed.  zram and zswap are done at once.
 
-Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``).
+Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``) and block/blk-mq.c (``blk_add_rq_to_plug``).
 
 Not modelled: swap files' own mapping to blocks, errors of a device.
 """
 
 import cython
-from cython.cimports.memtwin.mm.bio import bio_add_page, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.mm.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
 from cython.cimports.memtwin.mm.mm_types import (
     BIO_MAX_PAGES,
+    COST_SWAP_IO,
     PG_DIRTY,
     PG_RECLAIM,
+    PLUG_MAX_BIOS,
     SWAP_TYPE_SHIFT,
+    BlkPlug,
     Page,
     SwapArea,
     u32,
     u64,
 )
 from cython.cimports.memtwin.mm.page_writeback import end_page_writeback, set_page_writeback
-from cython.cimports.memtwin.mm.state import State, area_of, bio_at, slot_of
+from cython.cimports.memtwin.mm.state import State, area_of, bio_at, charge, slot_of
 from cython.cimports.memtwin.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.mm.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.mm.zram import zram_read, zram_write
@@ -30,26 +33,73 @@ from cython.cimports.memtwin.mm.zswap import zswap_load, zswap_store
 
 SOURCE = "mm/page_io.c", "v6.1"
 
+PLUG_FLUSH_PAGES = cython.declare(u32, 32)
 KIB_PER_PAGE = cython.declare(u64, 4)
 
 
+def plug_of(s: State) -> cython.pointer(BlkPlug):
+    """The requests that who runs now has gathered."""
+    return cython.address(s.plug[1 if s.in_thread else 0])
+
+
 def finish_plug(s: State):
-    """Hand the write that was still open for neighbours to its device."""
-    bio: u32 = s.plug
-    s.plug = 0
-    if bio:
-        submit_bio(s, bio)
+    """Hand the requests that were gathered to their devices, in order."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    i: u32
+    for i in range(plug.nr):
+        submit_bio(s, plug.bios[i])
+    plug.nr = 0
+    plug.several_devices = False
+
+
+def mergeable_bio(s: State, entry: u32) -> u32:
+    """The last request to the entry's device, if the entry follows on it and there is room; 0: there is none."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    device: u32 = area_of(s, entry).device
+    bio: u32
+    follows: cython.bint
+    i: u32 = plug.nr
+    while i:
+        i -= 1
+        bio = plug.bios[i]
+        if bio_at(s, bio).device == device:
+            follows = s.pages[bio_at(s, bio).pages[bio_at(s, bio).nr - 1]].private + 1 == entry
+            return bio if follows and bio_at(s, bio).nr < BIO_MAX_PAGES else 0
+        if not plug.several_devices:
+            break
+    return 0
+
+
+def add_object(s: State, bio: u32, pfn: u32, slab: u32):
+    """Merge a page's own bio into a request."""
+    bio_at(s, bio).slabs[bio_add_page(s, bio, pfn) - 1] = slab
 
 
 def plug_page(s: State, pfn: u32):
-    """Queue a page's write to a disk; neighbours of the last one join it."""
+    """Queue a page's write to a disk: it joins a neighbour's, or begins a request.
+
+    What was gathered goes out when the last request has 128 KiB and the page does not join it, or with 32 requests
+    (64 to several devices).
+    """
+    plug: cython.pointer(BlkPlug) = plug_of(s)
     entry: u32 = s.pages[pfn].private
-    if s.plug and (s.plug_next != entry or bio_at(s, s.plug).nr == BIO_MAX_PAGES):
+    slab: u32 = bio_alloc(s)
+    bio: u32 = mergeable_bio(s, entry)
+    if bio:
+        add_object(s, bio, pfn, slab)
+        return
+    if plug.nr and (
+        plug.nr >= (PLUG_MAX_BIOS if plug.several_devices else PLUG_MAX_BIOS // 2)
+        or bio_at(s, plug.bios[plug.nr - 1]).nr >= PLUG_FLUSH_PAGES
+    ):
         finish_plug(s)
-    if not s.plug:
-        s.plug = new_bio(s, area_of(s, entry).device, True)
-    bio_add_page(s, s.plug, pfn)
-    s.plug_next = entry + 1
+    bio = new_bio(s, area_of(s, entry).device, True)
+    if plug.nr and bio_at(s, plug.bios[plug.nr - 1]).device != bio_at(s, bio).device:
+        plug.several_devices = True
+    plug.bios[plug.nr] = bio
+    plug.nr += 1
+    bio_at(s, bio).swap = True
+    add_object(s, bio, pfn, slab)
 
 
 def swap_writepage(s: State, pfn: u32) -> u32:
@@ -80,6 +130,7 @@ def write_to_device(s: State, pfn: u32) -> u32:
     area.written_pages += 1
     set_page_writeback(s, pfn)
     if not area.synchronous:
+        charge(s, s.cost_ns[COST_SWAP_IO])
         plug_page(s, pfn)
         return SWAP_STARTED
     stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
@@ -87,6 +138,8 @@ def write_to_device(s: State, pfn: u32) -> u32:
     end_page_writeback(s, pfn)
     if stored:
         return SWAP_WRITTEN
+    set_page_writeback(s, pfn)
+    end_page_writeback(s, pfn)
     page.flags |= PG_DIRTY
     s.event[PGPGOUT] += KIB_PER_PAGE
     area.zram_failed_writes += 1

@@ -40,6 +40,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     GFP_NOFAIL,
     GFP_NOFS,
     GFP_WRITE,
+    KILLED,
     OK,
     PATTERN_SEQ,
     PG_LOCKED,
@@ -51,7 +52,7 @@ from cython.cimports.memtwin.mm.mm_types import (
 )
 from cython.cimports.memtwin.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
 from cython.cimports.memtwin.mm.readahead import async_readahead, read_cache_page, sync_readahead
-from cython.cimports.memtwin.mm.state import State, charge, file_at, filp_at, hooks
+from cython.cimports.memtwin.mm.state import State, charge, file_at, filp_at, hooks, task_at
 from cython.cimports.memtwin.mm.touch import content_tag, draw, fill_pattern
 from cython.cimports.memtwin.mm.xarray import file_reserve
 
@@ -113,6 +114,8 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
     code: u32
     s.current = io.task
     while io.done < io.pattern.touches:
+        if task_at(s, io.task).killed:
+            return KILLED
         if s.now_ns >= until_ns:
             return AGAIN
         number = io.pending if io.pending >= 0 else draw(cython.address(io.pattern), io.done)
@@ -265,6 +268,11 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
 
 
 # --- a device's own blocks -------------------------------------------------------------------------------------------
+
+
+def read_mapping_page(s: State, file: int, index: int) -> int:
+    """Read one page of a file for the file system itself; returns its frame, 0: no memory."""
+    return read_cache_page(s, file, index, GFP_NOFS)
 
 
 def bread(s: State, file: int, index: int) -> int:

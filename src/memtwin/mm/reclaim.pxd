@@ -4,10 +4,12 @@ from memtwin.mm.state cimport State
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil
 cdef void prepare_scan(State s, ScanControl *sc) noexcept nogil
 cdef u32 scan_balance(State s, ScanControl *sc) noexcept nogil
-cdef void get_scan_count(State s, ScanControl *sc, u64 *nr) noexcept nogil
+cdef void get_scan_count(State s, ScanControl *sc) noexcept nogil
 cdef void shrink_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil
-cdef void narrow(u64 *nr, u64 *targets) noexcept nogil
-cdef void shrink_lruvec(State s, ScanControl *sc) noexcept nogil
+cdef void narrow(ScanControl *sc) noexcept nogil
+cdef void begin_node(State s, ScanControl *sc) noexcept nogil
+cdef bint shrink_round(State s, ScanControl *sc) noexcept nogil
+cdef void end_node(State s, ScanControl *sc) noexcept nogil
 cdef void shrink_node(State s, ScanControl *sc) noexcept nogil
 cdef void snapshot_refaults(State s) noexcept nogil
 cdef void init_scan(ScanControl *sc, u32 gfp, u32 order, u32 reclaim_idx) noexcept nogil

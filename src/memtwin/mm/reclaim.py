@@ -145,7 +145,7 @@ def scan_balance(s: State, sc: cython.pointer(ScanControl)) -> u32:
     return SCAN_FRACT
 
 
-def get_scan_count(s: State, sc: cython.pointer(ScanControl), nr: cython.pointer(u64)):
+def get_scan_count(s: State, sc: cython.pointer(ScanControl)):
     """How many pages of each list this pass looks at."""
     balance: u32 = scan_balance(s, sc)
     total: u64 = sc.anon_cost + sc.file_cost
@@ -160,13 +160,13 @@ def get_scan_count(s: State, sc: cython.pointer(ScanControl), nr: cython.pointer
     s.scan_balance[balance] += 1
     for lru in range(EVICTABLE):
         file = 1 if lru >= LRU_INACTIVE_FILE else 0
-        nr[lru] = lru_size(s, lru, sc.reclaim_idx) >> sc.priority
+        sc.nr[lru] = lru_size(s, lru, sc.reclaim_idx) >> sc.priority
         if balance == SCAN_FRACT:
-            nr[lru] = nr[lru] * share[file] // (share[0] + share[1])
+            sc.nr[lru] = sc.nr[lru] * share[file] // (share[0] + share[1])
         elif balance == SCAN_ANON_FILE_TINY:
-            nr[lru] *= 1 - file
+            sc.nr[lru] *= 1 - file
         elif balance != SCAN_EQUAL:
-            nr[lru] *= file
+            sc.nr[lru] *= file
 
 
 def shrink_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan: u64):
@@ -180,57 +180,59 @@ def shrink_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan:
         sc.nr_reclaimed += shrink_inactive_list(s, sc, lru, nr_to_scan)
 
 
-def narrow(nr: cython.pointer(u64), targets: cython.pointer(u64)):
+def narrow(sc: cython.pointer(ScanControl)):
     """Enough is reclaimed: stop the kind with less left, and the other where it has done as much of its target."""
-    anon: u64 = nr[LRU_INACTIVE_ANON] + nr[LRU_ACTIVE_ANON]
-    files: u64 = nr[LRU_INACTIVE_FILE] + nr[LRU_ACTIVE_FILE]
+    anon: u64 = sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]
+    files: u64 = sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE]
     stopped: u32 = LRU_INACTIVE_FILE if files <= anon else LRU_INACTIVE_ANON
     other: u32 = LRU_INACTIVE_ANON if files <= anon else LRU_INACTIVE_FILE
     left: u64 = files if files <= anon else anon
-    percent: u64 = left * 100 // (targets[stopped] + targets[stopped + 1] + 1)
+    percent: u64 = left * 100 // (sc.targets[stopped] + sc.targets[stopped + 1] + 1)
     lru: u32
     scanned: u64
-    nr[stopped] = nr[stopped + 1] = 0
+    sc.nr[stopped] = sc.nr[stopped + 1] = 0
     for lru in range(other, other + 2):
-        scanned = targets[lru] - nr[lru]
-        nr[lru] = targets[lru] * (100 - percent) // 100
-        nr[lru] -= min(nr[lru], scanned)
+        scanned = sc.targets[lru] - sc.nr[lru]
+        sc.nr[lru] = sc.targets[lru] * (100 - percent) // 100
+        sc.nr[lru] -= min(sc.nr[lru], scanned)
 
 
-def shrink_lruvec(s: State, sc: cython.pointer(ScanControl)):
-    """Look at the lists in turn, 32 pages each, until the shares are done or enough is reclaimed."""
-    nr: u64[4]
-    targets: u64[4]
+def begin_node(s: State, sc: cython.pointer(ScanControl)):
+    """Begin a pass: look at the state of the lists, and set how much of each is looked at."""
     lru: u32
-    part: u64
-    before: u64 = sc.nr_reclaimed
-    adjusted: cython.bint = not sc.kswapd and sc.priority == DEF_PRIORITY
-    get_scan_count(s, sc, nr)
-    for lru in range(EVICTABLE):
-        targets[lru] = nr[lru]
-    while nr[LRU_INACTIVE_ANON] or nr[LRU_ACTIVE_FILE] or nr[LRU_INACTIVE_FILE]:
-        for lru in range(EVICTABLE):
-            if nr[lru]:
-                part = min(nr[lru], SWAP_CLUSTER_MAX)
-                nr[lru] -= part
-                shrink_list(s, sc, lru, part)
-        if sc.nr_reclaimed - before < sc.nr_to_reclaim or adjusted:
-            continue
-        if not nr[LRU_INACTIVE_FILE] + nr[LRU_ACTIVE_FILE] or not nr[LRU_INACTIVE_ANON] + nr[LRU_ACTIVE_ANON]:
-            break
-        narrow(nr, targets)
-    finish_plug(s)
-    if s.total_swap_pages and inactive_is_low(s, False):
-        shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
-
-
-def shrink_node(s: State, sc: cython.pointer(ScanControl)):
-    """One pass: the lists, then the kernel's own caches."""
-    before: u64 = sc.nr_reclaimed
+    sc.reclaimed_before = sc.nr_reclaimed
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
     sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
     prepare_scan(s, sc)
-    shrink_lruvec(s, sc)
+    get_scan_count(s, sc)
+    for lru in range(EVICTABLE):
+        sc.targets[lru] = sc.nr[lru]
+
+
+def shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Look at 32 pages of each list that is not done; False: the shares are done, or enough is reclaimed."""
+    lru: u32
+    part: u64
+    if not (sc.nr[LRU_INACTIVE_ANON] or sc.nr[LRU_ACTIVE_FILE] or sc.nr[LRU_INACTIVE_FILE]):
+        return False
+    for lru in range(EVICTABLE):
+        if sc.nr[lru]:
+            part = min(sc.nr[lru], SWAP_CLUSTER_MAX)
+            sc.nr[lru] -= part
+            shrink_list(s, sc, lru, part)
+    if sc.nr_reclaimed - sc.reclaimed_before < sc.nr_to_reclaim or (not sc.kswapd and sc.priority == DEF_PRIORITY):
+        return True
+    if not sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE] or not sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]:
+        return False
+    narrow(sc)
+    return True
+
+
+def end_node(s: State, sc: cython.pointer(ScanControl)):
+    """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
+    finish_plug(s)
+    if s.total_swap_pages and inactive_is_low(s, False):
+        shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     sc.nr_reclaimed += shrink_slab(s, sc.gfp, sc.priority)
     if sc.kswapd:
         if sc.nr_writeback and sc.nr_writeback == sc.nr_taken:
@@ -239,8 +241,16 @@ def shrink_node(s: State, sc: cython.pointer(ScanControl)):
             s.kswapd.node_dirty = True
         if sc.nr_dirty and sc.nr_dirty == sc.nr_congested:
             s.kswapd.congested = True
-    if sc.nr_reclaimed > before:
+    if sc.nr_reclaimed > sc.reclaimed_before:
         s.kswapd.failures = 0
+
+
+def shrink_node(s: State, sc: cython.pointer(ScanControl)):
+    """One pass of a task's own reclaim; threads may have the cpu in between."""
+    begin_node(s, sc)
+    while shrink_round(s, sc):
+        hooks.cond_resched(s)
+    end_node(s, sc)
 
 
 def snapshot_refaults(s: State):
@@ -359,15 +369,14 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
 def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
     """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
     sc: ScanControl
-    nr: u64[4]
     init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
     sc.priority = priority
     sc.anon_cost = anon_cost
     sc.file_cost = file_cost
     balance: u32 = scan_balance(s, cython.address(sc))
-    get_scan_count(s, cython.address(sc), nr)
+    get_scan_count(s, cython.address(sc))
     s.scan_balance[balance] -= 1
-    return tuple(nr[i] for i in range(EVICTABLE))
+    return tuple(sc.nr[i] for i in range(EVICTABLE))
 
 
 def would_be_low(s: State, inactive: int, active: int) -> bool:

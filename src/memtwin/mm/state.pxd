@@ -1,5 +1,5 @@
 from memtwin.mm.mm_types cimport (
-    AnonVma, AnonVmaChain, BH_LRU_SIZE, Bio, Device, Event, File, Filp, Flusher, Kswapd, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
+    AnonVma, AnonVmaChain, BH_LRU_SIZE, BIO_POOL_SIZE, Bio, BlkPlug, Device, Event, File, Filp, Flusher, Kswapd, NR_SCHED_ENTITIES, SchedEntity, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
     NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZbudPage, ZsPage, Zswap, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
@@ -73,6 +73,7 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
 
 
 cdef class State:
+    cdef public object on_reap      # called with the victim whose memory the reaper took
     cdef public object on_oom       # called with what was asked for and who will be killed, before it happens
     # Everything between first_ and last_ is plain memory: copy() copies it whole and then the arrays behind pointers.
     cdef u64 first_
@@ -107,7 +108,11 @@ cdef class State:
     cdef bint resched               # a thread was woken that should run before the task goes on
     cdef bint in_thread             # a background thread runs, not the task
     cdef u64 thread_ns              # what its piece of work took, on another cpu
-    cdef u64 slice_end_ns           # until when the task runs on though a thread could
+    cdef SchedEntity sched[NR_SCHED_ENTITIES]
+    cdef u32 running                # who has the cpu
+    cdef u64 exec_start_ns          # until when its time is booked
+    cdef u64 min_vruntime           # where who wakes up starts, about
+    cdef u64 tick                   # number of the last that was looked at
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
     cdef u32 journal_blocks
     cdef u32 journal_bdev
@@ -127,8 +132,9 @@ cdef class State:
     cdef bint swap_slots_active
     cdef u32 nr_rotating            # areas that make readahead go by slots
     cdef SwapRa swap_ra             # of all, where it goes by slots
-    cdef u32 plug                   # a swap write that neighbours may still join
-    cdef u32 plug_next              # the entry that would
+    cdef u32 bio_pool[BIO_POOL_SIZE]
+    cdef u32 bio_pool_nr
+    cdef BlkPlug plug[2]            # swap writes of the task, of a thread, that neighbours may still join
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
     cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread

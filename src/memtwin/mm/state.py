@@ -14,10 +14,12 @@ import cython
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.mm.mm_types import (
+    BIO_POOL_SIZE,
     MAX_NR_ZONES,
     NR_SCAN_BALANCES,
     NR_VECS,
     NR_XA_LEVELS,
+    SCHED_TASK,
     SWAPFILE_CLUSTER,
     AnonVma,
     AnonVmaChain,
@@ -292,6 +294,8 @@ class State:
         memset(cython.address(self.first_), 0, plain_bytes(self))
         self.max_pfn = max_pfn
         self.nr_cpus = nr_cpus
+        self.sched[SCHED_TASK].queued = True
+        self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
         self.pcp = cython.cast(cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages)))

@@ -201,8 +201,9 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             if code != OK:
                 t.pending = number
                 return code
-            leaf = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
-            t.leaves[(vpn >> 9) - (t.start_vpn >> 9)] = leaf
+            if leaf == cython.NULL:
+                leaf = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
+                t.leaves[(vpn >> 9) - (t.start_vpn >> 9)] = leaf
         entry = cython.address(leaf.entry[at])
         entry[0] |= bits
         if DEBUG and not entry[0] & PTE_SPECIAL:
