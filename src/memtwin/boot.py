@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 
 THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
+ZSWAP = "sys/module/zswap/parameters"
+ZSWAP_PARAMETERS = (
+    "accept_threshold_percent", "compressor", "enabled", "max_pool_percent", "non_same_filled_pages_enabled",
+    "same_filled_pages_enabled", "zpool",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -55,6 +60,12 @@ class Boot:
     zram: dict[str, mm_stat.MmStat] = field(default_factory=dict)
     """mm_stat of each zram device that is there, by its name."""
     texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def zswap(self) -> dict[str, str]:
+        """Zswap's parameters by name, as in /sys/module/zswap/parameters; none: the kernel has no zswap."""
+        paths = {name: f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS}
+        return {name: self.texts[path].strip() for name, path in paths.items() if path in self.texts}
 
 
 def read_boot(source: Source, settings: Iterable[str]) -> Boot:
@@ -97,10 +108,8 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
 def _constant_files(source: Source) -> list[str]:
     """Files that an operation of the model never changes; a run hands them on."""
     kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
-    kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED]
-    return list(
-        dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_below(source, "sys/module/zswap"), *_block(source)])
-    )
+    kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED, *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS)]
+    return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_block(source)]))
 
 
 def _below(source: Source, path: str, depth: int = 4) -> list[str]:

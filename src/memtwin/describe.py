@@ -14,13 +14,15 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtwin.boot import THP_ENABLED
+from memtwin.boot import THP_ENABLED, ZSWAP
 from memtwin.errors import UsageError
-from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, zoneinfo
+from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, vmstat, zoneinfo
 from memtwin.source import open_source
 from memtwin.units import Kib, Pages, kib
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from memtwin.boot import Boot
     from memtwin.source import Source
 
@@ -110,6 +112,27 @@ def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
     values = dict(boot.meminfo.items())
     values["SwapTotal"] = values["SwapFree"] = total
     return replace(boot, swaps=swaps.Swaps(rows), meminfo=meminfo.Meminfo(values))
+
+
+def with_zswap(boot: Boot, parameters: Mapping[str, str]) -> Boot:
+    """Return *boot* with these of zswap's parameters changed, on a kernel that has zswap and shows its figures."""
+    return replace(
+        boot,
+        meminfo=meminfo.Meminfo(_inserted(boot.meminfo.items(), "SwapFree", ("Zswap", "Zswapped"))),
+        vmstat=vmstat.Vmstat(_inserted(boot.vmstat.items(), "cow_ksm", ("zswpin", "zswpout"))),
+        texts={**boot.texts, **{f"{ZSWAP}/{name}": f"{value}\n" for name, value in parameters.items()}},
+    )
+
+
+def _inserted(rows: Iterable[tuple[str, int]], after: str, names: tuple[str, ...]) -> dict[str, int]:
+    """Rows with those of *names* that are not there yet, as 0, behind the row *after*."""
+    found = dict(rows)
+    whole: dict[str, int] = {}
+    for name, value in found.items():
+        whole[name] = value
+        if name == after:
+            whole.update((new, found.get(new, 0)) for new in names)
+    return whole
 
 
 def min_free_kbytes(managed: int, zones: int, *, thp: bool) -> int:

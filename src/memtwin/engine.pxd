@@ -9,6 +9,8 @@ cdef void dispatch(State s, Event *event) noexcept nogil
 cdef void schedule_event(State s, u64 time_ns, u32 kind, u32 arg) noexcept nogil
 cdef bint kswapd_runnable(State s) noexcept nogil
 cdef bint flusher_runnable(State s) noexcept nogil
+cdef bint shrink_runnable(State s) noexcept nogil
+cdef bint background_runnable(State s) noexcept nogil
 cdef bint threads_wake(State s) noexcept nogil
 cdef void run_thread(State s, u32 who) noexcept nogil
 cdef bint thread_step(State s) noexcept nogil

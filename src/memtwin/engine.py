@@ -7,10 +7,10 @@ thread and no randomness is in here.
 
 A **device** serves ``width`` requests at a time, each for its latency plus its transfer; requests beyond that wait.
 
-The kernel's **threads** (kswapd, the flusher) work in pieces: 32 pages of each list, a request.  On one cpu they share
-it with the task by the rules of ``fair.py``; they run when the task waits, or at a point where the kernel would switch
-(the return from a fault or a system call, between the pages of a write, between pieces of a task's own reclaim).  With
-more cpus a thread has one of its own and works beside the task.
+The kernel's **threads** (kswapd, the flusher, zswap's worker) work in pieces: 32 pages of each list, a request, a page
+of the pool.  On one cpu they share it with the task by the rules of ``fair.py``; they run when the task waits, or at a
+point where the kernel would switch (the return from a fault or a system call, between the pages of a write, between
+pieces of a task's own reclaim).  With more cpus a thread has one of its own and works beside the task.
 
 Follows, where the kernel has such a thing, kernel/sched/loadavg.c and kernel/sched/psi.c of Linux 6.1 for what is
 sampled when.
@@ -62,6 +62,7 @@ from cython.cimports.memtwin.mm.state import (
     hooks,
 )
 from cython.cimports.memtwin.mm.vmstat import NR_WRITTEN
+from cython.cimports.memtwin.mm.zswap_writeback import shrink_worker
 
 from memtwin.mm.loadavg import LOAD_FREQ_NS
 from memtwin.mm.psi import PSI_PERIOD_NS
@@ -179,6 +180,16 @@ def flusher_runnable(s: State) -> cython.bint:
     return True
 
 
+def shrink_runnable(s: State) -> cython.bint:
+    """Whether zswap's worker has something left to do: mostly it preempts who queued it."""
+    return s.zswap.shrink_queued and s.flusher.busy_until_ns <= s.now_ns
+
+
+def background_runnable(s: State) -> cython.bint:
+    """Whether one of the threads beside kswapd has something to do now; they take turns as one."""
+    return shrink_runnable(s) or journal_due(s) or flusher_runnable(s)
+
+
 def threads_wake(s: State) -> cython.bint:
     """Note which threads want to run; whether one that woke up takes the cpu from who runs."""
     preempts: cython.bint = False
@@ -186,7 +197,7 @@ def threads_wake(s: State) -> cython.bint:
     wants: cython.bint
     update_curr(s)
     for who in range(SCHED_KSWAPD, SCHED_IDLE):
-        wants = kswapd_runnable(s) if who == SCHED_KSWAPD else (journal_due(s) or flusher_runnable(s))
+        wants = kswapd_runnable(s) if who == SCHED_KSWAPD else background_runnable(s)
         if wants and not s.sched[who].queued:
             enqueue_entity(s, who)
             preempts |= wakeup_preempts(s, who)
@@ -204,6 +215,8 @@ def run_thread(s: State, who: u32):
     charge(s, s.cost_ns[COST_IO_CALL])
     if who == SCHED_KSWAPD:
         kswapd_step(s)
+    elif shrink_runnable(s):
+        shrink_worker(s)
     elif journal_due(s):
         commit_transaction(s)
     else:

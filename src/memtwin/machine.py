@@ -27,7 +27,7 @@ from memtwin.mm import loadavg as mm_loadavg
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
 from memtwin.mm.state import State
-from memtwin.swaparea import Area, add_disk, from_snapshot
+from memtwin.swaparea import Area, add_disk, from_snapshot, zswap_from_snapshot
 from memtwin.units import pages
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ KNOWN_CACHES = {
     "lsm_inode_cache": t.CACHE_LSM_INODE,
     "zs_handle": t.CACHE_ZS_HANDLE,
     "zspage": t.CACHE_ZSPAGE,
+    "zswap_entry": t.CACHE_ZSWAP_ENTRY,
     "bio-192": t.CACHE_BIO,
 }
-MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8"}
+MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""
 RECLAIMABLE_CACHES = re.compile(
     r"dentry|inode_cache|(proc|sock|bdev|dax|ext4|xfs|btrfs|nfs|fuse|isofs|fat)_(inode_)?(cache|inode)|"
@@ -125,17 +126,23 @@ class Machine:
 
 
 def build(
-    source: Source, *, ram_bytes: int | None = None, swap_areas: tuple[describe.Area, ...] | None = None
+    source: Source,
+    *,
+    ram_bytes: int | None = None,
+    swap_areas: tuple[describe.Area, ...] | None = None,
+    zswap: Mapping[str, str] | None = None,
 ) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
-    *ram_bytes* and *swap_areas* change what the snapshot says; None leaves it.
+    *ram_bytes*, *swap_areas* and *zswap* (its parameters by name) change what the snapshot says; None leaves it.
     """
     boot = read_boot(source, [*sysctl.BY_NAME, "lowmem_reserve_ratio"])
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
         boot = describe.with_swaps(boot, swap_areas)
+    if zswap is not None:
+        boot = describe.with_zswap(boot, zswap)
     return _Builder(boot).machine()
 
 
@@ -175,6 +182,7 @@ class _Builder:
         profile = costs.for_cpu(self.boot.cpuinfo)
         mm_init.set_costs(self.state, profile.as_table())
         add_disk(self.state, profile)
+        zswap_from_snapshot(self.state, self.boot)
         areas = [from_snapshot(self.state, self.boot, area, profile) for area in self.boot.swaps.areas]
         engine.start(self.state)
         return Machine(

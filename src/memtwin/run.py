@@ -76,16 +76,16 @@ WHEN_MOVED = (
     "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
     "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file", "pgpgin", "pgpgout",
     "allocstall_normal", "allocstall_dma32", "allocstall_movable", "pgactivate", "pgdeactivate", "pgfree",
-    "thp_fault_alloc", "compact_stall",
+    "thp_fault_alloc", "compact_stall", "zswpin", "zswpout",
 )  # fmt: skip
 """Counters whose change an operation's line tells when there is one."""
 TIMELINE = (
     "MemFree", "MemAvailable", "Cached", "Dirty", "Writeback", "AnonPages", "Slab", "PageTables", "SwapFree",
-    "Committed_AS", "pgfault", "pgmajfault", "pgpgin", "pgpgout", "pswpin", "pswpout", "pgscan", "pgsteal",
-    "pgsteal_direct", "pgsteal_file", "pgsteal_anon", "allocstall", "workingset_refault_file",
+    "Committed_AS", "pgfault", "pgmajfault", "pgpgin", "pgpgout", "pswpin", "pswpout", "zswpin", "zswpout",
+    "pgscan", "pgsteal", "pgsteal_direct", "pgsteal_file", "pgsteal_anon", "allocstall", "workingset_refault_file",
     "workingset_refault_anon",
 )  # fmt: skip
-SAMPLED = ("pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon")
+SAMPLED = ("zswpin", "zswpout", "pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon")
 """Event counters that a sample takes as they are; those in ALWAYS come first."""
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
@@ -421,7 +421,7 @@ def _line(done: Done) -> str:
 
 def _changes(path: str) -> bool:
     """Whether a file is recorded at each checkpoint, not only at boot."""
-    if path.startswith(("workers/", "proc/pressure/")) or path.endswith(("/mm_stat", "/io_stat")):
+    if path.startswith(("workers/", "proc/pressure/", "sys/kernel/debug/")) or path.endswith(("/mm_stat", "/io_stat")):
         return True
     often = [
         "meminfo",

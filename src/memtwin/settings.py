@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from memtwin import describe
 from memtwin import machine as machines
-from memtwin.errors import NotModelledError, UsageError
+from memtwin.errors import NotModelledError, ScenarioError, UsageError
+from memtwin.scenario import Zswap, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from memtwin.machine import Machine
     from memtwin.scenario import Scenario
@@ -20,18 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``--set`` asks for: RAM, sizes and priorities of swap areas by name, and settings below ``vm.``."""
+    """What ``--set`` asks for: RAM, sizes and priorities of swap areas by name, settings below ``vm.``, zswap."""
 
     ram_bytes: int | None = None
     swaps: dict[str, dict[str, int]] = field(default_factory=dict)
     sysctl: dict[str, str] = field(default_factory=dict)
+    zswap: dict[str, str] = field(default_factory=dict)
 
 
 def settings_of(words: Sequence[str]) -> Settings:
-    """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like."""
+    """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like.
+
+    ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap`` line, and ``enabled``.
+    """
     ram: int | None = None
     areas: dict[str, dict[str, int]] = {}
     sysctls: dict[str, str] = {}
+    zswap: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         parts = key.split(".")
@@ -41,15 +47,57 @@ def settings_of(words: Sequence[str]) -> Settings:
             sysctls[key.removeprefix("vm.")] = value
         elif key == "machine.ram":
             ram = _size(word, value)
+        elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
+            zswap[parts[2]] = _zswap_word(word, parts[2], value)
         elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
             number = _size(word, value) if parts[2] == "size" else _priority(word, value)
             areas.setdefault(parts[1], {})[parts[2]] = number
         else:
             raise UsageError(
                 f"--set {word}: no such setting",
-                hint="vm.NAME, machine.ram, swap.NAME.size and swap.NAME.prio are",
+                hint="vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
             )
-    return Settings(ram, areas, sysctls)
+    return Settings(ram, areas, sysctls, zswap)
+
+
+def _zswap_word(word: str, key: str, value: str) -> str:
+    """Check a word of zswap's as a scenario's header would be."""
+    if key == "enabled":
+        if value in {"on", "off"}:
+            return value
+        raise UsageError(f"--set {word}: expected on or off")
+    try:
+        parse(f"swap zswap {key}={value}")
+    except ScenarioError as problem:
+        raise UsageError(f"--set {word}: expected {problem.expected}", hint=problem.hint) from None
+    return value
+
+
+def zswap_parameters(header: Zswap | None, changed: Mapping[str, str]) -> dict[str, str]:
+    """Zswap's parameters by the kernel's names: those of a header's line, then what ``--set`` changes; both mean on."""
+    told = {"enabled": "on"}
+    if header:
+        told |= {
+            "max_pool_percent": str(header.max_pool_percent),
+            "accept_threshold": str(header.accept_threshold),
+            "compressor": header.compressor,
+            "zpool": header.zpool,
+            "same_filled": "on" if header.same_filled else "off",
+        }
+    told |= changed
+    names = {"accept_threshold": "accept_threshold_percent", "same_filled": "same_filled_pages_enabled"}
+    return {names.get(key, key): {"on": "Y", "off": "N"}.get(value, value) for key, value in told.items()}
+
+
+def check_zswap(machine: Machine, header: Zswap) -> None:
+    """Refuse a header whose zswap is not the snapshot's, as far as the snapshot tells."""
+    have, asked = machine.boot.zswap, zswap_parameters(header, {})
+    if have.get("enabled") != "Y" or any(have.get(name, value) != value for name, value in asked.items()):
+        said, has = (", ".join(f"{name}={value}" for name, value in told.items()) for told in (asked, have))
+        raise UsageError(
+            f"the scenario's zswap has {said}, that of the snapshot {machine.boot.name} {has or 'is not there'}",
+            hint="boot from a snapshot with the same zswap, change the header, or --set swap.zswap.enabled=on",
+        )
 
 
 def _size(word: str, value: str) -> int:
@@ -118,6 +166,8 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
 
 def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
     """Build the machine: ``--set`` over the snapshot over the scenario's header."""
+    asked = scenario.zswap or settings.zswap
+    zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
     if boot is None:
         ram = settings.ram_bytes or scenario.machine.ram_bytes
         if scenario.machine.cpus != 1:
@@ -126,14 +176,17 @@ def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Mach
                 f"machine cpus={scenario.machine.cpus} without a snapshot",
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
-        return machines.build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings))
+        return machines.build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
     machine = machines.build(
         boot,
         ram_bytes=settings.ram_bytes,
         swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
+        zswap=zswap if settings.zswap else None,
     )
     if settings.ram_bytes is None:
         machines.check_header(machine, scenario.machine)
     if scenario.swaps and not settings.swaps:
         check_swaps(machine, scenario)
+    if scenario.zswap and not settings.zswap:
+        check_zswap(machine, scenario.zswap)
     return machine

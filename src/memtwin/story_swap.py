@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.mm import swapon, zram
+from memtwin.mm import swapon, zram, zswap
 from memtwin.words import NS_PER_S, listed, size
 
 if TYPE_CHECKING:
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 PAGE_KIB = 4
 SECONDS_PER_DAY = 86_400
+MOVES = {
+    "pswpout": "went out to swap",
+    "zswpout": "went into zswap",
+    "pswpin": "came back from swap",
+    "zswpin": "came back from zswap",
+}
 
 
 def swapped(change: Mapping[str, int], swap_free_kib: int) -> list[str]:
     """What moved between memory and swap while an operation went on."""
-    moved = [
-        f"{size(change[counter] * PAGE_KIB)} {verb}"
-        for counter, verb in (("pswpout", "went out to swap"), ("pswpin", "came back from swap"))
-        if change[counter]
-    ]
+    moved = [f"{size(change[counter] * PAGE_KIB)} {verb}" for counter, verb in MOVES.items() if change[counter]]
     if not moved:
         return []
     left = f"{size(swap_free_kib)} of swap are free" if swap_free_kib else "swap is full"
@@ -49,4 +51,18 @@ def areas(run: Run) -> list[str]:
         else:
             a_day = size(int(written / elapsed * SECONDS_PER_DAY))
             told.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
-    return told
+    return [*told, *_zswap(run)]
+
+
+def _zswap(run: Run) -> list[str]:
+    """One sentence of zswap if it was used: what it holds in how much memory, what it handed on and what it refused."""
+    stats = zswap.stats(run.machine.state)
+    events = run.machine.state.events_by_name()
+    if not events["zswpout"]:
+        return []
+    stored, pool = size(stats["stored_pages"] * PAGE_KIB), size(stats["pool_total_size"] >> 10)
+    held = f"zswap: {stored} are stored in {pool} of memory, of {size(events['zswpout'] * PAGE_KIB)} that went in"
+    back = stats["written_back_pages"] * PAGE_KIB
+    on = f"; {size(back)} of that went on to the areas" if back else ""
+    full = "; its limit was hit" if stats["pool_limit_hit"] else ""
+    return [f"{held}{on}{full}."]

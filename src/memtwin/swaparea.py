@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memtwin import compressed, engine
+from memtwin.errors import NotModelledError
 from memtwin.mm import mm_types as t
-from memtwin.mm import swapon, zram
+from memtwin.mm import swapon, zram, zswap
 from memtwin.units import pages
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from memtwin.mm.state import State
     from memtwin.procfs import swaps
 
+ZPOOLS = {"zbud": t.ZPOOL_ZBUD, "zsmalloc": t.ZPOOL_ZSMALLOC}
 LZO_RLE = 1
 """The number of the compressor that zram takes when nobody says which."""
 
@@ -47,6 +49,24 @@ def compressor(boot: Boot, device: str) -> int:
     chosen = re.search(r"\[([\w-]+)\]", boot.texts.get(f"sys/block/{device}/comp_algorithm", ""))
     name = chosen[1] if chosen else "lzo-rle"
     return compressed.ALGORITHMS.index(name) if name in compressed.ALGORITHMS else LZO_RLE
+
+
+def zswap_from_snapshot(state: State, boot: Boot) -> None:
+    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not told.
+
+    What it holds already belongs to nobody that is known.
+    """
+    told = boot.zswap
+    if told.get("enabled") != "Y":
+        return
+    zpool, name = told.get("zpool", "zbud"), told.get("compressor", "lzo")
+    if zpool not in ZPOOLS:
+        raise NotModelledError(boot.name, f"zswap with zpool {zpool}", hint="zbud and zsmalloc are")
+    algorithm = compressed.ALGORITHMS.index(name) if name in compressed.ALGORITHMS else LZO_RLE
+    zram.set_lengths(state, algorithm, compressed.lengths(compressed.ALGORITHMS[algorithm]))
+    percents = (int(told.get("max_pool_percent", 20)), int(told.get("accept_threshold_percent", 90)))
+    zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, told.get("same_filled_pages_enabled", "Y") == "Y")
+    zswap.start_pool(state, *(pages(boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap")))
 
 
 def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> Area:

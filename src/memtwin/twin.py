@@ -23,6 +23,7 @@ from memtwin.mm import (
     task_mmu,
     util,
     zram,
+    zswap,
 )  # fmt: skip
 from memtwin.mm import (
     loadavg as mm_loadavg,
@@ -114,6 +115,7 @@ class Twin(Source):
             self._files[path] = lambda kept=text: kept  # type: ignore[misc]
         for area in machine.areas:
             self._add_zram(area)
+        self._add_zswap()
         for name, process in self.processes.items():
             if process.alive:
                 self._add_process(name, process)
@@ -123,6 +125,10 @@ class Twin(Source):
             device = area.filename.rpartition("/")[2]
             self._files[f"sys/block/{device}/mm_stat"] = lambda: mm_stat.render(self.mm_stat(area))
             self._files[f"sys/block/{device}/io_stat"] = lambda: io_stat.render(self.io_stat(area))
+
+    def _add_zswap(self) -> None:
+        for name in zswap.stats(self.state) if zswap.is_on(self.state) else ():
+            self._files[f"sys/kernel/debug/zswap/{name}"] = lambda n=name: f"{zswap.stats(self.state)[n]}\n"  # type: ignore[misc]
 
     def _add_process(self, name: str, process: Process) -> None:
         files: dict[str, tuple[Any, Callable[[Process], Any]]] = {
@@ -198,6 +204,8 @@ class Twin(Source):
             "Mlocked": sum(s.zone_stats(zone)["nr_mlock"] for zone in range(len(ZONES))),
             "SwapTotal": s.swap_pages[0],
             "SwapFree": s.swap_pages[1],
+            "Zswap": zswap.stats(s)["pool_total_size"] >> 12,
+            "Zswapped": zswap.stats(s)["stored_pages"],
             "Dirty": node["nr_dirty"],
             "Writeback": node["nr_writeback"],
             "AnonPages": node["nr_anon_pages"],

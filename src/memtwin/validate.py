@@ -29,13 +29,13 @@ Kind = Literal["size", "count", "score"]
 
 MEMINFO: Final = (
     "MemFree", "MemAvailable", "Buffers", "Cached", "SwapCached", "Active(anon)", "Inactive(anon)",
-    "Active(file)", "Inactive(file)", "Unevictable", "Mlocked", "SwapFree", "Dirty", "AnonPages", "Mapped",
-    "Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables", "Committed_AS", "AnonHugePages",
+    "Active(file)", "Inactive(file)", "Unevictable", "Mlocked", "SwapFree", "Zswap", "Zswapped", "Dirty", "AnonPages",
+    "Mapped", "Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables", "Committed_AS", "AnonHugePages",
 )  # fmt: skip
 """Sizes in kB from /proc/meminfo."""
 VMSTAT: Final = (
-    "pgfault", "pgmajfault", "pswpin", "pswpout", "pgpgin", "pgpgout", "pgactivate", "pgdeactivate",
-    "pglazyfree", "pgscan_anon", "pgscan_file", "pgsteal_anon", "pgsteal_file",
+    "pgfault", "pgmajfault", "pswpin", "pswpout", "zswpin", "zswpout", "pgpgin", "pgpgout", "pgactivate",
+    "pgdeactivate", "pglazyfree", "pgscan_anon", "pgscan_file", "pgsteal_anon", "pgsteal_file",
     "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon",
     "workingset_activate_file", "swap_ra", "swap_ra_hit", "thp_fault_alloc", "oom_kill",
 )  # fmt: skip
@@ -48,6 +48,8 @@ FREE_ORDERS: Final = (4, 9)
 """Free memory in blocks of at least these orders, from /proc/buddyinfo."""
 ZRAM: Final = ("zram_orig", "zram_compr", "zram_used")
 """The first columns of zram's mm_stat."""
+ZSWAP: Final = ("written_back_pages", "pool_limit_hit")
+"""Events from /sys/kernel/debug/zswap."""
 STATUS: Final = ("VmRSS", "RssAnon", "RssFile", "VmSwap", "VmPTE")
 SMAPS_ROLLUP: Final = ("Pss", "Rss", "Swap")
 """Sizes in kB of each worker; smaps_rollup is exact where status lags by a batch."""
@@ -123,6 +125,10 @@ def figures(recording: Recording, checkpoint: str) -> dict[str, Figure]:
     found.update(_free_blocks(source.read("proc/buddyinfo")))
     mm_stat = (source.read("sys/block/zram0/mm_stat") or "").split()
     found.update((name, Figure("size", int(size) // 1024)) for name, size in zip(ZRAM, mm_stat, strict=False))
+    for name in ZSWAP:
+        text = (source.read(f"sys/kernel/debug/zswap/{name}") or "").strip()
+        if text.isdigit():
+            found[f"zswap_{name}"] = Figure("count", int(text))
     for worker in source.names("workers"):
         found.update(_worker(source, worker))
     return found

@@ -28,6 +28,9 @@ SWAPS = [
     "swap disk size=24M rot=0\n",
     "swap zram size=96M prio=100\nswap disk size=16M prio=5\n",
     "swap zram size=40M\n",
+    "swap zswap max_pool_percent=6 accept_threshold=70\nswap disk size=64M\n",
+    "swap zswap max_pool_percent=30\nswap disk size=24M rot=0\nswap zram size=20M prio=100\n",
+    "swap zswap zpool=zsmalloc max_pool_percent=5 same_filled=off\nswap zram size=30M\nswap disk size=24M\n",
     "",
 ]
 FINE = {"ok", "died", "skipped"}

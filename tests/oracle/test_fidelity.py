@@ -33,6 +33,7 @@ RECLAIM = [
     "104-zram-zstd-classes", "105-zram-lzo-classes", "106-zram-lzo-rle-classes", "107-oom-four-adj",
     "108-oom-swap-full", "109-ram-2g",
     "110-mixed-swappiness-100", "111-mlock-madvise-mix",
+    "112-zswap-fits", "113-zswap-limit", "114-zswap-random-zero", "115-zswap-classes", "116-zswap-zsmalloc-lz4",
 ]  # fmt: skip
 """Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %."""
 NEAR = ["24-madvise", "32-min-free", "96-zram-lz4", "97-swap-fork"]

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "machine": {
         "engine", "mm", "boot", "boot_layout", "costs", "describe", "swaparea", "worker", "source", "errors", "units",
     },
-    "swaparea": {"compressed", "engine", "mm", "units"},
+    "swaparea": {"compressed", "engine", "mm", "errors", "units"},
     "timeline": set(),
     "settings": {"machine", "describe", "errors", "scenario"},
     "process": {"disk", "machine", "engine", "mm", "worker", "scenario", "errors"},

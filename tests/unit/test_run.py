@@ -15,7 +15,7 @@ import pytest
 
 from memtwin import run, settings, story
 from memtwin.cli import main
-from memtwin.errors import InputError, ModelBug, SnapshotError, UsageError
+from memtwin.errors import InputError, ModelBug, NotModelledError, SnapshotError, UsageError
 from memtwin.mm import debug, memory
 from memtwin.recording import Recording
 from memtwin.scenario import parse
@@ -246,13 +246,32 @@ def test_a_header_that_disagrees_names_both(
     [
         ("vm.swappiness=900", "0..200"), ("vm.nothing=1", "not a setting"), ("machine.ram=lots", "a size"),
         ("machine.ram=64M", "128 MiB"), ("swap.zram.size=1G", "no such swap area"), ("colour=red", "no such setting"),
-        ("vm.swappiness", "KEY=VALUE"),
+        ("vm.swappiness", "KEY=VALUE"), ("swap.zswap.enabled=yes", "on or off"), ("swap.zswap.zpool=zbad", "zbud"),
+        ("swap.zswap.size=1M", "max_pool_percent"),
     ],
 )  # fmt: skip
 def test_a_bad_setting_says_what_is_accepted(word: str, says: str) -> None:
     """--set with a bad key or value is a usage error that says what would do."""
     with pytest.raises(UsageError, match=says):
         run.simulate(parse(SMALL), None, settings=[word])
+
+
+def test_zswap_by_setting_header_and_snapshot(recordings: Path) -> None:
+    """--set over the header; a header that is not what the snapshot has is an error; z3fold cannot be done."""
+    text = "machine ram=192M\nswap zswap max_pool_percent=30\nswap disk size=64M\nproc A\n"
+    done = run.simulate(parse(text), None, settings=["swap.zswap.max_pool_percent=15", "swap.zswap.same_filled=off"])
+    told = done.machine.boot.zswap
+    assert (told["enabled"], told["max_pool_percent"], told["same_filled_pages_enabled"]) == ("Y", "15", "N")
+    assert told["accept_threshold_percent"] == "90"
+    real = Recording(recordings / "112-zswap-fits" / "run1.tar.xz")
+    assert run.simulate(parse("proc A\n"), real.at("boot")).machine.boot.zswap["zpool"] == "zbud"
+    header = "swap zswap max_pool_percent=30\nswap disk size=384M\nproc A\n"
+    with pytest.raises(UsageError, match=r"max_pool_percent=30, .* max_pool_percent=40"):
+        run.simulate(parse(header), real.at("boot"))
+    changed = run.simulate(parse(header), real.at("boot"), settings=["swap.zswap.compressor=lz4"])
+    assert (changed.machine.boot.zswap["compressor"], changed.machine.boot.zswap["max_pool_percent"]) == ("lz4", "30")
+    with pytest.raises(NotModelledError, match="z3fold"):
+        run.simulate(parse("swap zswap zpool=z3fold\nproc A\n"), None)
 
 
 def test_settings_win_over_the_header() -> None:

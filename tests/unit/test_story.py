@@ -158,6 +158,17 @@ def test_swap_and_a_kill_are_told() -> None:
     assert "are stored in " in line(lines, "/dev/zram0")
 
 
+def test_zswap_is_told() -> None:
+    """What went into zswap and came back, what it holds in how much memory, and that its limit was hit."""
+    lines = told(
+        "machine ram=192M\nswap zswap max_pool_percent=5\nswap disk size=96M\nproc A\nA mmap h 180M\n"
+        "A touch h 0 180M w seq content=text\nA touch h 0 4M r seq\n"
+    )
+    assert "went into zswap" in line(lines, "A writes (text) 180 MiB")
+    assert "came back from zswap" in line(lines, "A reads 4,096 KiB")
+    assert line(lines, "zswap: ").endswith("went on to the areas; its limit was hit.")
+
+
 def test_a_panic_is_told() -> None:
     """vm.panic_on_oom: nobody is killed, and what comes after is skipped."""
     lines = told(

@@ -29,7 +29,8 @@ BAR = 24
 )  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE",
-    help="Change the machine: vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio. May be given several times.",
+    help="Change the machine: vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio, swap.zswap.WORD. May be given "
+    "several times.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="DIR", help="Leave the run in this directory, in a recording's layout.")
 def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: str | None) -> int:

@@ -10,6 +10,7 @@
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
 - the page-table entries that hold a swap slot are those that its map counts, slots in use are what SwapFree says, and
   what lies in a slot is what was written;
+- zswap's counts are what the slots in use say, each object lies where its slot has it, and the pool is what holds them;
 - a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
 
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
@@ -35,6 +36,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     OWNER_PCP,
     OWNER_SLAB,
     OWNER_TABLE,
+    OWNER_ZBUD,
     OWNER_ZSMALLOC,
     PG_DIRTY,
     PG_HEAD,
@@ -48,10 +50,13 @@ from cython.cimports.memtwin.mm.mm_types import (
     SWAP_TYPE_SHIFT,
     WB_CLEAN,
     XA_CHUNK,
+    ZBUD_NCHUNKS,
+    ZPOOL_ZBUD,
     File,
     Page,
     SwapArea,
     XaNode,
+    Zswap,
     i32,
     i64,
     u32,
@@ -67,6 +72,7 @@ from cython.cimports.memtwin.mm.state import (
     file_at,
     node_at,
     vma_at,
+    zbud_at,
     zone_of,
 )
 from cython.cimports.memtwin.mm.vmstat import (
@@ -105,6 +111,7 @@ class MachineCheck(Check):
         self.address_spaces()
         self.frames()
         self.swap()
+        self.zswap()
         self.files()
         self.lru_lists()
         self.slabs()
@@ -181,6 +188,8 @@ class MachineCheck(Check):
                 total += s.areas[area].pages
                 free += cython.cast(i64, s.areas[area].pages) - s.areas[area].inuse
             pool += s.areas[area].zram_pool_pages
+        if s.zswap.zpool != ZPOOL_ZBUD:
+            pool += s.zswap.pool_pages
         self.equal("slots of all areas", total, s.total_swap_pages)
         self.equal("free slots", free, s.nr_swap_pages)
         self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
@@ -209,6 +218,53 @@ class MachineCheck(Check):
         if a.synchronous:
             self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
             self.equal(f"pages of one word in area {area}", same, a.zram_same)
+
+    def zswap(self) -> None:
+        """What zswap holds: its counts against every slot, its objects against the pages of the pool."""
+        s: State = self.s
+        z: cython.pointer(Zswap) = cython.address(s.zswap)
+        a: cython.pointer(SwapArea)
+        slot: u32
+        stored = same = 0
+        objects: dict = {}
+        for area in range(s.nr_areas):
+            a = cython.address(s.areas[cython.cast(u32, area)])
+            if a.zswap_length == cython.NULL:
+                continue
+            for slot in range(1, a.max):
+                if not a.zswap_length[slot]:
+                    continue
+                self.hold(a.map[slot] != 0, f"zswap has a page for slot {slot} of area {area}, which is free")
+                stored += 1
+                same += a.zswap_length[slot] == 1
+                if a.zswap_length[slot] != 1:
+                    objects[(area << SWAP_TYPE_SHIFT) | slot] = a.zswap_handle[slot]
+        self.equal("pages in zswap", stored + z.boot_stored, z.stored_pages)
+        self.equal("pages of one word in zswap", same, z.same_filled_pages)
+        if z.zpool == ZPOOL_ZBUD:
+            self.zbud(objects)
+
+    def zbud(self, objects: dict) -> None:
+        """The pages of zswap's pool: each is listed once by age, and holds one or two objects where slots have them."""
+        s: State = self.s
+        zbud: u32 = s.zswap.lru_head
+        before: u32 = 0
+        pages = found = 0
+        while zbud:
+            z = zbud_at(s, zbud)
+            self.equal(f"page before zbud page {zbud}", before, z.lru_prev)
+            self.hold(z.chunks[0] or z.chunks[1], f"zbud page {zbud} is empty")
+            self.hold(z.chunks[0] + z.chunks[1] <= ZBUD_NCHUNKS, f"zbud page {zbud} is too full")
+            for last in range(2):
+                if z.chunks[last]:
+                    found += 1
+                    self.equal(f"object of swap entry {z.entry[last]}", objects.get(z.entry[last]), zbud * 2 + last)
+            pages += 1
+            before = zbud
+            zbud = z.lru_next
+        self.equal("objects in zswap's pool", len(objects), found)
+        self.equal("pages of zswap's pool", pages + s.zswap.boot_pool, s.zswap.pool_pages)
+        self.equal("frames of zswap's pool", pages, self.owners[OWNER_ZBUD])
 
     def frames(self) -> None:
         """Every frame: one owner, and the mappings that it says it has."""

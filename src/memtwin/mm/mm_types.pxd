@@ -57,6 +57,7 @@ cpdef enum:        # who owns a frame: exactly one of these
     OWNER_TABLE             # a page table
     OWNER_KERNEL            # any other kernel use: stacks, percpu, drivers
     OWNER_ZSMALLOC          # holds compressed pages
+    OWNER_ZBUD              # holds one or two
     OWNER_NONE              # not managed: a hole, the kernel's image, firmware
 
 cpdef enum:
@@ -135,6 +136,7 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_LSM_INODE
     CACHE_ZS_HANDLE
     CACHE_ZSPAGE
+    CACHE_ZSWAP_ENTRY
     CACHE_BIO
     NR_KNOWN_CACHES
 
@@ -260,6 +262,9 @@ cpdef enum:
     ZS_SIZE_CLASSES = 255
     ZS_FULLNESS_GROUPS = 4  # empty, almost empty, almost full, full
     NR_CONTENTS = 5
+    ZBUD_NCHUNKS = 63       # of 64 bytes in a page; the first holds the header
+    ZPOOL_ZBUD = 0          # what zswap keeps its objects in
+    ZPOOL_ZSMALLOC = 1
 
 cdef struct Page:
     u64 tag                 # content: a write changes it, a fault and a move check it
@@ -599,6 +604,10 @@ cdef struct SwapArea:       # one swap partition, file or zram
     u32 *zspage             # zram: where each slot's object lies
     u32 *handle             # zram: slab of each slot's handle
     u16 *length             # zram: its compressed length; 1: all words of the page are the same
+    u32 *zswap_handle       # of each slot: zbud's or zsmalloc's handle of what zswap holds of it
+    u32 *zswap_slab         # slab of its zswap_entry
+    u32 *zswap_zs_slab      # slab of zsmalloc's handle
+    u16 *zswap_length       # its compressed length; 1: all words of the page are the same; 0: zswap has nothing
     u32 held                # slots in use at boot, by processes that are not known
     u64 zram_pages
     u64 zram_boot_pages     # stored at boot, nobody knows in which slots
@@ -626,7 +635,7 @@ cdef struct ZsClass:        # objects of one size, packed into groups of pages
     u32 pages               # of a group
     u32 objects
     u32 merged              # the class that stands for this size
-    u32 head[ZS_FULLNESS_GROUPS]
+    u32 head[2][ZS_FULLNESS_GROUPS] # of zram's pool, and of zswap's
 
 cdef struct ZsPage:         # a group of pages
     u32 free_link
@@ -638,6 +647,44 @@ cdef struct ZsPage:         # a group of pages
     u32 inuse
     u32 fullness
     u32 pages[4]
+
+cdef struct ZbudPage:       # a page with one or two objects in it
+    u32 free_link
+    u32 pfn
+    u32 chunks[2]           # of the first object and of the last; 0: none
+    u32 entry[2]            # the swap entries that they belong to
+    bint under_reclaim
+    u32 prev                # on the list of pages with as many chunks free
+    u32 next
+    u32 lru_prev
+    u32 lru_next
+
+cdef struct Zswap:          # the compressed store in front of all areas
+    bint enabled
+    bint same_filled        # a page of one word needs no memory
+    bint reached_full       # the limit was hit: nothing is accepted until the pool has shrunk
+    bint shrink_queued      # the worker is to write something back
+    bint shrinking          # it does
+    u32 zpool
+    u32 algorithm
+    u64 max_pool_percent    # of RAM
+    u64 accept_threshold_percent    # of that
+    u64 pool_pages
+    u64 pool_total          # pages, as last looked at: what the limit and meminfo go by
+    u64 stored_pages
+    u64 boot_stored         # at boot, nobody knows in which slots
+    u64 boot_pool
+    u64 same_filled_pages
+    u64 written_back_pages
+    u64 pool_limit_hit
+    u64 duplicate_entry
+    u64 reject_reclaim_fail
+    u64 reject_alloc_fail
+    u64 reject_kmemcache_fail
+    u64 reject_compress_poor
+    u32 unbuddied[ZBUD_NCHUNKS + 1] # zbud pages with room for one more object, by chunks free
+    u32 lru_head
+    u32 lru_tail
 
 cdef struct Device:         # a queue before `width` servers
     u64 latency_ns          # of one request, before its first byte

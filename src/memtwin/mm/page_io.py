@@ -1,8 +1,8 @@
 """Writing pages to swap, and reading them back.
 
-``pswpout`` and ``pswpin`` count the pages handed to an area, zram included.  On a disk neighbouring slots that are
-written in one pass over the lists go in one request; the write ends later, and only then can the page be freed.  zram
-is done at once.
+``pswpout`` and ``pswpin`` count the pages handed to an area, zram included; what zswap takes or has is not handed on.
+On a disk neighbouring slots that are written in one pass over the lists go in one request; the write ends later, and
+only then can the page be freed.  zram and zswap are done at once.
 
 Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``) and block/blk-mq.c (``blk_add_rq_to_plug``).
 
@@ -29,6 +29,7 @@ from cython.cimports.memtwin.mm.state import State, area_of, bio_at, charge, slo
 from cython.cimports.memtwin.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.mm.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.mm.zram import zram_read, zram_write
+from cython.cimports.memtwin.mm.zswap import zswap_load, zswap_store
 
 SOURCE = "mm/page_io.c", "v6.1"
 
@@ -102,7 +103,21 @@ def plug_page(s: State, pfn: u32):
 
 
 def swap_writepage(s: State, pfn: u32) -> u32:
-    """Write a page of the swap cache to its slot; it is marked as reclaim's (PG_RECLAIM) until the write has ended.
+    """Write a page of the swap cache to its slot: zswap may take it, else it goes to the area's device."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    page.flags &= ~cython.cast(u32, PG_DIRTY)
+    if try_to_free_swap(s, pfn):
+        return SWAP_DROPPED
+    if zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
+        set_page_writeback(s, pfn)
+        end_page_writeback(s, pfn)
+        return SWAP_WRITTEN
+    return write_to_device(s, pfn)
+
+
+def write_to_device(s: State, pfn: u32) -> u32:
+    """Write a page to its area; it is marked as reclaim's (PG_RECLAIM) until the write has ended.
 
     What zram has no memory for is tried once more as an ordinary request, which fails too.
     """
@@ -110,9 +125,6 @@ def swap_writepage(s: State, pfn: u32) -> u32:
     entry: u32 = page.private
     area: cython.pointer(SwapArea) = area_of(s, entry)
     stored: cython.bint
-    page.flags &= ~cython.cast(u32, PG_DIRTY)
-    if try_to_free_swap(s, pfn):
-        return SWAP_DROPPED
     page.flags |= PG_RECLAIM
     s.event[PSWPOUT] += 1
     area.written_pages += 1
@@ -134,12 +146,24 @@ def swap_writepage(s: State, pfn: u32) -> u32:
     return SWAP_FAILED
 
 
-def swap_readpage(s: State, pfn: u32, bio: u32):
-    """Read a page of the swap cache, or one that is about to be mapped, from its slot; on a disk it joins *bio*."""
+def swap_readpage(s: State, pfn: u32, bio: cython.pointer(u32)):
+    """Read a page of the swap cache, or one that is about to be mapped, from its slot.
+
+    What zswap or zram have is there at once; from a disk it joins the request *bio*, or begins one (0: none yet).
+    """
     entry: u32 = s.pages[pfn].private
-    s.event[PSWPIN] += 1
-    if not area_of(s, entry).synchronous:
-        bio_add_page(s, bio, pfn)
+    area: cython.pointer(SwapArea) = area_of(s, entry)
+    if zswap_load(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
+        end_page_read(s, pfn)
         return
-    zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
-    end_page_read(s, pfn)
+    s.event[PSWPIN] += 1
+    if area.synchronous:
+        zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
+        end_page_read(s, pfn)
+        return
+    if bio[0] and bio_at(s, bio[0]).device != area.device:
+        submit_bio(s, bio[0])
+        bio[0] = 0
+    if not bio[0]:
+        bio[0] = new_bio(s, area.device, False)
+    bio_add_page(s, bio[0], pfn)

@@ -299,8 +299,8 @@ def rouse_kswapd(s: State):
 
 
 def throttle_direct_reclaim(s: State):
-    """Let the task wait for kswapd while the reserves are nearly used up."""
-    if allow_direct_reclaim(s):
+    """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not."""
+    if s.in_thread or allow_direct_reclaim(s):
         return
     s.event[PGSCAN_DIRECT_THROTTLE] += 1
     while not allow_direct_reclaim(s):
@@ -323,8 +323,11 @@ def skip_throttle_noprogress(s: State) -> cython.bint:
 
 
 def direct_throttle(s: State, sc: cython.pointer(ScanControl)):
-    """After a pass of direct reclaim: wait a jiffy where all dirty pages are on their way, or nothing comes free."""
-    if not s.kswapd.congested and not (sc.priority == 1 and not sc.nr_reclaimed):
+    """After a pass of direct reclaim: wait a jiffy where all dirty pages are on their way, or nothing comes free.
+
+    The kernel's own threads go on at once.
+    """
+    if s.in_thread or (not s.kswapd.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
         return
     if not skip_throttle_noprogress(s):
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)

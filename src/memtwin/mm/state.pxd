@@ -1,6 +1,6 @@
 from memtwin.mm.mm_types cimport (
     AnonVma, AnonVmaChain, BH_LRU_SIZE, BIO_POOL_SIZE, Bio, BlkPlug, Device, Event, File, Filp, Flusher, Kswapd, NR_SCHED_ENTITIES, SchedEntity, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES,
-    NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZsPage, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
+    NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZbudPage, ZsPage, Zswap, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.mm.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
@@ -136,6 +136,7 @@ cdef class State:
     cdef u32 bio_pool_nr
     cdef BlkPlug plug[2]            # swap writes of the task, of a thread, that neighbours may still join
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
+    cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
     cdef u32 stack_cache[128][4]    # frames of kernel stacks kept for the next thread
@@ -156,6 +157,7 @@ cdef class State:
     cdef Pool bios
     cdef Pool dentries
     cdef Pool zspages
+    cdef Pool zbud_pages
     cdef Pool caches
     cdef Table **tables             # page tables, in chunks that never move
     cdef u32 *table_pfn             # the frame of each table
@@ -202,6 +204,7 @@ cdef struct Hooks:          # calls upwards, set once when the module above is i
     EventHook schedule_event
     SubmitHook submit
     AllocHook alloc_slow    # the allocator's slow path
+    Hook shrink_zswap       # zswap's worker was queued: it takes the cpu at once
 
 cdef Hooks hooks
 
@@ -243,6 +246,9 @@ cdef inline File *file_at(State s, u32 file) noexcept nogil:
 
 cdef inline ZsPage *zspage_at(State s, u32 zspage) noexcept nogil:
     return &(<ZsPage *> s.zspages.items)[zspage]
+
+cdef inline ZbudPage *zbud_at(State s, u32 zbud) noexcept nogil:
+    return &(<ZbudPage *> s.zbud_pages.items)[zbud]
 
 cdef inline SwapArea *area_of(State s, u32 entry) noexcept nogil:
     """The area of a swap entry."""

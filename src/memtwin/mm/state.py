@@ -37,6 +37,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     Task,
     Vma,
     XaNode,
+    ZbudPage,
     ZsPage,
     u8,
     u16,
@@ -165,6 +166,7 @@ def free_arrays(s: State):
     free(s.bios.items)
     free(s.dentries.items)
     free(s.zspages.items)
+    free(s.zbud_pages.items)
     for i in range(s.nr_areas):
         free_area(cython.address(s.areas[i]))
     free(s.caches.items)
@@ -222,6 +224,10 @@ def free_area(area: cython.pointer(SwapArea)):
     free(area.zspage)
     free(area.handle)
     free(area.length)
+    free(area.zswap_handle)
+    free(area.zswap_slab)
+    free(area.zswap_zs_slab)
+    free(area.zswap_length)
 
 
 def copy_area(area: cython.pointer(SwapArea)):
@@ -241,6 +247,17 @@ def copy_area(area: cython.pointer(SwapArea)):
         area.zspage = cython.cast(cython.pointer(u32), duplicate(area.zspage, area.max * cython.sizeof(u32)))
         area.handle = cython.cast(cython.pointer(u32), duplicate(area.handle, area.max * cython.sizeof(u32)))
         area.length = cython.cast(cython.pointer(u16), duplicate(area.length, area.max * cython.sizeof(u16)))
+    if area.zswap_length:
+        area.zswap_handle = cython.cast(
+            cython.pointer(u32), duplicate(area.zswap_handle, area.max * cython.sizeof(u32))
+        )
+        area.zswap_slab = cython.cast(cython.pointer(u32), duplicate(area.zswap_slab, area.max * cython.sizeof(u32)))
+        area.zswap_zs_slab = cython.cast(
+            cython.pointer(u32), duplicate(area.zswap_zs_slab, area.max * cython.sizeof(u32))
+        )
+        area.zswap_length = cython.cast(
+            cython.pointer(u16), duplicate(area.zswap_length, area.max * cython.sizeof(u16))
+        )
 
 
 def copy_pools(old: State, new: State):
@@ -258,6 +275,7 @@ def copy_pools(old: State, new: State):
     copy_pool(cython.address(old.bios), cython.address(new.bios))
     copy_pool(cython.address(old.dentries), cython.address(new.dentries))
     copy_pool(cython.address(old.zspages), cython.address(new.zspages))
+    copy_pool(cython.address(old.zbud_pages), cython.address(new.zbud_pages))
     copy_pool(cython.address(old.caches), cython.address(new.caches))
     for i in range(1, new.mms.nr):
         mm = mm_at(new, i)
@@ -293,6 +311,7 @@ class State:
         pool_init(cython.address(self.bios), cython.sizeof(Bio))
         pool_init(cython.address(self.dentries), cython.sizeof(Dentry))
         pool_init(cython.address(self.zspages), cython.sizeof(ZsPage))
+        pool_init(cython.address(self.zbud_pages), cython.sizeof(ZbudPage))
         self.kswapd.highest_zone = -1
         self.swap_ra.hits = FIRST_HITS
         self.flusher.bandwidth = FIRST_BANDWIDTH

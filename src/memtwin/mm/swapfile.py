@@ -50,7 +50,7 @@ from cython.cimports.memtwin.mm.swap_state import (
     lookup_swap_cache,
     vm_swap_full,
 )
-from cython.cimports.memtwin.mm.zram import zram_slot_free_notify
+from cython.cimports.memtwin.mm.zswap import invalidate_slot
 
 SOURCE = "mm/swapfile.c", "v6.1"
 
@@ -162,8 +162,7 @@ def swap_range_free(s: State, area: u32, slot: u32):
         avail_add(s, area)
     a.inuse -= 1
     s.nr_swap_pages += 1
-    if a.synchronous:
-        zram_slot_free_notify(s, area, slot)
+    invalidate_slot(s, area, slot)
     clear_shadow(s, entry_of(area, slot))
 
 

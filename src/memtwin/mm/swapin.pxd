@@ -2,6 +2,7 @@ from memtwin.mm.mm_types cimport Page, SwapArea, SwapRa, Task, Vma, u32, u64
 from memtwin.mm.state cimport State
 
 cdef u32 swapin_nr_pages(State s, SwapRa *ra, u64 here) noexcept nogil
+cdef u32 get_swap_cache_page(State s, u32 entry, u32 gfp, bint *fresh) noexcept nogil
 cdef u32 read_swap_cache(State s, u32 entry, u32 *bio, bint *fresh) noexcept nogil
 cdef u32 read_ahead_slot(State s, u32 entry, u32 wanted, u32 *bio) noexcept nogil
 cdef u32 swap_cluster_readahead(State s, u32 entry) noexcept nogil

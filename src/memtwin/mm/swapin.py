@@ -23,7 +23,7 @@ Not modelled: KSM, device-private pages, memory that cannot be read back.
 """
 
 import cython
-from cython.cimports.memtwin.mm.bio import new_bio, submit_bio
+from cython.cimports.memtwin.mm.bio import submit_bio
 from cython.cimports.memtwin.mm.buddy import free_frame, own
 from cython.cimports.memtwin.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.mm.gfp import alloc_pages
@@ -56,7 +56,6 @@ from cython.cimports.memtwin.mm.mm_types import (
     SWAP_TYPE_SHIFT,
     VM_LOCKED,
     Page,
-    SwapArea,
     SwapRa,
     Vma,
     u32,
@@ -68,7 +67,6 @@ from cython.cimports.memtwin.mm.rmap import page_add_anon_rmap
 from cython.cimports.memtwin.mm.state import (
     State,
     area_of,
-    bio_at,
     charge,
     slot_of,
     table_at,
@@ -116,39 +114,43 @@ def swapin_nr_pages(s: State, ra: cython.pointer(SwapRa), here: u64) -> u32:
     return pages
 
 
-def read_swap_cache(s: State, entry: u32, bio: cython.pointer(u32), fresh: cython.pointer(cython.bint)) -> u32:
-    """The page of a slot, read into the swap cache if it is not there (*fresh*); 0: no memory, or a slot of nobody."""
+def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cython.bint)) -> u32:
+    """The swap cache's page of a slot; where there is none, a locked one to read into (*fresh*).
+
+    0: no memory, or a slot of nobody.
+    """
     pfn: u32 = lookup_swap_cache(s, entry)
-    area: cython.pointer(SwapArea) = area_of(s, entry)
     shadow: u64
     fresh[0] = False
     if pfn or not swap_count(s, entry):
         return pfn
-    pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE)
+    pfn = alloc_pages(s, 0, gfp)
     if not pfn:
         return 0
-    if not swap_count(s, entry):
+    if lookup_swap_cache(s, entry) or not swap_count(s, entry):
         free_frame(s, pfn, 0)
-        return 0
+        return lookup_swap_cache(s, entry)
     own(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].flags = PG_LOCKED | PG_SWAPBACKED
     shadow = get_shadow(s, entry)
-    if not add_to_swap_cache(s, pfn, entry, GFP_HIGHUSER_MOVABLE):
+    if not add_to_swap_cache(s, pfn, entry, gfp):
         free_frame(s, pfn, 0)
         return 0
-    area.map[slot_of(entry)] |= SWAP_HAS_CACHE
+    area_of(s, entry).map[slot_of(entry)] |= SWAP_HAS_CACHE
     s.pages[pfn].refcount -= 1
     if shadow:
         workingset_refault(s, pfn, shadow)
     lru_cache_add(s, pfn)
     charge(s, s.cost_ns[COST_CACHE_PAGE])
-    if bio[0] and not area.synchronous and bio_at(s, bio[0]).device != area.device:
-        submit_bio(s, bio[0])
-        bio[0] = 0
-    if not bio[0] and not area.synchronous:
-        bio[0] = new_bio(s, area.device, False)
-    swap_readpage(s, pfn, bio[0])
     fresh[0] = True
+    return pfn
+
+
+def read_swap_cache(s: State, entry: u32, bio: cython.pointer(u32), fresh: cython.pointer(cython.bint)) -> u32:
+    """The page of a slot, read into the swap cache if it is not there (*fresh*); 0: no memory, or a slot of nobody."""
+    pfn: u32 = get_swap_cache_page(s, entry, GFP_HIGHUSER_MOVABLE, fresh)
+    if fresh[0]:
+        swap_readpage(s, pfn, bio)
     return pfn
 
 
@@ -234,6 +236,7 @@ def read_synchronous(s: State, entry: u32) -> u32:
     """zram, and nobody else has the page: read it without the swap cache; 0: no memory."""
     pfn: u32 = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE)
     shadow: u64 = get_shadow(s, entry)
+    bio: u32 = 0
     if not pfn:
         return 0
     own(s, pfn, 0, OWNER_ANON)
@@ -241,7 +244,7 @@ def read_synchronous(s: State, entry: u32) -> u32:
     s.pages[pfn].private = entry
     if shadow:
         workingset_refault(s, pfn, shadow)
-    swap_readpage(s, pfn, 0)
+    swap_readpage(s, pfn, cython.address(bio))
     s.pages[pfn].flags &= ~cython.cast(u32, PG_SWAPCACHE)
     s.pages[pfn].private = 0
     lru_cache_add(s, pfn)

@@ -92,6 +92,11 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
         a.zspage = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
         a.handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
         a.length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+    if s.zswap.enabled:
+        a.zswap_handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_zs_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
+        a.zswap_length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
     if not ssd:
         return
     clusters = a.max // SWAPFILE_CLUSTER + 1

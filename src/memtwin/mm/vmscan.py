@@ -61,7 +61,7 @@ from cython.cimports.memtwin.mm.mm_types import (
 from cython.cimports.memtwin.mm.page_io import SWAP_WRITTEN, swap_writepage
 from cython.cimports.memtwin.mm.page_writeback import set_page_dirty, wake_flusher
 from cython.cimports.memtwin.mm.rmap import page_referenced, try_to_unmap
-from cython.cimports.memtwin.mm.state import State, charge, file_at, zone_of
+from cython.cimports.memtwin.mm.state import State, charge, file_at, hooks, zone_of
 from cython.cimports.memtwin.mm.swap_state import delete_from_swap_cache, vm_swap_full
 from cython.cimports.memtwin.mm.swapfile import add_to_swap, put_swap_page, try_to_free_swap
 from cython.cimports.memtwin.mm.vmstat import (
@@ -325,6 +325,8 @@ def shrink_page_list(
         list_del(s.pages, chain, pfn)
         charge(s, s.cost_ns[COST_SCAN_PAGE])
         verdict = shrink_page(s, sc, pfn, stat)
+        if s.zswap.shrink_queued:
+            hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
             charge(s, s.cost_ns[COST_RECLAIM_PAGE])
             freed += 1

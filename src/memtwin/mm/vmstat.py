@@ -189,6 +189,8 @@ EVENTS = tuple(
         "swap_ra_hit",
         "ksm_swpin_copy",
         "cow_ksm",
+        "zswpin",
+        "zswpout",
         "direct_map_level2_splits",
         "direct_map_level3_splits",
     ]

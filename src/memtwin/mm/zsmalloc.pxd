@@ -1,4 +1,4 @@
-from memtwin.mm.mm_types cimport SwapArea, ZsClass, ZsPage, u32, u64
+from memtwin.mm.mm_types cimport SwapArea, ZsClass, ZsPage, i64, u32, u64
 from memtwin.mm.state cimport State
 
 cdef enum:                  # how full a group of pages is
@@ -6,7 +6,10 @@ cdef enum:                  # how full a group of pages is
     ZS_ALMOST_EMPTY
     ZS_ALMOST_FULL
     ZS_FULL
+    ZS_POOL_ZSWAP = 31          # instead of a zram area's number: zswap's pool
 
+cdef u32 pool_of(u32 area) noexcept nogil
+cdef void count_pool(State s, u32 area, i64 pages) noexcept nogil
 cdef u32 class_index(u32 length) noexcept nogil
 cdef u32 pages_per_zspage(u32 size) noexcept nogil
 cdef void zs_init_classes(State s) noexcept nogil

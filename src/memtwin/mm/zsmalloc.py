@@ -1,5 +1,7 @@
 """The allocator under zram: objects of any size up to a page, packed into groups of one to four pages.
 
+zswap can have a pool of its own here (``zpool=zsmalloc``).
+
 Sizes are rounded up to a class, 16 bytes apart; each object is kept with a handle of 8 bytes.  For each class the
 group of pages that wastes least is chosen; classes that come out alike are merged into the largest::
 
@@ -25,6 +27,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     ZS_SIZE_CLASSES,
     ZsClass,
     ZsPage,
+    i64,
     u32,
 )
 from cython.cimports.memtwin.mm.slub import object_alloc_gfp, object_free
@@ -92,6 +95,20 @@ def huge_class_size(s: State) -> u32:
     return PAGE
 
 
+def pool_of(area: u32) -> u32:
+    """Which pool an area's objects are in: zram's, or zswap's."""
+    return 1 if area == ZS_POOL_ZSWAP else 0
+
+
+def count_pool(s: State, area: u32, pages: i64):
+    """Count pages that a pool gained or lost."""
+    if area == ZS_POOL_ZSWAP:
+        s.zswap.pool_pages += pages
+        return
+    s.areas[area].zram_pool_pages += pages
+    s.areas[area].zram_pool_max = max(s.areas[area].zram_pool_max, s.areas[area].zram_pool_pages)
+
+
 def fullness_group(c: cython.pointer(ZsClass), inuse: u32) -> u32:
     """How full a group with *inuse* objects is."""
     if inuse == 0:
@@ -107,7 +124,7 @@ def insert_zspage(s: State, zspage: u32):
     c: cython.pointer(ZsClass) = cython.address(s.zs_class[z.size_class])
     first: u32
     z.fullness = fullness_group(c, z.inuse)
-    first = c.head[z.fullness]
+    first = c.head[pool_of(z.area)][z.fullness]
     if first and z.inuse < zspage_at(s, first).inuse:
         z.prev = first
         z.next = zspage_at(s, first).next
@@ -115,7 +132,7 @@ def insert_zspage(s: State, zspage: u32):
     else:
         z.prev = 0
         z.next = first
-        c.head[z.fullness] = zspage
+        c.head[pool_of(z.area)][z.fullness] = zspage
     if z.next:
         zspage_at(s, z.next).prev = zspage
 
@@ -126,7 +143,7 @@ def remove_zspage(s: State, zspage: u32):
     if z.prev:
         zspage_at(s, z.prev).next = z.next
     else:
-        s.zs_class[z.size_class].head[z.fullness] = z.next
+        s.zs_class[z.size_class].head[pool_of(z.area)][z.fullness] = z.next
     if z.next:
         zspage_at(s, z.next).prev = z.prev
 
@@ -155,18 +172,17 @@ def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
     zspage_at(s, zspage).area = area
     for nr in range(s.zs_class[size_class].pages):
         zspage_at(s, zspage).pages[nr] = pages[nr]
-    s.areas[area].zram_pool_pages += s.zs_class[size_class].pages
-    s.areas[area].zram_pool_max = max(s.areas[area].zram_pool_max, s.areas[area].zram_pool_pages)
+    count_pool(s, area, s.zs_class[size_class].pages)
     return zspage
 
 
 def zs_malloc(s: State, area: u32, length: u32, gfp: u32) -> u32:
-    """Find room for an object of *length* bytes; returns its group, 0: no memory."""
+    """Find room for an object of *length* bytes of a zram area (or of zswap); returns its group, 0: no memory."""
     index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
     c: cython.pointer(ZsClass) = cython.address(s.zs_class[index])
-    zspage: u32 = c.head[ZS_ALMOST_FULL]
+    zspage: u32 = c.head[pool_of(area)][ZS_ALMOST_FULL]
     if not zspage:
-        zspage = c.head[ZS_ALMOST_EMPTY]
+        zspage = c.head[pool_of(area)][ZS_ALMOST_EMPTY]
     if zspage:
         remove_zspage(s, zspage)
     else:
@@ -195,7 +211,7 @@ def free_zspage(s: State, zspage: u32):
     for i in range(s.zs_class[z.size_class].pages):
         s.zones[zone_of(s, z.pages[i])].stat[NR_ZSPAGES] -= 1
         free_frame(s, z.pages[i], 0)
-    s.areas[z.area].zram_pool_pages -= s.zs_class[z.size_class].pages
+    count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
     object_free(s, z.slab)
     pool_put(cython.address(s.zspages), zspage)
 
