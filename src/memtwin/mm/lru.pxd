@@ -23,7 +23,10 @@ cdef void move_activated(State s, u32 pfn) noexcept nogil
 cdef void move_cold(State s, u32 pfn) noexcept nogil
 cdef void move_lazyfree(State s, u32 pfn) noexcept nogil
 cdef void move_mlocked(State s, u32 pfn) noexcept nogil
+cdef void cull(State s, u32 pfn) noexcept nogil
+cdef bint count_mlocked(State s, u32 pfn) noexcept nogil
 cdef void mlock_page(State s, u32 pfn) noexcept nogil
+cdef void mlock_new_page(State s, u32 pfn) noexcept nogil
 cdef void munlock_page(State s, u32 pfn) noexcept nogil
 cdef void deactivate_page(State s, u32 pfn) noexcept nogil
 cdef void mark_page_lazyfree(State s, u32 pfn) noexcept nogil

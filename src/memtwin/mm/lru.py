@@ -74,6 +74,9 @@ from cython.cimports.memtwin.mm.vmstat import (
 
 SOURCE = "mm/swap.c", "v6.1"
 
+NEW_PAGE = cython.declare(u32, 1 << 31)
+"""Beside a frame in the batch of locked pages: it was on no list and in no other batch before."""
+
 
 def page_lru(s: State, pfn: u32) -> u32:
     """The list that a page belongs on, by its flags."""
@@ -138,7 +141,7 @@ def vec_of(s: State, kind: u32) -> cython.pointer(PageVec):
 def vec_add(s: State, kind: u32, pfn: u32):
     """Queue a page; the batch holds a reference until the 15th page empties it."""
     vec: cython.pointer(PageVec) = vec_of(s, kind)
-    s.pages[pfn].refcount += 1
+    s.pages[pfn & ~cython.cast(u32, NEW_PAGE)].refcount += 1
     vec.pages[vec.nr] = pfn
     vec.nr += 1
     if vec.nr == PAGEVEC_SIZE:
@@ -149,9 +152,11 @@ def vec_drain(s: State, kind: u32):
     """Carry out a batch, in the order in which its pages came."""
     vec: cython.pointer(PageVec) = vec_of(s, kind)
     i: u32
+    pfn: u32
     for i in range(vec.nr):
-        move_page(s, kind, vec.pages[i])
-        put_page(s, vec.pages[i])
+        pfn = vec.pages[i] & ~cython.cast(u32, NEW_PAGE)
+        move_page(s, VEC_LRU_ADD if vec.pages[i] & NEW_PAGE else kind, pfn)
+        put_page(s, pfn)
     vec.nr = 0
 
 
@@ -159,10 +164,14 @@ def move_page(s: State, kind: u32, pfn: u32):
     """What a batch of a kind does to one of its pages; a page that left its list meanwhile is passed over."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if kind == VEC_LRU_ADD:
+        if page.flags & (PG_MLOCKED | PG_UNEVICTABLE) == PG_MLOCKED:
+            cull(s, pfn)
         lru_add(s, pfn)
+    elif not page.flags & PG_LRU:
+        return
     elif kind == VEC_MLOCK:
         move_mlocked(s, pfn)
-    elif not page.flags & PG_LRU or page.flags & PG_UNEVICTABLE:
+    elif page.flags & PG_UNEVICTABLE:
         return
     elif kind == VEC_ROTATE:
         lru_del(s, pfn)
@@ -209,20 +218,23 @@ def move_lazyfree(s: State, pfn: u32):
         s.event[PGLAZYFREE] += 1
 
 
+def cull(s: State, pfn: u32):
+    """A page that is on no list now will come on the unevictable one."""
+    s.pages[pfn].flags = (s.pages[pfn].flags & ~cython.cast(u32, PG_ACTIVE)) | PG_UNEVICTABLE
+    s.event[UNEVICTABLE_PGS_CULLED] += 1
+
+
 def move_mlocked(s: State, pfn: u32):
     """A page that was locked goes to the unevictable list; one that no longer is comes back to an inactive one."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     locked: cython.bint = page.flags & PG_MLOCKED != 0
-    was: cython.bint = page.flags & PG_UNEVICTABLE != 0
-    if page.flags & PG_LRU and locked == was:
+    if locked == (page.flags & PG_UNEVICTABLE != 0):
         return
-    if page.flags & PG_LRU:
-        lru_del(s, pfn)
-    page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
+    lru_del(s, pfn)
     if locked:
-        page.flags |= PG_UNEVICTABLE
-        s.event[UNEVICTABLE_PGS_CULLED] += 1
-    elif was:
+        cull(s, pfn)
+    else:
+        page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
         s.event[UNEVICTABLE_PGS_RESCUED] += 1
     lru_add(s, pfn)
 
@@ -245,14 +257,26 @@ def move_deactivated(s: State, pfn: u32):
         s.event[PGDEACTIVATE] += 1
 
 
-def mlock_page(s: State, pfn: u32):
-    """Count a page as locked and queue it for the unevictable list."""
+def count_mlocked(s: State, pfn: u32) -> cython.bint:
+    """Count a page as locked; False: it is so already."""
     if s.pages[pfn].flags & PG_MLOCKED:
-        return
+        return False
     s.pages[pfn].flags |= PG_MLOCKED
     s.zones[zone_of(s, pfn)].stat[NR_MLOCK] += 1
     s.event[UNEVICTABLE_PGS_MLOCKED] += 1
-    vec_add(s, VEC_MLOCK, pfn)
+    return True
+
+
+def mlock_page(s: State, pfn: u32):
+    """Lock a page and queue it for the unevictable list: passed over if it is on no list when its turn comes."""
+    if count_mlocked(s, pfn):
+        vec_add(s, VEC_MLOCK, pfn)
+
+
+def mlock_new_page(s: State, pfn: u32):
+    """Lock a new page: it goes to a list through the batch of locked pages instead of that of new ones."""
+    count_mlocked(s, pfn)
+    vec_add(s, VEC_MLOCK, pfn | NEW_PAGE)
 
 
 def munlock_page(s: State, pfn: u32):
@@ -338,7 +362,7 @@ def rotate_reclaimable_page(s: State, pfn: u32):
 def batched(s: State) -> list:
     """(kind, frame) of every page in a batch, for checks."""
     return [
-        (kind, s.vecs[cpu * NR_VECS + kind].pages[i])
+        (kind, s.vecs[cpu * NR_VECS + kind].pages[i] & ~cython.cast(u32, NEW_PAGE))
         for cpu in range(s.nr_cpus)
         for kind in range(NR_VECS)
         for i in range(s.vecs[cpu * NR_VECS + kind].nr)

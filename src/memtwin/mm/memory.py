@@ -32,7 +32,7 @@ import cython
 from cython.cimports.memtwin.mm.buddy import own
 from cython.cimports.memtwin.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
 from cython.cimports.memtwin.mm.gfp import alloc_pages
-from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_cache_add, mlock_page, put_page
+from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_cache_add, mlock_new_page, mlock_page, put_page
 from cython.cimports.memtwin.mm.mm_types import (
     COST_ANON_FAULT,
     COST_COW_FAULT,
@@ -151,7 +151,7 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
     s.pages[pfn].tag = tag
     page_add_new_anon_rmap(s, pfn, vma, vpn)
     if vma_at(s, vma).flags & VM_LOCKED:
-        mlock_page(s, pfn)
+        mlock_new_page(s, pfn)
     else:
         lru_cache_add(s, pfn)
     task_at(s, task).rss_delta[MM_ANONPAGES] += 1
