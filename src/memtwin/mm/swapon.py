@@ -42,7 +42,7 @@ from cython.cimports.memtwin.mm.mm_types import (
 from cython.cimports.memtwin.mm.mmap import mmput
 from cython.cimports.memtwin.mm.pgtable import walk
 from cython.cimports.memtwin.mm.rmap import page_add_anon_rmap
-from cython.cimports.memtwin.mm.state import State, file_at, hooks, mm_at, pool_get, table_at, vma_at
+from cython.cimports.memtwin.mm.state import State, file_at, hooks, mm_at, pool_get, slot_of, table_at, vma_at
 from cython.cimports.memtwin.mm.swap_state import lookup_swap_cache
 from cython.cimports.memtwin.mm.swapfile import (
     NO_CLUSTER,
@@ -51,6 +51,8 @@ from cython.cimports.memtwin.mm.swapfile import (
     drain_slots,
     entry_of,
     free_cluster_push,
+    free_swap_slot,
+    get_swap_page,
     reclaim_slot,
     swap_free,
 )
@@ -326,3 +328,14 @@ def area_info(s: State, area: int) -> dict:
     """What /proc/swaps says of an area: pages in all and used, priority; and the pages ever written to it."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
     return {"used": a.used, "pages": a.pages, "inuse": a.inuse, "prio": a.prio, "written": a.written_pages}
+
+
+def take_slot(s: State) -> tuple:
+    """Take the slot that the next page would get: (area, slot); (0, 0): swap is full."""
+    entry: u32 = get_swap_page(s)
+    return entry >> SWAP_TYPE_SHIFT, slot_of(entry)
+
+
+def give_slot(s: State, area: int, slot: int) -> None:
+    """A slot that was taken has lost its last user."""
+    free_swap_slot(s, entry_of(area, slot))
