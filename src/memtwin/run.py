@@ -377,6 +377,9 @@ class Run:
             "oom_victims": [
                 death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]
             ],
+            "swap_written": swaparea.written(
+                self.machine.state, self.machine.areas, self.samples[-1].time_ns - self.samples[0].time_ns
+            ),
             "ops": len(self.scenario.ops),
             "ops_done": len(self.done),
             "not_ok": [[d.op.index, d.outcome, d.errno] for d in self.done if d.outcome != "ok"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memtwin import swaparea
 from memtwin.mm import swapon, zram, zswap
-from memtwin.words import NS_PER_S, listed, size
+from memtwin.words import listed, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from memtwin.run import Run
 
 PAGE_KIB = 4
-SECONDS_PER_DAY = 86_400
 MOVES = {
     "pswpout": "went out to swap",
     "zswpout": "went into zswap",
@@ -35,7 +35,7 @@ def areas(run: Run) -> list[str]:
     """One sentence an area that was used: how full it is, what zram made of it, what was written to a disk."""
     told = []
     state = run.machine.state
-    elapsed = max((run.samples[-1].time_ns - run.samples[0].time_ns) / NS_PER_S, 1e-9)
+    elapsed_ns = run.samples[-1].time_ns - run.samples[0].time_ns
     for area in run.machine.areas:
         info = swapon.area_info(state, area.number)
         written = info["written"] * PAGE_KIB
@@ -49,7 +49,7 @@ def areas(run: Run) -> list[str]:
                 f"{size(stored['mem_used_total'] >> 10)} of memory."
             )
         else:
-            a_day = size(int(written / elapsed * SECONDS_PER_DAY))
+            a_day = size(swaparea.bytes_per_day(written << 10, elapsed_ns) >> 10)
             told.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
     return [*told, *_zswap(run)]
 

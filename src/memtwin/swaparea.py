@@ -17,6 +17,8 @@ from memtwin.mm import swapon, zram, zswap
 from memtwin.units import pages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memtwin.boot import Boot
     from memtwin.costs import CostProfile
     from memtwin.machine import Machine
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from memtwin.procfs import swaps
 
 ZPOOLS = {"zbud": t.ZPOOL_ZBUD, "zsmalloc": t.ZPOOL_ZSMALLOC}
+PAGE = 4096
+NS_PER_DAY = 86_400_000_000_000
 LZO_RLE = 1
 """The number of the compressor that zram takes when nobody says which."""
 
@@ -127,3 +131,22 @@ def _add(state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind
     if is_zram:
         zram.set_lengths(state, algorithm, compressed.lengths(compressed.ALGORITHMS[algorithm]))
     return Area(number, filename, kind, is_zram)
+
+
+def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
+    """What a device would be written to in a day of the same.
+
+    >>> bytes_per_day(1 << 20, 60_000_000_000) == 1440 << 20
+    True
+    """
+    return written_bytes * NS_PER_DAY // max(elapsed_ns, 1)
+
+
+def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[str, str | int]]:
+    """What was written to each swap disk (zram and zswap write to none), and what that would be in a day."""
+    found: list[dict[str, str | int]] = []
+    for area in areas:
+        if not area.zram:
+            total = swapon.area_info(state, area.number)["written"] * PAGE
+            found.append({"device": area.filename, "bytes": total, "bytes_per_day": bytes_per_day(total, elapsed_ns)})
+    return found

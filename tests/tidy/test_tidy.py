@@ -52,7 +52,7 @@ MAY_IMPORT = {
     },
     "story": {"run", "scenario", "render", "story_oom", "story_swap", "words"},
     "story_oom": {"oomreport", "words"},
-    "story_swap": {"run", "mm", "words"},
+    "story_swap": {"swaparea", "run", "mm", "words"},
     "words": set(),
     "cli": None,
     "__main__": {"cli"},

@@ -365,3 +365,15 @@ def test_a_described_machine_has_the_disks_and_the_compressor_of_its_header() ->
         done = run.simulate(parse(text.format(f"zram size=64M algo={algorithm}")), None)
         stat = zram.mm_stat(done.machine.state, 0)
         assert abs(stat["compr_data_size"] / (stat["orig_data_size"] >> 12) - mean) < 5
+
+
+def test_run_json_tells_what_swap_wears(tmp_path: Path) -> None:
+    """Bytes written to the disk are pswpout's pages; a day's worth follows from the simulated time; zram is no disk."""
+    swap = "swap zram size=16M\nswap disk size=128M prio=-2\n"
+    text = f"machine ram=128M\n{swap}proc A\nA mmap h 200M\nA touch h 0 160M w seq\n"
+    done = run.simulate(parse(text), None)
+    (wear,) = done.meta()["swap_written"]
+    elapsed = done.samples[-1].time_ns - done.samples[0].time_ns
+    assert wear["device"] == "/dev/vdb"
+    assert 0 < wear["bytes"] < done.machine.state.events_by_name()["pswpout"] * 4096
+    assert wear["bytes_per_day"] == wear["bytes"] * 86_400_000_000_000 // elapsed
