@@ -46,6 +46,11 @@ class Area:
     filename: str
     size_bytes: int
     prio: int
+    on: bool = True
+    rotational: int | None = None
+    """None: as the snapshot says."""
+    algorithm: str = ""
+    """Of zram; empty: as the snapshot says."""
 
 
 def ground() -> Source:
@@ -103,15 +108,23 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
 
 
 def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
-    """Return *boot* with these swap areas, empty; one page of each is its header."""
+    """Return *boot* with these swap areas, empty, and those that are on turned on; one page of each is its header."""
     rows = tuple(
         swaps.SwapArea(area.filename, "partition", Kib((area.size_bytes // 4096 - 1) * 4), Kib(0), area.prio)
         for area in areas
+        if area.on
     )
+    texts = dict(boot.texts)
+    for area in areas:
+        device = f"sys/block/{area.filename.rpartition('/')[2]}"
+        if area.rotational is not None:
+            texts[f"{device}/queue/rotational"] = f"{area.rotational}\n"
+        if area.algorithm:
+            texts[f"{device}/comp_algorithm"] = f"[{area.algorithm}]\n"
     total = sum(int(row.size_kib) for row in rows)
     values = dict(boot.meminfo.items())
     values["SwapTotal"] = values["SwapFree"] = total
-    return replace(boot, swaps=swaps.Swaps(rows), meminfo=meminfo.Meminfo(values))
+    return replace(boot, swaps=swaps.Swaps(rows), meminfo=meminfo.Meminfo(values), texts=texts)
 
 
 def with_zswap(boot: Boot, parameters: Mapping[str, str]) -> Boot:

@@ -94,7 +94,7 @@ class Processes:
 
     def start(self, name: str, adj: int, op: Op) -> int:
         """Start a fresh process of the program; returns an Outcome."""
-        task = mm_task.spawn(self.state, self._next_pid(), adj)
+        task = mm_task.spawn(self.state, self.machine.rest, self._next_pid(), adj)
         if not task:
             return int(t.ENOMEM)
         process = Worker(name, self.last_pid, task)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from memtwin import describe
 from memtwin import machine as machines
 from memtwin.errors import NotModelledError, ScenarioError, UsageError
-from memtwin.scenario import Zswap, parse
+from memtwin.scenario import SwapDisk, Zswap, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> N
 
 
 def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:
-    """The scenario's swap areas that are on from the start, with what ``--set`` changes, in order of activation."""
+    """The scenario's swap areas with what ``--set`` changes, in order of activation."""
     known = {swap.name: swap for swap in scenario.swaps}
     for name in settings.swaps:
         if name not in known:
@@ -142,14 +142,16 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
     chosen = -1
     devices = scenario.swap_devices
     for name, swap in known.items():
-        if not swap.on:
-            continue
         change = settings.swaps.get(name, {})
         prio = change.get("prio", swap.prio)
-        if prio < 0:
+        if prio < 0 and swap.on:
             chosen -= 1
             prio = chosen
-        areas.append(describe.Area(devices[name], change.get("size", swap.size_bytes), prio))
+        size_bytes = change.get("size", swap.size_bytes)
+        if isinstance(swap, SwapDisk):
+            areas.append(describe.Area(devices[name], size_bytes, prio, on=swap.on, rotational=swap.rot))
+        else:
+            areas.append(describe.Area(devices[name], size_bytes, prio, algorithm=swap.algo))
     return tuple(areas)
 
 

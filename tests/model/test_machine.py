@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 
+from growing import Growing
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from memtwin import settings as settings_of_run
 from memtwin import story
-from memtwin.mm import debug
+from memtwin.mm import debug, swapon
 from memtwin.procfs import buddyinfo, meminfo, slabinfo, vmstat, zoneinfo
 from memtwin.procfs.pid import smaps_rollup, statm
-from memtwin.run import Run
-from memtwin.scenario import parse
 from memtwin.source import load
 from memtwin.twin import Twin
 
@@ -31,6 +29,8 @@ SWAPS = [
     "swap zswap max_pool_percent=6 accept_threshold=70\nswap disk size=64M\n",
     "swap zswap max_pool_percent=30\nswap disk size=24M rot=0\nswap zram size=20M prio=100\n",
     "swap zswap zpool=zsmalloc max_pool_percent=5 same_filled=off\nswap zram size=30M\nswap disk size=24M\n",
+    "swap zram size=64M algo=zstd prio=7\nswap disk size=33M prio=7 rot=0\nswap disk size=8M prio=7 rot=1\n",
+    "swap zram size=32M algo=lz4 prio=0\nswap disk size=20M on=0\nswap disk size=1M rot=1\nswap disk size=40M rot=0\n",
     "",
 ]
 FINE = {"ok", "died", "skipped"}
@@ -44,37 +44,32 @@ MOST_PROCESSES = 6
 MOST_REGIONS = 8
 
 
-def fresh(text: str) -> Run:
-    """A run of *text* on a described machine, ready for its operations."""
-    scenario = parse(text)
-    return Run(scenario, settings_of_run.prepare(scenario, None, settings_of_run.settings_of(())))
-
-
 class Machine(RuleBasedStateMachine):
     """Processes that start, map, touch, fork, unmap and end, in any order that hypothesis thinks of."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.areas: list[str] = []
         self.regions: dict[str, dict[str, int]] = {}
         self.files: dict[str, int] = {}
         self.serial = 0
 
     @initialize(swap=st.sampled_from(SWAPS))
     def boot(self, swap: str) -> None:
-        self.ground = GROUND.format(swap=swap)
-        self.run = fresh(self.ground)
-        self.run._sample(between=True)
+        self.growing = Growing(GROUND.format(swap=swap))
+        self.run = self.growing.run
+        self.lines = self.growing.lines
+        self.areas = sorted(area.name for area in self.run.scenario.swaps)
         self.files = dict(FILES)
         self.step("sleep 0.1")
 
     def step(self, line: str) -> str:
         """Carry out one more line of a growing scenario; return its outcome."""
-        self.lines.append(line)
-        self.run.do(parse(self.ground + "\n".join(self.lines) + "\n").ops[-1])
+        outcome = self.growing.do(line)
         by_name = self.run.processes.by_name
         self.regions = {name: kept for name, kept in self.regions.items() if by_name[name].alive}
-        return self.run.done[-1].outcome
+        return outcome
 
     def remember(self, name: str, regions: dict[str, int]) -> None:
         """Note a process that was started, unless it is dead already."""
@@ -213,6 +208,23 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from(["0.5", "3", "11"]))
     def sleep(self, seconds: str) -> None:
         self.step(f"sleep {seconds}")
+
+    @precondition(lambda self: self.areas)
+    @rule(data=st.data(), prio=st.sampled_from(["", " prio=-2", " prio=0", " prio=7", " prio=100"]))
+    def switch_on(self, data: st.DataObject, prio: str) -> None:
+        """EBUSY where it is on already."""
+        assert self.step(f"swapon {data.draw(st.sampled_from(self.areas))}{prio}") in {"ok", "error", "skipped"}
+
+    @precondition(lambda self: self.areas)
+    @rule(data=st.data())
+    def switch_off(self, data: st.DataObject) -> None:
+        """What comes back is checked by the next invariants; without room for it somebody may be killed."""
+        area = data.draw(st.sampled_from(self.areas))
+        if self.step(f"swapoff {area}") == "ok":
+            filename = self.run.scenario.swap_devices[area]
+            number = next(a.number for a in self.run.machine.areas if a.filename == filename)
+            info = swapon.area_info(self.run.machine.state, number)
+            assert (info["used"], info["inuse"]) == (False, 0)
 
     @rule(mode=st.sampled_from([0, 1, 2]))
     def overcommit(self, mode: int) -> None:

@@ -347,3 +347,21 @@ def test_without_the_compiled_core_the_hint_says_how_to_build_it(tmp_path: Path)
     assert ended.returncode == 1
     assert ended.stderr.startswith("memtwin: the compiled core is not there")
     assert "make build" in ended.stderr
+
+
+def test_a_described_machine_has_the_disks_and_the_compressor_of_its_header() -> None:
+    """rot= decides how slots are sought (and swap read ahead), algo= how long pages become: 1,358 bytes by zstd."""
+    from memtwin.mm import swapon, zram
+
+    text = (
+        "machine ram=128M\nswap {}\nproc A\nA mmap h 1M\nA touch h 0 1M w seq content=text\nA madvise h 0 1M pageout\n"
+    )
+    firsts = {}
+    for kind in ("disk rot=0 size=512M", "disk rot=1 size=512M", "disk size=512M"):
+        done = run.simulate(parse(text.format(kind).partition("proc")[0]), None)
+        firsts[kind] = swapon.take_slot(done.machine.state)
+    assert list(firsts.values()) == [(0, 16384), (0, 1), (0, 1)]
+    for algorithm, mean in (("zstd", 1358), ("lz4", 2229), ("lzo-rle", 1831)):
+        done = run.simulate(parse(text.format(f"zram size=64M algo={algorithm}")), None)
+        stat = zram.mm_stat(done.machine.state, 0)
+        assert abs(stat["compr_data_size"] / (stat["orig_data_size"] >> 12) - mean) < 5

@@ -182,24 +182,28 @@ class MachineCheck(Check):
         free: i64 = 0
         total: i64 = 0
         pool: i64 = 0
+        parked = 0
         for area in range(s.nr_areas):
-            self.swap_area(area)
+            parked += self.swap_area(area)
             if s.areas[area].used:
                 total += s.areas[area].pages
                 free += cython.cast(i64, s.areas[area].pages) - s.areas[area].inuse
             pool += s.areas[area].zram_pool_pages
         if s.zswap.zpool != ZPOOL_ZBUD:
             pool += s.zswap.pool_pages
+        for cpu in range(s.nr_cpus):
+            parked -= s.swap_slots[cpu].nr + s.swap_slots[cpu].nr_back
+        self.equal("slots of nobody beside those in the cpus' caches", parked, 0)
         self.equal("slots of all areas", total, s.total_swap_pages)
         self.equal("free slots", free, s.nr_swap_pages)
         self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
 
-    def swap_area(self, area: int) -> None:
-        """One area: its map against page tables, caches and what is stored."""
+    def swap_area(self, area: int) -> int:
+        """One area: its map against page tables, caches and what is stored; returns the slots that nobody holds."""
         s: State = self.s
         a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
         slot: u32
-        inuse = stored = same = 0
+        inuse = stored = same = bytes_ = parked = 0
         for slot in range(1, a.max):
             entry = (area << SWAP_TYPE_SHIFT) | slot
             count = a.map[slot] & SWAP_MAP_COUNT
@@ -211,13 +215,22 @@ class MachineCheck(Check):
             cached: u32 = file_at(s, a.file).pages[slot]
             if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != entry):
                 raise ModelBug(f"the swap cache's page of slot {slot} of area {area} is not its own", story=self.story)
+            parked += a.map[slot] == SWAP_HAS_CACHE and not cached
             if a.synchronous:
                 stored += a.length[slot] != 0
                 same += a.length[slot] == 1
+                bytes_ += a.length[slot] if a.length[slot] > 1 else 0
+                self.hold(
+                    a.length[slot] or cached or not count or slot <= a.held,
+                    f"slot {slot} of area {area} is in use and nothing is stored for it",
+                )
         self.equal(f"slots in use of area {area}", inuse, a.inuse)
         if a.synchronous:
             self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
             self.equal(f"pages of one word in area {area}", same, a.zram_same)
+            if not a.zram_boot_pages:
+                self.equal(f"compressed bytes of area {area}", bytes_, a.zram_compressed)
+        return parked
 
     def zswap(self) -> None:
         """What zswap holds: its counts against every slot, its objects against the pages of the pool."""

@@ -232,6 +232,8 @@ def flusher_step(s: State):
             return
     if not f.file and not begin_turn(s):
         f.in_work = False
+        if f.for_background and not f.work_pages:
+            flusher_done(s)  # the last reason there is, even where no file's turn has come
         return
     written = write_pages(s, f.file, min(f.chunk_left, BIO_MAX_PAGES), True)
     if not written and file_at(s, f.file).writeback_index == 0 and not f.wrapped:

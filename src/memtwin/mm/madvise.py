@@ -104,12 +104,18 @@ def cold_entry(s: State, entry: cython.pointer(u64), pageout: cython.pointer(Lis
         list_add(s.pages, pageout, pfn)
 
 
-def madvise_walk(s: State, task: u32, vma: u32, start: u64, end: u64, advice: u32, pageout: cython.pointer(List)):
-    """Go through the mapped pages of a range of one area."""
+def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
+    """Go through the mapped pages of a range of one area; page tables are the portions in which pages are paged out."""
     mm: u32 = vma_at(s, vma).mm
     vpn: u64 = start
     table: u32
     pte: u64
+    taken: List
+    pageout: cython.pointer(List) = cython.NULL
+    taken.head = taken.tail = 0
+    taken.nr = 0
+    if advice == MADV_PAGEOUT:
+        pageout = cython.address(taken)
     while vpn < end:
         table = walk(s, mm, vpn)
         if not table:
@@ -122,6 +128,8 @@ def madvise_walk(s: State, task: u32, vma: u32, start: u64, end: u64, advice: u3
         elif pte & PTE_PRESENT:
             cold_entry(s, cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]), pageout)
         vpn += 1
+        if taken.head and (vpn == end or not vpn & (PTRS_PER_TABLE - 1)):
+            reclaim_pages(s, cython.address(taken))
 
 
 def madvise_willneed(s: State, vma: u32, start: u64, end: u64):
@@ -151,7 +159,6 @@ def reclaim_pages(s: State, chain: cython.pointer(List)):
     sc.ignore_references = True
     s.memalloc += 1
     shrink_page_list(s, cython.address(sc), chain, cython.address(stat))
-    finish_plug(s)
     putback_lru_pages(s, chain)
     s.memalloc -= 1
 
@@ -160,13 +167,10 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
     """Carry an advice out on every area of a range; EINVAL: an area is locked, what lies before it is done."""
     mm: u32 = task_at(s, task).mm
     index: u32 = find_vma_index(s, mm, start)
-    pageout: List
     code: u32 = OK
     area: cython.pointer(Vma)
     first: u64
     last: u64
-    pageout.head = pageout.tail = 0
-    pageout.nr = 0
     if advice != MADV_WILLNEED:
         lru_add_drain(s)
     while index < mm_at(s, mm).nr_vmas:
@@ -183,13 +187,9 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
         elif advice == MADV_DONTNEED:
             zap_page_range(s, task, mm, first, last)
         else:
-            madvise_walk(
-                s, task, mm_at(s, mm).vmas[index], first, last, advice,
-                cython.address(pageout) if advice == MADV_PAGEOUT else cython.cast(cython.pointer(List), cython.NULL),
-            )  # fmt: skip
+            madvise_walk(s, mm_at(s, mm).vmas[index], first, last, advice)
         index += 1
-    if pageout.head:
-        reclaim_pages(s, cython.address(pageout))
+    finish_plug(s)
     return code
 
 

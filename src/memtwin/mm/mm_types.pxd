@@ -169,6 +169,7 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     OK = 0
     ENOENT = 2
     ENOMEM = 12             # the kernel refuses
+    EINTR = 4
     EINVAL = 22
     EFBIG = 27
     AGAIN = 1001            # the time slice is over: call again

@@ -22,7 +22,8 @@ from cython.cimports.memtwin.mm.mm_types import (
 )
 from cython.cimports.memtwin.mm.pgtable import free_pgtables, free_table
 from cython.cimports.memtwin.mm.rmap import anon_vma_fork
-from cython.cimports.memtwin.mm.state import State, mm_at, task_at, vma_at
+from cython.cimports.memtwin.mm.slub import object_free
+from cython.cimports.memtwin.mm.state import State, mm_at, pool_put, task_at, vma_at
 from cython.cimports.memtwin.mm.util import vm_enough_memory, vm_unacct_memory
 from cython.cimports.memtwin.mm.vma import (
     find_vma_index,
@@ -109,6 +110,16 @@ def exit_mmap(s: State, mm: u32):
         remove_vma(s, mm, 0)
     free_pgtables(s, mm, 0, TASK_SIZE_PAGES + 1)
     free_table(s, mm_at(s, mm).pgd, False)
+
+
+def mmput(s: State, mm: u32):
+    """One user less of an address space; with the last it is taken down."""
+    mm_at(s, mm).users -= 1
+    if mm_at(s, mm).users:
+        return
+    exit_mmap(s, mm)
+    object_free(s, mm_at(s, mm).slab)
+    pool_put(cython.address(s.mms), mm)
 
 
 def dup_mmap(s: State, child: u32, parent: u32) -> u32:

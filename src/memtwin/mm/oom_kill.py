@@ -35,10 +35,9 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.mmap import exit_mmap
+from cython.cimports.memtwin.mm.mmap import mmput
 from cython.cimports.memtwin.mm.pgtable import mm_counter, mm_rss, sync_mm_rss
-from cython.cimports.memtwin.mm.slub import object_free
-from cython.cimports.memtwin.mm.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.mm.state import State, mm_at, task_at, vma_at
 from cython.cimports.memtwin.mm.vmstat import OOM_KILL
 from cython.cimports.memtwin.mm.zap import zap_page_range
 
@@ -86,6 +85,14 @@ def select_bad_process(s: State) -> u32:
     return chosen
 
 
+def reap(s: State, mm: u32):
+    """The reaper: somebody else (swapoff) is in a victim's address space, which stays; its private pages come back."""
+    i: u32
+    for i in range(mm_at(s, mm).nr_vmas):
+        if not vma_at(s, mm_at(s, mm).vmas[i]).flags & VM_SHARED:
+            zap_page_range(s, 0, mm, vma_at(s, mm_at(s, mm).vmas[i]).start, vma_at(s, mm_at(s, mm).vmas[i]).end)
+
+
 def oom_kill_process(s: State, victim: u32):
     """Kill: another process's memory comes back now, the caller's own when its call returns."""
     t: cython.pointer(Task) = task_at(s, victim)
@@ -97,9 +104,9 @@ def oom_kill_process(s: State, victim: u32):
         return
     sync_mm_rss(s, victim)
     t.mm = 0
-    exit_mmap(s, mm)
-    object_free(s, mm_at(s, mm).slab)
-    pool_put(cython.address(s.mms), mm)
+    if mm_at(s, mm).users > 1:
+        reap(s, mm)
+    mmput(s, mm)
 
 
 def report(s: State, order: u32, gfp: u32, victim: u32):

@@ -60,6 +60,7 @@ SOURCE = "mm/page-writeback.c", "v6.1"
 
 NS_PER_S = cython.declare(u64, 1_000_000_000)
 NS_PER_CENTISEC = cython.declare(u64, 10_000_000)
+WB_STAT_BATCH = cython.declare(u64, 8)
 MAX_PAUSE_NS = cython.declare(u64, 200_000_000)
 MIN_PAUSE_NS = cython.declare(u64, 10_000_000)
 BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
@@ -333,9 +334,17 @@ def balance_dirty_pages(s: State, task: u32):
         s.flusher.background = True
         wake_flusher(s)
         update_bandwidth(s)
-        if not pause_writer(s, task, dirty, limit, (limit + background) // 2):
+        if not pause_writer(s, task, dirty, limit, (limit + background) // 2) or dirty <= wb_stat_error(s):
             break
     t.nr_dirtied = 0
+
+
+def wb_stat_error(s: State) -> u64:
+    """How far off the count of a device's dirty pages may be: with fewer no writer waits a second time."""
+    batches: u64 = 1
+    while s.nr_cpus >> batches:
+        batches += 1
+    return s.nr_cpus * WB_STAT_BATCH * batches
 
 
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:

@@ -30,7 +30,7 @@ as a reason to go on.
 """
 
 import cython
-from cython.cimports.memtwin.mm.gfp import gfp_zone, nr_free_pages
+from cython.cimports.memtwin.mm.gfp import gfp_zone, nr_free_pages, pgdat_balanced
 from cython.cimports.memtwin.mm.mm_types import (
     DEF_PRIORITY,
     GFP_FS,
@@ -76,6 +76,7 @@ SOURCE = "mm/vmscan.c", "v6.1"
 
 EVICTABLE = cython.declare(u32, 4)
 JIFFY_NS = cython.declare(u64, 4_000_000)
+LONGEST_THROTTLE_NS = cython.declare(u64, 1_000_000_000)
 
 
 def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx: u32):
@@ -299,11 +300,17 @@ def rouse_kswapd(s: State):
 
 
 def throttle_direct_reclaim(s: State):
-    """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not."""
+    """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
+
+    Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
+    used up: the kernel's task then waits until somebody else takes or gives a page.  Nobody else runs here, so it goes
+    on after a second.
+    """
+    until: u64 = s.now_ns + LONGEST_THROTTLE_NS
     if s.in_thread or allow_direct_reclaim(s):
         return
     s.event[PGSCAN_DIRECT_THROTTLE] += 1
-    while not allow_direct_reclaim(s):
+    while not allow_direct_reclaim(s) and (s.now_ns < until or not pgdat_balanced(s, 0, ZONE_NORMAL)):
         rouse_kswapd(s)
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
 

@@ -131,6 +131,9 @@ def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cy
         free_frame(s, pfn, 0)
         return lookup_swap_cache(s, entry)
     own(s, pfn, 0, OWNER_ANON)
+    if not swap_count(s, entry):  # who held the slot was killed to get this frame
+        free_frame(s, pfn, 0)
+        return 0
     s.pages[pfn].flags = PG_LOCKED | PG_SWAPBACKED
     shadow = get_shadow(s, entry)
     if not add_to_swap_cache(s, pfn, entry, gfp):
@@ -174,13 +177,20 @@ def read_ahead_slot(s: State, entry: u32, wanted: u32, bio: cython.pointer(u32))
 
 
 def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
-    """Send the request off; a single page is waited for here.  Returns the wanted page, 0: no memory."""
+    """Send the request off; a single page is waited for here.  Returns the wanted page, 0: no memory.
+
+    Where a device needs no waiting, the rest of a window may have taken the wanted page's frame: it is read again.
+    """
     pfn: u32
+    again: u32 = 0
+    fresh: cython.bint = False
     if bio:
         submit_bio(s, bio)
     if window > 1:
         lru_add_drain(s)
-    pfn = lookup_swap_cache(s, entry)
+    pfn = read_swap_cache(s, entry, cython.address(again), cython.address(fresh))
+    if again:
+        submit_bio(s, again)
     if pfn and window == 1:
         s.pages[pfn].refcount += 1
         wait_on_page_locked(s, pfn)

@@ -3,8 +3,8 @@
 An area without a priority of its own gets the next negative one: -2, -3, … in order.  The first slot is the header.
 
 Turning one off brings everything in it back: no more slots are taken from it, then each process's entries are read in
-and mapped, and what only the swap cache holds is dropped.  If memory runs out on the way, the caller is the first to be
-killed.
+and mapped, and what only the swap cache holds is dropped.  If memory runs out on the way, whoever has most is killed:
+who calls here is init, which is never chosen.
 
 Follows mm/swapfile.c of Linux 6.1 (``SYSCALL_DEFINE2(swapon)``, ``SYSCALL_DEFINE1(swapoff)``, ``try_to_unuse``).
 
@@ -16,6 +16,7 @@ from cython.cimports.libc.stdlib import calloc, malloc
 from cython.cimports.memtwin.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.mm.lru import put_page
 from cython.cimports.memtwin.mm.mm_types import (
+    EINTR,
     EINVAL,
     ENOMEM,
     FILE_SWAP,
@@ -38,9 +39,10 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
+from cython.cimports.memtwin.mm.mmap import mmput
 from cython.cimports.memtwin.mm.pgtable import walk
 from cython.cimports.memtwin.mm.rmap import page_add_anon_rmap
-from cython.cimports.memtwin.mm.state import State, file_at, hooks, mm_at, pool_get, table_at, vma_at
+from cython.cimports.memtwin.mm.state import State, file_at, hooks, mm_at, pool_get, slot_of, table_at, vma_at
 from cython.cimports.memtwin.mm.swap_state import lookup_swap_cache
 from cython.cimports.memtwin.mm.swapfile import (
     NO_CLUSTER,
@@ -49,6 +51,8 @@ from cython.cimports.memtwin.mm.swapfile import (
     drain_slots,
     entry_of,
     free_cluster_push,
+    free_swap_slot,
+    get_swap_page,
     reclaim_slot,
     swap_free,
 )
@@ -63,6 +67,7 @@ SOURCE = "mm/swapfile.c", "v6.1"
 
 MAX_AREAS = 29
 KIB_PER_PAGE = cython.declare(u64, 4)
+IDLE_ROUNDS = cython.declare(u32, 16)
 COLUMNS = cython.declare(u32, 32)
 
 
@@ -176,18 +181,25 @@ def set_zram_stats(s: State, area: int, pages: int, compressed: int, pool_pages:
     s.areas[area].zram_pool_pages = s.areas[area].zram_pool_max = pool_pages
 
 
+def entry_at(s: State, mm: u32, vpn: u64) -> cython.pointer(u64):
+    """The page-table entry of page *vpn*; NULL: no table holds it."""
+    table: u32 = walk(s, mm, vpn)
+    return cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]) if table else cython.NULL
+
+
 def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
-    """Bring one page back and map it where its entry stands; returns an Outcome."""
+    """Bring one page back and map it where its entry stands, if it still does then; returns an Outcome."""
     pfn: u32
-    at: cython.pointer(u64)
-    while True:
+    at: cython.pointer(u64) = entry_at(s, vma_at(s, vma).mm, vpn)
+    before: u64 = at[0]
+    while at[0] == before:
         pfn = lookup_swap_cache(s, entry)
         if pfn:
             note_hit(s, vma, vpn, pfn)
         else:
             pfn = swapin_readahead(s, vma, vpn, entry)
         if not pfn:
-            return ENOMEM
+            return ENOMEM if at[0] == before else OK
         s.pages[pfn].refcount += 1 if s.pages[pfn].flags & PG_SWAPCACHE else 0
         if not s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
             break
@@ -195,7 +207,11 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
         while s.pages[pfn].flags & PG_WRITEBACK:
             hooks.io_schedule(s)
         put_page(s, pfn)
-    at = cython.address(table_at(s, walk(s, vma_at(s, vma).mm, vpn)).entry[vpn & (PTRS_PER_TABLE - 1)])
+    else:
+        return OK
+    if at[0] != before:
+        put_page(s, pfn)
+        return OK
     if at[0] & PTE_SWP_EXCLUSIVE:
         s.pages[pfn].flags |= PG_ANON_EXCLUSIVE
     at[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT
@@ -234,18 +250,11 @@ def unuse_mm(s: State, mm: u32, area: u32) -> u32:
     return OK
 
 
-def try_to_unuse(s: State, area: u32) -> u32:
-    """Empty an area; returns an Outcome."""
+def unuse_cache(s: State, area: u32):
+    """Drop what only the swap cache holds in an area, and what is parked."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
-    mm: u32
     slot: u32
     pfn: u32
-    code: u32
-    for mm in range(1, s.mms.nr):
-        if mm_at(s, mm).users:
-            code = unuse_mm(s, mm, area)
-            if code != OK:
-                return code
     for slot in range(1, a.max):
         if a.map[slot] != SWAP_HAS_CACHE:
             continue
@@ -254,7 +263,33 @@ def try_to_unuse(s: State, area: u32) -> u32:
             hooks.io_schedule(s)
         reclaim_slot(s, entry_of(area, slot), True)
     drain_slots(s)
-    return OK
+
+
+def try_to_unuse(s: State, area: u32) -> u32:
+    """Empty an area; returns an Outcome.
+
+    Again and again: where memory is short, a page that is still in the swap cache may be taken from a process that was
+    visited already, whose entry then holds the slot once more.  The kernel goes on until it is interrupted; here it is
+    (EINTR) when nothing has come of many rounds.
+    """
+    mm: u32
+    code: u32
+    before: u32
+    idle: u32 = 0
+    while idle < IDLE_ROUNDS:
+        before = s.areas[area].inuse
+        for mm in range(1, s.mms.nr):
+            if mm_at(s, mm).users:
+                mm_at(s, mm).users += 1
+                code = unuse_mm(s, mm, area)
+                mmput(s, mm)
+                if code != OK:
+                    return code
+        unuse_cache(s, area)
+        if s.areas[area].inuse <= s.areas[area].held:
+            return OK
+        idle = idle + 1 if s.areas[area].inuse >= before else 0
+    return EINTR
 
 
 def swapoff(s: State, task: int, area: int) -> int:
@@ -300,3 +335,14 @@ def area_info(s: State, area: int) -> dict:
     """What /proc/swaps says of an area: pages in all and used, priority; and the pages ever written to it."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
     return {"used": a.used, "pages": a.pages, "inuse": a.inuse, "prio": a.prio, "written": a.written_pages}
+
+
+def take_slot(s: State) -> tuple:
+    """Take the slot that the next page would get: (area, slot); (0, 0): swap is full."""
+    entry: u32 = get_swap_page(s)
+    return entry >> SWAP_TYPE_SHIFT, slot_of(entry)
+
+
+def give_slot(s: State, area: int, slot: int) -> None:
+    """A slot that was taken has lost its last user."""
+    free_swap_slot(s, entry_of(area, slot))

@@ -8,4 +8,3 @@ cdef void free_stack(State s, u32 task) noexcept nogil
 cdef void put_task(State s, u32 task) noexcept nogil
 cdef u32 copy_process(State s, u32 parent, u32 pid, u32 *child) noexcept nogil
 cdef void do_exit(State s, u32 task) noexcept nogil
-cdef void mmput(State s, u32 mm) noexcept nogil

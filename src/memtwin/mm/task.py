@@ -29,7 +29,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     i32,
     u32,
 )
-from cython.cimports.memtwin.mm.mmap import do_mmap, do_munmap, dup_mmap, exit_mmap
+from cython.cimports.memtwin.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.mm.pgtable import (
     PGD_ALLOCATION_ORDER,
     alloc_table,
@@ -126,13 +126,6 @@ def put_task(s: State, task: u32):
     pool_put(cython.address(s.tasks), task)
 
 
-def mmput(s: State, mm: u32):
-    """Take an address space down."""
-    exit_mmap(s, mm)
-    object_free(s, mm_at(s, mm).slab)
-    pool_put(cython.address(s.mms), mm)
-
-
 def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) -> u32:
     """Fork *parent*; ``child[0]`` gets the new task.  Returns an Outcome; a refusal leaves no child."""
     task: u32 = new_task(s, pid, task_at(s, parent).oom_score_adj)
@@ -168,9 +161,11 @@ def do_exit(s: State, task: u32):
 # --- what a scenario calls: one crossing from Python each ------------------------------------------------------------
 
 
-def spawn(s: State, pid: int, oom_score_adj: int = 0) -> int:
-    """Start a process with an empty address space and return its number; 0: the kernel would reclaim first."""
-    task: u32 = new_task(s, pid, oom_score_adj)
+def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
+    """Have *parent* start a process with an empty address space; returns its number, 0: there is no memory."""
+    task: u32
+    s.current = parent
+    task = new_task(s, pid, oom_score_adj)
     if not task:
         return 0
     task_at(s, task).mm = new_mm(s)

@@ -29,7 +29,7 @@ Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim 
 import cython
 from cython.cimports.memtwin.mm.filemap import filemap_remove, try_to_free_buffers
 from cython.cimports.memtwin.mm.list import list_add, list_del
-from cython.cimports.memtwin.mm.lru import lru_add_drain, lru_add_evictable, lru_count, put_page
+from cython.cimports.memtwin.mm.lru import lru_add, lru_add_drain, lru_cache_add, lru_count, put_page
 from cython.cimports.memtwin.mm.mm_types import (
     COST_RECLAIM_PAGE,
     COST_SCAN_PAGE,
@@ -180,7 +180,11 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
     while chain.tail:
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
-        lru_add_evictable(s, pfn)
+        if s.pages[pfn].flags & PG_MLOCKED:
+            lru_cache_add(s, pfn)
+            put_page(s, pfn)
+            continue
+        lru_add(s, pfn)
         if s.pages[pfn].flags & PG_ACTIVE:
             s.nonresident_age += 1
         put_page(s, pfn)
@@ -318,29 +322,29 @@ def shrink_page_list(
     pfn: u32
     verdict: u32
     freed: u64 = 0
-    looked: u64 = 0
     kept.head = kept.tail = 0
     kept.nr = 0
     while chain.tail:
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
-        looked += 1
+        charge(s, s.cost_ns[COST_SCAN_PAGE])
         verdict = shrink_page(s, sc, pfn, stat)
         if s.zswap.shrink_queued:
             hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
+            charge(s, s.cost_ns[COST_RECLAIM_PAGE])
             freed += 1
             put_page(s, pfn)
             continue
-        if verdict == PAGEREF_ACTIVATE and not s.pages[pfn].flags & (PG_UNEVICTABLE | PG_MLOCKED):
-            s.pages[pfn].flags |= PG_ACTIVE
-            stat.nr_activated += 1
+        if verdict == PAGEREF_ACTIVATE:
             if s.pages[pfn].flags & PG_SWAPCACHE and (vm_swap_full(s) or s.pages[pfn].flags & PG_MLOCKED):
                 try_to_free_swap(s, pfn)
+            if not s.pages[pfn].flags & (PG_UNEVICTABLE | PG_MLOCKED):
+                s.pages[pfn].flags |= PG_ACTIVE
+                stat.nr_activated += 1
         list_add(s.pages, cython.address(kept), pfn)
     chain[0] = kept
     s.event[PGACTIVATE] += stat.nr_activated
-    charge(s, looked * s.cost_ns[COST_SCAN_PAGE] + freed * s.cost_ns[COST_RECLAIM_PAGE])
     return freed
 
 
@@ -402,6 +406,10 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
     while taken.tail:
         pfn = taken.tail
         list_del(s.pages, cython.address(taken), pfn)
+        if s.pages[pfn].flags & PG_MLOCKED:
+            lru_cache_add(s, pfn)
+            put_page(s, pfn)
+            continue
         vm_flags = 0
         if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and is_file_lru(s, pfn):
             list_add(s.pages, cython.address(kept), pfn)

@@ -1,0 +1,395 @@
+"""Millions of random operations on random machines, every invariant checked every so often: `make soak`.
+
+    python tests/model/soak.py OPS [--seed N] [--machine-ops N] [--every N] [--failures N]
+
+Each machine has a seed of its own, which is all that it depends on: its memory, disks, zram, files, and what its
+processes do.  After its operations every page is read back, the swap areas are turned off one after another, and the
+processes end.  When something breaks, the same seed is run again with a check after each operation, and the seed, the
+invariant and the scenario up to there are printed.  ``test_machine.py`` does the same in small, with hypothesis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from itertools import accumulate
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from growing import Growing
+
+from memtwin.errors import ModelBug
+from memtwin.mm import debug, swapon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPS_PER_MACHINE = 5_000
+HANG_S = 30
+"""No machine takes so long."""
+CHECK_EVERY = 500
+FILES = {"f": 7680, "g": 17920, "hole": 5120}
+CONTENTS = ("mark", "mark", "text", "text", "half", "random", "zero")
+ALGORITHMS = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
+PRIORITIES = (-2, -2, 0, 5, 5, 100, 32767)
+SETTINGS = (
+    "vm.swappiness=0", "vm.swappiness=60", "vm.swappiness=100", "vm.swappiness=200", "vm.dirty_ratio=2",
+    "vm.dirty_ratio=60", "vm.dirty_background_ratio=1", "vm.dirty_expire_centisecs=100", "vm.min_free_kbytes=4000",
+    "vm.min_free_kbytes=1500", "vm.watermark_scale_factor=100", "vm.page-cluster=0", "vm.page-cluster=3",
+    "vm.page-cluster=5", "vm.oom_kill_allocating_task=1", "vm.oom_kill_allocating_task=0",
+)  # fmt: skip
+ADVICE = ("dontneed", "free", "willneed", "cold", "pageout")
+SLEEPS = ("0.001", "0.05", "0.5", "3", "11")
+MOST_PROCESSES = 8
+MOST_REGIONS = 6
+COUNTED = (
+    "pgfault", "pgmajfault", "pswpout", "pswpin", "swap_ra_hit", "pgscan_kswapd", "pgscan_direct", "oom_kill",
+    "unevictable_pgs_culled", "pglazyfreed", "workingset_refault_anon", "workingset_refault_file",
+)  # fmt: skip
+"""Events that show how much happened."""
+FINE = {"ok", "died", "skipped"}
+
+
+def header(rng: random.Random) -> tuple[str, list[str]]:
+    """A random machine's header, and the names of its swap areas."""
+    lines = [f"machine ram={rng.choice((128, 128, 144, 192))}M"]
+    names = []
+    for number in range(rng.choice((0, 1, 1, 2, 2, 3))):
+        name = f"d{number}"
+        size = rng.choice((1, 8, 20, 33, 64))
+        how = f"prio={rng.choice(PRIORITIES)} rot={rng.randint(0, 1)} on={rng.choice((0, 1, 1))}"
+        lines.append(f"swap disk name={name} size={size}M {how}")
+        names.append(name)
+    if rng.random() < 0.6:
+        size, algorithm = rng.choice((8, 32, 64, 128)), rng.choice(ALGORITHMS)
+        lines.append(f"swap zram size={size}M algo={algorithm} prio={rng.choice(PRIORITIES)}")
+        names.append("zram")
+    lines += ["file f 30M", "file g 70M", "file hole 20M content=zero"]
+    return "\n".join(lines) + "\n", names
+
+
+class Soak:
+    """One machine and what its processes do, all of it from one seed."""
+
+    def __init__(self, seed: int, check_from: int, every: int) -> None:
+        self.rng = random.Random(seed)
+        text, self.areas = header(self.rng)
+        self.growing = Growing(text)
+        self.regions: dict[str, dict[str, int]] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.files = dict(FILES)
+        self.serial = 0
+        self.check_from, self.every = check_from, every
+        self.checked = 0
+        self.log: IO[str] | None = None
+        kinds: list[tuple[Callable[[], str], int]] = [
+            (self.touch, 50), (self.map, 6), (self.unmap, 3), (self.fork, 3), (self.start, 4), (self.end, 2),
+            (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
+            (self.tune, 2), (self.sleep, 2), (self.switch, 3),
+        ]  # fmt: skip
+        self.kinds = [kind for kind, _ in kinds]
+        self.weights = list(accumulate(weight for _, weight in kinds))
+
+    def step(self, line: str) -> str:
+        """Carry out a line; processes that died are forgotten."""
+        if self.log:
+            print(line, file=self.log, flush=True)
+        outcome = self.growing.do(line)
+        verb = line.split(maxsplit=1)[0]
+        self.outcomes[f"{verb} {outcome}" if verb.startswith("swapo") else outcome] += 1
+        done = len(self.growing.lines)
+        if self.growing.run.done[-1].deaths:
+            by_name = self.growing.run.processes.by_name
+            self.regions = {name: kept for name, kept in self.regions.items() if by_name[name].alive}
+        if done >= self.check_from and done % self.every == 0:
+            self.check()
+        self.growing.forget()
+        return outcome
+
+    def check(self) -> None:
+        """Every invariant."""
+        debug.validate(self.growing.state, tuple(self.growing.lines[-8:]))
+        self.checked = len(self.growing.lines)
+
+    def counted(self) -> Counter[str]:
+        """What happened on this machine: events, and outcomes of its operations."""
+        events = {**self.growing.state.node_stats(), **self.growing.state.events_by_name()}
+        return Counter({name: events[name] for name in COUNTED}) + self.outcomes
+
+    # --- what may happen
+
+    def length(self, most: int) -> int:
+        """How many pages: mostly few, now and then many."""
+        return min(most, 1 << self.rng.randint(0, 5) if self.rng.random() < 0.93 else self.rng.randint(1, 2500))
+
+    def process(self) -> str:
+        """Some process that is alive."""
+        return self.rng.choice(list(self.regions))
+
+    def part(self) -> tuple[str, str, int, int] | None:
+        """A part of some region: process, region, first page, pages."""
+        process = self.process()
+        if not self.regions[process]:
+            return None
+        region = self.rng.choice(list(self.regions[process]))
+        pages = self.regions[process][region]
+        count = self.length(pages)
+        return process, region, self.rng.randint(0, pages - count), count
+
+    def pattern(self, count: int) -> str:
+        """How a part is touched."""
+        seed, draws = self.rng.getrandbits(60), min(2 * count, 300)
+        return self.rng.choice(
+            ("seq", "seq", f"rand:{draws}:{seed}", f"hot:{draws}:10%:90%:{seed}", f"pow:{draws}:3:{seed}")
+        )
+
+    def start(self) -> str:
+        if len(self.regions) >= MOST_PROCESSES:
+            return self.touch()
+        self.serial += 1
+        name = f"p{self.serial}"
+        adj = self.rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1000, -500, 300, 1000))
+        outcome = self.step(f"proc {name} adj={adj}")
+        return self.remember(name, {}, outcome)
+
+    def remember(self, name: str, regions: dict[str, int], outcome: str) -> str:
+        """Note a process that was started, unless it is dead already."""
+        process = self.growing.run.processes.by_name.get(name)
+        if process is not None and process.alive:
+            self.regions[name] = regions
+        return outcome
+
+    def map(self) -> str:
+        process = self.process()
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return self.unmap()
+        self.serial += 1
+        pages = self.rng.choice((1, 17, 200, 513, 1500, 4000, 9000))
+        outcome = self.step(f"{process} mmap r{self.serial} {pages}P")
+        if outcome == "ok":
+            self.regions[process][f"r{self.serial}"] = pages
+            if self.rng.random() < 0.6:
+                content = self.rng.choice(CONTENTS)
+                return self.step(f"{process} touch r{self.serial} 0P {pages}P w seq content={content}")
+        return outcome
+
+    def touch(self) -> str:
+        part = self.part()
+        if part is None:
+            return self.map()
+        process, region, first, count = part
+        how = f"w {self.pattern(count)} content={self.rng.choice(CONTENTS)}"
+        if self.rng.random() < 0.4:
+            how = f"r {self.pattern(count)}"
+        return self.step(f"{process} touch {region} {first}P {count}P {how}")
+
+    def advise(self) -> str:
+        part = self.part()
+        if part is None:
+            return self.map()
+        process, region, first, count = part
+        self.step(f"{process} madvise {region} {first}P {count}P {self.rng.choice(ADVICE)}")
+        return "ok"  # file pages refuse MADV_FREE, locked ones the others
+
+    def lock(self) -> str:
+        part = self.part()
+        if part is None:
+            return self.map()
+        process, region, first, count = part
+        self.step(f"{process} {self.rng.choice(('mlock', 'munlock', 'munlock'))} {region} {first}P {min(count, 64)}P")
+        return "ok"
+
+    def unmap(self) -> str:
+        process = self.process()
+        if not self.regions[process]:
+            return self.map()
+        region = self.rng.choice(list(self.regions[process]))
+        outcome = self.step(f"{process} munmap {region}")
+        self.regions.get(process, {}).pop(region, None)
+        return outcome
+
+    def fork(self) -> str:
+        if len(self.regions) >= MOST_PROCESSES:
+            return self.end()
+        self.serial += 1
+        parent, child = self.process(), f"c{self.serial}"
+        regions = dict(self.regions[parent])
+        outcome = self.step(f"{parent} fork {child}")
+        self.remember(child, regions, outcome)
+        return "ok"  # overcommit may refuse
+
+    def end(self) -> str:
+        process = self.process()
+        outcome = self.step(f"{process} {self.rng.choice(('exit', 'kill'))}")
+        self.regions.pop(process, None)
+        return outcome
+
+    def io(self) -> str:
+        write = self.rng.random() < 0.4
+        process, name = self.process(), self.rng.choice([*self.files, "made"] if write else list(self.files))
+        size, chunk = self.rng.choice((("4K", 1), ("4K", 1), ("64K", 16), ("256K", 64)))
+        room = max(self.files.get(name, 2048) // chunk, 1)
+        chunks = min(room, 1 << self.rng.randint(0, 4))
+        first = self.rng.randint(0, room - chunks)
+        how = self.rng.choice(("seq", "seq", f"rand:8:{self.rng.getrandbits(60)}"))
+        op = "fwrite" if write else "fread"
+        outcome = self.step(f"{process} {op} {name} {first * chunk}P {chunks * chunk}P {size} {how}")
+        if write and how == "seq" and outcome == "ok":
+            self.files[name] = max(self.files.get(name, 0), (first + chunks) * chunk)
+        return outcome
+
+    def map_file(self) -> str:
+        process, name = self.process(), self.rng.choice(list(FILES))
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return self.unmap()
+        self.serial += 1
+        kind = self.rng.choice(("shared", "private"))
+        outcome = self.step(f"{process} fmap r{self.serial} {name} {kind}")
+        if outcome == "ok" and process in self.regions:
+            self.regions[process][f"r{self.serial}"] = FILES[name]
+        return outcome
+
+    def fsync(self) -> str:
+        return self.step(f"{self.process()} fsync {self.rng.choice(list(self.files))}")
+
+    def flush(self) -> str:
+        return self.step(self.rng.choice(("sync", "drop_caches 1", "drop_caches 2", "drop_caches 3")))
+
+    def tune(self) -> str:
+        return self.step(f"sysctl {self.rng.choice(SETTINGS)}")
+
+    def sleep(self) -> str:
+        return self.step(f"sleep {self.rng.choice(SLEEPS)}")
+
+    def switch(self) -> str:
+        """Turn an area on or off: an error where it is so already, or where there is no room."""
+        if not self.areas:
+            return self.touch()
+        name = self.rng.choice(self.areas)
+        prio = self.rng.choice(("", *(f" prio={prio}" for prio in PRIORITIES)))
+        self.step(f"swapoff {name}" if self.rng.random() < 0.4 else f"swapon {name}{prio}")
+        return "ok"
+
+    # --- one machine from its start to its end
+
+    def live(self, ops: int) -> None:
+        """Do *ops* operations, then read all back, turn swap off and end everything."""
+        self.step("sleep 0.01")
+        while len(self.growing.lines) < ops and not self.growing.state.has_panicked:
+            kind = self.start if not self.regions else self.rng.choices(self.kinds, cum_weights=self.weights)[0]
+            outcome = kind()
+            assert outcome in FINE, f"{self.growing.lines[-1]}: {outcome}"
+        self.check()
+        self.read_back()
+        for name in self.areas:
+            self.step(f"swapoff {name}")
+            self.check()
+        for process in list(self.regions):
+            if process in self.regions:
+                self.step(f"{process} exit")
+        self.check()
+        self.empty_swap()
+
+    def read_back(self) -> None:
+        """Touch every page of every process: it must be what was written to it."""
+        for process in list(self.regions):
+            for region, pages in list(self.regions.get(process, {}).items()):
+                if process in self.regions:
+                    self.step(f"{process} touch {region} 0P {pages}P r seq")
+        self.check()
+
+    def empty_swap(self) -> None:
+        """Nobody is left: every area can be turned off, and has no slot in use."""
+        if self.growing.state.has_panicked:
+            return
+        for name in self.areas:
+            self.step(f"swapoff {name}")
+        self.check()
+        for area in self.growing.run.machine.areas:
+            info = swapon.area_info(self.growing.state, area.number)
+            assert (info["used"], info["inuse"]) == (False, 0), f"{area.filename} is not empty at the end: {info}"
+
+
+# --- many machines, each in a process of its own: one that crashes or hangs is told like any other failure
+
+
+def child(seed: int, ops: int, since: int, every: int, log: Path) -> None:
+    """One machine; prints what it counted, or what broke."""
+    soak = Soak(seed, since, every)
+    soak.log = log.open("w")
+    try:
+        soak.live(ops)
+    except (ModelBug, AssertionError) as problem:
+        print(json.dumps({"problem": f"{type(problem).__name__}: {problem}"}))
+    else:
+        print(json.dumps({"operations": len(soak.growing.lines), **soak.counted()}))
+
+
+def machine(seed: int, ops: int, since: int, every: int, log: Path) -> dict[str, Any]:
+    """What a machine counted; with a "problem" if it failed.  Its lines are in *log*, each before it is carried out."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.dup2(writer, 1)
+        signal.alarm(HANG_S)
+        try:
+            child(seed, ops, since, every, log)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return dict(json.loads(told)) if told else {"problem": f"it hung or crashed: status {status}"}
+
+
+def tell(seed: int, ops: int, every: int, found: dict[str, Any], log: Path) -> None:
+    """Run a seed that failed again, with a check after each operation since the last good one, and print its lines."""
+    done = len(log.read_text().splitlines())
+    again = machine(seed, ops, (done - 1) // every * every, 1, log)
+    print(f"seed {seed}: {found['problem']}")
+    print(f"--- with a check after each operation: {again.get('problem', 'no failure')}")
+    print(f"--- its scenario up to there:\n{header(random.Random(seed))[0]}{log.read_text()}", flush=True)
+
+
+def main() -> int:
+    """Run machines until so many operations are done; returns how many failed."""
+    parser = argparse.ArgumentParser(description="random machines, every invariant checked")
+    parser.add_argument("ops", type=int)
+    parser.add_argument("--seed", type=int, default=1, help="of the first machine")
+    parser.add_argument("--machine-ops", type=int, default=OPS_PER_MACHINE)
+    parser.add_argument("--every", type=int, default=CHECK_EVERY, help="operations between two checks")
+    parser.add_argument("--failures", type=int, default=1, help="after how many to stop")
+    args = parser.parse_args()
+    log = Path(tempfile.gettempdir()) / f"memtwin-soak.{os.getpid()}"
+    seed, failed, began, counted = args.seed, 0, time.monotonic(), Counter[str]()
+    while counted["operations"] < args.ops and failed < args.failures:
+        found = machine(seed, args.machine_ops, 0, args.every, log)
+        if "problem" in found:
+            tell(seed, args.machine_ops, args.every, found, log)
+            failed += 1
+        else:
+            counted.update(found)
+        seed += 1
+        if seed % 100 == 0:
+            print(f"{counted['operations']:,} operations, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    log.unlink(missing_ok=True)
+    took, done = time.monotonic() - began, counted.pop("operations", 0)
+    print(f"{done:,} operations on {seed - args.seed:,} machines (seeds from {args.seed}), {failed} failed")
+    print(f"{took:,.0f} s, {done / took:,.0f} operations a second")
+    print(", ".join(f"{name} {count:,}" for name, count in sorted(counted.items())))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
