@@ -36,7 +36,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.mm.mmap import mmput
-from cython.cimports.memtwin.mm.pgtable import mm_rss, sync_mm_rss
+from cython.cimports.memtwin.mm.pgtable import mm_counter, mm_rss, sync_mm_rss
 from cython.cimports.memtwin.mm.state import State, mm_at, task_at, vma_at
 from cython.cimports.memtwin.mm.vmstat import OOM_KILL
 from cython.cimports.memtwin.mm.zap import zap_page_range
@@ -59,7 +59,7 @@ def totalpages(s: State) -> i64:
 def oom_badness(s: State, task: u32) -> i64:
     """Points of a process; may be negative.  -1000 is for the caller: such a process is never chosen."""
     mm: u32 = task_at(s, task).mm
-    points: i64 = mm_rss(s, mm) + mm_at(s, mm).rss[MM_SWAPENTS] + mm_at(s, mm).nr_tables
+    points: i64 = mm_rss(s, mm) + mm_counter(s, mm, MM_SWAPENTS) + mm_at(s, mm).nr_tables
     return points + task_at(s, task).oom_score_adj * (totalpages(s) // 1000)
 
 
@@ -184,7 +184,8 @@ def task_rows(s: State) -> list:
         t: cython.pointer(Task) = task_at(s, cython.cast(u32, task))
         if t.started and t.mm and t.pid != 1:
             m = mm_at(s, t.mm)
-            rows.append((t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, m.rss[MM_SWAPENTS], t.oom_score_adj))
+            swapped = mm_counter(s, t.mm, MM_SWAPENTS)
+            rows.append((t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped, t.oom_score_adj))
     return sorted(rows)
 
 

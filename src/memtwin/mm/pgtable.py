@@ -137,10 +137,17 @@ def sync_mm_rss(s: State, task: u32):
     t.rss_events = 0
 
 
+def mm_counter(s: State, mm: u32, kind: u32) -> i64:
+    """Pages of one kind, as the kernel would print them: what tasks count by themselves is missing, but never below 0.
+
+    Reclaim takes what a task has not told yet from what it has, so that the sum itself may be negative for a while.
+    """
+    return max(mm_at(s, mm).rss[kind], cython.cast(i64, 0))
+
+
 def mm_rss(s: State, mm: u32) -> i64:
     """VmRSS in pages, as the kernel would print it."""
-    m: cython.pointer(Mm) = mm_at(s, mm)
-    return m.rss[MM_FILEPAGES] + m.rss[MM_ANONPAGES] + m.rss[MM_SHMEMPAGES]
+    return mm_counter(s, mm, MM_FILEPAGES) + mm_counter(s, mm, MM_ANONPAGES) + mm_counter(s, mm, MM_SHMEMPAGES)
 
 
 def update_hiwater_rss(s: State, mm: u32):

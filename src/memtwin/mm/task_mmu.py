@@ -35,7 +35,7 @@ from cython.cimports.memtwin.mm.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.mm.pgtable import mm_rss, walk
+from cython.cimports.memtwin.mm.pgtable import mm_counter, mm_rss, walk
 from cython.cimports.memtwin.mm.state import State, mm_at, table_at, task_at, vma_at
 from cython.cimports.memtwin.mm.swapfile import swap_count
 
@@ -140,14 +140,14 @@ def task_mem(s: State, task: int) -> dict:
         "VmLck": m.locked_vm << 2,
         "VmHWM": max(m.hiwater_rss, rss) << 2,
         "VmRSS": rss << 2,
-        "RssAnon": m.rss[MM_ANONPAGES] << 2,
-        "RssFile": m.rss[MM_FILEPAGES] << 2,
-        "RssShmem": m.rss[MM_SHMEMPAGES] << 2,
+        "RssAnon": mm_counter(s, t.mm, MM_ANONPAGES) << 2,
+        "RssFile": mm_counter(s, t.mm, MM_FILEPAGES) << 2,
+        "RssShmem": mm_counter(s, t.mm, MM_SHMEMPAGES) << 2,
         "VmData": m.data_vm << 2,
         "VmStk": m.stack_vm << 2,
         "VmExec": m.exec_vm << 2,
         "VmPTE": m.nr_tables << 2,
-        "VmSwap": m.rss[MM_SWAPENTS] << 2,
+        "VmSwap": mm_counter(s, t.mm, MM_SWAPENTS) << 2,
     }
 
 
