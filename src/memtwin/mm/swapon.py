@@ -53,6 +53,7 @@ from cython.cimports.memtwin.mm.swapfile import (
     free_cluster_push,
     free_swap_slot,
     get_swap_page,
+    inc_cluster,
     reclaim_slot,
     swap_free,
 )
@@ -165,8 +166,10 @@ def set_priority(s: State, area: int, prio: int) -> None:
 
 def hold_slots(s: State, area: int, slots: int) -> None:
     """Say that slots were in use already, by processes that are not known: they stay so."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
     for slot in range(1, slots + 1):
         s.areas[area].map[slot] = 1
+        inc_cluster(a, slot)
         s.areas[area].inuse += 1
         s.nr_swap_pages -= 1
     s.areas[area].held = slots

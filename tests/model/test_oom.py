@@ -1,0 +1,197 @@
+"""The OOM killer: points in the kernel's integers, who is chosen, and what the settings change.
+
+points = resident + swapped + page tables, in pages, + oom_score_adj * (all RAM and swap in pages // 1000)
+"""
+
+from __future__ import annotations
+
+import pytest
+from growing import Growing
+
+from memtwin.mm import debug, oom_kill, task_mmu
+
+HEADER = "machine ram=128M\nswap disk size={}M\n"
+
+
+def machine(swap_mib: int = 8) -> Growing:
+    """A machine of 128 MiB with a little swap."""
+    return Growing(HEADER.format(swap_mib))
+
+
+def total(run: Growing) -> int:
+    """All RAM and swap, pages."""
+    return int(run.state.memory_total + run.state.swap_pages[0])
+
+
+def points(run: Growing, name: str) -> int:
+    """A process's points, from what /proc shows of it."""
+    process = run.run.processes.by_name[name]
+    memory = task_mmu.task_mem(run.state, process.task)
+    rows = {row[0]: row for row in oom_kill.task_rows(run.state)}
+    _, _, rss, tables, swapped, adj = rows[process.pid]
+    assert abs(rss * 4 - memory["VmRSS"]) <= 4 * 64
+    return int(rss + swapped + tables // 4096 + adj * (total(run) // 1000))
+
+
+def score(run: Growing, name: str) -> int:
+    """What /proc/PID/oom_score shows of it."""
+    return int(oom_kill.oom_score(run.state, run.run.processes.by_name[name].task))
+
+
+def alive(run: Growing) -> set[str]:
+    """Who lives."""
+    return {name for name, process in run.run.processes.by_name.items() if process.alive}
+
+
+def fill(run: Growing, mib: int = 95, name: str = "f") -> str:
+    """Have a process write more than there is; returns the outcome."""
+    assert run.do(f"{name} mmap more {mib}M") == "ok"
+    return run.do(f"{name} touch more 0 {mib}M w seq")
+
+
+# --- points ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("adj", "mib"), [(0, 0), (0, 40), (300, 20), (-300, 40), (1000, 0), (-999, 10), (999, 1)])
+def test_the_score_is_the_scaled_points(adj: int, mib: int) -> None:
+    """(1000 + points * 1000 / total) * 2 / 3, each division towards zero: 666 for nothing, 1333 and more for 1000."""
+    run = machine()
+    run.do(f"proc a adj={adj}")
+    if mib:
+        run.do(f"a mmap h {mib}M")
+        run.do(f"a touch h 0 {mib}M w seq")
+    share = points(run, "a") * 1000
+    scaled = share // total(run) if share >= 0 else -(-share // total(run))
+    expected = 1000 + scaled
+    assert score(run, "a") == (expected * 2 // 3 if expected >= 0 else -(-expected * 2 // 3))
+
+
+def test_adj_counts_in_whole_thousandths_of_memory() -> None:
+    """adj 1 is as much as one thousandth of RAM and swap, rounded down to pages, once for each."""
+    run = machine(64)
+    for adj in (0, 1, 500, -500):
+        run.do(f"proc p{adj + 1000} adj={adj}")
+    step = total(run) // 1000
+    base = points(run, "p1000")
+    assert [points(run, f"p{adj + 1000}") - base for adj in (1, 500, -500)] == [step, 500 * step, -500 * step]
+
+
+def test_a_process_that_may_not_be_killed_shows_0() -> None:
+    """-1000 is no number of points but never; -999 is a low one."""
+    run = machine()
+    run.do("proc a adj=-1000")
+    run.do("proc b adj=-999")
+    assert score(run, "a") == 0
+    assert 0 < score(run, "b") < 20
+
+
+# --- who is chosen ---------------------------------------------------------------------------------------------------
+
+
+def ready(*processes: tuple[str, int, int], swap_mib: int = 8) -> Growing:
+    """Processes of (name, adj, MiB written), in the order in which they start."""
+    run = machine(swap_mib)
+    for name, adj, mib in processes:
+        run.do(f"proc {name} adj={adj}")
+        if mib:
+            run.do(f"{name} mmap h {mib}M")
+            assert run.do(f"{name} touch h 0 {mib}M w seq") == "ok"
+    return run
+
+
+def test_the_largest_is_killed() -> None:
+    """20 MiB against what the writer has by then: more, so it dies of its own request, and the other lives."""
+    run = ready(("a", 0, 20), ("f", 0, 0))
+    assert fill(run) == "died"
+    assert alive(run) == {"a"}
+    assert run.state.events_by_name()["oom_kill"] == 1
+    debug.validate(run.state)
+
+
+def test_adj_turns_it_round() -> None:
+    """At -900 the writer counts for less than nothing: the one with 20 MiB goes first, then the writer."""
+    run = ready(("a", 0, 20), ("f", -900, 0))
+    assert fill(run) == "died"
+    assert alive(run) == set()
+    assert [report.victim.name for report in run.run.ooms if report.victim] == ["a", "f"]
+
+
+def test_minus_1000_is_never_chosen() -> None:
+    """It holds most of what there is and lives."""
+    run = ready(("big", -1000, 50), ("small", 0, 1), ("f", 0, 0))
+    assert fill(run) == "died"
+    assert "big" in alive(run)
+
+
+def test_of_equals_the_later_one_dies() -> None:
+    """Two of the same size: the kernel passes over a process only if it has fewer points than the best so far."""
+    run = ready(("a", 300, 20), ("b", 300, 20), ("f", -1000, 0))
+    assert points(run, "a") == points(run, "b")
+    run.do("f mmap more 90M")
+    for mib in range(50, 90):
+        run.do(f"f touch more {mib}M 1M w seq") if {"a", "b"} <= alive(run) else None
+    assert alive(run) == {"a", "f"}
+
+
+def test_a_child_has_its_parents_adj() -> None:
+    """Of 20 MiB each page is counted with both after a fork; the child maps less of the program: some 170 pages."""
+    run = ready(("a", 500, 20), ("f", -1000, 0))
+    run.do("a fork c")
+    assert abs(points(run, "a") - points(run, "c")) < 200
+    task = run.run.processes.by_name["c"].task
+    assert task_mmu.task_times(run.state, task)["oom_score_adj"] == 500
+
+
+# --- what the settings change ----------------------------------------------------------------------------------------
+
+
+def test_oom_kill_allocating_task_takes_who_asks() -> None:
+    """The small one that asks dies at once, not the one with 60 MiB."""
+    for setting, left in ((0, {"f"}), (1, {"a"})):
+        run = ready(("a", 0, 60), ("f", 0, 0))
+        run.do(f"sysctl vm.oom_kill_allocating_task={setting}")
+        run.do("f mmap more 45M")
+        run.do("f touch more 0 45M w seq")
+        assert alive(run) == left
+        assert [report.message for report in run.run.ooms] == [
+            "Out of memory (oom_kill_allocating_task)" if setting else "Out of memory"
+        ]
+
+
+def test_who_may_not_be_killed_is_not_though_it_asks() -> None:
+    """adj -1000 and oom_kill_allocating_task: the usual choice is made instead."""
+    run = ready(("a", 0, 60), ("f", -1000, 0))
+    run.do("sysctl vm.oom_kill_allocating_task=1")
+    run.do("f mmap more 45M")
+    assert run.do("f touch more 0 45M w seq") == "ok"
+    assert alive(run) == {"f"}
+
+
+def test_panic_on_oom_stops_the_machine() -> None:
+    """Nobody is killed; what comes after is skipped."""
+    run = ready(("a", 0, 20), ("f", 0, 0))
+    run.do("sysctl vm.panic_on_oom=1")
+    assert fill(run) == "died"
+    assert run.state.has_panicked
+    assert run.state.events_by_name()["oom_kill"] == 0
+    assert run.do("a munmap h") == "skipped"
+    assert run.run.ooms[-1].victim is None
+
+
+def test_with_nobody_to_kill_it_stops_too() -> None:
+    """All have -1000."""
+    run = ready(("a", -1000, 20), ("f", -1000, 0))
+    assert fill(run) == "died"
+    assert run.state.has_panicked
+    assert run.state.events_by_name()["oom_kill"] == 0
+
+
+def test_a_victims_memory_comes_back() -> None:
+    """60 MiB of the victim and its slots are free again: the writer gets them and nobody else dies."""
+    run = ready(("a", 0, 60), ("f", 0, 0))
+    run.do("f mmap more 45M")
+    before = run.state.node_stats()["nr_anon_pages"]
+    assert run.do("f touch more 0 45M w seq") == "ok"
+    assert run.state.node_stats()["nr_anon_pages"] < before
+    assert run.state.swap_pages[1] > run.state.swap_pages[0] - 2 * 64 - 2047
+    debug.validate(run.state)
