@@ -35,8 +35,12 @@ RECLAIM = [
     "108-oom-swap-full", "109-ram-2g",
     "110-mixed-swappiness-100", "111-mlock-madvise-mix",
     "112-zswap-fits", "113-zswap-limit", "114-zswap-random-zero", "115-zswap-classes", "116-zswap-zsmalloc-lz4",
+    "117-rot-mixed-files", "118-oom-zram-text", "119-ssd-two-working-sets", "120-zram-two-prios-128m",
 ]  # fmt: skip
-"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %."""
+"""Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.
+
+The last four were written and recorded when all others were within the bars; nothing was changed for them.
+"""
 
 
 @pytest.mark.parametrize("name", RECLAIM)
