@@ -75,7 +75,7 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[105-zram-lzo-classes]' \
 	  tests/unit/test_run.py tests/unit/test_vectors.py
 
-soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (an hour)
+soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (about an hour)
 	$(BIN)/python tests/model/soak.py $(SOAK_OPS)
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings

@@ -29,8 +29,10 @@ def points(run: Growing, name: str) -> int:
     memory = task_mmu.task_mem(run.state, process.task)
     rows = {row[0]: row for row in oom_kill.task_rows(run.state)}
     _, _, rss, tables, swapped, adj = rows[process.pid]
-    assert abs(rss * 4 - memory["VmRSS"]) <= 4 * 64
-    return int(rss + swapped + tables // 4096 + adj * (total(run) // 1000))
+    assert rss * 4 == memory["VmRSS"]
+    worked = int(rss + swapped + tables // 4096 + adj * (total(run) // 1000))
+    assert worked == oom_kill.points_of(run.state, process.task)
+    return worked
 
 
 def score(run: Growing, name: str) -> int:

@@ -192,3 +192,8 @@ def task_rows(s: State) -> list:
 def pid_of(s: State, task: int) -> int:
     """A task's pid."""
     return task_at(s, task).pid
+
+
+def points_of(s: State, task: int) -> int:
+    """The points by which a process is chosen; -1000 is not looked at here."""
+    return oom_badness(s, task)
