@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin import run, worker
+from memtwin import engine, run, worker
 from memtwin.mm import drop_caches, fs_writeback, read_write
 from memtwin.mm import mm_types as t
 from memtwin.mm import task as mm_task
@@ -36,6 +36,8 @@ WINDOW = 64
 BATCHED = 28
 """Pages in per-cpu batches, which cannot be dropped."""
 FILE_PAGES = 65536
+SETTLED_NS = 1_000_000_000
+"""Until kswapd has ended what it is in the midst of."""
 FILE_DRAWS = 200_000
 FILE_SCENARIO = """machine ram=512M cpus=1 kernel=6.1 thp=never
 file big 800M
@@ -192,6 +194,7 @@ class Files:
         assert FILE_DRAWS * 0.2 < random.read < FILE_DRAWS * 0.6
         assert abs(random.reclaimed - random.read) < FILE_DRAWS * 0.05
         self.io("small", CHUNK_PAGES, FILE_PAGES)
+        engine.sleep_until(self.state, self.state.clock_ns + SETTLED_NS)
         hits = self.io("small", CHUNK_PAGES, FILE_PAGES)
         assert (hits.asked, hits.read, hits.reclaimed) == (FILE_PAGES, 0, 0)
         written = self.io("log", CHUNK_PAGES, many, write=True)
