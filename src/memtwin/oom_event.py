@@ -46,10 +46,10 @@ def report(twin: Twin, order: int, gfp: int, current: int, chosen: int) -> oomre
         node=_node(counters),
         all_unreclaimable=state.reclaim_failures >= t.MAX_RECLAIM_RETRIES,
         zones=tuple(_zone(twin, zone) for zone in zones if zone.managed),
-        pagecache_pages=counters["nr_file_pages"],
-        swapcache_pages=counters["nr_swapcached"],
-        free_swap_kib=memory["SwapFree"],
-        total_swap_kib=memory["SwapTotal"],
+        pagecache_pages=counters.get("nr_file_pages", 0),
+        swapcache_pages=counters.get("nr_swapcached", 0),
+        free_swap_kib=memory.get("SwapFree", 0),
+        total_swap_kib=memory.get("SwapTotal", 0),
         ram_pages=present,
         reserved_pages=present - state.memory_total,
         tasks=_tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else (),
@@ -66,28 +66,29 @@ def _message(twin: Twin) -> str:
 
 
 def _counts(counters: Mapping[str, int], zones: tuple) -> dict[str, int]:  # type: ignore[type-arg]
-    found = {name: counters[f"nr_{name}"] for name in (
+    found = {name: counters.get(f"nr_{name}", 0) for name in (
         "active_anon", "inactive_anon", "isolated_anon", "active_file", "inactive_file", "isolated_file", "unevictable",
         "dirty", "writeback", "slab_reclaimable", "slab_unreclaimable", "mapped", "shmem", "bounce",
         "kernel_misc_reclaimable", "free_cma",
     )}  # fmt: skip
-    found["pagetables"] = counters["nr_page_table_pages"]
-    found["sec_pagetables"] = counters["nr_sec_page_table_pages"]
-    found["free"] = counters["nr_free_pages"]
+    found["pagetables"] = counters.get("nr_page_table_pages", 0)
+    found["sec_pagetables"] = counters.get("nr_sec_page_table_pages", 0)
+    found["free"] = counters.get("nr_free_pages", 0)
     found["free_pcp"] = sum(pageset.count for zone in zones for pageset in zone.pagesets)
     return found
 
 
 def _node(counters: Mapping[str, int]) -> dict[str, int]:
-    found = {name: counters[f"nr_{name}"] * 4 for name in (
+    found = {name: counters.get(f"nr_{name}", 0) * 4 for name in (
         "active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable", "mapped", "dirty", "writeback",
         "shmem",
     )}  # fmt: skip
     found.update({
-        "isolated(anon)": counters["nr_isolated_anon"] * 4, "isolated(file)": counters["nr_isolated_file"] * 4,
-        "shmem_thp": 0, "shmem_pmdmapped": 0, "anon_thp": 0, "writeback_tmp": counters["nr_writeback_temp"] * 4,
-        "kernel_stack": counters["nr_kernel_stack"], "pagetables": counters["nr_page_table_pages"] * 4,
-        "sec_pagetables": counters["nr_sec_page_table_pages"] * 4,
+        "isolated(anon)": counters.get("nr_isolated_anon", 0) * 4,
+        "isolated(file)": counters.get("nr_isolated_file", 0) * 4,
+        "shmem_thp": 0, "shmem_pmdmapped": 0, "anon_thp": 0, "writeback_tmp": counters.get("nr_writeback_temp", 0) * 4,
+        "kernel_stack": counters.get("nr_kernel_stack", 0), "pagetables": counters.get("nr_page_table_pages", 0) * 4,
+        "sec_pagetables": counters.get("nr_sec_page_table_pages", 0) * 4,
     })  # fmt: skip
     return found
 
@@ -98,12 +99,12 @@ def _zone(twin: Twin, zone) -> oomreport.Zone:  # type: ignore[no-untyped-def]
     pcp = sum(pageset.count for pageset in zone.pagesets) * 4
     fields = {
         "free": zone.free * 4, "boost": (zone.boost or 0) * 4, "min": zone.min * 4, "low": zone.low * 4,
-        "high": zone.high * 4, "reserved_highatomic": 0, "writepending": stats["nr_zone_write_pending"] * 4,
-        "present": zone.present * 4, "managed": zone.managed * 4, "mlocked": stats["nr_mlock"] * 4,
-        "bounce": stats["nr_bounce"] * 4, "free_pcp": pcp, "local_pcp": pcp, "free_cma": 0,
+        "high": zone.high * 4, "reserved_highatomic": 0, "writepending": stats.get("nr_zone_write_pending", 0) * 4,
+        "present": zone.present * 4, "managed": zone.managed * 4, "mlocked": stats.get("nr_mlock", 0) * 4,
+        "bounce": stats.get("nr_bounce", 0) * 4, "free_pcp": pcp, "local_pcp": pcp, "free_cma": 0,
     }  # fmt: skip
     fields.update({
-        name: stats[f"nr_zone_{name}"] * 4
+        name: stats.get(f"nr_zone_{name}", 0) * 4
         for name in ("active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable")
     })  # fmt: skip
     free = twin.free_blocks(number)

@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     from memtwin.timeline import Sample
 
 PAGE_KIB = 4
+WHY_NOT = {
+    errno.ENOENT: "no such region is mapped",
+    errno.ERANGE: "the region ends before that",
+    errno.ENOMEM: "there is no memory",
+}
+"""Why a touch failed."""
 SHARED_KIB = 1024
 """A process that gives back less had its pages in common with others, or few."""
 LITTLE_KIB = 64
@@ -164,6 +170,8 @@ def _touched(op: Touch, what: Told) -> str:
     amount = f"{size(op.npages * PAGE_KIB)} of"
     if not isinstance(op.pattern, Seq):
         amount = f"{count(op.pattern.n, 'time')} in {amount}"
+    if what.done.outcome == "error":
+        return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
     told = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
     if not faults:
         return f"{told}, every page was there."
@@ -372,6 +380,9 @@ def _from_whom(taken: Mapping[str, int]) -> str:
 def _who_waited(change: Mapping[str, int]) -> str:
     if not change["allocstall"]:
         return ", all of it by kswapd beside the tasks"
+    if not change["pgsteal_direct"]:
+        stalls = count(change["allocstall"], "time")
+        return f", all of it by kswapd; tasks stalled {stalls} for it in vain (direct reclaim)"
     return (
         f", {size(change['pgsteal_direct'] * PAGE_KIB)} of it by tasks themselves, which stalled "
         f"{count(change['allocstall'], 'time')} for it (direct reclaim)"

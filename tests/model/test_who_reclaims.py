@@ -6,6 +6,8 @@ for memory itself makes its rounds once more.
 
 from __future__ import annotations
 
+import pytest
+
 from memtwin import run, settings
 from memtwin.mm import debug
 from memtwin.scenario import parse
@@ -52,3 +54,20 @@ def test_a_victim_that_asks_goes_round_once_more() -> None:
     assert ROUNDS <= state.events_by_name()["allocstall_movable"] - killed <= 3 * ROUNDS
     assert done.done[-1].outcome == "died"
     debug.validate(state)
+
+
+def test_what_a_listener_raises_is_not_lost() -> None:
+    """An error in the report of a kill ends the operation that met it: it comes out of the compiled core."""
+    lines = [f"proc {name}\n{name} mmap h 150M\n{name} touch h 0 150M w seq" for name in "AB"]
+    scenario = parse("\n".join(["machine ram=256M", *lines]) + "\n")
+    done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
+
+    def broken(*_: int) -> None:
+        raise LookupError("no such counter")
+
+    done.machine.state.on_oom = broken
+    *before, last = scenario.ops
+    for op in before:
+        done.do(op)
+    with pytest.raises(LookupError, match="no such counter"):
+        done.do(last)

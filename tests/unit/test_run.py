@@ -377,3 +377,22 @@ def test_run_json_tells_what_swap_wears(tmp_path: Path) -> None:
     assert wear["device"] == "/dev/vdb"
     assert 0 < wear["bytes"] < done.machine.state.events_by_name()["pswpout"] * 4096
     assert wear["bytes_per_day"] == wear["bytes"] * 86_400_000_000_000 // elapsed
+
+
+def test_the_report_of_a_kill_on_a_kernel_that_counts_less(recordings: Path, tmp_path: Path) -> None:
+    """Newer kernels lack nr_bounce and others: the reason is told all the same, and the log has the report."""
+    boot = unpacked(recordings, "26-oom-noswap", tmp_path) / "boot"
+    for path in ("proc/vmstat", "proc/zoneinfo"):
+        lines = (boot / path).read_text().splitlines(keepends=True)
+        (boot / path).write_text("".join(line for line in lines if "nr_bounce" not in line and "_temp" not in line))
+    text = "machine\nsysctl vm.overcommit_memory=1\nproc A\nA mmap h 400M\nA touch h 0 400M w seq\n"
+    done = run.simulate(parse(text), open_source(boot))
+    assert [event.victim.name for event in done.ooms if event.victim] == ["A"]
+    assert any("bounce:0kB" in line for line in done.dmesg)
+    assert any("Memory ran out" in line for line in story.tell(done))
+
+
+def test_a_touch_of_what_was_refused_is_told_as_a_failure() -> None:
+    """The mmap was refused, so there is nothing to touch: not "every page was there"."""
+    done = run.simulate(parse("machine ram=128M\nproc A\nA mmap h 900M\nA touch h 0 900M w seq\n"), None)
+    assert "A writes (mark) 900 MiB of h and fails: no such region is mapped." in story.tell(done)

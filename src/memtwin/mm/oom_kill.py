@@ -113,7 +113,10 @@ def report(s: State, order: u32, gfp: u32, victim: u32):
     """Tell who listens (``State.on_oom``) what was asked for and who will be killed (0: nobody)."""
     with cython.gil:
         if s.on_oom is not None:
-            s.on_oom(order, gfp, s.current, victim)
+            try:
+                s.on_oom(order, gfp, s.current, victim)
+            except Exception as error:
+                s.listener_error = error
 
 
 def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
@@ -153,7 +156,10 @@ def oom_reap(s: State):
             zap_page_range(s, s.current, t.mm, max(area.start, min(t.fault_vpn + 1, area.end)), area.end)
     with cython.gil:
         if s.on_reap is not None:
-            s.on_reap(s.current)
+            try:
+                s.on_reap(s.current)
+            except Exception as error:
+                s.listener_error = error
 
 
 def scaled_score(points: int, pages: int) -> int:

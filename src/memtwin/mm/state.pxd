@@ -73,6 +73,7 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
 
 
 cdef class State:
+    cdef public object listener_error   # what on_oom or on_reap raised: raised again when the operation ends
     cdef public object on_reap      # called with the victim whose memory the reaper took
     cdef public object on_oom       # called with what was asked for and who will be killed, before it happens
     # Everything between first_ and last_ is plain memory: copy() copies it whole and then the arrays behind pointers.

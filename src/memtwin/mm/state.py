@@ -425,7 +425,10 @@ class State:
 
 
 def raise_if_broken(s: State):
-    """Raise a ModelBug if a check of a page's content failed; the story is the caller's to add."""
+    """Raise a ModelBug if a check of a page's content failed, and what a listener raised; the story is the caller's."""
+    if s.listener_error is not None:
+        error, s.listener_error = s.listener_error, None
+        raise error
     if s.broken:
         when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache", "swapping in")[s.broken]
         raise ModelBug(f"a page's content, met at {when}, is not what was written to it")
