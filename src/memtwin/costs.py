@@ -97,12 +97,12 @@ X86_64 = CostProfile(
 )  # fmt: skip
 
 LAB_TCG = CostProfile(
-    hit=195, zero_fault=2_115, anon_fault=8_000, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=150,
+    hit=195, zero_fault=2_115, anon_fault=8_100, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=150,
     fill_random=200, cow_fault=16_000, reuse_fault=1_700, file_fault=20_000, fork=2_000_000, fork_page=200,
-    unmap_page=1_170, exec=8_500_000, syscall=600_000, io_call=1_500, wake=120_000, read_page=1_700, write_page=7_000,
-    cache_page=11_000, writeback_page=6_000, scan_page=700, reclaim_page=1_300, swap_page=8_000, swap_io=11_000,
+    unmap_page=1_170, exec=8_500_000, syscall=600_000, io_call=1_500, wake=100_000, read_page=1_700, write_page=7_000,
+    cache_page=11_000, writeback_page=6_000, scan_page=900, reclaim_page=2_500, swap_page=8_000, swap_io=10_500,
     compress_zero=1_000, compress_mark=5_000, compress_text=40_000, compress_half=25_000, compress_random=20_000,
-    decompress=15_000, disk=DiskProfile(120_000, 1_000, 4), name="lab-tcg",
+    decompress=15_000, disk=DiskProfile(130_000, 1_000, 4), name="lab-tcg",
     source="op times of plain fills, reads, writes, forks, unmaps and squeezes in recordings "
     "02, 03, 05, 11, 19, 21, 22, 108: emulated by QEMU; the disk from a trace of swap writes. "
     "Fills are of memory that the guest had used before: at first touch the host adds 8 us a page",
