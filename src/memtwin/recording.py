@@ -22,8 +22,9 @@ from typing import Any
 import msgspec
 
 from memtwin.errors import InputError, RecordingError, SnapshotError
+from memtwin.procfs import uptime
 from memtwin.scenario import Scenario, parse
-from memtwin.source import Source, open_source
+from memtwin.source import Source, load, open_source
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
@@ -63,6 +64,20 @@ class Recording:
         if label not in self.checkpoints:
             raise RecordingError(self.path, f"has no checkpoint {label!r}", hint=_listing(self.checkpoints))
         return self._source.sub(label)
+
+    def nearest(self, up_s: float) -> str:
+        """Return the label of the checkpoint whose time since the machine's boot is nearest to *up_s* seconds.
+
+        This is the clock of the kernel's log and of ``timeline.csv``.
+        """
+        times = {}
+        for label in self.checkpoints:
+            at = load(self._source.sub(label), uptime)
+            if at is not None:
+                times[label] = at.up_cs / 100
+        if not times:
+            raise RecordingError(self.path, "no checkpoint has proc/uptime", hint=_listing(self.checkpoints))
+        return min(times, key=lambda label: abs(times[label] - up_s))
 
     def victims(self) -> list[tuple[int, str]]:
         """Return (operation's number, process) of each process that the OOM killer took, in order."""
@@ -145,10 +160,17 @@ def runs_in(path: str | Path) -> list[Path]:
 
 
 def resolve(spec: str) -> Source:
-    """Return the source that *spec* names: ``RUN@CHECKPOINT``, or what :func:`open_source` takes."""
+    """Return the source that *spec* names: ``RUN@CHECKPOINT``, ``RUN@3.5s``, or what :func:`open_source` takes."""
     path, at, label = spec.rpartition("@")
     if at and not Path(spec).exists():
-        return Recording(path, partial=True).at(label)
+        recording = Recording(path, partial=True)
+        up_s = _seconds(label)
+        if up_s is None or label in recording.checkpoints:
+            return recording.at(label)
+        near = recording.nearest(up_s)
+        source = recording.at(near)
+        source.told = f"{label} is nearest to the checkpoint {near}"
+        return source
     source = open_source(spec)
     if _rooted(source) is not None:
         labels = Recording(spec, partial=True).checkpoints
@@ -156,6 +178,13 @@ def resolve(spec: str) -> Source:
     if Path(spec).is_dir() and not source.names("proc") and (runs := runs_in(spec)):
         raise RecordingError(spec, f"holds {len(runs)} runs, not one", hint=f"say {runs[0]}@CHECKPOINT")
     return source
+
+
+def _seconds(label: str) -> float | None:
+    """Return the seconds in a label such as ``3.5s``, or None if it is another label."""
+    number = label.removesuffix("s")
+    plain = number != label and number.replace(".", "", 1).isdigit() and number.isascii()
+    return float(number) if plain else None
 
 
 class _Salvaged(Source):

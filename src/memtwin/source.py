@@ -52,11 +52,18 @@ class Schema(Protocol[R_co]):
 
 
 class Source:
-    """Files below a root. :attr:`name` tells it in messages, :attr:`unread` why a path gave None."""
+    """Files below a root.
+
+    :attr:`name` tells it in messages, :attr:`unread` why a path gave None, :attr:`told` what its user should know
+    of it, and :attr:`is_live` whether it is this host as it runs.
+    """
+
+    is_live = False
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.unread: dict[str, str] = {}
+        self.told: str | None = None
 
     def read(self, path: str) -> str | None:
         """Return the text of the file at *path*, or None and a reason in :attr:`unread`."""
@@ -117,6 +124,7 @@ class DirectorySource(Source):
     def __init__(self, root: str | Path) -> None:
         super().__init__(str(root))
         self._root = os.path.realpath(root)
+        self.is_live = self._root == "/"
 
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""

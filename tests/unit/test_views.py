@@ -64,7 +64,7 @@ def test_the_envelope_says_which_view_and_version_and_keeps_hostile_names_harmle
     assert line.isascii()
     assert line.count("\n") == 1
     assert json.loads(line) == {
-        "memtwin": "0.1.0", "view": "free", "version": 1, "root": HOSTILE,
+        "memtwin": "0.1.0", "view": "free", "version": 1, "root": HOSTILE, "at_unix_ms": None,
         "data": {"x_bytes": 1, "y_bytes": None},
     }  # fmt: skip
 

@@ -1,27 +1,81 @@
-"""What every view's command shares: where its records come from, and how they go out."""
+"""What every view's command shares: where its records come from, and in which form they go out.
+
+A command makes an :class:`Output` and gives it to :func:`show`::
+
+    @click.command("pressure")
+    @root_option
+    @form_options
+    def command(root: str, form: str) -> None:
+        source = open_root(root)
+        pressure = needed(source, pressure_file, resource="memory")
+        show(Output("pressure", lambda: table.text(view.table(pressure)), lambda: view.data(pressure)), form, source)
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from memtwin.errors import SnapshotError
+from memtwin.errors import SnapshotError, UsageError
+from memtwin.render.table import clean
 from memtwin.source import load, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from memtwin.render.openmetrics import Metric
     from memtwin.source import Schema, Source
 
 R_co = TypeVar("R_co", covariant=True)
+F = TypeVar("F", bound="Callable[..., Any]")
 LIVE: Final = "live"
+_SHORTEST_S: Final = 1e-6
+_LONGEST_S: Final = 1e6
+_GONE: Final = {"absent", "No such process", "Not a directory"}
+"""Reasons that need no note: the file is not part of this kernel, or its process ended meanwhile."""
+_NAMED_UNREAD: Final = 3
 
 root_option = click.option(
     "--root",
     default=LIVE,
     metavar="WHERE",
-    help="A snapshot's directory or tar, RUN@CHECKPOINT, or `live`, this machine (the default).",
+    help="A directory or tar of a snapshot or sosreport, RUN@CHECKPOINT, RUN@3.5s, or `live` (the default).",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, sizes in bytes.")
+
+
+def form_options(command: F) -> F:
+    """Add ``--json``, ``--csv`` and ``--openmetrics``, which the command takes as *form*; a table otherwise."""
+    for form, told in (
+        ("openmetrics", "Metrics as Prometheus reads them, by node_exporter's names where it has one."),
+        ("csv", "Comma-separated values, sizes in bytes."),
+        ("json", "One JSON object a line, sizes in bytes."),
+    ):
+        command = click.option(f"--{form}", "form", flag_value=form, help=told)(command)
+    return command
+
+
+def sampling_options(command: F) -> F:
+    """Add ``-s`` and ``-c``, which the command takes as *seconds* and *count* for :func:`samples`."""
+    times = click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
+    every = click.option("-s", "--seconds", type=float, metavar="N", help="Repeat every N seconds.")
+    return every(times(command))
+
+
+class Output(NamedTuple):
+    """A view of one moment in each form; nothing is made before it is asked for.
+
+    *rows* are for CSV, where the view's *data* nests in a way that flat rows cannot tell.
+    """
+
+    view: str
+    text: Callable[[], str]
+    data: Callable[[], dict[str, Any] | list[Any]]
+    metrics: Callable[[], Iterable[Metric]] | None = None
+    rows: Callable[[], Sequence[Mapping[str, Any]]] | None = None
+    version: int = 1
 
 
 def open_root(root: str) -> Source:
@@ -30,20 +84,95 @@ def open_root(root: str) -> Source:
         return open_source(LIVE)
     from memtwin.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
 
-    return resolve(root)
+    source = resolve(root)
+    source.name = root
+    if source.told:
+        note(source.told)
+    return source
 
 
-def record(root: str, module: Schema[R_co]) -> R_co:
-    """Read and parse *module*'s file below *root*; it must be there."""
-    source = open_root(root)
-    found = load(source, module)
+def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
+    """Read and parse *module*'s file; it must be there."""
+    found = load(source, module, **fields)
     if found is None:
-        why = source.unread.get(module.PATH, "absent")
+        path = module.PATH.format(**fields)
+        why = source.unread.get(path, "absent")
         problem = "is missing" if why == "absent" else f"cannot be read: {why}"
-        raise SnapshotError(root, f"{module.PATH} {problem}", hint="--root is the directory that holds proc/")
+        hint = "root may read it" if why == "Permission denied" else "--root is the directory that holds proc/"
+        raise SnapshotError(source.name, f"{path} {problem}", hint=hint)
     return found
+
+
+def samples(seconds: float | None, count: int | None) -> Iterator[int]:
+    """Yield 0, 1, ... *count* times (for ever with *seconds* alone, once with neither), *seconds* (or 1 s) apart."""
+    if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
+        raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
+    last = count if count is not None else None if seconds else 1
+    step, start = seconds or 1.0, time.monotonic()
+    index = 0
+    while True:
+        yield index
+        index += 1
+        if index == last:
+            return
+        time.sleep(max(start + index * step - time.monotonic(), 0.0))
+
+
+def show(output: Output, form: str | None, source: Source, *, index: int = 0) -> None:
+    """Write *output* in *form* to stdout, and to stderr one note of what could not be read.
+
+    *index* counts the samples of ``-s``: CSV has its headings once, and OpenMetrics is one sample only.
+    """
+    if form == "json":
+        from memtwin.host import host  # noqa: PLC0415
+        from memtwin.render.json import envelope  # noqa: PLC0415
+
+        taken, root = host(source).taken_unix_ms, LIVE if source.is_live else source.name
+        write(envelope(output.view, output.data(), root=root, version=output.version, at_unix_ms=taken))
+    elif form == "csv":
+        from memtwin.render import csv  # noqa: PLC0415
+
+        flat = output.rows() if output.rows else csv.rows(output.data())
+        write(csv.text(flat, headings=index == 0))
+    elif form == "openmetrics":
+        _expose(output, index)
+    else:
+        write(output.text())
+    if index == 0:
+        note_unread(source)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Write one line to stderr: what a reader should know of the figures."""
+    click.echo(f"memtwin: {clean(text)}", err=True)
+
+
+def note_unread(source: Source) -> None:
+    """Say once which files could not be read, and why; files that a kernel does not have are no news."""
+    reasons: dict[str, list[str]] = {}
+    for path, why in source.unread.items():
+        if why not in _GONE:
+            reasons.setdefault(why, []).append(path)
+    told = []
+    for why, paths in reasons.items():
+        more = f" and {len(paths) - _NAMED_UNREAD} more" if len(paths) > _NAMED_UNREAD else ""
+        told.append(f"{', '.join(paths[:_NAMED_UNREAD])}{more}: {why}")
+    if told:
+        help_of = " (root may read more)" if source.is_live and "Permission denied" in reasons else ""
+        note(f"could not read {'; '.join(told)}{help_of}")
 
 
 def write(text: str) -> None:
     """Write *text* to stdout."""
     click.echo(text, nl=False)
+
+
+def _expose(output: Output, index: int) -> None:
+    from memtwin.render import openmetrics  # noqa: PLC0415
+
+    if output.metrics is None:
+        raise UsageError(f"{output.view} has no metrics", hint="--json and --csv have all its figures")
+    if index:
+        raise UsageError("--openmetrics is one sample", hint="let the collector ask again, without -s and -c")
+    write(openmetrics.text(output.metrics()))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from memtwin.cli.common import json_option, record, root_option, write
+from memtwin.cli.common import (
+    Output,
+    form_options,
+    needed,
+    open_root,
+    root_option,
+    samples,
+    sampling_options,
+    show,
+    write,
+)
 from memtwin.errors import UsageError
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.render import table
@@ -21,8 +30,6 @@ _UNITS: Final = {  # option: power and base of the unit
     "pebi": (5, 1024), "kilo": (1, 1000), "mega": (2, 1000), "giga": (3, 1000), "tera": (4, 1000),
     "peta": (5, 1000),
 }  # fmt: skip
-_SHORTEST_S: Final = 1e-6
-_LONGEST_S: Final = 1e6
 _LETTERS: Final = {"bytes": "-b", "kibi": "-k", "mebi": "-m", "gibi": "-g"}
 
 
@@ -51,31 +58,23 @@ def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> view.Scale:
 @click.option("-t", "--total", is_flag=True, help="Add a row with the sums of memory and swap.")
 @click.option("-v", "--committed", is_flag=True, help="Add a row with what was promised, and its limit.")
 @click.option("-w", "--wide", is_flag=True, help="Buffers and cache apart.")
-@click.option("-s", "--seconds", type=float, metavar="N", help="Repeat every N seconds.")
-@click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
+@sampling_options
 @root_option
-@json_option
+@form_options
 def command(
-    root: str, seconds: float | None, count: int | None, *, human: bool, si: bool, lohi: bool, total: bool,
-    committed: bool, wide: bool, as_json: bool, **units: bool,
+    root: str, form: str | None, seconds: float | None, count: int | None, *, human: bool, si: bool, lohi: bool,
+    total: bool, committed: bool, wide: bool, **units: bool,
 ) -> None:  # fmt: skip
     """Print total, used and free memory and swap, as free of procps-ng 4.0.2 does."""
     scale = _scale(units, human=human, si=si)
-    if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
-        raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
-    left = count if count is not None else None if seconds else 1
-    while True:
-        figures = view.free(record(root, meminfo_file))
-        if as_json:
-            from memtwin.render.json import envelope  # noqa: PLC0415
+    source = open_root(root)
 
-            write(envelope("free", view.data(figures), root=root))
-        else:
-            rows = view.table(figures, scale, wide=wide, lohi=lohi, total=total, committed=committed)
-            write(table.text(rows))
-        left = None if left is None else left - 1
-        if left == 0:
-            return
-        if not as_json:
+    def output() -> Output:
+        figures = view.free(needed(source, meminfo_file))
+        rows = view.table(figures, scale, wide=wide, lohi=lohi, total=total, committed=committed)
+        return Output("free", lambda: table.text(rows), lambda: view.data(figures))
+
+    for index in samples(seconds, count):
+        if index and form is None:
             write("\n")
-        time.sleep(seconds or 1.0)
+        show(output(), form, source, index=index)

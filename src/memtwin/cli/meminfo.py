@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import click
 
-from memtwin.cli.common import json_option, record, root_option, write
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.views import meminfo as view
 
 
 @click.command("meminfo")
 @root_option
-@json_option
-def command(root: str, *, as_json: bool) -> None:
+@form_options
+def command(root: str, form: str | None) -> None:
     """Print the kernel's own account, /proc/meminfo, as it is."""
-    meminfo = record(root, meminfo_file)
-    if as_json:
-        from memtwin.render.json import envelope  # noqa: PLC0415
-
-        write(envelope("meminfo", view.data(meminfo), root=root))
-    else:
-        write(view.text(meminfo))
+    source = open_root(root)
+    meminfo = needed(source, meminfo_file)
+    show(Output("meminfo", lambda: view.text(meminfo), lambda: view.data(meminfo)), form, source)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from memtwin.cli.common import json_option, write
+from memtwin.cli.common import write
 from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
 from memtwin.recording import Recording, runs_in
 from memtwin.render.table import Column, Table, clean, text
@@ -37,7 +37,7 @@ class Verdict:
 @click.argument("recordings", nargs=-1, required=True, metavar="RECORDING...")
 @click.option("--against", metavar="RUN", help="Judge this run and do not run the model.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the worst figures of each scenario, and reasons.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, as_json: bool) -> int:
     """Judge the model against recordings of real kernels.
 

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def envelope(view: str, data: Mapping[str, Any] | list[Any], *, root: str | None, version: int = 1) -> str:
-    """Return the line that tells *data* of *view*; *version* counts changes that a reader must know of."""
-    told = {"memtwin": __version__, "view": view, "version": version, "root": root, "data": data}
+def envelope(
+    view: str, data: Mapping[str, Any] | list[Any], *, root: str | None, version: int = 1, at_unix_ms: int | None = None
+) -> str:
+    """Return the line that tells *data* of *view*; *version* counts changes that a reader must know of.
+
+    *at_unix_ms* is when the figures were read, in milliseconds since 1970; null where that is not known (a model).
+    """
+    told = {
+        "memtwin": __version__, "view": view, "version": version, "root": root, "at_unix_ms": at_unix_ms, "data": data,
+    }  # fmt: skip
     return json.dumps(told, separators=(", ", ": "), allow_nan=False) + "\n"

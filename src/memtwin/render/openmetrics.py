@@ -1,0 +1,59 @@
+r"""A view as an OpenMetrics exposition (OpenMetrics 1.0, text format), under node_exporter's names where one exists.
+
+>>> print(text([Metric("node_load1", "gauge", "1 m load average.", (({}, 0.5),))]), end="")
+# HELP node_load1 1 m load average.
+# TYPE node_load1 gauge
+node_load1 0.5
+# EOF
+
+A figure that is not known is left out: there is no sample for it, never a 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Kind = Literal["gauge", "counter", "unknown", "info"]
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class Metric(NamedTuple):
+    """One family: *samples* are (labels, value). A counter's samples are named with ``_total``, its family is not."""
+
+    name: str
+    kind: Kind
+    help: str
+    samples: tuple[tuple[Mapping[str, str], int | float | None], ...]
+
+
+def gauge(name: str, text_of_help: str, value: float | None, **labels: str) -> Metric:
+    """Return a family with one sample."""
+    return Metric(name, "gauge", text_of_help, ((labels, value),))
+
+
+def text(metrics: Iterable[Metric]) -> str:
+    """Return the exposition of *metrics*; families without a known figure are left out."""
+    lines: list[str] = []
+    for metric in metrics:
+        known = [(labels, value) for labels, value in metric.samples if value is not None]
+        if not known:
+            continue
+        suffix = "_total" if metric.kind == "counter" else "_info" if metric.kind == "info" else ""
+        family = metric.name.removesuffix(suffix)
+        lines.append(f"# HELP {family} {_escaped(metric.help)}")
+        lines.append(f"# TYPE {family} {metric.kind}")
+        lines += [f"{family}{suffix}{_labels(labels)} {value}" for labels, value in known]
+    return "".join(f"{line}\n" for line in [*lines, "# EOF"])
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    told = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{told}}}" if told else ""
+
+
+def _escaped(value: str) -> str:
+    plain = value.encode("utf-8", "backslashreplace").decode()  # bytes that were not UTF-8 came as surrogates
+    return plain.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
