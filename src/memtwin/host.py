@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.source import load
+from memtwin.source import SNAPSHOT, load
 
 if TYPE_CHECKING:
     from memtwin.source import Source
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 USER_HZ: Final = 100
 """Clock ticks a second of /proc on every architecture but alpha and ia64."""
 PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
-SNAPSHOT: Final = "snapshot.json"
 
 
 class Host(NamedTuple):

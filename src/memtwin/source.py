@@ -26,6 +26,8 @@ from memtwin.errors import SnapshotError
 if TYPE_CHECKING:
     import tarfile
 
+SNAPSHOT = "snapshot.json"
+"""The file of a snapshot that says what no file of /proc does: page size, clock tick, when, what was not readable."""
 MAX_FILE_BYTES = 64 << 20
 """The largest file that a source reads: no file of /proc that memtwin knows comes near."""
 MAX_TAR_BYTES = 1 << 30
@@ -36,6 +38,7 @@ _AGAIN = "copy the file again"
 _MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _TAR_BLOCK = 512
+_CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/proc_sysctl.c)
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -64,13 +67,14 @@ class Source:
         self.name = name
         self.unread: dict[str, str] = {}
         self.told: str | None = None
+        self._refused: dict[str, str] | None = None
 
     def read(self, path: str) -> str | None:
         """Return the text of the file at *path*, or None and a reason in :attr:`unread`."""
         try:
             data = self._bytes(path)
         except FileNotFoundError:
-            self.unread[path] = "absent"
+            self.unread[path] = self._when_taken().get(path, "absent")
         except (OSError, ValueError) as error:
             self.unread[path] = getattr(error, "strerror", None) or str(error)
         else:
@@ -93,6 +97,21 @@ class Source:
     def _bytes(self, path: str) -> bytes:
         """Return a file's bytes; raise OSError, or ValueError for a path that is none."""
         raise NotImplementedError
+
+    def _when_taken(self) -> dict[str, str]:
+        """Return why the paths that a snapshot lacks could not be read on its machine, as its snapshot.json says."""
+        if self._refused is None:
+            self._refused = {} if self.is_live else self._read_refused()
+        return self._refused
+
+    def _read_refused(self) -> dict[str, str]:
+        import json  # noqa: PLC0415 - the live host has none
+
+        try:
+            told = json.loads(self._bytes(SNAPSHOT))["unread"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return {str(path): str(why) for path, why in told.items()} if isinstance(told, dict) else {}
 
 
 class _SubSource(Source):
@@ -148,11 +167,13 @@ class DirectorySource(Source):
         where = Path(self._inside(path))
         if not stat.S_ISREG(where.stat().st_mode):  # a named pipe in a stranger's snapshot must not hang us
             raise ValueError("not a regular file")
-        with where.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
-        return data
+        data = bytearray()
+        with where.open("rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                data += chunk
+                if len(data) > MAX_FILE_BYTES:
+                    raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        return bytes(data)
 
 
 class TarSource(Source):

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "sysfs": {"sysfs", "procfs", "errors", "units"},
     "source": {"procfs", "sysfs", "errors", "units"},
     "host": {"source", "procfs", "errors", "units"},
+    "snapshot": {"host", "source", "errors", ""},
     "scenario": {"scenario", "errors", "units"},
     "recording": {"source", "scenario", "procfs", "errors", "units"},
     "validate": {"recording", "errors", "units"},

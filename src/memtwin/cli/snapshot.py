@@ -1,0 +1,48 @@
+"""``memtwin snapshot``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from memtwin.cli.common import note, open_root, root_option, write
+from memtwin.host import host
+from memtwin.snapshot import save, take
+
+_NAMED = 3
+
+
+@click.command("snapshot")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="A new directory, or a tar by its ending: .tar, .tar.gz, .tar.xz, .tar.zst. Default: memtwin-DATE.tar.xz.",
+)
+@click.option("--no-arguments", is_flag=True, help="Leave out the processes' command lines: they may hold secrets.")
+@root_option
+def command(root: str, output: str | None, *, no_arguments: bool) -> None:
+    """Save every /proc and /sys file that a view reads, to look at it later or elsewhere.
+
+    Run it as root, or what other users' processes hold stays unknown. The snapshot has the names, memory maps and
+    command lines of processes, the cgroups' names and /etc/passwd: look before you give it to somebody.
+    """
+    source = open_root(root)
+    where = Path(output or time.strftime("memtwin-%Y%m%dT%H%M%S.tar.xz"))
+    bar = sys.stderr.isatty()
+
+    def progress(done: int, whole: int) -> None:
+        if bar:
+            click.echo(f"\rprocesses {done}/{whole}", nl=done == whole, err=True)
+
+    taken = take(source, arguments=not no_arguments, progress=progress)
+    save(taken, where)
+    facts = host(source)
+    write(f"{where}: {len(taken.files)} files of {facts.kernel or 'an unknown kernel'}\n")
+    if taken.unread:
+        named = ", ".join(list(taken.unread)[:_NAMED])
+        more = f" and {len(taken.unread) - _NAMED} more" if len(taken.unread) > _NAMED else ""
+        note(f"could not read {named}{more}; snapshot.json lists why")
