@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "sysfs": {"sysfs", "procfs", "errors", "units"},
     "source": {"procfs", "sysfs", "errors", "units"},
     "host": {"source", "procfs", "errors", "units"},
+    "processes": {"source"},
     "snapshot": {"host", "source", "errors", ""},
     "scenario": {"scenario", "errors", "units"},
     "recording": {"source", "scenario", "procfs", "errors", "units"},

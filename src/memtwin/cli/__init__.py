@@ -32,6 +32,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
