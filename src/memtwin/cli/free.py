@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,15 +22,28 @@ from memtwin.errors import UsageError
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.render import table
 from memtwin.views import free as view
+from memtwin.views.used import DEFAULT, FORMULAS, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from memtwin.procfs.meminfo import Meminfo
+    from memtwin.render.openmetrics import Metric
 
 _UNITS: Final = {  # option: power and base of the unit
     "bytes": (0, 1024), "kibi": (1, 1024), "mebi": (2, 1024), "gibi": (3, 1024), "tebi": (4, 1024),
     "pebi": (5, 1024), "kilo": (1, 1000), "mega": (2, 1000), "giga": (3, 1000), "tera": (4, 1000),
     "peta": (5, 1000),
 }  # fmt: skip
+_LIBRARIES: Final = {  # procps's library by its name on disk: what that version calls used
+    "libproc2.so.1": "procps-4",
+    "libproc2.so.0": "procps-4",
+    "libprocps.so.8": "procps-3.3",
+    "libprocps.so.7": "procps-3.3",
+    "libprocps.so.6": "procps-3.3",
+    "libprocps.so.5": "procps-3.3.10",
+    "libprocps.so.4": "procps-3.3.10",
+}
 _LETTERS: Final = {"bytes": "-b", "kibi": "-k", "mebi": "-m", "gibi": "-g"}
 
 
@@ -58,23 +72,70 @@ def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> view.Scale:
 @click.option("-t", "--total", is_flag=True, help="Add a row with the sums of memory and swap.")
 @click.option("-v", "--committed", is_flag=True, help="Add a row with what was promised, and its limit.")
 @click.option("-w", "--wide", is_flag=True, help="Buffers and cache apart.")
+@click.option("-L", "--line", is_flag=True, help="One line.")
+@click.option(
+    "--as", "formula", type=click.Choice(list(FORMULAS)), help='Whose "used". Default: that of this host\'s free.'
+)
+@click.option("--explain", is_flag=True, help='All formulas of "used" side by side, and what the figures mean.')
 @sampling_options
 @root_option
 @form_options
 def command(
-    root: str, form: str | None, seconds: float | None, count: int | None, *, human: bool, si: bool, lohi: bool,
-    total: bool, committed: bool, wide: bool, **units: bool,
+    root: str, form: str | None, seconds: float | None, count: int | None, formula: str | None, *, explain: bool,
+    human: bool, si: bool, lohi: bool, total: bool, committed: bool, wide: bool, line: bool, **units: bool,
 ) -> None:  # fmt: skip
-    """Print total, used and free memory and swap, as free of procps-ng 4.0.2 does."""
+    """Print total, used and free memory and swap, as free of procps does.
+
+    "available" is what programs can still get without swapping; "used" has many definitions: see --explain.
+    """
     scale = _scale(units, human=human, si=si)
     source = open_root(root)
+    formula = formula or _of_installed_free()
 
     def output() -> Output:
-        figures = view.free(needed(source, meminfo_file))
-        rows = view.table(figures, scale, wide=wide, lohi=lohi, total=total, committed=committed)
-        return Output("free", lambda: table.text(rows), lambda: view.data(figures))
+        memory = needed(source, meminfo_file)
+        if explain:
+            return _explained(memory)
+        figures = view.free(memory, formula)
+
+        def text() -> str:
+            if line:
+                return view.line(figures, scale)
+            return table.text(view.table(figures, scale, wide=wide, lohi=lohi, total=total, committed=committed))
+
+        return Output("free", text, lambda: {"as": formula} | view.data(figures), lambda: _metrics(memory))
 
     for index in samples(seconds, count):
-        if index and form is None:
+        if index and form is None and not line:
             write("\n")
         show(output(), form, source, index=index)
+
+
+def _explained(memory: Meminfo) -> Output:
+    from memtwin.views import free_explained  # noqa: PLC0415 - when asked for
+
+    return Output(
+        "free-explained",
+        lambda: free_explained.told(memory),
+        lambda: free_explained.data(memory),
+        rows=lambda: free_explained.data(memory)["used"],
+    )
+
+
+def _metrics(memory: Meminfo) -> list[Metric]:
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415
+    from memtwin.views.meminfo import metrics  # noqa: PLC0415
+
+    amounts = {name: used(memory, name) for name in FORMULAS}
+    samples_of = tuple(({"as": name}, None if kib is None else kib * 1024) for name, kib in amounts.items())
+    return [*metrics(memory), Metric("memtwin_memory_used_bytes", "gauge", "Used memory by each formula.", samples_of)]
+
+
+def _of_installed_free() -> str:
+    """Return the formula of the free that is installed here, by its library; that of procps 4 if none is found."""
+    machine = os.uname().machine
+    folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", "/usr/lib", f"/lib/{machine}-linux-gnu", "/lib64"]
+    for library, formula in _LIBRARIES.items():
+        if any(os.path.exists(f"{folder}/{library}") for folder in folders):  # noqa: PTH110 - pathlib costs 4 ms
+            return formula
+    return DEFAULT

@@ -16,4 +16,8 @@ def command(root: str, form: str | None) -> None:
     """Print the kernel's own account, /proc/meminfo, as it is."""
     source = open_root(root)
     meminfo = needed(source, meminfo_file)
-    show(Output("meminfo", lambda: view.text(meminfo), lambda: view.data(meminfo)), form, source)
+    show(
+        Output("meminfo", lambda: view.text(meminfo), lambda: view.data(meminfo), lambda: view.metrics(meminfo)),
+        form,
+        source,
+    )

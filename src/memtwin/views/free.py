@@ -1,9 +1,9 @@
-"""``free``: how much memory and swap there is, as free of procps-ng 4.0.2 (Debian 12) prints it.
+"""``free``: how much memory and swap there is, as free of procps-ng 4.0 prints it (4.0.2 of Debian 12; ``-L`` 4.0.4).
 
 All figures come from /proc/meminfo::
 
     available = MemAvailable, or MemFree when that is absent, 0 or beyond MemTotal
-    used      = MemTotal - available, or MemTotal - MemFree when that is negative (3.x counted differently)
+    used      = MemTotal - available (procps 4.0.1 and later; other programs: views/used.py)
     cache     = Cached + SReclaimable
     shared    = Shmem                       (also a part of cache: tmpfs and shared memory)
     commit    = CommitLimit, Committed_AS   (what was promised, not what is used)
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.table import Column, Table
 from memtwin.units import Kib
+from memtwin.views.used import DEFAULT, cache, used
 
 if TYPE_CHECKING:
     from memtwin.procfs.meminfo import Meminfo
@@ -54,8 +55,8 @@ class Scale(NamedTuple):
     human: bool = False
 
 
-def free(meminfo: Meminfo) -> Free:
-    """Return what ``free`` makes of *meminfo*."""
+def free(meminfo: Meminfo, formula: str = DEFAULT) -> Free:
+    """Return what ``free`` makes of *meminfo*; *formula* is one of :data:`memtwin.views.used.FORMULAS`."""
 
     def kib(label: str) -> Kib | None:
         return Kib(meminfo[label]) if label in meminfo else None
@@ -63,18 +64,15 @@ def free(meminfo: Meminfo) -> Free:
     total, unused, available = kib("MemTotal"), kib("MemFree"), kib("MemAvailable")
     if not available or (total is not None and available > total):
         available = unused
-    used = _minus(total, available)
-    if used is not None and used < 0:
-        used = _minus(total, unused)
     low_total, low_free = kib("LowTotal"), kib("LowFree")
     if low_total is None:  # no high memory: all is low
         low_total, low_free = total, unused
     limit, committed = kib("CommitLimit"), kib("Committed_AS")
     return Free(
-        mem=Span(total, used, unused),
+        mem=Span(total, used(meminfo, formula), unused),
         shared=kib("Shmem"),
         buffers=kib("Buffers"),
-        cache=_plus(kib("Cached"), kib("SReclaimable") or Kib(0)),
+        cache=cache(meminfo, formula),
         available=available,
         low=_span(low_total, low_free),
         high=_span(kib("HighTotal") or Kib(0), kib("HighFree") or Kib(0)),
@@ -91,8 +89,8 @@ def table(
     committed: bool = False,
 ) -> Table:  # fmt: skip
     """Return the table of ``free`` with its flags -w, -l, -t and -v."""
-    cache = ("buffers", "cache") if wide else ("buff/cache",)
-    titles = ("total", "used", "free", "shared", *cache, "available")
+    caches_titles = ("buffers", "cache") if wide else ("buff/cache",)
+    titles = ("total", "used", "free", "shared", *caches_titles, "available")
     mem, swap = figures.mem, figures.swap
     caches = (figures.buffers, figures.cache) if wide else (_plus(figures.buffers, figures.cache),)
     rows = [("Mem:", (*mem, figures.shared, *caches, figures.available))]
@@ -106,6 +104,14 @@ def table(
         rows.append(("Comm:", figures.commit))
     columns = (Column("", width=8, grow=False), *(Column(title, "right", 11, grow=False) for title in titles))
     return Table(columns, tuple((head, *(written(cell, scale) for cell in cells)) for head, cells in rows))
+
+
+def line(figures: Free, scale: Scale = KIBIBYTES) -> str:
+    """Return the one line of ``free -L``."""
+    cache_use = _plus(figures.buffers, figures.cache)
+    pairs = (("SwapUse", figures.swap.used), ("CachUse", cache_use), (" MemUse", figures.mem.used))
+    told = "".join(f"{head} {written(size, scale):>11} " for head, size in (*pairs, ("MemFree", figures.mem.free)))
+    return f"{told}\n"
 
 
 def data(figures: Free) -> dict[str, dict[str, int | None]]:

@@ -9,6 +9,7 @@ from memtwin.render.table import clean
 
 if TYPE_CHECKING:
     from memtwin.procfs.meminfo import Meminfo
+    from memtwin.render.openmetrics import Metric
 
 
 def text(meminfo: Meminfo) -> str:
@@ -24,4 +25,19 @@ def data(meminfo: Meminfo) -> dict[str, int]:
             told[f"{label}_bytes"] = value * 1024
         else:
             told[f"{label}_count"] = value
+    return told
+
+
+def metrics(meminfo: Meminfo) -> list[Metric]:
+    """Return each row under node_exporter's name: ``node_memory_MemTotal_bytes``, ``node_memory_Active_anon_bytes``."""
+    from memtwin.render.openmetrics import gauge  # noqa: PLC0415 - when asked for
+
+    told = []
+    for (label, value), line in zip(meminfo.items(), meminfo.lines(), strict=True):
+        name = "".join(char if char.isalnum() and char.isascii() else "_" for char in label.rstrip(")"))
+        field = f"Memory information field {label}"
+        if line.endswith(" kB"):
+            told.append(gauge(f"node_memory_{name}_bytes", f"{field}, in bytes.", value * 1024))
+        else:
+            told.append(gauge(f"node_memory_{name}", f"{field}.", value))
     return told
