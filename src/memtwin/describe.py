@@ -121,6 +121,7 @@ def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
             texts[f"{device}/queue/rotational"] = f"{area.rotational}\n"
         if area.algorithm:
             texts[f"{device}/comp_algorithm"] = f"[{area.algorithm}]\n"
+            texts[f"{device}/disksize"] = f"{area.size_bytes}\n"
     total = sum(int(row.size_kib) for row in rows)
     values = dict(boot.meminfo.items())
     values["SwapTotal"] = values["SwapFree"] = total

@@ -29,6 +29,7 @@ from memtwin.source import Source, load, open_source
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
 _SIGKILL = 9
+_CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
 
 
 class Recording:
@@ -63,7 +64,7 @@ class Recording:
         """Return the files of checkpoint *label*, so that ``proc/meminfo`` lies right below."""
         if label not in self.checkpoints:
             raise RecordingError(self.path, f"has no checkpoint {label!r}", hint=_listing(self.checkpoints))
-        return self._source.sub(label)
+        return _Checkpoint(self._source, label)
 
     def nearest(self, up_s: float) -> str:
         """Return the label of the checkpoint whose time since the machine's boot is nearest to *up_s* seconds.
@@ -185,6 +186,32 @@ def _seconds(label: str) -> float | None:
     number = label.removesuffix("s")
     plain = number != label and number.replace(".", "", 1).isdigit() and number.isascii()
     return float(number) if plain else None
+
+
+class _Checkpoint(Source):
+    """The files of one checkpoint; those that never change are recorded once, at boot, and found there."""
+
+    def __init__(self, recording: Source, label: str) -> None:
+        super().__init__(recording.label(label))
+        self._here, self._boot = recording.sub(label), recording.sub("boot")
+
+    def read(self, path: str) -> str | None:
+        text = self._here.read(path)
+        if text is None and self._here.unread[path] == "absent" and _is_constant(path):
+            text = self._boot.read(path)
+        if text is None:
+            self.unread[path] = self._here.unread[path]
+        else:
+            self.unread.pop(path, None)
+        return text
+
+    def names(self, path: str = "") -> list[str]:
+        return self._here.names(path)
+
+
+def _is_constant(path: str) -> bool:
+    """Whether the lab and the model record a file at boot only: settings and what the machine is made of."""
+    return path.startswith(_CONSTANT)
 
 
 class _Salvaged(Source):

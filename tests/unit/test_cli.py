@@ -67,7 +67,7 @@ def test_swaps_take_the_flags_of_swapon_show(capsys: pytest.CaptureFixture[str])
         0, "/dev/vdb 536866816\n", "",
     )  # fmt: skip
     _, out, _ = run(capsys, "swaps", "--root", END, "--json")
-    assert json.loads(out)["data"][0]["priority"] == -2
+    assert json.loads(out)["data"]["areas"][0]["priority"] == -2
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
     return found
 
 
+def number(source: Source, path: str) -> int | None:
+    """Return the number that the file at *path* holds, or None if it is not there or holds something else."""
+    text = (source.read(path) or "").strip()
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
+
+
 def samples(seconds: float | None, count: int | None) -> Iterator[int]:
     """Yield 0, 1, ... *count* times (for ever with *seconds* alone, once with neither), *seconds* (or 1 s) apart."""
     if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
 from memtwin.procfs import swaps as swaps_file
 from memtwin.render import table
+from memtwin.source import load
 from memtwin.views import swaps as view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memtwin.procfs.swaps import Swaps
+    from memtwin.source import Source
+    from memtwin.views.compressed_swap import Zram, Zswap
 
 
 @click.command("swaps")
@@ -17,10 +27,16 @@ from memtwin.views import swaps as view
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
 @click.option("--noheadings", is_flag=True, help="No line of headings.")
 @click.option("--raw", is_flag=True, help="For programs: one blank between columns.")
+@click.option("--explain", is_flag=True, help="zram and zswap too, and in which order the areas are used.")
 @root_option
 @form_options
-def command(root: str, form: str | None, shown: str, *, in_bytes: bool, noheadings: bool, raw: bool) -> None:
-    """List the swap areas and what they hold, as `swapon --show` does."""
+def command(
+    root: str, form: str | None, shown: str, *, in_bytes: bool, noheadings: bool, raw: bool, explain: bool
+) -> None:
+    """List the swap areas and what they hold, as `swapon --show` does.
+
+    JSON and --explain have zram's data, memory and ratio and the state of zswap too.
+    """
     columns = view.chosen(shown)
     source = open_root(root)
     swaps = needed(source, swaps_file)
@@ -28,6 +44,71 @@ def command(root: str, form: str | None, shown: str, *, in_bytes: bool, noheadin
     def text() -> str:
         layout = table.raw if raw else table.text
         rows = view.table(swaps, columns, in_bytes=in_bytes)
-        return layout(rows, headings=not noheadings) if swaps.areas else ""
+        areas = layout(rows, headings=not noheadings) if swaps.areas else ""
+        return f"{areas}\n{_explained(source, swaps)}".lstrip("\n") if explain else areas
 
-    show(Output("swaps", text, lambda: view.data(swaps)), form, source)
+    def data() -> dict[str, Any]:
+        from memtwin.views import compressed_swap  # noqa: PLC0415
+
+        return {"areas": view.data(swaps)} | compressed_swap.data(_zram(source), _zswap(source))
+
+    show(Output("swaps", text, data, lambda: view.metrics(swaps), lambda: view.data(swaps), 2), form, source)
+
+
+def _explained(source: Source, swaps: Swaps) -> str:
+    from memtwin.render.prose import bullets  # noqa: PLC0415
+    from memtwin.views import compressed_swap  # noqa: PLC0415
+
+    devices, zswap = _zram(source), _zswap(source)
+    parts = []
+    if devices:
+        parts.append(table.text(compressed_swap.zram_table(devices)))
+    if zswap.is_there:
+        parts.append(table.text(compressed_swap.zswap_table(zswap)))
+    parts.append(bullets(compressed_swap.sentences(swaps, devices, zswap)))
+    return "\n".join(parts)
+
+
+def _zram(source: Source) -> list[Zram]:
+    """Return the zram devices of *source* that have a size."""
+    from memtwin.sysfs.zram import mm_stat  # noqa: PLC0415
+    from memtwin.views.compressed_swap import Zram  # noqa: PLC0415
+
+    devices = []
+    for device in source.names("sys/block"):
+        if device.startswith("zram"):
+            folder = f"sys/block/{device}"
+            algorithms = (source.read(f"{folder}/comp_algorithm") or "").split()
+            chosen = next((word[1:-1] for word in algorithms if word.startswith("[")), None)
+            stat = load(source, mm_stat, device=device)
+            devices.append(Zram(device, stat, number(source, f"{folder}/disksize"), chosen))
+    return [one for one in devices if one.disksize_bytes != 0]
+
+
+def _zswap(source: Source) -> Zswap:
+    """Return zswap's settings and figures: meminfo has them since v5.19, debugfs for root."""
+    from memtwin.host import host  # noqa: PLC0415
+    from memtwin.procfs import meminfo as meminfo_file  # noqa: PLC0415
+    from memtwin.views.compressed_swap import Zswap  # noqa: PLC0415
+
+    memory: Mapping[str, int] = load(source, meminfo_file) or {}
+    settings = "sys/module/zswap/parameters"
+    enabled = source.read(f"{settings}/enabled")
+    debug = "sys/kernel/debug/zswap"
+    names = ("written_back_pages", "pool_limit_hit", "same_filled_pages", "reject_compress_poor", "reject_alloc_fail")
+    counters = {name: number(source, f"{debug}/{name}") for name in names}
+    pool = memory["Zswap"] * 1024 if "Zswap" in memory else number(source, f"{debug}/pool_total_size")
+    stored_pages, page_bytes = number(source, f"{debug}/stored_pages"), host(source).page_bytes
+    stored = memory["Zswapped"] * 1024 if "Zswapped" in memory else None
+    if stored is None and stored_pages is not None and page_bytes is not None:
+        stored = stored_pages * page_bytes
+    return Zswap(
+        None if enabled is None else enabled.strip() in {"Y", "1"},
+        (source.read(f"{settings}/compressor") or "").strip() or None,
+        (source.read(f"{settings}/zpool") or "").strip() or None,
+        number(source, f"{settings}/max_pool_percent"),
+        pool,
+        stored,
+        counters,
+        memory["MemTotal"] * 1024 if "MemTotal" in memory else None,
+    )

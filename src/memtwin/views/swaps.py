@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memtwin.procfs.swaps import Swaps
+    from memtwin.render.openmetrics import Metric
 
 COLUMNS: Final = ("NAME", "TYPE", "SIZE", "USED", "PRIO")
 _ALIGN: Final[dict[str, Align]] = {"SIZE": "right", "USED": "right", "PRIO": "right"}
@@ -59,6 +60,21 @@ def data(swaps: Swaps) -> list[dict[str, str | int]]:
         }
         for area in swaps.areas
     ]
+
+
+def metrics(swaps: Swaps) -> list[Metric]:
+    """Return each area's size, use and priority, labelled as in node_exporter's swap collector."""
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+
+    areas = [({"device": area.filename, "swap_type": area.kind}, area) for area in swaps.areas]
+    return [
+        Metric("node_swap_size_bytes", "gauge", "Swap device size in bytes.",
+               tuple((labels, area.size_kib * 1024) for labels, area in areas)),
+        Metric("node_swap_used_bytes", "gauge", "Swap device used in bytes.",
+               tuple((labels, area.used_kib * 1024) for labels, area in areas)),
+        Metric("node_swap_priority", "gauge", "Swap device priority.",
+               tuple((labels, area.priority) for labels, area in areas)),
+    ]  # fmt: skip
 
 
 def human(size_bytes: int) -> str:
