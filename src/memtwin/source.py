@@ -86,6 +86,11 @@ class Source:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         raise NotImplementedError
 
+    def link(self, path: str) -> str | None:
+        """Return where the symbolic link at *path* leads, or None if it is none (a tar has none)."""
+        del path
+        return None
+
     def sub(self, prefix: str) -> Source:
         """Return the source whose root is *prefix* below this one's, as one checkpoint of a recording."""
         return _SubSource(self, prefix)
@@ -151,6 +156,13 @@ class DirectorySource(Source):
             return sorted(os.listdir(self._inside(path)))  # noqa: PTH208 - names, not paths
         except (OSError, ValueError):
             return []
+
+    def link(self, path: str) -> str | None:
+        """Return where the symbolic link at *path* leads, or None if it is none."""
+        try:
+            return os.readlink(f"{self._root.rstrip('/')}/{path}") if _is_inside(path) else None  # noqa: PTH115
+        except (OSError, ValueError):
+            return None
 
     def _inside(self, path: str) -> str:
         """Return *path* below the root, with links followed only as long as they stay there."""

@@ -1,29 +1,18 @@
-"""Do our views print byte for byte what the real tools print from the same /proc files?
-
-The tools read /proc/meminfo and /proc/swaps by their fixed paths, so that each case is bound over that path
-in a mount namespace of its own: this needs root and unshare(1).
-"""
+"""Do free and swaps print byte for byte what free and swapon print from the same /proc files?"""
 
 from __future__ import annotations
 
-import os
 import random
-import re
-import shutil
-import subprocess
-import tarfile
-from functools import cache
 from pathlib import Path
 
 import pytest
+from namespace import recorded, said, why_not
 
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.procfs import swaps as swaps_file
 from memtwin.render import table
 from memtwin.units import Kib
 from memtwin.views import free, swaps
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 Scale = free.Scale
 FREE = {  # arguments of the tool: the same for us
@@ -52,46 +41,6 @@ SWAPON = {
     "--show=PRIO,used,NAME": lambda one: table.text(swaps.table(one, swaps.chosen("PRIO,used,NAME"))),
     "--show=SIZE --raw --noheadings": lambda one: table.raw(swaps.table(one, ("SIZE",)), headings=False),
 }
-
-
-def said(tool: str, bound: str, cases: list[str], arguments: list[str], scratch: Path) -> list[list[str]]:
-    """Return what *tool* prints with each of *arguments* when *bound* holds each of *cases*."""
-    shown = scratch / "shown"
-    shown.touch()
-    script = [f"mount --bind {shown} {bound}"]
-    for i, case in enumerate(cases):
-        (scratch / f"in{i}").write_text(case)
-        script.append(f"cat {scratch}/in{i} > {shown}")
-        script += [f"{tool} {words} > {scratch}/out{i}.{j} 2>/dev/null" for j, words in enumerate(arguments)]
-    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    subprocess.run(["unshare", "-m", "sh"], input="\n".join(script), text=True, check=False, env=env)
-    return [[(scratch / f"out{i}.{j}").read_text() for j in range(len(arguments))] for i in range(len(cases))]
-
-
-@cache
-def why_not(tool: str, versions: str) -> str:
-    """Return why *tool* cannot be asked here, or nothing."""
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        return "needs root and unshare(1)"
-    if not shutil.which(tool):
-        return f"{tool} is not installed"
-    version = subprocess.run([tool, "-V"], capture_output=True, text=True, check=False).stdout
-    if not re.search(versions, version):
-        return f"{version.strip()} is not the version that the view follows"
-    can = subprocess.run(
-        ["unshare", "-m", "mount", "--bind", "/dev/null", "/proc/swaps"], capture_output=True, check=False
-    )
-    return "" if can.returncode == 0 else "this machine does not let us bind over /proc"
-
-
-def recorded(name: str) -> list[str]:
-    """Return every *name* of every checkpoint of some real runs, among them with disk, zram and both."""
-    texts = []
-    for scenario in ("03-anon-swap-disk", "05-zram-text", "23-shared-map", "35-zram-then-disk-small"):
-        path = RECORDINGS / scenario / "run1.tar.xz"
-        with tarfile.open(path) as tar:
-            texts += [tar.extractfile(m).read().decode() for m in tar if m.name.endswith(name)]  # type: ignore[union-attr]
-    return texts
 
 
 def odd_meminfos() -> list[str]:
@@ -141,8 +90,9 @@ def test_free_prints_what_free_prints(tmp_path: Path) -> None:
     reason = why_not("free", r"procps-ng 4\.0\.[1-4]\b")
     if reason:
         pytest.skip(reason)
-    cases = [Path("/proc/meminfo").read_text(), *recorded("/meminfo"), *odd_meminfos()]
-    for case, printed in zip(cases, said("free", "/proc/meminfo", cases, list(FREE), tmp_path), strict=True):
+    cases = [Path("/proc/meminfo").read_text(), *(one["meminfo"] for one in recorded("meminfo")), *odd_meminfos()]
+    answers = said([{"meminfo": case} for case in cases], [f"free {words}" for words in FREE], tmp_path)
+    for case, printed in zip(cases, answers, strict=True):
         figures = free.free(meminfo_file.parse(case))
         ours = [table.text(free.table(figures, scale, **flags)) for scale, flags in FREE.values()]
         assert ours == printed, case
@@ -152,8 +102,9 @@ def test_swaps_prints_what_swapon_show_prints(tmp_path: Path) -> None:
     reason = why_not("swapon", r"util-linux 2\.3[6-9]|util-linux 2\.4")
     if reason:
         pytest.skip(reason)
-    cases = [*(text for text in recorded("/swaps") if text.count("\n") > 1), *odd_swaps()]
-    for case, printed in zip(cases, said("swapon", "/proc/swaps", cases, list(SWAPON), tmp_path), strict=True):
+    cases = [*(one["swaps"] for one in recorded("swaps") if one["swaps"].count("\n") > 1), *odd_swaps()]
+    answers = said([{"swaps": case} for case in cases], [f"swapon {words}" for words in SWAPON], tmp_path)
+    for case, printed in zip(cases, answers, strict=True):
         record = swaps_file.parse(case)
         assert [show(record) for show in SWAPON.values()] == printed, case
 
@@ -162,7 +113,5 @@ def test_a_file_without_swap_areas_prints_nothing(tmp_path: Path) -> None:
     reason = why_not("swapon", "util-linux 2")
     if reason:
         pytest.skip(reason)
-    assert said("swapon", "/proc/swaps", [swaps_file.HEADING + "\n", ""], ["--show"], tmp_path) == [
-        [""],
-        [""],
-    ]
+    cases = [{"swaps": swaps_file.HEADING + "\n"}, {"swaps": ""}]
+    assert said(cases, ["swapon --show"], tmp_path) == [[""], [""]]

@@ -36,9 +36,11 @@ COMMANDS: Final = {
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
+    "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
     "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
+    "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
 }
 
 

@@ -1,0 +1,85 @@
+"""``memtwin slabtop``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
+from memtwin.host import host
+from memtwin.procfs import slabinfo
+from memtwin.views import slabtop as view
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+_SLAB = "sys/kernel/slab"
+
+
+@click.command("slabtop")
+@click.option("-d", "--delay", type=float, metavar="N", help="Repeat every N seconds.")
+@click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
+@click.option("-o", "--once", is_flag=True, help="Print once (the default without -d and -c).")
+@click.option(
+    "-s",
+    "--sort",
+    type=click.Choice([*view.SORTS, "n"]),
+    default="o",
+    help="By a: active objects, b: objects a slab, c: cache size, l: slabs, v: active slabs, n: name, o: objects, "
+    "p: pages a slab, s: object size, u: use.",
+)
+@click.option("--explain", is_flag=True, help="Change between samples, reclaimable or not, and merged caches.")
+@root_option
+@form_options
+def command(
+    root: str, form: str | None, delay: float | None, count: int | None, sort: str, *, once: bool, explain: bool
+) -> None:
+    """Print the kernel's object caches, as `slabtop -o` of procps 4.0.2 does. Only root may read them."""
+    source = open_root(root)
+    page_bytes = host(source).page_bytes or 4096
+    before: dict[str, int] | None = None
+    for index in samples(None if once else delay, 1 if once else count):
+        caches = view.ordered(needed(source, slabinfo).caches, sort)
+        if index and form is None:
+            write("\n")
+        show(_output(source, caches, page_bytes, before, explain=explain), form, source, index=index)
+        before = {cache.name: view.size_bytes(cache, page_bytes) for cache in caches}
+
+
+def _output(
+    source: Source,
+    caches: list[slabinfo.SlabCache],
+    page_bytes: int,
+    before: dict[str, int] | None,
+    *,
+    explain: bool,
+) -> Output:
+    def text() -> str:
+        if not explain:
+            return view.told(caches, page_bytes)
+        from memtwin.render.prose import bullets  # noqa: PLC0415
+
+        known = _known(source, caches)
+        sentences = bullets(view.sentences(caches, page_bytes, known)) if before is None else ""
+        return view.explained(caches, page_bytes, known, before) + sentences
+
+    return Output(
+        "slabtop",
+        text,
+        lambda: view.data(caches, page_bytes, _known(source, caches)),
+        lambda: view.metrics(caches),
+    )
+
+
+def _known(source: Source, caches: list[slabinfo.SlabCache]) -> dict[str, view.Known]:
+    """Return what sysfs says: aliases are links to one directory there, so that they have the same name of it."""
+    primary = {name: source.link(f"{_SLAB}/{name}") for name in source.names(_SLAB)}
+    found = {}
+    for cache in caches:
+        flag = source.read(f"{_SLAB}/{cache.name}/reclaim_account")
+        if flag is not None:
+            target = primary.get(cache.name)
+            alike = (name for name, other in primary.items() if other == target and name != cache.name)
+            found[cache.name] = view.Known(flag.strip() == "1", tuple(alike) if target else ())
+    return found

@@ -1,0 +1,106 @@
+"""``memtwin vmstat``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
+from memtwin.errors import UsageError
+from memtwin.host import host
+from memtwin.procfs import meminfo, stat, uptime, vmstat
+from memtwin.source import load
+from memtwin.views import vmstat as view
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+_ROWS: Final = 24
+_HEADINGS: Final = 3
+
+
+@click.command("vmstat")
+@click.option("-a", "--active", is_flag=True, help="Inactive and active memory in place of buffers and cache.")
+@click.option("-w", "--wide", is_flag=True, help="Wide columns, and the time of guests.")
+@click.option("-S", "--unit", type=click.Choice(list(view.UNITS)), default="K", help="Unit of memory and swap.")
+@click.option("-s", "--stats", is_flag=True, help="Amounts and counts since boot, one a line.")
+@click.option("-f", "--forks", is_flag=True, help="Processes started since boot.")
+@click.option("-n", "--one-header", is_flag=True, help="Headings once.")
+@click.option("-t", "--timestamp", is_flag=True, help="The time of each line.")
+@click.option("-y", "--no-first", is_flag=True, help="Leave out the first line, the average since boot.")
+@click.option("--explain", is_flag=True, help="What vmstat hides, and what the figures mean.")
+@click.argument("delay", type=click.IntRange(min=1), required=False)
+@click.argument("count", type=click.IntRange(min=1), required=False)
+@root_option
+@form_options
+def command(
+    root: str, form: str | None, delay: int | None, count: int | None, unit: str, *, active: bool, wide: bool,
+    stats: bool, forks: bool, one_header: bool, timestamp: bool, no_first: bool, explain: bool,
+) -> None:  # fmt: skip
+    """Print processes, memory, swap, I/O and CPU, every DELAY seconds, COUNT times, as vmstat of procps 4.0.2 does.
+
+    The first line is an average since boot.
+    """
+    source = open_root(root)
+    if forks or stats:
+        _once(source, form, unit, stats=stats)
+        return
+    if no_first and not delay:
+        raise UsageError("--no-first leaves nothing", hint="give a DELAY too: memtwin vmstat -y 1")
+    before, shown = None, 0
+    times = count if count is None or not no_first else count + 1
+    for _ in samples(delay, times or (None if delay else 1)):
+        now = _sample(source)
+        interval = view.Interval(now, before, delay or 0)
+        if not (no_first and before is None):
+            if form is None and (shown == 0 or (not one_header and shown % _screen() == 0)):
+                write(view.heading(wide=wide, active=active, zone=time.tzname[0] if timestamp else None))
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S") if timestamp else ""
+            show(_output(interval, unit, stamp, active=active, wide=wide, explain=explain), form, source, index=shown)
+            shown += 1
+        before = now
+
+
+def _output(interval: view.Interval, unit: str, stamp: str, *, active: bool, wide: bool, explain: bool) -> Output:
+    def text() -> str:
+        told = view.line(interval, unit=unit, wide=wide, active=active, stamp=stamp)
+        if explain:
+            from memtwin.render.prose import bullets  # noqa: PLC0415
+
+            told += bullets(view.hidden(interval))
+        return told
+
+    return Output("vmstat", text, lambda: view.data(interval), lambda: view.metrics(interval.now))
+
+
+def _once(source: Source, form: str | None, unit: str, *, stats: bool) -> None:
+    now = _sample(source)
+
+    def text() -> str:
+        return view.statistics(now, unit) if stats else f"{now.stat.processes:13} forks\n"
+
+    show(Output("vmstat-stats", text, lambda: view.statistics_data(now), lambda: view.metrics(now)), form, source)
+
+
+def _sample(source: Source) -> view.Sample:
+    facts, up = host(source), load(source, uptime)
+    return view.Sample(
+        needed(source, stat),
+        needed(source, meminfo),
+        needed(source, vmstat),
+        (facts.page_bytes or 4096) // 1024,
+        facts.ticks_per_s,
+        None if up is None else up.up_cs / 100,
+    )
+
+
+def _screen() -> int:
+    """Return after how many lines the headings come again."""
+    try:
+        rows = os.get_terminal_size(1).lines
+    except OSError:
+        rows = _ROWS
+    return rows - _HEADINGS if rows > _HEADINGS else 22
