@@ -32,6 +32,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "account": Entry("memtwin.cli.account", "Where all of RAM is: a sheet that adds up."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
@@ -39,6 +40,7 @@ COMMANDS: Final = {
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
     "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),
+    "swapuse": Entry("memtwin.cli.swapuse", "Whose memory is in swap."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
 }

@@ -91,6 +91,12 @@ def open_root(root: str) -> Source:
     return source
 
 
+def boot_of(root: str) -> Source | None:
+    """Return the machine of ``RUN@CHECKPOINT`` as it was at boot; None for every other root."""
+    run, at, label = root.rpartition("@")
+    return open_root(f"{run}@boot") if at and label != "boot" and run and not _exists(root) else None
+
+
 def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
     """Read and parse *module*'s file; it must be there."""
     found = load(source, module, **fields)
@@ -172,6 +178,12 @@ def note_unread(source: Source) -> None:
 def write(text: str) -> None:
     """Write *text* to stdout."""
     click.echo(text, nl=False)
+
+
+def _exists(path: str) -> bool:
+    import os  # noqa: PLC0415
+
+    return os.path.exists(path)  # noqa: PTH110 - pathlib costs 4 ms
 
 
 def _expose(output: Output, index: int) -> None:

@@ -65,7 +65,7 @@ def lines(table: Table, *, headings: bool = True, gap: int = 1) -> Iterator[str]
         del rows[0]
     for row in rows:
         cells = [
-            _padded(cell, column.align, width, is_last=i == len(table.columns) - 1)
+            _padded(cell, column.align, width, is_last=i == len(row) - 1)
             for i, (cell, column, width) in enumerate(zip(row, table.columns, widths, strict=False))
         ]
         yield (" " * gap).join(cells)

@@ -1,0 +1,50 @@
+"""``memtwin account``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli.common import Output, boot_of, form_options, needed, open_root, root_option, show
+from memtwin.host import host
+from memtwin.procfs import meminfo, vmstat, zoneinfo
+from memtwin.source import load
+from memtwin.sysfs.zram import mm_stat
+from memtwin.views import account as view
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+
+@click.command("account")
+@root_option
+@form_options
+def command(root: str, form: str | None) -> None:
+    """Print where all of RAM is: a sheet that counts each page once and adds up to MemTotal."""
+    source = open_root(root)
+    sheet = _account(source)
+    before = boot_of(root)
+    boot = None if before is None else _account(before)
+    output = Output(
+        "account",
+        lambda: view.told(sheet, boot),
+        lambda: view.data(sheet, boot),
+        lambda: view.metrics(sheet),
+        lambda: view.rows_of(sheet),
+    )
+    show(output, form, source)
+
+
+def _account(source: Source) -> view.Account:
+    zram = [stat for name in source.names("sys/block") if (stat := load(source, mm_stat, device=name))]
+    return view.account(
+        view.Sources(
+            needed(source, meminfo),
+            load(source, vmstat) or {},
+            load(source, zoneinfo),
+            (host(source).page_bytes or 4096) // 1024,
+            sum(stat.mem_used_total for stat in zram) // 1024 if zram else None,
+            (source.read("sys/module/zswap/parameters/zpool") or "").strip() in {"zsmalloc", ""},
+        )
+    )

@@ -1,0 +1,87 @@
+"""``memtwin swapuse``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.host import host
+from memtwin.processes import processes
+from memtwin.procfs import meminfo, stat, swaps
+from memtwin.procfs.pid import smaps_rollup, status
+from memtwin.source import load
+from memtwin.sysfs.zram import mm_stat
+from memtwin.views import swapuse as view
+from memtwin.views.account import unmapped_swap_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.source import Source
+
+_ROWS: Final = 20
+_SWAP: Final = "swap"
+
+
+@click.command("swapuse")
+@click.option("--all", "every", is_flag=True, help=f"All processes, not the {_ROWS} with most.")
+@root_option
+@form_options
+def command(root: str, form: str | None, *, every: bool) -> None:
+    """Print whose memory is in swap, in lines that add up to the used swap."""
+    source = open_root(root)
+    swapped = _swapped(source)
+    output = Output(
+        "swapuse",
+        lambda: view.told(swapped, None if every else _ROWS),
+        lambda: view.data(swapped),
+        lambda: view.metrics(swapped),
+        lambda: view.rows_of(swapped),
+    )
+    show(output, form, source)
+
+
+def _swapped(source: Source) -> view.Swapped:
+    memory = needed(source, meminfo)
+    areas, cpus = load(source, swaps), load(source, stat)
+    zram = {area.filename.rpartition("/")[2]: area for area in areas.areas if "/zram" in area.filename} if areas else {}
+    stats = [found for device in zram if (found := load(source, mm_stat, device=device))]
+    return view.Swapped(
+        memory.get("SwapTotal", 0),
+        memory.get("SwapFree", 0),
+        memory.get("SwapCached", 0),
+        unmapped_swap_cache(memory),
+        tuple(_users(source)),
+        len(cpus.cpus) if cpus else 1,
+        (host(source).page_bytes or 4096) // 1024,
+        _sysv_kib(source),
+        sum(area.used_kib for area in zram.values()) if zram else None,
+        sum(stat.mem_used_total for stat in stats) // 1024 if stats else None,
+        memory.get("Zswapped"),
+        memory.get("Zswap"),
+    )
+
+
+def _users(source: Source) -> Iterator[view.User]:
+    """Yield each process that has swap; the rollup, which is slow to read, only of those."""
+    for process in processes(source):
+        told = process.load(status)
+        swap_kib = told.kib("VmSwap") if told else None
+        if told is None or not swap_kib:
+            continue
+        rollup = process.load(smaps_rollup)
+        exact = rollup.rows.get("SwapPss") if rollup else None
+        yield view.User(process.pid, told["Name"], swap_kib if exact is None else exact, exact is not None)
+
+
+def _sysv_kib(source: Source) -> int | None:
+    """Return what of the SysV segments is in swap: the column ``swap`` of /proc/sysvipc/shm, in bytes."""
+    lines = (source.read("proc/sysvipc/shm") or "").splitlines()
+    names = lines[0].split() if lines else []
+    if _SWAP not in names:
+        return None
+    at = names.index(_SWAP)
+    cells = [words[at] for line in lines[1:] if len(words := line.split()) > at]
+    return sum(int(cell) for cell in cells if cell.isdecimal()) // 1024

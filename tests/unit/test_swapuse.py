@@ -1,0 +1,83 @@
+"""Do the lines of ``swapuse`` add up to the used swap, with no more left over than the CPUs can hold?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from memtwin import cli
+from memtwin.recording import Recording, runs_in
+from memtwin.views.swapuse import Swapped, User, sentences, shares, told
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+SWAPPING = sorted(
+    path.name for path in RECORDINGS.iterdir() if "swap " in Recording(runs_in(path)[0]).scenario().text
+)  # fmt: skip
+CPU_CACHES_BYTES = 512 << 10
+
+
+def use(capsys: pytest.CaptureFixture[str], root: str) -> dict:  # type: ignore[type-arg]
+    assert cli.main(["swapuse", "--root", root, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["data"]  # type: ignore[no-any-return]
+
+
+def test_most_scenarios_swap() -> None:
+    assert len(SWAPPING) > 30
+
+
+@pytest.mark.parametrize("scenario", SWAPPING)
+def test_the_lines_add_up_on_every_recording(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs_in(RECORDINGS / scenario)[0]
+    for label in Recording(run).checkpoints:
+        found = use(capsys, f"{run}@{label}")
+        others = {line["name"]: line["swap_bytes"] for line in found["others"]}
+        whole = sum(one["swap_bytes"] for one in found["processes"]) + sum(others.values())
+        assert abs(whole - found["used_bytes"]) <= 0.01 * found["used_bytes"], label
+        assert not any("tmpfs" in name for name in others), label  # no recording swaps shared memory
+        assert sum(size for name, size in others.items() if "slot caches" in name) <= CPU_CACHES_BYTES
+
+
+def test_a_slot_that_two_processes_share_is_divided(capsys: pytest.CaptureFixture[str]) -> None:
+    run = RECORDINGS / "97-swap-fork" / "run1.tar.xz"
+    found = use(capsys, f"{run}@childread")
+    assert sum(one["swap_bytes"] for one in found["processes"]) == 113760 << 10  # VmSwap would say 166168
+    assert all(one["exact"] for one in found["processes"])
+
+
+def swapped(*users: User, cached: int = 0, unmapped: int = 0, sysv: int | None = None) -> Swapped:
+    return Swapped(10_000, 4_000, cached, unmapped, users, 2, 4, sysv)
+
+
+def test_what_no_process_has_is_the_caches_the_cpus_and_then_shared_memory() -> None:
+    lines = {
+        line.name.split(" ")[0]: line.kib for line in shares(swapped(User(1, "a", 2_000, True), cached=900, sysv=500))
+    }
+    assert lines == {"in": 900, "SysV": 500, "held": 1024, "shared": 6_000 - 2_000 - 900 - 500 - 1024}
+
+
+def test_shared_slots_that_only_vmswap_counts_are_said() -> None:
+    found = swapped(User(1, "a", 4_000, False), User(2, "b", 4_000, False))
+    assert "add up to 8000 KiB, more than is used" in " ".join(sentences(found))
+    assert shares(found) == ()
+
+
+def test_many_processes_are_cut_and_summed_and_hostile_names_stay_text() -> None:
+    text = told(swapped(*(User(i, f"x\x1b[{i}m", 100, True) for i in range(30))), 20)
+    assert "\x1b" not in text
+    assert "10 more processes" in text
+    assert told(Swapped(0, 0, 0, 0, (), 1, 4), 20) == "There is no swap area.\n"
+
+
+def test_sysv_segments_that_are_swapped_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "proc" / "sysvipc").mkdir(parents=True)
+    (tmp_path / "proc" / "meminfo").write_text("SwapTotal: 9000 kB\nSwapFree: 1000 kB\nMemTotal: 9000 kB\n")
+    (tmp_path / "proc" / "sysvipc" / "shm").write_text(
+        "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid"
+        "      atime      dtime      ctime                   rss                  swap\n"
+        "         0          1  1600               8388608     7     7      1     0     0     0     0"
+        " 1700000000          0 1700000000               1048576               7340032\n"
+    )
+    names = {line["name"]: line["swap_bytes"] for line in use(capsys, str(tmp_path))["others"]}
+    assert names["SysV shared memory"] == 7340032
