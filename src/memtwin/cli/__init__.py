@@ -33,9 +33,12 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "account": Entry("memtwin.cli.account", "Where all of RAM is: a sheet that adds up."),
+    "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block can be had."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
+    "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
+    "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
@@ -43,6 +46,7 @@ COMMANDS: Final = {
     "swapuse": Entry("memtwin.cli.swapuse", "Whose memory is in swap."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
+    "zoneinfo": Entry("memtwin.cli.zoneinfo", "Free memory drawn against the watermarks."),
 }
 
 

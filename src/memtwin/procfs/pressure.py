@@ -2,11 +2,12 @@ r"""``/proc/pressure/memory`` and ``io``: how much time tasks lost waiting for a
 
 Layout: a line ``some`` (at least one task waited) and a line ``full`` (all that could run waited), each with
 percentages over 10, 60 and 300 seconds with two decimals, and the total in microseconds. ``full`` is missing
-where it has no meaning (cpu, before v5.13). Percentages are kept in hundredths, exactly as printed.
+where it has no meaning (cpu, before v5.13), ``some`` in ``irq`` (since v6.1). Percentages are kept in hundredths,
+exactly as printed.
 
 >>> psi = parse("some avg10=14.66 avg60=5.29 avg300=1.25 total=4176781\n")
->>> psi.some.avg10_hundredths, psi.full
-(1466, None)
+>>> psi.some, psi.full
+(Stall(avg10_hundredths=1466, avg60_hundredths=529, avg300_hundredths=125, total_us=4176781), None)
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ class Stall:
 class Pressure:
     """Time in which some task, and in which every task that could run, waited for the resource."""
 
-    some: Stall
+    some: Stall | None
     full: Stall | None = None
 
 
 def parse(text: str, path: str = PATH) -> Pressure:
     """Read one resource's pressure; *path* names it in errors."""
     lines = Lines(text, path)
-    lines.next(_EXPECTED)
-    some = _stall(lines, "some")
-    full = None
-    if lines.peek() is not None:
+    if lines.next(_EXPECTED).startswith("full "):
+        some, full = None, _stall(lines, "full")
+    else:
+        some, full = _stall(lines, "some"), None
+    if full is None and lines.peek() is not None:
         lines.next(_EXPECTED)
         full = _stall(lines, "full")
     for _line in lines:
@@ -57,7 +59,8 @@ def parse(text: str, path: str = PATH) -> Pressure:
 
 def render(record: Pressure) -> str:
     """Return the text that the kernel prints, as psi_show() does."""
-    return _line("some", record.some) + (_line("full", record.full) if record.full else "")
+    stalls = (("some", record.some), ("full", record.full))
+    return "".join(_line(name, stall) for name, stall in stalls if stall is not None)
 
 
 def _stall(lines: Lines, name: str) -> Stall:

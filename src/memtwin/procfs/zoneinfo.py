@@ -1,7 +1,8 @@
 r"""``/proc/zoneinfo``: each zone's watermarks, sizes, counters and per-CPU page lists, in pages.
 
 Layout: ``Node %d, zone %8s``; in the first populated zone of each node the node's counters; the watermarks
-and sizes; and, unless the zone is empty, its counters (``%-12s %lu``), each CPU's page set, two last lines.
+and sizes; and, unless the zone is empty, its counters (``%-12s %lu``), each CPU's page set, two last lines. Lines
+of other versions (``scanned`` and the counters before v4.8, ``inactive_ratio``) are kept and printed back in place.
 
 >>> empty = ZoneInfo(0, "Device", free=0, min=0, low=0, high=0, spanned=0, present=0, managed=0,
 ...                  boost=0, cma=0, protection=(0, 0, 0, 0, 0))
@@ -15,9 +16,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from memtwin.procfs.text import Lines, join
+from memtwin.procfs.text import Lines, join, put_back
 from memtwin.units import Pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SOURCE = ("mm/vmstat.c", "v6.1")
 PATH = "proc/zoneinfo"
@@ -29,6 +34,12 @@ _ALWAYS = frozenset({"min", "low", "high", "spanned", "present", "managed"})
 _SIZES = ("boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma")
 _CPU = "    cpu: "
 _THRESHOLD = "  vm stats threshold: "
+_UNRECLAIMABLE = "  node_unreclaimable:  "
+_START_PFN = "  start_pfn:           "
+_FREE = "  pages free     "
+_PER_NODE = "  per-node stats"
+_PAGESETS = "  pagesets"
+_LISTS = ("count", "high", "batch", "high_min", "high_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,38 +87,76 @@ class ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Zoneinfo:
-    """The zones in file order, the empty ones among them."""
+    """The zones in file order, the empty ones among them. *unknown*: (index of the line, line)."""
 
     zones: tuple[ZoneInfo, ...] = ()
+    unknown: tuple[tuple[int, str], ...] = ()
 
     def zone(self, name: str, node: int = 0) -> ZoneInfo | None:
         """Return the zone *name* of *node*, or None if there is none."""
         return next((zone for zone in self.zones if (zone.node, zone.name) == (node, name)), None)
 
 
+_HEADS = (
+    "Node ", _PER_NODE, _FREE, _PAGESETS, _CPU, _THRESHOLD, _UNRECLAIMABLE, _START_PFN, "        protection: ",
+    *(f"        {size:<8} " for size in _SIZES), *(f"              {name}:" for name in _LISTS),
+)  # fmt: skip
+
+
+class _KnownLines(Lines):
+    """The lines that this module can read; the others are put into :attr:`unknown` as they come."""
+
+    __slots__ = ("unknown",)
+
+    def __init__(self, text: str, path: str) -> None:
+        super().__init__(text, path)
+        self.unknown: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        while self.peek() is not None:
+            yield self.next("")
+
+    def next(self, expected: str) -> str:
+        self.peek()
+        return super().next(expected)
+
+    def peek(self) -> str | None:
+        line = super().peek()
+        while line is not None and not _is_known(line):
+            self.unknown.append((self.lineno, line))
+            super().next("")
+            line = super().peek()
+        return line
+
+
 def parse(text: str, path: str = PATH) -> Zoneinfo:
     """Read zoneinfo; *path* names it in errors."""
-    lines = Lines(text, path)
+    lines = _KnownLines(text, path)
     zones = []
     for line in lines:
         match = _ZONE.fullmatch(line)
         if match is None:
             raise lines.bad("Node, a number, zone and a name")
         zones.append(_zone(lines, int(match[1]), match[2]))
-    return Zoneinfo(tuple(zones))
+    return Zoneinfo(tuple(zones), tuple(lines.unknown))
 
 
 def render(record: Zoneinfo) -> str:
     """Return the text that the kernel prints, as zoneinfo_show() does."""
-    return join([line for zone in record.zones for line in _zone_lines(zone)])
+    return join(put_back([line for zone in record.zones for line in _zone_lines(zone)], record.unknown))
+
+
+def _is_known(line: str) -> bool:
+    """Whether *line* begins as one of those that this module reads (what follows may still be wrong)."""
+    return line.startswith(_HEADS) or (line.startswith("      ") and line[6:7] not in {"", " "})
 
 
 def _zone(lines: Lines, node: int, name: str) -> ZoneInfo:
     node_stats = None
-    if lines.peek() == "  per-node stats":
+    if lines.peek() == _PER_NODE:
         lines.next("")
         node_stats = _stats(lines)
-    free = _value(lines, "  pages free     ")
+    free = _value(lines, _FREE)
     sizes = {}
     for size in _SIZES:
         head = f"        {size:<8} "
@@ -143,13 +192,15 @@ def _populated(lines: Lines, zone: ZoneInfo) -> ZoneInfo:
     from dataclasses import replace  # noqa: PLC0415
 
     stats = _stats(lines)
-    if lines.next("pagesets") != "  pagesets":
+    if lines.next("pagesets") != _PAGESETS:
         raise lines.bad("a zone counter or pagesets")
     pagesets = []
     while (lines.peek() or "").startswith(_CPU):
         pagesets.append(_pageset(lines))
-    unreclaimable = _value(lines, "  node_unreclaimable:  ")
-    start = _value(lines, "  start_pfn:           ")
+    unreclaimable, start = (_value_if_there(lines, head) for head in (_UNRECLAIMABLE, _START_PFN))
+    if not (stats or pagesets or unreclaimable is not None or start is not None):
+        lines.lineno += 1
+        raise lines.bad("counters or a CPU's page set")
     return replace(zone, stats=stats, pagesets=tuple(pagesets), node_unreclaimable=unreclaimable, start_pfn=start)
 
 
@@ -176,6 +227,10 @@ def _value(lines: Lines, head: str) -> Pages:
     return Pages(lines.number(line.removeprefix(head), expected))
 
 
+def _value_if_there(lines: Lines, head: str) -> Pages | None:
+    return _value(lines, head) if (lines.peek() or "").startswith(head) else None
+
+
 def _stats(lines: Lines) -> dict[str, int]:
     """Read counters for as long as there are any."""
     stats: dict[str, int] = {}
@@ -194,27 +249,25 @@ def _stat_lines(stats: dict[str, int]) -> list[str]:
 def _zone_lines(zone: ZoneInfo) -> list[str]:
     lines = [f"Node {zone.node}, zone {zone.name:>8}"]
     if zone.node_stats is not None:
-        lines += ["  per-node stats", *_stat_lines(zone.node_stats)]
-    lines.append(f"  pages free     {zone.free}")
+        lines += [_PER_NODE, *_stat_lines(zone.node_stats)]
+    lines.append(f"{_FREE}{zone.free}")
     for size in _SIZES:
         value = getattr(zone, size)
         if value is not None:
             lines.append(f"        {size:<8} {value}")
     lines.append(f"        protection: ({', '.join(map(str, zone.protection))})")
-    if zone.start_pfn is not None:
-        lines += [*_stat_lines(zone.stats), "  pagesets"]
+    tail = ((_UNRECLAIMABLE, zone.node_unreclaimable), (_START_PFN, zone.start_pfn))
+    told = [f"{head}{value}" for head, value in tail if value is not None]
+    if zone.stats or zone.pagesets or told:
+        lines += [*_stat_lines(zone.stats), _PAGESETS]
         for pageset in zone.pagesets:
             lines += _pageset_lines(pageset)
-        lines += [
-            f"  node_unreclaimable:  {zone.node_unreclaimable}",
-            f"  start_pfn:           {zone.start_pfn}",
-        ]
-    return lines
+    return [*lines, *told]
 
 
 def _pageset_lines(pageset: PageSet) -> list[str]:
     wide = pageset.high_min is not None
-    labels = ("count", "high", "batch", "high_min", "high_max")[: 5 if wide else 3]
+    labels = _LISTS[: 5 if wide else 3]
     lines = [f"{_pageset_head(label, wide=wide)}{getattr(pageset, label)}" for label in labels]
     if pageset.stat_threshold is not None:
         lines.append(f"{_THRESHOLD}{pageset.stat_threshold}")

@@ -1,0 +1,45 @@
+"""``memtwin buddyinfo``."""
+
+from __future__ import annotations
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
+from memtwin.host import host
+from memtwin.procfs import buddyinfo, zoneinfo
+from memtwin.views import buddyinfo as view
+
+_HIGHEST = {"kernel": "Normal", "user": "Movable", "dma32": "DMA32", "dma": "DMA"}
+
+
+@click.command("buddyinfo")
+@click.option("--order", type=click.IntRange(0, 20), help="Can a block of this order be had now, and why not?")
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(list(_HIGHEST)),
+    default="kernel",
+    help="With --order: from which zones it may come: the kernel's, a user page's, or a device's of 32 or 24 bits.",
+)
+@root_option
+@form_options
+def command(root: str, form: str | None, order: int | None, purpose: str) -> None:
+    """Print the free blocks of each order, how fragmented they are, and whether one can be had.
+
+    "unusable" is the share of free memory in blocks that are too small. "fragmentation" says why none can be had:
+    near 0 memory is short, near 1 it is in pieces; ok where there is a block. Order 9 is a huge page of 2 MiB.
+    """
+    source = open_root(root)
+    record = needed(source, buddyinfo)
+    page_kib = (host(source).page_bytes or 4096) // 1024
+
+    def text() -> str:
+        if order is None:
+            return view.told(record, page_kib)
+        from memtwin.render.prose import bullets  # noqa: PLC0415
+
+        found = view.answers(record, needed(source, zoneinfo), order, _HIGHEST[purpose])
+        threshold = number(source, "proc/sys/vm/extfrag_threshold")
+        return bullets(view.verdict(found, order, page_kib, 500 if threshold is None else threshold))
+
+    show(Output("buddyinfo", text, lambda: view.data(record, page_kib), lambda: view.metrics(record)), form, source)

@@ -1,0 +1,52 @@
+"""``memtwin loadavg``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.processes import processes
+from memtwin.procfs import loadavg, pressure, stat
+from memtwin.procfs.pid import stat as pid_stat
+from memtwin.source import load
+from memtwin.views import loadavg as view
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+
+@click.command("loadavg")
+@root_option
+@form_options
+def command(root: str, form: str | None) -> None:
+    """Print the load averages and what is in them: tasks that run, want to, or wait for a disk."""
+    source = open_root(root)
+    now = load(source, stat)
+    found = view.Load(
+        needed(source, loadavg),
+        len(now.cpus) if now else None,
+        now.procs_running if now else None,
+        now.procs_blocked if now else None,
+        _tasks(source),
+        load(source, pressure, resource="cpu"),
+        load(source, pressure, resource="io"),
+    )
+    show(
+        Output("loadavg", lambda: view.told(found), lambda: view.data(found), lambda: view.metrics(found)),
+        form,
+        source,
+    )
+
+
+def _tasks(source: Source) -> tuple[view.Task, ...] | None:
+    """Return the processes (their main threads) that run or sleep uninterruptibly; None without any process."""
+    seen, found = False, []
+    for process in processes(source):
+        record = process.load(pid_stat)
+        if record is not None:
+            seen = True
+            if record.state in {"R", "D"}:
+                found.append(view.Task(process.pid, record.comm, record.state))
+    return tuple(found) if seen else None

@@ -1,0 +1,76 @@
+"""``memtwin pressure``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli.common import Output, form_options, open_root, root_option, samples, sampling_options, show, write
+from memtwin.errors import SnapshotError
+from memtwin.procfs import pressure as pressure_file
+from memtwin.render import table
+from memtwin.source import load
+from memtwin.views import pressure as view
+
+if TYPE_CHECKING:
+    from memtwin.source import Source
+
+_NONE = "proc/pressure is missing"
+_HINT = "PSI came with Linux 4.20; some distributions need psi=1 on the kernel's command line"
+
+
+@click.command("pressure")
+@click.option("--cgroup", metavar="PATH", help="Of a cgroup (v2), as system.slice/mysql.service.")
+@sampling_options
+@root_option
+@form_options
+def command(root: str, form: str | None, seconds: float | None, count: int | None, cgroup: str | None) -> None:
+    """Print how much time tasks lose waiting for CPU, memory and I/O, and what that means.
+
+    some: at least one task waited; full: all waited at once. With -s the share of each interval, too.
+    """
+    source = open_root(root)
+    before: tuple[float, dict[str, pressure_file.Pressure]] | None = None
+    for index in samples(seconds, count):
+        now = (time.monotonic(), _read(source, cgroup))
+        if index and form is None:
+            write("\n")
+        show(_output(now, before), form, source, index=index)
+        before = now
+
+
+def _output(
+    now: tuple[float, dict[str, pressure_file.Pressure]], before: tuple[float, dict[str, pressure_file.Pressure]] | None
+) -> Output:
+    found = now[1]
+    earlier, passed = (None, 0.0) if before is None else (before[1], round(now[0] - before[0], 2))
+
+    def text() -> str:
+        from memtwin.render.prose import bullets  # noqa: PLC0415
+
+        return table.text(view.table(found, earlier, passed)) + bullets(view.sentences(found))
+
+    return Output("pressure", text, lambda: view.data(found, earlier, passed), lambda: view.metrics(found))
+
+
+def _read(source: Source, cgroup: str | None) -> dict[str, pressure_file.Pressure]:
+    found = {}
+    for resource in view.RESOURCES:
+        path = None if cgroup is None else _of_cgroup(source, cgroup.strip("/"), resource)
+        record = load(source, pressure_file, path, resource=resource)
+        if record is not None:
+            found[resource] = record
+    if not found:
+        if cgroup is not None:
+            raise SnapshotError(source.name, f"no cgroup {cgroup} with pressure files", hint="cgroup v2 has them")
+        why = next((why for path, why in source.unread.items() if "pressure" in path and why != "absent"), None)
+        raise SnapshotError(source.name, _NONE if why is None else f"proc/pressure cannot be read: {why}", hint=_HINT)
+    return found
+
+
+def _of_cgroup(source: Source, cgroup: str, resource: str) -> str:
+    """Return the path of a cgroup's file: below the unified hierarchy, mounted alone or beside v1's."""
+    root = "sys/fs/cgroup/unified" if source.names("sys/fs/cgroup/unified") else "sys/fs/cgroup"
+    return f"{root}/{cgroup}/{resource}.pressure".replace("//", "/")

@@ -1,0 +1,34 @@
+"""``memtwin zoneinfo``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.host import host
+from memtwin.procfs import zoneinfo
+from memtwin.views import zoneinfo as view
+
+
+@click.command("zoneinfo")
+@click.option("--ascii", "plain", is_flag=True, help="Draw with # and . (the default where the output is not UTF-8).")
+@root_option
+@form_options
+def command(root: str, form: str | None, *, plain: bool) -> None:
+    """Draw each zone's free memory against its watermarks, and say what the kernel does there.
+
+    Under the bar: m min, l low, h high, r high and the reserve against higher zones. The bar ends at twice that.
+    """
+    source = open_root(root)
+    record = needed(source, zoneinfo)
+    page_kib = (host(source).page_bytes or 4096) // 1024
+    fits = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
+    output = Output(
+        "zoneinfo",
+        lambda: view.told(record, page_kib, unicode=fits),
+        lambda: view.data(record, page_kib),
+        lambda: view.metrics(record),
+    )
+    show(output, form, source)

@@ -1,0 +1,203 @@
+"""``buddyinfo``: free blocks by order, how fragmented they are, and whether a block of an order can be had now.
+
+Two indexes, both of mm/vmstat.c (v6.1), in thousandths as the kernel computes them (debugfs ``extfrag/``)::
+
+    unusable index        share of the free memory that lies in blocks smaller than the order
+    fragmentation index   when no block of the order is free: towards 0 there is too little memory, towards 1000
+                          there is enough, in pieces. Up to vm.extfrag_threshold (500) the kernel reclaims, beyond it
+                          compacts. None while a block can be had
+
+An allocation of order *n* gets a block from a zone if, less the block itself, more is free than the watermark and the
+zone's reserve against it, and a block of order *n* or more is on a list of its kind (__zone_watermark_ok()).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from memtwin.render.table import Column, Table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from memtwin.procfs.buddyinfo import Buddyinfo, ZoneBlocks
+    from memtwin.procfs.zoneinfo import ZoneInfo, Zoneinfo
+    from memtwin.render.openmetrics import Metric
+
+_COSTLY = 3
+_THRESHOLD = 500
+
+
+class Answer(NamedTuple):
+    """Can a block be had from one zone: *now*, at least *after* kswapd was woken, and *why* (not)."""
+
+    node: int
+    zone: str
+    now: bool
+    after: bool
+    why: str
+
+
+def unusable_index(counts: Sequence[int], order: int) -> int:
+    """Return the thousandths of the free memory that no allocation of *order* can use.
+
+    >>> unusable_index((2, 1), 1)
+    500
+    """
+    free = sum(count << o for o, count in enumerate(counts))
+    if not free:
+        return 1000
+    suitable = sum(count << (o - order) for o, count in enumerate(counts) if o >= order)
+    return (free - (suitable << order)) * 1000 // free
+
+
+def fragmentation_index(counts: Sequence[int], order: int) -> int | None:
+    """Return why an allocation of *order* fails, 0 (no memory) to 1000 (in pieces), or None if it would not.
+
+    >>> fragmentation_index((1000, 0, 0), 2), fragmentation_index((3, 0, 0), 2), fragmentation_index((0, 0, 1), 2)
+    (749, 417, None)
+    """
+    blocks, free = sum(counts), sum(count << o for o, count in enumerate(counts))
+    if order >= len(counts) or not blocks:
+        return 0
+    if any(counts[order:]):
+        return None
+    return 1000 - (1000 + free * 1000 // (1 << order)) // blocks
+
+
+def table(record: Buddyinfo, page_kib: int) -> Table:
+    """Return the counts of blocks: a row a zone, a column an order."""
+    orders = max((len(zone.counts) for zone in record.zones), default=0)
+    heads = (size_of(order, page_kib) for order in range(orders))
+    columns = (Column("NODE", "right"), Column("ZONE"), Column("FREE", "right"), *(Column(h, "right") for h in heads))
+    rows = tuple(
+        (str(zone.node), zone.zone, f"{zone.free_pages * page_kib}K", *map(str, zone.counts)) for zone in record.zones
+    )
+    return Table(columns, rows)
+
+
+def index_table(record: Buddyinfo, page_kib: int) -> Table:
+    """Return both indexes: a row a zone and index, a column an order; ``ok`` where a block can be had."""
+    orders = max((len(zone.counts) for zone in record.zones), default=0)
+    heads = (Column(size_of(order, page_kib), "right") for order in range(orders))
+    columns = (Column("NODE", "right"), Column("ZONE"), Column("INDEX"), *heads)
+    rows = []
+    for zone in record.zones:
+        counts, span = zone.counts, range(len(zone.counts))
+        share = (f"{unusable_index(counts, order) / 10:.0f}%" for order in span)
+        rows.append((str(zone.node), zone.zone, "unusable", *share))
+        indexes = (fragmentation_index(counts, order) for order in span)
+        told = ("ok" if index is None else f"{index / 1000:.3f}" for index in indexes)
+        rows.append((str(zone.node), zone.zone, "fragmentation", *told))
+    return Table(columns, tuple(rows))
+
+
+def answers(record: Buddyinfo, zoneinfo: Zoneinfo, order: int, highest: str = "Normal") -> list[Answer]:
+    """Return for each zone, from *highest* down, whether an allocation of *order* gets a block there."""
+    found = []
+    for node in dict.fromkeys(zone.node for zone in zoneinfo.zones):
+        names = [zone.name for zone in zoneinfo.zones if zone.node == node]
+        top = names.index(highest) if highest in names else len(names) - 1
+        lists = {blocks.zone: blocks for blocks in record.zones if blocks.node == node}
+        for name in reversed(names[: top + 1]):
+            zone = zoneinfo.zone(name, node)
+            if zone is not None and zone.managed and name in lists:
+                found.append(_answer(lists[name], zone, order, top))
+    return found
+
+
+def verdict(found: Sequence[Answer], order: int, page_kib: int, threshold: int = _THRESHOLD) -> Iterator[str]:
+    """Yield whether a block can be had, from which zone, and what would help if not."""
+    size = f"order {order} ({size_of(order, page_kib)})"
+    for answer in found:
+        if answer.now:
+            yield f"Yes: a block of {size} can be had now, from node {answer.node} zone {answer.zone}."
+            break
+        if answer.after:
+            yield (
+                f"Yes, from node {answer.node} zone {answer.zone}, but below its low watermark: kswapd is woken, and "
+                "atomic allocations may still fail."
+            )
+            break
+    else:
+        yield f"No block of {size} can be had now."
+        if order > _COSTLY:
+            yield (
+                "Beyond order 3 the kernel may give up instead of killing: the caller sees the failure, or takes small "
+                "pages (huge pages do)."
+            )
+        yield from _what_helps(found, threshold)
+    for answer in found:
+        yield f"node {answer.node} zone {answer.zone}: {answer.why}."
+
+
+def data(record: Buddyinfo, page_kib: int) -> list[dict[str, Any]]:
+    """Return the zones for JSON: one object an order."""
+    return [
+        {
+            "node": zone.node,
+            "zone": zone.zone,
+            "order": order,
+            "block_bytes": page_kib * 1024 << order,
+            "free_blocks_count": count,
+            "unusable_index": unusable_index(zone.counts, order) / 1000,
+            "fragmentation_index": None if (index := fragmentation_index(zone.counts, order)) is None else index / 1000,
+        }
+        for zone in record.zones
+        for order, count in enumerate(zone.counts)
+    ]
+
+
+def metrics(record: Buddyinfo) -> list[Metric]:
+    """Return the family of node_exporter's buddyinfo collector."""
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+
+    samples = tuple(
+        ({"node": str(zone.node), "zone": zone.zone, "size": str(order)}, count)
+        for zone in record.zones
+        for order, count in enumerate(zone.counts)
+    )
+    return [Metric("node_buddyinfo_blocks", "gauge", "Count of free blocks according to size.", samples)]
+
+
+def told(record: Buddyinfo, page_kib: int) -> str:
+    """Return both tables as text."""
+    return text(table(record, page_kib)) + "\n" + text(index_table(record, page_kib))
+
+
+def size_of(order: int, page_kib: int) -> str:
+    """Return the size of a block of *order*.
+
+    >>> size_of(0, 4), size_of(9, 4)
+    ('4K', '2M')
+    """
+    kib = page_kib << order
+    return f"{kib >> 10}M" if kib >= 1024 else f"{kib}K"
+
+
+def _answer(blocks: ZoneBlocks, zone: ZoneInfo, order: int, top: int) -> Answer:
+    """Follow __zone_watermark_ok() of mm/page_alloc.c for an allocation that may sleep, of no special kind."""
+    reserve = zone.protection[top] if top < len(zone.protection) else 0
+    free = zone.free - ((1 << order) - 1)
+    has_block = any(blocks.counts[order:])
+    index = fragmentation_index(blocks.counts, order)
+    low, least = zone.low + reserve, zone.min + reserve
+    kept = f" and the reserve of {reserve} against higher zones" if reserve else ""
+    if free <= least:
+        why = f"{zone.free} pages are free, not more than the min watermark {zone.min}{kept}: memory is short"
+    elif not has_block:
+        why = f"{zone.free} pages are free, in pieces: the fragmentation index is {(index or 0) / 1000:.3f}"
+    else:
+        why = f"{zone.free} pages are free, the low watermark is {zone.low}{kept}, and there is a block"
+    return Answer(blocks.node, blocks.zone, has_block and free > low, has_block and free > least, why)
+
+
+def _what_helps(found: Sequence[Answer], threshold: int) -> Iterator[str]:
+    if any("in pieces" in answer.why for answer in found):
+        yield (
+            "`echo 1 > /proc/sys/vm/compact_memory` moves pages together; dropping caches first gives it more to work "
+            f"with. The kernel compacts by itself where the index is above vm.extfrag_threshold ({threshold}), and "
+            "reclaims where it is not. A higher vm.min_free_kbytes keeps larger blocks free."
+        )
+    else:
+        yield "Memory must be freed first: `memtwin account` says who has it."

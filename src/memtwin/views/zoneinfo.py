@@ -1,0 +1,145 @@
+"""``zoneinfo``: each zone's free memory drawn against its watermarks, and what the kernel does at that level.
+
+Below *low* an allocation wakes kswapd, which works until *high*; below *min* programs must reclaim themselves before
+they get a page (direct reclaim), and only atomic allocations and the kernel in need go lower. An allocation that could
+have come from a higher zone leaves *protection* (lowmem_reserve) on top of each mark. Source: mm/page_alloc.c (v6.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.procfs.zoneinfo import ZoneInfo, Zoneinfo
+    from memtwin.render.openmetrics import Metric
+
+WIDTH: Final = 60
+"""Columns of a bar."""
+_BARS: Final = {True: ("█", "░", "▶"), False: ("#", ".", ">")}
+_ROOM: Final = 2
+"""The bar ends at so many times the high watermark (with the reserve): what is beyond needs no attention."""
+
+
+def told(record: Zoneinfo, page_kib: int, *, unicode: bool = True) -> str:
+    """Return a drawing and a sentence for each populated zone."""
+    zones = [zone for zone in record.zones if zone.managed]
+    if not zones:
+        return "no zone has memory\n"
+    return "\n".join(_drawn(zone, page_kib, unicode=unicode) for zone in zones)
+
+
+def state(zone: ZoneInfo) -> str:
+    """Return ``plenty``, ``below high``, ``below low`` or ``below min``, without any reserve.
+
+    A zone between low and high may have kswapd at work, which stops at high, or asleep, which wakes at low.
+    """
+    for mark in ("min", "low", "high"):
+        if zone.free < getattr(zone, mark):
+            return f"below {mark}"
+    return "plenty"
+
+
+def data(record: Zoneinfo, page_kib: int) -> list[dict[str, Any]]:
+    """Return the zones for JSON, amounts in bytes."""
+    return [
+        {
+            "node": zone.node,
+            "zone": zone.name,
+            **{f"{name}_bytes": _bytes(getattr(zone, name), page_kib) for name in _SIZES},
+            "boost_bytes": _bytes(zone.boost, page_kib),
+            "protection_bytes": [_bytes(pages, page_kib) for pages in zone.protection],
+            "per_cpu_lists_bytes": sum(lists.count for lists in zone.pagesets) * page_kib * 1024,
+            "state": state(zone) if zone.managed else None,
+        }
+        for zone in record.zones
+    ]
+
+
+def metrics(record: Zoneinfo) -> list[Metric]:
+    """Return the families of node_exporter's zoneinfo collector."""
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+
+    names = {"free": "nr_free_pages", **{name: f"{name}_pages" for name in _SIZES[1:]}}
+    populated = [({"node": str(zone.node), "zone": zone.name}, zone) for zone in record.zones if zone.managed]
+    told_by = [
+        Metric(f"node_zoneinfo_{name}", "gauge", f"Zone's {field}, in pages.",
+               tuple((labels, getattr(zone, field)) for labels, zone in populated))
+        for field, name in names.items()
+    ]  # fmt: skip
+    counters = dict.fromkeys(name for _, zone in populated for name in zone.stats if name != "nr_free_pages")
+    told_by += [
+        Metric(f"node_zoneinfo_{name}", "unknown", f"Zone counter {name}.",
+               tuple((labels, zone.stats.get(name)) for labels, zone in populated))
+        for name in counters
+    ]  # fmt: skip
+    return told_by
+
+
+_SIZES: Final = ("free", "min", "low", "high", "spanned", "present", "managed")
+
+
+def _drawn(zone: ZoneInfo, page_kib: int, *, unicode: bool) -> str:
+    reserve = max(zone.protection, default=0)
+    scale = max(_ROOM * (zone.high + reserve), 1)
+    full, empty, more = _BARS[unicode]
+    filled = min(WIDTH * zone.free // scale, WIDTH)
+    bar = full * filled + empty * (WIDTH - filled) + (more if zone.free > scale else " ")
+    lists = sum(pages.count for pages in zone.pagesets)
+    head = f"node {zone.node} zone {zone.name}: {size(zone.free, page_kib)} free of {size(zone.managed, page_kib)}"
+    on_lists = f", {size(lists, page_kib)} more on the CPUs' lists" if lists else ""
+    marks = f"  min {size(zone.min, page_kib)}, low {size(zone.low, page_kib)}, high {size(zone.high, page_kib)}"
+    kept = f", reserve against higher zones {size(reserve, page_kib)}" if reserve else ""
+    boosted = f", of it boost {size(zone.boost, page_kib)}" if zone.boost else ""
+    lines = [f"{head}{on_lists}", f"  {bar}", f"  {_scale(zone, scale)}", f"{marks}{boosted}{kept}"]
+    return "".join(f"{line.rstrip()}\n" for line in (*lines, *(f"  {line}" for line in _sentences(zone, page_kib))))
+
+
+def _scale(zone: ZoneInfo, scale: int) -> str:
+    """Return the line under the bar: where min (m), low (l), high (h) are, and the highest with the reserve (r)."""
+    reserve = max(zone.protection, default=0)
+    line = [" "] * (WIDTH + 1)
+    marks = {"r": zone.high + reserve, "h": zone.high, "l": zone.low, "m": zone.min}
+    for letter, pages in marks.items():
+        if letter != "r" or reserve:
+            line[min(WIDTH * pages // scale, WIDTH)] = letter
+    return "".join(line)
+
+
+def _sentences(zone: ZoneInfo, page_kib: int) -> Iterator[str]:
+    now = state(zone)
+    if now == "plenty":
+        yield f"kswapd has nothing to do here; it wakes when {size(zone.free - zone.low, page_kib)} more are taken."
+    elif now == "below high":
+        to_high, to_min = size(zone.high - zone.free, page_kib), size(zone.free - zone.min, page_kib)
+        yield (
+            f"between low and high: kswapd works if it was woken, and stops when {to_high} more are free; programs "
+            f"reclaim when {to_min} more are taken."
+        )
+    elif now == "below low":
+        yield f"kswapd works; {size(zone.free - zone.min, page_kib)} are left before programs must reclaim themselves."
+    else:
+        yield (
+            f"{size(zone.min - zone.free, page_kib)} below min: every program that asks here must reclaim first, and "
+            "waits; atomic allocations live on the rest."
+        )
+
+
+def size(pages: int, page_kib: int) -> str:
+    """Return an amount for the eye.
+
+    >>> size(3, 4), size(300, 4), size(300_000, 4), size(6_000_000, 4)
+    ('12 KiB', '1.2 MiB', '1172 MiB', '22.9 GiB')
+    """
+    kib = pages * page_kib
+    if kib < 1000:
+        return f"{kib} KiB"
+    mib = kib / 1024
+    if mib < 10_000:
+        return f"{mib:.1f} MiB" if mib < 100 else f"{mib:.0f} MiB"
+    return f"{mib / 1024:.1f} GiB"
+
+
+def _bytes(pages: int | None, page_kib: int) -> int | None:
+    return None if pages is None else pages * page_kib * 1024
