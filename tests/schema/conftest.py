@@ -11,6 +11,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+WRITTEN = {  # files that the lab does not record, laid out as kernels print them
+    "pid/limits": (
+        (
+            "Limit                     Soft Limit           Hard Limit           Units     \n"
+            "Max cpu time              unlimited            unlimited            seconds   \n"
+            "Max stack size            8388608              unlimited            bytes     \n"
+            "Max locked memory         8388608              8388608              bytes     \n"
+            "Max nice priority         0                    0                    \n"
+        ),
+    ),
+    "pid/smaps": (
+        "",
+        (
+            "55f0c0a00000-55f0c0a21000 rw-p 00000000 00:00 0                          [heap]\n"
+            "Size:                132 kB\nKernelPageSize:        4 kB\nRss:                  40 kB\n"
+            "Swap:                 92 kB\nTHPeligible:    0\nProtectionKey:         0\nVmFlags: rd wr mr mw me ac sd \n"
+            "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n"
+            "Size:                132 kB\nVmFlags: rd wr mr mw me ac \n"
+        ),
+    ),
+    "cgroup/amount": ("max\n", "0\n", "536870912\n", "9223372036854771712\n"),
+    "cgroup/keyed": (
+        "anon 4096\nfile 8192\nworkingset_refault_anon 0\n",
+        "low 0\nhigh 12\nmax 3\noom 1\noom_kill 1\noom_group_kill 0\n",
+        "cache 8192\nrss 4096\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 4096\n",
+    ),
+}
+
+
 def kind_of(path: str) -> str:
     """Return what a recording's file is: ``pid/status``, ``pressure``, ``meminfo``, ``zram/mm_stat``, ..."""
     parts = path.split("/")
@@ -42,4 +71,7 @@ def corpus(recordings: Path) -> Corpus:
                     text = file.read().decode(errors="surrogateescape")
                     where = f"{tar_path.parent.name}/{member.name}"
                     texts.setdefault(kind_of(member.name), {}).setdefault(text, where)
+    for kind, written in WRITTEN.items():
+        for text in written:
+            texts.setdefault(kind, {}).setdefault(text, f"written:{kind}")
     return texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memtwin.cgroupfs import amount, keyed
 from memtwin.procfs import (
     buddyinfo,
     diskstats,
@@ -17,7 +18,7 @@ from memtwin.procfs import (
     vmstat,
     zoneinfo,
 )
-from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, statm, status
+from memtwin.procfs.pid import limits, maps, oom_score, oom_score_adj, smaps, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sysfs.zram import io_stat, mm_stat
 
@@ -42,6 +43,10 @@ MODULES = {
     "pid/stat": pid_stat,
     "pid/statm": statm,
     "pid/status": status,
+    "pid/limits": limits,
+    "pid/smaps": smaps,
+    "cgroup/amount": amount,
+    "cgroup/keyed": keyed,
     "zram/io_stat": io_stat,
     "zram/mm_stat": mm_stat,
 }

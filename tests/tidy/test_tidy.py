@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "engine": {"mm"},
     "procfs": {"procfs", "errors", "units"},
     "sysfs": {"sysfs", "procfs", "errors", "units"},
+    "cgroupfs": {"cgroupfs", "procfs", "errors", "units"},
     "source": {"procfs", "sysfs", "errors", "units"},
     "host": {"source", "procfs", "errors", "units"},
     "processes": {"source"},

@@ -13,6 +13,7 @@ A command makes an :class:`Output` and gives it to :func:`show`::
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -171,8 +172,8 @@ def note_unread(source: Source) -> None:
         more = f" and {len(paths) - _NAMED_UNREAD} more" if len(paths) > _NAMED_UNREAD else ""
         told.append(f"{', '.join(paths[:_NAMED_UNREAD])}{more}: {why}")
     if told:
-        help_of = " (root may read more)" if source.is_live and "Permission denied" in reasons else ""
-        note(f"could not read {'; '.join(told)}{help_of}")
+        is_user = source.is_live and os.geteuid() != 0 and "Permission denied" in reasons
+        note(f"could not read {'; '.join(told)}{' (root may read more)' if is_user else ''}")
 
 
 def write(text: str) -> None:
@@ -181,8 +182,6 @@ def write(text: str) -> None:
 
 
 def _exists(path: str) -> bool:
-    import os  # noqa: PLC0415
-
     return os.path.exists(path)  # noqa: PTH110 - pathlib costs 4 ms
 
 

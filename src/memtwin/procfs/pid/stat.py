@@ -1,7 +1,7 @@
 r"""``/proc/PID/stat``: one process in numbers, as ``ps`` and ``top`` read it.
 
 Layout: the pid, the name in parentheses, a letter for the state, and 49 numbers (other versions: more or
-fewer) on one line. The name may itself hold blanks and parentheses, so it ends at the last ``)``.
+fewer) on one line. The name may itself hold blanks, parentheses and newlines, so it ends at the last ``)``.
 
 >>> process = parse("7 (a) b) S 1 7 7 0 -1 4194560 192042 0 45153\n")
 >>> process.comm, process.field("majflt"), process.field("rss")
@@ -92,7 +92,7 @@ class PidStat:
 def parse(text: str, path: str = PATH) -> PidStat:
     """Read stat; *path* names it in errors."""
     lines = Lines(text, path)
-    line = lines.only(_EXPECTED)
+    line = "\n".join([lines.next(_EXPECTED), *lines])
     head, closed, tail = line.rpartition(") ")
     pid, opened, comm = head.partition(" (")
     state, *rest = tail.split(" ")

@@ -1,0 +1,155 @@
+"""``memtwin ps``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from memtwin.cli.common import Output, form_options, needed, note, open_root, root_option, show
+from memtwin.errors import SnapshotError, UsageError
+from memtwin.host import host
+from memtwin.processes import processes
+from memtwin.procfs import meminfo, uptime
+from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, status
+from memtwin.render import table
+from memtwin.source import load
+from memtwin.views import ps as view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.processes import Process
+    from memtwin.source import Source
+
+_FIELDS: Final = ", ".join(view.FIELDS)
+
+
+@click.command("ps")
+@click.option("-o", "--fields", default=",".join(view.DEFAULT), metavar="FIELDS", help=f"Columns, of {_FIELDS}.")
+@click.option(
+    "--sort", "keys", default="-RES", metavar="KEYS", help="Fields to sort by; a minus falls.", show_default=True
+)
+@click.option("-p", "--pid", "pids", type=int, multiple=True, help="This process (may be given more than once).")
+@click.option("-u", "--user", help="Processes of this user, by name or number.")
+@click.option("-n", "--top", type=click.IntRange(min=1), metavar="N", help="The first N.")
+@click.option("-k", "--kernel-threads", is_flag=True, help="Kernel threads too: they have no memory of their own.")
+@click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
+@click.option("--noheadings", is_flag=True, help="No line of headings.")
+@click.option("--explain", is_flag=True, help="Why VIRT, RES and SHR do not add up; with -p, what a process maps.")
+@root_option
+@form_options
+def command(
+    root: str, form: str | None, *, fields: str, keys: str, pids: tuple[int, ...], user: str | None, top: int | None,
+    kernel_threads: bool, in_bytes: bool, noheadings: bool, explain: bool,
+) -> None:  # fmt: skip
+    """Print processes and their memory.
+
+    VIRT is address space, RES what is in RAM, SHR the part of it that may be shared, PSS RES with shared pages divided
+    (only this adds up), USS what its end would free. Other users' PSS and USS take root.
+    """
+    source = open_root(root)
+    if explain:
+        _explain(source, form, pids)
+        return
+    names = view.chosen(fields)
+    asked = {*names, *view.chosen(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
+    found = view.ordered(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
+    if pids and not found:
+        raise SnapshotError(root, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
+    shown = [one for one in found if kernel_threads or pids or not one.is_kernel_thread]
+    shown = [one for one in shown if user is None or user in {one.user, (one.status.get("Uid") or "").split("\t")[0]}]
+    shown = shown[:top]
+    output = Output(
+        "ps",
+        lambda: table.text(view.table(shown, names, in_bytes=in_bytes), headings=not noheadings),
+        lambda: view.data(shown, names),
+        lambda: view.metrics(shown, names),
+    )
+    show(output, form, source)
+
+
+def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
+    from memtwin.render.prose import bullets  # noqa: PLC0415 - when asked for
+    from memtwin.views import ps_explained  # noqa: PLC0415
+
+    if not pids:
+        found = list(_found(source, {"rollup"}, ()))
+        memory = needed(source, meminfo)
+        sentences = list(ps_explained.machine(found, memory))
+        show(Output("ps-explained", lambda: bullets(sentences), lambda: {"sentences": sentences}), form, source)
+        return
+    if len(pids) > 1:
+        raise UsageError("--explain tells of one process", hint="give one -p")
+    from memtwin.procfs.pid import smaps  # noqa: PLC0415
+
+    process = next((one for one in processes(source) if one.pid == pids[0]), None)
+    record = process.load(smaps) if process else None
+    if process is None or record is None:
+        path = f"{process.root}/smaps" if process else f"proc/{pids[0]}"
+        why = source.unread.get(path, "absent")
+        hint = "snapshots and runs do not keep smaps: it is slow to read" if why == "absent" and process else None
+        raise SnapshotError(source.name, f"{path}: {why}", hint=hint)
+    show(
+        Output("ps-mapped", lambda: ps_explained.mapped(record), lambda: ps_explained.data(record)),
+        form,
+        source,
+    )
+
+
+def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.Process]:
+    """Yield the processes with the files that are *wanted*; those that end meanwhile are left out."""
+    memory, up, facts = load(source, meminfo), load(source, uptime), host(source)
+    machine = view.Machine(
+        memory.get("MemTotal") if memory else None,
+        up.up_cs / 100 if up else None,
+        facts.ticks_per_s,
+        facts.page_bytes or 4096,
+    )
+    users = _users(source) if "user" in wanted else {}
+    hidden = 0
+    for process in processes(source):
+        if pids and process.pid not in pids:
+            continue
+        told = process.load(status)
+        if told is None:
+            hidden += source.unread.get(f"{process.root}/status") == "Permission denied"
+            continue
+        yield _process(process, told, wanted, users, machine)
+    if hidden:
+        note(f"{hidden} processes of other users are hidden (hidepid): root sees them")
+
+
+def _process(
+    process: Process, told: status.Status, wanted: set[str], users: dict[str, str], machine: view.Machine
+) -> view.Process:
+    has_memory = told.kib("VmSize") is not None
+    uid = (told.get("Uid") or "").split("\t")[0]
+    score = process.load(oom_score) if "oom" in wanted else None
+    adjustment = process.load(oom_score_adj) if "oom" in wanted else None
+    groups = (process.read("cgroup") or "").splitlines() if "cgroup" in wanted else []
+    return view.Process(
+        process.pid,
+        told,
+        process.load(stat) if "stat" in wanted else None,
+        process.load(smaps_rollup) if "rollup" in wanted and has_memory else None,
+        score.value if score else None,
+        adjustment.value if adjustment else None,
+        users.get(uid, uid or None) if "user" in wanted else None,
+        _memory_cgroup(groups),
+        " ".join((process.read("cmdline") or "").split("\0")).strip() or None if "args" in wanted else None,
+        machine,
+    )
+
+
+def _memory_cgroup(lines: list[str]) -> str | None:
+    """Return the cgroup that limits memory: v1's line of the memory controller, else v2's."""
+    named = [line.split(":", 2) for line in lines if line.count(":") >= 2]
+    first = next((path for _, controllers, path in named if "memory" in controllers.split(",")), None)
+    return first or next((path for number, _, path in named if number == "0"), None)
+
+
+def _users(source: Source) -> dict[str, str]:
+    """Return names by number, as the source's own /etc/passwd has them."""
+    rows = (line.split(":") for line in (source.read("etc/passwd") or "").splitlines())
+    return {words[2]: words[0] for words in rows if len(words) > 2}

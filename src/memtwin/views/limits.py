@@ -1,0 +1,187 @@
+"""``limits``: every limit that memory can run into, how far each is, which bites first, and what happens then.
+
+A process is stopped by the nearest of: the memory limits of its cgroup and of every cgroup above it, its own resource
+limits, the commit limit (only while vm.overcommit_memory is 2), and the machine's RAM and swap.
+
+Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, setrlimit(2), mm/util.c (v6.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from memtwin.render.table import Column, Table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from memtwin.procfs.meminfo import Meminfo
+    from memtwin.procfs.pid.limits import Limits
+    from memtwin.procfs.pid.status import Status
+    from memtwin.render.openmetrics import Metric
+
+
+class Limit(NamedTuple):
+    """One limit: *name* as its file or call is named, *scope* whose it is; both amounts in bytes.
+
+    *cache_bytes* is what of the use is page cache, which the kernel drops before the limit hurts. A *special* limit is
+    met by some kinds of memory only: stacks, locked pages, swap.
+    """
+
+    name: str
+    scope: str
+    limit_bytes: int
+    used_bytes: int | None
+    then: str
+    cache_bytes: int | None = None
+    special: bool = False
+
+    @property
+    def left_bytes(self) -> int | None:
+        """How far the limit is; below 0 if it is passed already."""
+        return None if self.used_bytes is None else self.limit_bytes - self.used_bytes
+
+
+class Group(NamedTuple):
+    """One cgroup: its *path*, its files' amounts (None: no limit, or no such file), its statistics and events."""
+
+    path: str
+    version: int
+    amounts: Mapping[str, int | None]
+    stat: Mapping[str, int]
+    events: Mapping[str, int]
+
+
+_KILL: Final = "the OOM killer ends a process of this cgroup"
+_V2: Final = {
+    "memory.max": ("memory.current", _KILL),
+    "memory.high": ("memory.current", "allocations are slowed down and reclaim: nothing is killed, all gets slow"),
+    "memory.swap.max": ("memory.swap.current", "no more goes to swap: memory.max is reached sooner"),
+}
+_V1: Final = {
+    "memory.limit_in_bytes": ("memory.usage_in_bytes", _KILL),
+    "memory.memsw.limit_in_bytes": ("memory.memsw.usage_in_bytes", _KILL),
+}
+FILES: Final = {
+    2: (*_V2, "memory.current", "memory.swap.current", "memory.min", "memory.low"),
+    1: (*_V1, *(used for used, _ in _V1.values()), "memory.soft_limit_in_bytes"),
+}
+"""The files of amounts of a cgroup, by version."""
+_RLIMITS: Final = {
+    "Max address space": ("RLIMIT_AS", "VmSize", "mmap and malloc fail (ENOMEM)"),
+    "Max data size": ("RLIMIT_DATA", "VmData", "brk and private mmap fail (ENOMEM)"),
+    "Max stack size": ("RLIMIT_STACK", "VmStk", "the main thread's stack cannot grow: SIGSEGV"),
+    "Max locked memory": ("RLIMIT_MEMLOCK", "VmLck", "mlock fails (ENOMEM, EPERM)"),
+}
+_SPECIAL: Final = {"memory.swap.max", "RLIMIT_STACK", "RLIMIT_MEMLOCK"}
+_NEVER: Final = 2
+"""vm.overcommit_memory: promise no more than CommitLimit."""
+
+
+def of_cgroup(group: Group) -> Iterator[Limit]:
+    """Yield the limits that one cgroup sets."""
+    cache = group.stat.get("total_inactive_file", group.stat.get("inactive_file"))
+    for name, (used, then) in (_V2 if group.version == 2 else _V1).items():
+        limit = group.amounts.get(name)
+        if limit is not None:
+            counted = cache if name in {"memory.max", "memory.high", "memory.limit_in_bytes"} else None
+            yield Limit(name, group.path, limit, group.amounts.get(used), then, counted, name in _SPECIAL)
+
+
+def of_process(limits: Limits, status: Status) -> Iterator[Limit]:
+    """Yield a process's resource limits that are about memory. RLIMIT_RSS has had no effect since Linux 2.4.30."""
+    for row, (name, label, then) in _RLIMITS.items():
+        limit = limits.soft(row)
+        if limit is not None:
+            used_kib = status.kib(label)
+            used_bytes = None if used_kib is None else used_kib * 1024
+            yield Limit(name, "process", limit, used_bytes, then, special=name in _SPECIAL)
+
+
+def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limit]:
+    """Yield the machine's own limits: what was promised, where that counts, and RAM with swap."""
+    limit, promised = meminfo.get("CommitLimit"), meminfo.get("Committed_AS")
+    if overcommit_memory == _NEVER and limit is not None and promised is not None:
+        then = "mmap, malloc and fork fail (ENOMEM) for everybody"
+        yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then)
+    total, available = meminfo.get("MemTotal"), meminfo.get("MemAvailable")
+    swap, free = meminfo.get("SwapTotal", 0), meminfo.get("SwapFree", 0)
+    if total is not None and available is not None:
+        used = total - available + swap - free
+        then = "the OOM killer ends the largest process"
+        yield Limit("RAM and swap", "machine", (total + swap) * 1024, used * 1024, then)
+
+
+def ordered(limits: Sequence[Limit]) -> list[Limit]:
+    """Return *limits*, the nearest first; special ones, then those whose use is not known, last."""
+    return sorted(limits, key=lambda one: (one.left_bytes is None, one.special, one.left_bytes or 0))
+
+
+def told(limits: Sequence[Limit], notes: Sequence[str]) -> str:
+    """Return a row a limit, the nearest first, and what is to be said."""
+    from memtwin.render.prose import bullets  # noqa: PLC0415
+
+    titles = ("AT", "USED", "LEFT")
+    columns = (Column("LIMIT"), Column("OF"), *(Column(title, "right") for title in titles), Column("THEN"))
+    rows = tuple(
+        (one.name, one.scope, _size(one.limit_bytes), _size(one.used_bytes), _size(one.left_bytes), one.then)
+        for one in ordered(limits)
+    )
+    return text(Table(columns, rows)) + bullets([*sentences(limits), *notes])
+
+
+def sentences(limits: Sequence[Limit]) -> Iterator[str]:
+    """Yield which limit is hit first when more memory is taken."""
+    if not limits:
+        yield "No limit is known."
+        return
+    first = ordered(limits)[0]
+    if first.left_bytes is None:
+        return
+    if first.left_bytes <= 0:
+        yield f"{first.name} of {first.scope} is reached: {first.then}."
+    else:
+        yield f"First comes {first.name} of {first.scope}, {_size(first.left_bytes)} away: {first.then}."
+    if first.cache_bytes:
+        yield (
+            f"{_size(first.cache_bytes)} of what it counts are cache of files read once, which the kernel drops first: "
+            f"{_size(first.left_bytes + first.cache_bytes)} are left in truth."
+        )
+
+
+def of_events(group: Group) -> Iterator[str]:
+    """Yield what a cgroup's limits have done already."""
+    meanings = {
+        "high": "times slowed at memory.high",
+        "max": "times at memory.max",
+        "oom_kill": "processes killed by the OOM killer in it",
+    }
+    happened = [f"{group.events[name]} {meaning}" for name, meaning in meanings.items() if group.events.get(name)]
+    if happened:
+        yield f"{group.path}: {', '.join(happened)} since it was made."
+
+
+def data(limits: Sequence[Limit], notes: Sequence[str]) -> dict[str, Any]:
+    """Return the limits for JSON, the nearest first."""
+    return {"limits": [one._asdict() | {"left_bytes": one.left_bytes} for one in ordered(limits)], "notes": list(notes)}
+
+
+def metrics(limits: Sequence[Limit]) -> list[Metric]:
+    """Return limit and use of each."""
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+
+    labelled = [({"limit": one.name, "of": one.scope}, one) for one in limits]
+    return [
+        Metric("memtwin_limit_bytes", "gauge", "A limit on memory.",
+               tuple((labels, one.limit_bytes) for labels, one in labelled)),
+        Metric("memtwin_limit_used_bytes", "gauge", "What counts against it.",
+               tuple((labels, one.used_bytes) for labels, one in labelled)),
+    ]  # fmt: skip
+
+
+def _size(size_bytes: int | None) -> str:
+    from memtwin.views.ps import size  # noqa: PLC0415
+
+    if size_bytes is None:
+        return "-"
+    return size(size_bytes // 1024) if size_bytes >= 0 else f"-{size(-size_bytes // 1024)}"
