@@ -96,7 +96,9 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
         loadavg=load(source, loadavg),
         uptime=load(source, uptime),
         stat=load(source, stat),
-        pressure={kind: record for kind in ("memory", "io") if (record := load(source, pressure, resource=kind))},
+        pressure={
+            kind: record for kind in ("memory", "io", "cpu") if (record := load(source, pressure, resource=kind))
+        },
         sysctl=load(source, sysctl_vm) or _live_sysctls(source, settings),
         version=source.read("proc/version") or "",
         cpuinfo=source.read("proc/cpuinfo"),

@@ -439,7 +439,7 @@ class _Builder:
                 boot.loadavg.load15_hundredths,
             )
             mm_loadavg.set_averages(s, printed_loads)
-        for number, kind in enumerate(("memory", "io")):
+        for number, kind in enumerate(("memory", "io", "cpu")):
             record = boot.pressure.get(kind)
             for state, line in enumerate((record.some, record.full) if record else ()):
                 if line:

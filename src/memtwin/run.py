@@ -317,6 +317,8 @@ class Run:
         pids = {name: process.pid for name, process in self.processes.by_name.items()}
         named = []
         for path in paths:
+            if path == _NOT_READ_BY_THE_LAB:
+                continue
             words = path.split("/")
             named.append(f"proc/{pids[words[1]]}/{words[2]}" if words[0] == "workers" else path)
         if label == "boot" and self.machine.boot.sysctl:
@@ -420,6 +422,10 @@ def _line(done: Done) -> str:
         "us": done.us, "d": done.deltas, "deaths": done.deaths,
     }  # fmt: skip
     return msgspec.json.encode(record).decode() + "\n"
+
+
+_NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
+"""A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
 
 
 def _changes(path: str) -> bool:

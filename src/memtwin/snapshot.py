@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin import __version__
 from memtwin.errors import SnapshotError
 from memtwin.host import host
+from memtwin.processes import processes
 from memtwin.source import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ FILES: Final = (
     "sys/devices/system/node/node*/numastat", "sys/devices/system/node/node*/distance",
     "sys/devices/system/cpu/online", "sys/fs/cgroup/memory.*", "sys/fs/cgroup/**/memory.*",
     "sys/fs/cgroup/**/cgroup.controllers", "etc/passwd", "etc/os-release",
-    "sysctl_vm", "workers.txt", "workers/*/*",
+    "sysctl_vm",
 )  # fmt: skip
-"""What is read of the machine; the last three are a run's."""
+"""What is read of the machine; the last is a run's. Its workers become processes, so that other tools find them."""
 
 PROCESS_FILES: Final = (
     "comm", "cgroup", "limits", "maps", "mountinfo", "oom_score", "oom_score_adj", "smaps_rollup", "stat", "statm",
@@ -75,24 +76,26 @@ def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int
     files: dict[str, bytes] = {}
     unread: dict[str, str] = {}
 
-    def read(path: str) -> None:
+    def read(path: str, saved: str | None = None) -> None:
         text = source.read(path)
         if text is not None:
-            files[path] = text.encode(errors="surrogateescape")
+            files[saved or path] = text.encode(errors="surrogateescape")
         elif source.unread[path] not in _NO_NEWS:
-            unread[path] = source.unread[path]
+            unread[saved or path] = source.unread[path]
 
     taken = host(source).taken_unix_ms
     for pattern in FILES:
         for path in matching(source, pattern):
             read(path)
-    pids = sorted((name for name in source.names("proc") if name.isdigit()), key=int)
+    found = list(processes(source))
     of_process = (*PROCESS_FILES, "cmdline") if arguments else PROCESS_FILES
-    for done, pid in enumerate(pids, 1):
+    for done, process in enumerate(found, 1):
         for name in of_process:
-            read(f"proc/{pid}/{name}")
+            read(f"{process.root}/{name}", f"proc/{process.pid}/{name}")
+        if f"proc/{process.pid}/status" in files:  # a worker of a run has no comm of its own
+            files.setdefault(f"proc/{process.pid}/comm", f"{process.name}\n".encode(errors="surrogateescape"))
         if progress:
-            progress(done, len(pids))
+            progress(done, len(found))
     files[SNAPSHOT] = _facts(source, unread, taken)
     return Taken(files, unread)
 

@@ -108,8 +108,8 @@ class Twin(Source):
             self._files["proc/slabinfo"] = lambda: slabinfo.render(self.slabinfo())
         if machine.boot.stat:
             self._files["proc/stat"] = lambda: stat.render(self.stat())
-        for number, kind in enumerate(("memory", "io")):
-            if kind in machine.boot.pressure:
+        for number, kind in enumerate(("memory", "io", "cpu")):
+            if machine.boot.pressure:
                 self._files[f"proc/pressure/{kind}"] = lambda n=number: pressure.render(self.pressure(n))  # type: ignore[misc]
         for path, text in machine.boot.texts.items():
             self._files[path] = lambda kept=text: kept  # type: ignore[misc]
@@ -362,7 +362,7 @@ class Twin(Source):
         )  # fmt: skip
 
     def pressure(self, number: int) -> pressure.Pressure:
-        """/proc/pressure/memory (0) and io (1)."""
+        """/proc/pressure/memory (0), io (1) and cpu (2)."""
         some, full = (pressure.Stall(a[0], a[1], a[2], total) for a, total in psi.lines(self.state, number))
         return pressure.Pressure(some, full)
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "source": {"procfs", "sysfs", "errors", "units"},
     "host": {"source", "procfs", "errors", "units"},
     "processes": {"source"},
-    "snapshot": {"host", "source", "errors", ""},
+    "snapshot": {"host", "processes", "source", "errors", ""},
     "scenario": {"scenario", "errors", "units"},
     "recording": {"source", "scenario", "procfs", "errors", "units"},
     "validate": {"recording", "errors", "units"},

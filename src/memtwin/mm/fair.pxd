@@ -2,6 +2,7 @@ from memtwin.mm.mm_types cimport u32, u64
 from memtwin.mm.state cimport State
 
 cdef u64 least_vruntime(State s, u32 but) noexcept nogil
+cdef u32 nr_waiting(State s) noexcept nogil
 cdef void update_curr(State s) noexcept nogil
 cdef void enqueue_entity(State s, u32 who) noexcept nogil
 cdef bint wakeup_preempts(State s, u32 who) noexcept nogil

@@ -39,10 +39,21 @@ def least_vruntime(s: State, but: u32) -> u64:
     return least
 
 
+def nr_waiting(s: State) -> u32:
+    """How many want to run and do not."""
+    who: u32
+    waiting: u32 = 0
+    for who in range(SCHED_IDLE):
+        waiting += who != s.running and s.sched[who].queued
+    return waiting
+
+
 def update_curr(s: State):
-    """Book the time since this was last called to who runs."""
+    """Book the time since this was last called to who runs, and as pressure if somebody waited meanwhile."""
     least: u64
     s.sched[s.running].vruntime += s.now_ns - s.exec_start_ns
+    if s.running != SCHED_IDLE and nr_waiting(s):
+        s.psi_total_ns[2][0] += s.now_ns - s.exec_start_ns
     s.exec_start_ns = s.now_ns
     least = least_vruntime(s, SCHED_IDLE)
     if least != ~cython.cast(u64, 0):
@@ -65,16 +76,13 @@ def wakeup_preempts(s: State, who: u32) -> cython.bint:
 def tick_preempts(s: State) -> cython.bint:
     """Whether a tick came since this was last asked, and found that who runs has had its share."""
     e: cython.pointer(SchedEntity) = cython.address(s.sched[s.running])
-    who: u32
-    waiting: u32 = 0
+    waiting: u32 = nr_waiting(s)
     share: u64
     ran: u64
     update_curr(s)
     if s.now_ns // TICK_NS == s.tick:
         return False
     s.tick = s.now_ns // TICK_NS
-    for who in range(NR_SCHED_ENTITIES):
-        waiting += who != s.running and s.sched[who].queued
     if not waiting:
         return False
     share = LATENCY_NS // (waiting + 1)

@@ -1,4 +1,5 @@
-"""Pressure stall information: the share of time in which tasks could not go on for want of memory or of I/O.
+"""Pressure stall information: the share of time in which tasks could not go on for want of memory,
+of I/O, or of a cpu.
 
 *some*: at least one task was stalled; *full*: all tasks that were not idle were.  ``total`` is the stalled time so far;
 every 2.004 s three fading means take a step towards the share of that period that was stalled::
@@ -8,7 +9,7 @@ every 2.004 s three fading means take a step towards the share of that period th
 Follows kernel/sched/psi.c of Linux 6.1.  Stalls come from the modules that stall (reclaim, swap-in); here is the
 arithmetic.
 
-Not modelled: triggers, cgroups, cpu pressure.
+Not modelled: triggers, cgroups, irq pressure.
 """
 
 import cython
@@ -34,10 +35,10 @@ def update_one(s: State, resource: u32, state: u32):
 
 
 def update_averages(s: State):
-    """Step the averages of memory and io, some and full."""
+    """Step the averages of memory, io and cpu, some and full (of cpu always 0: somebody has it)."""
     resource: u32
     state: u32
-    for resource in range(2):
+    for resource in range(3):
         for state in range(2):
             update_one(s, resource, state)
 
@@ -54,7 +55,7 @@ def printed(average: int) -> int:
 
 
 def lines(s: State, resource: int) -> tuple:
-    """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io."""
+    """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
     return tuple(
         (
             tuple(printed(s.psi_avg[resource][state][i]) for i in range(3)),
@@ -72,7 +73,7 @@ def set_line(s: State, resource: int, state: int, averages: tuple, total_us: int
 
 
 def stall(s: State, resource: int, state: int, ns: int) -> None:
-    """Book stalled time: 0 memory, 1 io; 0 some, 1 full."""
+    """Book stalled time: 0 memory, 1 io, 2 cpu; 0 some, 1 full."""
     s.psi_total_ns[resource][state] += ns
 
 

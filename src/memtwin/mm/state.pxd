@@ -176,9 +176,9 @@ cdef class State:
     cdef u32 nr_devices
     cdef u32 nr_active              # tasks running or in uninterruptible sleep
     cdef u64 avenrun[3]             # load averages, fixed point with 11 bits
-    cdef u64 psi_avg[2][2][3]       # pressure of memory, io; some, full; over 10, 60, 300 s; fixed point
-    cdef u64 psi_total_ns[2][2]
-    cdef u64 psi_last_ns[2][2]
+    cdef u64 psi_avg[3][2][3]       # pressure of memory, io, cpu; some, full; over 10, 60, 300 s; fixed point
+    cdef u64 psi_total_ns[3][2]
+    cdef u64 psi_last_ns[3][2]
     cdef u64 cpu_user_ns
     cdef u64 cpu_system_ns
     cdef u64 cpu_idle_ns

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memtwin.procfs.zoneinfo import ZoneInfo, Zoneinfo
-    from memtwin.render.openmetrics import Metric
+    from memtwin.render.openmetrics import Kind, Metric
 
 WIDTH: Final = 60
 """Columns of a bar."""
@@ -58,25 +58,56 @@ def data(record: Zoneinfo, page_kib: int) -> list[dict[str, Any]]:
 
 
 def metrics(record: Zoneinfo) -> list[Metric]:
-    """Return the families of node_exporter's zoneinfo collector."""
+    """Return node_exporter's families of zones and nodes, and the zones' other counters as memtwin's."""
     from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
 
-    names = {"free": "nr_free_pages", **{name: f"{name}_pages" for name in _SIZES[1:]}}
-    populated = [({"node": str(zone.node), "zone": zone.name}, zone) for zone in record.zones if zone.managed]
-    told_by = [
-        Metric(f"node_zoneinfo_{name}", "gauge", f"Zone's {field}, in pages.",
-               tuple((labels, getattr(zone, field)) for labels, zone in populated))
-        for field, name in names.items()
-    ]  # fmt: skip
-    counters = dict.fromkeys(name for _, zone in populated for name in zone.stats if name != "nr_free_pages")
-    told_by += [
-        Metric(f"node_zoneinfo_{name}", "unknown", f"Zone counter {name}.",
-               tuple((labels, zone.stats.get(name)) for labels, zone in populated))
-        for name in counters
-    ]  # fmt: skip
-    return told_by
+    told_by: dict[tuple[str, Kind], list[tuple[dict[str, str], int]]] = {}
+    for zone in record.zones:
+        labels = {"node": str(zone.node), "zone": zone.name}
+        for name, kind, value in _exported(zone):
+            told_by.setdefault((name, kind), []).append((labels, value))
+    return [
+        Metric(name, kind, f"Zone information {name.partition('zoneinfo_')[2]}.", tuple(samples))
+        for (name, kind), samples in told_by.items()
+    ]
 
 
+def _exported(zone: ZoneInfo) -> Iterator[tuple[str, Kind, int]]:
+    """Yield (name, kind, value) of what is told of one zone."""
+    if zone.managed:
+        yield "node_zoneinfo_nr_free_pages", "gauge", zone.free
+    for name in _SIZES[1:]:
+        yield f"node_zoneinfo_{name}_pages", "gauge", getattr(zone, name)
+    for index, pages in enumerate(zone.protection):
+        yield f"node_zoneinfo_protection_{index}", "gauge", pages
+    for name, value in (zone.node_stats or {}).items():
+        if name in _NODE_COUNTERS:
+            yield f"node_zoneinfo_{name}", "counter", value
+        elif name in _NODE_GAUGES:
+            yield f"node_zoneinfo_{_NODE_GAUGES[name]}", "gauge", value
+    for name, value in zone.stats.items():
+        if name.startswith("numa_"):
+            yield f"node_zoneinfo_{name}", "counter", value
+        elif name != "nr_free_pages":
+            yield f"memtwin_zoneinfo_{name}", "gauge", value
+
+
+_NODE_COUNTERS: Final = ("nr_dirtied", "nr_written")
+_NODE_GAUGES: Final = {  # by the kernel's name: node_exporter's
+    "nr_anon_pages": "nr_anon_pages",
+    "nr_anon_transparent_hugepages": "nr_anon_transparent_hugepages",
+    "nr_kernel_stack": "nr_kernel_stacks",
+    "nr_file_pages": "nr_file_pages",
+    "nr_mapped": "nr_mapped_pages",
+    "nr_dirty": "nr_dirty_pages",
+    "nr_writeback": "nr_writeback_pages",
+    "nr_shmem": "nr_shmem_pages",
+    "nr_unevictable": "nr_unevictable_pages",
+    "nr_slab_reclaimable": "nr_slab_reclaimable_pages",
+    "nr_slab_unreclaimable": "nr_slab_unreclaimable_pages",
+    **{f"nr_{state}_{kind}": f"nr_{state}_{kind}_pages"
+       for state in ("active", "inactive", "isolated") for kind in ("anon", "file")},
+}  # fmt: skip
 _SIZES: Final = ("free", "min", "low", "high", "spanned", "present", "managed")
 
 
