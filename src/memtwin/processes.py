@@ -6,16 +6,14 @@ A machine keeps a process's files in ``proc/PID/``. A recording has ``workers/NA
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from memtwin.source import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memtwin.source import Schema, Source
-
-R_co = TypeVar("R_co", covariant=True)
+    from memtwin.source import R_co, Schema, Source
 
 WORKERS: Final = "workers.txt"
 _PREFIX: Final = "proc/{pid}/"

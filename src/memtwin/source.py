@@ -18,13 +18,27 @@ from __future__ import annotations
 import io
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from memtwin.errors import SnapshotError
 
 if TYPE_CHECKING:
     import tarfile
+    from pathlib import Path
+    from typing import Protocol, TypeVar
+
+    R_co = TypeVar("R_co", covariant=True)
+
+    class Schema(Protocol[R_co]):
+        """What a module of procfs or sysfs is to :func:`load`."""
+
+        @property
+        def PATH(self) -> str:  # noqa: N802 - the name of the modules' constant
+            """Where the file lies below a root; may hold fields, as ``proc/{pid}/status`` does."""
+
+        def parse(self, text: str, path: str = ...) -> R_co:
+            """Read the file's text; *path* names it in errors."""
+
 
 SNAPSHOT = "snapshot.json"
 """The file of a snapshot that says what no file of /proc does: page size, clock tick, when, what was not readable."""
@@ -39,19 +53,6 @@ _MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _TAR_BLOCK = 512
 _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/proc_sysctl.c)
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Schema(Protocol[R_co]):
-    """What a module of procfs or sysfs is to :func:`load`."""
-
-    @property
-    def PATH(self) -> str:  # noqa: N802 - the name of the modules' constant
-        """Where the file lies below a root; may hold fields, as ``proc/{pid}/status`` does."""
-
-    def parse(self, text: str, path: str = ...) -> R_co:
-        """Read the file's text; *path* names it in errors."""
 
 
 class Source:
@@ -153,14 +154,14 @@ class DirectorySource(Source):
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         try:
-            return sorted(os.listdir(self._inside(path)))  # noqa: PTH208 - names, not paths
+            return sorted(os.listdir(self._inside(path)))
         except (OSError, ValueError):
             return []
 
     def link(self, path: str) -> str | None:
         """Return where the symbolic link at *path* leads, or None if it is none."""
         try:
-            return os.readlink(f"{self._root.rstrip('/')}/{path}") if _is_inside(path) else None  # noqa: PTH115
+            return os.readlink(f"{self._root.rstrip('/')}/{path}") if _is_inside(path) else None
         except (OSError, ValueError):
             return None
 
@@ -176,11 +177,11 @@ class DirectorySource(Source):
         return real
 
     def _bytes(self, path: str) -> bytes:
-        where = Path(self._inside(path))
-        if not stat.S_ISREG(where.stat().st_mode):  # a named pipe in a stranger's snapshot must not hang us
+        where = self._inside(path)
+        if not stat.S_ISREG(os.stat(where).st_mode):  # a named pipe in a stranger's snapshot must not hang us
             raise ValueError("not a regular file")
         data = bytearray()
-        with where.open("rb", buffering=0) as file:
+        with open(where, "rb", buffering=0) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 data += chunk
                 if len(data) > MAX_FILE_BYTES:
@@ -193,7 +194,7 @@ class TarSource(Source):
 
     def __init__(self, where: str | Path) -> None:
         super().__init__(str(where))
-        self._files = _strip_top(_members(_unpacked(Path(where)), self.name))
+        self._files = _strip_top(_members(_unpacked(str(where)), self.name))
         self._children: dict[str, set[str]] = {}
         for path in self._files:
             parent, child = "", ""
@@ -217,7 +218,7 @@ def open_source(where: str | Path) -> Source:
     if str(where) in {"live", "/"}:
         return DirectorySource("/")
     try:
-        mode = Path(where).stat().st_mode
+        mode = os.stat(where).st_mode
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
         raise SnapshotError(str(where), problem, hint=_ACCEPTED) from error
@@ -244,15 +245,14 @@ def _is_inside(path: str) -> bool:
     return not path.startswith("/") and ".." not in path.split("/")
 
 
-def _unpacked(where: Path) -> bytes:
+def _unpacked(name: str) -> bytes:
     """Return the bytes of a tar, decompressed whole, so that damage shows before anything is believed."""
     import lzma  # noqa: PLC0415 - the live host needs none of these three
     import tarfile  # noqa: PLC0415
     import zlib  # noqa: PLC0415
 
-    name = str(where)
     try:
-        with where.open("rb") as file, _decompressor(file, name) as plain:
+        with open(name, "rb") as file, _decompressor(file, name) as plain:
             data = plain.read(MAX_TAR_BYTES + 1)
     except OSError as error:
         raise SnapshotError(name, f"cannot be read: {error.strerror or error}", hint=_ACCEPTED) from error

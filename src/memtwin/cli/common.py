@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -26,12 +26,13 @@ from memtwin.source import load, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeVar
 
     from memtwin.render.openmetrics import Metric
-    from memtwin.source import Schema, Source
+    from memtwin.source import R_co, Schema, Source
 
-R_co = TypeVar("R_co", covariant=True)
-F = TypeVar("F", bound="Callable[..., Any]")
+    F = TypeVar("F", bound=Callable[..., Any])
+
 LIVE: Final = "live"
 _SHORTEST_S: Final = 1e-6
 _LONGEST_S: Final = 1e6
@@ -182,7 +183,7 @@ def write(text: str) -> None:
 
 
 def _exists(path: str) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - pathlib costs 4 ms
+    return os.path.exists(path)
 
 
 def _expose(output: Output, index: int) -> None:

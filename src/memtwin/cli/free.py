@@ -136,6 +136,6 @@ def _of_installed_free() -> str:
     machine = os.uname().machine
     folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", "/usr/lib", f"/lib/{machine}-linux-gnu", "/lib64"]
     for library, formula in _LIBRARIES.items():
-        if any(os.path.exists(f"{folder}/{library}") for folder in folders):  # noqa: PTH110 - pathlib costs 4 ms
+        if any(os.path.exists(f"{folder}/{library}") for folder in folders):
             return formula
     return DEFAULT

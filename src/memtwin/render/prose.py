@@ -20,8 +20,17 @@ def bullets(sentences: Iterable[str]) -> str:
 
 def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
     """Return *text* in lines of the terminal's width, at most :data:`WIDEST` columns."""
-    import shutil  # noqa: PLC0415 - a table needs none of these
-    import textwrap  # noqa: PLC0415
+    import textwrap  # noqa: PLC0415 - a table does not need it
 
-    width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+    width = min(_columns(), WIDEST)
     return textwrap.fill(clean(text), width, initial_indent=first, subsequent_indent=rest) + "\n"
+
+
+def _columns() -> int:
+    """Return the columns of the terminal; of what is none, as many as wanted."""
+    import os  # noqa: PLC0415
+
+    try:
+        return os.get_terminal_size(1).columns or WIDEST
+    except OSError:
+        return WIDEST
