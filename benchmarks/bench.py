@@ -141,6 +141,11 @@ def count_instructions(out: Path) -> dict[str, float]:
     return counts
 
 
+VIEWS = ("free", "meminfo", "swaps", "vmstat", "slabtop", "buddyinfo", "zoneinfo", "pressure", "loadavg", "account",
+         "swapuse", "limits", "ps")  # fmt: skip
+PSUTIL = "import psutil; print(psutil.virtual_memory(), psutil.swap_memory())"
+
+
 def start_up(out: Path) -> dict[str, float]:
     """Medians of whole processes, in milliseconds."""
     scenario = out / "01-boot-idle.txt"
@@ -155,12 +160,14 @@ def start_up(out: Path) -> dict[str, float]:
         "memtwin run, scenario 01 on its recorded machine": [*COMMAND, "run", str(BOOT_IDLE)],
     }
     if Path("/proc/meminfo").exists():
-        commands["memtwin free, this machine"] = [*COMMAND, "free"]
+        commands |= {f"memtwin {view}, this machine": [*COMMAND, view] for view in VIEWS}
+        commands["psutil: virtual_memory(), swap_memory()"] = [sys.executable, "-c", PSUTIL]
+        commands |= {f"{tool} of this machine": [tool] for tool in ("free", "vmstat") if shutil.which(tool)}
     took: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS):
         for name, command in commands.items():
             began = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run(command, check=name.startswith(("python", "memtwin run")), capture_output=True)
             took[name].append((time.perf_counter() - began) * 1000)
     return {name: statistics.median(times) for name, times in took.items()}
 

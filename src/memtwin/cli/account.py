@@ -37,7 +37,8 @@ def command(root: str, form: str | None) -> None:
 
 
 def _account(source: Source) -> view.Account:
-    zram = [stat for name in source.names("sys/block") if (stat := load(source, mm_stat, device=name))]
+    devices = (name for name in source.names("sys/block") if name.startswith("zram"))
+    zram = [stat for name in devices if (stat := load(source, mm_stat, device=name))]
     return view.account(
         view.Sources(
             needed(source, meminfo),
