@@ -8,7 +8,7 @@ SOAK_OPS := 10000000
 CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fidelity lock clean
+.PHONY: help run test check bench build debug-test soak fidelity man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -80,6 +80,9 @@ soak: $(VENV)/.built  ## ten million random operations on random machines, all i
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py
+
+man: $(VENV)/.built $(VENV)/.dev  ## write the manual pages from the text of --help
+	$(BIN)/python docs/man.py build/man
 
 lock:  ## resolve requirements/*.txt again
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

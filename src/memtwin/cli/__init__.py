@@ -37,6 +37,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "account": Entry("memtwin.cli.account", "Where all of RAM is: a sheet that adds up."),
     "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block can be had."),
+    "completion": Entry("memtwin.cli.completion", "Code that completes commands in bash, zsh or fish."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
@@ -77,6 +78,7 @@ class LazyGroup(click.Group):
                 raise
             raise NotBuiltError(f"the command {cmd_name} is not in this build") from None
         assert isinstance(command, click.Command)
+        command.short_help = entry.help
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
