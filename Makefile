@@ -47,6 +47,11 @@ run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition
 	  $(BIN)/memtwin meminfo --root $(RUN)@$$when | head -n 18; \
 	done
 	@echo
+	@echo "== night: where all of RAM is, and whose memory is in swap (memtwin account, swapuse)"
+	@$(BIN)/memtwin account --root $(RUN)@night
+	@echo
+	@$(BIN)/memtwin swapuse --root $(RUN)@night
+	@echo
 	@echo "== the last lines of the kernel's log"
 	@tail -n 3 $(RUN)/dmesg.txt
 	@echo
