@@ -69,7 +69,7 @@ def event(row: Indexed) -> oom.OomEvent:
 def test_every_report_has_an_event(row: Indexed) -> None:
     """The kernel, the constraint and the swap are those of the index, as far as the text has them."""
     found = event(row)
-    assert found.kernel == row.kernel or row.kernel == "?"
+    assert row.kernel in {found.kernel, "?"}
     assert found.swap.total_kib == (None if row.swap_total == "?" else int(row.swap_total.split()[0]))
     if row.id != "023":  # the index has the word that this kernel printed, which was wrong: it was a cgroup's limit
         assert found.constraint == row.constraint

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
+    "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
     "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),

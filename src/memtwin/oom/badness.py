@@ -47,10 +47,10 @@ class Rule(NamedTuple):
 
 RULE_5_9 = Rule("5.9 and later", at_least=None)
 RULE_4_17 = Rule("4.17 to 5.8")
-RULE_3_14 = Rule("3.14 to 4.16: root is spared 3 % of its own memory", root="share")
-RULE_3_5 = Rule("3.5 to 3.13: root is spared 3 % of all memory", root="thirtieth")
-RULE_2_6_39 = Rule("2.6.39 to 3.4: in thousandths", root="thirtieth", permille=True)
-RULE_2_6_36 = Rule("2.6.36 to 2.6.38: in thousandths, without page tables", root="thirtieth", permille=True,
+RULE_3_14 = Rule("3.14 to 4.16", root="share")
+RULE_3_5 = Rule("3.5 to 3.13", root="thirtieth")
+RULE_2_6_39 = Rule("2.6.39 to 3.4 (all in thousandths)", root="thirtieth", permille=True)
+RULE_2_6_36 = Rule("2.6.36 to 2.6.38 (all in thousandths, no page tables)", root="thirtieth", permille=True,
                    page_tables=False)  # fmt: skip
 
 

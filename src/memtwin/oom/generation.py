@@ -32,6 +32,7 @@ _SINCE = (
 )  # fmt: skip
 _WITH_SCORE = (RULE_4_17, RULE_3_14, RULE_3_5, RULE_2_6_39, RULE_2_6_36)
 
+_SPARED = {"share": "; root is spared 3 % of its own memory", "thirtieth": "; root is spared 3 % of all memory"}
 _NOT_SPARED = "; this root, without CAP_SYS_ADMIN, is not spared"
 
 
@@ -79,7 +80,9 @@ def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) 
         low, _ = charges(event, task, other)
         for charge in (low, low._replace(root=False)):
             if printed_score(charge, total.low, other) == score:
-                told = _by(rule, other, total) + (_NOT_SPARED if low.root and not charge.root else "")
+                told = _by(rule, other, total)
+                if low.root:
+                    told += _SPARED[other.root] if charge.root else _NOT_SPARED
                 return other, ScoreCheck(score, score, equal=True, why=told)
     for other in rules:
         low, high = charges(event, task, other)

@@ -32,7 +32,8 @@ _BEGINS = re.compile(
     r"|\d+ (?:total|pages|reserved)\b|(?:Free|Total) swap|Swap cache|Tasks state|Task in |oom-kill:|oom_reaper:"
     r"|(?:Memory cgroup o|O)ut of memory|Killed process|(?:memory|memory\+swap|swap|kmem): usage|Memory cgroup stats"
     r"|CPU\s*:?\s+\d|Pid: |Hardware name|Call [Tt]race|Kernel panic|RIP|Code:|\.\.\.|\[\.\.\.\]|(?:\? )?[\w.]+\+0x"
-    r"|\w+ cpuset=|(?:in)?active_|unevictable:|slab_|mapped:|free:\d|sec_page|kernel_misc|Unreclaimable slab|--"
+    r"|\w+ cpuset=|(?:(?:in)?active_\w+|unevictable|slab_\w+|mapped|free|sec_\w+|kernel_misc_\w+):\d+\b"
+    r"|Unreclaimable slab|--"
 )
 
 
