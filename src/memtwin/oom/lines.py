@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LONGEST = 1 << 14
 """Characters of a line that are looked at: the longest line of a report has some 1,500."""
 _LAYERS = 8
+_QUOTES, _MARKS, _CAPITALS = "\"'`", "<>|+", "ADFJMNOSTW"
+"""What literals, levels and quoted mail begin with, and names of months and days."""
+_HOST_WHO_ENDS = 300
 """Prefixes that may stand before each other."""
 
 
@@ -27,7 +30,6 @@ class Line(NamedTuple):
     text: str
     stamp: str | None = None
     source: str = ""
-    indented: bool = False
 
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -36,19 +38,28 @@ _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d| ?UTC| ?[A-Z]{3,4}(?=\s))?"
 _WHO = r"(?P<who>[\w./@()-]{1,64})(?:\[\d{1,10}\])?:(?:\s|$)"
 _HOST = r"(?:\s[\w.:%-]{1,255})?(?:\s[a-z]{1,16}\d?\.[a-z]{1,16})?"
-_STAMPS = (
-    r"\[\s{0,12}(?P<up>\d{1,12}\.\d{1,9})\s*(?:<\s*[\d.]{1,24}>)?\](?:\s?\[\s{0,12}[TC]\d{1,10}\])?",
-    rf"\[(?P<dmesg_t>{_DAY} {_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK}(?: \d{{4}})?)\](?:\s?\[\s{{0,12}}[TC]\d{{1,10}}\])?",
-    rf"\[(?P<rel>{_MONTH}\s{{0,2}}\d{{1,2}} \d\d:\d\d|\s{{0,12}}\+\d{{1,9}}\.\d{{1,9}})\]",
-    rf"\[(?P<boxed>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE})\]",
-    r"\d{1,3},\d{1,20},(?P<kmsg>\d{1,20}),[^;,]{1,8}(?:,caller=[TC]\d{1,10})?(?:,[^;]{0,80})?;",
-    rf"(?P<syslog>{_MONTH}\s{{1,2}}\d{{1,2}} (?:\d{{4}} )?{_CLOCK}){_HOST}\s{_WHO}",
-    rf"(?:{_DAY} )?(?P<iso>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE}){_HOST}\s" + _WHO.replace("who", "who2"),
-    rf"(?:{_DAY} )?(?P<iso2>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE})(?=\s|$)",
-    r"(?P<unix>\d{9,11}\.\d{6})\s[\w.:%-]{1,255}\s" + _WHO.replace("who", "who3"),
-    rf"(?P<bare>{_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK})(?=\s)",
+_CALLER = r"(?:\s?\[\s{0,12}[TC]\d{1,10}\])?"
+_ISO = rf"(?P<stamp>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE})"
+_UPTIME = re.compile(rf"\[\s{{0,12}}(?P<stamp>\d{{1,12}}\.\d{{1,9}})\s*(?:<\s*[\d.]{{1,24}}>)?\]{_CALLER}")
+_KMSG = re.compile(r"\d{1,3},\d{1,20},(?P<stamp>\d{1,20}),[^;,]{1,8}(?:,caller=[TC]\d{1,10})?(?:,[^;]{0,80})?;")
+_BRACKETS = (
+    _UPTIME,
+    re.compile(rf"\[(?P<stamp>{_DAY} {_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK}(?: \d{{4}})?)\]{_CALLER}"),
+    re.compile(rf"\[(?P<stamp>{_MONTH}\s{{0,2}}\d{{1,2}} \d\d:\d\d|\s{{0,12}}\+\d{{1,9}}\.\d{{1,9}})\]"),
+    re.compile(rf"\[{_ISO}\]"),
 )
-_STAMP = re.compile("|".join(f"(?:{pattern})" for pattern in _STAMPS))
+_LETTERS = (
+    re.compile(rf"(?P<stamp>{_MONTH}\s{{1,2}}\d{{1,2}} (?:\d{{4}} )?{_CLOCK}){_HOST}\s{_WHO}"),
+    re.compile(rf"{_DAY} {_ISO}{_HOST}\s{_WHO}"),
+    re.compile(rf"(?P<stamp>{_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK})(?=\s)"),
+    re.compile(rf"{_DAY} {_ISO}(?=\s|$)"),
+)
+_DIGITS = (
+    _KMSG,
+    re.compile(rf"{_ISO}{_HOST}\s{_WHO}"),
+    re.compile(rf"(?P<stamp>\d{{9,11}}\.\d{{6}})\s[\w.:%-]{{1,255}}\s{_WHO}"),
+    re.compile(rf"{_ISO}(?=\s|$)"),
+)
 _LEVEL = re.compile(
     r"<\d{1,3}>|(?:kern|user|daemon|syslog|local\d)\s{0,6}:\s{0,4}"
     r"(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)\s{0,6}:\s?"
@@ -105,30 +116,49 @@ def _pieces(line: Line) -> Iterator[Line]:
 def _stripped(number: int, raw: str) -> Line:
     """Take off prefix after prefix, as they come."""
     text, stamp, source = raw.strip(), None, ""
-    literal = _LITERAL.match(text)
-    if literal:
-        text = _LITERAL_END.sub("", text[literal.end() :])
-    for _ in range(_LAYERS):
-        found = _STAMP.match(text)
-        if found:
-            named = found.groupdict()
-            stamp = stamp or _stamp(named)
-            source = "kernel" if named["up"] else source or named["who"] or named["who2"] or named["who3"] or ""
+    if text[:1] in _QUOTES or text.startswith(("const", "var")):
+        literal = _LITERAL.match(text)
+        if literal:
+            text = _LITERAL_END.sub("", text[literal.end() :])
+    for layer in range(_LAYERS):
+        found = _stamped(text)
+        if found is not None:
+            stamp = stamp or _stamp(found)
+            source = "kernel" if found.re is _UPTIME else source or found.groupdict().get("who", "")
         else:
-            found = _LEVEL.match(text) or _HOST_WHO.match(text) or _QUOTE.match(text) or _GREP.match(text)
+            found = _other(text, is_first=layer == 0)
             if not found or not found.end():
                 break
             source = source or found.groupdict().get("who", "")
         text = text[found.end() :].lstrip()
-    return Line(number, text, stamp, source, raw[:1].isspace())
+    return Line(number, text, stamp, source)
 
 
-def _stamp(named: dict[str, str | None]) -> str | None:
-    kmsg = named["kmsg"]
-    if kmsg is not None:  # microseconds since boot
-        return f"{int(kmsg) // 1_000_000}.{int(kmsg) % 1_000_000:06d}"
-    found = (named[name] for name in ("up", "dmesg_t", "rel", "boxed", "syslog", "iso", "iso2", "unix", "bare"))
-    return next((stamp.strip() for stamp in found if stamp), None)
+def _stamped(text: str) -> re.Match[str] | None:
+    """Match a time stamp at the beginning; only those that may begin with its first character are tried."""
+    first = text[:1]
+    for pattern in (
+        _BRACKETS if first == "[" else _DIGITS if first.isdigit() else _LETTERS if first in _CAPITALS else ()
+    ):
+        found = pattern.match(text)
+        if found:
+            return found
+    return None
+
+
+def _other(text: str, *, is_first: bool) -> re.Match[str] | None:
+    """Match a level, the name of the kernel, a quotation mark or what grep puts before a line."""
+    if text[:1] in _MARKS:
+        return _LEVEL.match(text) or _QUOTE.match(text)
+    found = _HOST_WHO.match(text) if "kernel" in text[:_HOST_WHO_ENDS] else None
+    return found or _LEVEL.match(text) or (_GREP.match(text) if is_first else None)
+
+
+def _stamp(found: re.Match[str]) -> str:
+    stamp = found["stamp"].strip()
+    if found.re is _KMSG:  # microseconds since boot
+        return f"{int(stamp) // 1_000_000}.{int(stamp) % 1_000_000:06d}"
+    return stamp
 
 
 def _opened(number: int, text: str) -> Iterator[Line] | None:

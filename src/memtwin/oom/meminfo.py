@@ -56,7 +56,9 @@ def line(builder: Builder, text: str) -> bool:
     """Read a line of this part; False if it is none."""
     if builder.section == "other":
         return False
-    return any(reader(builder, text) for reader in _READERS)
+    if builder.section == "slabs" and _slabs(builder, text):
+        return True
+    return any(reader(builder, text) for mark, reader in _READERS if mark in text)
 
 
 def _zone(builder: Builder, text: str) -> bool:
@@ -152,7 +154,11 @@ def _slabs(builder: Builder, text: str) -> bool:
     return bool(found)
 
 
-_READERS: tuple[Callable[[Builder, str], bool], ...] = (_zone, _reserve, _blocks, _node, _counts, _totals, _slabs)
+_READERS: tuple[tuple[str, Callable[[Builder, str], bool]], ...] = (
+    (" free:", _zone), ("lowmem_reserve", _reserve), ("kB", _blocks), ("Node ", _node), (":", _counts),
+    (" swap", _totals), (" pages", _totals), ("Unreclaimable", _slabs),
+)  # fmt: skip
+"""What each part of the dump has in its lines, and who reads it."""
 
 
 def _fields(text: str) -> dict[str, int]:

@@ -24,6 +24,8 @@ _KERNEL: Final = {"", "kernel", "klogd", "vmunix", "dmesg", "unknown"}
 _PATIENCE: Final = 2000
 """Lines without anything of a report after which an unfinished one is given up."""
 _PATIENCE_AFTER_KILL: Final = 200
+_MOST_PARTS: Final = 64
+"""Lines that are joined to one."""
 _REMEMBERED: Final = 64
 """Victims that later reports may still have in their tables."""
 _SNIP = re.compile(r"(?:\[?\.\.\.\]?|\[?…\]?|[\[<(-]{0,4}\s?snip\w{0,6}\s?[\]>)-]{0,4})$", re.IGNORECASE)
@@ -60,7 +62,14 @@ def events(raws: Iterable[str]) -> Iterator[OomEvent]:
 
 
 def _may_begin(raw: str) -> bool:
-    return "oom" in raw or "emory" in raw or "illed" in raw
+    """Whether a report may begin with this line: all that is asked of most lines of a long journal."""
+    return (
+        "oom-kill" in raw
+        or "of memory" in raw
+        or "led process" in raw
+        or "result of limit" in raw
+        or (raw[:1] == "{" and '"MESSAGE":[' in raw.replace(" ", ""))
+    )
 
 
 class _Reader:
@@ -73,7 +82,6 @@ class _Reader:
         self._parts: list[str] = []
         self._length = 0
         self._line = Line(0, "")
-        self._is_stamped = False
         self._idle_lines = 0
 
     @property
@@ -88,7 +96,7 @@ class _Reader:
             self._length += len(line.text)
             return
         yield from self._flush()
-        if not line.text:
+        if not line.text or (self._open is None and not _may_begin(line.text)):
             return
         self._parts, self._length, self._line = [line.text], len(line.text), line
 
@@ -99,9 +107,9 @@ class _Reader:
 
     def _goes_on(self, line: Line) -> bool:
         """Whether *line* is the rest of the one before."""
-        if line.stamp is not None or line.source or self._length >= LONGEST:
+        if line.stamp is not None or line.source or not line.text:
             return False
-        if not line.text:
+        if self._length >= LONGEST or len(self._parts) >= _MOST_PARTS:
             return False
         if _BEGINS.match(line.text) or head.is_header(line.text):
             return False
@@ -216,13 +224,11 @@ def _read(builder: Builder, text: str) -> bool:
     if "Tasks state" in text:
         builder.section = "table"
         return True
-    if text.startswith("[") and (table.row(builder, text) or table.head(builder, text)):
+    if "]" in text and (table.row(builder, text) or table.head(builder, text)):
         return True
     return (
         _is_verdict(builder, text)
         or (builder.section == "head" and (head.cpu(builder, text) or head.frame(builder, text)))
-        or table.row(builder, text)
-        or table.head(builder, text)
         or (builder.section in {"head", ""} and "cpuset=" in text and head.cpuset(builder, text))
         or meminfo.start(builder, text)
         or memcg.line(builder, text)

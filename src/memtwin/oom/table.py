@@ -67,16 +67,19 @@ def row(builder: Builder, text: str) -> bool:
         return False
     columns = builder.columns or _guess(found[2])
     words = found[2].split(None, len(columns))
-    numbers = words[: len(columns)]
-    if len(numbers) < len(columns) or not all(_NUMBER.fullmatch(number) for number in numbers):
+    try:
+        numbers = [int(word) for word in words[: len(columns)]]
+    except ValueError:
         return True
-    values = {name: int(number) for name, number in zip(columns, numbers, strict=True)}
-    tables = [values[name] for name in columns if name in _PAGE_TABLES]
+    if len(numbers) < len(columns):
+        return True
+    values = dict(zip(columns, numbers, strict=True))
+    tables = [values.pop(name) for name in _PAGE_TABLES if name in values]
     task = Task(
         pid=int(found[1]),
         name=words[len(columns)].strip() if len(words) > len(columns) else "",
         page_tables=sum(tables) if tables else None,
-        **{name: values[name] for name in columns if name in _DIRECT},
+        **(values if values.keys() <= _DIRECT else {name: values[name] for name in values.keys() & _DIRECT}),
     )
     if len(builder.tasks) < _MOST_ROWS:
         builder.tasks.append(task)
