@@ -36,7 +36,7 @@ _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d| ?UTC| ?[A-Z]{3,4}(?=\s))?"
-_WHO = r"(?P<who>[\w./@()-]{1,64})(?:\[\d{1,10}\])?:(?:\s|$)"
+_WHO = r"(?!Mem-[Ii]nfo:|Trace:|name:)(?P<who>[\w./@()-]{1,64})(?:\[\d{1,10}\])?:(?:\s|$)"
 _HOST = r"(?:\s[\w.:%-]{1,255})?(?:\s[a-z]{1,16}\d?\.[a-z]{1,16})?"
 _CALLER = r"(?:\s?\[\s{0,12}[TC]\d{1,10}\])?"
 _ISO = rf"(?P<stamp>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE})"
@@ -54,12 +54,15 @@ _LETTERS = (
     re.compile(rf"(?P<stamp>{_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK})(?=\s)"),
     re.compile(rf"{_DAY} {_ISO}(?=\s|$)"),
 )
+_DMESG_ISO = re.compile(r"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)(?=\s|$)")
 _DIGITS = (
     _KMSG,
+    _DMESG_ISO,
     re.compile(rf"{_ISO}{_HOST}\s{_WHO}"),
     re.compile(rf"(?P<stamp>\d{{9,11}}\.\d{{6}})\s[\w.:%-]{{1,255}}\s{_WHO}"),
     re.compile(rf"{_ISO}(?=\s|$)"),
 )
+_OF_DMESG = {_UPTIME, _DMESG_ISO}
 _LEVEL = re.compile(
     r"<\d{1,3}>|(?:kern|user|daemon|syslog|local\d)\s{0,6}:\s{0,4}"
     r"(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)\s{0,6}:\s?"
@@ -124,7 +127,7 @@ def _stripped(number: int, raw: str) -> Line:
         found = _stamped(text)
         if found is not None:
             stamp = stamp or _stamp(found)
-            source = "kernel" if found.re is _UPTIME else source or found.groupdict().get("who", "")
+            source = "kernel" if found.re in _OF_DMESG else source or found.groupdict().get("who", "")
         else:
             found = _other(text, is_first=layer == 0)
             if not found or not found.end():

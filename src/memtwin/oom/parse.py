@@ -26,6 +26,8 @@ _PATIENCE: Final = 2000
 _PATIENCE_AFTER_KILL: Final = 200
 _MOST_PARTS: Final = 64
 """Lines that are joined to one."""
+_ALIKE: Final = 4
+"""Characters by which a prefix is known again."""
 _REMEMBERED: Final = 64
 """Victims that later reports may still have in their tables."""
 _SNIP = re.compile(r"(?:\[?\.\.\.\]?|\[?…\]?|[\[<(-]{0,4}\s?snip\w{0,6}\s?[\]>)-]{0,4})$", re.IGNORECASE)
@@ -83,6 +85,7 @@ class _Reader:
         self._length = 0
         self._line = Line(0, "")
         self._idle_lines = 0
+        self._header = ""
 
     @property
     def is_idle(self) -> bool:
@@ -109,16 +112,18 @@ class _Reader:
         """Whether *line* is the rest of the one before."""
         if line.stamp is not None or line.source or not line.text:
             return False
-        if self._length >= LONGEST or len(self._parts) >= _MOST_PARTS:
-            return False
-        if _BEGINS.match(line.text) or head.is_header(line.text):
+        is_full = self._length >= LONGEST or len(self._parts) >= _MOST_PARTS
+        if is_full or _BEGINS.match(line.text) or head.is_header(line.text):
             return False
         before = self._parts[0] if len(self._parts) == 1 else " ".join(self._parts)
         if table.is_row(before) or table.is_head(before):
             return self._open is not None and not table.is_whole(self._open, before)
-        if self._line.stamp is not None:
-            return True
-        return _is_cut(before)
+        return self._line.stamp is not None or (_is_cut(before) and not self._begins_alike(before, line.text))
+
+    def _begins_alike(self, before: str, text: str) -> bool:
+        """Whether a line begins as the header of its report does: a prefix that nobody knows, so not a wrapped rest."""
+        header = before if head.is_header(before) else self._header
+        return header[:_ALIKE] == text[:_ALIKE]
 
     def _flush(self) -> Iterator[OomEvent]:
         if not self._parts:
@@ -130,6 +135,7 @@ class _Reader:
     def _take(self, text: str, line: Line) -> Iterator[OomEvent]:
         if head.is_header(text):
             self._begin(line)
+            self._header = text
             assert self._open is not None
             head.header(self._open, text)
             yield from self._finish(2)

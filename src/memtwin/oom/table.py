@@ -67,13 +67,9 @@ def row(builder: Builder, text: str) -> bool:
         return False
     columns = builder.columns or _guess(found[2])
     words = found[2].split(None, len(columns))
-    try:
-        numbers = [int(word) for word in words[: len(columns)]]
-    except ValueError:
+    if len(words) < len(columns) or not all(map(_NUMBER.fullmatch, words[: len(columns)])):
         return True
-    if len(numbers) < len(columns):
-        return True
-    values = dict(zip(columns, numbers, strict=True))
+    values = dict(zip(columns, map(int, words), strict=False))
     tables = [values.pop(name) for name in _PAGE_TABLES if name in values]
     task = Task(
         pid=int(found[1]),
