@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 PROCESS, GROUP, MEMORY = "process", "processes", "memory"
 _GROUP_OUTWEIGHS: Final = 1.5
 """Processes of one name are named together when they have that many times what the largest process has."""
-_KINDS: Final = (sheets.SLAB, sheets.SHMEM, sheets.HUGE, sheets.UNNAMED, sheets.TABLES, sheets.UNEVICTABLE)
+_DIRTY: Final = 2
+"""Page cache counts as a holder when one part in so many of it waits to be written: the rest could be dropped."""
+_KINDS: Final = (
+    sheets.KERNEL,
+    sheets.SLAB,
+    sheets.SHMEM,
+    sheets.HUGE,
+    sheets.UNNAMED,
+    sheets.TABLES,
+    sheets.UNEVICTABLE,
+)
 """Memory that no line of the table of tasks shows."""
 
 
@@ -35,7 +45,8 @@ def culprit(event: OomEvent, sheet: Sheet | None) -> Culprit | None:
     found = _process(event)
     if sheet is None:
         return found
-    key = max(_KINDS, key=sheet.kib)
+    kinds = (*_KINDS, sheets.FILE) if sheets.dirty_kib(event) * _DIRTY > sheet.kib(sheets.FILE) else _KINDS
+    key = max(kinds, key=sheet.kib)
     if sheet.kib(key) > max(found.kib if found else 0, sheet.total_kib // 10):
         return Culprit(MEMORY, key, None, sheet.kib(key), 0, is_victim=False)
     return found

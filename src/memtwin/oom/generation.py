@@ -19,6 +19,7 @@ from memtwin.oom.badness import (
     Rule,
     printed_score,
 )
+from memtwin.oom.event import MEMCG
 from memtwin.oom.rows import ScoreCheck, charges
 
 if TYPE_CHECKING:
@@ -83,13 +84,15 @@ def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) 
                 told = _by(rule, other, total)
                 if low.root:
                     told += _SPARED[other.root] if charge.root else _NOT_SPARED
-                return other, ScoreCheck(score, score, equal=True, why=told)
+                is_spared = charge.root == low.root or event.constraint != MEMCG
+                found = other if is_spared else other._replace(root="none")  # all of a container are such a root
+                return found, ScoreCheck(score, score, equal=True, why=told)
     for other in rules:
         low, high = charges(event, task, other)
         is_hidden = low != high._replace(root=low.root) or not total.is_exact
         if is_hidden and _between(low, high, total, other, score):
-            found = printed_score(low, total.low, other)
-            return other, ScoreCheck(score, found, None, _hidden(low, high, total))
+            computed = printed_score(low, total.low, other)
+            return other, ScoreCheck(score, computed, None, _hidden(low, high, total))
     low, _ = charges(event, task, rule)
     why = "memory changed between the choice and the table"
     if event.chosen_pid is not None and task.pid != event.chosen_pid:

@@ -14,6 +14,7 @@ _LONGEST_NAME: Final = 64
 _MASK = re.compile(r"gfp_mask=0x([0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\))?")
 _ORDER = re.compile(r"\border=(-?\d{1,3})\b")
 _ADJ = re.compile(r"\boom_score_adj=(-?\d{1,5})\b")
+"""Absent before 2.6.36, which has oom_adj or oomkilladj."""
 _NODEMASK = re.compile(r"\bnodemask=(\(null\)|[\d,-]{1,80}?)(?=[, ]|$)")
 _CPUSET = re.compile(r"\bcpuset=(\S{1,512}?),? ?mems_allowed=([\d,-]{1,80})")
 _CPU = re.compile(r"\bPID: (\d{1,10})[, ]\s?comm: (.{1,64}?)\s(?:Kdump: loaded )?((?:Not t|T)ainted.*)", re.IGNORECASE)

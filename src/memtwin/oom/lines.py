@@ -80,6 +80,7 @@ _JSON_TIME = re.compile(
     r'"(?:__REALTIME_TIMESTAMP|_SOURCE_REALTIME_TIMESTAMP|timestamp|@timestamp|time)"\s{0,8}:\s{0,8}"?([^",}]{1,40})'
 )
 _EXPORT = re.compile(r"\s{0,8}MESSAGE=")
+_COLOUR = re.compile(r"\x1b\[[\d;]{0,32}m")
 _NEWLINE = re.compile(r"#012|\\x0a|\\012|(?<!\\)\\n")
 
 
@@ -92,6 +93,8 @@ def cut(number: int, raw: str) -> Iterator[Line]:
     ['active_anon:17', 'active_file:11']
     """
     raw = raw.rstrip("\r\n")
+    if "\x1b[" in raw:
+        raw = _COLOUR.sub("", raw)
     text = raw.lstrip()
     if text.startswith(('{"', '"')) or _EXPORT.match(text):
         opened = _opened(number, text)

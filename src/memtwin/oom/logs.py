@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 from memtwin.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 KMSG: Final = "/dev/kmsg"
 _RECORD: Final = 8192
@@ -23,18 +23,26 @@ def of_file(path: str) -> Iterator[str]:
     import io  # noqa: PLC0415
 
     if path == "-":
-        yield from io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="\n")
+        text = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="\n")
+        yield from text
+        text.detach()  # standard input is not ours to close
         return
     with open(path, "rb") as raw:  # noqa: PTH123 - as fast as it goes
         magic = raw.peek(8)[:8]
         if magic == _JOURNAL:
             raise InputError(f"{path} is a binary journal", hint=f"journalctl --file {path} | memtwin oom -")
-        try:
-            yield from io.TextIOWrapper(_unpacked(raw, magic), "utf-8", "surrogateescape", newline="\n")
-        except EOFError:
-            return  # packed and cut off: what was there has been read
-        except _broken() as problem:
-            raise InputError(f"{path} cannot be unpacked: {problem}", hint="is it whole?") from None
+        with io.TextIOWrapper(_unpacked(raw, magic), "utf-8", "surrogateescape", newline="\n") as text:
+            yield from _whole(text, path)
+
+
+def _whole(text: Iterable[str], path: str) -> Iterator[str]:
+    """Yield the lines of a file that may be packed: of one that is cut off what is there."""
+    try:
+        yield from text
+    except EOFError:
+        return
+    except _broken() as problem:
+        raise InputError(f"{path} cannot be unpacked: {problem}", hint="is it whole?") from None
 
 
 def _unpacked(raw: IO[bytes], magic: bytes) -> IO[bytes]:

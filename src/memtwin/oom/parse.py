@@ -98,6 +98,8 @@ class _Reader:
             self._parts.append(line.text)
             self._length += len(line.text)
             return
+        if self._parts and line.stamp is not None and (line.text, line.stamp) == (self._parts[0], self._line.stamp):
+            return  # a log that has every line twice
         yield from self._flush()
         if not line.text or (self._open is None and not _may_begin(line.text)):
             return
@@ -189,7 +191,7 @@ class _Reader:
             return True
         if opened.outcome is None or opened.is_group_kill or "sharing same memory" in text:
             return False
-        if "Killed process" in text and not opened.kills:
+        if "Killed process" in text and (not opened.kills or verdict.is_told(opened, text)):
             return False
         if not (is_kill or is_other):
             return False

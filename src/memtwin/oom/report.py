@@ -39,7 +39,7 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
         yield "\nWhat would have changed it, at this moment:\n"
         for change in found.changes:
             yield wrapped(sentence(change), first="- ", rest="  ")
-        yield wrapped(
+        yield "" if found.event.sysrq else wrapped(
             "Whether memory would have run out a minute later no report can say; a replay of the workload can.",
             first="  ", rest="  ",
         )  # fmt: skip

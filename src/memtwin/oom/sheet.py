@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SOURCE = "mm/page_alloc.c", "v6.1"
 
 ANON, SHMEM, FILE, SLAB, UNNAMED, HUGE = "anon", "shmem", "file", "slab_unreclaimable", "unnamed", "hugetlb"
-UNEVICTABLE, TABLES = "unevictable", "pagetables"
+UNEVICTABLE, TABLES, KERNEL = "unevictable", "pagetables", "kernel"
 
 
 class Item(NamedTuple):
@@ -46,6 +46,15 @@ def sheet(event: OomEvent) -> Sheet | None:
     if ram is None or not {"free", "active_anon", "inactive_anon"} <= event.counts.keys():
         return None
     return _machine_sheet(event, ram * event.page_kib)
+
+
+def dirty_kib(event: OomEvent) -> int:
+    """Return the page cache that waits to be written, or is being written, of the cgroup or of the machine."""
+    if event.memcg is not None and event.memcg.stats:
+        stats = event.memcg.stats
+        names = ("file_dirty", "file_writeback") if "file_dirty" in stats else ("dirty", "writeback")
+        return sum(stats.get(name, 0) for name in names) >> 10
+    return sum(event.counts.get(name, 0) for name in ("dirty", "writeback")) * event.page_kib
 
 
 def _machine_sheet(event: OomEvent, total: int) -> Sheet:
@@ -97,7 +106,7 @@ def _field(event: OomEvent, *names: str) -> int:
 
 def _memcg_sheet(memcg: Memcg, usage: int) -> Sheet:
     stats = memcg.stats
-    items = _version_1(memcg, stats) if "cache" in stats and "anon" not in stats else _version_2(stats)
+    items = _version_1(memcg, stats) if "cache" in stats and "anon" not in stats else _version_2(memcg, stats)
     rest = usage - sum(item.kib for item in items)
     if rest >= 0:
         told = "charged, but in no counter of the text: what cpus hold ready, and kernel memory"
@@ -113,11 +122,11 @@ def _version_1(memcg: Memcg, stats: Mapping[str, int]) -> list[Item]:
         Item(ANON, "anonymous memory of processes", stats.get("rss", 0) >> 10, of_processes=True),
         Item(SHMEM, "shared memory and tmpfs (leaves RAM only for swap)", shmem >> 10, of_processes=False),
         Item(FILE, "page cache of files", (stats["cache"] - shmem) >> 10, of_processes=False),
-        Item("kernel", "kernel memory", memcg.kmem_usage or 0, of_processes=False),
+        Item(KERNEL, "kernel memory", memcg.kmem_usage or 0, of_processes=False),
     ]
 
 
-def _version_2(stats: Mapping[str, int]) -> list[Item]:
+def _version_2(memcg: Memcg, stats: Mapping[str, int]) -> list[Item]:
     def kib(*names: str) -> int:
         return sum(stats.get(name, 0) for name in names) >> 10
 
@@ -142,7 +151,8 @@ def _version_2(stats: Mapping[str, int]) -> list[Item]:
     ]
     if "slab_reclaimable" not in stats and "slab_unreclaimable" not in stats:
         items.append(Item("slab", "kernel slab", kib("slab"), of_processes=False))
-    if "kernel" in stats:
+    kernel = kib("kernel") if "kernel" in stats else memcg.kmem_usage
+    if kernel is not None:
         named = sum(item.kib for item in items[4:])
-        items.append(Item("kernel", "other kernel memory", max(kib("kernel") - named, 0), of_processes=False))
+        items.append(Item(KERNEL, "other kernel memory", max(kernel - named, 0), of_processes=False))
     return items

@@ -14,6 +14,7 @@ from memtwin.words import capital, listed, size
 
 if TYPE_CHECKING:
     from memtwin.oom.analysis import Analysis
+    from memtwin.oom.badness import Rule
     from memtwin.oom.event import Memcg, OomEvent, Task
     from memtwin.oom.rows import Row
 
@@ -29,7 +30,9 @@ NAMES: Final = {
     sheets.SLAB: "kernel slab that cannot be reclaimed",
     sheets.SHMEM: "shared memory and files on tmpfs",
     sheets.HUGE: "huge pages set aside by vm.nr_hugepages",
-    sheets.UNNAMED: "memory that no counter names (drivers, vmalloc, zram, a balloon)",
+    sheets.UNNAMED: "memory that no counter names (on a machine: drivers, vmalloc, zram, a balloon)",
+    sheets.KERNEL: "kernel memory other than slab, stacks and page tables",
+    sheets.FILE: "page cache that waits to be written to disk",
     sheets.TABLES: "page tables",
     sheets.UNEVICTABLE: "memory locked in RAM",
 }
@@ -65,7 +68,7 @@ def summary(found: Analysis) -> str:
         return f"{capital(where)}; the text ends before it says who was killed."
     if event.sysrq:
         return f"{who(event.victim.name, event.victim.pid)} was killed because somebody asked for it with SysRq+f."
-    return f"{who(event.victim.name, event.victim.pid)} was killed: {where}."
+    return f"{who(event.victim.name, event.victim.pid)} was killed: {where}.{_largest(found)}"
 
 
 def who(name: str | None, pid: int | None) -> str:
@@ -95,6 +98,18 @@ def _where_cgroup(memcg: Memcg | None) -> str:
     return f"{path} was out of memory"
 
 
+def _largest(found: Analysis) -> str:
+    """Return who had the most, where that is not the victim, as the second sentence of a summary."""
+    culprit = found.culprit
+    if culprit is None or culprit.is_victim:
+        return ""
+    if culprit.kind == MEMORY:
+        return f" {size(culprit.kib)} of it were {NAMES.get(culprit.name, culprit.name)}, which no process holds."
+    if culprit.kind == GROUP:
+        return f" {culprit.processes} processes named {culprit.name} had more: up to {size(culprit.kib)} together."
+    return f" {who(culprit.name, culprit.pid)} had more: {size(culprit.kib)}."
+
+
 def short_path(path: str) -> str:
     """Return a cgroup's path as its last two names, where it is long.
 
@@ -107,7 +122,7 @@ def short_path(path: str) -> str:
 
 def _swap(event: OomEvent) -> str:
     if event.swap.total_kib is None:
-        return "swap not told"
+        return "swap unknown"
     return f"{size(event.swap.total_kib)} of swap" if event.swap.total_kib else "no swap"
 
 
@@ -140,7 +155,7 @@ def _whose(event: OomEvent) -> str:
         ram = ram_pages(event)
         if event.sysrq or ram is None:
             return "" if event.sysrq else "The whole machine's; the text does not say how large it is."
-        has = f"{size(ram * event.page_kib)} of RAM and {_swap(event)}"
+        has = f"{size(ram * event.page_kib)} of RAM, {_swap(event)}"
         return f"The whole machine's: {has}. No cgroup's limit had a part in it."
     if event.constraint in {CPUSET, MEMPOLICY}:
         return f"{capital(_where(event))}; other nodes may have had free memory."
@@ -164,13 +179,13 @@ def _cgroup_swap(memcg: Memcg) -> str:
     if memcg.memsw_usage is not None and memcg.memsw_limit is not None:
         swap = memcg.memsw_usage - (memcg.usage or 0)
         limit = size(memcg.memsw_limit) if memcg.memsw_limit < UNLIMITED_KIB else "no limit"
-        return f"{size(max(swap, 0))} more in swap, of {limit} for both together"
+        return f"{size(swap) if swap > 0 else 'nothing'} in swap, with {limit} for both together"
     if memcg.swap_usage is None or memcg.swap_limit is None:
         return "its use of swap is not told"
     if memcg.swap_limit == 0:
         return "it may not use swap"
     limit = size(memcg.swap_limit) if memcg.swap_limit < UNLIMITED_KIB else "no limit"
-    return f"{size(memcg.swap_usage)} in swap of {limit}"
+    return f"{size(memcg.swap_usage) if memcg.swap_usage else 'nothing'} in swap, with {limit}"
 
 
 def _died(found: Analysis) -> str:
@@ -186,7 +201,7 @@ def _died(found: Analysis) -> str:
     sizes = [f"{size(victim.sizes[name])} {word}" for name, word in _SIZES if victim.sizes.get(name)]
     told += f" with {listed(sizes)} resident" if sizes else ""
     if ranking.chosen is not None and ranking.chosen.points is not None:
-        told += f": {_points(event, ranking.chosen)}"
+        told += f": {_points(ranking.chosen, ranking.rule)}"
     told += "."
     told += _margin(found)
     if event.also_killed:
@@ -199,13 +214,15 @@ def _died(found: Analysis) -> str:
 _SIZES: Final = (("anon-rss", "of its own"), ("file-rss", "of files"), ("shmem-rss", "shared"))
 
 
-def _points(event: OomEvent, row: Row) -> str:
+def _points(row: Row, rule: Rule | None) -> str:
     charge = row.low
     parts = [f"{charge.rss:,} pages resident"]
     if charge.swapents:
         parts.append(f"{charge.swapents:,} in swap")
     if charge.page_tables:
         parts.append(f"{charge.page_tables:,} of page tables")
+    if rule is not None and rule.permille:
+        return f"{row.points} of 1,000 points, from {listed(parts)}"
     told = f"{row.points:,} points, from {listed(parts)}"
     base = charge.rss + charge.swapents + charge.page_tables
     if charge.oom_score_adj and row.points is not None:
@@ -230,7 +247,7 @@ def _margin(found: Analysis) -> str:
 
 def _right(found: Analysis) -> str:
     event, ranking = found.event, found.ranking
-    if event.outcome != KILLED and not event.tasks:
+    if event.outcome == PANIC or (event.outcome != KILLED and not event.tasks):
         return ""
     lead = {True: "Yes, by the kernel's rule: ", False: "No: ", None: "It cannot be known from this text: "}
     told = lead[ranking.follows] + ranking.why + "."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _CONSTRAINT = re.compile(r"oom-kill:\s?constraint=(\w{1,60})")
 _CHOSEN = re.compile(r"[Kk]ill process (\d{1,10}) \((.{0,64}?)\) score (\d{1,20})")
 _KILLED = re.compile(
-    r"Killed process (\d{1,10})(?:,? UID (\d{1,10}),?)? \((.{0,64}?)\),?(?=\s(?:total-vm|vsz|UID|sharing)|\s*$)"
+    r"Killed process (\d{1,10})(?:,? UID (\d{1,10}),?)? \((.{0,64}?)\)[,.]?(?=\s(?:total-vm|vsz|UID|sharing)|\s*$)"
 )
 _SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,20})kB")
 _UID = re.compile(r"\bUID:(\d{1,10})")
@@ -70,6 +70,12 @@ def killed(builder: Builder, text: str) -> bool:
     builder.outcome = KILLED
     _said(builder, text)
     return True
+
+
+def is_told(builder: Builder, text: str) -> bool:
+    """Whether *text* tells of a process whose end is told already: two logs in one."""
+    found = _KILLED.search(text)
+    return found is not None and any(kill.pid == int(found[1]) and kill.name == found[3] for kill in builder.kills)
 
 
 def reaped(text: str) -> Reaped | None:

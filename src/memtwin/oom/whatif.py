@@ -12,7 +12,7 @@ from memtwin.oom.badness import OOM_SCORE_ADJ_MIN, points
 from memtwin.oom.culprit import MEMORY, Culprit
 from memtwin.oom.event import GLOBAL, KILLED, MEMCG
 from memtwin.oom.total import UNLIMITED_KIB
-from memtwin.oom.zones import ZoneView, zone_views
+from memtwin.oom.zones import zone_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,9 @@ def _victim_adj(event: OomEvent, ranking: Ranking) -> Change | None:
 def _hog_adj(ranking: Ranking, culprit: Culprit | None) -> Change | None:
     """Return the adj with which the largest process would have been chosen."""
     chosen, rule, at = ranking.chosen, ranking.rule, _at(ranking)
-    if culprit is None or culprit.is_victim or culprit.kind == MEMORY or chosen is None or rule is None or at is None:
+    if culprit is None or culprit.is_victim or culprit.kind == MEMORY or ranking.follows is not True:
+        return None
+    if chosen is None or rule is None or at is None:
         return None
     rows = [row for row in ranking.rows if row.task.name == culprit.name and row is not chosen]
     hog = max(rows, key=lambda row: row.low.rss + row.low.swapents, default=None)
@@ -158,10 +160,10 @@ def _memory(event: OomEvent) -> tuple[Change, ...]:
     ):
         return ()
     nearest = min(views, key=lambda view: view.short)
-    where = _named(nearest)
+    where = nearest.place
     changes = [
         Change("RAM", nearest.short, NONE, None, None, None, None,
-               f"it lies in zone {where}, nobody else takes it, and the marks stay as they are"),
+               f"it lies in {where}, nobody else takes it, and the marks stay as they are"),
     ]  # fmt: skip
     zone = next(zone for zone in event.zones if (zone.node, zone.name) == (nearest.node, nearest.name))
     swap_free = event.swap.free_kib
@@ -171,19 +173,15 @@ def _memory(event: OomEvent) -> tuple[Change, ...]:
     rounded = -(-with_zram // event.page_kib) * event.page_kib
     changes += [
         Change("swap", nearest.short, NONE, None, None, None, None,
-               f"reclaim writes that much of zone {where} out in time"),
+               f"reclaim writes that much of {where} out in time"),
         Change("zram", rounded, NONE, None, None, None, None,
-               f"pages compress {ZRAM_RATIO}:1, and zone {where} gives and takes them"),
+               f"pages compress {ZRAM_RATIO}:1, and {where} gives and takes them"),
     ]  # fmt: skip
     return tuple(changes)
 
 
 def _has_anon(zone: Zone, kib: int) -> bool:
     return zone.fields.get("active_anon", 0) + zone.fields.get("inactive_anon", 0) >= kib
-
-
-def _named(view: ZoneView) -> str:
-    return view.name if view.node is None else f"{view.name} of node {view.node}"
 
 
 def _limit(event: OomEvent) -> Change | None:

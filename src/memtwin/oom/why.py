@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.oom import sheet as sheets
 from memtwin.oom.event import MEMCG
+from memtwin.oom.sheet import dirty_kib
 from memtwin.words import capital, count, listed, size
 
 if TYPE_CHECKING:
     from memtwin.oom.analysis import Analysis
     from memtwin.oom.event import Memcg
+    from memtwin.oom.sheet import Sheet
     from memtwin.oom.zones import ZoneView
 
 _MANY: Final = 3
@@ -23,7 +25,8 @@ _UNRECLAIMABLE: Final = (
     (sheets.HUGE, "huge pages set aside"),
     (sheets.UNEVICTABLE, "locked in RAM"),
     (sheets.TABLES, "page tables"),
-    (sheets.UNNAMED, "in no counter (drivers, vmalloc, zram, a balloon)"),
+    (sheets.KERNEL, "other kernel memory"),
+    (sheets.UNNAMED, "in no counter"),
 )
 
 
@@ -55,7 +58,7 @@ def _zones(found: Analysis) -> list[str]:
 
 
 def _fragmented(view: ZoneView, wanted: int) -> str:
-    return f"{capital(named(view))} had {kb(view.free)} free, but in no block of {kb(wanted)}: it is fragmented."
+    return f"{capital(view.place)} had {kb(view.free)} free, but in no block of {kb(wanted)}: it is fragmented."
 
 
 def _short(view: ZoneView) -> str:
@@ -64,10 +67,10 @@ def _short(view: ZoneView) -> str:
         free += f", {kb(view.unusable)} of it not for this request (CMA, or kept for atomic requests),"
     if view.reserve:
         return (
-            f"{capital(named(view))} had {free}, but must keep {kb(view.min + view.reserve)}: its min mark of"
+            f"{capital(view.place)} had {free}, but must keep {kb(view.min + view.reserve)}: its min mark of"
             f" {kb(view.min)}, and {kb(view.reserve)} kept for requests that can use no higher zone."
         )
-    return f"{capital(named(view))} had {free} with a min mark of {kb(view.min)}: {kb(view.short)} short."
+    return f"{capital(view.place)} had {free} with a min mark of {kb(view.min)}: {kb(view.short)} short."
 
 
 def _passing(found: Analysis, views: list[ZoneView]) -> list[str]:
@@ -75,7 +78,7 @@ def _passing(found: Analysis, views: list[ZoneView]) -> list[str]:
     if not views:
         return []
     event = found.event
-    names = listed(named(view) for view in views[:_MANY])
+    names = listed(view.place for view in views[:_MANY])
     if event.trigger.gfp_mask == 0:
         why = "the fault failed for another reason, such as a cgroup's limit"
         return [f"Memory was there ({names} had enough free): {why}."]
@@ -101,12 +104,17 @@ def _reclaim(found: Analysis) -> list[str]:
         else:
             told.append(f"Swap was not full: {size(swap.free_kib)} of {size(swap.total_kib)} were free.")
     if sheet is not None:
-        files = sheet.kib(sheets.FILE)
-        if files * 20 < sheet.total_kib:
-            told.append(f"Of page cache {size(files)} were left: nothing worth dropping.")
-        else:
-            told.append(f"{size(files)} of page cache were there, but reclaim got nowhere with it.")
+        told.append(_files(found, sheet))
     return told
+
+
+def _files(found: Analysis, sheet: Sheet) -> str:
+    files, dirty = sheet.kib(sheets.FILE), dirty_kib(found.event)
+    if dirty * 2 > files > 0:
+        return f"Of {size(files)} of page cache {size(dirty)} waited to be written to disk, which reclaim cannot drop."
+    if files * 20 < sheet.total_kib:
+        return f"Of page cache {size(files)} were left: nothing worth dropping."
+    return f"{size(files)} of page cache were there, but reclaim got nowhere with it."
 
 
 def _fixed(found: Analysis) -> list[str]:
@@ -128,11 +136,12 @@ def _cgroup(found: Analysis, memcg: Memcg) -> str:
     sheet = found.sheet
     told = []
     if memcg.usage is not None and memcg.limit is not None:
-        told.append(f"{kb(memcg.usage)} were charged with a limit of {kb(memcg.limit)}.")
+        room = memcg.limit - memcg.usage
+        free = f": {kb(room)} came free in between" if room >= found.event.page_kib else ""
+        told.append(f"{kb(memcg.usage)} were charged with a limit of {kb(memcg.limit)}{free}.")
     if sheet is not None:
-        anon, files = sheet.kib(sheets.ANON), sheet.kib(sheets.FILE)
-        told.append(_cgroup_anon(memcg, anon))
-        told.append(f"Of page cache {size(files)} were left to drop.")
+        told.append(_cgroup_anon(memcg, sheet.kib(sheets.ANON)))
+        told.append(_files(found, sheet))
     told += _fixed(found)
     return " ".join(sentence for sentence in told if sentence)
 
@@ -150,11 +159,6 @@ def _cgroup_anon(memcg: Memcg, anon: int) -> str:
     if not memcg.swap_usage and (memcg.memsw_usage or 0) <= (memcg.usage or 0):
         return f"{size(anon)} are processes' memory, and none of it is in swap: the machine may have none."
     return f"{size(anon)} are processes' memory that was in use or found no room in swap in time."
-
-
-def named(view: ZoneView) -> str:
-    """Return a zone as a sentence has it."""
-    return f"zone {view.name}" if view.node is None else f"zone {view.name} of node {view.node}"
 
 
 def kb(kib: int) -> str:

@@ -29,6 +29,8 @@ _UNUSABLE_BLOCKS: Final = {"C", "I", "H"}
 class ZoneView(NamedTuple):
     """One zone as the request met it; sizes in kB. *why_not*: it may not come from here; *short*: what was lacking."""
 
+    place: str
+    """``zone Normal``, with its node where the machine has several."""
     node: int | None
     name: str
     managed: int | None
@@ -72,8 +74,10 @@ def _view(event: OomEvent, zone: Zone) -> ZoneView:
     unusable = min(unusable, free)
     reserve = _reserve(event, zone) * event.page_kib
     short = least + reserve + (event.page_kib << order) - (free - unusable)
+    several = len({other.node for other in event.zones}) > 1
+    place = f"zone {zone.name} of node {zone.node}" if several else f"zone {zone.name}"
     return ZoneView(
-        zone.node, zone.name, fields.get("managed"), free, unusable, least, fields.get("low", least),
+        place, zone.node, zone.name, fields.get("managed"), free, unusable, least, fields.get("low", least),
         fields.get("high", least), reserve, short, _has_block(event, zone, order), _why_not(event, zone),
     )  # fmt: skip
 
