@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "costs": set(),
     "compressed": set(),
     "oomreport": set(),
+    "oom": {"oom", "render", "words", "units", "errors"},
     "oom_event": {"mm", "oomreport", "twin"},
     "worker": {"mm"},
     "dcache": {"mm"},

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
+    "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),

@@ -1,0 +1,14 @@
+"""The OOM post-mortem: what the kernel's report says, and what follows from it.
+
+>>> from memtwin import oom
+>>> oom.parse("nothing happened")
+[]
+"""
+
+from __future__ import annotations
+
+from memtwin.oom.event import OomEvent
+from memtwin.oom.parse import events, parse
+from memtwin.oom.ranking import rank
+
+__all__ = ["OomEvent", "events", "parse", "rank"]

@@ -1,0 +1,47 @@
+"""All that follows from one event, computed once: what the terminal, JSON and HTML show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from memtwin.oom.culprit import Culprit, culprit
+from memtwin.oom.ranking import rank
+from memtwin.oom.sheet import Sheet, sheet
+from memtwin.oom.whatif import Change, would_change
+from memtwin.oom.zones import ZoneView, zone_views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from memtwin.oom.event import OomEvent
+    from memtwin.oom.rows import Ranking
+
+
+class Analysis(NamedTuple):
+    """An event and what follows from it; None and () where the text has too little."""
+
+    event: OomEvent
+    ranking: Ranking
+    zones: tuple[ZoneView, ...]
+    sheet: Sheet | None
+    culprit: Culprit | None
+    changes: tuple[Change, ...]
+    follows_a_kill: bool
+    """Whether the same text tells of a kill just before."""
+
+
+def analyse(event: OomEvent, *, follows_a_kill: bool = False) -> Analysis:
+    """Compute all that follows from *event*."""
+    ranking = rank(event)
+    balance = sheet(event)
+    holder = culprit(event, balance)
+    changes = would_change(event, ranking, holder)
+    return Analysis(event, ranking, zone_views(event), balance, holder, changes, follows_a_kill)
+
+
+def analyses(events: Iterable[OomEvent]) -> Iterator[Analysis]:
+    """Analyse event after event, as they come."""
+    killed = False
+    for event in events:
+        yield analyse(event, follows_a_kill=killed)
+        killed = event.victim is not None

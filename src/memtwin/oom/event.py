@@ -1,0 +1,191 @@
+"""What one report of the OOM killer says, as it says it: pages where the kernel prints pages, kB where it prints kB.
+
+None, or an empty tuple or table, is what the text does not have. Nothing here is computed: see
+:mod:`memtwin.oom.ranking` and its neighbours for what follows from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SOURCE = "mm/oom_kill.c", "v6.1"
+
+GLOBAL, MEMCG, CPUSET, MEMPOLICY, UNKNOWN = "global", "memcg", "cpuset", "mempolicy", "unknown"
+"""What was out of memory: the machine, a memory cgroup, the nodes of a cpuset or of a memory policy; or it is not told.
+
+A name of the kernel's that is none of these (``CONSTRAINT_BPF_PSI_MEM``) stands as it is printed.
+"""
+
+KILLED, PANIC, NOBODY = "killed", "panic", "no victim"
+"""How a report ends: a process was killed, the kernel panicked by its settings, or nobody could be killed."""
+
+
+class Trigger(NamedTuple):
+    """Who asked for memory that was not there, and for what."""
+
+    name: str | None = None
+    pid: int | None = None
+    gfp_mask: int | None = None
+    gfp_flags: str | None = None
+    """The kernel's text of the mask (4.6 and later)."""
+    order: int | None = None
+    """2**order pages in a row; -1: somebody asked for it (SysRq+f)."""
+    oom_score_adj: int | None = None
+    nodemask: str | None = None
+    cpuset: str | None = None
+    mems_allowed: str | None = None
+
+
+class Task(NamedTuple):
+    """One line of the table of tasks. Memory in pages; columns that this kernel does not print are None."""
+
+    pid: int
+    name: str
+    uid: int | None = None
+    tgid: int | None = None
+    total_vm: int | None = None
+    rss: int | None = None
+    rss_anon: int | None = None
+    rss_file: int | None = None
+    rss_shmem: int | None = None
+    pgtables_bytes: int | None = None
+    """Page tables in bytes (4.15 and later)."""
+    page_tables: int | None = None
+    """Page tables in pages: nr_ptes, nr_pmds and nr_puds (3.7 to 4.14)."""
+    swapents: int | None = None
+    oom_score_adj: int | None = None
+    oom_adj: int | None = None
+    """The older setting, -17 to 15 (before 3.7)."""
+
+
+class Zone(NamedTuple):
+    """The lines of one zone: *fields* in kB by their printed names, reserves in pages, free blocks by their size."""
+
+    node: int | None
+    name: str
+    fields: Mapping[str, int]
+    lowmem_reserve: tuple[int, ...] = ()
+    blocks: tuple[tuple[int, int, str], ...] = ()
+    """(count, size in kB, letters of migrate types), smallest first."""
+    blocks_total_kib: int | None = None
+    all_unreclaimable: bool | None = None
+
+
+class Node(NamedTuple):
+    """The line of one node (4.8 and later), *fields* in kB by their printed names."""
+
+    number: int
+    fields: Mapping[str, int]
+    all_unreclaimable: bool | None = None
+
+
+class HugePages(NamedTuple):
+    """Reserved huge pages of one size on one node."""
+
+    node: int | None
+    total: int
+    free: int
+    surplus: int
+    size_kib: int
+
+
+class Memcg(NamedTuple):
+    """The block of a memory cgroup's OOM; sizes in kB, None where the line is not there."""
+
+    path: str | None = None
+    """The cgroup whose limit was reached."""
+    usage: int | None = None
+    limit: int | None = None
+    failcnt: int | None = None
+    swap_usage: int | None = None
+    swap_limit: int | None = None
+    memsw_usage: int | None = None
+    """Memory and swap together: cgroup version 1."""
+    memsw_limit: int | None = None
+    kmem_usage: int | None = None
+    kmem_limit: int | None = None
+    stats: Mapping[str, int] = {}
+    """The lines of memory.stat: bytes (cgroup version 2, 5.3 and later), sizes of version 1 turned into bytes."""
+
+
+class Swap(NamedTuple):
+    """What the report says of swap, in kB and pages."""
+
+    total_kib: int | None = None
+    free_kib: int | None = None
+    cache_pages: int | None = None
+
+
+class Kill(NamedTuple):
+    """A process that was killed, with the sizes of its line in kB."""
+
+    pid: int
+    name: str
+    uid: int | None = None
+    oom_score_adj: int | None = None
+    sizes: Mapping[str, int] = {}
+    """``total-vm``, ``anon-rss``, ``file-rss``, ``shmem-rss``, ``pgtables``: those that are printed."""
+
+
+class Reaped(NamedTuple):
+    """A line of the OOM reaper: the memory of a victim was taken before it could end."""
+
+    pid: int
+    name: str
+    sizes: Mapping[str, int] = {}
+
+
+class OomEvent(NamedTuple):
+    """One event, as far as the text tells it. *missing* names what a whole report has and this text has not."""
+
+    trigger: Trigger
+    kernel: str | None
+    """The release, ``6.1.0-42-amd64``."""
+    constraint: str
+    constraint_printed: str | None
+    """The word of the ``oom-kill:`` line (5.0 and later): a few kernels print a wrong one."""
+    complete: bool
+    missing: tuple[str, ...]
+    outcome: str | None
+    """:data:`KILLED`, :data:`PANIC`, :data:`NOBODY`; None when the text ends before."""
+    message: str | None
+    """The words before "Killed process", or of the panic."""
+    victim: Kill | None
+    chosen_pid: int | None
+    """Who was chosen, where that is printed: before 5.1 a child of it might die instead; it may be a thread."""
+    chosen_name: str | None
+    score: int | None
+    """The printed score of the chosen process (before 5.1)."""
+    also_killed: tuple[Kill, ...]
+    """Others that died with the victim: those sharing its memory, or the rest of its cgroup (memory.oom.group)."""
+    reaped: tuple[Reaped, ...]
+    task_memcg: str | None
+    """The cgroup of the victim."""
+    tasks: tuple[Task, ...]
+    columns: tuple[str, ...]
+    """The columns of the table of tasks, as its header names them; empty without header."""
+    counts: Mapping[str, int]
+    """Pages of the machine by the names of the lines below Mem-Info, and ``total pagecache``, ``RAM``, ``reserved``
+    and so on of those at its end."""
+    nodes: tuple[Node, ...]
+    zones: tuple[Zone, ...]
+    huge_pages: tuple[HugePages, ...]
+    slabs: Mapping[str, tuple[int, int]]
+    """Unreclaimable slab caches: used and total kB."""
+    swap: Swap
+    memcg: Memcg | None
+    page_kib: int
+    page_size_from: str | None
+    """What told the page size: ``buddy lines``, ``victim``; None: 4 KiB is assumed."""
+    trace: tuple[str, ...]
+    """Functions of the call trace, innermost first."""
+    sysrq: bool
+    killed_before: tuple[int, ...]
+    """Processes that earlier reports of the same text killed: still in the table, they are not chosen again."""
+    stamp: str | None
+    """The time of the first line, as it is printed."""
+    first_line: int
+    last_line: int

@@ -1,0 +1,116 @@
+"""Where a log is read from, line by line: a file, packed or not, standard input, the kernel's buffer, the journal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Final
+
+from memtwin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+KMSG: Final = "/dev/kmsg"
+_RECORD: Final = 8192
+"""Bytes of the longest record of /dev/kmsg."""
+_JOURNAL: Final = b"LPKSHHRH"
+_JOURNALCTL: Final = ("journalctl", "--quiet", "--no-pager", "--output=short-iso-precise")
+
+
+def of_file(path: str) -> Iterator[str]:
+    """Yield the lines of a file, ``-`` for standard input; .gz, .xz, .bz2 are unpacked."""
+    import io  # noqa: PLC0415
+
+    if path == "-":
+        text = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="\n")
+        yield from text
+        text.detach()  # standard input is not ours to close
+        return
+    with open(path, "rb") as raw:  # noqa: PTH123 - as fast as it goes
+        magic = raw.peek(8)[:8]
+        if magic == _JOURNAL:
+            raise InputError(f"{path} is a binary journal", hint=f"journalctl --file {path} | memtwin oom -")
+        with io.TextIOWrapper(_unpacked(raw, magic), "utf-8", "surrogateescape", newline="\n") as text:
+            yield from _whole(text, path)
+
+
+def _whole(text: Iterable[str], path: str) -> Iterator[str]:
+    """Yield the lines of a file that may be packed: of one that is cut off what is there."""
+    try:
+        yield from text
+    except EOFError:
+        return
+    except _broken() as problem:
+        raise InputError(f"{path} cannot be unpacked: {problem}", hint="is it whole?") from None
+
+
+def _unpacked(raw: IO[bytes], magic: bytes) -> IO[bytes]:
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip  # noqa: PLC0415
+
+        return gzip.open(raw)  # type: ignore[return-value]
+    if magic.startswith(b"\xfd7zXZ"):
+        import lzma  # noqa: PLC0415
+
+        return lzma.open(raw)
+    if magic.startswith(b"BZh"):
+        import bz2  # noqa: PLC0415
+
+        return bz2.open(raw)
+    return raw
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    import zlib  # noqa: PLC0415
+    from gzip import BadGzipFile  # noqa: PLC0415
+    from lzma import LZMAError  # noqa: PLC0415
+
+    return (BadGzipFile, zlib.error, LZMAError)
+
+
+def of_kernel() -> Iterator[str]:
+    """Yield what the kernel's own buffer holds, oldest first; nothing is waited for."""
+    try:
+        file = os.open(KMSG, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        yield from _output(("dmesg",))
+        return
+    except PermissionError:
+        hint = "root may read it (kernel.dmesg_restrict); --journal reads what journald kept of it"
+        raise InputError(f"{KMSG} cannot be read: permission denied", hint=hint) from None
+    try:
+        yield from _records(file)
+    finally:
+        os.close(file)
+
+
+def _records(file: int) -> Iterator[str]:
+    while True:
+        try:
+            record = os.read(file, _RECORD)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # records were overwritten while we read: the next read goes on behind them
+            continue
+        if not record:
+            return
+        yield record.decode("utf-8", "surrogateescape").partition("\n")[0]
+
+
+def of_journal() -> Iterator[str]:
+    """Yield all that journald kept of the kernel's and of everybody's messages, of all boots."""
+    yield from _output(_JOURNALCTL)
+
+
+def _output(command: tuple[str, ...]) -> Iterator[str]:
+    import subprocess  # noqa: PLC0415 - a fixed command, no shell
+
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape") as run:  # noqa: S603
+            assert run.stdout is not None
+            yield from run.stdout
+    except FileNotFoundError:
+        raise InputError(f"{command[0]} is not on this machine", hint="give a file, or - for standard input") from None
+    if run.returncode:
+        raise InputError(f"{command[0]} failed with {run.returncode}", hint="it has said why above")
