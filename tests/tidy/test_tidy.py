@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "source": {"procfs", "sysfs", "errors", "units"},
     "host": {"source", "procfs", "errors", "units"},
     "processes": {"source"},
+    "cgroups": {"cgroupfs", "source"},
     "snapshot": {"host", "processes", "source", "errors", ""},
     "scenario": {"scenario", "errors", "units"},
     "recording": {"source", "scenario", "procfs", "errors", "units"},

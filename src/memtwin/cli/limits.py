@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cgroupfs import amount, keyed
+from memtwin import cgroups
 from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
 from memtwin.errors import SnapshotError
 from memtwin.processes import processes
 from memtwin.procfs import meminfo
 from memtwin.procfs.pid import limits as limits_file
 from memtwin.procfs.pid import maps, status
-from memtwin.source import load
 from memtwin.views import limits as view
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from memtwin.processes import Process
     from memtwin.source import Source
 
-_TOP: Final = "sys/fs/cgroup"
 _MAP_COUNT: Final = "proc/sys/vm/max_map_count"
 _OVERCOMMIT: Final = "proc/sys/vm/overcommit_memory"
 _MODES: Final = {
@@ -50,7 +48,7 @@ def command(root: str, form: str | None, pid: int | None) -> None:
     if process is not None:
         found += _of_process(process)
         notes += _map_count(source, process)
-        for group in _groups(source, process):
+        for group in cgroups.of_process(source, process):
             found += view.of_cgroup(group)
             notes += view.of_events(group)
     output = Output(
@@ -85,31 +83,3 @@ def _map_count(source: Source, process: Process) -> Iterator[str]:
     if most is not None and mapped is not None and mapped.rows:
         near = ": mmap will fail with ENOMEM although memory is free" if len(mapped.rows) > most * 9 // 10 else ""
         yield f"{len(mapped.rows)} of {most} mappings (vm.max_map_count){near}."
-
-
-def _groups(source: Source, process: Process) -> Iterator[view.Group]:
-    """Yield the process's memory cgroup and those above it, of version 1 if that controls memory here, else of 2."""
-    lines = [line.split(":", 2) for line in (process.read("cgroup") or "").splitlines()]
-    rows = [(words[1].split(","), words[2]) for words in lines if len(words) == 3]
-    old = next((path for controllers, path in rows if "memory" in controllers), None)
-    new = next((path for controllers, path in rows if controllers == [""]), None)
-    path, version, top = (old, 1, f"{_TOP}/memory") if old is not None else (new, 2, _TOP)
-    if path is None:
-        return
-    names = [name for name in path.split("/") if name not in {"", ".."}]
-    for depth in range(len(names), -1, -1):
-        below = "/".join(names[:depth])
-        group = _group(source, f"{top}/{below}".rstrip("/"), f"/{below}", version)
-        if group is not None:
-            yield group
-
-
-def _group(source: Source, folder: str, path: str, version: int) -> view.Group | None:
-    amounts = {}
-    for name in view.FILES[version]:
-        record = load(source, amount, f"{folder}/{name}")
-        amounts[name] = record.limit if record else None
-    if all(value is None for value in amounts.values()):
-        return None
-    stat, events = (load(source, keyed, f"{folder}/memory.{name}") for name in ("stat", "events"))
-    return view.Group(f"cgroup {path}", version, amounts, stat or {}, events or {})

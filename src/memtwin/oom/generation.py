@@ -47,14 +47,23 @@ def version(release: str) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
+def rule_of_release(release: str) -> Rule:
+    """Return the rule of a kernel by its number alone.
+
+    >>> rule_of_release("6.1.0-42-amd64").told
+    '5.9 and later'
+    """
+    numbers = version(release)
+    return next(rule for since, rule in _SINCE if numbers >= since)
+
+
 def by_version(event: OomEvent) -> Rule | None:
     """Return the rule that the version, or else the columns, tell; None for the rule before 2.6.36."""
     has_adj = "oom_score_adj" in event.columns or event.trigger.oom_score_adj is not None
     if event.columns and not has_adj:
         return None
     if event.kernel is not None:
-        numbers = version(event.kernel)
-        return next(rule for since, rule in _SINCE if numbers >= since)
+        return rule_of_release(event.kernel)
     if event.score is None:
         return RULE_5_9 if not any(task.page_tables is not None for task in event.tasks) else RULE_3_14
     return RULE_4_17 if "pgtables_bytes" in event.columns else RULE_3_14

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtwin.render.table import Column, Table, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from memtwin.cgroups import Group
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.pid.limits import Limits
     from memtwin.procfs.pid.status import Status
@@ -42,16 +43,6 @@ class Limit(NamedTuple):
         return None if self.used_bytes is None else self.limit_bytes - self.used_bytes
 
 
-class Group(NamedTuple):
-    """One cgroup: its *path*, its files' amounts (None: no limit, or no such file), its statistics and events."""
-
-    path: str
-    version: int
-    amounts: Mapping[str, int | None]
-    stat: Mapping[str, int]
-    events: Mapping[str, int]
-
-
 _KILL: Final = "the OOM killer ends a process of this cgroup"
 _V2: Final = {
     "memory.max": ("memory.current", _KILL),
@@ -62,11 +53,6 @@ _V1: Final = {
     "memory.limit_in_bytes": ("memory.usage_in_bytes", _KILL),
     "memory.memsw.limit_in_bytes": ("memory.memsw.usage_in_bytes", _KILL),
 }
-FILES: Final = {
-    2: (*_V2, "memory.current", "memory.swap.current", "memory.min", "memory.low"),
-    1: (*_V1, *(used for used, _ in _V1.values()), "memory.soft_limit_in_bytes"),
-}
-"""The files of amounts of a cgroup, by version."""
 _RLIMITS: Final = {
     "Max address space": ("RLIMIT_AS", "VmSize", "mmap and malloc fail (ENOMEM)"),
     "Max data size": ("RLIMIT_DATA", "VmData", "brk and private mmap fail (ENOMEM)"),

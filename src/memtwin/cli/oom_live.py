@@ -1,0 +1,103 @@
+"""``memtwin oom --live``: reads the processes of a source for :mod:`memtwin.oom.live`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin import cgroups
+from memtwin.cli.common import Output, needed, open_root, show
+from memtwin.errors import UsageError
+from memtwin.host import host
+from memtwin.oom import live
+from memtwin.oom.badness import RULE_5_9, Charge
+from memtwin.oom.generation import rule_of_release
+from memtwin.processes import processes
+from memtwin.procfs import meminfo
+from memtwin.procfs.pid import oom_score, oom_score_adj, status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from memtwin.processes import Process
+    from memtwin.source import Source
+
+
+def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
+    """Print who would die now on the machine of *root*, and with ``PID=N`` of *adjustments* in force."""
+    source = open_root(root)
+    facts = host(source)
+    page_kib = (facts.page_bytes or 4096) // 1024
+    found = list(_found(source, page_kib))
+    wanted = dict(_adjustment(word) for word in adjustments)
+    for pid in wanted:
+        if pid not in {one.pid for one, _ in found}:
+            raise UsageError(f"--adj {pid}: there is no such process with memory of its own", hint="memtwin ps")
+    rule = rule_of_release(facts.kernel) if facts.kernel else RULE_5_9
+    domains = _domains(source, page_kib, [group for _, groups in found for group in groups])
+    candidates = [one for one, _ in found]
+    output = Output(
+        "oom-live",
+        lambda: live.told(domains, candidates, rule, page_kib, wanted),
+        lambda: live.data(domains, candidates, rule, page_kib, wanted),
+        rows=lambda: [
+            {"cgroup": domain["cgroup"], **row}
+            for domain in live.data(domains, candidates, rule, page_kib, wanted)["domains"]
+            for row in domain["ranking"]
+        ],
+    )
+    show(output, form, source)
+
+
+def _adjustment(word: str) -> tuple[int, int]:
+    pid, equals, adj = word.partition("=")
+    if not equals or not pid.isdecimal() or not adj.removeprefix("-").isdecimal() or abs(int(adj)) > 1000:
+        raise UsageError(f"--adj {word}: not PID=N with N from -1000 to 1000", hint="as in --adj 4242=-500")
+    return int(pid), int(adj)
+
+
+def _found(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
+    """Yield the processes that have memory, each with the cgroups that limit it."""
+    known: dict[str, list[cgroups.Group]] = {}
+    for process in processes(source):
+        told = process.load(status)
+        rss_kib = told.kib("VmRSS") if told else None
+        if told is None or rss_kib is None:
+            continue
+        groups = _limiting(source, process, known)
+        score, adj = process.load(oom_score), process.load(oom_score_adj)
+        charge = Charge(
+            rss_kib // page_kib,
+            (told.kib("VmSwap") or 0) // page_kib,
+            (told.kib("VmPTE") or 0) // page_kib,
+            adj.value if adj else 0,
+            (told.get("Uid") or "").split("\t")[0] == "0",
+        )
+        paths = tuple(group.path for group in groups)
+        yield live.Process(process.pid, told["Name"], charge, score.value if score else None, paths), groups
+
+
+def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:
+    """Return the cgroups with a limit that *process* is in; those of one path are read once."""
+    found = cgroups.path_of(process)
+    if found is None:
+        return []
+    if found[0] not in known:
+        groups = cgroups.of_process(source, process)
+        known[found[0]] = [group for group in groups if group.limit_bytes is not None]
+    return known[found[0]]
+
+
+def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> list[live.Domain]:
+    memory = needed(source, meminfo)
+    swap = memory.get("SwapTotal", 0) // page_kib
+    page_bytes = page_kib * 1024
+    domains = [live.Domain(None, memory["MemTotal"] // page_kib + swap, None, None)]
+    for group in {group.path: group for group in groups}.values():
+        limit = (group.limit_bytes or 0) // page_bytes
+        both = group.amounts.get("memory.memsw.limit_in_bytes")
+        of_swap = group.amounts.get("memory.swap.max")
+        total = limit + (swap if of_swap is None else min(swap, of_swap // page_bytes))
+        total = total if both is None else min(total, both // page_bytes)
+        used = None if group.used_bytes is None else group.used_bytes // page_bytes
+        domains.append(live.Domain(group.path, total, used, limit))
+    return domains
