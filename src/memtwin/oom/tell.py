@@ -32,7 +32,7 @@ NAMES: Final = {
     sheets.HUGE: "huge pages set aside by vm.nr_hugepages",
     sheets.UNNAMED: "memory that no counter names (on a machine: drivers, vmalloc, zram, a balloon)",
     sheets.KERNEL: "kernel memory other than slab, stacks and page tables",
-    sheets.FILE: "page cache that waits to be written to disk",
+    sheets.FILE: "page cache of files, which reclaim could not drop in time",
     sheets.TABLES: "page tables",
     sheets.UNEVICTABLE: "memory locked in RAM",
 }
