@@ -154,6 +154,19 @@ def test_a_cgroup_has_its_limit_and_its_counters() -> None:
     assert event.page_size_from == "victim"
 
 
+@given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f\x85"), max_size=40), st.sampled_from(LAYOUTS))
+def test_any_prefix_leaves_the_figures(prefix: str, layout: Layout) -> None:
+    """A logger of one's own: whatever stands before each line, who died and the table are read."""
+    [event] = oom.parse("\n".join(f"{prefix} {line}" for line in report(layout)))
+    assert event.victim is not None
+    assert (event.victim.pid, event.victim.name) == (HOG.pid, HOG.name)
+    assert [(task.pid, task.name, task.rss, task.oom_score_adj) for task in event.tasks] == [
+        (proc.pid, proc.name, proc.rss, proc.adj) for proc in PROCS
+    ]
+    assert [zone.fields["free"] for zone in event.zones] == [1960, 6000]
+    assert (event.kernel, event.trigger.pid, event.swap.total_kib) == (layout.kernel, WEB.pid, 40_000)
+
+
 NOISE = (
     "May  1 11:11:51 web-1 systemd[1]: shop.service: A process of this unit has been killed by the OOM killer.",
     "May  1 11:11:51 web-1 kubelet[99]: OOMKilling Memory cgroup out of memory: Killed process 5 (x) total-vm:9kB",

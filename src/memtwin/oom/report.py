@@ -40,7 +40,8 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
         for change in found.changes:
             yield wrapped(sentence(change), first="- ", rest="  ")
         yield "" if found.event.sysrq else wrapped(
-            "Whether memory would have run out a minute later no report can say; a replay of the workload can.",
+            "These are the smallest changes: a request fails at the first page too few. Whether the next one would have"
+            " failed no report can say; a replay of the workload can.",
             first="  ", rest="  ",
         )  # fmt: skip
     if found.event.missing:

@@ -65,7 +65,8 @@ def _forbidden(found: Analysis) -> list[str]:
 
 
 def _fragmented(view: ZoneView, wanted: int) -> str:
-    return f"{capital(view.place)} had {kb(view.free)} free, but in no block of {kb(wanted)}: it is fragmented."
+    usable = "that this request may use: it is fragmented"
+    return f"{capital(view.place)} had {kb(view.free)} free, but in no block of {kb(wanted)} {usable}."
 
 
 def _short(view: ZoneView) -> str:
