@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from memtwin import oom
+from memtwin import oom, run
 from memtwin.oom.analysis import analyses
 from memtwin.oom.data import data
 from memtwin.oom.report import text
+from memtwin.recording import Recording
 
 PLACE = Path(os.environ.get("MEMTWIN_OOM_REPORTS", Path(__file__).parents[3] / "shared" / "oom-reports"))
 HIDDEN_SWAP = {"007", "009"}
@@ -168,3 +169,32 @@ def test_why_the_request_failed_is_found_in_the_zones(row: Indexed) -> None:
     assert bool(passing) == (row.id in PASSING)
     if passing:
         assert PASSING[row.id] in " ".join(text(found, 1).split())
+
+
+OOM_RECORDINGS = ("26-oom-noswap", "107-oom-four-adj", "108-oom-swap-full", "118-oom-zram-text")
+
+
+def explained(log: str | None, kills: int) -> None:
+    """Check that each kill of a kernel's log is found, whole, and follows from its table."""
+    found = list(analyses(oom.parse(log or "")))
+    assert len(found) == kills > 0
+    for analysis in found:
+        assert analysis.event.complete, analysis.event.missing
+        assert analysis.ranking.follows is True, analysis.ranking.why
+        assert not any(view.passes for view in analysis.zones)
+        assert {change.what for change in analysis.changes} & {"RAM", "adj of the victim"}
+
+
+@pytest.mark.parametrize("name", OOM_RECORDINGS)
+def test_recordings_of_a_real_kernel_are_explained(name: str, recordings: Path) -> None:
+    """By the rule of 6.1, with every zone below its marks."""
+    log = Recording(recordings / name / "run1.tar.xz").dmesg or ""
+    explained(log, log.count("Killed process"))
+
+
+def test_the_twin_is_explained_as_a_real_kernel_is(recordings: Path, tmp_path: Path) -> None:
+    """The same command reads what the model writes."""
+    real = Recording(recordings / "108-oom-swap-full" / "run1.tar.xz")
+    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / "twin")
+    log = (tmp_path / "twin" / "dmesg.txt").read_text()
+    explained(log, log.count("Killed process"))

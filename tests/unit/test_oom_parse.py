@@ -334,3 +334,13 @@ def test_time_is_linear_whatever_the_lines(line: str) -> None:
     head = ["[  1.5] a invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"]
     short = max(min(seconds([*head, *[line] * 300]) for _ in range(3)), 0.002)
     assert seconds([*head, *[line] * 1200]) < short * 16 + 0.2
+
+
+def test_a_long_journal_is_skimmed() -> None:
+    """20 MB of others' lines with a report in their midst: a second, not a minute."""
+    noise = [NOISE[number % 4 + number % 2] for number in range(100_000)]
+    lines = [*noise, *(f"May  1 11:11:51 web-1 kernel: {line}" for line in report(MODERN)), *noise]
+    begin = time.perf_counter()
+    found = [event.victim.pid for event in oom.events(lines) if event.victim]
+    assert found == [HOG.pid]
+    assert time.perf_counter() - begin < 5

@@ -12,7 +12,7 @@ _MOST_FRAMES: Final = 64
 _LONGEST_NAME: Final = 64
 """TASK_COMM_LEN is 16; names of kernel workers are printed longer."""
 _MASK = re.compile(r"gfp_mask=0x([0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\))?")
-_ORDER = re.compile(r"\border=(-?\d{1,3})\b")
+_ORDER = re.compile(r"\border=(-1|\d{1,2})\b")
 _ADJ = re.compile(r"\boom_score_adj=(-?\d{1,5})\b")
 """Absent before 2.6.36, which has oom_adj or oomkilladj."""
 _NODEMASK = re.compile(r"\bnodemask=(\(null\)|[\d,-]{1,80}?)(?=[, ]|$)")
