@@ -6,13 +6,19 @@ They are third-party text and not part of this project: they lie beside it, or w
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from memtwin import oom
+from memtwin import oom, run
+from memtwin.oom.analysis import analyses
+from memtwin.oom.data import data
+from memtwin.oom.report import text
+from memtwin.recording import Recording
 
 PLACE = Path(os.environ.get("MEMTWIN_OOM_REPORTS", Path(__file__).parents[3] / "shared" / "oom-reports"))
 HIDDEN_SWAP = {"007", "009"}
@@ -92,6 +98,32 @@ def test_a_whole_report_is_read_whole(row: Indexed) -> None:
     assert all(task.rss is not None and task.name for task in found.tasks)
 
 
+NAMES = {"uid": "uid", "tgid": "tgid", "total_vm": "total_vm", "rss": "rss", "rss_anon": "rss_anon",
+         "rss_file": "rss_file", "rss_shmem": "rss_shmem", "pgtables_bytes": "pgtables_bytes", "nr_ptes": "page_tables",
+         "swapents": "swapents", "oom_adj": "oom_adj", "oom_score_adj": "oom_score_adj"}  # fmt: skip
+
+
+@needs_reports
+@pytest.mark.parametrize("row", WHOLE, ids=lambda row: row.id)
+def test_each_figure_of_the_table_is_where_its_head_says(row: Indexed) -> None:
+    """Cut by blanks, as a person would; rows that a mail broke are left to the count."""
+    raw = (PLACE / f"{row.id}.txt").read_text(errors="surrogateescape")
+    heads = re.findall(r"\[ *pid *\]( +uid .*) name *$", raw, re.MULTILINE)
+    if not heads:
+        pytest.skip("the head is wrapped")
+    columns = heads[0].split()
+    tasks = {task.pid: task for task in event(row).tasks}
+    rows = re.findall(r"\[ *(\d+)\]((?: +-?\d+)+) +([^\s\d-].*?)\r?$", raw, re.MULTILINE)
+    whole = [(pid, figures.split(), name) for pid, figures, name in rows if len(figures.split()) == len(columns)]
+    assert len(whole) > row.tasks * 0.9
+    for pid, figures, name in whole:
+        task = tasks[int(pid)]
+        assert task.name == name.strip()
+        for column, figure in zip(columns, figures, strict=True):
+            if column in NAMES:
+                assert getattr(task, NAMES[column]) == int(figure), (pid, column)
+
+
 @needs_reports
 @pytest.mark.parametrize("row", WHOLE, ids=lambda row: row.id)
 def test_the_choice_follows_from_the_table(row: Indexed) -> None:
@@ -106,3 +138,63 @@ def test_the_choice_follows_from_the_table(row: Indexed) -> None:
         assert str(ranking.pid) == row.victim
     if ranking.score_check is not None and row.id != "007":
         assert ranking.score_check.equal is True, ranking.score_check
+
+
+@needs_reports
+@pytest.mark.parametrize("row", INDEX, ids=lambda row: row.id)
+def test_everything_can_be_told_of_every_report(row: Indexed) -> None:
+    """Words, tables and JSON, whatever is missing; a sheet adds up; nobody passes a zone and is refused by it."""
+    for number, found in enumerate(analyses(events(row)), 1):
+        assert "\x1b" not in text(found, number, every=True)
+        json.dumps(data(found), allow_nan=False)
+        if found.sheet is not None:
+            assert sum(item.kib for item in found.sheet.items) == found.sheet.total_kib
+        if found.ranking.follows is not True:
+            assert found.ranking.why
+
+
+PASSING = {"071": "some pages came free", "035": "the fault failed for another reason", "015": "no shortage",
+           "073": "an earlier victim had just given up", "061": "enough", "065": "enough"}  # fmt: skip
+"""Reports in which a zone had enough when they were printed, and what is said of it."""
+
+
+@needs_reports
+@pytest.mark.parametrize("row", INDEX, ids=lambda row: row.id)
+def test_why_the_request_failed_is_found_in_the_zones(row: Indexed) -> None:
+    """Every zone that the request could use lay below its mark and reserve, to the page; if one did not, it is said."""
+    found = list(analyses(events(row)))[-1]
+    if found.event.constraint != "global":
+        return
+    passing = [view for view in found.zones if view.passes]
+    assert bool(passing) == (row.id in PASSING)
+    if passing:
+        assert PASSING[row.id] in " ".join(text(found, 1).split())
+
+
+OOM_RECORDINGS = ("26-oom-noswap", "107-oom-four-adj", "108-oom-swap-full", "118-oom-zram-text")
+
+
+def explained(log: str | None, kills: int) -> None:
+    """Check that each kill of a kernel's log is found, whole, and follows from its table."""
+    found = list(analyses(oom.parse(log or "")))
+    assert len(found) == kills > 0
+    for analysis in found:
+        assert analysis.event.complete, analysis.event.missing
+        assert analysis.ranking.follows is True, analysis.ranking.why
+        assert not any(view.passes for view in analysis.zones)
+        assert {change.what for change in analysis.changes} & {"RAM", "adj of the victim"}
+
+
+@pytest.mark.parametrize("name", OOM_RECORDINGS)
+def test_recordings_of_a_real_kernel_are_explained(name: str, recordings: Path) -> None:
+    """By the rule of 6.1, with every zone below its marks."""
+    log = Recording(recordings / name / "run1.tar.xz").dmesg or ""
+    explained(log, log.count("Killed process"))
+
+
+def test_the_twin_is_explained_as_a_real_kernel_is(recordings: Path, tmp_path: Path) -> None:
+    """The same command reads what the model writes."""
+    real = Recording(recordings / "108-oom-swap-full" / "run1.tar.xz")
+    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / "twin")
+    log = (tmp_path / "twin" / "dmesg.txt").read_text()
+    explained(log, log.count("Killed process"))

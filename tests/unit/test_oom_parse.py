@@ -154,6 +154,19 @@ def test_a_cgroup_has_its_limit_and_its_counters() -> None:
     assert event.page_size_from == "victim"
 
 
+@given(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f\x85"), max_size=40), st.sampled_from(LAYOUTS))
+def test_any_prefix_leaves_the_figures(prefix: str, layout: Layout) -> None:
+    """A logger of one's own: whatever stands before each line, who died and the table are read."""
+    [event] = oom.parse("\n".join(f"{prefix} {line}" for line in report(layout)))
+    assert event.victim is not None
+    assert (event.victim.pid, event.victim.name) == (HOG.pid, HOG.name)
+    assert [(task.pid, task.name, task.rss, task.oom_score_adj) for task in event.tasks] == [
+        (proc.pid, proc.name, proc.rss, proc.adj) for proc in PROCS
+    ]
+    assert [zone.fields["free"] for zone in event.zones] == [1960, 6000]
+    assert (event.kernel, event.trigger.pid, event.swap.total_kib) == (layout.kernel, WEB.pid, 40_000)
+
+
 NOISE = (
     "May  1 11:11:51 web-1 systemd[1]: shop.service: A process of this unit has been killed by the OOM killer.",
     "May  1 11:11:51 web-1 kubelet[99]: OOMKilling Memory cgroup out of memory: Killed process 5 (x) total-vm:9kB",
@@ -321,3 +334,13 @@ def test_time_is_linear_whatever_the_lines(line: str) -> None:
     head = ["[  1.5] a invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"]
     short = max(min(seconds([*head, *[line] * 300]) for _ in range(3)), 0.002)
     assert seconds([*head, *[line] * 1200]) < short * 16 + 0.2
+
+
+def test_a_long_journal_is_skimmed() -> None:
+    """20 MB of others' lines with a report in their midst: a second, not a minute."""
+    noise = [NOISE[number % 4 + number % 2] for number in range(100_000)]
+    lines = [*noise, *(f"May  1 11:11:51 web-1 kernel: {line}" for line in report(MODERN)), *noise]
+    begin = time.perf_counter()
+    found = [event.victim.pid for event in oom.events(lines) if event.victim]
+    assert found == [HOG.pid]
+    assert time.perf_counter() - begin < 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from memtwin.oom.analysis import Analysis
 
+_KERNEL_LOG: Final = "the kernel log"
 _SHOWN: Final = 3
 """Events that are told one after the other; of more, all are listed and the last is told."""
 
@@ -41,18 +43,17 @@ def command(
     from memtwin.oom.parse import events  # noqa: PLC0415
 
     name, lines = _log(file, run, journal=journal)
-    found = list(enumerate(analyses(events(lines)), 1))
-    if event is not None and event > len(found):
-        raise UsageError(f"--event {event}: {name} has {len(found)}")
-    chosen = [pair for pair in found if event is None or pair[0] == event]
+    found = enumerate(analyses(events(lines)), 1)
     if as_json:
-        _json(name, [analysis for _, analysis in chosen])
-    elif not found:
+        _json(name, found, event)
+        return
+    told, count = _tell(found, event, every=every)
+    if event is not None and not told:
+        raise UsageError(f"--event {event}: {name} has {count}")
+    if not told:
         write(f"No OOM event in {name}: the kernel's OOM killer did not act, or its report is not in this log.\n")
-    else:
-        _tell(chosen, every=every)
-    if not found and name == "the kernel log" and not as_json:
-        note("the kernel's buffer forgets; --journal looks further back")
+        if name == _KERNEL_LOG:
+            note("the kernel's buffer forgets; --journal looks further back")
 
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
@@ -67,24 +68,42 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
         return "the journal", logs.of_journal()
     if file is not None:
         return "standard input" if file == "-" else file, logs.of_file(file)
-    return "the kernel log", logs.of_kernel()
+    return _KERNEL_LOG, logs.of_kernel()
 
 
-def _tell(found: list[tuple[int, Analysis]], *, every: bool) -> None:
-    from memtwin.oom.report import listing, text  # noqa: PLC0415
+def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
+    """Write the post-mortems, holding only those that may be told; return how many were, and how many there are."""
+    from memtwin.oom.report import line, listing, text  # noqa: PLC0415
 
-    if len(found) > _SHOWN and not every:
-        write(listing(found))
-        found = found[-1:]
-    for place, (number, analysis) in enumerate(found):
-        write(("\n\n" if place else "") + text(analysis, number, every=every))
+    held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
+    rows: list[tuple[str, str, str]] = []
+    told = number = 0
+    for number, analysis in found:
+        if every or number == event:
+            write(("\n\n" if told else "") + text(analysis, number, every=every))
+            told += 1
+        elif event is None:
+            held.append((number, analysis))
+            rows.append(line(analysis, number))
+    if len(rows) > _SHOWN:
+        write(listing(tuple(rows)))
+        held = deque([held[-1]])
+    for number, analysis in held:
+        write(("\n\n" if told else "") + text(analysis, number, every=every))
+        told += 1
+    return told, number
 
 
-def _json(name: str, found: list[Analysis]) -> None:
+def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None) -> None:
+    """Write the object event by event: a journal may have thousands."""
     import json  # noqa: PLC0415
 
     from memtwin import __version__  # noqa: PLC0415
     from memtwin.oom.data import VERSION, data  # noqa: PLC0415
 
-    told = {"memtwin": __version__, "view": "oom", "version": VERSION, "root": name}
-    write(json.dumps({**told, "events": [data(analysis) for analysis in found]}, allow_nan=False) + "\n")
+    head = json.dumps({"memtwin": __version__, "view": "oom", "version": VERSION, "root": name})
+    write(head.removesuffix("}") + ', "events": [')
+    chosen = (analysis for number, analysis in found if event in {None, number})
+    for place, analysis in enumerate(chosen):
+        write((", " if place else "") + json.dumps(data(analysis), allow_nan=False))
+    write("]}\n")

@@ -3,6 +3,9 @@
 >>> from memtwin import oom
 >>> oom.parse("nothing happened")
 []
+
+:func:`parse` and :func:`events` read text; :func:`rank` makes the kernel's choice again;
+:func:`memtwin.oom.analysis.analyse` computes all that follows from an event, which ``report`` and ``data`` show.
 """
 
 from __future__ import annotations

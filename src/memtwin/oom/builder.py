@@ -49,6 +49,7 @@ class Builder:
         self.has_header = self.has_table = self.has_totals = self.has_dump = False
         self.is_snipped = False
         self.section = ""
+        self.before = self.prefix = ""
         self.trigger = Trigger()
         self.kernel: str | None = None
         self.trace: list[str] = []

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PROCESS, GROUP, MEMORY = "process", "processes", "memory"
 _GROUP_OUTWEIGHS: Final = 1.5
 """Processes of one name are named together when they have that many times what the largest process has."""
-_DIRTY: Final = 2
-"""Page cache counts as a holder when one part in so many of it waits to be written: the rest could be dropped."""
+_HALF: Final = 2
+"""Page cache counts as a holder when half of it waits to be written, or when it is half of all that is not free."""
 _KINDS: Final = (
     sheets.KERNEL,
     sheets.SLAB,
@@ -45,8 +45,9 @@ def culprit(event: OomEvent, sheet: Sheet | None) -> Culprit | None:
     found = _process(event)
     if sheet is None:
         return found
-    kinds = (*_KINDS, sheets.FILE) if sheets.dirty_kib(event) * _DIRTY > sheet.kib(sheets.FILE) else _KINDS
-    key = max(kinds, key=sheet.kib)
+    files = sheet.kib(sheets.FILE)
+    is_stuck = sheets.dirty_kib(event) * _HALF > files or files * _HALF > sheet.total_kib - sheet.kib("free")
+    key = max((*_KINDS, sheets.FILE) if is_stuck else _KINDS, key=sheet.kib)
     if sheet.kib(key) > max(found.kib if found else 0, sheet.total_kib // 10):
         return Culprit(MEMORY, key, None, sheet.kib(key), 0, is_victim=False)
     return found

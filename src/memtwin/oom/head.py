@@ -12,7 +12,7 @@ _MOST_FRAMES: Final = 64
 _LONGEST_NAME: Final = 64
 """TASK_COMM_LEN is 16; names of kernel workers are printed longer."""
 _MASK = re.compile(r"gfp_mask=0x([0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\))?")
-_ORDER = re.compile(r"\border=(-?\d{1,3})\b")
+_ORDER = re.compile(r"\border=(-1|\d{1,2})\b")
 _ADJ = re.compile(r"\boom_score_adj=(-?\d{1,5})\b")
 """Absent before 2.6.36, which has oom_adj or oomkilladj."""
 _NODEMASK = re.compile(r"\bnodemask=(\(null\)|[\d,-]{1,80}?)(?=[, ]|$)")
@@ -33,6 +33,7 @@ def header(builder: Builder, text: str) -> None:
     builder.has_header = True
     builder.section = "head"
     before = text.partition("invoked oom-killer")[0].strip() if "invoked oom-killer" in text else ""
+    builder.before = before
     mask, order, adj = _MASK.search(text), _ORDER.search(text), _ADJ.search(text)
     nodemask = _NODEMASK.search(text)
     builder.trigger = builder.trigger._replace(
@@ -57,7 +58,7 @@ def cpuset(builder: Builder, text: str) -> bool:
 
 
 def cpu(builder: Builder, text: str) -> bool:
-    """Read the line of cpu, pid, name and kernel; a name with a logger's prefix before it is put right."""
+    """Read the line of cpu, pid, name and kernel; the name tells what prefix stood before it in the header."""
     found = _CPU.search(text)
     if not found or builder.kernel is not None:
         return bool(found)
@@ -66,6 +67,7 @@ def cpu(builder: Builder, text: str) -> bool:
     name = builder.trigger.name
     if name is None or name.endswith(found[2]):
         name = found[2]
+        builder.prefix = builder.before.removesuffix(name).rstrip()
     builder.trigger = builder.trigger._replace(name=name, pid=int(found[1]))
     return True
 

@@ -125,7 +125,7 @@ def _stripped(number: int, raw: str) -> Line:
     if text[:1] in _QUOTES or text.startswith(("const", "var")):
         literal = _LITERAL.match(text)
         if literal:
-            text = _LITERAL_END.sub("", text[literal.end() :])
+            text = _LITERAL_END.sub("", text[literal.end() :]).strip()
     for layer in range(_LAYERS):
         found = _stamped(text)
         if found is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COUNT = re.compile(r"\b([a-z_]{2,40}):(\d{1,19})(?![\dkKM])", re.IGNORECASE)
 _COUNTS_HEAD = re.compile(
-    r"\b(?:active_anon|active_file|unevictable|slab_reclaimable|mapped|sec_pagetables|kernel_misc_reclaimable|free"
+    r"\b(?:unevictable|slab_reclaimable|slab_unreclaimable|(?:in)?active_\w+|mapped|sec_pagetables|kernel_misc_reclaimable|free"
     r"|free_cma|Active|inactive):\d{1,19}(?![\dkKM])"
 )
 _KB_FIELD = re.compile(r"\b([a-z_()]{2,40}?):\s?(\d{1,20})[kK]B", re.IGNORECASE)

@@ -94,6 +94,9 @@ class _Reader:
 
     def feed(self, line: Line) -> Iterator[OomEvent]:
         """Take one line."""
+        prefix = self._open.prefix if self._open is not None else ""
+        if prefix and line.text.startswith(prefix):
+            line = line._replace(text=line.text[len(prefix) :].lstrip())
         if self._parts and self._goes_on(line):
             self._parts.append(line.text)
             self._length += len(line.text)

@@ -40,7 +40,8 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
         for change in found.changes:
             yield wrapped(sentence(change), first="- ", rest="  ")
         yield "" if found.event.sysrq else wrapped(
-            "Whether memory would have run out a minute later no report can say; a replay of the workload can.",
+            "These are the smallest changes: a request fails at the first page too few. Whether the next one would have"
+            " failed no report can say; a replay of the workload can.",
             first="  ", rest="  ",
         )  # fmt: skip
     if found.event.missing:
@@ -48,17 +49,26 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
     for title, rows in (
         ("Zones", _zones(found)),
         ("Where the memory was", _sheet(found)),
-        ("Ranking", _ranking(found, every=every)),
+        (_pages(found), _ranking(found, every=every)),
     ):
         if rows is not None:
             yield f"\n{title}\n" + table.text(rows, gap=2)
 
 
-def listing(found: list[tuple[int, Analysis]]) -> str:
-    """Return a line for each event of many."""
-    rows = tuple(
-        (str(number), found.event.stamp or f"line {found.event.first_line}", summary(found)) for number, found in found
-    )
+def _pages(found: Analysis) -> str:
+    rule = found.ranking.rule
+    if rule is not None and rule.permille:
+        return f"Ranking (points in thousandths, memory in pages of {found.event.page_kib} KiB)"
+    return f"Ranking (points and memory in pages of {found.event.page_kib} KiB, score in thousandths)"
+
+
+def line(found: Analysis, number: int) -> tuple[str, str, str]:
+    """Return the cells of an event's line in :func:`listing`."""
+    return str(number), found.event.stamp or f"line {found.event.first_line}", summary(found)
+
+
+def listing(rows: tuple[tuple[str, str, str], ...]) -> str:
+    """Return a line for each event of many, and what follows it."""
     columns = (Column("event", "right"), Column("when"), Column("what"))
     return (
         table.text(Table(columns, rows), gap=2)

@@ -15,6 +15,7 @@ from memtwin.words import capital, listed, size
 if TYPE_CHECKING:
     from memtwin.oom.analysis import Analysis
     from memtwin.oom.badness import Rule
+    from memtwin.oom.culprit import Culprit
     from memtwin.oom.event import Memcg, OomEvent, Task
     from memtwin.oom.rows import Row
 
@@ -30,9 +31,9 @@ NAMES: Final = {
     sheets.SLAB: "kernel slab that cannot be reclaimed",
     sheets.SHMEM: "shared memory and files on tmpfs",
     sheets.HUGE: "huge pages set aside by vm.nr_hugepages",
-    sheets.UNNAMED: "memory that no counter names (on a machine: drivers, vmalloc, zram, a balloon)",
+    sheets.UNNAMED: "memory that no counter names",
     sheets.KERNEL: "kernel memory other than slab, stacks and page tables",
-    sheets.FILE: "page cache that waits to be written to disk",
+    sheets.FILE: "page cache of files, which reclaim could not drop in time",
     sheets.TABLES: "page tables",
     sheets.UNEVICTABLE: "memory locked in RAM",
 }
@@ -104,10 +105,17 @@ def _largest(found: Analysis) -> str:
     if culprit is None or culprit.is_victim:
         return ""
     if culprit.kind == MEMORY:
-        return f" {size(culprit.kib)} of it were {NAMES.get(culprit.name, culprit.name)}, which no process holds."
+        return f" {size(culprit.kib)} of it were {_kind(found, culprit)}, which no process holds."
     if culprit.kind == GROUP:
         return f" {culprit.processes} processes named {culprit.name} had more: up to {size(culprit.kib)} together."
     return f" {who(culprit.name, culprit.pid)} had more: {size(culprit.kib)}."
+
+
+def _kind(found: Analysis, culprit: Culprit) -> str:
+    """Return what memory it is that no process holds."""
+    told = NAMES.get(culprit.name, culprit.name)
+    is_machine = culprit.name == sheets.UNNAMED and found.event.constraint != MEMCG
+    return f"{told} (drivers, vmalloc, zram, a balloon)" if is_machine else told
 
 
 def short_path(path: str) -> str:
@@ -144,7 +152,7 @@ def _asked(event: OomEvent) -> str:
     highest = gfp.highest_zone(trigger)
     text = gfp.flags(trigger)
     if text:
-        told += f" Flags {text}: from zone {highest} or below."
+        told += f" Flags {text}" + ("." if event.constraint == MEMCG else f": from zone {highest} or below.")
     return told
 
 
@@ -203,12 +211,23 @@ def _died(found: Analysis) -> str:
     if ranking.chosen is not None and ranking.chosen.points is not None:
         told += f": {_points(ranking.chosen, ranking.rule)}"
     told += "."
-    told += _margin(found)
+    told += _margin(found) + _reaped(event)
     if event.also_killed:
         told += f" With it died {listed(who(kill.name, kill.pid) for kill in event.also_killed[:5])}"
         told += f" and {len(event.also_killed) - 5} more" if len(event.also_killed) > 5 else ""
         told += " (memory.oom.group, or they shared its memory)."
     return told
+
+
+def _reaped(event: OomEvent) -> str:
+    """Return what the reaper did to the victim, where a line tells of it."""
+    victim = event.victim
+    line = next((line for line in event.reaped if victim is not None and line.pid == victim.pid), None)
+    if line is None:
+        return ""
+    left = sum(kib for name, kib in line.sizes.items() if name.endswith("-rss"))
+    rest = f"; {size(left)} could not be taken at once" if left else ""
+    return f" Its memory was taken before it could end (oom_reaper){rest}."
 
 
 _SIZES: Final = (("anon-rss", "of its own"), ("file-rss", "of files"), ("shmem-rss", "shared"))
@@ -270,8 +289,7 @@ def _had(found: Analysis) -> str:
         return ""
     told = f"{size(culprit.kib)}"
     if culprit.kind == MEMORY:
-        name = NAMES.get(culprit.name, culprit.name)
-        return f"No process: {told} are {name}. Killing processes does not give them back."
+        return f"No process: {told} are {_kind(found, culprit)}. Killing processes does not give them back."
     if culprit.kind == GROUP:
         at_most = f"at most {told} together (what they share counts in each)"
         victim = "" if found.event.victim is None else f" The victim was {_ONE[culprit.is_victim]}."

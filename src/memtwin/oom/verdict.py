@@ -16,7 +16,7 @@ _KILLED = re.compile(
     r"Killed process (\d{1,10})(?:,? UID (\d{1,10}),?)? \((.{0,64}?)\)[,.]?(?=\s(?:total-vm|vsz|UID|sharing)|\s*$)"
 )
 _SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,20})kB")
-_UID = re.compile(r"\bUID:(\d{1,10})")
+_UID = re.compile(r"\bUID[: ](\d{1,10})")
 _ADJ = re.compile(r"\boom_score_adj:(-?\d{1,5})")
 _REAPED = re.compile(r"oom_reaper: reaped process (\d{1,10}) \((.{0,64}?)\)(?=,|\s*$)")
 _MESSAGE = re.compile(r"((?:Memory cgroup o|O)ut of memory(?: \([\w ]{1,60}\))?)\s?:")

@@ -54,11 +54,19 @@ def _zones(found: Analysis) -> list[str]:
     blocked = [view for view in passing if view.has_block is False]
     told += [_fragmented(view, found.event.page_kib << order) for view in blocked]
     told += _passing(found, [view for view in passing if view.has_block is not False])
-    return told
+    return [*told, *_forbidden(found)]
+
+
+def _forbidden(found: Analysis) -> list[str]:
+    """Tell of free memory that the request may not use."""
+    free = sum(view.free for view in found.zones)
+    views = [view for view in found.zones if view.why_not and view.free * 10 > free]
+    return [f"{capital(view.place)} had {kb(view.free)} free, but {view.why_not}." for view in views[:_MANY]]
 
 
 def _fragmented(view: ZoneView, wanted: int) -> str:
-    return f"{capital(view.place)} had {kb(view.free)} free, but in no block of {kb(wanted)}: it is fragmented."
+    usable = "that this request may use: it is fragmented"
+    return f"{capital(view.place)} had {kb(view.free)} free, but in no block of {kb(wanted)} {usable}."
 
 
 def _short(view: ZoneView) -> str:
@@ -109,11 +117,12 @@ def _reclaim(found: Analysis) -> list[str]:
 
 
 def _files(found: Analysis, sheet: Sheet) -> str:
-    files, dirty = sheet.kib(sheets.FILE), dirty_kib(found.event)
-    if dirty * 2 > files > 0:
-        return f"Of {size(files)} of page cache {size(dirty)} waited to be written to disk, which reclaim cannot drop."
+    files = sheet.kib(sheets.FILE)
+    dirty = min(dirty_kib(found.event), files)
     if files * 20 < sheet.total_kib:
         return f"Of page cache {size(files)} were left: nothing worth dropping."
+    if dirty * 2 > files:
+        return f"Of {size(files)} of page cache {size(dirty)} waited to be written to disk, which reclaim cannot drop."
     return f"{size(files)} of page cache were there, but reclaim got nowhere with it."
 
 

@@ -83,28 +83,22 @@ def _view(event: OomEvent, zone: Zone) -> ZoneView:
 
 
 def _reserve(event: OomEvent, zone: Zone) -> int:
-    """Return the pages that the zone keeps from this request."""
-    index = _column(event, len(zone.lowmem_reserve))
-    return zone.lowmem_reserve[index] if index is not None and index < len(zone.lowmem_reserve) else 0
+    """Return the pages that the zone keeps from this request: they grow with the request's highest zone.
 
-
-def _column(event: OomEvent, columns: int) -> int | None:
-    """Return the index of the request's highest zone among the *columns* of ``lowmem_reserve[]``.
-
-    The kernel has a column for each zone that it was built with, populated or not; the text names only the populated.
+    The kernel has a column of ``lowmem_reserve[]`` for each zone that it was built with, populated or not; the text
+    names only the populated ones.
     """
-    highest = gfp.highest_zone(event.trigger)
+    highest, columns = gfp.highest_zone(event.trigger), len(zone.lowmem_reserve)
     if highest is None or not columns:
-        return None
+        return 0
     seen = {zone.name for zone in event.zones}
     built = [name for name in ORDER_OF_ZONES if name in seen or name in {"Normal", "Movable"}]
     for name in ("DMA32", "DMA", "Device"):
         if len(built) < columns and name not in built and not (name == "DMA32" and "HighMem" in seen):
             built.append(name)
-    built.sort(key=ORDER_OF_ZONES.index)
     top = ORDER_OF_ZONES.index(highest)
-    populated = [name for name in built if name in seen and ORDER_OF_ZONES.index(name) <= top]
-    return built.index(populated[-1]) if populated else None
+    within = sum(name in ORDER_OF_ZONES and ORDER_OF_ZONES.index(name) <= top for name in built)
+    return max(zone.lowmem_reserve[:within], default=0)
 
 
 def _has_block(event: OomEvent, zone: Zone, order: int) -> bool | None:
