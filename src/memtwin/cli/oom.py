@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import note, write
+from memtwin.cli.common import LIVE, form_options, note, root_option, write
 from memtwin.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from memtwin.oom.analysis import Analysis
+    from memtwin.oom.killers import Watch
 
 _KERNEL_LOG: Final = "the kernel log"
 _SHOWN: Final = 3
@@ -25,28 +26,64 @@ _SHOWN: Final = 3
 @click.option("--journal", is_flag=True, help="Read this machine's journal, all boots (journalctl).")
 @click.option("--dmesg", is_flag=True, help="Read this machine's kernel log: what is read when nothing is named.")
 @click.option("--run", "run", metavar="RUN", help="Read the kernel log of a run or a recording.")
+@click.option("--live", is_flag=True, help="Who would die now, on the machine and in each cgroup with a limit.")
+@click.option("--adj", "adjustments", multiple=True, metavar="PID=N", help="With --live: as if oom_score_adj were N.")
 @click.option("--event", type=click.IntRange(min=1), metavar="N", help="Tell of the event N only.")
 @click.option("--all", "every", is_flag=True, help="Tell of every event, and list every process.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with all events.")
+@click.option("--html", "page", metavar="PAGE", help="Write a page for a browser to the file PAGE.")
+@root_option
+@form_options
 def command(
-    file: str | None, run: str | None, event: int | None, *, journal: bool, dmesg: bool, every: bool, as_json: bool
-) -> None:
-    """Explain what the OOM killer did.
+    root: str, form: str | None, *, file: str | None, run: str | None, event: int | None, page: str | None,
+    adjustments: tuple[str, ...], journal: bool, dmesg: bool, live: bool, every: bool,
+) -> None:  # fmt: skip
+    """Explain what the OOM killer did, and who else kills.
 
     FILE is any text with a kernel log in it (dmesg, syslog, a journal, a mail; also .gz and .xz), - standard input.
     Each event: who asked for memory, why there was none, who was killed and by what margin, whether that follows from
-    the kernel's own rule, and what would have changed it.
+    the kernel's own rule, and what would have changed it. Then the deaths in the log that were not the kernel's.
+
+    With --live nothing is read but the processes (of this host, or of --root): who would die now. Nothing is changed.
     """
-    if sum((file is not None, run is not None, journal, dmesg)) > 1:
-        raise UsageError("FILE, --journal, --dmesg and --run exclude each other")
+    if sum((file is not None, run is not None, journal, dmesg, live)) > 1:
+        raise UsageError("FILE, --journal, --dmesg, --run and --live exclude each other")
+    if live or root != LIVE:
+        from memtwin.cli import oom_live  # noqa: PLC0415
+
+        oom_live.tell(root, form, adjustments)
+        return
+    if adjustments:
+        raise UsageError("--adj goes with --live")
+    if form not in {None, "json"}:
+        raise UsageError(f"--{form}: a post-mortem is text, --json or --html", hint="--live has tables")
+    _post_mortem(*_log(file, run, journal=journal), event, page, as_json=form == "json", every=every)
+
+
+def _post_mortem(
+    name: str, lines: Iterable[str], event: int | None, page: str | None, *, as_json: bool, every: bool
+) -> None:
     from memtwin.oom.analysis import analyses  # noqa: PLC0415
+    from memtwin.oom.killers import Watch  # noqa: PLC0415
     from memtwin.oom.parse import events  # noqa: PLC0415
 
-    name, lines = _log(file, run, journal=journal)
-    found = enumerate(analyses(events(lines)), 1)
-    if as_json:
-        _json(name, found, event)
-        return
+    watch = Watch()
+    found = _kept(enumerate(analyses(events(watch.over(lines))), 1), watch)
+    if page is not None:
+        _html(name, found, event, watch, page)
+    elif as_json:
+        _json(name, found, event, watch)
+    else:
+        _text(name, found, event, watch, every=every)
+
+
+def _kept(found: Iterable[tuple[int, Analysis]], watch: Watch) -> Iterator[tuple[int, Analysis]]:
+    """Pass the analyses on; the watch keeps what the other deaths of the log are joined with."""
+    for number, analysis in found:
+        watch.events.append((number, analysis.event))
+        yield number, analysis
+
+
+def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, *, every: bool) -> None:
     told, count = _tell(found, event, every=every)
     if event is not None and not told:
         raise UsageError(f"--event {event}: {name} has {count}")
@@ -54,6 +91,20 @@ def command(
         write(f"No OOM event in {name}: the kernel's OOM killer did not act, or its report is not in this log.\n")
         if name == _KERNEL_LOG:
             note("the kernel's buffer forgets; --journal looks further back")
+    deaths = watch.joined()
+    if deaths and event is None:
+        from memtwin.oom.killers import told as others  # noqa: PLC0415
+
+        write("\n" + others(deaths, count))
+
+
+def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
+    from memtwin.oom import html  # noqa: PLC0415
+
+    chosen = [pair for pair in found if event in {None, pair[0]}]
+    with open(page, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(html.page(chosen, watch.joined(), name))
+    write(f"{page}: {len(chosen)} event{'' if len(chosen) == 1 else 's'} of {name}\n")
 
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
@@ -94,7 +145,7 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
     return told, number
 
 
-def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None) -> None:
+def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch) -> None:
     """Write the object event by event: a journal may have thousands."""
     import json  # noqa: PLC0415
 
@@ -106,4 +157,5 @@ def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None) -
     chosen = (analysis for number, analysis in found if event in {None, number})
     for place, analysis in enumerate(chosen):
         write((", " if place else "") + json.dumps(data(analysis), allow_nan=False))
-    write("]}\n")
+    told = [death._asdict() for death in watch.joined()]
+    write(f'], "deaths": {json.dumps(told)}}}\n')

@@ -29,9 +29,9 @@ _WIDTH, _LABEL, _BAR, _LINE = 760, 190, 460, 26
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c1f23; --paper: #fff; --soft: #5b6570; --line: #d5dae0;
-  --ram: #2f6fb3; --swap: #b8791d; --tables: #7a8692; --bad: #b3261e; --good: #2e7d4f; }
+  --ram: #2f6fb3; --swap: #b8791d; --tables: #7a8692; --adj: #8a5bb0; --bad: #b3261e; --good: #2e7d4f; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --paper: #16191d; --soft: #9aa4af; --line: #343b43;
-  --ram: #6aa9e9; --swap: #e0a648; --tables: #8a949e; --bad: #ff8a80; --good: #7fcf9f; } }
+  --ram: #6aa9e9; --swap: #e0a648; --tables: #8a949e; --adj: #b894dd; --bad: #ff8a80; --good: #7fcf9f; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
   margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.2rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
@@ -116,7 +116,7 @@ def _mark(x: float, top: int, told: str) -> str:
 
 
 def _ranking(found: Analysis) -> str:
-    """Draw what counts of each process, stacked: memory, swap, page tables; and the points beside it."""
+    """Draw what counts of each process, stacked: memory, swap, page tables, oom_score_adj; the points beside it."""
     rows = found.ranking.rows
     shown = [row for place, row in enumerate(rows) if place < _TOP or row is found.ranking.chosen]
     widest = max((sum(_parts(row)) for row in shown), default=0) or 1
@@ -128,25 +128,30 @@ def _ranking(found: Analysis) -> str:
         name = f"{'▶ ' if victim else ''}{row.task.name} ({row.task.pid})"
         weight = ' font-weight="bold"' if victim else ""
         drawn.append(f'<text x="0" y="{top + 15}"{weight}>{_text(name)}</text>')
-        for pages, colour in zip(_parts(row), ("ram", "swap", "tables"), strict=True):
+        for pages, colour in zip(_parts(row), ("ram", "swap", "tables", "adj"), strict=True):
             width = _BAR * pages / widest
             drawn.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="20" fill="var(--{colour})"/>')
             x += width
         points = row.spared or ("?" if row.points is None else f"{row.points:,}")
         drawn.append(f'<text x="{_LABEL + _BAR + 10}" y="{top + 15}"{weight}>{_text(points)}</text>')
     legend = "".join(
-        f'<rect x="{_LABEL + place * 120}" y="2" width="12" height="12" fill="var(--{colour})"/>'
-        f'<text x="{_LABEL + place * 120 + 18}" y="13">{told}</text>'
-        for place, (colour, told) in enumerate((("ram", "in RAM"), ("swap", "in swap"), ("tables", "page tables")))
+        f'<rect x="{_LABEL + place * 112}" y="2" width="12" height="12" fill="var(--{colour})"/>'
+        f'<text x="{_LABEL + place * 112 + 18}" y="13">{told}</text>'
+        for place, (colour, told) in enumerate(_LEGEND)
     )
     drawn.append(f'{legend}<text class="soft" x="{_LABEL + _BAR + 10}" y="13">points</text>')
-    note = f"<p class='note'>The widest bar is {size(widest * page_kib)}; ▶ was killed."
+    note = f"<p class='note'>The widest bar is {widest:,} points, as {size(widest * page_kib)}; ▶ was killed."
     more = f" {len(rows) - len(shown)} more processes." if len(rows) > len(shown) else ""
     return _svg(drawn, len(shown) * _LINE + 30, "what counts of each process") + f"{note}{more}</p>\n"
 
 
-def _parts(row: Row) -> tuple[int, int, int]:
-    return row.low.rss, row.low.swapents, row.low.page_tables
+def _parts(row: Row) -> tuple[int, int, int, int]:
+    """Return what a process's points are made of; a negative oom_score_adj cannot be drawn."""
+    pages = row.low.rss, row.low.swapents, row.low.page_tables
+    return *pages, max((row.points or 0) - sum(pages), 0)
+
+
+_LEGEND: Final = (("ram", "in RAM"), ("swap", "in swap"), ("tables", "page tables"), ("adj", "oom_score_adj"))
 
 
 def _sheet(found: Analysis) -> Iterator[str]:
@@ -157,13 +162,15 @@ def _sheet(found: Analysis) -> Iterator[str]:
     for item in sorted(sheet.items, key=lambda item: -item.kib):
         share = f"{item.kib / sheet.total_kib:.1%}" if sheet.total_kib else "-"
         yield f"<tr><td>{_text(item.told)}</td><td class='n'>{item.kib:,}</td><td class='n'>{share}</td></tr>\n"
-    yield f"<tr><td>= {_text(sheet.what)}</td><td class='n'>{sheet.total_kib:,}</td><td class='n'>100.0%</td></tr></table>\n"
+    total = f"<td class='n'>{sheet.total_kib:,}</td><td class='n'>100.0%</td>"
+    yield f"<tr><td>= {_text(sheet.what)}</td>{total}</tr></table>\n"
 
 
 def _deaths(deaths: Sequence[Death]) -> Iterator[str]:
     if not deaths:
         return
-    yield "<section><h2>Other deaths in this log</h2>\n<table><tr><th>when</th><th>who</th><th>by</th><th>why</th></tr>\n"
+    heads = "".join(f"<th>{head}</th>" for head in ("when", "who", "by", "why"))
+    yield f"<section><h2>Deaths that the log tells of</h2>\n<table><tr>{heads}</tr>\n"
     for death in deaths:
         by = f"the kernel, event {death.event}" if death.event else death.by
         cells = (death.stamp or f"line {death.line}", death.who, by, death.why)

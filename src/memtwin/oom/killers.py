@@ -15,6 +15,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom.lines import cut
+from memtwin.render.prose import bullets
+from memtwin.render.table import Column, Table, text
 from memtwin.words import listed
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ _SIGNALLED: Final = (
     r"(?:badness|oom_score) \d.*?VmRSS (?P<rss>\d{1,9})"
 )
 _EXIT_137: Final = (
-    r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?\"?\s?[:=(]?\s?(?:code )?137\b|Exited \(137\)"
+    r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?\"?\s?[:=(]?\s{0,8}(?:code )?137\b|Exited \(137\)"
     r"|\breturned (?:exit code )?137\b"
 )
 _TOLD: Final[dict[str, Callable[[re.Match[str]], _Found]]] = {
@@ -148,6 +150,8 @@ class Watch:
 
     def __init__(self) -> None:
         self.deaths: list[Death] = []
+        self.events: list[tuple[int, OomEvent]] = []
+        """The kernel's events of the same log, by number, as whoever reads them puts them here."""
         self._nohang: tuple[str, int] | None = None
 
     def over(self, raws: Iterable[str]) -> Iterator[str]:
@@ -157,6 +161,10 @@ class Watch:
                 for line in cut(number, raw):
                     self._look(line)
             yield raw
+
+    def joined(self) -> list[Death]:
+        """Return the deaths, each trace with its cause."""
+        return joined(self.deaths, self.events)
 
     def _look(self, line: Line) -> None:
         if line.source == "kernel":
@@ -183,6 +191,21 @@ def joined(deaths: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> l
     """Return *deaths* with each trace given its cause: an event's number, another killer, or :data:`UNKNOWN`."""
     causes = [death for death in deaths if death.by != _TRACE]
     return [death if death.by != _TRACE else _caused(death, causes, events) for death in deaths]
+
+
+def told(deaths: Sequence[Death], events: int) -> str:
+    """Return the time line of the deaths, and what it says as a whole."""
+    columns = (Column("WHEN"), Column("WHO"), Column("KILLED BY"), Column("WHY"))
+    rows = tuple(
+        (
+            death.stamp or f"line {death.line}",
+            death.who if death.pid is None else f"{death.who} ({death.pid})",
+            f"the kernel (event {death.event})" if death.event else death.by,
+            death.why,
+        )
+        for death in deaths
+    )
+    return "Deaths that the log tells of\n" + text(Table(columns, rows), gap=2) + bullets(sentences(deaths, events))
 
 
 def sentences(deaths: Sequence[Death], events: int) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Who would die now: the kernel's choice, made over the processes of a machine that still runs (or of a snapshot).
 
 The rule is :mod:`memtwin.oom.badness`; what it counts stands in /proc/PID/status (VmRSS, VmSwap, VmPTE) and
-oom_score_adj. ``totalpages`` is RAM and swap for the machine, and for a cgroup its memory limit and the swap that it may
-have. The kernel prints its own figure, /proc/PID/oom_score, against which ours is held. Nothing is changed: the effect of
-another oom_score_adj is computed.
+oom_score_adj. ``totalpages`` is RAM and swap for the machine, and for a cgroup its memory limit and the swap that it
+may have. The kernel prints its own figure, /proc/PID/oom_score, against which ours is held. Nothing is changed: the
+effect of another oom_score_adj is computed.
 
 Not known from outside: pages that a process gains between two reads, and whether an allocation would be tied to some
 nodes.
@@ -93,8 +93,8 @@ def sentences(processes: Sequence[Process], total: int) -> Iterator[str]:
     if scored:
         yield f"Of {len(scored)} processes whose oom_score the kernel prints, {alike} have the score that we compute."
     yield (
-        "This is the choice at this moment. Who is largest when memory runs out is another matter, and a cgroup's limit "
-        "may be reached first (`memtwin limits PID`). Nothing on this machine was changed."
+        "This is the choice at this moment. Who is largest when memory runs out is another matter, and a cgroup's "
+        "limit may be reached first (`memtwin limits PID`). Nothing on this machine was changed."
     )
 
 
