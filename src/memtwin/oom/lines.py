@@ -20,6 +20,7 @@ _LAYERS = 8
 _QUOTES, _MARKS = "\"'`", "<>|+"
 """What literals, levels and quoted mail begin with."""
 _HOST_WHO_ENDS = 300
+_JOURNAL_DIGITS = 16
 """Prefixes that may stand before each other."""
 
 
@@ -83,6 +84,28 @@ _JSON_TIME = re.compile(
 _EXPORT = "MESSAGE="
 _COLOUR = re.compile(r"\x1b\[[\d;]{0,32}m")
 _NEWLINE = re.compile(r"#012|\\x0a|\\012|(?<!\\)\\n")
+
+
+def unquoted(raws: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, mail that is quoted-printable (``=3D``, a line that ends in ``=``) as it was.
+
+    >>> list(unquoted(["gfp_mask=3D0xcc0, or=", "der=3D0", "Mem-Info:"]))
+    [(2, 'gfp_mask=0xcc0, order=0'), (3, 'Mem-Info:')]
+    """
+    is_quoted, before = False, ""
+    for number, raw in enumerate(raws, 1):
+        if not is_quoted and "=3D" not in raw:
+            yield number, raw
+            continue
+        is_quoted = True
+        text = before + raw.rstrip("\r\n")
+        if text.endswith("=") and len(text) < LONGEST:
+            before = text[:-1]
+            continue
+        before = ""
+        yield number, text.replace("=20", " ").replace("=09", " ").replace("=3D", "=")
+    if before:
+        yield number, before
 
 
 def cut(number: int, raw: str) -> Iterable[Line]:
@@ -185,7 +208,20 @@ def _opened(number: int, text: str) -> Iterable[Line] | None:
     if message is None:
         return None
     who, when = _JSON_WHO.search(text[: LONGEST * 4]), _JSON_TIME.search(text[: LONGEST * 4])
-    return _of_json(number, message, when[1].strip() if when else None, who[1] if who else "")
+    return _of_json(number, message, _clock(when[1].strip()) if when else None, who[1] if who else "")
+
+
+def _clock(stamp: str) -> str:
+    """Return a journal's microseconds since 1970 as a time of day; other stamps as they are.
+
+    >>> _clock("1697137220347168"), _clock("12.5")
+    ('2023-10-12 19:00:20 UTC', '12.5')
+    """
+    if len(stamp) != _JOURNAL_DIGITS or not (stamp.isascii() and stamp.isdigit()):
+        return stamp
+    import time  # noqa: PLC0415 - only a journal in JSON needs it
+
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(stamp) // 1_000_000))
 
 
 def _of_json(number: int, message: str, stamp: str | None, source: str) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.oom import head, memcg, meminfo, table, verdict
 from memtwin.oom.builder import Builder
-from memtwin.oom.lines import LONGEST, Line, cut
+from memtwin.oom.lines import LONGEST, Line, cut, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +54,7 @@ def parse(text: str) -> list[OomEvent]:
 def events(raws: Iterable[str]) -> Iterator[OomEvent]:
     """Yield the events of a log given as lines; reads on only as far as it must."""
     reader = _Reader()
-    for number, raw in enumerate(raws, 1):
+    for number, raw in unquoted(raws):
         if reader.is_idle and not _may_begin(raw):
             continue
         for line in cut(number, raw):
