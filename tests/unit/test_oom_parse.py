@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import quopri
 import time
 
 import pytest
@@ -102,6 +103,29 @@ def escaped(lines: list[str], newline: str) -> list[str]:
     return [*lines[:start], newline.join(lines[start : start + 6]), *lines[start + 6 :]]
 
 
+def dmesg_json(line: str) -> list[str]:
+    """Return a message as dmesg --json has it."""
+    return [
+        "      {",
+        '         "pri": 4,',
+        '         "time":   36.123456,',
+        f'         "msg": {json.dumps(line)}',
+        "      },",
+    ]
+
+
+def json_pretty(line: str) -> list[str]:
+    """Return a message as journalctl -o json-pretty has it."""
+    entry = {
+        "_TRANSPORT": "kernel",
+        "PRIORITY": "4",
+        "MESSAGE": line,
+        "SYSLOG_IDENTIFIER": "kernel",
+        "_BOOT_ID": "12ab",
+    }
+    return json.dumps(entry, indent=8).split("\n")
+
+
 WRAPPINGS = {
     "rsyslog": lambda lines: [f"May  1 11:11:51 w kernel: {line}" for line in escaped(lines, "#012")],
     "kmsg escapes": lambda lines: [f"4,1,{n},-;{line}" for n, line in enumerate(escaped(lines, "\\x0a"))],
@@ -114,10 +138,15 @@ WRAPPINGS = {
     ],
     "journal bytes": lambda lines: [json.dumps({"MESSAGE": [*line.encode()]}) for line in lines],
     "journal export": lambda lines: [part for line in lines for part in ("_TRANSPORT=kernel", f"MESSAGE={line}", "")],
+    "dmesg json whole": lambda lines: [part for line in lines for part in dmesg_json(line)],
+    "journal json-pretty": lambda lines: [part for line in lines for part in json_pretty(line)],
     "dmesg json": lambda lines: [f'         "msg": {json.dumps(line)}' for line in lines],
     "mail": lambda lines: [
         part for n, line in enumerate(lines) for part in wrap(f"[   36.{n:06d}] {line}", 72)
     ],
+    "quoted-printable": lambda lines: quopri.encodestring(
+        "\n".join(f"[   36.{n:06d}] {line}" for n, line in enumerate(lines)).encode()
+    ).decode().split("\n"),
     "quoted mail": lambda lines: [
         part for n, line in enumerate(lines) for part in wrap(f"> [   36.{n:06d}] {line}", 76)
     ],

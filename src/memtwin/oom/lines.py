@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 LONGEST = 1 << 14
 """Characters of a line that are looked at: the longest line of a report has some 1,500."""
 _LAYERS = 8
-_QUOTES, _MARKS, _CAPITALS = "\"'`", "<>|+", "ADFJMNOSTW"
-"""What literals, levels and quoted mail begin with, and names of months and days."""
+_QUOTES, _MARKS = "\"'`", "<>|+"
+"""What literals, levels and quoted mail begin with."""
 _HOST_WHO_ENDS = 300
+_JOURNAL_DIGITS = 16
 """Prefixes that may stand before each other."""
 
 
@@ -32,8 +33,10 @@ class Line(NamedTuple):
     source: str = ""
 
 
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
+_MONTH, _DAY = f"(?:{_MONTHS})", f"(?:{_DAYS})"
+_NAMES = {*_MONTHS.split("|"), *_DAYS.split("|")}
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d| ?UTC| ?[A-Z]{3,4}(?=\s))?"
 _WHO = r"(?!Mem-[Ii]nfo:|Trace:|name:)(?P<who>[\w./@()-]{1,64})(?:\[\d{1,10}\])?:(?:\s|$)"
@@ -43,7 +46,6 @@ _ISO = rf"(?P<stamp>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE})"
 _UPTIME = re.compile(rf"\[\s{{0,12}}(?P<stamp>\d{{1,12}}\.\d{{1,9}})\s*(?:<\s*[\d.]{{1,24}}>)?\]{_CALLER}")
 _KMSG = re.compile(r"\d{1,3},\d{1,20},(?P<stamp>\d{1,20}),[^;,]{1,8}(?:,caller=[TC]\d{1,10})?(?:,[^;]{0,80})?;")
 _BRACKETS = (
-    _UPTIME,
     re.compile(rf"\[(?P<stamp>{_DAY} {_MONTH}\s{{1,2}}\d{{1,2}} {_CLOCK}(?: \d{{4}})?)\]{_CALLER}"),
     re.compile(rf"\[(?P<stamp>{_MONTH}\s{{0,2}}\d{{1,2}} \d\d:\d\d|\s{{0,12}}\+\d{{1,9}}\.\d{{1,9}})\]"),
     re.compile(rf"\[{_ISO}\]"),
@@ -79,13 +81,35 @@ _JSON_WHO = re.compile(r'"(?:SYSLOG_IDENTIFIER|ident|identifier|_COMM)"\s{0,8}:\
 _JSON_TIME = re.compile(
     r'"(?:__REALTIME_TIMESTAMP|_SOURCE_REALTIME_TIMESTAMP|timestamp|@timestamp|time)"\s{0,8}:\s{0,8}"?([^",}]{1,40})'
 )
-_EXPORT = re.compile(r"\s{0,8}MESSAGE=")
+_EXPORT = "MESSAGE="
 _COLOUR = re.compile(r"\x1b\[[\d;]{0,32}m")
 _NEWLINE = re.compile(r"#012|\\x0a|\\012|(?<!\\)\\n")
 
 
-def cut(number: int, raw: str) -> Iterator[Line]:
-    r"""Yield the line *raw*, or the lines that it holds, without prefixes.
+def unquoted(raws: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, mail that is quoted-printable (``=3D``, a line that ends in ``=``) as it was.
+
+    >>> list(unquoted(["gfp_mask=3D0xcc0, or=", "der=3D0", "Mem-Info:"]))
+    [(2, 'gfp_mask=0xcc0, order=0'), (3, 'Mem-Info:')]
+    """
+    is_quoted, before = False, ""
+    for number, raw in enumerate(raws, 1):
+        if not is_quoted and "=3D" not in raw:
+            yield number, raw
+            continue
+        is_quoted = True
+        text = before + raw.rstrip("\r\n")
+        if text.endswith("=") and len(text) < LONGEST:
+            before = text[:-1]
+            continue
+        before = ""
+        yield number, text.replace("=20", " ").replace("=09", " ").replace("=3D", "=")
+    if before:
+        yield number, before
+
+
+def cut(number: int, raw: str) -> Iterable[Line]:
+    r"""Return the line *raw*, or the lines that it holds, without prefixes.
 
     >>> [tuple(line[1:4]) for line in cut(1, "May  1 11:11:51 web1 kernel: [  12.5] Mem-Info:")]
     [('Mem-Info:', 'May  1 11:11:51', 'kernel')]
@@ -96,19 +120,22 @@ def cut(number: int, raw: str) -> Iterator[Line]:
     if "\x1b[" in raw:
         raw = _COLOUR.sub("", raw)
     text = raw.lstrip()
-    if text.startswith(('{"', '"')) or _EXPORT.match(text):
+    if text.startswith(('{"', '"', _EXPORT)):
         opened = _opened(number, text)
         if opened is not None:
-            yield from opened
-            return
-    yield from _pieces(_stripped(number, raw))
+            return opened
+    return _pieces(_stripped(number, raw))
 
 
-def _pieces(line: Line) -> Iterator[Line]:
+def _pieces(line: Line) -> Iterable[Line]:
     """Split a line at the newlines that a logger wrote as escapes."""
-    if "#0" not in line.text and "\\" not in line.text:
-        yield line._replace(text=line.text[:LONGEST])
-        return
+    text = line.text
+    if "#0" in text or "\\" in text:
+        return _split(line)
+    return (line,) if len(text) <= LONGEST else (line._replace(text=text[:LONGEST]),)
+
+
+def _split(line: Line) -> Iterator[Line]:
     for index, piece in enumerate(_NEWLINE.split(line.text.replace("\\t", " ").replace("#011", " "))):
         if index == 0:
             yield line._replace(text=piece.strip()[:LONGEST])
@@ -143,9 +170,12 @@ def _stripped(number: int, raw: str) -> Line:
 def _stamped(text: str) -> re.Match[str] | None:
     """Match a time stamp at the beginning; only those that may begin with its first character are tried."""
     first = text[:1]
-    for pattern in (
-        _BRACKETS if first == "[" else _DIGITS if first.isdigit() else _LETTERS if first in _CAPITALS else ()
-    ):
+    if first == "[":
+        found = _UPTIME.match(text)
+        if found or not (text[1:2].isalpha() or "+" in text[:16] or text[5:6] == "-"):
+            return found
+    patterns = _BRACKETS if first == "[" else _DIGITS if first.isdigit() else _LETTERS if text[:3] in _NAMES else ()
+    for pattern in patterns:
         found = pattern.match(text)
         if found:
             return found
@@ -167,11 +197,10 @@ def _stamp(found: re.Match[str]) -> str:
     return stamp
 
 
-def _opened(number: int, text: str) -> Iterator[Line] | None:
+def _opened(number: int, text: str) -> Iterable[Line] | None:
     """Return the lines of a JSON object or of an exported journal's field; None if it is neither."""
-    exported = _EXPORT.match(text)
-    if exported:
-        return _pieces(_stripped(number, text[exported.end() :])._replace(source="kernel"))
+    if text.startswith(_EXPORT):
+        return _pieces(_stripped(number, text[len(_EXPORT) :])._replace(source="kernel"))
     found = _JSON_MESSAGE.search(text, 0, LONGEST * 4)
     if not found:
         return None
@@ -179,7 +208,20 @@ def _opened(number: int, text: str) -> Iterator[Line] | None:
     if message is None:
         return None
     who, when = _JSON_WHO.search(text[: LONGEST * 4]), _JSON_TIME.search(text[: LONGEST * 4])
-    return _of_json(number, message, when[1].strip() if when else None, who[1] if who else "")
+    return _of_json(number, message, _clock(when[1].strip()) if when else None, who[1] if who else "")
+
+
+def _clock(stamp: str) -> str:
+    """Return a journal's microseconds since 1970 as a time of day; other stamps as they are.
+
+    >>> _clock("1697137220347168"), _clock("12.5")
+    ('2023-10-12 19:00:20 UTC', '12.5')
+    """
+    if len(stamp) != _JOURNAL_DIGITS or not (stamp.isascii() and stamp.isdigit()):
+        return stamp
+    import time  # noqa: PLC0415 - only a journal in JSON needs it
+
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(stamp) // 1_000_000))
 
 
 def _of_json(number: int, message: str, stamp: str | None, source: str) -> Iterator[Line]:

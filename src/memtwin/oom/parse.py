@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.oom import head, memcg, meminfo, table, verdict
 from memtwin.oom.builder import Builder
-from memtwin.oom.lines import LONGEST, Line, cut
+from memtwin.oom.lines import LONGEST, Line, cut, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,13 +54,16 @@ def parse(text: str) -> list[OomEvent]:
 def events(raws: Iterable[str]) -> Iterator[OomEvent]:
     """Yield the events of a log given as lines; reads on only as far as it must."""
     reader = _Reader()
-    for number, raw in enumerate(raws, 1):
+    for number, raw in unquoted(raws):
         if reader.is_idle and not _may_begin(raw):
             continue
         for line in cut(number, raw):
             if line.source in _KERNEL:
-                yield from reader.feed(line)
-    yield from reader.end()
+                reader.feed(line)
+        if reader.ready:
+            yield from reader.taken()
+    reader.end()
+    yield from reader.taken()
 
 
 def _may_begin(raw: str) -> bool:
@@ -78,6 +81,7 @@ class _Reader:
     """Joins wrapped lines, and cuts the stream into events."""
 
     def __init__(self) -> None:
+        self.ready: list[OomEvent] = []
         self._open: Builder | None = None
         self._closed: list[Builder] = []
         self._killed: list[tuple[int, str]] = []
@@ -92,7 +96,12 @@ class _Reader:
         """Whether no report is open, so that only a line that may begin one matters."""
         return self._open is None and not self._parts
 
-    def feed(self, line: Line) -> Iterator[OomEvent]:
+    def taken(self) -> list[OomEvent]:
+        """Return the events that are ready, and forget them."""
+        ready, self.ready = self.ready, []
+        return ready
+
+    def feed(self, line: Line) -> None:
         """Take one line."""
         prefix = self._open.prefix if self._open is not None else ""
         if prefix and line.text.startswith(prefix):
@@ -103,15 +112,15 @@ class _Reader:
             return
         if self._parts and line.stamp is not None and (line.text, line.stamp) == (self._parts[0], self._line.stamp):
             return  # a log that has every line twice
-        yield from self._flush()
+        self._flush()
         if not line.text or (self._open is None and not _may_begin(line.text)):
             return
         self._parts, self._length, self._line = [line.text], len(line.text), line
 
-    def end(self) -> Iterator[OomEvent]:
-        """Yield what is still open."""
-        yield from self._flush()
-        yield from self._finish(0)
+    def end(self) -> None:
+        """Finish what is still open."""
+        self._flush()
+        self._finish(0)
 
     def _goes_on(self, line: Line) -> bool:
         """Whether *line* is the rest of the one before."""
@@ -130,23 +139,23 @@ class _Reader:
         header = before if head.is_header(before) else self._header
         return header[:_ALIKE] == text[:_ALIKE]
 
-    def _flush(self) -> Iterator[OomEvent]:
+    def _flush(self) -> None:
         if not self._parts:
             return
         text = " ".join(self._parts)
         self._parts = []
-        yield from self._take(text, self._line)
+        self._take(text, self._line)
 
-    def _take(self, text: str, line: Line) -> Iterator[OomEvent]:
+    def _take(self, text: str, line: Line) -> None:
         if head.is_header(text):
             self._begin(line)
             self._header = text
             assert self._open is not None
             head.header(self._open, text)
-            yield from self._finish(2)
+            self._finish(2)
             return
         if self._ends_here(text, line):
-            yield from self._finish(2)
+            self._finish(2)
         if self._open is None:
             return
         if self._reaped(text) or _read(self._open, text):
@@ -157,7 +166,7 @@ class _Reader:
         patience = _PATIENCE_AFTER_KILL if self._open.outcome else _PATIENCE
         if self._idle_lines > patience:
             self._close()
-            yield from self._finish(0)
+            self._finish(0)
 
     def _begin(self, line: Line) -> None:
         self._close()
@@ -169,34 +178,35 @@ class _Reader:
             self._closed.append(self._open)
             self._open = None
 
-    def _finish(self, keep: int) -> Iterator[OomEvent]:
-        """Yield events but for the last *keep*, to which a line of the reaper may still come."""
+    def _finish(self, keep: int) -> None:
+        """Make events ready but for the last *keep*, to which a line of the reaper may still come."""
         if keep == 0:
             self._close()
         while len(self._closed) > keep:
             builder = self._closed.pop(0)
-            yield builder.event(tuple(self._killed))
+            self.ready.append(builder.event(tuple(self._killed)))
             self._killed += [(kill.pid, kill.name) for kill in builder.kills[:_REMEMBERED]]
             del self._killed[:-_REMEMBERED]
 
     def _ends_here(self, text: str, line: Line) -> bool:
         """Begin an event that has no header: lines of a kill alone, or of a cgroup's report cut off at its start."""
-        is_kill = "ill process" in text and "score" in text
-        is_kill = is_kill or ("Killed process" in text and " of memory" in text)
-        is_other = (
-            "killed as a result of limit" in text or "oom-kill:constraint" in text or "no killable process" in text
-        )
-        if not (is_kill or is_other or "Killed process" in text):
+        if "ill" not in text and "oom-kill" not in text:
             return False
+        is_killed = "Killed process" in text
+        is_first = (
+            ("ill process" in text and "score" in text)
+            or (is_killed and " of memory" in text)
+            or "killed as a result of limit" in text
+            or "oom-kill:constraint" in text
+            or "no killable process" in text
+        )
         opened = self._open
         if opened is None:
-            self._begin(line)
-            return True
-        if opened.outcome is None or opened.is_group_kill or "sharing same memory" in text:
-            return False
-        if "Killed process" in text and (not opened.kills or verdict.is_told(opened, text)):
-            return False
-        if not (is_kill or is_other):
+            if is_first or is_killed:
+                self._begin(line)
+            return is_first or is_killed
+        belongs = opened.outcome is None or opened.is_group_kill or "sharing same memory" in text
+        if belongs or not is_first or (is_killed and (not opened.kills or verdict.is_told(opened, text))):
             return False
         self._begin(line)
         return True
