@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +118,25 @@ def test_a_file_without_swap_areas_prints_nothing(tmp_path: Path) -> None:
         pytest.skip(reason)
     cases = [{"swaps": swaps_file.HEADING + "\n"}, {"swaps": ""}]
     assert said(cases, ["swapon --show"], tmp_path) == [[""], [""]]
+
+
+def test_uuid_and_label_are_those_of_the_header(tmp_path: Path) -> None:
+    if (reason := why_not("swapon", r"util-linux 2\.3[6-9]|util-linux 2\.4")) or not shutil.which("mkswap"):
+        pytest.skip(reason or "mkswap is not installed")
+    rows = [swaps_file.HEADING]
+    for number, words in enumerate((["-L", "my-swap"], [], ["-U", "12345678-1234-1234-1234-123456789abc", "-L", "é"])):
+        area = tmp_path / f"area{number}"
+        area.write_bytes(bytes(1 << 20))
+        area.chmod(0o600)
+        subprocess.run(["mkswap", *words, area], check=True, capture_output=True)
+        rows.append(
+            swaps_file.render(
+                swaps_file.Swaps((swaps_file.SwapArea(str(area), "file", Kib(1020), Kib(0), -2 - number),))
+            ).splitlines()[1]
+        )
+    case = {"swaps": "\n".join(rows) + "\n"}
+    program = f"{sys.executable} -c 'import sys; from memtwin.cli import main; sys.exit(main())' swaps"
+    for words in ("--show=NAME,UUID,LABEL,PRIO", "--show=LABEL,UUID --raw --noheadings"):
+        ((theirs, ours),) = said([case], [f"swapon {words}", f"{program} {words}"], tmp_path)
+        assert ours == theirs
+        assert "my-swap" in ours

@@ -15,9 +15,13 @@ from memtwin.views import swaps as view
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from memtwin.procfs.swap_header import SwapHeader
     from memtwin.procfs.swaps import Swaps
     from memtwin.source import Source
     from memtwin.views.compressed_swap import Zram, Zswap
+
+
+_ALL = ",".join((*view.COLUMNS, *view.OF_HEADER))
 
 
 @click.command("swaps")
@@ -43,7 +47,8 @@ def command(
 
     def text() -> str:
         layout = table.raw if raw else table.text
-        rows = view.table(swaps, columns, in_bytes=in_bytes)
+        headers = _headers(source, swaps) if set(columns) & set(view.OF_HEADER) else {}
+        rows = view.table(swaps, columns, in_bytes=in_bytes, headers=headers)
         areas = layout(rows, headings=not noheadings) if swaps.areas else ""
         return f"{areas}\n{_explained(source, swaps)}".lstrip("\n") if explain else areas
 
@@ -53,6 +58,22 @@ def command(
         return {"areas": view.data(swaps)} | compressed_swap.data(_zram(source), _zswap(source))
 
     show(Output("swaps", text, data, lambda: view.metrics(swaps), lambda: view.data(swaps), 2), form, source)
+
+
+def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
+    """Return the headers of this host's areas that may be read: root may, others see empty columns as with swapon."""
+    from memtwin.procfs.swap_header import PAGE_SIZES, parse  # noqa: PLC0415
+
+    found = {}
+    for area in swaps.areas if source.is_live else ():
+        try:
+            with open(area.filename, "rb", buffering=0) as file:
+                header = parse(file.read(PAGE_SIZES[-1]) or b"")
+        except OSError:
+            continue
+        if header is not None:
+            found[area.filename] = header
+    return found
 
 
 def _explained(source: Source, swaps: Swaps) -> str:

@@ -12,12 +12,15 @@ from memtwin.errors import UsageError
 from memtwin.render.table import Align, Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from memtwin.procfs.swap_header import SwapHeader
     from memtwin.procfs.swaps import Swaps
     from memtwin.render.openmetrics import Metric
 
 COLUMNS: Final = ("NAME", "TYPE", "SIZE", "USED", "PRIO")
+OF_HEADER: Final = ("UUID", "LABEL")
+"""Columns that stand in the area's own header: known on this host only, and to root."""
 _ALIGN: Final[dict[str, Align]] = {"SIZE": "right", "USED": "right", "PRIO": "right"}
 _DELETED: Final = " (deleted)"
 _PREFIXES: Final = "BKMGTPE"
@@ -27,13 +30,19 @@ def chosen(words: str) -> tuple[str, ...]:
     """Return the columns that ``--show=NAME,PRIO`` asks for."""
     names = tuple(word.strip().upper() for word in words.split(",") if word.strip())
     for name in names:
-        if name not in COLUMNS:
-            raise UsageError(f"unknown column: {name}", hint=f"the columns are {', '.join(COLUMNS)}")
+        if name not in {*COLUMNS, *OF_HEADER}:
+            raise UsageError(f"unknown column: {name}", hint=f"the columns are {', '.join((*COLUMNS, *OF_HEADER))}")
     return names or COLUMNS
 
 
-def table(swaps: Swaps, columns: Sequence[str] = COLUMNS, *, in_bytes: bool = False) -> Table:
-    """Return one row an area, in the order of /proc/swaps."""
+def table(
+    swaps: Swaps,
+    columns: Sequence[str] = COLUMNS,
+    *,
+    in_bytes: bool = False,
+    headers: Mapping[str, SwapHeader] | None = None,
+) -> Table:
+    """Return one row an area, in the order of /proc/swaps; *headers* by the areas' names, as far as they are known."""
     rows = []
     for area in swaps.areas:
         size, used = (kib * 1024 for kib in (area.size_kib, area.used_kib))
@@ -43,7 +52,12 @@ def table(swaps: Swaps, columns: Sequence[str] = COLUMNS, *, in_bytes: bool = Fa
             "SIZE": str(size) if in_bytes else human(size),
             "USED": str(used) if in_bytes else human(used),
             "PRIO": str(area.priority),
+            "UUID": "",
+            "LABEL": "",
         }
+        header = (headers or {}).get(area.filename)
+        if header is not None:
+            cells |= {"UUID": header.uuid or "", "LABEL": header.label or ""}
         rows.append(tuple(cells[name] for name in columns))
     return Table(tuple(Column(name, _ALIGN.get(name, "left")) for name in columns), tuple(rows))
 
