@@ -151,6 +151,7 @@ def test_no_block_is_large_enough() -> None:
     assert found.zones[1].has_block is False
     assert "fragmented" in text(found, 1)
     assert not [change for change in found.changes if change.what in {"RAM", "swap"} and change.gives == "no kill"]
+    assert "no piece of 32 KiB" in found.ruled_out[0]
 
 
 def test_free_pages_of_cma_are_of_no_use_to_the_kernel() -> None:
@@ -240,3 +241,12 @@ def test_a_limit_of_a_page_more_lets_the_request_pass() -> None:
         line.startswith("4 KiB more for the limit of the cgroup: this request would have passed.") for line in told
     )
     assert all("Assumes:" in line for line in told)
+
+
+def test_swap_that_was_free_would_not_have_helped() -> None:
+    """Said, so that nobody adds some."""
+    lines = [line.replace("Free swap  = 0kB", "Free swap  = 30000kB") for line in report(MODERN)]
+    found = analysis(lines)
+    assert found.ruled_out == ("More swap would not have helped: 29 MiB of it were free.",)
+    assert not [change for change in found.changes if change.what in {"swap", "zram"}]
+    assert found.ruled_out[0] in " ".join(text(found, 1).split())

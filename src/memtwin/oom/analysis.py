@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from memtwin.oom.culprit import Culprit, culprit
 from memtwin.oom.ranking import rank
 from memtwin.oom.sheet import Sheet, sheet
-from memtwin.oom.whatif import Change, would_change
+from memtwin.oom.whatif import Change, ruled_out, would_change
 from memtwin.oom.zones import ZoneView, zone_views
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Analysis(NamedTuple):
     sheet: Sheet | None
     culprit: Culprit | None
     changes: tuple[Change, ...]
+    ruled_out: tuple[str, ...]
+    """Sentences: what would not have helped, and what no figure can be given for."""
     follows_a_kill: bool
     """Whether the same text tells of a kill just before."""
 
@@ -36,7 +38,7 @@ def analyse(event: OomEvent, *, follows_a_kill: bool = False) -> Analysis:
     balance = sheet(event)
     holder = culprit(event, balance)
     changes = would_change(event, ranking, holder)
-    return Analysis(event, ranking, zone_views(event), balance, holder, changes, follows_a_kill)
+    return Analysis(event, ranking, zone_views(event), balance, holder, changes, ruled_out(event), follows_a_kill)
 
 
 def analyses(events: Iterable[OomEvent]) -> Iterator[Analysis]:

@@ -35,6 +35,7 @@ def data(found: Analysis) -> dict[str, Any]:
         "recomputed": _recomputed(found),
         "culprit": found.culprit._asdict() if found.culprit else None,
         "would_change": [_change(change) for change in found.changes],
+        "ruled_out": list(found.ruled_out),
         "zones": [_zone(view) for view in found.zones],
         "memory": _memory(found),
         "memcg": _memcg(event, event.memcg),

@@ -101,7 +101,7 @@ def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) 
         is_hidden = low != high._replace(root=low.root) or not total.is_exact
         if is_hidden and _between(low, high, total, other, score):
             computed = printed_score(low, total.low, other)
-            return other, ScoreCheck(score, computed, None, _hidden(low, high, total))
+            return other, ScoreCheck(score, computed, None, _hidden(low, high, total, score - (computed or 0)))
     low, _ = charges(event, task, rule)
     why = "memory changed between the choice and the table"
     if event.chosen_pid is not None and task.pid != event.chosen_pid:
@@ -123,10 +123,11 @@ def _by(rule: Rule, other: Rule, total: Total) -> str:
     return told + ("" if total.is_exact else f"; of a total of {total.low:,} pages")
 
 
-def _hidden(low: Charge, high: Charge, total: Total) -> str:
+def _hidden(low: Charge, high: Charge, total: Total, thousandths: int) -> str:
     hidden = []
     if low.swapents != high.swapents:
-        hidden.append("its pages in swap")
+        about = f", some {thousandths * total.low // 1000:,}," if total.is_exact else ""
+        hidden.append(f"its pages in swap{about}")
     if low.page_tables != high.page_tables:
         hidden.append("its page tables")
     if not total.is_exact:

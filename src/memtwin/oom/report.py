@@ -35,10 +35,12 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
     yield "\n" + wrapped(summary(found)) + "\n"
     for part in tell(found):
         yield wrapped(part.answer, first=f"{part.question:{_INDENT}}", rest=" " * _INDENT)
-    if found.changes:
+    if found.changes or found.ruled_out:
         yield "\nWhat would have changed it, at this moment:\n"
         for change in found.changes:
             yield wrapped(sentence(change), first="- ", rest="  ")
+        for told in found.ruled_out:
+            yield wrapped(told, first="- ", rest="  ")
         yield "" if found.event.sysrq else wrapped(
             "These are the smallest changes: a request fails at the first page too few. Whether the next one would have"
             " failed no report can say; a replay of the workload can.",

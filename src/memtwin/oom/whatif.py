@@ -13,6 +13,7 @@ from memtwin.oom.culprit import MEMORY, Culprit
 from memtwin.oom.event import GLOBAL, KILLED, MEMCG
 from memtwin.oom.total import UNLIMITED_KIB
 from memtwin.oom.zones import zone_views
+from memtwin.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,45 @@ def would_change(event: OomEvent, ranking: Ranking, culprit: Culprit | None) -> 
     elif event.constraint == GLOBAL and not event.sysrq:
         found += list(_memory(event))
     return tuple(change for change in found if change is not None)
+
+
+def ruled_out(event: OomEvent) -> tuple[str, ...]:
+    """Return, as sentences, what would not have helped, and what no figure can be given for."""
+    if event.outcome != KILLED or event.sysrq:
+        return ()
+    if event.constraint == MEMCG:
+        return _ruled_out_in_cgroup(event)
+    return _ruled_out_on_machine(event) if event.constraint == GLOBAL else ()
+
+
+def _ruled_out_in_cgroup(event: OomEvent) -> tuple[str, ...]:
+    memcg = event.memcg
+    if memcg is None or not memcg.swap_limit or memcg.swap_usage or not memcg.stats.get("anon"):
+        return ()
+    told = "The cgroup was allowed to swap and had nothing in swap: swap on the machine may have helped"
+    return (f"{told}; how much it has is not in the text.",)
+
+
+def _ruled_out_on_machine(event: OomEvent) -> tuple[str, ...]:
+    views = [view for view in zone_views(event) if view.why_not is None]
+    no_figure = "How much more RAM or swap would have helped cannot be computed"
+    if not views or not event.trigger.gfp_mask:
+        return (f"{no_figure}: the text does not have the zones with their marks, or not what was asked for.",)
+    if any(view.passes for view in views):
+        return (f"{no_figure}: a zone had enough when the report was printed.",)
+    if any(view.short <= 0 for view in views):
+        piece = size(event.page_kib << max(event.trigger.order or 0, 0))
+        return (
+            f"{no_figure}: memory was free, but in no piece of {piece}. Compaction helps there, or smaller requests.",
+        )
+    nearest = min(views, key=lambda view: view.short)
+    free = event.swap.free_kib
+    if free is not None and free > nearest.short:
+        return (f"More swap would not have helped: {size(free)} of it were free.",)
+    zone = next(zone for zone in event.zones if (zone.node, zone.name) == (nearest.node, nearest.name))
+    if free is not None and not _has_anon(zone, nearest.short * ZRAM_RATIO):
+        return (f"Swap would not have helped in {nearest.place}: it has nothing that could be written there.",)
+    return ()
 
 
 def _at(ranking: Ranking) -> tuple[int, str] | None:
