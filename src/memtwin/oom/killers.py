@@ -229,7 +229,7 @@ def seconds(stamp: str | None) -> tuple[str, float] | None:
     """Return a stamp as (kind of clock, seconds), to be compared with its like; None if it is of another kind.
 
     >>> seconds("  123.5"), seconds("May 28 16:05:50")
-    (('uptime', 123.5), ('day', 12801950.0))
+    (('uptime', 123.5), ('day', 13190750.0))
     """
     text = (stamp or "").strip()
     if re.fullmatch(r"\d{1,12}\.\d{1,9}", text):
