@@ -150,5 +150,8 @@ def test_the_command_tells_of_both(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(log.read_bytes())))
     assert cli.main(["oom", "-", "--json"]) == 0
     told_of = json.loads(capsys.readouterr().out)
-    assert [death["by"] for death in told_of["deaths"]] == ["earlyoom"]
+    assert [(death["by"], death["who"], death["event"]) for death in told_of["deaths"]] == [
+        (KERNEL, HOG.name, 1),
+        ("earlyoom", "firefox", None),
+    ]
     assert told_of["events"][0]["trigger"]["name"] == WEB.name

@@ -91,7 +91,7 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
         write(f"No OOM event in {name}: the kernel's OOM killer did not act, or its report is not in this log.\n")
         if name == _KERNEL_LOG:
             note("the kernel's buffer forgets; --journal looks further back")
-    deaths = watch.joined()
+    deaths = watch.time_line()
     if deaths and event is None:
         from memtwin.oom.killers import told as others  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
     chosen = [pair for pair in found if event in {None, pair[0]}]
     with open(page, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(html.page(chosen, watch.joined(), name))
+        file.write(html.page(chosen, watch.time_line(), name))
     write(f"{page}: {len(chosen)} event{'' if len(chosen) == 1 else 's'} of {name}\n")
 
 
@@ -157,5 +157,5 @@ def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
     chosen = (analysis for number, analysis in found if event in {None, number})
     for place, analysis in enumerate(chosen):
         write((", " if place else "") + json.dumps(data(analysis), allow_nan=False))
-    told = [death._asdict() for death in watch.joined()]
+    told = [death._asdict() for death in watch.time_line()]
     write(f'], "deaths": {json.dumps(told)}}}\n')

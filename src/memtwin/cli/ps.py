@@ -104,7 +104,6 @@ def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[
         memory.get("MemTotal") if memory else None,
         up.up_cs / 100 if up else None,
         facts.ticks_per_s,
-        facts.page_bytes or 4096,
     )
     users = _users(source) if "user" in wanted else {}
     hidden = 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.oom.event import GLOBAL
 from memtwin.oom.lines import cut
 from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
@@ -174,6 +175,10 @@ class Watch:
         """Return the deaths, each trace with its cause."""
         return joined(self.deaths, self.events)
 
+    def time_line(self) -> list[Death]:
+        """Return the deaths and the kernel's kills on one line of time."""
+        return time_line(self.joined(), self.events)
+
     def _look(self, line: Line) -> None:
         if line.source == "kernel":
             return
@@ -199,6 +204,24 @@ def joined(deaths: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> l
     """Return *deaths* with each trace given its cause: an event's number, another killer, or :data:`UNKNOWN`."""
     causes = [death for death in deaths if death.by != _TRACE]
     return [death if death.by != _TRACE else _caused(death, causes, events) for death in deaths]
+
+
+def time_line(deaths: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> list[Death]:
+    """Return the joined deaths and the kernel's own kills, in the order of the log; empty if only the kernel killed."""
+    if not deaths:
+        return []
+    kernels = [
+        Death(KERNEL, event.first_line, event.stamp, event.victim.name, event.victim.pid, _why(event), number)
+        for number, event in events
+        if event.victim is not None
+    ]
+    return sorted((*deaths, *kernels), key=lambda death: death.line)
+
+
+def _why(event: OomEvent) -> str:
+    if event.memcg is not None and event.memcg.path:
+        return f"cgroup {event.memcg.path} had reached its limit"
+    return "the machine was out of memory" if event.constraint == GLOBAL else f"out of memory ({event.constraint})"
 
 
 def told(deaths: Sequence[Death], events: int) -> str:

@@ -31,7 +31,6 @@ class Machine(NamedTuple):
     total_kib: int | None
     up_s: float | None
     ticks_per_s: int
-    page_bytes: int
 
 
 class Process(NamedTuple):
