@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 RECORDING := tests/recordings/35-zram-then-disk-small
 RUN := run/desktop-16g
 SOAK_OPS := 10000000
+FUZZ_S := 120
 CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fidelity man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz fidelity man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -83,6 +84,11 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (about an hour)
 	$(BIN)/python tests/model/soak.py $(SOAK_OPS)
 
+fuzz: $(VENV)/.built  ## two minutes of coverage-guided fuzzing of every reader of /proc, /sys and cgroup files
+	test -x $(VENV)/fuzz/bin/python || $(PYTHON) -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	cd tests/schema && ../../$(VENV)/fuzz/bin/python fuzz.py ../../build/corpus -max_total_time=$(FUZZ_S) -max_len=4000
+
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py
 
@@ -96,6 +102,7 @@ lock:  ## resolve requirements/*.txt again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev -c requirements/base.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/bench.in -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/fuzz.in -o requirements/fuzz.txt
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build run src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
