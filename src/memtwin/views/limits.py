@@ -125,9 +125,9 @@ def sentences(limits: Sequence[Limit]) -> Iterator[str]:
     if first.left_bytes is None:
         return
     if first.left_bytes <= 0:
-        yield f"{first.name} of {first.scope} is reached: {first.then}."
+        yield f"{first.name} of {_whose(first)} is reached: {first.then}."
     else:
-        yield f"First comes {first.name} of {first.scope}, {_size(first.left_bytes)} away: {first.then}."
+        yield f"First comes {first.name} of {_whose(first)}, {_size(first.left_bytes)} away: {first.then}."
     if first.cache_bytes:
         yield (
             f"{_size(first.cache_bytes)} of what it counts are cache of files read once, which the kernel drops first: "
@@ -163,6 +163,10 @@ def metrics(limits: Sequence[Limit]) -> list[Metric]:
         Metric("memtwin_limit_used_bytes", "gauge", "What counts against it.",
                tuple((labels, one.used_bytes) for labels, one in labelled)),
     ]  # fmt: skip
+
+
+def _whose(limit: Limit) -> str:
+    return limit.scope if limit.scope.startswith("cgroup") else f"the {limit.scope}"
 
 
 def _size(size_bytes: int | None) -> str:
