@@ -83,3 +83,23 @@ def test_a_bad_adjustment_is_refused(word: str, capsys: pytest.CaptureFixture[st
     assert cli.main(["oom", "--live", "--adj", word]) == 2
     assert f"--adj {word}" in capsys.readouterr().err
     assert cli.main(["oom", "--adj", "1=5", "--dmesg"]) == 2
+
+
+def test_kills_so_far_are_those_of_memory_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {
+        "proc/meminfo": "MemTotal: 8388608 kB\nSwapTotal: 0 kB\n",
+        "proc/vmstat": "oom_kill 5\n",
+        "proc/7/status": "Name:\tdb\nPid:\t7\nUid:\t1\t1\t1\t1\nVmSize:\t  409600 kB\nVmRSS:\t   81920 kB\n",
+        "proc/7/cgroup": "0::/shop\n",
+        "sys/fs/cgroup/shop/memory.max": "314572800\n",
+        "sys/fs/cgroup/shop/memory.current": "104857600\n",
+        "sys/fs/cgroup/shop/memory.events": "low 0\nhigh 0\nmax 9\noom 2\noom_kill 2\n",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert cli.main(["oom", "--live", "--root", str(tmp_path)]) == 0
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "The OOM killer has killed 5 here since boot." in out
+    assert "If cgroup /shop reached its limit (300 MiB, 100 MiB used): db (7) would die" in out
+    assert "The OOM killer has killed 2 here since the cgroup was made." in out

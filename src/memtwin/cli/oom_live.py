@@ -12,8 +12,9 @@ from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
 from memtwin.oom.generation import rule_of_release
 from memtwin.processes import processes
-from memtwin.procfs import meminfo
+from memtwin.procfs import meminfo, vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
+from memtwin.source import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +92,9 @@ def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> 
     memory = needed(source, meminfo)
     swap = memory.get("SwapTotal", 0) // page_kib
     page_bytes = page_kib * 1024
-    domains = [live.Domain(None, memory["MemTotal"] // page_kib + swap, None, None)]
+    counters = load(source, vmstat)
+    kills = counters.get("oom_kill") if counters else None
+    domains = [live.Domain(None, memory["MemTotal"] // page_kib + swap, None, None, kills)]
     for group in {group.path: group for group in groups}.values():
         limit = (group.limit_bytes or 0) // page_bytes
         both = group.amounts.get("memory.memsw.limit_in_bytes")
@@ -99,5 +102,5 @@ def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> 
         total = limit + (swap if of_swap is None else min(swap, of_swap // page_bytes))
         total = total if both is None else min(total, both // page_bytes)
         used = None if group.used_bytes is None else group.used_bytes // page_bytes
-        domains.append(live.Domain(group.path, total, used, limit))
+        domains.append(live.Domain(group.path, total, used, limit, group.events.get("oom_kill")))
     return domains

@@ -36,12 +36,16 @@ class Process(NamedTuple):
 
 
 class Domain(NamedTuple):
-    """What may run out: the machine (*path* None) or a cgroup with a limit; *total* and *used* in pages."""
+    """What may run out: the machine (*path* None) or a cgroup with a limit; *total* and *used* in pages.
+
+    *kills* counts those of the OOM killer so far: since boot, or since the cgroup was made (memory.events).
+    """
 
     path: str | None
     total: int
     used: int | None
     limit: int | None
+    kills: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -75,7 +79,7 @@ def told(
     for domain in domains:
         found = ranking(domain, processes, rule)
         lead = f"{_lead(domain, page_kib)}: {_first(found, page_kib)}"
-        parts.append(wrapped(lead))
+        parts.append(wrapped(lead + _so_far(domain)))
         if adjustments:
             parts.append(wrapped(f"With {_what(adjustments)}: {_first(ranking(domain, changed, rule), page_kib)}"))
         if domain.path is None:
@@ -111,6 +115,7 @@ def data(
                 "cgroup": domain.path,
                 "total_bytes": domain.total * page_kib * 1024,
                 "limit_bytes": None if domain.limit is None else domain.limit * page_kib * 1024,
+                "oom_kills_count": domain.kills,
                 "used_bytes": None if domain.used is None else domain.used * page_kib * 1024,
                 "ranking": _ranked(ranking(domain, processes, rule)),
                 "adjusted_ranking": _ranked(ranking(domain, changed, rule)) if adjustments else None,
@@ -142,6 +147,13 @@ def _lead(domain: Domain, page_kib: int) -> str:
     limit = "?" if domain.limit is None else size(domain.limit * page_kib)
     used = "" if domain.used is None else f", {size(domain.used * page_kib)} used"
     return f"If {domain.path} reached its limit ({limit}{used})"
+
+
+def _so_far(domain: Domain) -> str:
+    if not domain.kills:
+        return ""
+    since = "boot" if domain.path is None else "the cgroup was made"
+    return f" The OOM killer has killed {domain.kills} here since {since}."
 
 
 def _first(found: Sequence[Candidate], page_kib: int) -> str:
