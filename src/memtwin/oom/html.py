@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memtwin.oom.zones import ZoneView
 
 _TOP: Final = 14
-_WIDTH, _LABEL, _BAR, _LINE = 760, 190, 460, 26
+_WIDTH, _LABEL, _BAR, _LINE = 800, 230, 440, 26
 """Units of a drawing: its width, the labels' and the bars' parts of it, and the height of a row."""
 
 _STYLE: Final = """
@@ -39,6 +39,7 @@ h3 { font-size: 1rem; margin-bottom: .3rem; } .lead { font-size: 1.1rem; font-we
 dl { display: grid; grid-template-columns: 9rem 1fr; gap: .4rem 1rem; } dt { color: var(--soft); } dd { margin: 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .7rem .15rem 0; }
 td.n, th.n { text-align: right; } th { text-align: left; color: var(--soft); font-weight: normal; }
+.line td { overflow-wrap: break-word; } .line td:first-child { white-space: nowrap; }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .soft { fill: var(--soft); } .note { color: var(--soft); } svg .frame { fill: none; stroke: var(--line); }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } }
@@ -132,11 +133,11 @@ def _ranking(found: Analysis) -> str:
             width = _BAR * pages / widest
             drawn.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="20" fill="var(--{colour})"/>')
             x += width
-        points = row.spared or ("?" if row.points is None else f"{row.points:,}")
+        points = "spared" if row.spared else "?" if row.points is None else f"{row.points:,}"
         drawn.append(f'<text x="{_LABEL + _BAR + 10}" y="{top + 15}"{weight}>{_text(points)}</text>')
     legend = "".join(
-        f'<rect x="{_LABEL + place * 112}" y="2" width="12" height="12" fill="var(--{colour})"/>'
-        f'<text x="{_LABEL + place * 112 + 18}" y="13">{told}</text>'
+        f'<rect x="{_LABEL + place * 104}" y="2" width="12" height="12" fill="var(--{colour})"/>'
+        f'<text x="{_LABEL + place * 104 + 18}" y="13">{told}</text>'
         for place, (colour, told) in enumerate(_LEGEND)
     )
     drawn.append(f'{legend}<text class="soft" x="{_LABEL + _BAR + 10}" y="13">points</text>')
@@ -170,10 +171,11 @@ def _deaths(deaths: Sequence[Death]) -> Iterator[str]:
     if not deaths:
         return
     heads = "".join(f"<th>{head}</th>" for head in ("when", "who", "by", "why"))
-    yield f"<section><h2>Deaths that the log tells of</h2>\n<table><tr>{heads}</tr>\n"
+    yield f"<section><h2>Deaths that the log tells of</h2>\n<table class='line'><tr>{heads}</tr>\n"
     for death in deaths:
         by = f"the kernel, event {death.event}" if death.event else death.by
-        cells = (death.stamp or f"line {death.line}", death.who, by, death.why)
+        who = death.who if death.pid is None else f"{death.who} ({death.pid})"
+        cells = (death.stamp or f"line {death.line}", who, by, death.why)
         yield "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>\n"
     yield "</table></section>\n"
 
