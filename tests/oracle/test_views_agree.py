@@ -59,6 +59,8 @@ def odd_meminfos() -> list[str]:
         files.append({label: int(2 ** rng.uniform(0, top)) for label in labels})
     high = {"HighTotal": 500, "HighFree": 700, "LowTotal": 9000, "LowFree": 100}
     files += [{**files[0], **high}, {k: v for k, v in files[1].items() if k != "MemAvailable"}]
+    behind_lxcfs = {"MemTotal": 131072, "MemFree": 65536, "MemAvailable": 400000, "SwapTotal": 0, "SwapFree": 2**54 - 1}
+    files += [{**files[2], **behind_lxcfs}, {**files[3], "SwapTotal": 100, "SwapFree": 500}]
     return [meminfo_file.render(meminfo_file.Meminfo(one)) for one in files]
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from memtwin.procfs.meminfo import Meminfo
 
 _PREFIXES: Final = "KMGTP"
+_SIGN: Final = 1 << 63
+"""The tool counts bytes in signed 64 bits: what a container's filter prints as 2^54 - 1 kB is -1 kB there."""
 
 
 class Span(NamedTuple):
@@ -144,7 +146,7 @@ def written(size: Kib | None, scale: Scale) -> str:
     """
     if size is None:
         return "-"
-    size_bytes = size * 1024
+    size_bytes = (size * 1024 + _SIGN) % (2 * _SIGN) - _SIGN
     if scale.human:
         return _human(size_bytes, scale.base)
     return str(size_bytes if scale.power == 0 else int(size_bytes / scale.base**scale.power))
