@@ -55,8 +55,8 @@ class Swapped(NamedTuple):
 
     @property
     def used_kib(self) -> int:
-        """Slots that are taken."""
-        return self.total_kib - self.free_kib
+        """Slots that are taken; a container's filter may show more free than there are."""
+        return max(self.total_kib - self.free_kib, 0)
 
 
 class Share(NamedTuple):

@@ -147,7 +147,7 @@ def _amounts(now: Sample) -> dict[str, int | None]:
         "buffer memory": m.get("Buffers"),
         "swap cache": cache(m),
         "total swap": swap_total,
-        "used swap": None if swap_total is None or swap_free is None else swap_total - swap_free,
+        "used swap": _used_swap(m),
         "free swap": swap_free,
     }
 
@@ -250,10 +250,14 @@ def _row(vmstat: Mapping[str, int], name: str) -> int | None:
 
 
 def _memory(m: Meminfo, *, active: bool) -> tuple[int | None, ...]:
-    total, free = m.get("SwapTotal"), m.get("SwapFree")
-    swap = None if total is None or free is None else total - free
     pair = (m.get("Inactive"), m.get("Active")) if active else (m.get("Buffers"), cache(m))
-    return (swap, m.get("MemFree"), *pair)
+    return (_used_swap(m), m.get("MemFree"), *pair)
+
+
+def _used_swap(m: Meminfo) -> int | None:
+    """Return the slots that are taken; a container's filter may show more free than there are."""
+    total, free = m.get("SwapTotal"), m.get("SwapFree")
+    return None if total is None or free is None else max(total - free, 0)
 
 
 def _scaled(kib: int, unit: str) -> int:
