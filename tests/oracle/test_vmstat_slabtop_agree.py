@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from namespace import recorded, said, why_not
 
+from memtwin.procfs import diskstats as diskstats_file
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.procfs import slabinfo as slabinfo_file
 from memtwin.procfs import stat as stat_file
 from memtwin.procfs import vmstat as vmstat_file
+from memtwin.procfs.diskstats import Disk, Diskstats
 from memtwin.procfs.slabinfo import SlabCache, Slabinfo
 from memtwin.units import Bytes, Pages
-from memtwin.views import slabtop, vmstat
+from memtwin.views import slabtop, vmstat, vmstat_disks
 
 PROCPS = r"procps-ng 4\.0\.2\b"
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -186,3 +188,47 @@ def test_time_is_stamped_in_the_tools_columns(tmp_path: Path) -> None:
     stamp = printed.splitlines()[-1][-19:]
     assert abs(time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")) - time.time()) < 86400
     assert vmstat.heading(zone="UTC") + vmstat.line(vmstat.Interval(sample(case)), stamp=stamp) == printed
+
+
+def odd_disks() -> list[str]:
+    rng = random.Random(5)
+    names = [*os.listdir("/sys/block"), "vda1", "nvme0n1p2-long-name"]  # noqa: PTH208
+    files = []
+    for _ in range(20):
+        top = rng.choice([1, 10, 20, 40])
+        disks = [
+            Disk(253, i, name, *(int(2 ** rng.uniform(0, top)) - 1 for _ in range(11)))
+            for i, name in enumerate(rng.sample(names, min(len(names), rng.randint(1, 12))))
+        ]
+        files.append(diskstats_file.render(Diskstats(tuple(disks))))
+    return files
+
+
+def test_disks_are_printed_as_vmstat_prints_them(tmp_path: Path) -> None:
+    if reason := why_not("vmstat", PROCPS):
+        pytest.skip(reason)
+    names = set(os.listdir("/sys/block"))  # noqa: PTH208
+    cases = [Path("/proc/diskstats").read_text(), *(one["diskstats"] for one in recorded("diskstats")), *odd_disks()]
+    answers = said([{"diskstats": case} for case in cases], ["vmstat -d -n", "vmstat -d -w -n", "vmstat -D"], tmp_path)
+    for case, printed in zip(cases, answers, strict=True):
+        found = diskstats_file.parse(case).disks
+        ours = [
+            vmstat_disks.disks(found, names),
+            vmstat_disks.disks(found, names, wide=True),
+            vmstat_disks.summary(found, names),
+        ]
+        assert ours == printed, case
+    for case in odd_disks():
+        disk = diskstats_file.parse(case).disks[0]
+        ((printed_one,),) = said([{"diskstats": case}], [f"vmstat -p {disk.name}"], tmp_path)
+        assert vmstat_disks.partition(disk) == printed_one
+
+
+def test_caches_are_printed_as_vmstat_m_prints_them(tmp_path: Path) -> None:
+    if reason := why_not("vmstat", PROCPS):
+        pytest.skip(reason)
+    cases = [one["slabinfo"] for one in recorded("slabinfo")][:8] + odd_slabs()
+    for case, (printed,) in zip(
+        cases, said([{"slabinfo": one} for one in cases], ["vmstat -m -n"], tmp_path), strict=True
+    ):
+        assert vmstat_disks.slabs(slabinfo_file.parse(case).caches) == printed, case

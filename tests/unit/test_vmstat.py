@@ -70,3 +70,13 @@ def test_what_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "--root", str(RUN.parent / "none"))
     assert code == 1
     assert err.startswith("memtwin: ")
+
+
+def test_disks_in_json_have_bytes_and_what_is_in_flight(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--root", ROOT, "-d", "--json")
+    rows = json.loads(out)["data"]
+    first = (Recording(RUN).at("f400").read("proc/diskstats") or "").splitlines()[0].split()
+    assert code == 0
+    assert (rows[0]["name"], rows[0]["read_bytes"]) == (first[2], int(first[5]) * 512)
+    assert run(capsys, "--root", ROOT, "-p", "/dev/none")[0] == 2
+    assert run(capsys, "--root", ROOT, "-m")[1].startswith("Cache ")

@@ -28,6 +28,10 @@ _HEADINGS: Final = 3
 @click.option("-S", "--unit", type=click.Choice(list(view.UNITS)), default="K", help="Unit of memory and swap.")
 @click.option("-s", "--stats", is_flag=True, help="Amounts and counts since boot, one a line.")
 @click.option("-f", "--forks", is_flag=True, help="Processes started since boot.")
+@click.option("-d", "--disk", "disks", is_flag=True, help="Disks: reads, writes, time.")
+@click.option("-D", "--disk-sum", is_flag=True, help="The sums over all disks.")
+@click.option("-p", "--partition", metavar="DEV", help="One partition or disk.")
+@click.option("-m", "--slabs", is_flag=True, help="The kernel's object caches (root only).")
 @click.option("-n", "--one-header", is_flag=True, help="Headings once.")
 @click.option("-t", "--timestamp", is_flag=True, help="The time of each line.")
 @click.option("-y", "--no-first", is_flag=True, help="Leave out the first line, the average since boot.")
@@ -37,8 +41,9 @@ _HEADINGS: Final = 3
 @root_option
 @form_options
 def command(
-    root: str, form: str | None, delay: int | None, count: int | None, unit: str, *, active: bool, wide: bool,
-    stats: bool, forks: bool, one_header: bool, timestamp: bool, no_first: bool, explain: bool,
+    root: str, form: str | None, delay: int | None, count: int | None, unit: str, *, partition: str | None,
+    active: bool, wide: bool, stats: bool, forks: bool, disks: bool, disk_sum: bool, slabs: bool, one_header: bool,
+    timestamp: bool, no_first: bool, explain: bool,
 ) -> None:  # fmt: skip
     """Print processes, memory, swap, I/O and CPU, every DELAY seconds, COUNT times, as vmstat of procps 4.0.2 does.
 
@@ -47,6 +52,12 @@ def command(
     source = open_root(root)
     if forks or stats:
         _once(source, form, unit, stats=stats)
+        return
+    if disks or disk_sum or partition is not None:
+        _disks(source, form, partition, wide=wide, whole=disk_sum)
+        return
+    if slabs:
+        _slabs(source, form)
         return
     if no_first and not delay:
         raise UsageError("--no-first leaves nothing", hint="give a DELAY too: memtwin vmstat -y 1")
@@ -74,6 +85,39 @@ def _output(interval: view.Interval, unit: str, stamp: str, *, active: bool, wid
         return told
 
     return Output("vmstat", text, lambda: view.data(interval), lambda: view.metrics(interval.now))
+
+
+def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, whole: bool) -> None:
+    from memtwin.procfs import diskstats  # noqa: PLC0415 - when asked for
+    from memtwin.views import vmstat_disks  # noqa: PLC0415
+
+    found, names = needed(source, diskstats).disks, set(source.names("sys/block"))
+    if name is not None:
+        name = name.removeprefix("/dev/")
+        found = tuple(disk for disk in found if disk.name == name)
+        if not found:
+            raise UsageError(f"no disk or partition {name}", hint="proc/diskstats lists them")
+
+    def text() -> str:
+        if name is not None:
+            return vmstat_disks.partition(found[0])
+        return vmstat_disks.summary(found, names) if whole else vmstat_disks.disks(found, names, wide=wide)
+
+    show(Output("vmstat-disks", text, lambda: vmstat_disks.data(found, names)), form, source)
+
+
+def _slabs(source: Source, form: str | None) -> None:
+    from memtwin.procfs import slabinfo  # noqa: PLC0415 - when asked for
+    from memtwin.views import slabtop, vmstat_disks  # noqa: PLC0415
+
+    caches, page_bytes = needed(source, slabinfo).caches, host(source).page_bytes or 4096
+    output = Output(
+        "vmstat-slabs",
+        lambda: vmstat_disks.slabs(caches),
+        lambda: slabtop.data(caches, page_bytes, {}),
+        lambda: slabtop.metrics(caches),
+    )
+    show(output, form, source)
 
 
 def _once(source: Source, form: str | None, unit: str, *, stats: bool) -> None:
