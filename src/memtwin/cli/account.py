@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, boot_of, form_options, needed, open_root, root_option, show
+from memtwin.cli.common import Output, boot_of, form_options, memory_of, open_root, root_option, show
 from memtwin.host import host
-from memtwin.procfs import meminfo, vmstat, zoneinfo
+from memtwin.procfs import vmstat, zoneinfo
 from memtwin.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import account as view
@@ -41,7 +41,7 @@ def _account(source: Source) -> view.Account:
     zram = [stat for name in devices if (stat := load(source, mm_stat, device=name))]
     return view.account(
         view.Sources(
-            needed(source, meminfo),
+            memory_of(source, "MemTotal", "MemFree"),
             load(source, vmstat) or {},
             load(source, zoneinfo),
             (host(source).page_bytes or 4096) // 1024,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
+    from memtwin.procfs.meminfo import Meminfo
     from memtwin.render.openmetrics import Metric
     from memtwin.source import R_co, Schema, Source
 
@@ -109,6 +110,17 @@ def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
         hint = "root may read it" if why == "Permission denied" else "--root is the directory that holds proc/"
         raise SnapshotError(source.name, f"{path} {problem}", hint=hint)
     return found
+
+
+def memory_of(source: Source, *rows: str) -> Meminfo:
+    """Read /proc/meminfo, which must have *rows*, and none of them 0."""
+    from memtwin.procfs import meminfo  # noqa: PLC0415 - not every view needs it
+
+    memory = needed(source, meminfo)
+    lacking = [row for row in rows if not memory.get(row)]
+    if lacking:
+        raise SnapshotError(source.name, f"proc/meminfo has no {' and '.join(lacking)}", hint="is the file whole?")
+    return memory
 
 
 def number(source: Source, path: str) -> int | None:

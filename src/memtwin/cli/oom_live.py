@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memtwin import cgroups
-from memtwin.cli.common import Output, needed, open_root, show
+from memtwin.cli.common import Output, memory_of, open_root, show
 from memtwin.errors import UsageError
 from memtwin.host import host
 from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
 from memtwin.oom.generation import rule_of_release
 from memtwin.processes import processes
-from memtwin.procfs import meminfo, vmstat
+from memtwin.procfs import vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
 from memtwin.source import load
 
@@ -74,7 +74,7 @@ def _found(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[c
             (told.get("Uid") or "").split("\t")[0] == "0",
         )
         paths = tuple(group.path for group in groups)
-        yield live.Process(process.pid, told["Name"], charge, score.value if score else None, paths), groups
+        yield live.Process(process.pid, told.get("Name", "?"), charge, score.value if score else None, paths), groups
 
 
 def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:
@@ -89,7 +89,7 @@ def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Gr
 
 
 def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> list[live.Domain]:
-    memory = needed(source, meminfo)
+    memory = memory_of(source, "MemTotal")
     swap = memory.get("SwapTotal", 0) // page_kib
     page_bytes = page_kib * 1024
     counters = load(source, vmstat)

@@ -73,7 +73,7 @@ def _users(source: Source) -> Iterator[view.User]:
             continue
         rollup = process.load(smaps_rollup)
         exact = rollup.rows.get("SwapPss") if rollup else None
-        yield view.User(process.pid, told["Name"], swap_kib if exact is None else exact, exact is not None)
+        yield view.User(process.pid, told.get("Name", "?"), swap_kib if exact is None else exact, exact is not None)
 
 
 def _sysv_kib(source: Source) -> int | None:

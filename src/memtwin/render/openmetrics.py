@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from memtwin.render.table import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -42,11 +44,20 @@ def text(metrics: Iterable[Metric]) -> str:
         if not known:
             continue
         suffix = "_total" if metric.kind == "counter" else "_info" if metric.kind == "info" else ""
-        family = metric.name.removesuffix(suffix)
+        family = named(metric.name).removesuffix(suffix)
         lines.append(f"# HELP {family} {_escaped(metric.help)}")
         lines.append(f"# TYPE {family} {metric.kind}")
         lines += [f"{family}{suffix}{_labels(labels)} {value}" for labels, value in known]
     return "".join(f"{line}\n" for line in [*lines, "# EOF"])
+
+
+def named(name: str) -> str:
+    """Return *name* with an underscore for each character that a metric's name may not have.
+
+    >>> named("node_memory_Active(anon)_bytes")
+    'node_memory_Active_anon__bytes'
+    """
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_:") else "_" for char in name)
 
 
 def _labels(labels: Mapping[str, str]) -> str:
@@ -55,5 +66,5 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    plain = value.encode("utf-8", "backslashreplace").decode()  # bytes that were not UTF-8 came as surrogates
-    return plain.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    """Return a label's value or a help: what is not printable as its code, so that no terminal takes it as an order."""
+    return clean(value).replace("\\", "\\\\").replace('"', '\\"')
