@@ -83,6 +83,11 @@ class Source:
             return data.decode(errors="surrogateescape")
         return None
 
+    @property
+    def owner(self) -> str:
+        """How a message calls the machine."""
+        return "this host" if self.is_live else self.name
+
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         raise NotImplementedError

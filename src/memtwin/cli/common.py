@@ -108,7 +108,7 @@ def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
         why = source.unread.get(path, "absent")
         problem = "is missing" if why == "absent" else f"cannot be read: {why}"
         hint = "root may read it" if why == "Permission denied" else "--root is the directory that holds proc/"
-        raise SnapshotError(source.name, f"{path} {problem}", hint=hint)
+        raise SnapshotError(source.owner, f"{path} {problem}", hint=hint)
     return found
 
 
@@ -119,7 +119,7 @@ def memory_of(source: Source, *rows: str) -> Meminfo:
     memory = needed(source, meminfo)
     lacking = [row for row in rows if not memory.get(row)]
     if lacking:
-        raise SnapshotError(source.name, f"proc/meminfo has no {' and '.join(lacking)}", hint="is the file whole?")
+        raise SnapshotError(source.owner, f"proc/meminfo has no {' and '.join(lacking)}", hint="is the file whole?")
     return memory
 
 
@@ -129,8 +129,13 @@ def number(source: Source, path: str) -> int | None:
     return int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
 
 
-def samples(seconds: float | None, count: int | None) -> Iterator[int]:
-    """Yield 0, 1, ... *count* times (for ever with *seconds* alone, once with neither), *seconds* (or 1 s) apart."""
+def samples(seconds: float | None, count: int | None, form: str | None) -> Iterator[int]:
+    """Yield 0, 1, ... *count* times (for ever with *seconds* alone, once with neither), *seconds* (or 1 s) apart.
+
+    An exposition of metrics is one sample: to ask for more in that *form* is a UsageError.
+    """
+    if form == "openmetrics" and (seconds is not None or (count or 1) > 1):
+        raise UsageError("--openmetrics is one sample", hint="let the collector ask again")
     if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
         raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
     last = count if count is not None else None if seconds else 1
@@ -161,7 +166,7 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
         flat = output.rows() if output.rows else csv.rows(output.data())
         write(csv.text(flat, headings=index == 0))
     elif form == "openmetrics":
-        _expose(output, index)
+        _expose(output)
     else:
         write(output.text())
     if index == 0:
@@ -198,11 +203,9 @@ def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 
-def _expose(output: Output, index: int) -> None:
+def _expose(output: Output) -> None:
     from memtwin.render import openmetrics  # noqa: PLC0415
 
     if output.metrics is None:
         raise UsageError(f"{output.view} has no metrics", hint="--json and --csv have all its figures")
-    if index:
-        raise UsageError("--openmetrics is one sample", hint="let the collector ask again, without -s and -c")
     write(openmetrics.text(output.metrics()))

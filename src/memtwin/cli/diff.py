@@ -49,7 +49,7 @@ def _moment(source: Source) -> view.Moment:
     memory = load(source, meminfo)
     if memory is None:
         problem = f"proc/meminfo: {source.unread.get(meminfo.PATH, 'absent')}"
-        raise SnapshotError(source.name, problem, hint="each side is a directory or tar that holds proc/")
+        raise SnapshotError(source.owner, problem, hint="each side is a directory or tar that holds proc/")
     return view.Moment(
         memory,
         load(source, vmstat),

@@ -105,7 +105,7 @@ def command(
 
         return Output("free", text, lambda: {"as": formula} | view.data(figures), lambda: _metrics(memory))
 
-    for index in samples(seconds, count):
+    for index in samples(seconds, count, form):
         if index and form is None and not line:
             write("\n")
         show(output(), form, source, index=index)

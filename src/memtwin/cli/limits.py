@@ -67,7 +67,7 @@ def _process(source: Source, pid: int | None) -> Process | None:
     wanted = os.getppid() if pid is None else pid
     process = next((one for one in processes(source) if one.pid == wanted), None)
     if process is None or process.load(status) is None:
-        raise SnapshotError(source.name, f"no process {wanted}", hint="memtwin ps lists them")
+        raise SnapshotError(source.owner, f"no process {wanted}", hint="memtwin ps lists them")
     return process
 
 

@@ -33,7 +33,7 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     """
     source = open_root(root)
     before: tuple[float, dict[str, pressure_file.Pressure]] | None = None
-    for index in samples(seconds, count):
+    for index in samples(seconds, count, form):
         now = (time.monotonic(), _read(source, cgroup))
         if index and form is None:
             write("\n")
@@ -64,9 +64,9 @@ def _read(source: Source, cgroup: str | None) -> dict[str, pressure_file.Pressur
             found[resource] = record
     if not found:
         if cgroup is not None:
-            raise SnapshotError(source.name, f"no cgroup {cgroup} with pressure files", hint="cgroup v2 has them")
+            raise SnapshotError(source.owner, f"no cgroup {cgroup} with pressure files", hint="cgroup v2 has them")
         why = next((why for path, why in source.unread.items() if "pressure" in path and why != "absent"), None)
-        raise SnapshotError(source.name, _NONE if why is None else f"proc/pressure cannot be read: {why}", hint=_HINT)
+        raise SnapshotError(source.owner, _NONE if why is None else f"proc/pressure cannot be read: {why}", hint=_HINT)
     return found
 
 

@@ -56,7 +56,7 @@ def command(
     asked = {*names, *view.chosen(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
     found = view.ordered(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
     if pids and not found:
-        raise SnapshotError(root, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
+        raise SnapshotError(source.owner, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
     shown = [one for one in found if kernel_threads or pids or not one.is_kernel_thread]
     shown = [one for one in shown if user is None or user in {one.user, (one.status.get("Uid") or "").split("\t")[0]}]
     shown = shown[:top]
@@ -89,7 +89,7 @@ def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
         path = f"{process.root}/smaps" if process else f"proc/{pids[0]}"
         why = source.unread.get(path, "absent")
         hint = "snapshots and runs do not keep smaps: it is slow to read" if why == "absent" and process else None
-        raise SnapshotError(source.name, f"{path}: {why}", hint=hint)
+        raise SnapshotError(source.owner, f"{path}: {why}", hint=hint)
     show(
         Output("ps-mapped", lambda: ps_explained.mapped(record), lambda: ps_explained.data(record)),
         form,

@@ -39,7 +39,7 @@ def command(
     source = open_root(root)
     page_bytes = host(source).page_bytes or 4096
     before: dict[str, int] | None = None
-    for index in samples(None if once else delay, 1 if once else count):
+    for index in samples(None if once else delay, 1 if once else count, form):
         caches = view.ordered(needed(source, slabinfo).caches, sort)
         if index and form is None:
             write("\n")

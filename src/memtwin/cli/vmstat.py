@@ -63,7 +63,7 @@ def command(
         raise UsageError("--no-first leaves nothing", hint="give a DELAY too: memtwin vmstat -y 1")
     before, shown = None, 0
     times = count if count is None or not no_first else count + 1
-    for _ in samples(delay, times or (None if delay else 1)):
+    for _ in samples(delay, times or (None if delay else 1), form):
         now = _sample(source)
         interval = view.Interval(now, before, delay or 0)
         if not (no_first and before is None):
