@@ -26,7 +26,8 @@ AT = "Dec 18 19:34:56 desk"
 
 def deaths(*lines: str) -> list[Death]:
     watch = Watch()
-    watch.events += list(enumerate(events(watch.over(lines)), 1))
+    for number, event in enumerate(events(watch.over(lines)), 1):
+        watch.saw(number, event)
     return watch.joined()
 
 

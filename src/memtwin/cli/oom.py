@@ -48,7 +48,7 @@ def command(
     if sum((file is not None, run is not None, journal, dmesg, live)) > 1:
         raise UsageError("FILE, --journal, --dmesg, --run and --live exclude each other")
     if live or root != LIVE:
-        from memtwin.cli import oom_live  # noqa: PLC0415
+        from memtwin.cli import oom_live  # noqa: PLC0415 - only the form that is asked for
 
         oom_live.tell(root, form, adjustments)
         return
@@ -62,9 +62,9 @@ def command(
 def _post_mortem(
     name: str, lines: Iterable[str], event: int | None, page: str | None, *, as_json: bool, every: bool
 ) -> None:
-    from memtwin.oom.analysis import analyses  # noqa: PLC0415
-    from memtwin.oom.killers import Watch  # noqa: PLC0415
-    from memtwin.oom.parse import events  # noqa: PLC0415
+    from memtwin.oom.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.killers import Watch  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.parse import events  # noqa: PLC0415 - only the form that is asked for
 
     watch = Watch()
     found = _kept(enumerate(analyses(events(watch.over(lines))), 1), watch)
@@ -79,7 +79,7 @@ def _post_mortem(
 def _kept(found: Iterable[tuple[int, Analysis]], watch: Watch) -> Iterator[tuple[int, Analysis]]:
     """Pass the analyses on; the watch keeps what the other deaths of the log are joined with."""
     for number, analysis in found:
-        watch.events.append((number, analysis.event))
+        watch.saw(number, analysis.event)
         yield number, analysis
 
 
@@ -93,13 +93,13 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
             note("the kernel's buffer forgets; --journal looks further back")
     deaths = watch.time_line()
     if deaths and event is None:
-        from memtwin.oom.killers import told as others  # noqa: PLC0415
+        from memtwin.oom.killers import told as others  # noqa: PLC0415 - only the form that is asked for
 
         write("\n" + others(deaths, count))
 
 
 def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
-    from memtwin.oom import html  # noqa: PLC0415
+    from memtwin.oom import html  # noqa: PLC0415 - only the form that is asked for
 
     chosen = [pair for pair in found if event in {None, pair[0]}]
     with open(page, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -109,10 +109,10 @@ def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
     """Return what is read, as a sentence has it, and its lines."""
-    from memtwin.oom import logs  # noqa: PLC0415
+    from memtwin.oom import logs  # noqa: PLC0415 - only the form that is asked for
 
     if run is not None:
-        from memtwin.recording import Recording  # noqa: PLC0415
+        from memtwin.recording import Recording  # noqa: PLC0415 - only the form that is asked for
 
         return run, (Recording(run, partial=True).dmesg or "").split("\n")
     if journal:
@@ -124,7 +124,7 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
 
 def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
     """Write the post-mortems, holding only those that may be told; return how many were, and how many there are."""
-    from memtwin.oom.report import line, listing, text  # noqa: PLC0415
+    from memtwin.oom.report import line, listing, text  # noqa: PLC0415 - only the form that is asked for
 
     held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
     rows: list[tuple[str, str, str]] = []
@@ -147,10 +147,10 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
 
 def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch) -> None:
     """Write the object event by event: a journal may have thousands."""
-    import json  # noqa: PLC0415
+    import json  # noqa: PLC0415 - only the form that is asked for
 
-    from memtwin import __version__  # noqa: PLC0415
-    from memtwin.oom.data import VERSION, data  # noqa: PLC0415
+    from memtwin import __version__  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.data import VERSION, data  # noqa: PLC0415 - only the form that is asked for
 
     head = json.dumps({"memtwin": __version__, "view": "oom", "version": VERSION, "root": name})
     write(head.removesuffix("}") + ', "events": [')

@@ -12,7 +12,9 @@ Kubernetes.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from bisect import bisect_left, bisect_right
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from memtwin.oom.event import GLOBAL
 from memtwin.oom.lines import cut
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
 
 OOMD, EARLYOOM, NOHANG, KUBELET, SYSTEMD, KERNEL = "systemd-oomd", "earlyoom", "nohang", "kubelet", "systemd", "kernel"
 UNKNOWN: Final = "unknown"
-_TRACE: Final = "trace"
+_TRACE, _OOM_TRACE, _OOMD_TRACE = "trace", "trace of an OOM kill", "trace of systemd-oomd"
+"""What a kill leaves with those who looked after the process, until it is joined with who did it."""
 _NEAR_S: Final = 10
 """How far a trace may be from its cause: supervisors notice within seconds."""
+_NEAR_LINES: Final = 200
+"""The same in lines, where clocks cannot be compared."""
 
 
 class Death(NamedTuple):
@@ -44,6 +49,19 @@ class Death(NamedTuple):
     why: str
     event: int | None = None
     """The number of the kernel's event that did it."""
+
+
+class KernelKill(NamedTuple):
+    """What is kept of an event of the kernel's: a long journal has thousands."""
+
+    number: int
+    first_line: int
+    line: int
+    stamp: str | None
+    who: str
+    pid: int
+    group: str
+    why: str
 
 
 class _Found(NamedTuple):
@@ -71,7 +89,7 @@ def _oomd_swap(m: re.Match[str]) -> _Found:
 
 
 def _oomd_echo(m: re.Match[str]) -> _Found:
-    return _Found(_TRACE, m["who"], None, f"systemd-oomd killed {m['count']} of its processes")
+    return _Found(_OOMD_TRACE, m["who"], None, f"systemd-oomd killed {m['count']} of its processes")
 
 
 def _earlyoom(m: re.Match[str]) -> _Found:
@@ -88,7 +106,7 @@ def _low(m: re.Match[str]) -> _Found:
 
 
 def _sys_oom(m: re.Match[str]) -> _Found:
-    return _Found(_TRACE, m["who"], int(m["pid"]), "kubelet saw the kernel's OOM killer")
+    return _Found(_OOM_TRACE, m["who"], int(m["pid"]), "kubelet saw the kernel's OOM killer")
 
 
 def _timeout(m: re.Match[str]) -> _Found:
@@ -101,11 +119,11 @@ def _by_systemd(m: re.Match[str]) -> _Found:
     )
 
 
-def _trace(told: str) -> Callable[[re.Match[str]], _Found]:
+def _trace(told: str, kind: str = _TRACE) -> Callable[[re.Match[str]], _Found]:
     def found(m: re.Match[str]) -> _Found:
         groups = m.groupdict()
         pid = groups.get("pid")
-        return _Found(_TRACE, groups.get("who") or "a process", int(pid) if pid else None, told)
+        return _Found(kind, groups.get("who") or "a process", int(pid) if pid else None, told)
 
     return found
 
@@ -123,6 +141,7 @@ _EXIT_137: Final = (
     r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?\"?\s?[:=(]?\s{0,8}(?:code )?137\b|Exited \(137\)"
     r"|\breturned (?:exit code )?137\b"
 )
+_OOM_IN_UNIT: Final = _trace("systemd saw an OOM kill in it", _OOM_TRACE)
 _TOLD: Final[dict[str, Callable[[re.Match[str]], _Found]]] = {
     _OOMD_KILL + _PRESSURE: _oomd_pressure,
     _OOMD_KILL + _SWAP: _oomd_swap,
@@ -135,10 +154,10 @@ _TOLD: Final[dict[str, Callable[[re.Match[str]], _Found]]] = {
     rf"sys oom event.{{0,40}}Pid:{_NUMBER} ProcessName:(?P<who>[^\s}}]{{1,64}})": _sys_oom,
     rf"{_UNIT}: State '(?P<state>[\w-]{{1,40}})' timed out\. Killing": _timeout,
     rf"{_UNIT}: Killing process {_NUMBER} \((?P<name>.{{0,64}}?)\) with signal SIGKILL": _by_systemd,
-    rf"{_UNIT}: A process of this unit has been killed by the OOM killer": _trace("systemd saw an OOM kill in it"),
-    rf"{_UNIT}: Failed with result 'oom-kill'": _trace("systemd saw an OOM kill in it"),
+    rf"{_UNIT}: A process of this unit has been killed by the OOM killer": _OOM_IN_UNIT,
+    rf"{_UNIT}: Failed with result 'oom-kill'": _OOM_IN_UNIT,
     rf"{_UNIT}: Main process exited, code=killed, status=9/KILL": _trace("its main process got SIGKILL"),
-    r"\bOOMKilled\b": _trace("a container's state is OOMKilled"),
+    r"\bOOMKilled\b": _trace("a container's state is OOMKilled", _OOM_TRACE),
     _EXIT_137: _trace("it ended with exit code 137, which is 128 + SIGKILL"),
 }
 _PATTERNS: Final = tuple((re.compile(pattern), told) for pattern, told in _TOLD.items())
@@ -159,8 +178,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.deaths: list[Death] = []
-        self.events: list[tuple[int, OomEvent]] = []
-        """The kernel's events of the same log, by number, as whoever reads them puts them here."""
+        self.kills: list[KernelKill] = []
         self._nohang: tuple[str, int] | None = None
 
     def over(self, raws: Iterable[str]) -> Iterator[str]:
@@ -171,13 +189,31 @@ class Watch:
                     self._look(line)
             yield raw
 
+    def saw(self, number: int, event: OomEvent) -> None:
+        """Take notice of the kernel's event *number* in the same log."""
+        victim = event.victim
+        if victim is not None:
+            self.kills.append(
+                KernelKill(
+                    number, event.first_line, event.last_line, event.stamp, victim.name, victim.pid,
+                    event.task_memcg or "", _why(event),
+                )
+            )  # fmt: skip
+
     def joined(self) -> list[Death]:
-        """Return the deaths, each trace with its cause."""
-        return joined(self.deaths, self.events)
+        """Return the deaths, each trace given its cause: a kill of the kernel's, another killer, or UNKNOWN."""
+        kills = _Nearby(self.kills)
+        causes = _Nearby([death for death in self.deaths if death.by not in _TRACES])
+        return [death if death.by not in _TRACES else _caused(death, causes, kills) for death in self.deaths]
 
     def time_line(self) -> list[Death]:
-        """Return the deaths and the kernel's kills on one line of time."""
-        return time_line(self.joined(), self.events)
+        """Return the joined deaths and the kernel's kills, in the order of the log; empty if only the kernel killed."""
+        if not self.deaths:
+            return []
+        kernels = [
+            Death(KERNEL, kill.first_line, kill.stamp, kill.who, kill.pid, kill.why, kill.number) for kill in self.kills
+        ]
+        return sorted((*self.joined(), *kernels), key=lambda death: death.line)
 
     def _look(self, line: Line) -> None:
         if line.source == "kernel":
@@ -200,22 +236,41 @@ class Watch:
         self.deaths.append(Death(found.by, line.number, line.stamp, found.who, found.pid, found.why))
 
 
-def joined(deaths: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> list[Death]:
-    """Return *deaths* with each trace given its cause: an event's number, another killer, or :data:`UNKNOWN`."""
-    causes = [death for death in deaths if death.by != _TRACE]
-    return [death if death.by != _TRACE else _caused(death, causes, events) for death in deaths]
+_TRACES: Final = {_TRACE, _OOM_TRACE, _OOMD_TRACE}
+T = TypeVar("T", Death, KernelKill)
 
 
-def time_line(deaths: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> list[Death]:
-    """Return the joined deaths and the kernel's own kills, in the order of the log; empty if only the kernel killed."""
-    if not deaths:
-        return []
-    kernels = [
-        Death(KERNEL, event.first_line, event.stamp, event.victim.name, event.victim.pid, _why(event), number)
-        for number, event in events
-        if event.victim is not None
-    ]
-    return sorted((*deaths, *kernels), key=lambda death: death.line)
+class _Nearby(Generic[T]):
+    """Things of a log by their time and by their line, so that those near another are found without a look at all."""
+
+    def __init__(self, things: Sequence[T]) -> None:
+        self._by_line: list[T] = sorted(things, key=lambda thing: thing.line)
+        self._lines: list[int] = [thing.line for thing in self._by_line]
+        self._by_clock: dict[str, list[tuple[float, int, T]]] = {}
+        for place, thing in enumerate(self._by_line):
+            clock = seconds(thing.stamp)
+            if clock is not None:
+                self._by_clock.setdefault(clock[0], []).append((clock[1], place, thing))
+        for times in self._by_clock.values():
+            times.sort(key=lambda time: time[:2])
+
+    def of(self, death: Death) -> list[T]:
+        """Return what is within seconds of *death*; what has no clock like its own, within a screen of lines."""
+        clock = seconds(death.stamp)
+        near = []
+        if clock is not None:
+            times = self._by_clock.get(clock[0], [])
+            start = bisect_left(times, clock[1] - _NEAR_S, key=lambda time: time[0])
+            end = bisect_right(times, clock[1] + _NEAR_S, key=lambda time: time[0])
+            near = [(place, thing) for _, place, thing in times[start:end]]
+        start = bisect_left(self._lines, death.line - _NEAR_LINES)
+        end = bisect_right(self._lines, death.line + _NEAR_LINES)
+        for place in range(start, end):
+            thing = self._by_line[place]
+            other = seconds(thing.stamp)
+            if clock is None or other is None or other[0] != clock[0]:
+                near.append((place, thing))
+        return [thing for _, thing in sorted(near, key=lambda pair: pair[0])]
 
 
 def _why(event: OomEvent) -> str:
@@ -256,6 +311,7 @@ def sentences(deaths: Sequence[Death], events: int) -> Iterator[str]:
         )
 
 
+@lru_cache(maxsize=1024)
 def seconds(stamp: str | None) -> tuple[str, float] | None:
     """Return a stamp as (kind of clock, seconds), to be compared with its like; None if it is of another kind.
 
@@ -267,7 +323,7 @@ def seconds(stamp: str | None) -> tuple[str, float] | None:
         return "uptime", float(text)
     iso = re.match(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", text)
     if iso:
-        from datetime import UTC, datetime  # noqa: PLC0415
+        from datetime import UTC, datetime  # noqa: PLC0415 - few logs have such stamps
 
         try:
             return "date", datetime.fromisoformat(f"{iso[1]}T{iso[2]}").replace(tzinfo=UTC).timestamp()
@@ -283,39 +339,27 @@ def seconds(stamp: str | None) -> tuple[str, float] | None:
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _caused(death: Death, causes: Sequence[Death], events: Sequence[tuple[int, OomEvent]]) -> Death:
-    for number, event in events:
-        if event.victim is not None and _is_of(death, event):
-            return death._replace(by=KERNEL, event=number)
-    for cause in causes:
-        if _same(death.who, cause.who) and _near(death, cause.stamp, cause.line):
+def _caused(death: Death, causes: _Nearby[Death], kills: _Nearby[KernelKill]) -> Death:
+    near = kills.of(death)
+    for kill in near:
+        if _is_of(death, kill):
+            return death._replace(by=KERNEL, event=kill.number)
+    for cause in causes.of(death):
+        if _same(death.who, cause.who):
             return death._replace(by=cause.by)
-    if "systemd-oomd" in death.why:
+    if death.by == _OOMD_TRACE:
         return death._replace(by=OOMD)
-    for number, event in events:
-        if event.victim is not None and "OOM" in death.why and _near(death, event.stamp, event.last_line):
-            return death._replace(by=KERNEL, event=number)
+    if death.by == _OOM_TRACE and near:
+        return death._replace(by=KERNEL, event=near[0].number)
     return death._replace(by=UNKNOWN)
 
 
-def _is_of(death: Death, event: OomEvent) -> bool:
-    """Whether the event's victim is who died: by pid, by name, or by the unit in its cgroup; and near in time."""
-    victim = event.victim
-    if victim is None or not _near(death, event.stamp, event.last_line):
-        return False
-    if death.pid is not None and death.pid == victim.pid:
+def _is_of(death: Death, kill: KernelKill) -> bool:
+    """Whether the kernel's victim is who died: by pid, by name, or by the unit in its cgroup."""
+    if death.pid is not None and death.pid == kill.pid:
         return True
-    group = event.task_memcg or ""
-    return death.who == victim.name or (len(death.who) > 3 and death.who.strip("/") in group)
+    return death.who == kill.who or (len(death.who) > 3 and death.who.strip("/") in kill.group)
 
 
 def _same(who: str, cause: str) -> bool:
     return who == cause or cause.endswith((f"/{who.strip('/')}", f" of {who}"))
-
-
-def _near(death: Death, stamp: str | None, line: int) -> bool:
-    """Whether two lines are within seconds of each other; without clocks that compare, within a screen of lines."""
-    one, other = seconds(death.stamp), seconds(stamp)
-    if one is None or other is None or one[0] != other[0]:
-        return abs(death.line - line) < 200
-    return abs(one[1] - other[1]) <= _NEAR_S
