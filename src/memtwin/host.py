@@ -9,7 +9,7 @@ count the same pages in different units: ``MemTotal`` of meminfo in kB, and ``ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.source import SNAPSHOT, load
 
@@ -27,19 +27,36 @@ class Host(NamedTuple):
     page_bytes: int | None
     ticks_per_s: int = USER_HZ
     kernel: str | None = None
-    taken_unix_ms: int | None = None
+
+    @property
+    def page_kib(self) -> int:
+        """The page size in KiB; 4, as on x86-64, where it is not known."""
+        return (self.page_bytes or PAGE_SIZES[0]) // 1024
 
 
 def host(source: Source) -> Host:
     """Return what is known of the machine that *source* shows."""
     if source.is_live:
         return _live()
-    told = source.read(SNAPSHOT)
-    if told is not None:
-        found = _told(told)
-        if found is not None:
-            return found
-    return Host(_page_bytes(source), kernel=_kernel(source))
+    facts = _facts(source)
+    if facts.get("page_bytes") not in PAGE_SIZES:
+        return Host(_page_bytes(source), kernel=_kernel(source))
+    ticks, kernel = facts.get("ticks_per_s"), facts.get("kernel")
+    return Host(
+        facts["page_bytes"],
+        ticks if isinstance(ticks, int) and ticks > 0 else USER_HZ,
+        kernel if isinstance(kernel, str) else None,
+    )
+
+
+def taken_unix_ms(source: Source) -> int | None:
+    """Return when the files of *source* were read, in milliseconds since 1970: now, of this host; None of a model."""
+    if source.is_live:
+        import time  # noqa: PLC0415 - for JSON and snapshots
+
+        return time.time_ns() // 1_000_000
+    taken = _facts(source).get("taken_unix_ms")
+    return taken if isinstance(taken, int) else None
 
 
 def page_size(total_kib: int, managed_pages: int) -> int | None:
@@ -51,38 +68,24 @@ def page_size(total_kib: int, managed_pages: int) -> int | None:
 
 
 def _live() -> Host:
-    import os  # noqa: PLC0415
-    import time  # noqa: PLC0415
+    import os  # noqa: PLC0415 - a saved machine asks nobody
 
-    return Host(
-        os.sysconf("SC_PAGE_SIZE"),
-        os.sysconf("SC_CLK_TCK"),
-        os.uname().release,
-        time.time_ns() // 1_000_000,
-    )
+    return Host(os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK"), os.uname().release)
 
 
-def _told(text: str) -> Host | None:
-    """Return what a ``snapshot.json`` says, or None if it is not one."""
+def _facts(source: Source) -> dict[str, Any]:
+    """Return what ``snapshot.json`` says; nothing if there is none, or it is not one."""
     import json  # noqa: PLC0415 - the live host has none
 
     try:
-        facts = json.loads(text)
+        facts = json.loads(source.read(SNAPSHOT) or "{}")
     except ValueError:
-        return None
-    if not isinstance(facts, dict) or facts.get("page_bytes") not in PAGE_SIZES:
-        return None
-    ticks, kernel, taken = (facts.get(key) for key in ("ticks_per_s", "kernel", "taken_unix_ms"))
-    return Host(
-        facts["page_bytes"],
-        ticks if isinstance(ticks, int) and ticks > 0 else USER_HZ,
-        kernel if isinstance(kernel, str) else None,
-        taken if isinstance(taken, int) else None,
-    )
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _page_bytes(source: Source) -> int | None:
-    from memtwin.procfs import meminfo, zoneinfo  # noqa: PLC0415
+    from memtwin.procfs import meminfo, zoneinfo  # noqa: PLC0415 - where no snapshot says it
 
     memory, zones = load(source, meminfo), load(source, zoneinfo)
     if memory is None or zones is None or "MemTotal" not in memory:

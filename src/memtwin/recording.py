@@ -193,7 +193,12 @@ class _Checkpoint(Source):
 
     def __init__(self, recording: Source, label: str) -> None:
         super().__init__(recording.label(label))
+        self._recording, self._label = recording, label
         self._here, self._boot = recording.sub(label), recording.sub("boot")
+
+    @property
+    def at_boot(self) -> Source | None:
+        return None if self._label == "boot" else _Checkpoint(self._recording, "boot")
 
     def read(self, path: str) -> str | None:
         text = self._here.read(path)
@@ -210,8 +215,11 @@ class _Checkpoint(Source):
 
 
 def _is_constant(path: str) -> bool:
-    """Whether the lab and the model record a file at boot only: settings and what the machine is made of."""
-    return path.startswith(_CONSTANT)
+    """Whether the lab and the model record a file at boot only: settings and what the machine is made of.
+
+    What a block device counts (``stat``, ``mm_stat``, ``io_stat``) is of its moment.
+    """
+    return path.startswith(_CONSTANT) and not path.endswith("stat")
 
 
 class _Salvaged(Source):

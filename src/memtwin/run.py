@@ -92,6 +92,8 @@ CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of th
 PANICKED = "the kernel has panicked"
 STORY_LINES = 20
 SIGKILL = 9
+_NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
+"""A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
 
 
 @dataclass(slots=True)
@@ -422,10 +424,6 @@ def _line(done: Done) -> str:
         "us": done.us, "d": done.deltas, "deaths": done.deaths,
     }  # fmt: skip
     return msgspec.json.encode(record).decode() + "\n"
-
-
-_NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
-"""A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
 
 
 def _changes(path: str) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin import __version__
 from memtwin.errors import SnapshotError
-from memtwin.host import host
+from memtwin.host import host, taken_unix_ms
 from memtwin.processes import processes
 from memtwin.source import SNAPSHOT
 
@@ -83,7 +83,7 @@ def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int
         elif source.unread[path] not in _NO_NEWS:
             unread[saved or path] = source.unread[path]
 
-    taken = host(source).taken_unix_ms
+    taken = taken_unix_ms(source)
     for pattern in FILES:
         for path in matching(source, pattern):
             read(path)
@@ -182,7 +182,7 @@ def _compressed(data: bytes, where: Path) -> bytes:
 
         return lzma.compress(data, preset=1)
     if where.suffix == ".gz":
-        import gzip  # noqa: PLC0415
+        import gzip  # noqa: PLC0415 - one of three
 
         return gzip.compress(data)
     if where.suffix == ".zst":

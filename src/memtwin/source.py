@@ -64,6 +64,11 @@ class Source:
 
     is_live = False
 
+    @property
+    def at_boot(self) -> Source | None:
+        """The same machine before its workload, where that is recorded."""
+        return None
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.unread: dict[str, str] = {}

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "recording": {"source", "scenario", "procfs", "errors", "units"},
     "validate": {"recording", "errors", "units"},
     "render": {"render", "units", ""},
-    "views": {"views", "procfs", "render", "errors", "units"},
+    "views": {"views", "procfs", "render", "errors", "units", "words"},
     "boot_layout": {"errors", "units"},
     "costs": set(),
     "compressed": set(),

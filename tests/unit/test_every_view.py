@@ -35,7 +35,7 @@ EXPLAINED = ("free", "meminfo", "ps", "slabtop", "swaps", "vmstat")
 ALLOWED = {  # what a view may load besides what Python and click load; nothing of the model
     "memtwin", "memtwin.cgroupfs", "memtwin.cgroups", "memtwin.cli", "memtwin.errors", "memtwin.host",
     "memtwin.processes", "memtwin.procfs", "memtwin.render", "memtwin.source", "memtwin.sysfs", "memtwin.units",
-    "memtwin.views",
+    "memtwin.views", "memtwin.words",
 }  # fmt: skip
 HEAVY = {"csv", "email", "hypothesis", "importlib.metadata", "json", "lzma", "msgspec", "pathlib", "rich", "shutil",
          "socket", "subprocess", "tarfile", "tempfile", "urllib", "zoneinfo"}  # fmt: skip

@@ -67,8 +67,8 @@ def test_words_name_the_first_limit_the_cache_in_it_and_past_kills(
 ) -> None:
     assert cli.main(["limits", "7", "--root", str(tree(tmp_path, V2))]) == 0
     text = capsys.readouterr().out.replace("\n  ", " ")
-    assert "First comes memory.max of cgroup /system.slice, 50.0M away: the OOM killer ends a process" in text
-    assert "20.0M of what it counts are cache" in text
+    assert "First comes memory.max of cgroup /system.slice, 50 MiB away: the OOM killer ends a process" in text
+    assert "20 MiB of what it counts are cache" in text
     assert "2 processes killed by the OOM killer in it" in text
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from old_zone import ZONE
 
 from memtwin import cli
 from memtwin.host import host
@@ -17,27 +18,6 @@ FILES = ("meminfo", "vmstat", "stat", "loadavg", "uptime", "swaps", "buddyinfo",
 VIEWS = ("account", "buddyinfo", "free", "loadavg", "meminfo", "slabtop", "swaps", "swapuse", "vmstat", "zoneinfo")
 NEW_ROWS = ("MemAvailable", "Zswap", "Zswapped", "KReclaimable", "ShadowCallStack", "SecPageTables", "Percpu",
             "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped", "Hugetlb", "Unaccepted")  # fmt: skip
-ZONE = """Node 0, zone   Normal
-  pages free     {free}
-        min      160
-        low      200
-        high     240
-        scanned  0
-        spanned  {pages}
-        present  {pages}
-        managed  {pages}
-    nr_free_pages {free}
-        protection: (0, 0, 0, 0)
-  pagesets
-    cpu: 0
-              count: 10
-              high:  186
-              batch: 31
-  vm stats threshold: 16
-  all_unreclaimable: 0
-  start_pfn:         1048576
-  inactive_ratio:    11
-"""
 
 
 def recorded() -> dict[str, str]:
@@ -123,7 +103,7 @@ def test_large_pages_are_found_and_counted(pages_of_64k: Path, capsys: pytest.Ca
     assert lines["on the CPUs' own lists"] == 10 * 65536
 
 
-@pytest.mark.parametrize("view", ["free", "meminfo", "swaps", "swapuse", "vmstat", "loadavg", "account"])
+@pytest.mark.parametrize("view", ["free", "meminfo", "swaps", "swapuse", "vmstat", "loadavg", "account", "limits"])
 def test_a_containers_filter_breaks_nothing(view: str, container: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([view, "--root", str(container)]) == 0
     out, err = capsys.readouterr()
@@ -136,3 +116,9 @@ def test_more_available_than_there_is_is_explained(container: Path, capsys: pyte
     assert capsys.readouterr().out.count("lxcfs") == 2
     assert cli.main(["free", "--root", str(container), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["mem"]["used_bytes"] == (131072 - 65536) * 1024
+
+
+def test_no_more_is_used_than_there_is(container: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["limits", "--root", str(container), "--json"]) == 0
+    (machine,) = json.loads(capsys.readouterr().out)["data"]["limits"]
+    assert (machine["used_bytes"], machine["limit_bytes"]) == ((131072 - 65536) * 1024, 131072 * 1024)

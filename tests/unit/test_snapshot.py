@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from memtwin import cli
 from memtwin.errors import SnapshotError
-from memtwin.host import PAGE_SIZES, host, page_size
+from memtwin.host import PAGE_SIZES, host, page_size, taken_unix_ms
 from memtwin.recording import Recording, resolve
 from memtwin.snapshot import Taken, matching, save, take
 from memtwin.source import DirectorySource, Source, open_source
@@ -55,7 +56,7 @@ def test_the_live_snapshot_knows_page_size_and_kernel_and_this_process(tmp_path:
     facts = host(source)
     assert facts.page_bytes == os.sysconf("SC_PAGE_SIZE")
     assert facts.kernel == os.uname().release
-    assert facts.taken_unix_ms is not None
+    assert abs((taken_unix_ms(source) or 0) / 1000 - time.time()) < 60
     mine = source.read(f"proc/{os.getpid()}/status")
     assert mine is not None
     assert mine.startswith("Name:")
@@ -142,3 +143,19 @@ def test_a_sosreport_is_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for root in (top, tmp_path / "sos.tar.xz"):
         assert cli.main(["meminfo", "--root", str(root)]) == 0
         assert capsys.readouterr().out == checkpoint.read("proc/meminfo")
+
+
+def test_a_checkpoint_finds_at_boot_what_never_changes_and_nothing_else(tmp_path: Path) -> None:
+    run = RECORDINGS / "35-zram-then-disk-small" / "run1.tar.xz"
+    subprocess.run(["tar", "xf", run, "-C", tmp_path], check=True)
+    zram = "sys/block/zram0"
+    for name in ("comp_algorithm", "mm_stat", "stat"):
+        (tmp_path / "run1" / "f350" / zram / name).unlink()
+    (tmp_path / "run1" / "f350" / "proc" / "swaps").unlink()
+    checkpoint = Recording(tmp_path / "run1").at("f350")
+    assert checkpoint.read(f"{zram}/comp_algorithm") == Recording(run).at("boot").read(f"{zram}/comp_algorithm")
+    assert [checkpoint.read(path) for path in (f"{zram}/mm_stat", f"{zram}/stat", "proc/swaps")] == [None, None, None]
+    boot = checkpoint.at_boot
+    assert boot is not None
+    assert boot.read("proc/meminfo") == Recording(run).at("boot").read("proc/meminfo")
+    assert boot.at_boot is None

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from old_zone import ZONE
+
 from memtwin import cli
 from memtwin.procfs.zoneinfo import parse, render
 from memtwin.recording import Recording
@@ -15,28 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
 RUN = Path(__file__).parents[1] / "recordings" / "03-anon-swap-disk" / "run1.tar.xz"
-OLD = """Node 0, zone   Normal
-  pages free     39760
-        min      160
-        low      200
-        high     240
-        scanned  0
-        spanned  409500
-        present  399800
-        managed  397700
-    nr_free_pages 39760
-    nr_inactive_anon 12
-        protection: (0, 0, 0, 0)
-  pagesets
-    cpu: 0
-              count: 10
-              high:  186
-              batch: 31
-  vm stats threshold: 16
-  all_unreclaimable: 0
-  start_pfn:         1048576
-  inactive_ratio:    11
-"""
+OLD = ZONE.format(free=39760, pages=397700)
 
 
 def zone(free: int, boost: int | None = None) -> str:
@@ -67,10 +48,10 @@ def test_bar_and_marks_are_to_scale() -> None:
     head, bar, marks, sizes, sentence = view.told(parse(zone(400, boost=40)), 4, unicode=False).splitlines()
     assert bar == "  " + "#" * 30 + "." * 30
     assert [marks.index(letter) - 2 for letter in "mlhr"] == [7, 15, 22, 30]
-    assert "1.6 MiB free of 35.2 MiB" in head
+    assert "1,600 KiB free of 35 MiB" in head
     assert (
         sizes.strip()
-        == "min 400 KiB, low 800 KiB, high 1.2 MiB, of it boost 160 KiB, reserve against higher zones 400 KiB"
+        == "min 400 KiB, low 800 KiB, high 1,200 KiB, of it boost 160 KiB, reserve against higher zones 400 KiB"
     )
     assert sentence.strip() == "kswapd has nothing to do here; it wakes when 800 KiB more are taken."
     assert view.told(parse(zone(4000)), 4, unicode=False).splitlines()[1].endswith("#>")

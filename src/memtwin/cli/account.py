@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, boot_of, form_options, memory_of, open_root, root_option, show
+from memtwin.cli.common import Output, form_options, memory_of, open_root, root_option, show
 from memtwin.host import host
 from memtwin.procfs import vmstat, zoneinfo
 from memtwin.source import load
@@ -24,8 +24,7 @@ def command(root: str, form: str | None) -> None:
     """Print where all of RAM is: a sheet that counts each page once and adds up to MemTotal."""
     source = open_root(root)
     sheet = _account(source)
-    before = boot_of(root)
-    boot = None if before is None else _account(before)
+    boot = None if source.at_boot is None else _account(source.at_boot)
     output = Output(
         "account",
         lambda: view.told(sheet, boot),
@@ -44,7 +43,7 @@ def _account(source: Source) -> view.Account:
             memory_of(source, "MemTotal", "MemFree"),
             load(source, vmstat) or {},
             load(source, zoneinfo),
-            (host(source).page_bytes or 4096) // 1024,
+            host(source).page_kib,
             sum(stat.mem_used_total for stat in zram) // 1024 if zram else None,
             (source.read("sys/module/zswap/parameters/zpool") or "").strip() in {"zsmalloc", ""},
         )

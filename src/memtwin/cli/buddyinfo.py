@@ -7,6 +7,7 @@ import click
 from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
 from memtwin.host import host
 from memtwin.procfs import buddyinfo, zoneinfo
+from memtwin.render.prose import bullets
 from memtwin.views import buddyinfo as view
 
 _HIGHEST = {"kernel": "Normal", "user": "Movable", "dma32": "DMA32", "dma": "DMA"}
@@ -31,13 +32,11 @@ def command(root: str, form: str | None, order: int | None, purpose: str) -> Non
     """
     source = open_root(root)
     record = needed(source, buddyinfo)
-    page_kib = (host(source).page_bytes or 4096) // 1024
+    page_kib = host(source).page_kib
 
     def text() -> str:
         if order is None:
             return view.told(record, page_kib)
-        from memtwin.render.prose import bullets  # noqa: PLC0415
-
         found = view.answers(record, needed(source, zoneinfo), order, _HIGHEST[purpose])
         threshold = number(source, "proc/sys/vm/extfrag_threshold")
         return bullets(view.verdict(found, order, page_kib, 500 if threshold is None else threshold))

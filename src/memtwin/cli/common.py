@@ -94,12 +94,6 @@ def open_root(root: str) -> Source:
     return source
 
 
-def boot_of(root: str) -> Source | None:
-    """Return the machine of ``RUN@CHECKPOINT`` as it was at boot; None for every other root."""
-    run, at, label = root.rpartition("@")
-    return open_root(f"{run}@boot") if at and label != "boot" and run and not _exists(root) else None
-
-
 def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
     """Read and parse *module*'s file; it must be there."""
     found = load(source, module, **fields)
@@ -155,13 +149,13 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
     *index* counts the samples of ``-s``: CSV has its headings once, and OpenMetrics is one sample only.
     """
     if form == "json":
-        from memtwin.host import host  # noqa: PLC0415
-        from memtwin.render.json import envelope  # noqa: PLC0415
+        from memtwin.host import taken_unix_ms  # noqa: PLC0415 - for this form only
+        from memtwin.render.json import envelope  # noqa: PLC0415 - for this form only
 
-        taken, root = host(source).taken_unix_ms, LIVE if source.is_live else source.name
+        root, taken = LIVE if source.is_live else source.name, taken_unix_ms(source)
         write(envelope(output.view, output.data(), root=root, version=output.version, at_unix_ms=taken))
     elif form == "csv":
-        from memtwin.render import csv  # noqa: PLC0415
+        from memtwin.render import csv  # noqa: PLC0415 - for this form only
 
         flat = output.rows() if output.rows else csv.rows(output.data())
         write(csv.text(flat, headings=index == 0))
@@ -199,12 +193,8 @@ def write(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def _exists(path: str) -> bool:
-    return os.path.exists(path)
-
-
 def _expose(output: Output) -> None:
-    from memtwin.render import openmetrics  # noqa: PLC0415
+    from memtwin.render import openmetrics  # noqa: PLC0415 - for this form only
 
     if output.metrics is None:
         raise UsageError(f"{output.view} has no metrics", hint="--json and --csv have all its figures")

@@ -123,8 +123,8 @@ def _explained(memory: Meminfo) -> Output:
 
 
 def _metrics(memory: Meminfo) -> list[Metric]:
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415
-    from memtwin.views.meminfo import metrics  # noqa: PLC0415
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.views.meminfo import metrics  # noqa: PLC0415 - when asked for
 
     amounts = {name: used(memory, name) for name in FORMULAS}
     samples_of = tuple(({"as": name}, None if kib is None else kib * 1024) for name, kib in amounts.items())

@@ -27,7 +27,7 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     """Print who would die now on the machine of *root*, and with ``PID=N`` of *adjustments* in force."""
     source = open_root(root)
     facts = host(source)
-    page_kib = (facts.page_bytes or 4096) // 1024
+    page_kib = facts.page_kib
     found = list(_found(source, page_kib))
     wanted = dict(_adjustment(word) for word in adjustments)
     for pid in wanted:

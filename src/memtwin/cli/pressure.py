@@ -11,6 +11,7 @@ from memtwin.cli.common import Output, form_options, open_root, root_option, sam
 from memtwin.errors import SnapshotError
 from memtwin.procfs import pressure as pressure_file
 from memtwin.render import table
+from memtwin.render.prose import bullets
 from memtwin.source import load
 from memtwin.views import pressure as view
 
@@ -48,8 +49,6 @@ def _output(
     earlier, passed = (None, 0.0) if before is None else (before[1], round(now[0] - before[0], 2))
 
     def text() -> str:
-        from memtwin.render.prose import bullets  # noqa: PLC0415
-
         return table.text(view.table(found, earlier, passed)) + bullets(view.sentences(found))
 
     return Output("pressure", text, lambda: view.data(found, earlier, passed), lambda: view.metrics(found))

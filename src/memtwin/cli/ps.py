@@ -13,6 +13,7 @@ from memtwin.processes import processes
 from memtwin.procfs import meminfo, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, status
 from memtwin.render import table
+from memtwin.render.prose import bullets
 from memtwin.source import load
 from memtwin.views import ps as view
 
@@ -70,8 +71,7 @@ def command(
 
 
 def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
-    from memtwin.render.prose import bullets  # noqa: PLC0415 - when asked for
-    from memtwin.views import ps_explained  # noqa: PLC0415
+    from memtwin.views import ps_explained  # noqa: PLC0415 - when asked for
 
     if not pids:
         found = list(_found(source, {"rollup"}, ()))
@@ -81,7 +81,7 @@ def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
         return
     if len(pids) > 1:
         raise UsageError("--explain tells of one process", hint="give one -p")
-    from memtwin.procfs.pid import smaps  # noqa: PLC0415
+    from memtwin.procfs.pid import smaps  # noqa: PLC0415 - when asked for
 
     process = next((one for one in processes(source) if one.pid == pids[0]), None)
     record = process.load(smaps) if process else None

@@ -9,6 +9,7 @@ import click
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
 from memtwin.host import host
 from memtwin.procfs import slabinfo
+from memtwin.render.prose import bullets
 from memtwin.views import slabtop as view
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def command(
 ) -> None:
     """Print the kernel's object caches, as `slabtop -o` of procps 4.0.2 does. Only root may read them."""
     source = open_root(root)
-    page_bytes = host(source).page_bytes or 4096
+    page_bytes = host(source).page_kib * 1024
     before: dict[str, int] | None = None
     for index in samples(None if once else delay, 1 if once else count, form):
         caches = view.ordered(needed(source, slabinfo).caches, sort)
@@ -58,8 +59,6 @@ def _output(
     def text() -> str:
         if not explain:
             return view.told(caches, page_bytes)
-        from memtwin.render.prose import bullets  # noqa: PLC0415
-
         known = _known(source, caches)
         sentences = bullets(view.sentences(caches, page_bytes, known)) if before is None else ""
         return view.explained(caches, page_bytes, known, before) + sentences

@@ -9,6 +9,7 @@ import click
 from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
 from memtwin.procfs import swaps as swaps_file
 from memtwin.render import table
+from memtwin.render.prose import bullets
 from memtwin.source import load
 from memtwin.views import swaps as view
 
@@ -53,7 +54,7 @@ def command(
         return f"{areas}\n{_explained(source, swaps)}".lstrip("\n") if explain else areas
 
     def data() -> dict[str, Any]:
-        from memtwin.views import compressed_swap  # noqa: PLC0415
+        from memtwin.views import compressed_swap  # noqa: PLC0415 - when asked for
 
         return {"areas": view.data(swaps)} | compressed_swap.data(_zram(source), _zswap(source))
 
@@ -62,7 +63,7 @@ def command(
 
 def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
     """Return the headers of this host's areas that may be read: root may, others see empty columns as with swapon."""
-    from memtwin.procfs.swap_header import PAGE_SIZES, parse  # noqa: PLC0415
+    from memtwin.procfs.swap_header import PAGE_SIZES, parse  # noqa: PLC0415 - when asked for
 
     found = {}
     for area in swaps.areas if source.is_live else ():
@@ -77,8 +78,7 @@ def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
 
 
 def _explained(source: Source, swaps: Swaps) -> str:
-    from memtwin.render.prose import bullets  # noqa: PLC0415
-    from memtwin.views import compressed_swap  # noqa: PLC0415
+    from memtwin.views import compressed_swap  # noqa: PLC0415 - when asked for
 
     devices, zswap = _zram(source), _zswap(source)
     parts = []
@@ -92,8 +92,8 @@ def _explained(source: Source, swaps: Swaps) -> str:
 
 def _zram(source: Source) -> list[Zram]:
     """Return the zram devices of *source* that have a size."""
-    from memtwin.sysfs.zram import mm_stat  # noqa: PLC0415
-    from memtwin.views.compressed_swap import Zram  # noqa: PLC0415
+    from memtwin.sysfs.zram import mm_stat  # noqa: PLC0415 - when asked for
+    from memtwin.views.compressed_swap import Zram  # noqa: PLC0415 - when asked for
 
     devices = []
     for device in source.names("sys/block"):
@@ -108,9 +108,9 @@ def _zram(source: Source) -> list[Zram]:
 
 def _zswap(source: Source) -> Zswap:
     """Return zswap's settings and figures: meminfo has them since v5.19, debugfs for root."""
-    from memtwin.host import host  # noqa: PLC0415
-    from memtwin.procfs import meminfo as meminfo_file  # noqa: PLC0415
-    from memtwin.views.compressed_swap import Zswap  # noqa: PLC0415
+    from memtwin.host import host  # noqa: PLC0415 - when asked for
+    from memtwin.procfs import meminfo as meminfo_file  # noqa: PLC0415 - when asked for
+    from memtwin.views.compressed_swap import Zswap  # noqa: PLC0415 - when asked for
 
     memory: Mapping[str, int] = load(source, meminfo_file) or {}
     settings = "sys/module/zswap/parameters"

@@ -55,7 +55,7 @@ def _swapped(source: Source) -> view.Swapped:
         unmapped_swap_cache(memory),
         tuple(_users(source)),
         len(cpus.cpus) if cpus else 1,
-        (host(source).page_bytes or 4096) // 1024,
+        host(source).page_kib,
         _sysv_kib(source),
         sum(area.used_kib for area in zram.values()) if zram else None,
         sum(stat.mem_used_total for stat in stats) // 1024 if stats else None,

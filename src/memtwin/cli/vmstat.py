@@ -12,10 +12,12 @@ from memtwin.cli.common import Output, form_options, needed, open_root, root_opt
 from memtwin.errors import UsageError
 from memtwin.host import host
 from memtwin.procfs import meminfo, stat, uptime, vmstat
+from memtwin.render.prose import bullets
 from memtwin.source import load
 from memtwin.views import vmstat as view
 
 if TYPE_CHECKING:
+    from memtwin.host import Host
     from memtwin.source import Source
 
 _ROWS: Final = 24
@@ -61,10 +63,10 @@ def command(
         return
     if no_first and not delay:
         raise UsageError("--no-first leaves nothing", hint="give a DELAY too: memtwin vmstat -y 1")
-    before, shown = None, 0
+    before, shown, facts = None, 0, host(source)
     times = count if count is None or not no_first else count + 1
     for _ in samples(delay, times or (None if delay else 1), form):
-        now = _sample(source)
+        now = _sample(source, facts)
         interval = view.Interval(now, before, delay or 0)
         if not (no_first and before is None):
             if form is None and (shown == 0 or (not one_header and shown % _screen() == 0)):
@@ -79,8 +81,6 @@ def _output(interval: view.Interval, unit: str, stamp: str, *, active: bool, wid
     def text() -> str:
         told = view.line(interval, unit=unit, wide=wide, active=active, stamp=stamp)
         if explain:
-            from memtwin.render.prose import bullets  # noqa: PLC0415
-
             told += bullets(view.hidden(interval))
         return told
 
@@ -89,7 +89,7 @@ def _output(interval: view.Interval, unit: str, stamp: str, *, active: bool, wid
 
 def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, whole: bool) -> None:
     from memtwin.procfs import diskstats  # noqa: PLC0415 - when asked for
-    from memtwin.views import vmstat_disks  # noqa: PLC0415
+    from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
 
     found, names = needed(source, diskstats).disks, set(source.names("sys/block"))
     if name is not None:
@@ -108,9 +108,9 @@ def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, wh
 
 def _slabs(source: Source, form: str | None) -> None:
     from memtwin.procfs import slabinfo  # noqa: PLC0415 - when asked for
-    from memtwin.views import slabtop, vmstat_disks  # noqa: PLC0415
+    from memtwin.views import slabtop, vmstat_disks  # noqa: PLC0415 - when asked for
 
-    caches, page_bytes = needed(source, slabinfo).caches, host(source).page_bytes or 4096
+    caches, page_bytes = needed(source, slabinfo).caches, host(source).page_kib * 1024
     output = Output(
         "vmstat-slabs",
         lambda: vmstat_disks.slabs(caches),
@@ -121,7 +121,7 @@ def _slabs(source: Source, form: str | None) -> None:
 
 
 def _once(source: Source, form: str | None, unit: str, *, stats: bool) -> None:
-    now = _sample(source)
+    now = _sample(source, host(source))
 
     def text() -> str:
         return view.statistics(now, unit) if stats else f"{now.stat.processes:13} forks\n"
@@ -129,13 +129,13 @@ def _once(source: Source, form: str | None, unit: str, *, stats: bool) -> None:
     show(Output("vmstat-stats", text, lambda: view.statistics_data(now), lambda: view.metrics(now)), form, source)
 
 
-def _sample(source: Source) -> view.Sample:
-    facts, up = host(source), load(source, uptime)
+def _sample(source: Source, facts: Host) -> view.Sample:
+    up = load(source, uptime)
     return view.Sample(
         needed(source, stat),
         needed(source, meminfo),
         needed(source, vmstat),
-        (facts.page_bytes or 4096) // 1024,
+        facts.page_kib,
         facts.ticks_per_s,
         None if up is None else up.up_cs / 100,
     )

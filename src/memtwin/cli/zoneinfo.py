@@ -23,7 +23,7 @@ def command(root: str, form: str | None, *, plain: bool) -> None:
     """
     source = open_root(root)
     record = needed(source, zoneinfo)
-    page_kib = (host(source).page_bytes or 4096) // 1024
+    page_kib = host(source).page_kib
     fits = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
     output = Output(
         "zoneinfo",

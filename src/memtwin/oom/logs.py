@@ -20,7 +20,7 @@ _JOURNALCTL: Final = ("journalctl", "--quiet", "--no-pager", "--output=short-iso
 
 def of_file(path: str) -> Iterator[str]:
     """Yield the lines of a file, ``-`` for standard input; .gz, .xz, .bz2 are unpacked."""
-    import io  # noqa: PLC0415
+    import io  # noqa: PLC0415 - only packed logs and journals need it
 
     if path == "-":
         text = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="\n")
@@ -47,24 +47,24 @@ def _whole(text: Iterable[str], path: str) -> Iterator[str]:
 
 def _unpacked(raw: IO[bytes], magic: bytes) -> IO[bytes]:
     if magic.startswith(b"\x1f\x8b"):
-        import gzip  # noqa: PLC0415
+        import gzip  # noqa: PLC0415 - only packed logs and journals need it
 
         return gzip.open(raw)  # type: ignore[return-value]
     if magic.startswith(b"\xfd7zXZ"):
-        import lzma  # noqa: PLC0415
+        import lzma  # noqa: PLC0415 - only packed logs and journals need it
 
         return lzma.open(raw)
     if magic.startswith(b"BZh"):
-        import bz2  # noqa: PLC0415
+        import bz2  # noqa: PLC0415 - only packed logs and journals need it
 
         return bz2.open(raw)
     return raw
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    import zlib  # noqa: PLC0415
-    from gzip import BadGzipFile  # noqa: PLC0415
-    from lzma import LZMAError  # noqa: PLC0415
+    import zlib  # noqa: PLC0415 - only packed logs and journals need it
+    from gzip import BadGzipFile  # noqa: PLC0415 - only packed logs and journals need it
+    from lzma import LZMAError  # noqa: PLC0415 - only packed logs and journals need it
 
     return (BadGzipFile, zlib.error, LZMAError)
 

@@ -27,7 +27,7 @@ def rows(data: dict[str, Any] | Sequence[Mapping[str, Any]]) -> list[Flat]:
 def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True) -> str:
     """Return *flat* as CSV; the columns are all keys in the order in which they first appear."""
     import csv  # noqa: PLC0415 - only when asked for
-    import io  # noqa: PLC0415
+    import io  # noqa: PLC0415 - only when asked for
 
     columns = list(dict.fromkeys(key for row in flat for key in row))
     out = io.StringIO()

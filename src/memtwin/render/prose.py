@@ -28,7 +28,7 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
 
 def _columns() -> int:
     """Return the columns of the terminal; of what is none, as many as wanted."""
-    import os  # noqa: PLC0415
+    import os  # noqa: PLC0415 - with textwrap
 
     try:
         return os.get_terminal_size(1).columns or WIDEST

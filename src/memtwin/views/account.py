@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
 
 if TYPE_CHECKING:
@@ -88,8 +89,6 @@ def told(sheet: Account, boot: Account | None = None) -> str:
     rest = sheet.unexplained_kib
     rows.append(("unexplained", str(rest), _share(rest, sheet), "MemTotal - all of the above"))
     rows.append(("MemTotal", str(sheet.total_kib), "100.0%", ""))
-    from memtwin.render.prose import bullets  # noqa: PLC0415
-
     return text(Table(columns, tuple(rows))) + bullets(sentences(sheet, boot))
 
 

@@ -29,13 +29,17 @@ _THRESHOLD = 500
 
 
 class Answer(NamedTuple):
-    """Can a block be had from one zone: *now*, at least *after* kswapd was woken, and *why* (not)."""
+    """Can a block be had from one zone: *now*, at least *after* kswapd was woken, and *why* (not).
+
+    *in_pieces*: enough is free, in smaller blocks.
+    """
 
     node: int
     zone: str
     now: bool
     after: bool
     why: str
+    in_pieces: bool
 
 
 def unusable_index(counts: Sequence[int], order: int) -> int:
@@ -189,11 +193,12 @@ def _answer(blocks: ZoneBlocks, zone: ZoneInfo, order: int, top: int) -> Answer:
         why = f"{zone.free} pages are free, in pieces: the fragmentation index is {(index or 0) / 1000:.3f}"
     else:
         why = f"{zone.free} pages are free, the low watermark is {zone.low}{kept}, and there is a block"
-    return Answer(blocks.node, blocks.zone, has_block and free > low, has_block and free > least, why)
+    in_pieces = free > least and not has_block
+    return Answer(blocks.node, blocks.zone, has_block and free > low, has_block and free > least, why, in_pieces)
 
 
 def _what_helps(found: Sequence[Answer], threshold: int) -> Iterator[str]:
-    if any("in pieces" in answer.why for answer in found):
+    if any(answer.in_pieces for answer in found):
         yield (
             "`echo 1 > /proc/sys/vm/compact_memory` moves pages together; dropping caches first gives it more to work "
             f"with. The kernel compacts by itself where the index is above vm.extfrag_threshold ({threshold}), and "

@@ -1,4 +1,4 @@
-"""``free --explain``: every "used" beside the others from the same bytes, and what this machine's figures mean."""
+"""``free --explain``: each "used" beside the others from the same bytes, and what this machine's figures mean."""
 
 from __future__ import annotations
 

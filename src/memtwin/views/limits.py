@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
+from memtwin.views.used import used, used_swap
+from memtwin.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,11 +70,11 @@ _NEVER: Final = 2
 def of_cgroup(group: Group) -> Iterator[Limit]:
     """Yield the limits that one cgroup sets."""
     cache = group.stat.get("total_inactive_file", group.stat.get("inactive_file"))
-    for name, (used, then) in (_V2 if group.version == 2 else _V1).items():
+    for name, (file, then) in (_V2 if group.version == 2 else _V1).items():
         limit = group.amounts.get(name)
         if limit is not None:
             counted = cache if name in {"memory.max", "memory.high", "memory.limit_in_bytes"} else None
-            yield Limit(name, group.path, limit, group.amounts.get(used), then, counted, name in _SPECIAL)
+            yield Limit(name, group.path, limit, group.amounts.get(file), then, counted, name in _SPECIAL)
 
 
 def of_process(limits: Limits, status: Status) -> Iterator[Limit]:
@@ -90,12 +93,11 @@ def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limi
     if overcommit_memory == _NEVER and limit is not None and promised is not None:
         then = "mmap, malloc and fork fail (ENOMEM) for everybody"
         yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then)
-    total, available = meminfo.get("MemTotal"), meminfo.get("MemAvailable")
-    swap, free = meminfo.get("SwapTotal", 0), meminfo.get("SwapFree", 0)
-    if total is not None and available is not None:
-        used = total - available + swap - free
+    total, swap, taken = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0), used(meminfo)
+    if total is not None and taken is not None and "MemAvailable" in meminfo:
         then = "the OOM killer ends the largest process"
-        yield Limit("RAM and swap", "machine", (total + swap) * 1024, used * 1024, then)
+        both = taken + (used_swap(meminfo) or 0)
+        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then)
 
 
 def ordered(limits: Sequence[Limit]) -> list[Limit]:
@@ -105,8 +107,6 @@ def ordered(limits: Sequence[Limit]) -> list[Limit]:
 
 def told(limits: Sequence[Limit], notes: Sequence[str]) -> str:
     """Return a row a limit, the nearest first, and what is to be said."""
-    from memtwin.render.prose import bullets  # noqa: PLC0415
-
     titles = ("AT", "USED", "LEFT")
     columns = (Column("LIMIT"), Column("OF"), *(Column(title, "right") for title in titles), Column("THEN"))
     rows = tuple(
@@ -170,8 +170,4 @@ def _whose(limit: Limit) -> str:
 
 
 def _size(size_bytes: int | None) -> str:
-    from memtwin.views.ps import size  # noqa: PLC0415
-
-    if size_bytes is None:
-        return "-"
-    return size(size_bytes // 1024) if size_bytes >= 0 else f"-{size(-size_bytes // 1024)}"
+    return "-" if size_bytes is None else size(size_bytes // 1024)

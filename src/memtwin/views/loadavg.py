@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.procfs.text import decimal
+from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ def told(load: Load) -> str:
         (name, decimal(value), "-" if not load.cpus else f"{value / 100 / load.cpus:.2f}")
         for name, value in zip(("1 min", "5 min", "15 min"), _averages(load.averages), strict=True)
     )
-    from memtwin.render.prose import bullets  # noqa: PLC0415
-
     return text(Table(columns, rows)) + bullets(sentences(load))
 
 

@@ -20,7 +20,7 @@ class Field(NamedTuple):
 def fields() -> dict[str, Field]:
     """Return the rows by label, in the order of the file."""
     import tomllib  # noqa: PLC0415 - explanations are asked for seldom
-    from importlib.resources import files  # noqa: PLC0415
+    from importlib.resources import files  # noqa: PLC0415 - explanations are asked for seldom
 
     text = (files("memtwin") / "data" / "meminfo.toml").read_text(encoding="utf-8")
     return {label: Field(**told) for label, told in tomllib.loads(text).items()}

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
 
 if TYPE_CHECKING:
@@ -96,8 +97,6 @@ def told(s: Swapped, rows: int | None) -> str:
         lines.append((f"{len(users) - len(shown)} more processes", "", str(left), _percent(left, s)))
     lines += [(line.name, "", str(line.kib), _percent(line.kib, s)) for line in shares(s)]
     lines.append(("used swap (SwapTotal - SwapFree)", "", str(s.used_kib), "100.0%" if s.used_kib else "-"))
-    from memtwin.render.prose import bullets  # noqa: PLC0415
-
     return text(Table(columns, tuple(lines))) + bullets(sentences(s))
 
 

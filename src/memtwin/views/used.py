@@ -1,7 +1,9 @@
-"""The formulas of "used": one meminfo, seven programs, seven answers.
+"""The formulas of "used": one meminfo, seven programs, five answers.
 
-Each is what the named program prints for the same bytes; procps 3.3.17, 4.0.2 and 4.0.4, htop 3.0.5, 3.2.2 and
-3.4.1 and sar 12.6 were asked (tests/oracle/test_used_agrees.py), the older ones are as their manual pages say::
+Each is what the named program prints for the same bytes. procps 3.3.17, 4.0.2 and 4.0.4, htop 3.0.5, 3.2.2 and 3.4.1
+and sar 12.6.1 were asked with one meminfo (tests/unit/test_free.py has what they printed); between these versions of
+htop, and for older procps, it is what their change logs and manual pages say. Those that are installed are asked again
+by tests/oracle/test_used_agrees.py and test_views_agree.py::
 
     procps-4        total - available                                     free, top, vmstat of procps 4.0.1 and later
     procps-3.3      total - free - buffers - cache                        procps 3.3.12 to 4.0.0
@@ -115,6 +117,12 @@ def used(meminfo: Mapping[str, int], formula: str = DEFAULT) -> Kib | None:
         return None
     found = FORMULAS[formula].used(meminfo)
     return Kib(found if found >= 0 else meminfo["MemTotal"] - meminfo["MemFree"])
+
+
+def used_swap(meminfo: Mapping[str, int]) -> Kib | None:
+    """Return the swap that is taken; a container's filter may show more free than there is: then none is."""
+    total, free = meminfo.get("SwapTotal"), meminfo.get("SwapFree")
+    return None if total is None or free is None else Kib(max(total - free, 0))
 
 
 def cache(meminfo: Mapping[str, int], formula: str = DEFAULT) -> Kib | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.render.table import clean
-from memtwin.views.used import cache, used
+from memtwin.views.used import cache, used, used_swap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,7 +137,6 @@ def _key(name: str) -> str:
 def _amounts(now: Sample) -> dict[str, int | None]:
     """Return what ``-s`` tells of memory, in KiB."""
     m = now.meminfo
-    swap_total, swap_free = m.get("SwapTotal"), m.get("SwapFree")
     return {
         "total memory": m.get("MemTotal"),
         "used memory": used(m, "procps-4"),
@@ -146,9 +145,9 @@ def _amounts(now: Sample) -> dict[str, int | None]:
         "free memory": m.get("MemFree"),
         "buffer memory": m.get("Buffers"),
         "swap cache": cache(m),
-        "total swap": swap_total,
-        "used swap": _used_swap(m),
-        "free swap": swap_free,
+        "total swap": m.get("SwapTotal"),
+        "used swap": used_swap(m),
+        "free swap": m.get("SwapFree"),
     }
 
 
@@ -251,13 +250,7 @@ def _row(vmstat: Mapping[str, int], name: str) -> int | None:
 
 def _memory(m: Meminfo, *, active: bool) -> tuple[int | None, ...]:
     pair = (m.get("Inactive"), m.get("Active")) if active else (m.get("Buffers"), cache(m))
-    return (_used_swap(m), m.get("MemFree"), *pair)
-
-
-def _used_swap(m: Meminfo) -> int | None:
-    """Return the slots that are taken; a container's filter may show more free than there are."""
-    total, free = m.get("SwapTotal"), m.get("SwapFree")
-    return None if total is None or free is None else max(total - free, 0)
+    return (used_swap(m), m.get("MemFree"), *pair)
 
 
 def _scaled(kib: int, unit: str) -> int:
@@ -266,7 +259,7 @@ def _scaled(kib: int, unit: str) -> int:
 
 
 def _single(value: float) -> float:
-    from struct import pack, unpack  # noqa: PLC0415
+    from struct import pack, unpack  # noqa: PLC0415 - only for units
 
     (rounded,) = unpack("f", pack("f", value))
     return float(rounded)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from memtwin.words import size
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -118,11 +120,11 @@ def _drawn(zone: ZoneInfo, page_kib: int, *, unicode: bool) -> str:
     filled = min(WIDTH * zone.free // scale, WIDTH)
     bar = full * filled + empty * (WIDTH - filled) + (more if zone.free > scale else " ")
     lists = sum(pages.count for pages in zone.pagesets)
-    head = f"node {zone.node} zone {zone.name}: {size(zone.free, page_kib)} free of {size(zone.managed, page_kib)}"
-    on_lists = f", {size(lists, page_kib)} more on the CPUs' lists" if lists else ""
-    marks = f"  min {size(zone.min, page_kib)}, low {size(zone.low, page_kib)}, high {size(zone.high, page_kib)}"
-    kept = f", reserve against higher zones {size(reserve, page_kib)}" if reserve else ""
-    boosted = f", of it boost {size(zone.boost, page_kib)}" if zone.boost else ""
+    head = f"node {zone.node} zone {zone.name}: {_size(zone.free, page_kib)} free of {_size(zone.managed, page_kib)}"
+    on_lists = f", {_size(lists, page_kib)} more on the CPUs' lists" if lists else ""
+    marks = f"  min {_size(zone.min, page_kib)}, low {_size(zone.low, page_kib)}, high {_size(zone.high, page_kib)}"
+    kept = f", reserve against higher zones {_size(reserve, page_kib)}" if reserve else ""
+    boosted = f", of it boost {_size(zone.boost, page_kib)}" if zone.boost else ""
     lines = [f"{head}{on_lists}", f"  {bar}", f"  {_scale(zone, scale)}", f"{marks}{boosted}{kept}"]
     return "".join(f"{line.rstrip()}\n" for line in (*lines, *(f"  {line}" for line in _sentences(zone, page_kib))))
 
@@ -141,35 +143,24 @@ def _scale(zone: ZoneInfo, scale: int) -> str:
 def _sentences(zone: ZoneInfo, page_kib: int) -> Iterator[str]:
     now = state(zone)
     if now == "plenty":
-        yield f"kswapd has nothing to do here; it wakes when {size(zone.free - zone.low, page_kib)} more are taken."
+        yield f"kswapd has nothing to do here; it wakes when {_size(zone.free - zone.low, page_kib)} more are taken."
     elif now == "below high":
-        to_high, to_min = size(zone.high - zone.free, page_kib), size(zone.free - zone.min, page_kib)
+        to_high, to_min = _size(zone.high - zone.free, page_kib), _size(zone.free - zone.min, page_kib)
         yield (
             f"between low and high: kswapd works if it was woken, and stops when {to_high} more are free; programs "
             f"reclaim when {to_min} more are taken."
         )
     elif now == "below low":
-        yield f"kswapd works; {size(zone.free - zone.min, page_kib)} are left before programs must reclaim themselves."
+        yield f"kswapd works; {_size(zone.free - zone.min, page_kib)} are left before programs must reclaim themselves."
     else:
         yield (
-            f"{size(zone.min - zone.free, page_kib)} below min: every program that asks here must reclaim first, and "
+            f"{_size(zone.min - zone.free, page_kib)} below min: every program that asks here must reclaim first, and "
             "waits; atomic allocations live on the rest."
         )
 
 
-def size(pages: int, page_kib: int) -> str:
-    """Return an amount for the eye.
-
-    >>> size(3, 4), size(300, 4), size(300_000, 4), size(6_000_000, 4)
-    ('12 KiB', '1.2 MiB', '1172 MiB', '22.9 GiB')
-    """
-    kib = pages * page_kib
-    if kib < 1000:
-        return f"{kib} KiB"
-    mib = kib / 1024
-    if mib < 10_000:
-        return f"{mib:.1f} MiB" if mib < 100 else f"{mib:.0f} MiB"
-    return f"{mib / 1024:.1f} GiB"
+def _size(pages: int, page_kib: int) -> str:
+    return size(pages * page_kib)
 
 
 def _bytes(pages: int | None, page_kib: int) -> int | None:
