@@ -9,7 +9,7 @@ FUZZ_S := 120
 CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz fidelity man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -88,6 +88,9 @@ fuzz: $(VENV)/.built  ## two minutes of coverage-guided fuzzing of every reader 
 	test -x $(VENV)/fuzz/bin/python || $(PYTHON) -m venv $(VENV)/fuzz
 	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	cd tests/schema && ../../$(VENV)/fuzz/bin/python fuzz.py ../../build/corpus -max_total_time=$(FUZZ_S) -max_len=4000
+
+fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than tests/fingerprint has (MOVE=--move writes it)
+	$(BIN)/python tests/fingerprint/fingerprint.py $(MOVE)
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py

@@ -1,0 +1,34 @@
+"""The program's entry points that the fingerprint needs, in one place: the only file to edit when they move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from memtwin import run, story
+from memtwin.recording import Recording
+from memtwin.scenario import load
+
+
+def run_texts(path: Path) -> tuple[dict[str, str], str]:
+    """Return every file that a run of *path* leaves, and its story; *path*: a recording's directory or a scenario."""
+    if path.is_dir():
+        recording = Recording(min(path.glob("run*.tar.xz")))
+        scenario, boot = recording.scenario(), recording.at("boot")
+    else:
+        scenario, boot = load(str(path)), None
+    try:
+        done = run.simulate(scenario, boot)
+    except Exception as problem:  # noqa: BLE001 - what is refused is part of the picture
+        return {"refused": f"{type(problem).__name__}: {problem}".replace(str(path.parent), "")}, ""
+    files = dict(done.files())
+    files["run.json"] = msgspec.json.encode(done.meta()).decode()
+    files["samples"] = "\n".join(repr(sample) for sample in done.samples)
+    files["notes"] = "\n".join(done.machine.notes).replace(str(path.parent), "")
+    table = story.checkpoints(done)
+    return files, "\n".join([*story.tell(done), repr(table)])
+
+
+def checkpoints(run: str) -> tuple[str, ...]:
+    """Return the labels of a recording's checkpoints, ``boot`` first."""
+    return tuple(Recording(run).checkpoints)
