@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
 from memtwin import run, story
 from memtwin.recording import Recording
 from memtwin.scenario import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run_texts(path: Path) -> tuple[dict[str, str], str]:
@@ -19,7 +23,7 @@ def run_texts(path: Path) -> tuple[dict[str, str], str]:
         scenario, boot = load(str(path)), None
     try:
         done = run.simulate(scenario, boot)
-    except Exception as problem:  # noqa: BLE001 - what is refused is part of the picture
+    except Exception as problem:
         return {"refused": f"{type(problem).__name__}: {problem}".replace(str(path.parent), "")}, ""
     files = dict(done.files())
     files["run.json"] = msgspec.json.encode(done.meta()).decode()
