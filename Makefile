@@ -6,10 +6,10 @@ RECORDING := tests/recordings/35-zram-then-disk-small
 RUN := run/desktop-16g
 SOAK_OPS := 10000000
 FUZZ_S := 120
-CORE := $(wildcard src/memtwin/mm/*.py src/memtwin/mm/*.pxd src/memtwin/engine.py src/memtwin/engine.pxd)
+CORE := $(shell find src/memtwin/core src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -94,6 +94,9 @@ fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than 
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py
+
+map:  ## write docs/core-map.md, the order of imports within the compiled core
+	$(PYTHON) docs/core_map.py
 
 man: $(VENV)/.built $(VENV)/.dev  ## write the manual pages from the text of --help
 	$(BIN)/python docs/man.py build/man

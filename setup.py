@@ -1,4 +1,4 @@
-"""Compile the core: every module of ``memtwin.mm`` and the engine, from Python syntax with typed headers (.pxd).
+"""Compile ``memtwin.core`` and ``memtwin.linux``: every module, from Python syntax with typed headers (.pxd).
 
 ``MEMTWIN_DEBUG=1`` makes the debug build: assertions, overflow checks and the address sanitizer.
 """
@@ -11,13 +11,18 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
-PURE = {"__init__", "vmstat", "sysctl"}
+PURE = {"core/vmstat.py", "linux/kernel/sysctl.py"}
+"""Tables in plain Python."""
 COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
 QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]
 
-SOURCES = [p for p in sorted(Path("src/memtwin/mm").glob("*.py")) if p.stem not in PURE]
-SOURCES.append(Path("src/memtwin/engine.py"))
+SOURCES = [
+    path
+    for room in ("core", "linux")
+    for path in sorted(Path("src/memtwin", room).rglob("*.py"))
+    if path.relative_to("src/memtwin").as_posix() not in PURE and path.stem != "__init__"
+]
 
 setup(
     ext_modules=cythonize(

@@ -9,11 +9,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin import engine, run, worker
-from memtwin.mm import drop_caches, fs_writeback, read_write
-from memtwin.mm import mm_types as t
-from memtwin.mm import task as mm_task
-from memtwin.mm import touch as touches
+from memtwin.core import mm_types as t
+from memtwin.linux import touch as touches
+from memtwin.linux.fs import drop_caches, fs_writeback, read_write
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.machine import program
+from memtwin.run import run
 from memtwin.scenario import Pow, Rand, Seq, pages, parse
 
 if TYPE_CHECKING:
@@ -122,23 +124,23 @@ class Model:
         """Unmap all, and map it again for the next one."""
         before = self.state.node_stats()["nr_anon_pages"]
         began = time.perf_counter()
-        code = mm_task.munmap(self.state, self.task, self.start, REGION_PAGES)
+        code = kernel_fork.munmap(self.state, self.task, self.start, REGION_PAGES)
         took = time.perf_counter() - began
         assert code == t.OK
         assert before - self.state.node_stats()["nr_anon_pages"] == npages
-        assert mm_task.mmap(self.state, self.task, self.start, REGION_PAGES, t.VM_READ | t.VM_WRITE) == t.OK
+        assert kernel_fork.mmap(self.state, self.task, self.start, REGION_PAGES, t.VM_READ | t.VM_WRITE) == t.OK
         return npages, took
 
     def cow(self) -> dict[str, tuple[int, float]]:
         """Fork, write every page in the parent, end the child: fork and copies, each page one fault."""
         before = self.faults()
         began = time.perf_counter()
-        code, child = mm_task.fork(self.state, self.task, 9999)
+        code, child = kernel_fork.fork(self.state, self.task, 9999)
         forked = time.perf_counter() - began
         assert code == t.OK
         made, took = self.touch(COW_PAGES, Seq(), write=True)
         assert self.faults() - before == made == COW_PAGES
-        mm_task.exit_task(self.state, child)
+        kernel_fork.exit_task(self.state, child)
         return {"fork": (COW_PAGES, forked), "cow": (made, took)}
 
 
@@ -164,7 +166,7 @@ class Files:
         drawn = {"kind": t.PATTERN_RAND, "touches": draws, "seed": SEED} if draws else {}
         call = read_write.FileIo(
             self.state, self.task, self.files[name], 0, chunk_pages * 4096, pages_ // chunk_pages, write,
-            worker.IO_BUFFER, self.opno, **drawn,
+            program.IO_BUFFER, self.opno, **drawn,
         )  # fmt: skip
         before = self.counted()
         began = time.perf_counter()

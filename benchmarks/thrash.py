@@ -14,11 +14,11 @@ from array import array
 from pathlib import Path
 from typing import NamedTuple
 
-from memtwin import run
-from memtwin.mm import mm_types as t
-from memtwin.mm import task as mm_task
-from memtwin.mm import task_mmu
-from memtwin.mm import touch as touches
+from memtwin.core import mm_types as t
+from memtwin.linux import touch as touches
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.run import run
 from memtwin.scenario import parse
 
 HERE = Path(__file__).parent
@@ -70,7 +70,7 @@ class Machine:
         self.filled = done.machine.state
         self.task, self.start = process.task, process.next_region
         self.pages = int(self.filled.memory_total * WORKING_SET)
-        assert mm_task.mmap(self.filled, self.task, self.start, self.pages, t.VM_READ | t.VM_WRITE) == t.OK
+        assert kernel_fork.mmap(self.filled, self.task, self.start, self.pages, t.VM_READ | t.VM_WRITE) == t.OK
         fill = touches.Touch(self.filled, self.task, self.start, self.pages, write=True, content=t.CONTENT_TEXT, opno=1)
         assert fill.run() == t.OK
         assert fill.done == self.pages

@@ -10,7 +10,7 @@ The libraries are near the kernel's code, not the same: liblzo2's LZO1X-1 has a 
 run lengths (``lzo-rle`` has no library at all); lz4 is a newer one of the same rules at acceleration 1; zstandard is
 given the parameters that the kernel takes for level 3 and a length that it does not know (``crypto/zstd.c``). The
 recordings are the kernel itself; of a scenario that swaps out single pages they tell each page's length.
-``src/memtwin/compressed.py`` is to be written from the recordings.
+``src/memtwin/machine/compressed_lengths.py`` is to be written from the recordings.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, NamedTuple
 
 from contents import PAGE_BYTES, page
-from memtwin.recording import Recording
 from memtwin.scenario import CONTENTS
 from memtwin.scenario.lines import ZRAM_ALGORITHMS
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,8 @@ import signal
 import sys
 
 from memtwin.procfs import swaps
-from memtwin.recording import Recording
-from memtwin.validate import figures
+from memtwin.sources.recording import Recording
+from memtwin.study.validate import figures
 
 FIGURES = (
     "MemFree,MemAvailable,Cached,SwapCached,AnonPages,Active(anon),Inactive(anon),Active(file),Inactive(file),Mapped,"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from memtwin import run, story
-from memtwin.recording import Recording
+from memtwin.run import run
 from memtwin.scenario import load
+from memtwin.sources.recording import Recording
+from memtwin.story import story
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin import settings
-from memtwin.run import Run
+from memtwin.run import settings
+from memtwin.run.run import Run
 from memtwin.scenario import parse, parser
 from memtwin.scenario.words import Line
 
 if TYPE_CHECKING:
-    from memtwin.mm.state import State
+    from memtwin.core.state import State
 
 
 class Growing:

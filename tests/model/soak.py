@@ -27,7 +27,8 @@ from typing import IO, TYPE_CHECKING, Any
 from growing import Growing
 
 from memtwin.errors import ModelBug
-from memtwin.mm import debug, swapon
+from memtwin.linux.check import invariants
+from memtwin.linux.mm import swapon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ class Soak:
 
     def check(self) -> None:
         """Every invariant."""
-        debug.validate(self.growing.state, tuple(self.growing.lines[-8:]))
+        invariants.validate(self.growing.state, tuple(self.growing.lines[-8:]))
         self.checked = len(self.growing.lines)
 
     def counted(self) -> Counter[str]:

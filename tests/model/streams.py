@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin import run, worker
-from memtwin.mm import drop_caches, filemap, memory, mm_init, read_write, touch
-from memtwin.mm import task as mm_task
+from memtwin.linux import touch
+from memtwin.linux.fs import drop_caches, read_write
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.mm import filemap, memory, mm_init
+from memtwin.machine import program
+from memtwin.run import run
 from memtwin.scenario import parse
 
 if TYPE_CHECKING:
-    from memtwin.mm.state import State
+    from memtwin.core.state import State
 
 PAGE = 4096
 
@@ -27,20 +30,20 @@ class Stream:
         self.file = self.done.disk.numbers["f"]
         self.pages = pages
         self.filp = self.open()
-        self._map(worker.IO_BUFFER, worker.IO_BUFFER_PAGES)
+        self._map(program.IO_BUFFER, program.IO_BUFFER_PAGES)
 
     def open(self) -> int:
         """Open the file once more: its number."""
         return self.done.disk.open(self.task, "f")
 
     def _map(self, start: int, pages: int) -> None:
-        assert mm_task.mmap(self.state, self.task, start, pages, worker.RW) == 0
+        assert kernel_fork.mmap(self.state, self.task, start, pages, program.RW) == 0
 
     def io(self, offset: int, size: int, *, write: bool = False, filp: int = 0, state: State | None = None) -> None:
         """One pread or pwrite of *size* bytes at *offset*."""
         machine = state or self.state
         number = filp or self.filp
-        call = read_write.FileIo(machine, self.task, number, offset, size, 1, write, worker.IO_BUFFER, 1)
+        call = read_write.FileIo(machine, self.task, number, offset, size, 1, write, program.IO_BUFFER, 1)
         assert call.run() == 0
 
     def cached(self, state: State | None = None) -> set[int]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from memtwin import run, story
-from memtwin.mm import debug
+from memtwin.linux.check import invariants
 from memtwin.procfs import meminfo, swaps
+from memtwin.run import run
 from memtwin.scenario import parse
+from memtwin.story import story
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "desktop-16g.mem"
 MIB = 1024
@@ -53,4 +54,4 @@ def test_the_leak_is_killed_and_the_reason_told(day: run.Run) -> None:
 
 def test_every_invariant_holds_at_the_end_of_the_day(day: run.Run) -> None:
     """After 9 million faults, 17 GiB swapped out and a kill: no frame without an owner, no slot without an entry."""
-    debug.validate(day.machine.state, day.story())
+    invariants.validate(day.machine.state, day.story())

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memtwin import engine, run, settings, worker
 from memtwin.errors import ModelBug
-from memtwin.mm import debug, memory, read_write, touch
-from memtwin.recording import Recording
+from memtwin.linux import touch
+from memtwin.linux.check import invariants
+from memtwin.linux.fs import read_write
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.mm import memory
+from memtwin.machine import program
+from memtwin.run import run, settings
 from memtwin.scenario import parse
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,12 +81,12 @@ def test_a_copy_in_the_midst_of_reclaim_goes_on_alike() -> None:
     twin = state.copy()
     for machine in (state, twin):
         read = read_write.FileIo(
-            machine, process.task, process.files["data"], 0, 65536, 3520, False, worker.IO_BUFFER, 99
+            machine, process.task, process.files["data"], 0, 65536, 3520, False, program.IO_BUFFER, 99
         )
         assert read.run() == 0
         engine.sleep_until(machine, machine.clock_ns + 8_000_000_000)
     assert state.fingerprint() == twin.fingerprint()
-    debug.validate(twin)
+    invariants.validate(twin)
 
 
 def test_a_copy_goes_on_alike() -> None:
@@ -94,7 +99,7 @@ def test_a_copy_goes_on_alike() -> None:
         code = touch.Touch(machine, process.task, region.start, region.pages, True, kind=1, touches=4000, seed=3).run()
         assert code == 0
     assert state.fingerprint() == twin.fingerprint()
-    debug.validate(twin)
+    invariants.validate(twin)
 
 
 def test_a_copy_is_apart() -> None:
@@ -114,7 +119,7 @@ def test_a_lost_page_is_found_out() -> None:
     process = done.processes.by_name["A"]
     memory.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
     with pytest.raises(ModelBug, match="does not hold what was written"):
-        debug.validate(done.machine.state)
+        invariants.validate(done.machine.state)
 
 
 def test_a_mixed_up_page_is_found_out_at_unmap() -> None:

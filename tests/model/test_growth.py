@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin import machine, run
-from memtwin.mm import debug, mm_init
-from memtwin.recording import Recording
+from memtwin.linux.check import invariants
+from memtwin.linux.mm import mm_init
+from memtwin.machine import machine
+from memtwin.run import run
 from memtwin.scenario import parse
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +24,11 @@ def test_many_areas_tables_and_processes() -> None:
     lines += [f"P{number} munmap r{number * 2}" for number in range(20)]
     lines += [f"P7 munmap r{number}" for number in range(100, 300)]
     done = run.simulate(parse("\n".join(lines) + "\n"), None)
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     copied = done.machine.state.copy()
-    debug.validate(copied)
+    invariants.validate(copied)
     ended = run.simulate(parse("\n".join([*lines, *(f"P{n} exit" for n in range(21)), "checkpoint end"]) + "\n"), None)
-    debug.validate(ended.machine.state)
+    invariants.validate(ended.machine.state)
     first, last = ended.samples[0].figures, ended.samples[-1].figures
     assert last["AnonPages"] == first["AnonPages"]
     assert last["PageTables"] == first["PageTables"]
@@ -41,4 +43,4 @@ def test_a_boot_with_many_page_tables(recordings: Path) -> None:
     for pfn in frames:
         mm_init.add_page_table(built.state, pfn)
     assert built.state.node_stats()["nr_page_table_pages"] == before + 700
-    debug.validate(built.state)
+    invariants.validate(built.state)

@@ -13,12 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from memtwin import story
-from memtwin.mm import debug, swapon
+from memtwin.linux.check import invariants
+from memtwin.linux.mm import swapon
 from memtwin.procfs import buddyinfo, meminfo, slabinfo, vmstat, zoneinfo
 from memtwin.procfs.pid import smaps_rollup, statm
-from memtwin.source import load
-from memtwin.twin import Twin
+from memtwin.sources.source import load
+from memtwin.story import story
+from memtwin.twin.twin import Twin
 
 GROUND = "machine ram=128M\n{swap}file f 30M\nfile g 70M\nfile hole 20M content=zero\n"
 SWAPS = [
@@ -245,7 +246,7 @@ class Machine(RuleBasedStateMachine):
         state = self.run.machine.state
         twin = state.copy()
         assert twin.fingerprint() == state.fingerprint()
-        debug.validate(twin)
+        invariants.validate(twin)
 
     @precondition(lambda self: self.lines)
     @rule()
@@ -265,7 +266,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def every_invariant_holds(self) -> None:
         if hasattr(self, "run"):
-            debug.validate(self.run.machine.state, tuple(self.lines[-8:]))
+            invariants.validate(self.run.machine.state, tuple(self.lines[-8:]))
 
 
 Machine.TestCase.settings = settings(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from memtwin import run
-from memtwin.mm import debug
+from memtwin.linux.check import invariants
+from memtwin.run import run
 from memtwin.scenario import parse
 
 
@@ -22,7 +22,7 @@ def locked(op: str, size: str = "70M") -> run.Run:
 def test_a_locked_page_that_waits_for_its_list_is_listed_once(offset: int) -> None:
     """Of 20 pages read in and locked, 15 filled a batch and are unevictable; 5 wait; all lists are linked both ways."""
     done = locked(f"A mlock m {offset}P 20P")
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     node = done.machine.state.node_stats()
     before = locked("").machine.state.node_stats()
     assert node["nr_unevictable"] - before["nr_unevictable"] == 15
@@ -31,6 +31,6 @@ def test_a_locked_page_that_waits_for_its_list_is_listed_once(offset: int) -> No
 def test_unlocked_pages_come_back_to_the_inactive_list() -> None:
     """munlock empties the batches first, then rescues all 20."""
     done = locked("A mlock m 600P 20P\nA munlock m 600P 20P\nA mlock m 0 15P")
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     events = done.machine.state.events_by_name()
     assert events["unevictable_pgs_rescued"] == 20

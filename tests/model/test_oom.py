@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 from growing import Growing
 
-from memtwin.mm import debug, oom_kill, task_mmu
+from memtwin.linux.check import invariants
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.mm import oom_kill
 
 HEADER = "machine ram=128M\nswap disk size={}M\n"
 
@@ -107,7 +109,7 @@ def test_the_largest_is_killed() -> None:
     assert fill(run) == "died"
     assert alive(run) == {"a"}
     assert run.state.events_by_name()["oom_kill"] == 1
-    debug.validate(run.state)
+    invariants.validate(run.state)
 
 
 def test_adj_turns_it_round() -> None:
@@ -196,4 +198,4 @@ def test_a_victims_memory_comes_back() -> None:
     assert run.do("f touch more 0 45M w seq") == "ok"
     assert run.state.node_stats()["nr_anon_pages"] < before
     assert run.state.swap_pages[1] > run.state.swap_pages[0] - 2 * 64 - 2047
-    debug.validate(run.state)
+    invariants.validate(run.state)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from streams import PAGE, Stream
 
-from memtwin import run
-from memtwin.mm import dcache, debug, filemap, mm_init, shrinker, slub, task_mmu
-from memtwin.mm import mm_types as t
+from memtwin.core import mm_types as t
+from memtwin.linux.check import invariants
+from memtwin.linux.fs import dcache
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.mm import filemap, mm_init, shrinker, slub
+from memtwin.run import run
 from memtwin.scenario import parse
 
 BATCHED = 2 * 14
@@ -83,7 +86,7 @@ def test_drop_caches_drops_what_is_clean_and_free() -> None:
     stream.drop()
     assert stream.events()["nr_dirty"] == 100
     assert filemap.cached_pages(stream.state, stream.file) >= 100
-    debug.validate(stream.state)
+    invariants.validate(stream.state)
 
 
 def test_what_was_dropped_by_hand_leaves_no_shadow() -> None:
@@ -169,7 +172,7 @@ def test_what_one_writes_through_a_shared_mapping_the_other_has() -> None:
     clean = task_mmu.smaps_rollup(base.machine.state, base.processes.by_name["A"].task)["Shared_Dirty"]
     assert [kib - clean for kib in dirty] == [1024, 1024]
     assert done.samples[-1].figures["Dirty"] == 1024
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
 
 
 def test_a_private_write_leaves_the_file_alone() -> None:

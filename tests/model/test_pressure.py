@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtwin.procfs import pressure, uptime
-from memtwin.run import Run, simulate
+from memtwin.run.run import Run, simulate
 from memtwin.scenario import parse
 
 CALM = """machine ram=192M cpus=1 kernel=6.1 thp=never

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from streams import Stream
 
-from memtwin import worker
-from memtwin.mm import mm_types as t
-from memtwin.mm import task as mm_task
-from memtwin.mm import task_mmu
+from memtwin.core import mm_types as t
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.machine import program
 
 MAPPED = 0x200000000
 """Page number at which the tests map the file."""
@@ -133,8 +133,8 @@ def test_a_hole_is_not_read_from_the_disk() -> None:
 def mapped(pages: int, *, shared: bool = False) -> Stream:
     """A stream whose file is mapped at MAPPED."""
     stream = Stream(pages)
-    flags = worker.RW | (t.VM_SHARED if shared else 0)
-    assert mm_task.mmap(stream.state, stream.task, MAPPED, pages, flags, stream.file, stream.filp) == 0
+    flags = program.RW | (t.VM_SHARED if shared else 0)
+    assert kernel_fork.mmap(stream.state, stream.task, MAPPED, pages, flags, stream.file, stream.filp) == 0
     return stream
 
 

@@ -1,6 +1,6 @@
 """Reclaim: when kswapd wakes and stops, how a pass is split, what is activated, what comes back.
 
-Worked numbers are those of the kernel's rules in integers; see the heads of `mm/reclaim.py` and `mm/workingset.py`.
+Worked numbers are those of the kernel's rules in integers; see `linux/mm/vmscan_node.py` and `workingset.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from streams import PAGE, Stream
 
-from memtwin import engine, run
-from memtwin.mm import buddy_info, debug, filemap, mm_init, reclaim, swapon
-from memtwin.mm import mm_types as t
+from memtwin.core import mm_types as t
+from memtwin.linux.check import invariants
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.mm import buddy_info, filemap, mm_init, swapon, vmscan_node
+from memtwin.run import run
 from memtwin.scenario import parse
 
 if TYPE_CHECKING:
-    from memtwin.mm.state import State
+    from memtwin.core.state import State
 
 SECOND = 1_000_000_000
 MOVABLE = 3
@@ -64,15 +66,15 @@ def test_a_pass_is_split_by_cost_and_swappiness(
     for priority in (12, 6, 1):
         sizes = [size >> priority for size in lists(state)]
         expected = [size * share // (anon + file) for size, share in zip(sizes, (anon, anon, file, file), strict=True)]
-        assert list(reclaim.plan(state, priority, *costs)) == expected
+        assert list(vmscan_node.plan(state, priority, *costs)) == expected
 
 
 def test_at_priority_0_both_are_looked_at_whole() -> None:
     """The last pass splits nothing, unless swappiness is 0: then it is files only."""
     state = mixed()
-    assert reclaim.plan(state, 0, 0, 0) == lists(state)
+    assert vmscan_node.plan(state, 0, 0, 0) == lists(state)
     mm_init.set_sysctl(state, "swappiness", 0)
-    assert reclaim.plan(state, 0, 0, 0) == (0, 0, *lists(state)[2:])
+    assert vmscan_node.plan(state, 0, 0, 0) == (0, 0, *lists(state)[2:])
 
 
 @pytest.mark.parametrize("swappiness", [0, 60, 200])
@@ -83,7 +85,7 @@ def test_without_free_swap_it_is_files(swappiness: int) -> None:
             swapon.hold_slots(state, 0, state.swap_pages[0])
         assert state.swap_pages[1] == 0
         mm_init.set_sysctl(state, "swappiness", swappiness)
-        assert reclaim.plan(state, 1, 0, 0) == (0, 0, *(size >> 1 for size in lists(state)[2:]))
+        assert vmscan_node.plan(state, 1, 0, 0) == (0, 0, *(size >> 1 for size in lists(state)[2:]))
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,9 @@ def test_without_free_swap_it_is_files(swappiness: int) -> None:
 def test_how_much_of_a_list_must_be_inactive(pages: int, ratio: int) -> None:
     """The root of 10 * GiB: half of what is less than 1 GiB, a fourth of 1 GiB, a 34th of 114 GiB."""
     state, share = Stream(1).state, pages // (ratio + 1)
-    assert reclaim.would_be_low(state, share - 1, pages - share + 1)
-    assert not reclaim.would_be_low(state, share + 1, pages - share - 1)
-    debug.validate(state)
+    assert vmscan_node.would_be_low(state, share - 1, pages - share + 1)
+    assert not vmscan_node.would_be_low(state, share + 1, pages - share - 1)
+    invariants.validate(state)
 
 
 # --- when ------------------------------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ def test_kswapd_stops_when_one_zone_is_over_its_high_mark(setting: str) -> None:
     scanned = stream.events()["pgscan_kswapd"]
     engine.sleep_until(stream.state, stream.state.clock_ns + 20 * SECOND)
     assert stream.events()["pgscan_kswapd"] == scanned
-    debug.validate(stream.state)
+    invariants.validate(stream.state)
 
 
 def test_a_larger_reserve_makes_reclaim_begin_earlier() -> None:
@@ -156,7 +158,7 @@ def test_a_larger_reserve_makes_reclaim_begin_earlier() -> None:
 def deltas(text: str) -> list[dict[str, int]]:
     """What each operation of a workload on 192 MiB counted."""
     done = run.simulate(parse(f"machine ram=192M\n{text}"), None)
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     return [op.deltas for op in done.done]
 
 
@@ -221,7 +223,7 @@ def test_dirty_pages_are_written_before_they_are_dropped() -> None:
     assert info["pages"] == 76_800
     assert info["reclaimed"] > 40_000
     assert state.node_stats()["nr_written"] >= 76_800
-    debug.validate(state)
+    invariants.validate(state)
 
 
 def test_mapped_and_used_pages_are_kept_once() -> None:

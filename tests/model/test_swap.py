@@ -1,6 +1,6 @@
 """Swap areas: which slot, from which area, when it is free again, and what swapping in reads besides.
 
-Worked numbers follow the kernel's rules step by step; see the heads of `mm/swapfile.py` and `mm/swapin.py`.
+Worked numbers follow the kernel's rules step by step; see the heads of `linux/mm/swapfile.py` and `linux/mm/swapin.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from itertools import groupby, pairwise
 import pytest
 from growing import Growing
 
-from memtwin.mm import debug, mm_init, swapon, task_mmu
+from memtwin.linux.check import invariants
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.mm import mm_init, swapon
 
 CLUSTER = 512
 BATCH = 64
@@ -207,7 +209,7 @@ def test_a_pass_in_order_settles_at_eight_pages_a_fault(swap: str) -> None:
     deltas = run.run.done[-1].deltas
     assert 4096 <= deltas["pswpin"] <= 4096 + 32
     assert 512 <= deltas["pgmajfault"] <= 512 + 32
-    debug.validate(run.state)
+    invariants.validate(run.state)
 
 
 @pytest.mark.parametrize("swap", ["disk size=200M rot=0", "disk size=200M rot=1"])
@@ -235,7 +237,7 @@ def test_a_slot_is_kept_while_swap_is_half_empty() -> None:
         run.do("A touch h 1024P 1024P r seq")
         assert (before - inuse(run) < BATCH) == kept
         assert (run.state.node_stats()["nr_swapcached"] >= 1024) == kept
-        debug.validate(run.state) if not held else None
+        invariants.validate(run.state) if not held else None
 
 
 def test_a_write_by_the_only_owner_gives_the_slot_up() -> None:
@@ -244,4 +246,4 @@ def test_a_write_by_the_only_owner_gives_the_slot_up() -> None:
     before = inuse(run)
     run.do("A touch h 1024P 1024P w seq")
     assert 1024 - BATCH <= before - inuse(run) <= 1024
-    debug.validate(run.state)
+    invariants.validate(run.state)

@@ -1,11 +1,12 @@
-"""swapoff: everything comes back, whatever memory there is for it; see the head of `mm/swapon.py`."""
+"""swapoff: everything comes back, whatever memory there is for it; see the head of `linux/mm/swapon.py`."""
 
 from __future__ import annotations
 
 import pytest
 from growing import Growing
 
-from memtwin.mm import debug, swapon
+from memtwin.linux.check import invariants
+from memtwin.linux.mm import swapon
 
 FILLED = ("proc A adj={adj}", "A mmap h {a}M", "A touch h 0 {a}M w seq content=text", "proc B", "B mmap h {b}M")
 SECOND = "B touch h 0 {b}M w seq content=text"
@@ -30,7 +31,7 @@ def test_all_of_it_comes_back(kind: str) -> None:
     info = swapon.area_info(machine.state, 0)
     assert (info["used"], info["inuse"], machine.state.swap_pages) == (False, 0, (0, 0))
     assert machine.state.events_by_name()["oom_kill"] == 0
-    debug.validate(machine.state)
+    invariants.validate(machine.state)
 
 
 def test_a_process_that_is_killed_while_its_pages_come_back() -> None:
@@ -40,7 +41,7 @@ def test_a_process_that_is_killed_while_its_pages_come_back() -> None:
     assert machine.state.events_by_name()["oom_kill"] == 1
     assert [process.alive for process in machine.run.processes.by_name.values()] == [False, True]
     assert machine.state.swap_pages == (0, 0)
-    debug.validate(machine.state)
+    invariants.validate(machine.state)
 
 
 def test_with_another_area_it_is_moved_there() -> None:
@@ -52,4 +53,4 @@ def test_with_another_area_it_is_moved_there() -> None:
     assert [info["inuse"] > 0 for info in before] == [True, False]
     assert [info["inuse"] > 0 for info in after] == [False, True]
     assert machine.state.events_by_name()["oom_kill"] == 0
-    debug.validate(machine.state)
+    invariants.validate(machine.state)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from memtwin import run, settings
-from memtwin.mm import debug
+from memtwin.linux.check import invariants
+from memtwin.run import run, settings
 from memtwin.scenario import parse
 
 SQUEEZE = "swap disk size=512M rot=0\nproc A\nA mmap h 400M\nA touch h 0 400M w seq\n"
@@ -36,7 +36,7 @@ def test_pages_written_while_they_are_isolated_stay_in_the_swap_cache() -> None:
     events, node = done.machine.state.events_by_name(), done.machine.state.node_stats()
     left = events["pswpout"] - events["pgrotated"]
     assert 0 < node["nr_swapcached"] <= left < events["pswpout"] // 5
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
 
 
 def test_a_victim_that_asks_goes_round_once_more() -> None:
@@ -53,7 +53,7 @@ def test_a_victim_that_asks_goes_round_once_more() -> None:
     assert killed >= ROUNDS
     assert ROUNDS <= state.events_by_name()["allocstall_movable"] - killed <= 3 * ROUNDS
     assert done.done[-1].outcome == "died"
-    debug.validate(state)
+    invariants.validate(state)
 
 
 def test_what_a_listener_raises_is_not_lost() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from streams import PAGE, Stream
 
-from memtwin import engine
-from memtwin.mm import debug, fs_writeback, gfp, mm_init, page_writeback
+from memtwin.linux.check import invariants
+from memtwin.linux.fs import fs_writeback
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.mm import mm_init, page_alloc_fast, page_writeback
 
 SECOND = 1_000_000_000
 JOURNAL = 1
@@ -40,7 +42,7 @@ def test_limits_are_shares_of_what_could_be_cache() -> None:
     for page in range(0, 1024, 16):
         stream.io(page * PAGE, 16 * PAGE)
     state, node = stream.state, stream.state.node_stats()
-    free = gfp.free_pages(state)
+    free = page_alloc_fast.free_pages(state)
     dirtyable = free - min(free, state.totalreserve) + node["nr_inactive_file"] + node["nr_active_file"] + 1
     assert page_writeback.dirty_thresholds(state) == (819 * dirtyable // 4096, 409 * dirtyable // 4096)
 
@@ -179,7 +181,7 @@ def test_dirty_pages_stay_below_the_limit(limit: int, background: int) -> None:
         stream.io(call * 16 * PAGE, 16 * PAGE, write=True)
         most = max(most, sum(counted(stream, "nr_dirty", "nr_writeback")))
     assert background < most <= limit + max(limit // 32, 16)
-    debug.validate(stream.state)
+    invariants.validate(stream.state)
 
 
 def test_writing_part_of_a_page_reads_it_first() -> None:
@@ -204,4 +206,4 @@ def test_a_hole_that_is_written_has_data_afterwards() -> None:
     before = stream.events()["pgpgin"]
     stream.io(0, 64 * PAGE, filp=filp)
     assert stream.events()["pgpgin"] - before >= (64 - 28) * 4
-    debug.validate(stream.state)
+    invariants.validate(stream.state)

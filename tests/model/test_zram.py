@@ -1,6 +1,6 @@
 """zram and zsmalloc: which class an object comes into, what is stored as it is, and what mm_stat says of it.
 
-Lengths are those of `compressed.py`, sizes of classes those of the head of `mm/zsmalloc.py`.
+Lengths are those of `compressed_lengths.py`, sizes of classes those of the head of `linux/mm/zsmalloc.py`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 from growing import Growing
 
-from memtwin import compressed
-from memtwin.mm import debug, zram, zsmalloc
+from memtwin.linux.check import invariants
+from memtwin.linux.drivers.block import zram
+from memtwin.linux.mm import zsmalloc
+from memtwin.machine import compressed_lengths
 
 PAGES = 512
 """As many pages as a test swaps out: 2 MiB."""
@@ -30,7 +32,7 @@ def stored(content: str, algorithm: str = "lzo-rle", pages: int = PAGES) -> tupl
     )  # fmt: skip
     for line in lines:
         assert run.do(line) == "ok"
-    debug.validate(run.state)
+    invariants.validate(run.state)
     return run, zram.mm_stat(run.state, 0)
 
 
@@ -67,7 +69,7 @@ def test_there_are_sixty_nine_classes() -> None:
 def test_mm_stat_of_each_content(content: str, algorithm: str) -> None:
     """Pages, their compressed bytes by the mean, and as many groups as hold them, one a class not full."""
     _, stat = stored(content, algorithm)
-    mean, spread = compressed.lengths(algorithm)[KINDS.index(content)]
+    mean, spread = compressed_lengths.lengths(algorithm)[KINDS.index(content)]
     same, huge = content == "zero", mean >= 3257
     assert stat["orig_data_size"] == PAGES * 4096
     assert (stat["same_pages"], stat["huge_pages"]) == (PAGES * same, PAGES * huge)
@@ -106,7 +108,7 @@ def test_memory_comes_back_when_slots_do() -> None:
     assert stat["mem_used_total"] == 64 * 4096
     assert stat["huge_pages_since"] == PAGES
     assert zram.io_stat(run.state, 0)["notify_free"] == PAGES - 64
-    debug.validate(run.state)
+    invariants.validate(run.state)
 
 
 def test_a_group_with_one_object_left_keeps_its_pages() -> None:
@@ -122,7 +124,7 @@ def test_a_group_with_one_object_left_keeps_its_pages() -> None:
     assert run.do("A exit") == "ok"
     assert run.do("swapoff zram") == "ok"
     assert zram.mm_stat(run.state, 0)["mem_used_total"] == 0
-    debug.validate(run.state)
+    invariants.validate(run.state)
 
 
 def test_the_highest_use_is_remembered() -> None:

@@ -1,28 +1,31 @@
 """zswap: what it takes and refuses, what it costs, and what goes on to the disk.
 
-Worked numbers are those of the kernel's rules in integers; see the heads of `mm/zswap.py` and `mm/zbud.py`.
+Worked numbers are those of the kernel's rules in integers; see the heads of `linux/mm/zswap.py` and `linux/mm/zbud.py`.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from memtwin import compressed, run
-from memtwin.mm import debug, zbud, zram, zswap
+from memtwin.linux.check import invariants
+from memtwin.linux.drivers.block import zram
+from memtwin.linux.mm import zbud, zswap
+from memtwin.machine import compressed_lengths
 from memtwin.procfs import meminfo, vmstat
+from memtwin.run import run
 from memtwin.scenario import parse
-from memtwin.source import load
-from memtwin.twin import Twin
+from memtwin.sources.source import load
+from memtwin.twin.twin import Twin
 
 MIB = 256
 HEADER = "machine ram=256M\nswap zswap {words}\nswap disk size=256M\nproc A\n"
-LZO = compressed.ALGORITHMS.index("lzo")
+LZO = compressed_lengths.ALGORITHMS.index("lzo")
 
 
 def ran(ops: str, words: str = "max_pool_percent=50") -> run.Run:
     """A run of *ops* by a process A on a machine with zswap in front of a disk."""
     done = run.simulate(parse(HEADER.format(words=words) + ops), None)
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     return done
 
 

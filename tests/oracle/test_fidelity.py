@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memtwin import machine, run
-from memtwin.mm import debug
-from memtwin.recording import Recording, runs_in
-from memtwin.twin import Twin
-from memtwin.validate import figures, score
+from memtwin.linux.check import invariants
+from memtwin.machine import machine
+from memtwin.run import run
+from memtwin.sources.recording import Recording, runs_in
+from memtwin.study.validate import figures, score
+from memtwin.twin.twin import Twin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def test_every_recorded_boot_becomes_a_machine(recordings: Path, tmp_path: Path)
     for directory in six_one(recordings):
         real = Recording(directory / "run1.tar.xz")
         built = machine.build(real.at("boot"))
-        debug.validate(built.state, (directory.name,))
+        invariants.validate(built.state, (directory.name,))
         twin = Twin(built)
         # meminfo and vmstat were read a moment before buddyinfo and zoneinfo: a few pages may be gone
         ours = twin.meminfo()
@@ -120,4 +121,4 @@ def test_another_size_by_setting(recordings: Path) -> None:
     real = Recording(recordings / "02-anon-fits" / "run1.tar.xz")
     done = run.simulate(real.scenario(), real.at("boot"), settings=["machine.ram=2G"])
     assert 1_950_000 < done.machine.state.memory_total * 4 < 2_060_000
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memtwin import run
-from memtwin.recording import Recording
+from memtwin.run import run
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import pytest
 
-from memtwin import oom, run
-from memtwin.oom.analysis import analyses
-from memtwin.oom.data import data
-from memtwin.oom.report import text
-from memtwin.recording import Recording
+from memtwin import oom
+from memtwin.oom.faces.data import data
+from memtwin.oom.faces.report import text
+from memtwin.oom.why.analysis import analyses
+from memtwin.run import run
+from memtwin.sources.recording import Recording
 
 PLACE = Path(os.environ.get("MEMTWIN_OOM_REPORTS", Path(__file__).parents[3] / "shared" / "oom-reports"))
 HIDDEN_SWAP = {"007", "009"}

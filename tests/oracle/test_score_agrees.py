@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from memtwin.recording import Recording
-from memtwin.validate import Score, pool, score
+from memtwin.sources.recording import Recording
+from memtwin.study.validate import Score, pool, score
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 LAB_SCORE = Path(__file__).resolve().parents[3] / "shared" / "lab" / "score.py"

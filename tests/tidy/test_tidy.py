@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -12,59 +13,13 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "memtwin"
 MODULES = sorted(SRC.rglob("*.py"))
 LAB = sorted((ROOT / "lab").glob("*.py"))
-PURE_IN_MM = {"__init__", "vmstat", "sysctl"}
+PURE = {"core/vmstat.py", "linux/kernel/sysctl.py"}
+"""Tables of the core in plain Python."""
+CORE = [path for path in MODULES if path.relative_to(SRC).parts[0] in {"core", "linux"} and path.stem != "__init__"]
 KERNEL_FILES = set((Path(__file__).parent / "kernel_files.txt").read_text().split())
 
-MAY_IMPORT = {
-    "units": set(),
-    "errors": set(),
-    "mm": {"mm", "errors", "units"},
-    "engine": {"mm"},
-    "procfs": {"procfs", "errors", "units"},
-    "sysfs": {"sysfs", "procfs", "errors", "units"},
-    "cgroupfs": {"cgroupfs", "procfs", "errors", "units"},
-    "source": {"procfs", "sysfs", "errors", "units"},
-    "host": {"source", "procfs", "errors", "units"},
-    "processes": {"source"},
-    "cgroups": {"cgroupfs", "source"},
-    "snapshot": {"host", "processes", "source", "errors", ""},
-    "scenario": {"scenario", "errors", "units"},
-    "recording": {"source", "scenario", "procfs", "errors", "units"},
-    "validate": {"recording", "errors", "units"},
-    "render": {"render", "units", ""},
-    "views": {"views", "procfs", "render", "errors", "units", "words"},
-    "boot_layout": {"errors", "units"},
-    "costs": set(),
-    "compressed": set(),
-    "oomreport": set(),
-    "oom": {"oom", "render", "words", "units", "errors"},
-    "oom_event": {"mm", "oomreport", "twin"},
-    "worker": {"mm"},
-    "dcache": {"mm"},
-    "disk": {"machine", "mm", "scenario", "units"},
-    "describe": {"boot", "source", "procfs", "errors", "units"},
-    "boot": {"source", "procfs", "sysfs", "errors", "units"},
-    "machine": {
-        "engine", "mm", "boot", "boot_layout", "costs", "describe", "swaparea", "worker", "source", "errors", "units",
-    },
-    "swaparea": {"compressed", "engine", "mm", "errors", "units"},
-    "timeline": set(),
-    "settings": {"machine", "describe", "errors", "scenario"},
-    "process": {"disk", "machine", "engine", "mm", "worker", "scenario", "errors"},
-    "twin": {"machine", "engine", "mm", "procfs", "sysfs", "source", "worker", "units"},
-    "run": {
-        "machine", "settings", "swaparea", "timeline", "process", "twin", "engine", "mm", "dcache", "disk", "oom_event",
-        "oomreport", "scenario", "source", "errors", "units", "",
-    },
-    "story": {"run", "scenario", "render", "story_oom", "story_swap", "words"},
-    "story_oom": {"oomreport", "words"},
-    "story_swap": {"swaparea", "run", "mm", "words"},
-    "words": set(),
-    "cli": None,
-    "__main__": {"cli"},
-    "__init__": set(),
-}  # fmt: skip
-"""What each part may import of ours; None: everything. An empty name is the package itself (its version)."""
+FLOOR = {"", "units", "errors"}
+"""What everybody may import: the package itself (its version), the units and the errors."""
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500
@@ -104,17 +59,58 @@ def imported(path: Path, *, typing: bool = False) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
-def test_imports_go_one_way(path: Path) -> None:
-    """A part imports only what stands below it."""
-    allowed = MAY_IMPORT[part_of(path)]
-    if allowed is not None:
-        assert imported(path) <= allowed | {part_of(path)}, path
+def may_import() -> dict[str, set[str]]:
+    """Read ARCHITECTURE.md's table of rooms: what each may import beside the floor."""
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    table = page[page.index("| room | may import |") :].split("\n\n", 1)[0].splitlines()[2:]
+    rows = [tuple(set(re.findall(r"`(\w+)`", cell)) for cell in row.split("|")[1:3]) for row in table]
+    assert len(rows) <= 20
+    return {room: allowed for rooms, allowed in rows for room in rooms}
+
+
+def rooms() -> dict[str, set[str]]:
+    """Return each room of the tree with what its files import, for annotations too."""
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        found.setdefault(part_of(path), set()).update(imported(path, typing=True) - {part_of(path)})
+    return found
+
+
+def test_imports_go_one_way() -> None:
+    """A room imports what ARCHITECTURE.md's table allows, and the table allows nothing that no file imports."""
+    allowed = may_import()
+    found = rooms()
+    for room in sorted(found.keys() - FLOOR - {"__init__"}):
+        assert room in allowed, f"{room} has no row"
+        assert found[room] - FLOOR == allowed[room], room
+    for room in ("units", "errors"):
+        assert not found[room], room
+    assert set(allowed) <= set(found)
+
+
+def test_no_room_imports_in_a_circle() -> None:
+    """The rooms form a ladder."""
+    below = may_import()
+    done: set[str] = set()
+    while len(done) < len(below):
+        ready = {room for room, needs in below.items() if room not in done and needs <= done}
+        assert ready, {room: needs - done for room, needs in below.items() if room not in done}
+        done |= ready
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in MODULES}), ids=lambda path: str(path.relative_to(SRC)))
+def test_every_room_opens_with_what_it_is_for(room: Path) -> None:
+    """A package's first file says what comes in, what goes out and what may never be here."""
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    assert text, room
+    if room.parent == SRC:
+        assert len(text) > 250, room
+        assert "Never here" in text, room
 
 
 def test_the_model_does_no_io() -> None:
-    """Nothing under mm, nor the engine, opens a file, reads a clock or the environment, or draws at random."""
-    for path in [*(SRC / "mm").glob("*.py"), SRC / "engine.py"]:
+    """Nothing of the core opens a file, reads a clock or the environment, or draws at random."""
+    for path in CORE:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
@@ -124,30 +120,14 @@ def test_the_model_does_no_io() -> None:
             assert not {"os", "time", "random", "socket", "sys", "io", "pathlib", "open", "print"} & set(names), path
 
 
-def test_within_the_model_no_module_imports_in_a_circle() -> None:
-    """Compiled modules form a ladder: what must call upwards goes through hooks."""
-    below = {}
-    for path in (SRC / "mm").glob("*.py"):
-        names = re.findall(r"from cython\.cimports\.memtwin\.mm\.(\w+) import", path.read_text())
-        below[path.stem] = set(names) - {path.stem}
-    done: set[str] = set()
-    while len(done) < len(below):
-        ready = {name for name, needs in below.items() if name not in done and needs & set(below) <= done}
-        assert ready, {name: needs - done for name, needs in below.items() if name not in done}
-        done |= ready
-
-
-def test_the_ladder_is_the_one_that_is_told() -> None:
-    """In ARCHITECTURE.md's order of imports each module stands above all that it calls."""
-    told = re.search(r"each above what it calls: `([^`]*)`", (ROOT / "ARCHITECTURE.md").read_text())
-    assert told
-    steps = [[name.strip() for name in step.split(",")] for step in told[1].split("<")]
-    height = {name: number for number, names in enumerate(steps) for name in names}
-    assert len(height) > 25
-    for name, step in height.items():
-        text = (SRC / "mm" / f"{name}.py").read_text() if name != "list" else ""
-        for below in re.findall(r"from cython\.cimports\.memtwin\.mm\.(\w+) import", text):
-            assert height.get(below, -1) < step, (name, below)
+def test_the_cores_order_of_imports_is_written_down() -> None:
+    """Compiled modules form a ladder (what must call upwards goes through hooks), and docs/core-map.md has it."""
+    spec = importlib.util.spec_from_file_location("core_map", ROOT / "docs" / "core_map.py")
+    assert spec
+    assert spec.loader
+    core_map = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(core_map)
+    assert core_map.PAGE.read_text() == core_map.page(), "make map writes it"
 
 
 @pytest.mark.parametrize("path", [*MODULES, *LAB], ids=lambda path: str(path.relative_to(ROOT)))
@@ -171,27 +151,36 @@ def test_every_module_says_what_it_is() -> None:
             assert re.fullmatch(r"v\d+\.\d+(\.\d+)?", version), path
 
 
+def test_the_kernels_code_lies_under_the_kernels_paths() -> None:
+    """A module of linux/ follows the file at its own path, or names another in SOURCE; so a reader needs no map."""
+    paths = {file.replace("-", "_").removesuffix(".c") for file in KERNEL_FILES}
+    for path in CORE:
+        room, _, rest = path.relative_to(SRC).with_suffix("").as_posix().partition("/")
+        if room == "linux" and "/" in rest and not rest.startswith("check/"):
+            assert (rest in paths) != ("SOURCE = " in path.read_text()), path
+
+
 def test_every_compiled_module_has_its_header() -> None:
     """X.pxd stands beside X.py, but for the tables that are plain Python."""
-    for path in (SRC / "mm").glob("*.py"):
-        assert path.with_suffix(".pxd").exists() or path.stem in PURE_IN_MM, path
+    for path in CORE:
+        assert path.with_suffix(".pxd").exists() or path.relative_to(SRC).as_posix() in PURE, path
 
 
 def test_counters_have_one_order() -> None:
     """vmstat.pxd numbers the counters in the order in which vmstat.py names them."""
-    from memtwin.mm import vmstat
+    from memtwin.core import vmstat
 
     names = [*vmstat.ZONE_STATS, *vmstat.NUMA_STATS, *vmstat.NODE_STATS, *vmstat.EVENTS]
-    numbers = re.findall(r"^    ([A-Z0-9_]+)$", (SRC / "mm" / "vmstat.pxd").read_text(), re.MULTILINE)
+    numbers = re.findall(r"^    ([A-Z0-9_]+)$", (SRC / "core" / "vmstat.pxd").read_text(), re.MULTILINE)
     kept = [name for name in numbers if not re.fullmatch(r"NR_VM_(ZONE_STAT|NUMA_EVENT|NODE_STAT|EVENT)_ITEMS", name)]
     assert kept == [name.upper() for name in names]
 
 
 def test_settings_have_one_order() -> None:
     """The fields of struct Sysctls stand in the order of the list that fills them."""
-    from memtwin.mm import mm_init
+    from memtwin.linux.mm import mm_init
 
-    header = (SRC / "mm" / "state.pxd").read_text()
+    header = (SRC / "core" / "state.pxd").read_text()
     struct = header[header.index("cdef struct Sysctls:") : header.index("cdef class State")]
     assert tuple(re.findall(r"^    i64 (\w+)$", struct, re.MULTILINE)) == tuple(
         name.replace("-", "_") for name in mm_init.SYSCTL_FIELDS
@@ -228,7 +217,7 @@ def test_no_module_is_dead() -> None:
 def test_functions_that_a_page_names_are_there(page: str, least: int) -> None:
     """Every `module.function` of the page is a function of that module of the model."""
     text = (ROOT / "docs" / f"{page}.md").read_text()
-    modules = {path.stem: path for path in (SRC / "mm").glob("*.py")}
+    modules = {path.stem: path for path in CORE}
     named = {(m, f) for m, f in re.findall(r"\b([a-z_]+)\.([a-z_]+)\b", text) if m in modules and f not in {"py", "md"}}
     assert len(named) > least
     for module, function in sorted(named):

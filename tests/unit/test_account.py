@@ -9,7 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.meminfo import Meminfo
-from memtwin.recording import Recording, runs_in
+from memtwin.sources.recording import Recording, runs_in
 from memtwin.views.account import Sources, account, unmapped_swap_cache
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

@@ -14,7 +14,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.errors import ModelBug, NotModelledError
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 OOM = RECORDINGS / "26-oom-noswap"
@@ -184,7 +184,7 @@ def test_free_reads_no_more_modules_than_it_needs() -> None:
     code = (
         "import sys; from memtwin.cli import main; main(['free']); "
         "heavy = ('msgspec', 'tarfile', 'json', 'memtwin.scenario', 'memtwin.recording', 'difflib', "
-        "'memtwin.mm.state', 'zstandard', 'rich'); "
+        "'memtwin.core.state', 'zstandard', 'rich'); "
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
@@ -220,7 +220,7 @@ def test_validate_takes_single_runs_and_groups_them_by_scenario_and_kernel(
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A model that copies a real run of its scenario, or says that it cannot."""
-    module = types.ModuleType("memtwin.run")
+    module = types.ModuleType("memtwin.run.run")
 
     def run_scenario(scenario, boot, out: Path, *, settings=(), progress=None) -> None:
         assert boot.read("proc/meminfo")
@@ -235,7 +235,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         subprocess.run(["tar", "xJf", str(source), "-C", str(out), "--strip-components=1"], check=True)
 
     module.run_scenario = run_scenario  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "memtwin.run", module)
+    monkeypatch.setitem(sys.modules, "memtwin.run.run", module)
     return module
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtwin import cli
-from memtwin.processes import processes
 from memtwin.procfs.meminfo import Meminfo
 from memtwin.procfs.pid import status
 from memtwin.procfs.uptime import Uptime
 from memtwin.procfs.vmstat import Vmstat
-from memtwin.recording import Recording
+from memtwin.sources.processes import processes
+from memtwin.sources.recording import Recording
 from memtwin.views.diff import Change, Moment, diff, is_event, told
 
 if TYPE_CHECKING:

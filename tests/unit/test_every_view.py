@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from memtwin import cli
-from memtwin.recording import Recording
-from memtwin.snapshot import FILES, PROCESS_FILES, save, take
-from memtwin.source import DirectorySource, open_source
+from memtwin.sources.recording import Recording
+from memtwin.sources.snapshot import FILES, PROCESS_FILES, save, take
+from memtwin.sources.source import DirectorySource, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +33,8 @@ VIEWS = (
 )  # fmt: skip
 EXPLAINED = ("free", "meminfo", "ps", "slabtop", "swaps", "vmstat")
 ALLOWED = {  # what a view may load besides what Python and click load; nothing of the model
-    "memtwin", "memtwin.cgroupfs", "memtwin.cgroups", "memtwin.cli", "memtwin.errors", "memtwin.host",
-    "memtwin.processes", "memtwin.procfs", "memtwin.render", "memtwin.source", "memtwin.sysfs", "memtwin.units",
-    "memtwin.views", "memtwin.words",
+    "memtwin", "memtwin.cgroupfs", "memtwin.cli", "memtwin.errors", "memtwin.procfs", "memtwin.render",
+    "memtwin.sources", "memtwin.sysfs", "memtwin.units", "memtwin.views",
 }  # fmt: skip
 HEAVY = {"csv", "email", "hypothesis", "importlib.metadata", "json", "lzma", "msgspec", "pathlib", "rich", "shutil",
          "socket", "subprocess", "tarfile", "tempfile", "urllib", "zoneinfo"}  # fmt: skip
@@ -122,7 +121,7 @@ def test_a_snapshot_has_every_file_that_a_view_reads(
     if not Path("/proc/meminfo").exists():
         pytest.skip("no /proc on this machine")
     Remembering.asked = set()
-    monkeypatch.setattr("memtwin.source.DirectorySource", Remembering)
+    monkeypatch.setattr("memtwin.sources.source.DirectorySource", Remembering)
     assert run(capsys, *view.split(), "--json")[0] == 0
     kept = [re.compile("/".join(".*" if part == "**" else part.replace("*", "[^/]*") for part in pattern.split("/")))
             for pattern in FILES]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from memtwin import cli
 from memtwin.oom.badness import RULE_5_9, Charge
 from memtwin.oom.live import Domain, Process, adjusted, ranking, told
-from memtwin.recording import Recording, runs_in
+from memtwin.sources.recording import Recording, runs_in
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 MACHINE = Domain(None, 100_000, None, None)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from layouts import HOG, LAYOUTS, PROCS, SPARED, SWAPPED, WEB, Layout, memcg_report, report
 
 from memtwin import oom
-from memtwin.oom.analysis import analyses
-from memtwin.oom.data import data
-from memtwin.oom.report import text
+from memtwin.oom.faces.data import data
+from memtwin.oom.faces.report import text
+from memtwin.oom.why.analysis import analyses
 
 MODERN = LAYOUTS[-2]
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.name for layout in LAYOUTS])

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from layouts import HOG, LAYOUTS, MEMORY_KIB, PROCS, RESERVED_PAGES, SMALL, WEB, Layout, Proc, memcg_report, report
 
 from memtwin import oom
-from memtwin.oom.analysis import Analysis, analyse
 from memtwin.oom.badness import RULE_2_6_39, RULE_3_5, RULE_3_14, RULE_5_9, Charge, points, printed_score
-from memtwin.oom.report import sentence, text
+from memtwin.oom.faces.report import sentence, text
+from memtwin.oom.why.analysis import Analysis, analyse
 
 OLD, NEW = LAYOUTS[:4], LAYOUTS[4:]
 MODERN = LAYOUTS[-2]

@@ -9,7 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.pressure import Pressure, Stall, parse, render
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 from memtwin.views import pressure as view
 
 RUN = Path(__file__).parents[1] / "recordings" / "03-anon-swap-disk" / "run1.tar.xz"

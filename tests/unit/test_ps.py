@@ -16,7 +16,7 @@ import pytest
 from memtwin import cli
 from memtwin.errors import UsageError
 from memtwin.procfs.pid.smaps import parse
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 from memtwin.views import ps, ps_explained
 
 RUN = Path(__file__).parents[1] / "recordings" / "97-swap-fork" / "run1.tar.xz"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memtwin.errors import InputError, RecordingError
-from memtwin.recording import Recording, resolve, runs_in
+from memtwin.sources.recording import Recording, resolve, runs_in
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 RUN = RECORDINGS / "26-oom-noswap" / "run1.tar.xz"

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from memtwin import run, settings, story
+import memtwin
 from memtwin.cli import main
 from memtwin.errors import InputError, ModelBug, NotModelledError, SnapshotError, UsageError
-from memtwin.mm import debug, memory
-from memtwin.recording import Recording
+from memtwin.linux.check import invariants
+from memtwin.linux.mm import memory
+from memtwin.run import run, settings
 from memtwin.scenario import parse
-from memtwin.source import open_source
-from memtwin.twin import Twin
+from memtwin.sources.recording import Recording
+from memtwin.sources.source import open_source
+from memtwin.story import story
+from memtwin.twin.twin import Twin
 
 SMALL = "machine ram=192M\nproc A\nA mmap h 8M\nA touch h 0 8M w seq\ncheckpoint end\n"
 
@@ -78,7 +81,7 @@ def test_with_pyarrow_the_timeline_is_parquet(tmp_path: Path) -> None:
 def test_a_twin_prints_what_its_records_hold(tmp_path: Path) -> None:
     """Every file of a checkpoint parses into the record that the twin built (both ways are equal)."""
     from memtwin.procfs import buddyinfo, meminfo, vmstat, zoneinfo
-    from memtwin.source import load
+    from memtwin.sources.source import load
 
     done = run.simulate(parse(SMALL), None)
     twin = Twin(done.machine, done.processes.by_name)
@@ -108,7 +111,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_killed_run_does_not_look_whole(tmp_path: Path) -> None:
     """A process killed while it writes leaves no directory of the run's name."""
     code = (
-        "import os, pathlib; from memtwin import run; from memtwin.scenario import parse\n"
+        "import os, pathlib; from memtwin.run import run; from memtwin.scenario import parse\n"
         f"done = run.simulate(parse({SMALL!r}), None)\n"
         "pathlib.Path.rename = lambda *_: os._exit(9)\n"
         f"done.write(pathlib.Path({str(tmp_path / 'r')!r}))\n"
@@ -148,7 +151,7 @@ def test_memory_that_cannot_be_had_is_a_kill() -> None:
     assert [done.outcome for done in killed.done][-2:] == ["died", "skipped"]
     assert any("Out of memory: Killed process" in line for line in killed.dmesg)
     assert [death["name"] for death in killed.done[-2].deaths] == ["A"]
-    debug.validate(killed.machine.state)
+    invariants.validate(killed.machine.state)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +191,7 @@ def test_a_snapshot_without_roots_files_still_boots(missing: str, recordings: Pa
     root = unpacked(recordings, "01-boot-idle", tmp_path)
     (root / "boot" / missing).unlink()
     done = run.simulate(parse("proc A\nA mmap h 8M\nA touch h 0 8M w seq\n"), open_source(root / "boot"))
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
     assert bool(done.machine.notes) == (missing in {"proc/pagetypeinfo", "proc/slabinfo"})
 
 
@@ -306,7 +309,7 @@ def test_a_fork_that_cannot_be_promised_leaves_no_child() -> None:
     assert outcomes[4] == ("error", 12)
     assert outcomes[5] == ("ok", 0)
     assert outcomes[6] == ("skipped", 0)
-    debug.validate(done.machine.state)
+    invariants.validate(done.machine.state)
 
 
 def test_the_story_tells_why_a_request_was_refused() -> None:
@@ -337,7 +340,7 @@ def test_a_model_bug_tells_what_led_to_it() -> None:
 
 def test_without_the_compiled_core_the_hint_says_how_to_build_it(tmp_path: Path) -> None:
     """A checkout that was never built: one message and a hint, no traceback."""
-    source = Path(run.__file__).parent
+    source = Path(memtwin.__file__).parent
     bare = tmp_path / "memtwin"
     shutil.copytree(source, bare, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     (tmp_path / "s.mem").write_text(SMALL)
@@ -351,7 +354,8 @@ def test_without_the_compiled_core_the_hint_says_how_to_build_it(tmp_path: Path)
 
 def test_a_described_machine_has_the_disks_and_the_compressor_of_its_header() -> None:
     """rot= decides how slots are sought (and swap read ahead), algo= how long pages become: 1,358 bytes by zstd."""
-    from memtwin.mm import swapon, zram
+    from memtwin.linux.drivers.block import zram
+    from memtwin.linux.mm import swapon
 
     text = (
         "machine ram=128M\nswap {}\nproc A\nA mmap h 1M\nA touch h 0 1M w seq content=text\nA madvise h 0 1M pageout\n"

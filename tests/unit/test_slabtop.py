@@ -9,7 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.slabinfo import SlabCache, parse
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 from memtwin.units import Bytes, Pages
 from memtwin.views import slabtop
 

@@ -11,7 +11,7 @@ import pytest
 
 from memtwin.errors import ProcParseError, SnapshotError
 from memtwin.procfs import meminfo, pressure
-from memtwin.source import DirectorySource, load, open_source
+from memtwin.sources.source import DirectorySource, load, open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from memtwin import run, story, words
+from memtwin.render import words
+from memtwin.run import run
 from memtwin.scenario import parse
+from memtwin.story import story
 
 THRASH = """machine ram=192M
 file data 220M

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from memtwin import cli
 from memtwin.procfs.swaps import SwapArea, Swaps
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 from memtwin.sysfs.zram import mm_stat
 from memtwin.units import Bytes, Kib
 from memtwin.views.compressed_swap import Zram, Zswap, sentences

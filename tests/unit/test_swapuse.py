@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memtwin import cli
-from memtwin.recording import Recording, runs_in
+from memtwin.sources.recording import Recording, runs_in
 from memtwin.views.swapuse import Swapped, User, sentences, shares, told
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtwin.recording import Recording
-from memtwin.validate import Figure, figures, pool, quantile, score
+from memtwin.sources.recording import Recording
+from memtwin.study.validate import Figure, figures, pool, quantile, score
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memtwin
-from memtwin import describe, engine, run
-from memtwin.mm import buddy_info, debug, loadavg, mm_init, oom_kill, psi, slub, task_mmu, touch
-from memtwin.mm.state import State
+from memtwin.core.state import State
+from memtwin.linux import touch
+from memtwin.linux.check import invariants
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import loadavg, psi
+from memtwin.linux.mm import buddy_info, mm_init, oom_kill, slub
+from memtwin.machine import describe
+from memtwin.run import run
 from memtwin.scenario import Hot, Pow, Rand, Seq, pages, parse
 
 DEFAULT_RATIO = (256, 256, 32, 0, 0)
@@ -143,7 +149,7 @@ def test_slab_pages_come_back_only_when_slabs_are_empty() -> None:
     for slab in objects[1::2]:
         slub.free_object(state, slab)
     assert slub.cache_info(state, cache)["num_slabs"] <= slub.min_partial(512) + 1
-    debug.validate(state)
+    invariants.validate(state)
 
 
 def test_devices_serve_width_requests_at_a_time() -> None:

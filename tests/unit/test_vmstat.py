@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtwin import cli
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     import pytest

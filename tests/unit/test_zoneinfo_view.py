@@ -10,7 +10,7 @@ from old_zone import ZONE
 
 from memtwin import cli
 from memtwin.procfs.zoneinfo import parse, render
-from memtwin.recording import Recording
+from memtwin.sources.recording import Recording
 from memtwin.views import zoneinfo as view
 
 if TYPE_CHECKING:

@@ -1,6 +1,9 @@
 """The command line: one file a command, imported when it is called.
 
-Data goes to stdout, all else to stderr. Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.
+In: the words of a command line. Out: data on stdout, all else on stderr, and an exit code: 0 ok, 1 failed, 2 wrong
+usage, 130 interrupted.
+
+Never here: a figure that is computed. A command opens a source, calls a view and gives the result to a renderer.
 """
 
 from __future__ import annotations

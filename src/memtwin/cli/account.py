@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from memtwin.cli.common import Output, form_options, memory_of, open_root, root_option, show
-from memtwin.host import host
 from memtwin.procfs import vmstat, zoneinfo
-from memtwin.source import load
+from memtwin.sources.host import host
+from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import account as view
 
 if TYPE_CHECKING:
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 
 @click.command("account")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
-from memtwin.host import host
 from memtwin.procfs import buddyinfo, zoneinfo
 from memtwin.render.prose import bullets
+from memtwin.sources.host import host
 from memtwin.views import buddyinfo as view
 
 _HIGHEST = {"kernel": "Normal", "user": "Movable", "dma32": "DMA32", "dma": "DMA"}

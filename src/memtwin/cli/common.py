@@ -22,7 +22,7 @@ import click
 
 from memtwin.errors import SnapshotError, UsageError
 from memtwin.render.table import clean
-from memtwin.source import load, open_source
+from memtwin.sources.source import load, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.render.openmetrics import Metric
-    from memtwin.source import R_co, Schema, Source
+    from memtwin.sources.source import R_co, Schema, Source
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,7 +85,7 @@ def open_root(root: str) -> Source:
     """Return the source that ``--root`` names."""
     if root == LIVE:
         return open_source(LIVE)
-    from memtwin.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
+    from memtwin.sources.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
 
     source = resolve(root)
     source.name = root
@@ -149,8 +149,8 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
     *index* counts the samples of ``-s``: CSV has its headings once, and OpenMetrics is one sample only.
     """
     if form == "json":
-        from memtwin.host import taken_unix_ms  # noqa: PLC0415 - for this form only
         from memtwin.render.json import envelope  # noqa: PLC0415 - for this form only
+        from memtwin.sources.host import taken_unix_ms  # noqa: PLC0415 - for this form only
 
         root, taken = LIVE if source.is_live else source.name, taken_unix_ms(source)
         write(envelope(output.view, output.data(), root=root, version=output.version, at_unix_ms=taken))

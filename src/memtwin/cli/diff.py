@@ -8,14 +8,14 @@ import click
 
 from memtwin.cli.common import Output, form_options, note_unread, open_root, show
 from memtwin.errors import SnapshotError
-from memtwin.processes import processes
 from memtwin.procfs import meminfo, slabinfo, swaps, uptime, vmstat
 from memtwin.procfs.pid import status
-from memtwin.source import load
+from memtwin.sources.processes import processes
+from memtwin.sources.source import load
 from memtwin.views import diff as view
 
 if TYPE_CHECKING:
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 _ROWS = 15
 

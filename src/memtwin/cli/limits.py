@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin import cgroups
 from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
 from memtwin.errors import SnapshotError
-from memtwin.processes import processes
 from memtwin.procfs import meminfo
 from memtwin.procfs.pid import limits as limits_file
 from memtwin.procfs.pid import maps, status
+from memtwin.sources import cgroups
+from memtwin.sources.processes import processes
 from memtwin.views import limits as view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memtwin.processes import Process
-    from memtwin.source import Source
+    from memtwin.sources.processes import Process
+    from memtwin.sources.source import Source
 
 _MAP_COUNT: Final = "proc/sys/vm/max_map_count"
 _OVERCOMMIT: Final = "proc/sys/vm/overcommit_memory"

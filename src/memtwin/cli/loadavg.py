@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
-from memtwin.processes import processes
 from memtwin.procfs import loadavg, pressure, stat
 from memtwin.procfs.pid import stat as pid_stat
-from memtwin.source import load
+from memtwin.sources.processes import processes
+from memtwin.sources.source import load
 from memtwin.views import loadavg as view
 
 if TYPE_CHECKING:
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 
 @click.command("loadavg")

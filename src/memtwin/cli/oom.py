@@ -13,8 +13,8 @@ from memtwin.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memtwin.oom.analysis import Analysis
     from memtwin.oom.killers import Watch
+    from memtwin.oom.why.analysis import Analysis
 
 _KERNEL_LOG: Final = "the kernel log"
 _SHOWN: Final = 3
@@ -62,9 +62,9 @@ def command(
 def _post_mortem(
     name: str, lines: Iterable[str], event: int | None, page: str | None, *, as_json: bool, every: bool
 ) -> None:
-    from memtwin.oom.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
     from memtwin.oom.killers import Watch  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.parse import events  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.read.parse import events  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.why.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
 
     watch = Watch()
     found = _kept(enumerate(analyses(events(watch.over(lines))), 1), watch)
@@ -99,7 +99,7 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 
 def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
-    from memtwin.oom import html  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.faces import html  # noqa: PLC0415 - only the form that is asked for
 
     chosen = [pair for pair in found if event in {None, pair[0]}]
     with open(page, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -109,10 +109,10 @@ def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
     """Return what is read, as a sentence has it, and its lines."""
-    from memtwin.oom import logs  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.read import logs  # noqa: PLC0415 - only the form that is asked for
 
     if run is not None:
-        from memtwin.recording import Recording  # noqa: PLC0415 - only the form that is asked for
+        from memtwin.sources.recording import Recording  # noqa: PLC0415 - only the form that is asked for
 
         return run, (Recording(run, partial=True).dmesg or "").split("\n")
     if journal:
@@ -124,7 +124,7 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
 
 def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
     """Write the post-mortems, holding only those that may be told; return how many were, and how many there are."""
-    from memtwin.oom.report import line, listing, text  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.faces.report import line, listing, text  # noqa: PLC0415 - only the form that is asked for
 
     held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
     rows: list[tuple[str, str, str]] = []
@@ -150,7 +150,7 @@ def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
     import json  # noqa: PLC0415 - only the form that is asked for
 
     from memtwin import __version__  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.data import VERSION, data  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.faces.data import VERSION, data  # noqa: PLC0415 - only the form that is asked for
 
     head = json.dumps({"memtwin": __version__, "view": "oom", "version": VERSION, "root": name})
     write(head.removesuffix("}") + ', "events": [')

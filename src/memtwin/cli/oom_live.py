@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin import cgroups
 from memtwin.cli.common import Output, memory_of, open_root, show
 from memtwin.errors import UsageError
-from memtwin.host import host
 from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
-from memtwin.oom.generation import rule_of_release
-from memtwin.processes import processes
+from memtwin.oom.why.generation import rule_of_release
 from memtwin.procfs import vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
-from memtwin.source import load
+from memtwin.sources import cgroups
+from memtwin.sources.host import host
+from memtwin.sources.processes import processes
+from memtwin.sources.source import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memtwin.processes import Process
-    from memtwin.source import Source
+    from memtwin.sources.processes import Process
+    from memtwin.sources.source import Source
 
 
 def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:

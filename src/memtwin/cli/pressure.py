@@ -12,11 +12,11 @@ from memtwin.errors import SnapshotError
 from memtwin.procfs import pressure as pressure_file
 from memtwin.render import table
 from memtwin.render.prose import bullets
-from memtwin.source import load
+from memtwin.sources.source import load
 from memtwin.views import pressure as view
 
 if TYPE_CHECKING:
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 _NONE = "proc/pressure is missing"
 _HINT = "PSI came with Linux 4.20; some distributions need psi=1 on the kernel's command line"

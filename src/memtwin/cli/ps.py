@@ -8,20 +8,20 @@ import click
 
 from memtwin.cli.common import Output, form_options, needed, note, open_root, root_option, show
 from memtwin.errors import SnapshotError, UsageError
-from memtwin.host import host
-from memtwin.processes import processes
 from memtwin.procfs import meminfo, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, status
 from memtwin.render import table
 from memtwin.render.prose import bullets
-from memtwin.source import load
+from memtwin.sources.host import host
+from memtwin.sources.processes import processes
+from memtwin.sources.source import load
 from memtwin.views import ps as view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memtwin.processes import Process
-    from memtwin.source import Source
+    from memtwin.sources.processes import Process
+    from memtwin.sources.source import Source
 
 _FIELDS: Final = ", ".join(view.FIELDS)
 

@@ -10,13 +10,13 @@ import click
 
 from memtwin.cli.common import write
 from memtwin.errors import RecordingError, UsageError
-from memtwin.recording import Recording, resolve
 from memtwin.render import table
 from memtwin.scenario import load
+from memtwin.sources.recording import Recording, resolve
 
 if TYPE_CHECKING:
     from memtwin.scenario import Scenario
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 BAR = 24
 
@@ -45,7 +45,8 @@ def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: 
         source = _boot(boot)
     if output is not None and Path(output).exists():
         raise UsageError(f"{output} is there already", hint="give another -o, or remove it first")
-    from memtwin import run, story  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.run import run  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.story import story  # noqa: PLC0415 - the compiled core, once the arguments are right
 
     done = run.simulate(workload, source, settings=settings, progress=_progress)
     for note in done.machine.notes:

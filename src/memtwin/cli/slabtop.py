@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
-from memtwin.host import host
 from memtwin.procfs import slabinfo
 from memtwin.render.prose import bullets
+from memtwin.sources.host import host
 from memtwin.views import slabtop as view
 
 if TYPE_CHECKING:
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 _SLAB = "sys/kernel/slab"
 

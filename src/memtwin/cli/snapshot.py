@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from memtwin.cli.common import note, open_root, root_option, write
-from memtwin.host import host
-from memtwin.snapshot import save, take
+from memtwin.sources.host import host
+from memtwin.sources.snapshot import save, take
 
 _NAMED = 3
 

@@ -10,7 +10,7 @@ from memtwin.cli.common import Output, form_options, needed, number, open_root, 
 from memtwin.procfs import swaps as swaps_file
 from memtwin.render import table
 from memtwin.render.prose import bullets
-from memtwin.source import load
+from memtwin.sources.source import load
 from memtwin.views import swaps as view
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from memtwin.procfs.swap_header import SwapHeader
     from memtwin.procfs.swaps import Swaps
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
     from memtwin.views.compressed_swap import Zram, Zswap
 
 
@@ -108,8 +108,8 @@ def _zram(source: Source) -> list[Zram]:
 
 def _zswap(source: Source) -> Zswap:
     """Return zswap's settings and figures: meminfo has them since v5.19, debugfs for root."""
-    from memtwin.host import host  # noqa: PLC0415 - when asked for
     from memtwin.procfs import meminfo as meminfo_file  # noqa: PLC0415 - when asked for
+    from memtwin.sources.host import host  # noqa: PLC0415 - when asked for
     from memtwin.views.compressed_swap import Zswap  # noqa: PLC0415 - when asked for
 
     memory: Mapping[str, int] = load(source, meminfo_file) or {}

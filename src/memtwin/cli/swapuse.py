@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
-from memtwin.host import host
-from memtwin.processes import processes
 from memtwin.procfs import meminfo, stat, swaps
 from memtwin.procfs.pid import smaps_rollup, status
-from memtwin.source import load
+from memtwin.sources.host import host
+from memtwin.sources.processes import processes
+from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import swapuse as view
 from memtwin.views.account import unmapped_swap_cache
@@ -19,7 +19,7 @@ from memtwin.views.account import unmapped_swap_cache
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memtwin.source import Source
+    from memtwin.sources.source import Source
 
 _ROWS: Final = 20
 _SWAP: Final = "swap"

@@ -12,9 +12,9 @@ import click
 
 from memtwin.cli.common import write
 from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
-from memtwin.recording import Recording, runs_in
 from memtwin.render.table import Column, Table, clean, text
-from memtwin.validate import Row, Score, pool, score
+from memtwin.sources.recording import Recording, runs_in
+from memtwin.study.validate import Row, Score, pool, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,9 +94,9 @@ def _judge(name: str, reals: list[Recording], against: str | None, progress: Cal
 def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Score:
     """Run the scenario on the model, from the first real run's boot, and score it."""
     try:
-        from memtwin.run import run_scenario  # noqa: PLC0415 - the model is loaded only to be run
+        from memtwin.run.run import run_scenario  # noqa: PLC0415 - the model is loaded only to be run
     except ModuleNotFoundError as problem:
-        if problem.name != "memtwin.run":
+        if problem.name != "memtwin.run.run":
             raise
         raise NotBuiltError("the model is not in this build", hint="--against RUN judges a run") from None
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:

@@ -10,15 +10,15 @@ import click
 
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
 from memtwin.errors import UsageError
-from memtwin.host import host
 from memtwin.procfs import meminfo, stat, uptime, vmstat
 from memtwin.render.prose import bullets
-from memtwin.source import load
+from memtwin.sources.host import host
+from memtwin.sources.source import load
 from memtwin.views import vmstat as view
 
 if TYPE_CHECKING:
-    from memtwin.host import Host
-    from memtwin.source import Source
+    from memtwin.sources.host import Host
+    from memtwin.sources.source import Source
 
 _ROWS: Final = 24
 _HEADINGS: Final = 3

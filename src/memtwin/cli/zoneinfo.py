@@ -7,8 +7,8 @@ import sys
 import click
 
 from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
-from memtwin.host import host
 from memtwin.procfs import zoneinfo
+from memtwin.sources.host import host
 from memtwin.views import zoneinfo as view
 
 

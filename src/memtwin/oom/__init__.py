@@ -1,17 +1,23 @@
 """The OOM post-mortem: what the kernel's report says, and what follows from it.
 
+In: text with a kernel log, or processes that still run. Out: events (``read``), what follows from each (``why``), and
+text, JSON or HTML of it (``faces``). ``event`` is the report as data, ``layout`` the report as the kernel's text,
+``badness`` the rule of the choice, ``killers`` the other deaths of the same log, ``live`` the ranking of a machine now.
+
+Never here: the model, or a sentence that does not rest on a line of the log.
+
 >>> from memtwin import oom
 >>> oom.parse("nothing happened")
 []
 
 :func:`parse` and :func:`events` read text; :func:`rank` makes the kernel's choice again;
-:func:`memtwin.oom.analysis.analyse` computes all that follows from an event, which ``report`` and ``data`` show.
+:func:`memtwin.oom.why.analysis.analyse` computes all that follows from an event, which ``report`` and ``data`` show.
 """
 
 from __future__ import annotations
 
 from memtwin.oom.event import OomEvent
-from memtwin.oom.parse import events, parse
-from memtwin.oom.ranking import rank
+from memtwin.oom.read.parse import events, parse
+from memtwin.oom.why.ranking import rank
 
 __all__ = ["OomEvent", "events", "parse", "rank"]

@@ -17,16 +17,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from memtwin.oom.event import GLOBAL
-from memtwin.oom.lines import cut
+from memtwin.oom.read.lines import cut
 from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
-from memtwin.words import listed
+from memtwin.render.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from memtwin.oom.event import OomEvent
-    from memtwin.oom.lines import Line
+    from memtwin.oom.read.lines import Line
 
 OOMD, EARLYOOM, NOHANG, KUBELET, SYSTEMD, KERNEL = "systemd-oomd", "earlyoom", "nohang", "kubelet", "systemd", "kernel"
 UNKNOWN: Final = "unknown"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtwin.oom.badness import OOM_SCORE_ADJ_MIN, Charge, Rule, oom_score, points
 from memtwin.render.prose import bullets, wrapped
 from memtwin.render.table import Column, Table, text
-from memtwin.words import size
+from memtwin.render.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

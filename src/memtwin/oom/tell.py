@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom import gfp
-from memtwin.oom import sheet as sheets
-from memtwin.oom.culprit import GROUP, MEMORY
 from memtwin.oom.event import CPUSET, GLOBAL, KILLED, MEMCG, MEMPOLICY, NOBODY, PANIC, UNKNOWN
-from memtwin.oom.total import UNLIMITED_KIB, ram_pages
-from memtwin.oom.why import why_not
-from memtwin.words import capital, listed, size
+from memtwin.oom.why import sheet as sheets
+from memtwin.oom.why.causes import why_not
+from memtwin.oom.why.culprit import GROUP, MEMORY
+from memtwin.oom.why.total import UNLIMITED_KIB, ram_pages
+from memtwin.render.words import capital, listed, size
 
 if TYPE_CHECKING:
-    from memtwin.oom.analysis import Analysis
     from memtwin.oom.badness import Rule
-    from memtwin.oom.culprit import Culprit
     from memtwin.oom.event import Memcg, OomEvent, Task
-    from memtwin.oom.rows import Row
+    from memtwin.oom.why.analysis import Analysis
+    from memtwin.oom.why.culprit import Culprit
+    from memtwin.oom.why.rows import Row
 
 
 class Part(NamedTuple):

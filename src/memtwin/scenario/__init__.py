@@ -1,5 +1,7 @@
 """The scenario language: a machine and a workload as a text file, one operation a line.
 
+In: text. Out: a :class:`Scenario` of frozen operations, each with its line. Never here: what an operation does.
+
 A line's ``#`` begins a comment, blanks separate words. SIZE is decimal bytes with an optional binary suffix
 ``K``, ``M``, ``G``, or ``P`` (pages of 4096 bytes). Header lines (``machine``, ``swap``, ``sysctl``,
 ``file``) stand before the first operation. Operations run strictly one after another and are numbered

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.render.prose import bullets
 from memtwin.render.table import Column, Table, text
+from memtwin.render.words import size
 from memtwin.views.used import used, used_swap
-from memtwin.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memtwin.cgroups import Group
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.pid.limits import Limits
     from memtwin.procfs.pid.status import Status
     from memtwin.render.openmetrics import Metric
+    from memtwin.sources.cgroups import Group
 
 
 class Limit(NamedTuple):

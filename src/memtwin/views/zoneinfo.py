@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from memtwin.words import size
+from memtwin.render.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

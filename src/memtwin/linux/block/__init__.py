@@ -1,0 +1,1 @@
+"""block/: requests to devices."""

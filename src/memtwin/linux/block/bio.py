@@ -1,0 +1,176 @@
+"""Requests to devices: pages that are read or written together, and what happens when they are done.
+
+Neighbouring pages go in one request.  The device says when it will be complete (``engine.submit``); until then a page
+that is read is locked, and one that is written is under writeback.  ``pgpgin`` and ``pgpgout`` count KiB at
+submission.
+
+Writes to new blocks end together, up to 8 MiB of a file: only when all of it is on the device does the file system
+make the blocks valid, and the pages clean.
+
+Each page that goes to a swap disk is a bio of its own, an object of the slab cache ``bio-192``, before neighbours are
+merged into a request.  Below the *min* mark there is no memory for more of them: swapping out then goes no faster than
+earlier writes end.
+
+Follows block/bio.c and block/blk-core.c of Linux 6.1 (``bio_alloc_bioset``, ``submit_bio``, ``bio_endio``),
+mm/mempool.c (``mempool_alloc``) and fs/ext4/page-io.c (``ext4_end_bio``).
+
+Not modelled: the bios of files as objects, schedulers, errors.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    BIO_POOL_SIZE,
+    CACHE_BIO,
+    COST_IO_CALL,
+    GFP_KSWAPD_RECLAIM,
+    GFP_NOMEMALLOC,
+    GFP_NORETRY,
+    PG_LOCKED,
+    PG_SWAPCACHE,
+    PG_UPTODATE,
+    Bio,
+    Page,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import (
+    EVENT_BIO,
+    EVENT_IO_END,
+    State,
+    area_of,
+    bio_at,
+    charge,
+    file_at,
+    hooks,
+    pool_get,
+    pool_put,
+    slot_of,
+)
+from cython.cimports.memtwin.core.vmstat import PGPGIN, PGPGOUT
+from cython.cimports.memtwin.linux.mm.filemap import disk_content
+from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback
+from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
+
+KIB_PER_PAGE = cython.declare(u64, 4)
+TURN_NS = cython.declare(u64, 3_000_000)
+
+
+def bio_alloc(s: State) -> u32:
+    """An object for one page's write to swap, out of which requests are merged: its slab, 0 if that is not known.
+
+    It may not take from the reserves.  Without memory for a new slab there are two more; when these are under way too
+    the writer waits for a write to end.
+    """
+    slab: u32
+    if not s.known_cache[CACHE_BIO] or (s.in_thread and s.nr_cpus > 1):
+        return 0
+    slab = object_alloc_gfp(s, CACHE_BIO, GFP_KSWAPD_RECLAIM | GFP_NOMEMALLOC | GFP_NORETRY)
+    while not slab and not s.bio_pool_nr:
+        hooks.io_schedule(s)
+        slab = object_alloc_gfp(s, CACHE_BIO, GFP_KSWAPD_RECLAIM | GFP_NOMEMALLOC | GFP_NORETRY)
+    if not slab:
+        s.bio_pool_nr -= 1
+        slab = s.bio_pool[s.bio_pool_nr]
+    return slab
+
+
+def bio_free(s: State, slab: u32):
+    """Give the object of a page's write back, to the pool of two first."""
+    if s.bio_pool_nr < BIO_POOL_SIZE:
+        s.bio_pool[s.bio_pool_nr] = slab
+        s.bio_pool_nr += 1
+    else:
+        object_free(s, slab)
+
+
+def new_bio(s: State, device: u32, write: cython.bint) -> u32:
+    """Make an empty request; returns its number."""
+    bio: u32 = pool_get(cython.address(s.bios))
+    bio_at(s, bio).device = device
+    bio_at(s, bio).write = write
+    return bio
+
+
+def bio_add_page(s: State, bio: u32, pfn: u32) -> u32:
+    """Add a page to a request; returns how many it has now."""
+    b: cython.pointer(Bio) = bio_at(s, bio)
+    b.pages[b.nr] = pfn
+    b.nr += 1
+    return b.nr
+
+
+def submit_bio(s: State, bio: u32):
+    """Hand a request to its device."""
+    b: cython.pointer(Bio) = bio_at(s, bio)
+    done_ns: u64
+    charge(s, s.cost_ns[COST_IO_CALL])
+    b = bio_at(s, bio)
+    s.event[PGPGOUT if b.write else PGPGIN] += b.nr * KIB_PER_PAGE
+    done_ns = hooks.submit(s, b.device, b.nr, b.write)
+    hooks.schedule_event(s, done_ns, EVENT_BIO, bio)
+
+
+def open_io_end(s: State, io_end: u32):
+    """Let more requests join a first one."""
+    bio_at(s, io_end).pending += 1
+
+
+def join_io_end(s: State, bio: u32, io_end: u32):
+    """Let a request end together with others (*io_end*: their first), for their blocks become valid at one stroke."""
+    bio_at(s, bio).io_end = io_end
+    bio_at(s, io_end).pending += 1
+
+
+def close_io_end(s: State, io_end: u32):
+    """One request less to wait for: a done one, or the promise of more.
+
+    With the last, all end, in a work item of the file system's: on one cpu it has to wait for its turn.
+    """
+    bio_at(s, io_end).pending -= 1
+    if not bio_at(s, io_end).pending:
+        hooks.schedule_event(s, s.now_ns + (TURN_NS if s.nr_cpus == 1 else 0), EVENT_IO_END, io_end)
+
+
+def finish_io_end(s: State, io_end: u32):
+    """The blocks are valid: all requests that ended together are done."""
+    following: u32
+    while io_end:
+        following = bio_at(s, io_end).next
+        finish_bio(s, io_end)
+        io_end = following
+
+
+def finish_bio(s: State, bio: u32):
+    """A request's pages are up to date, or clean."""
+    i: u32
+    for i in range(bio_at(s, bio).nr):
+        if bio_at(s, bio).swap:
+            bio_free(s, bio_at(s, bio).slabs[i])
+        if bio_at(s, bio).write:
+            end_page_writeback(s, bio_at(s, bio).pages[i])
+        else:
+            end_page_read(s, bio_at(s, bio).pages[i])
+    pool_put(cython.address(s.bios), bio)
+
+
+def bio_endio(s: State, bio: u32):
+    """A request is complete; one of several that end together waits for the others."""
+    first: u32 = bio_at(s, bio).io_end
+    if not first:
+        finish_bio(s, bio)
+        return
+    if bio != first:
+        bio_at(s, bio).next = bio_at(s, first).next
+        bio_at(s, first).next = bio
+    close_io_end(s, first)
+
+
+def end_page_read(s: State, pfn: u32):
+    """A page's content has come from the device."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_SWAPCACHE:
+        page.tag = file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] - 1
+    else:
+        page.tag = disk_content(s, page.mapping, page.index)
+    page.flags |= PG_UPTODATE
+    page.flags &= ~cython.cast(u32, PG_LOCKED)

@@ -1,0 +1,467 @@
+"""The invariants of a machine, all of them, checked from the arrays themselves.
+
+- each managed frame has exactly one owner, and the owners add up to MemTotal;
+- free blocks are aligned, of one owner, on the list of their order and type, and merged with their buddies;
+- the sums of lists are the counters (free pages, per-cpu lists, the five LRU lists, slabs, page tables);
+- a frame's mapcount is the number of page-table entries that name it, and the reverse map finds each of them;
+- a process's RSS is what its page tables map, no page is mapped outside an area, and every mapped page holds the
+  content that was last written through that mapping;
+- each file's list of the areas that map it is linked both ways;
+- a cached page belongs to one file at one index, and a clean one holds what its device has;
+- the page-table entries that hold a swap slot are those that its map counts, slots in use are what SwapFree says, and
+  what lies in a slot is what was written;
+- zswap's counts are what the slots in use say, each object lies where its slot has it, and the pool is what holds them;
+- a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
+
+Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    BH_LRU_SIZE,
+    FILE_SWAP,
+    FILE_VDSO,
+    MAX_NR_ZONES,
+    MIGRATE_HIGHATOMIC,
+    MIGRATE_TYPES,
+    NR_LRU_LISTS,
+    NR_ORDERS,
+    NR_PCP_LISTS,
+    OWNER_ANON,
+    OWNER_BUDDY,
+    OWNER_FILE,
+    OWNER_NONE,
+    OWNER_PCP,
+    OWNER_SLAB,
+    OWNER_TABLE,
+    OWNER_ZBUD,
+    OWNER_ZSMALLOC,
+    PG_DIRTY,
+    PG_HEAD,
+    PG_LOCKED,
+    PG_LRU,
+    PG_PRIVATE,
+    PG_SWAPCACHE,
+    PG_WRITEBACK,
+    SWAP_HAS_CACHE,
+    SWAP_MAP_COUNT,
+    SWAP_TYPE_SHIFT,
+    WB_CLEAN,
+    XA_CHUNK,
+    ZBUD_NCHUNKS,
+    ZPOOL_ZBUD,
+    File,
+    Page,
+    SwapArea,
+    XaNode,
+    Zswap,
+    i32,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, cache_at, file_at, node_at, vma_at, zbud_at, zone_of
+from cython.cimports.memtwin.core.vmstat import (
+    NR_ANON_PAGES,
+    NR_DIRTY,
+    NR_FILE_PAGES,
+    NR_FREE_PAGES,
+    NR_ISOLATED_ANON,
+    NR_ISOLATED_FILE,
+    NR_MAPPED,
+    NR_PAGE_TABLE_PAGES,
+    NR_SLAB_RECLAIMABLE,
+    NR_SLAB_UNRECLAIMABLE,
+    NR_SWAPCACHED,
+    NR_WRITEBACK,
+    NR_ZONE_INACTIVE_ANON,
+    NR_ZONE_WRITE_PENDING,
+    WORKINGSET_NODES,
+)
+from cython.cimports.memtwin.linux.check.page_tables import Check
+from cython.cimports.memtwin.linux.lib.xarray import xa_node
+from cython.cimports.memtwin.linux.mm.filemap import disk_content
+from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
+from cython.cimports.memtwin.linux.mm.rmap import next_mapping
+from cython.cimports.memtwin.linux.mm.slub import slab_objects
+from cython.cimports.memtwin.linux.mm.swap import page_lru
+
+from memtwin.errors import ModelBug
+from memtwin.linux.mm.swap import batched
+
+
+class MachineCheck(Check):
+    """One pass over everything."""
+
+    def run(self) -> None:
+        """Check everything."""
+        self.free_lists()
+        self.per_cpu_lists()
+        self.shares()
+        self.address_spaces()
+        self.frames()
+        self.swap()
+        self.zswap()
+        self.files()
+        self.lru_lists()
+        self.slabs()
+
+    def free_lists(self) -> None:
+        """Blocks on the buddy allocator's lists."""
+        s: State = self.s
+        pfn: u32
+        for zone in range(MAX_NR_ZONES):
+            pages = 0
+            for order in range(NR_ORDERS):
+                for mt in range(MIGRATE_TYPES):
+                    blocks = 0
+                    pfn = s.zones[zone].free_area[order][mt].head
+                    while pfn:
+                        self.free_block(zone, order, mt, pfn)
+                        blocks += 1
+                        pfn = s.pages[pfn].next
+                    self.equal(f"free blocks of order {order}", blocks, s.zones[zone].free_area[order][mt].nr)
+                    pages += blocks << order
+            self.equal(f"free pages of zone {zone}", pages, s.zones[zone].stat[NR_FREE_PAGES])
+
+    def free_block(self, zone: int, order: int, mt: int, pfn: int) -> None:
+        """One block: aligned, whole, where it belongs, and not beside a free buddy."""
+        s: State = self.s
+        head: cython.pointer(Page) = cython.address(s.pages[cython.cast(u32, pfn)])
+        buddy: u32 = cython.cast(u32, pfn ^ (1 << order))
+        self.hold(pfn % (1 << order) == 0, f"free block {pfn} of order {order} is not aligned")
+        self.hold(zone_of(s, pfn) == zone, f"free block {pfn} is on the list of another zone")
+        self.hold(
+            head.flags & PG_HEAD and head.order == order and head.migratetype == mt,
+            f"free block {pfn} says order {head.order} type {head.migratetype}, is on {order}/{mt}",
+        )
+        i: u32
+        for i in range(cython.cast(u32, pfn), cython.cast(u32, pfn) + (cython.cast(u32, 1) << cython.cast(u32, order))):
+            if s.pages[i].owner != OWNER_BUDDY:
+                raise ModelBug(f"frame {i} of a free block is in use", story=self.story)
+        if order < NR_ORDERS - 1 and buddy < s.max_pfn and mt < MIGRATE_HIGHATOMIC:
+            self.hold(
+                not (
+                    s.pages[buddy].owner == OWNER_BUDDY
+                    and s.pages[buddy].flags & PG_HEAD
+                    and s.pages[buddy].order == order
+                    and s.pages[buddy].migratetype < MIGRATE_HIGHATOMIC
+                    and zone_of(s, buddy) == zone
+                ),
+                f"free buddies {pfn} and {buddy} of order {order} are not merged",
+            )
+
+    def per_cpu_lists(self) -> None:
+        """Blocks on the per-cpu lists."""
+        s: State = self.s
+        pfn: u32
+        for i in range(MAX_NR_ZONES * s.nr_cpus):
+            pages = 0
+            for pindex in range(NR_PCP_LISTS):
+                order = 9 if pindex >= 12 else pindex // 3
+                pfn = s.pcp[i].lists[pindex].head
+                while pfn:
+                    self.hold(s.pages[pfn].owner == OWNER_PCP, f"frame {pfn} on a per-cpu list is in use")
+                    pages += 1 << order
+                    pfn = s.pages[pfn].next
+            self.equal("pages on a per-cpu list", pages, s.pcp[i].count)
+
+    def swap(self) -> None:
+        """Every area: slots in use, who holds them, the swap cache, zram's pool."""
+        s: State = self.s
+        free: i64 = 0
+        total: i64 = 0
+        pool: i64 = 0
+        parked = 0
+        for area in range(s.nr_areas):
+            parked += self.swap_area(area)
+            if s.areas[area].used:
+                total += s.areas[area].pages
+                free += cython.cast(i64, s.areas[area].pages) - s.areas[area].inuse
+            pool += s.areas[area].zram_pool_pages
+        if s.zswap.zpool != ZPOOL_ZBUD:
+            pool += s.zswap.pool_pages
+        for cpu in range(s.nr_cpus):
+            parked -= s.swap_slots[cpu].nr + s.swap_slots[cpu].nr_back
+        self.equal("slots of nobody beside those in the cpus' caches", parked, 0)
+        self.equal("slots of all areas", total, s.total_swap_pages)
+        self.equal("free slots", free, s.nr_swap_pages)
+        self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
+
+    def swap_area(self, area: int) -> int:
+        """One area: its map against page tables, caches and what is stored; returns the slots that nobody holds."""
+        s: State = self.s
+        a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+        slot: u32
+        inuse = stored = same = bytes_ = parked = 0
+        for slot in range(1, a.max):
+            entry = (area << SWAP_TYPE_SHIFT) | slot
+            count = a.map[slot] & SWAP_MAP_COUNT
+            inuse += a.map[slot] != 0
+            if count != self.entries.get(entry, 0) and slot > a.held:
+                self.equal(
+                    f"page-table entries that hold slot {slot} of area {area}", self.entries.get(entry, 0), count
+                )
+            cached: u32 = file_at(s, a.file).pages[slot]
+            if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != entry):
+                raise ModelBug(f"the swap cache's page of slot {slot} of area {area} is not its own", story=self.story)
+            parked += a.map[slot] == SWAP_HAS_CACHE and not cached
+            if a.synchronous:
+                stored += a.length[slot] != 0
+                same += a.length[slot] == 1
+                bytes_ += a.length[slot] if a.length[slot] > 1 else 0
+                self.hold(
+                    a.length[slot] or cached or not count or slot <= a.held,
+                    f"slot {slot} of area {area} is in use and nothing is stored for it",
+                )
+        self.equal(f"slots in use of area {area}", inuse, a.inuse)
+        if a.synchronous:
+            self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
+            self.equal(f"pages of one word in area {area}", same, a.zram_same)
+            if not a.zram_boot_pages:
+                self.equal(f"compressed bytes of area {area}", bytes_, a.zram_compressed)
+        return parked
+
+    def zswap(self) -> None:
+        """What zswap holds: its counts against every slot, its objects against the pages of the pool."""
+        s: State = self.s
+        z: cython.pointer(Zswap) = cython.address(s.zswap)
+        a: cython.pointer(SwapArea)
+        slot: u32
+        stored = same = 0
+        objects: dict = {}
+        for area in range(s.nr_areas):
+            a = cython.address(s.areas[cython.cast(u32, area)])
+            if a.zswap_length == cython.NULL:
+                continue
+            for slot in range(1, a.max):
+                if not a.zswap_length[slot]:
+                    continue
+                self.hold(a.map[slot] != 0, f"zswap has a page for slot {slot} of area {area}, which is free")
+                stored += 1
+                same += a.zswap_length[slot] == 1
+                if a.zswap_length[slot] != 1:
+                    objects[(area << SWAP_TYPE_SHIFT) | slot] = a.zswap_handle[slot]
+        self.equal("pages in zswap", stored + z.boot_stored, z.stored_pages)
+        self.equal("pages of one word in zswap", same, z.same_filled_pages)
+        if z.zpool == ZPOOL_ZBUD:
+            self.zbud(objects)
+
+    def zbud(self, objects: dict) -> None:
+        """The pages of zswap's pool: each is listed once by age, and holds one or two objects where slots have them."""
+        s: State = self.s
+        zbud: u32 = s.zswap.lru_head
+        before: u32 = 0
+        pages = found = 0
+        while zbud:
+            z = zbud_at(s, zbud)
+            self.equal(f"page before zbud page {zbud}", before, z.lru_prev)
+            self.hold(z.chunks[0] or z.chunks[1], f"zbud page {zbud} is empty")
+            self.hold(z.chunks[0] + z.chunks[1] <= ZBUD_NCHUNKS, f"zbud page {zbud} is too full")
+            for last in range(2):
+                if z.chunks[last]:
+                    found += 1
+                    self.equal(f"object of swap entry {z.entry[last]}", objects.get(z.entry[last]), zbud * 2 + last)
+            pages += 1
+            before = zbud
+            zbud = z.lru_next
+        self.equal("objects in zswap's pool", len(objects), found)
+        self.equal("pages of zswap's pool", pages + s.zswap.boot_pool, s.zswap.pool_pages)
+        self.equal("frames of zswap's pool", pages, self.owners[OWNER_ZBUD])
+
+    def frames(self) -> None:
+        """Every frame: one owner, and the mappings that it says it has."""
+        s: State = self.s
+        page: cython.pointer(Page)
+        pfn: u32
+        extra: i32
+        mapped_anon: i64 = 0
+        mapped_file: i64 = 0
+        cached: i64 = 0
+        swap_cached: i64 = 0
+        managed: i64 = 0
+        owned: i64 = 0
+        held: dict = self.held()
+        for pfn in range(1, cython.cast(u32, s.max_pfn)):
+            page = cython.address(s.pages[pfn])
+            if page.owner == OWNER_NONE:
+                continue
+            owned += 1
+            self.owners[page.owner] += 1
+            if page.owner != OWNER_ANON and page.owner != OWNER_FILE:
+                continue
+            if page.mapcount != self.mapped[pfn]:
+                self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
+            extra = held.get(pfn, 0) + (1 if page.flags & PG_PRIVATE else 0)
+            extra += page.owner == OWNER_FILE or page.flags & PG_SWAPCACHE != 0
+            if page.refcount != page.mapcount + extra:
+                self.equal(f"references to frame {pfn}", page.mapcount + extra, page.refcount)
+            self.reverse_map(pfn)
+            if page.owner == OWNER_ANON:
+                mapped_anon += page.mapcount > 0
+                swap_cached += page.flags & PG_SWAPCACHE != 0
+            else:
+                mapped_file += page.mapcount > 0
+                cached += self.cached_page(pfn)
+        for zone in range(MAX_NR_ZONES):
+            managed += s.zones[zone].managed
+        self.equal("managed frames", owned, managed)
+        self.equal("mapped anonymous pages", mapped_anon, s.node[NR_ANON_PAGES])
+        self.equal("mapped file pages", mapped_file, s.node[NR_MAPPED])
+        self.equal("page cache", cached + swap_cached, s.node[NR_FILE_PAGES])
+        self.equal("swap cache", swap_cached, s.node[NR_SWAPCACHED])
+
+    def held(self) -> dict:
+        """References to frames by batches, and by the cpu's memory of device blocks."""
+        s: State = self.s
+        found: dict = {}
+        for _, pfn in batched(s):
+            found[pfn] = found.get(pfn, 0) + 1
+        for i in range(BH_LRU_SIZE):
+            if s.bh_lru[i]:
+                found[s.bh_lru[i]] = found.get(s.bh_lru[i], 0) + 1
+        return found
+
+    def shares(self) -> None:
+        """Each file knows the areas that map it: its list is linked both ways and ends."""
+        s: State = self.s
+        before: u32
+        vma: u32
+        for number in range(1, s.files.nr):
+            before = 0
+            vma = file_at(s, number).i_mmap
+            while vma:
+                self.hold(
+                    vma_at(s, vma).file == number, f"area {vma} is listed by file {number}, which it does not map"
+                )
+                self.equal(f"area before area {vma} of file {number}", before, vma_at(s, vma).prev_share)
+                before = vma
+                vma = vma_at(s, vma).next_share
+
+    def reverse_map(self, pfn: u32) -> None:
+        """The mappings that the reverse map finds are those that the page has."""
+        s: State = self.s
+        cursor: u32 = 0
+        vpn: u64 = 0
+        vma: u32 = 0
+        found: i32 = 0
+        while next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn)) != cython.NULL:
+            found += 1
+        if found != s.pages[pfn].mapcount:
+            self.equal(f"mappings of frame {pfn} by the reverse map", found, s.pages[pfn].mapcount)
+
+    def cached_page(self, pfn: u32) -> int:
+        """1 for a page of the page cache; its file has it at its index."""
+        s: State = self.s
+        page: cython.pointer(Page) = cython.address(s.pages[pfn])
+        if file_at(s, page.mapping).pages[page.index] != pfn:
+            raise ModelBug(f"frame {pfn} is not where its file has it", story=self.story)
+        clean: cython.bint = not page.flags & (PG_DIRTY | PG_LOCKED)
+        if clean and is_accounted(s, page.mapping) and page.tag != disk_content(s, page.mapping, page.index):
+            raise ModelBug(f"frame {pfn} is clean and not what its device has", story=self.story)
+        return 0 if file_at(s, page.mapping).kind == FILE_VDSO else 1
+
+    def files(self) -> None:
+        """Each file's pages, dirty pages and tree against its counts; the sums against the node's counters."""
+        s: State = self.s
+        totals: dict = {"dirty": 0, "writeback": 0, "shadow nodes": 0}
+        for number in range(1, s.files.nr):
+            if file_at(s, number).cap_pages:
+                for name, count in self.file(number).items():
+                    totals[name] += count
+        self.equal("dirty pages", totals["dirty"], s.node[NR_DIRTY])
+        self.equal("pages under writeback", totals["writeback"], s.node[NR_WRITEBACK])
+        self.equal("tree nodes full of shadows", totals["shadow nodes"], s.node[WORKINGSET_NODES])
+        self.equal("listed tree nodes", totals["shadow nodes"], s.shadow_nodes.nr)
+        pending = sum(s.zones[zone].stat[NR_ZONE_WRITE_PENDING] for zone in range(MAX_NR_ZONES))
+        self.equal("pages that wait to be written", s.node[NR_DIRTY] + s.node[NR_WRITEBACK], pending)
+        self.equal("isolated pages", s.node[NR_ISOLATED_ANON] + s.node[NR_ISOLATED_FILE], 0)
+
+    def file(self, number: u32) -> dict:
+        """One file: counts its dirty pages, those under writeback, and its nodes full of shadows."""
+        s: State = self.s
+        f: cython.pointer(File) = file_at(s, number)
+        accounted: cython.bint = is_accounted(s, number)
+        first: u64
+        index: u64
+        cached = dirty = writeback = shadows = 0
+        for first in range(0, f.cap_pages, XA_CHUNK):
+            entries = values = node_dirty = 0
+            for index in range(first, min(first + XA_CHUNK, f.cap_pages)):
+                if f.pages[index] and f.shadows[index]:
+                    raise ModelBug(f"page {index} of file {number} is cached and evicted", story=self.story)
+                entries += f.pages[index] != 0 or f.shadows[index] != 0
+                values += f.shadows[index] != 0
+                if f.pages[index]:
+                    cached += 1
+                    node_dirty += accounted and s.pages[f.pages[index]].flags & PG_DIRTY != 0
+                    writeback += s.pages[f.pages[index]].flags & PG_WRITEBACK != 0
+            dirty += node_dirty
+            shadows += self.node(number, first, (entries, values, node_dirty))
+        if f.kind == FILE_SWAP:
+            return {"dirty": 0, "writeback": writeback, "shadow nodes": 0}
+        self.equal(f"cached pages of file {number}", cached, f.nr_cached)
+        self.equal(f"dirty pages of file {number}", dirty, f.nr_dirty)
+        self.equal(f"pages of file {number} under writeback", writeback, f.nr_writeback)
+        self.hold(f.nr_dirty == 0 or f.wb_list != WB_CLEAN, f"file {number} is dirty and the flusher does not know")
+        return {"dirty": dirty, "writeback": writeback, "shadow nodes": shadows}
+
+    def node(self, file: u32, first: u64, counted: tuple) -> int:
+        """The tree node of 64 pages against what is there; 1 if it holds nothing but shadows."""
+        s: State = self.s
+        node: u32 = xa_node(s, file, first)
+        if not node:
+            self.hold(counted[0] <= (first == 0), f"pages from {first} of file {file} have no tree node")
+            return 0
+        n: cython.pointer(XaNode) = node_at(s, node)
+        self.hold(
+            counted == (n.count, n.nr_values, n.nr_dirty),
+            f"node {first // 64} of file {file} says {(n.count, n.nr_values, n.nr_dirty)}, there are {counted}",
+        )
+        return 1 if n.listed else 0
+
+    def lru_lists(self) -> None:
+        """The five lists, their counters in the node and in the zones."""
+        s: State = self.s
+        pfn: u32
+        for lru in range(NR_LRU_LISTS):
+            before = pages = 0
+            pfn = s.lru[lru].head
+            while pfn:
+                if not s.pages[pfn].flags & PG_LRU or page_lru(s, pfn) != lru:
+                    raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
+                if s.pages[pfn].prev != before:
+                    raise ModelBug(f"list {lru} is not linked both ways at frame {pfn}", story=self.story)
+                pages += 1
+                before = pfn
+                pfn = s.pages[pfn].next
+            self.equal(f"pages on list {lru}", pages, s.node[lru])
+            zones = sum(s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + lru] for zone in range(MAX_NR_ZONES))
+            self.equal(f"pages on list {lru} by zone", pages, zones)
+
+    def slabs(self) -> None:
+        """Slab pages and page tables: frames owned against counters."""
+        s: State = self.s
+        pages = 0
+        pfn: u32
+        for cache in range(1, s.caches.nr):
+            c = cache_at(s, cache)
+            pages += c.nr_pages
+            room = 0
+            pfn = c.partial.head
+            while pfn:
+                room += slab_objects(s, pfn) - s.pages[pfn].index
+                pfn = s.pages[pfn].next
+            self.equal(f"free objects on cache {cache}'s partial list", room, c.free_partial)
+        self.equal("slab frames", self.owners[OWNER_SLAB], pages)
+        self.equal("slab pages", pages, s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_SLAB_UNRECLAIMABLE])
+        self.hold(
+            self.owners[OWNER_TABLE] >= s.node[NR_PAGE_TABLE_PAGES],
+            f"{self.owners[OWNER_TABLE]} frames hold page tables, nr_page_table_pages {s.node[NR_PAGE_TABLE_PAGES]}",
+        )
+
+
+def validate(s: State, story: tuple = ()) -> None:
+    """Check every invariant; raise a ModelBug that tells *story* (what led here) when one is broken."""
+    check = MachineCheck(s, story)
+    check.run()

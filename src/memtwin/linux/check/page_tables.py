@@ -1,0 +1,149 @@
+"""What processes map: every page table against its areas, its RSS, and the content that was written.
+
+Named after mm/page_table_check.c of Linux, which counts a frame's mappings in the same way to catch a wrong one.
+"""
+
+import cython
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.memtwin.core.mm_types import (
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SWAPENTS,
+    OWNER_ANON,
+    PG_LOCKED,
+    PTE_SPECIAL,
+    PTE_SWAP,
+    PTRS_PER_TABLE,
+    VM_ACCOUNT,
+    File,
+    Mm,
+    Vma,
+    i32,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, area_of, file_at, mm_at, slot_of, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+
+from memtwin.errors import ModelBug
+
+
+class Check:
+    """One pass over a machine: its state, what led here, and what its page tables hold."""
+
+    def __init__(self, s: State, story: tuple):
+        self.s = s
+        self.story = story
+        self.entries = {}
+        self.mapped = cython.cast(cython.pointer(i32), calloc(s.max_pfn + 1, cython.sizeof(i32)))
+
+    def __dealloc__(self):
+        free(self.mapped)
+
+    def hold(self, ok: bool, what: str) -> None:
+        """Raise a ModelBug that says *what* unless *ok*."""
+        if not ok:
+            raise ModelBug(what, story=self.story)
+
+    def equal(self, what: str, counted: int, counter: int) -> None:
+        """Raise a ModelBug unless what was counted is what the counter says."""
+        if counted != counter:
+            raise ModelBug(f"{what}: {counted} counted, the counter says {counter}", story=self.story)
+
+    def address_spaces(self) -> None:
+        """Page tables against areas, RSS, and the content that was written."""
+        s: State = self.s
+        mm: u32
+        promised: i64 = 0
+        tables: i64 = 0
+        deltas: dict = {}
+        for task in range(1, s.tasks.nr):
+            if task_at(s, task).mm and mm_at(s, task_at(s, task).mm).pgd:
+                mm = task_at(s, task).mm
+                before = deltas.get(mm, (0, 0, 0))
+                deltas[mm] = (
+                    before[0] + task_at(s, task).rss_delta[MM_ANONPAGES],
+                    before[1] + task_at(s, task).rss_delta[MM_FILEPAGES],
+                    before[2] + task_at(s, task).rss_delta[MM_SWAPENTS],
+                )
+        for mm in range(1, s.mms.nr):
+            if mm_at(s, mm).users:
+                promised += self.address_space(mm, deltas.get(mm, (0, 0, 0)))
+                tables += mm_at(s, mm).nr_tables
+        self.hold(s.committed_as >= promised, f"{promised} pages promised, Committed_AS {s.committed_as}")
+
+    def address_space(self, mm: u32, delta: tuple) -> int:
+        """One process: returns the pages promised to it."""
+        s: State = self.s
+        m: cython.pointer(Mm) = mm_at(s, mm)
+        area: cython.pointer(Vma)
+        end: u64 = 0
+        promised = 0
+        total = 0
+        anon = 0
+        files = 0
+        swapped = 0
+        for i in range(m.nr_vmas):
+            area = vma_at(s, m.vmas[i])
+            self.hold(end <= area.start < area.end, f"areas of mm {mm} overlap or are out of order")
+            self.hold(area.mm == mm, f"an area of mm {mm} says it is mm {area.mm}'s")
+            end = area.end
+            total += area.end - area.start
+            if area.flags & VM_ACCOUNT:
+                promised += area.end - area.start
+            found = self.area(mm, m.vmas[i])
+            anon += found[0]
+            files += found[1]
+            swapped += found[2]
+        self.equal(f"pages of address space of mm {mm}", total, m.total_vm)
+        self.equal(f"anonymous pages mapped by mm {mm}", anon, m.rss[MM_ANONPAGES] + delta[0])
+        self.equal(f"file pages mapped by mm {mm}", files, m.rss[MM_FILEPAGES] + delta[1])
+        self.equal(f"pages of mm {mm} in swap", swapped, m.rss[MM_SWAPENTS] + delta[2])
+        return promised
+
+    def area(self, mm: u32, vma: u32) -> tuple:
+        """One area: counts its mappings per frame, checks contents; returns (anonymous, file, swapped) pages."""
+        s: State = self.s
+        area: cython.pointer(Vma) = vma_at(s, vma)
+        vpn: u64 = area.start
+        limit: u64
+        pte: u64
+        table: u32
+        pfn: u32
+        counted: u32[3]
+        counted[0] = counted[1] = counted[2] = 0
+        while vpn < area.end:
+            limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
+            table = walk(s, mm, vpn)
+            while table and vpn < limit:
+                pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+                if pte & PTE_SWAP:
+                    counted[2] += 1
+                    self.swap_entry(mm, vpn, cython.cast(u32, pte >> 12), table)
+                elif pte and not pte & PTE_SPECIAL:
+                    pfn = pte >> 12
+                    self.mapped[pfn] += 1
+                    counted[0 if s.pages[pfn].owner == OWNER_ANON else 1] += 1
+                    if (
+                        s.pages[pfn].owner == OWNER_ANON
+                        and s.pages[pfn].tag != table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
+                    ):
+                        raise ModelBug(
+                            f"page {vpn:#x} of mm {mm} (frame {pfn}) does not hold what was written to it",
+                            story=self.story,
+                        )
+                vpn += 1
+            vpn = limit
+        return counted[0], counted[1], counted[2]
+
+    def swap_entry(self, mm: u32, vpn: u64, entry: u32, table: u32) -> None:
+        """One page-table entry that holds a slot: count it, and hold what lies there against what was written."""
+        s: State = self.s
+        f: cython.pointer(File) = file_at(s, area_of(s, entry).file)
+        cached: u32 = f.pages[slot_of(entry)]
+        tag: u64 = table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
+        self.entries[entry] = self.entries.get(entry, 0) + 1
+        held: u64 = s.pages[cached].tag if cached else f.disk[slot_of(entry)] - 1
+        if held != tag and not (cached and s.pages[cached].flags & PG_LOCKED):
+            raise ModelBug(f"swapped page {vpn:#x} of mm {mm} is not what was written to it", story=self.story)

@@ -1,0 +1,1 @@
+"""drivers/: devices that are made of memory."""

@@ -1,0 +1,1 @@
+"""drivers/block/: zram."""

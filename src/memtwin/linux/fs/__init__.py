@@ -1,0 +1,1 @@
+"""fs/: names, files, the flusher and the journal."""

@@ -1,0 +1,1 @@
+"""fs/proc/: what /proc counts of a process."""

@@ -1,0 +1,22 @@
+from memtwin.core.mm_types cimport u32, u64
+from memtwin.core.state cimport State
+
+cdef struct SmapsTotals:
+    u64 resident
+    u64 pss                 # fixed point, 12 bits, as all pss_*
+    u64 pss_dirty
+    u64 pss_anon
+    u64 pss_file
+    u64 shared_clean
+    u64 shared_dirty
+    u64 private_clean
+    u64 private_dirty
+    u64 referenced
+    u64 anonymous
+    u64 lazyfree
+    u64 swap
+    u64 swap_pss
+    u64 locked
+
+cdef void smaps_account(State s, u64 pte, bint locked, SmapsTotals *totals) noexcept nogil
+cdef void smaps_range(State s, u32 mm, u32 vma, SmapsTotals *totals) noexcept nogil

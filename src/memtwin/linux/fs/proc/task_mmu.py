@@ -1,0 +1,172 @@
+"""What /proc/PID shows of a process's memory.
+
+======================  ========================================================================================
+VmSize, VIRT            all areas, touched or not
+VmRSS, RES              resident pages: anonymous + file + shmem; may lag (each task counts by itself first)
+SHR                     resident file and shmem pages, whether or not anyone else maps them
+Rss, Pss (smaps)        counted by walking the page tables: exact; Pss divides each page by the number of its mappings
+======================  ========================================================================================
+
+VIRT, RES and SHR of several processes cannot be added: a shared page counts fully in each.  Pss can.
+
+Follows fs/proc/task_mmu.c of Linux 6.1.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
+    MM_SWAPENTS,
+    OWNER_ANON,
+    PG_DIRTY,
+    PG_REFERENCED,
+    PG_SWAPBACKED,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_SPECIAL,
+    PTE_SWAP,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    Mm,
+    Page,
+    Task,
+    Vma,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk
+from cython.cimports.memtwin.linux.mm.swapfile import swap_count
+
+PSS_SHIFT = cython.declare(u32, 12)
+PAGE_BYTES = cython.declare(u64, 4096)
+
+
+def smaps_account(s: State, pte: u64, locked: cython.bint, totals: cython.pointer(SmapsTotals)):
+    """Add one mapped page to the totals."""
+    page: cython.pointer(Page) = cython.address(s.pages[pte >> 12])
+    dirty: cython.bint = pte & PTE_DIRTY != 0 or page.flags & PG_DIRTY != 0
+    share: u64 = PAGE_BYTES << PSS_SHIFT
+    totals.resident += PAGE_BYTES
+    if page.owner == OWNER_ANON:
+        totals.anonymous += PAGE_BYTES
+        totals.lazyfree += 0 if page.flags & (PG_SWAPBACKED | PG_DIRTY) else PAGE_BYTES
+    if pte & PTE_ACCESSED or page.flags & PG_REFERENCED:
+        totals.referenced += PAGE_BYTES
+    if page.mapcount >= 2:
+        share //= page.mapcount
+        if dirty:
+            totals.shared_dirty += PAGE_BYTES
+        else:
+            totals.shared_clean += PAGE_BYTES
+    elif dirty:
+        totals.private_dirty += PAGE_BYTES
+    else:
+        totals.private_clean += PAGE_BYTES
+    totals.pss += share
+    if page.owner == OWNER_ANON:
+        totals.pss_anon += share
+    else:
+        totals.pss_file += share
+    if dirty:
+        totals.pss_dirty += share
+    if locked:
+        totals.locked += share
+
+
+def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)):
+    """Add the pages of one area."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    locked: cython.bint = area.flags & VM_LOCKED != 0
+    vpn: u64 = area.start
+    limit: u64
+    pte: u64
+    table: u32
+    while vpn < area.end:
+        limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
+        table = walk(s, mm, vpn)
+        while table and vpn < limit:
+            pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+            if pte & PTE_SWAP:
+                totals.swap += PAGE_BYTES
+                totals.swap_pss += (PAGE_BYTES << PSS_SHIFT) // max(swap_count(s, cython.cast(u32, pte >> 12)), 1)
+            elif pte and not pte & PTE_SPECIAL:
+                smaps_account(s, pte, locked, totals)
+            vpn += 1
+        vpn = limit
+
+
+def smaps_rollup(s: State, task: int) -> dict:
+    """The lines of /proc/PID/smaps_rollup that the model fills, in kB, by label, and the range that they cover."""
+    totals: SmapsTotals
+    i: u32
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = 0
+    totals.shared_clean = totals.shared_dirty = totals.private_clean = totals.private_dirty = 0
+    totals.referenced = totals.anonymous = totals.locked = totals.lazyfree = totals.swap = totals.swap_pss = 0
+    for i in range(m.nr_vmas):
+        smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
+    return {
+        "Rss": totals.resident >> 10,
+        "Pss": totals.pss >> (10 + PSS_SHIFT),
+        "Pss_Dirty": totals.pss_dirty >> (10 + PSS_SHIFT),
+        "Pss_Anon": totals.pss_anon >> (10 + PSS_SHIFT),
+        "Pss_File": totals.pss_file >> (10 + PSS_SHIFT),
+        "Pss_Shmem": 0,
+        "Shared_Clean": totals.shared_clean >> 10,
+        "Shared_Dirty": totals.shared_dirty >> 10,
+        "Private_Clean": totals.private_clean >> 10,
+        "Private_Dirty": totals.private_dirty >> 10,
+        "Referenced": totals.referenced >> 10,
+        "Anonymous": totals.anonymous >> 10,
+        "LazyFree": totals.lazyfree >> 10,
+        "Swap": totals.swap >> 10,
+        "SwapPss": totals.swap_pss >> (10 + PSS_SHIFT),
+        "Locked": totals.locked >> (10 + PSS_SHIFT),
+    }
+
+
+def task_mem(s: State, task: int) -> dict:
+    """The Vm lines of /proc/PID/status in kB, by label; the size of the text is the program's to say."""
+    t: cython.pointer(Task) = task_at(s, task)
+    m: cython.pointer(Mm) = mm_at(s, t.mm)
+    rss = mm_rss(s, t.mm)
+    return {
+        "VmPeak": max(m.hiwater_vm, m.total_vm) << 2,
+        "VmSize": m.total_vm << 2,
+        "VmLck": m.locked_vm << 2,
+        "VmHWM": max(m.hiwater_rss, rss) << 2,
+        "VmRSS": rss << 2,
+        "RssAnon": mm_counter(s, t.mm, MM_ANONPAGES) << 2,
+        "RssFile": mm_counter(s, t.mm, MM_FILEPAGES) << 2,
+        "RssShmem": mm_counter(s, t.mm, MM_SHMEMPAGES) << 2,
+        "VmData": m.data_vm << 2,
+        "VmStk": m.stack_vm << 2,
+        "VmExec": m.exec_vm << 2,
+        "VmPTE": m.nr_tables << 2,
+        "VmSwap": mm_counter(s, t.mm, MM_SWAPENTS) << 2,
+    }
+
+
+def task_times(s: State, task: int) -> dict:
+    """Faults and times of a process: counts and nanoseconds."""
+    t: cython.pointer(Task) = task_at(s, task)
+    return {
+        "min_flt": t.min_flt,
+        "maj_flt": t.maj_flt,
+        "utime_ns": t.utime_ns,
+        "stime_ns": t.stime_ns,
+        "start_ns": t.start_ns,
+        "oom_score_adj": t.oom_score_adj,
+    }
+
+
+def areas(s: State, task: int) -> list:
+    """(first page, one past the last, VM flags, file, page of the file) of every area, in order of address."""
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    found = []
+    for i in range(m.nr_vmas):
+        area = vma_at(s, m.vmas[i])
+        found.append((area.start, area.end, area.flags, area.file, area.pgoff))
+    return found

@@ -1,0 +1,25 @@
+from memtwin.core.mm_types cimport Filp, Page, Pattern, i64, u32, u64
+from memtwin.core.state cimport State
+
+cdef enum:
+    READ_BATCH = 15             # pages that read() takes at once
+
+cdef class FileIo:
+    cdef State s
+    cdef u32 task
+    cdef u32 filp
+    cdef u64 offset             # bytes
+    cdef u64 chunk
+    cdef bint write
+    cdef u64 buffer_vpn
+    cdef u64 opno
+    cdef Pattern pattern
+    cdef readonly u64 done      # calls made
+    cdef i64 pending    # chunk drawn but not done, or -1
+
+cdef u32 io_batch(State s, FileIo io, u64 until_ns) noexcept nogil
+cdef u32 pread(State s, FileIo io, u64 position) noexcept nogil
+cdef u32 pwrite(State s, FileIo io, u64 position) noexcept nogil
+cdef u32 get_read_batch(State s, u32 filp, u64 index, u64 last, u32 *pages) noexcept nogil
+cdef u32 filemap_get_pages(State s, u32 filp, u64 index, u64 last, u32 *pages) noexcept nogil
+cdef u32 write_begin(State s, u32 file, u64 index, bint whole) noexcept nogil

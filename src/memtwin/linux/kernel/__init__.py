@@ -1,0 +1,1 @@
+"""kernel/: processes and settings."""

@@ -1,0 +1,10 @@
+from memtwin.core.mm_types cimport i32, u32
+from memtwin.core.state cimport State
+
+cdef u32 new_task(State s, u32 pid, i32 adj) noexcept nogil
+cdef u32 new_mm(State s) noexcept nogil
+cdef bint alloc_stack(State s, u32 task) noexcept nogil
+cdef void free_stack(State s, u32 task) noexcept nogil
+cdef void put_task(State s, u32 task) noexcept nogil
+cdef u32 copy_process(State s, u32 parent, u32 pid, u32 *child) noexcept nogil
+cdef void do_exit(State s, u32 task) noexcept nogil

@@ -1,0 +1,1 @@
+"""kernel/sched/: which thread runs, who waits, load average and pressure."""

@@ -1,0 +1,11 @@
+from memtwin.core.mm_types cimport u32, u64
+from memtwin.core.state cimport State
+
+cdef u64 least_vruntime(State s, u32 but) noexcept nogil
+cdef u32 nr_waiting(State s) noexcept nogil
+cdef void update_curr(State s) noexcept nogil
+cdef void enqueue_entity(State s, u32 who) noexcept nogil
+cdef bint wakeup_preempts(State s, u32 who) noexcept nogil
+cdef bint tick_preempts(State s) noexcept nogil
+cdef u32 pick_next_entity(State s) noexcept nogil
+cdef void switch_to(State s, u32 who) noexcept nogil

@@ -1,0 +1,105 @@
+"""Who has the cpu: the task, kswapd or the flusher, where there is one cpu for all of them.
+
+Each has a **vruntime**: the time that it has run.  Who can run and has run least is next.
+
+- Who runs goes on until the *tick* (every 4 ms) finds that it has had its share of 6 ms (3 ms where two want to run),
+  or has run that much more than somebody else.
+- Who wakes up starts at no less than 3 ms behind the others, however long it slept; it takes the cpu at once if it is
+  more than 1 ms behind who runs.
+
+So a kswapd that has just worked for 5 ms does not get the cpu when the task wakes it again: for some milliseconds the
+task goes on, may use up what is left above the *min* mark meanwhile, and must then reclaim for itself.
+
+Follows kernel/sched/fair.c of Linux 6.1 (``update_curr``, ``place_entity``, ``check_preempt_tick``,
+``wakeup_preempt_entity``, ``pick_next_entity``) with the settings of one cpu, and 250 ticks a second.
+
+Not modelled: nice values, several tasks that run at the same time, groups, buddies.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
+from cython.cimports.memtwin.core.state import State
+
+LATENCY_NS = cython.declare(u64, 6_000_000)
+MIN_GRANULARITY_NS = cython.declare(u64, 750_000)
+WAKEUP_GRANULARITY_NS = cython.declare(u64, 1_000_000)
+SLEEPER_CREDIT_NS = cython.declare(u64, 3_000_000)
+TICK_NS = cython.declare(u64, 4_000_000)
+
+
+def least_vruntime(s: State, but: u32) -> u64:
+    """The smallest vruntime of those that want to run, *but* one; 2^64 - 1: nobody does."""
+    who: u32
+    least: u64 = ~cython.cast(u64, 0)
+    for who in range(NR_SCHED_ENTITIES):
+        if who != but and s.sched[who].queued:
+            least = min(least, s.sched[who].vruntime)
+    return least
+
+
+def nr_waiting(s: State) -> u32:
+    """How many want to run and do not."""
+    who: u32
+    waiting: u32 = 0
+    for who in range(SCHED_IDLE):
+        waiting += who != s.running and s.sched[who].queued
+    return waiting
+
+
+def update_curr(s: State):
+    """Book the time since this was last called to who runs, and as pressure if somebody waited meanwhile."""
+    least: u64
+    s.sched[s.running].vruntime += s.now_ns - s.exec_start_ns
+    if s.running != SCHED_IDLE and nr_waiting(s):
+        s.psi_total_ns[2][0] += s.now_ns - s.exec_start_ns
+    s.exec_start_ns = s.now_ns
+    least = least_vruntime(s, SCHED_IDLE)
+    if least != ~cython.cast(u64, 0):
+        s.min_vruntime = max(s.min_vruntime, least)
+
+
+def enqueue_entity(s: State, who: u32):
+    """Somebody wakes up."""
+    e: cython.pointer(SchedEntity) = cython.address(s.sched[who])
+    if not e.queued:
+        e.queued = True
+        e.vruntime = max(e.vruntime, s.min_vruntime - min(s.min_vruntime, SLEEPER_CREDIT_NS))
+
+
+def wakeup_preempts(s: State, who: u32) -> cython.bint:
+    """Whether somebody who woke up takes the cpu from who runs."""
+    return s.sched[s.running].vruntime > s.sched[who].vruntime + WAKEUP_GRANULARITY_NS
+
+
+def tick_preempts(s: State) -> cython.bint:
+    """Whether a tick came since this was last asked, and found that who runs has had its share."""
+    e: cython.pointer(SchedEntity) = cython.address(s.sched[s.running])
+    waiting: u32 = nr_waiting(s)
+    share: u64
+    ran: u64
+    update_curr(s)
+    if s.now_ns // TICK_NS == s.tick:
+        return False
+    s.tick = s.now_ns // TICK_NS
+    if not waiting:
+        return False
+    share = LATENCY_NS // (waiting + 1)
+    ran = e.vruntime - e.picked_vruntime
+    return ran > share or (ran >= MIN_GRANULARITY_NS and e.vruntime > least_vruntime(s, s.running) + share)
+
+
+def pick_next_entity(s: State) -> u32:
+    """Who is next; SCHED_IDLE: nobody wants to run."""
+    who: u32
+    chosen: u32 = SCHED_IDLE
+    for who in range(SCHED_IDLE):
+        if s.sched[who].queued and (chosen == SCHED_IDLE or s.sched[who].vruntime < s.sched[chosen].vruntime):
+            chosen = who
+    return chosen
+
+
+def switch_to(s: State, who: u32):
+    """Give the cpu to *who*, for a new turn."""
+    update_curr(s)
+    s.running = who
+    s.sched[who].picked_vruntime = s.sched[who].vruntime

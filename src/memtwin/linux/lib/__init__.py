@@ -1,0 +1,1 @@
+"""lib/: data structures that the kernel shares."""

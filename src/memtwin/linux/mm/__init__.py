@@ -1,0 +1,1 @@
+"""mm/: pages, address spaces, faults, reclaim, swap and the allocators."""

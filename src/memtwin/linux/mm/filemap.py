@@ -1,0 +1,299 @@
+"""The page cache: which page of which file stands in which frame, and how it gets in and out.
+
+Every read and write of a file goes through here.  A page is found by its file and index (``xarray.py``), comes in
+from a device or as a fresh page to write to, and leaves again when reclaim takes it, when somebody drops it
+(``vm.drop_caches``), or with its file.  A page belongs to exactly one file and index.
+
+============ ===============================================================================================
+kind of file what its pages count as
+============ ===============================================================================================
+regular      Cached; on the file lists; dirty until written to its device
+block device Buffers; a file system's own blocks; those in use cannot be dropped
+ramfs        Cached, Unevictable: the only copy
+shmem, tmpfs Cached and Shmem; on the anonymous lists
+============ ===============================================================================================
+
+Pages that were written through ``write()`` have **buffer heads** (104 bytes of slab each) until they are dropped.
+
+Each page has a content, and so has each block of the device: a page that leaves the cache clean must be what its
+device has.
+
+Follows mm/filemap.c, mm/truncate.c (``invalidate_mapping_pagevec``) and fs/buffer.c of Linux 6.1.
+
+Not modelled: truncation of part of a file, direct I/O, large folios, a file system's own metadata beyond an inode's
+block.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    BH_LRU_SIZE,
+    CACHE_BUFFER_HEAD,
+    CONTENT_RANDOM,
+    FILE_BDEV,
+    FILE_RAMFS,
+    FILE_SHMEM,
+    FILE_VDSO,
+    GFP_KERNEL,
+    GFP_WRITE,
+    OWNER_FILE,
+    PG_ACTIVE,
+    PG_DIRTY,
+    PG_LOCKED,
+    PG_PRIVATE,
+    PG_SWAPBACKED,
+    PG_UNEVICTABLE,
+    PG_UPTODATE,
+    PG_WORKINGSET,
+    PG_WRITEBACK,
+    XA_CHUNK,
+    File,
+    Page,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, file_at, hooks, pool_get
+from cython.cimports.memtwin.core.vmstat import NR_FILE_PAGES, NR_SHMEM
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
+from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_node, xa_store
+from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
+from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_DROP
+from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
+from cython.cimports.memtwin.linux.mm.swap import deactivate_file_page, lru_add, lru_cache_add, put_page
+from cython.cimports.memtwin.linux.mm.workingset import workingset_refault
+
+GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
+TAG_BITS = cython.declare(u64, 0xFFFFFFFFFFFFFFF8)
+
+
+def create_file(s: State, pages: int, kind: int, hole: bool = False) -> int:
+    """Make a file of *pages* pages, none of them in memory, and return its number; *hole*: without blocks on disk."""
+    file: u32 = pool_get(cython.address(s.files))
+    if not file_reserve(s, file, max(pages, 1)):
+        raise ValueError(f"a file of {pages} pages is too large")
+    file_at(s, file).nr_pages = pages
+    file_at(s, file).kind = kind
+    file_at(s, file).hole = hole
+    return file
+
+
+def append_page(s: State, file: int) -> int:
+    """Make a file one page longer; returns the index of the new page, which is not in memory."""
+    f: cython.pointer(File) = file_at(s, file)
+    if not file_reserve(s, file, f.nr_pages + 1):
+        raise ValueError("the file is too large")
+    f.nr_pages += 1
+    return f.nr_pages - 1
+
+
+def disk_content(s: State, file: u32, index: u64) -> u64:
+    """The content of a page's block on the device."""
+    f: cython.pointer(File) = file_at(s, file)
+    if f.disk[index]:
+        return f.disk[index] - 1
+    if f.hole or f.kind != 0:
+        return 0
+    return (((cython.cast(u64, file) << 40) + index + 1) * GOLDEN & TAG_BITS) | CONTENT_RANDOM
+
+
+def is_hole(s: State, file: u32, index: u64) -> cython.bint:
+    """Whether a page of a file has no block on the device: it reads as zeroes."""
+    return file_at(s, file).hole and not file_at(s, file).disk[index]
+
+
+def filemap_get(s: State, file: u32, index: u64) -> u32:
+    """The frame of a page of a file; 0: not in memory, or past its end."""
+    f: cython.pointer(File) = file_at(s, file)
+    return f.pages[index] if index < f.nr_pages else 0
+
+
+def filemap_place(s: State, file: u32, index: u64, pfn: u32, active: cython.bint):
+    """Make a frame that was in use at boot the page *index* of a file and put it on its list."""
+    f: cython.pointer(File) = file_at(s, file)
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page.owner = OWNER_FILE
+    page.mapping = file
+    page.index = index
+    page.flags = PG_UPTODATE
+    page.tag = disk_content(s, file, index)
+    xa_store(s, file, index, pfn, GFP_KERNEL)
+    f.nr_cached += 1
+    if f.kind == FILE_VDSO:
+        return
+    if f.kind == FILE_RAMFS:
+        page.flags |= PG_DIRTY | PG_UNEVICTABLE
+    elif active:
+        page.flags |= PG_ACTIVE
+    if f.kind == FILE_SHMEM:
+        page.flags |= PG_SWAPBACKED
+        s.node[NR_SHMEM] += 1
+    if f.kind == FILE_BDEV:
+        page.flags |= PG_PRIVATE
+        page.refcount += 1
+        pin_buffer(s, pfn)
+    s.node[NR_FILE_PAGES] += 1
+    lru_add(s, pfn)
+
+
+def filemap_add(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint:
+    """Put a fresh page into the cache, locked, and queue it for its list; False: no memory for the tree.
+
+    A page that was evicted not long ago is recognised by its shadow.
+    """
+    f: cython.pointer(File) = file_at(s, file)
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    shadow: u64 = f.shadows[index]
+    page.owner = OWNER_FILE
+    page.mapping = file
+    page.index = index
+    page.flags |= PG_LOCKED
+    if not xa_store(s, file, index, pfn, gfp):
+        return False
+    f.nr_cached += 1
+    s.node[NR_FILE_PAGES] += 1
+    if shadow and not gfp & GFP_WRITE:
+        workingset_refault(s, pfn, shadow)
+    lru_cache_add(s, pfn)
+    return True
+
+
+def filemap_alloc(s: State, file: u32, index: u64, gfp: u32) -> u32:
+    """Allocate a page and put it into the cache, locked; 0: no memory."""
+    pfn: u32 = alloc_pages(s, 0, gfp)
+    if not pfn:
+        return 0
+    own(s, pfn, 0, OWNER_FILE)
+    if not filemap_add(s, file, index, pfn, gfp):
+        free_frame(s, pfn, 0)
+        return 0
+    return pfn
+
+
+def filemap_remove(s: State, pfn: u32, shadow: u64):
+    """Take a clean page out of the cache and leave *shadow*, if any; the caller holds a reference.
+
+    What it held must be what its device has.
+    """
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    file: u32 = page.mapping
+    differs: cython.bint = page.flags & (PG_DIRTY | PG_WRITEBACK) != 0 or page.tag != disk_content(s, file, page.index)
+    if differs and is_accounted(s, file) and not s.broken:
+        s.broken = CHECK_AT_DROP
+    xa_erase(s, file, page.index, shadow)
+    file_at(s, file).nr_cached -= 1
+    s.node[NR_FILE_PAGES] -= 1
+    page.refcount -= 1
+
+
+# --- buffer heads ----------------------------------------------------------------------------------------------------
+
+
+def create_buffers(s: State, pfn: u32) -> cython.bint:
+    """Give a page its buffer head, as the first write() to it does; it holds a reference.  False: no memory."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    slab: u32
+    if page.flags & PG_PRIVATE:
+        return True
+    slab = object_alloc_gfp(s, CACHE_BUFFER_HEAD, GFP_KERNEL)
+    if not slab and s.known_cache[CACHE_BUFFER_HEAD]:
+        return False
+    page.private = slab
+    page.flags |= PG_PRIVATE
+    page.refcount += 1
+    return True
+
+
+def try_to_free_buffers(s: State, pfn: u32) -> cython.bint:
+    """Take a clean page's buffer head away; False: they are in use."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    i: u32
+    if not page.flags & PG_PRIVATE:
+        return True
+    if page.flags & (PG_DIRTY | PG_WRITEBACK):
+        return False
+    for i in range(BH_LRU_SIZE):
+        if s.bh_lru[i] == pfn:
+            return False
+    object_free(s, page.private)
+    page.private = 0
+    page.flags &= ~cython.cast(u32, PG_PRIVATE)
+    page.refcount -= 1
+    return True
+
+
+def pin_buffer(s: State, pfn: u32):
+    """Note a device's block that is in use: the cpu remembers the last 16, and those cannot be dropped."""
+    i: u32
+    for i in range(BH_LRU_SIZE):
+        if s.bh_lru[i] == pfn:
+            return
+    if s.bh_lru[s.bh_next]:
+        put_page(s, s.bh_lru[s.bh_next])
+    s.bh_lru[s.bh_next] = pfn
+    s.bh_next = (s.bh_next + 1) % BH_LRU_SIZE
+    s.pages[pfn].refcount += 1
+
+
+# --- waiting and dropping --------------------------------------------------------------------------------------------
+
+
+def wait_on_page_locked(s: State, pfn: u32):
+    """Let the running task wait until a page's read has ended.
+
+    Waiting for a page that was in real use before it was evicted is a stall for want of memory.
+    """
+    since: u64 = s.now_ns
+    while s.pages[pfn].flags & PG_LOCKED:
+        hooks.io_schedule(s)
+    if s.pages[pfn].flags & PG_WORKINGSET:
+        psi_memstall(s, s.now_ns - since)
+
+
+def invalidate_page(s: State, pfn: u32) -> cython.bint:
+    """Drop a page of the cache unless it is in use: dirty, being written, mapped, or referred to by a batch."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    wanted: u32 = 2 + (1 if page.flags & PG_PRIVATE else 0)
+    if page.flags & (PG_DIRTY | PG_WRITEBACK | PG_LOCKED) or page.mapcount:
+        return False
+    page.refcount += 1
+    if page.refcount != wanted or not try_to_free_buffers(s, pfn):
+        page.refcount -= 1
+        return False
+    filemap_remove(s, pfn, 0)
+    put_page(s, pfn)
+    return True
+
+
+def invalidate_mapping(s: State, file: u32) -> u64:
+    """Drop every page of a file that can be dropped, and its shadows; returns how many pages.
+
+    What is in use is moved to the end of the inactive list.
+    """
+    f: cython.pointer(File) = file_at(s, file)
+    index: u64 = 0
+    dropped: u64 = 0
+    while index < f.nr_pages:
+        if f.height and not xa_node(s, file, index):
+            index = (index | (XA_CHUNK - 1)) + 1
+            continue
+        if f.pages[index]:
+            if invalidate_page(s, f.pages[index]):
+                dropped += 1
+            else:
+                deactivate_file_page(s, f.pages[index])
+        elif f.shadows[index]:
+            xa_erase_shadow(s, file, index)
+        index += 1
+    return dropped
+
+
+def cached_pages(s: State, file: int) -> int:
+    """Pages of a file that are in memory."""
+    return file_at(s, file).nr_cached
+
+
+def file_info(s: State, file: int) -> dict:
+    """What is known of a file: pages in all, in memory, dirty, taken by reclaim."""
+    f: cython.pointer(File) = file_at(s, file)
+    return {"pages": f.nr_pages, "cached": f.nr_cached, "dirty": f.nr_dirty, "reclaimed": f.nr_reclaimed}

@@ -1,0 +1,13 @@
+from memtwin.core.mm_types cimport Kswapd, ScanControl, i32, u32, u64
+from memtwin.core.state cimport State
+
+cdef bint prepare_kswapd_sleep(State s) noexcept nogil
+cdef void begin_run(State s) noexcept nogil
+cdef void end_run(State s) noexcept nogil
+cdef u64 kswapd_target(State s, u32 highest_zone) noexcept nogil
+cdef bint begin_pass(State s) noexcept nogil
+cdef bint end_pass(State s) noexcept nogil
+cdef void kswapd_throttle(State s) noexcept nogil
+cdef void kswapd_go_to_sleep(State s) noexcept nogil
+cdef void kswapd_nap_over(State s) noexcept nogil
+cdef void kswapd_step(State s) noexcept nogil

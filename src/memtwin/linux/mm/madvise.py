@@ -1,0 +1,200 @@
+"""madvise: what a process says about memory that it has.
+
+========= ===========================================================================================================
+dontneed  the pages go at once; the next touch gets zeroes, or the file's page
+free      they may go when memory is short, without being written; a write before that keeps the page
+willneed  what is swapped out is read into the swap cache, a file's pages into the page cache
+cold      they go to the inactive list, and count as unused
+pageout   they are reclaimed now, used or not
+========= ===========================================================================================================
+
+``free``, ``cold`` and ``pageout`` leave pages alone that others map too.
+
+Follows mm/madvise.c of Linux 6.1.
+
+Not modelled: hints for huge pages (the machine has none), populate, fork hints.
+"""
+
+import cython
+from cython.cimports.memtwin.core.list import list_add
+from cython.cimports.memtwin.core.mm_types import (
+    COST_SYSCALL,
+    DEF_PRIORITY,
+    EINVAL,
+    GFP_KERNEL,
+    MM_SWAPENTS,
+    OK,
+    OWNER_ANON,
+    PG_DIRTY,
+    PG_LRU,
+    PG_REFERENCED,
+    PG_SWAPCACHE,
+    PG_UNEVICTABLE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_SPECIAL,
+    PTE_SWAP,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    ZONE_MOVABLE,
+    List,
+    Page,
+    ScanControl,
+    Vma,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, charge, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
+from cython.cimports.memtwin.linux.mm.page_io import finish_plug
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+from cython.cimports.memtwin.linux.mm.readahead import read_pages
+from cython.cimports.memtwin.linux.mm.swap import deactivate_page, lru_add_drain, lru_del, mark_page_lazyfree
+from cython.cimports.memtwin.linux.mm.swapfile import free_swap_and_cache, try_to_free_swap
+from cython.cimports.memtwin.linux.mm.swapin import read_swap_cache_async
+from cython.cimports.memtwin.linux.mm.vma import find_vma_index
+from cython.cimports.memtwin.linux.mm.vmscan import ReclaimStat, putback_lru_pages, shrink_page_list
+from cython.cimports.memtwin.linux.mm.vmscan_node import init_scan
+
+from memtwin.core.state import raise_if_broken
+
+
+def free_entry(s: State, mm: u32, table: u32, vpn: u64):
+    """MADV_FREE of one page: a slot is freed at once, a page may be thrown away later."""
+    entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+    pfn: u32 = cython.cast(u32, entry[0] >> 12)
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if entry[0] & PTE_SWAP:
+        entry[0] = 0
+        table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)] = 0
+        mm_at(s, mm).rss[MM_SWAPENTS] -= 1
+        free_swap_and_cache(s, pfn)
+        return
+    if entry[0] & PTE_SPECIAL or page.owner != OWNER_ANON:
+        return
+    if page.flags & (PG_SWAPCACHE | PG_DIRTY):
+        if page.mapcount != 1 or (page.flags & PG_SWAPCACHE and not try_to_free_swap(s, pfn)):
+            return
+        page.flags &= ~cython.cast(u32, PG_DIRTY)
+    entry[0] &= ~cython.cast(u64, PTE_ACCESSED | PTE_DIRTY)
+    mark_page_lazyfree(s, pfn)
+
+
+def cold_entry(s: State, entry: cython.pointer(u64), pageout: cython.pointer(List)):
+    """MADV_COLD and MADV_PAGEOUT of one page; *pageout* gathers those that are to be reclaimed now."""
+    pfn: u32 = cython.cast(u32, entry[0] >> 12)
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if entry[0] & PTE_SPECIAL or page.mapcount != 1:
+        return
+    entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+    page.flags &= ~cython.cast(u32, PG_REFERENCED)
+    if pageout == cython.NULL:
+        deactivate_page(s, pfn)
+    elif page.flags & (PG_LRU | PG_UNEVICTABLE) == PG_LRU:
+        lru_del(s, pfn)
+        page.refcount += 1
+        list_add(s.pages, pageout, pfn)
+
+
+def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
+    """Go through the mapped pages of a range of one area; page tables are the portions in which pages are paged out."""
+    mm: u32 = vma_at(s, vma).mm
+    vpn: u64 = start
+    table: u32
+    pte: u64
+    taken: List
+    pageout: cython.pointer(List) = cython.NULL
+    taken.head = taken.tail = 0
+    taken.nr = 0
+    if advice == MADV_PAGEOUT:
+        pageout = cython.address(taken)
+    while vpn < end:
+        table = walk(s, mm, vpn)
+        if not table:
+            vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+        if advice == MADV_FREE:
+            if pte:
+                free_entry(s, mm, table, vpn)
+        elif pte & PTE_PRESENT:
+            cold_entry(s, cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]), pageout)
+        vpn += 1
+        if taken.head and (vpn == end or not vpn & (PTRS_PER_TABLE - 1)):
+            reclaim_pages(s, cython.address(taken))
+
+
+def madvise_willneed(s: State, vma: u32, start: u64, end: u64):
+    """Start reading what is swapped out of a range, or a file's pages."""
+    vpn: u64
+    table: u32
+    pte: u64
+    if vma_at(s, vma).file:
+        read_pages(s, vma_at(s, vma).filp, vma_at(s, vma).pgoff + (start - vma_at(s, vma).start), end - start, 0)
+        return
+    for vpn in range(start, end):
+        table = walk(s, vma_at(s, vma).mm, vpn)
+        pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
+        if pte & PTE_SWAP:
+            read_swap_cache_async(s, cython.cast(u32, pte >> 12))
+    lru_add_drain(s)
+
+
+def reclaim_pages(s: State, chain: cython.pointer(List)):
+    """Reclaim isolated pages, used or not; what cannot be taken goes back."""
+    sc: ScanControl
+    stat: ReclaimStat
+    stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_congested = stat.nr_writeback = 0
+    stat.nr_immediate = stat.nr_pageout = stat.nr_activated = 0
+    init_scan(cython.address(sc), GFP_KERNEL, 0, ZONE_MOVABLE)
+    sc.priority = DEF_PRIORITY
+    sc.ignore_references = True
+    s.memalloc += 1
+    shrink_page_list(s, cython.address(sc), chain, cython.address(stat))
+    putback_lru_pages(s, chain)
+    s.memalloc -= 1
+
+
+def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
+    """Carry an advice out on every area of a range; EINVAL: an area is locked, what lies before it is done."""
+    mm: u32 = task_at(s, task).mm
+    index: u32 = find_vma_index(s, mm, start)
+    code: u32 = OK
+    area: cython.pointer(Vma)
+    first: u64
+    last: u64
+    if advice != MADV_WILLNEED:
+        lru_add_drain(s)
+    while index < mm_at(s, mm).nr_vmas:
+        area = vma_at(s, mm_at(s, mm).vmas[index])
+        if area.start >= end:
+            break
+        first = max(area.start, start)
+        last = min(area.end, end)
+        if advice == MADV_WILLNEED:
+            madvise_willneed(s, mm_at(s, mm).vmas[index], first, last)
+        elif area.flags & VM_LOCKED:
+            code = EINVAL
+            break
+        elif advice == MADV_DONTNEED:
+            zap_page_range(s, task, mm, first, last)
+        else:
+            madvise_walk(s, mm_at(s, mm).vmas[index], first, last, advice)
+        index += 1
+    finish_plug(s)
+    return code
+
+
+def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
+    """Give an advice (0 dontneed, 1 free, 2 willneed, 3 cold, 4 pageout) on pages; returns an Outcome."""
+    first: u64 = start
+    end: u64 = first + pages
+    what: u32 = advice
+    s.current = task
+    charge(s, s.cost_ns[COST_SYSCALL])
+    code: u32
+    with cython.nogil:
+        code = do_madvise(s, s.current, first, end, what)
+    raise_if_broken(s)
+    return code

@@ -1,0 +1,453 @@
+"""Page faults and copy on write.
+
+A touch of a page whose entry is there and allows it is a **hit**: the processor sets the accessed (and dirty) bit and
+the kernel never hears of it.  Everything else is a **fault**:
+
+==================================================  =============================================================
+never touched, anonymous, read                      map the shared zero page: costs no memory
+never touched, anonymous, write                     a fresh zeroed page
+file, read                                          map the page and its cached neighbours (*fault-around*)
+file, shared, write                                 map the page alone, writable, and mark it dirty
+file, private, write                                copy the file's page to an anonymous one
+present, write-protected: nobody else maps it       write-enable it again (``pgreuse``)
+present, write-protected: page of a shared file     likewise, and mark it dirty
+present, write-protected: shared since a fork       copy it (*copy on write*)
+swapped out                                         bring it back (``swapin.py``)
+==================================================  =============================================================
+
+A file's page that is not in the cache is a **major** fault: the window around it is read, the task waits, and the
+fault is tried again, which ``pgfault`` counts a second time.
+
+Each page carries a **content tag**.  A write changes it, together with a copy of it in the writer's page table; the
+two are compared whenever the kernel handles the page (fault, copy, fork, unmap), in the debug build on every touch.
+So a page that was lost or mixed up is found out at once.
+
+Follows mm/memory.c of Linux 6.1 (``handle_pte_fault``, ``do_anonymous_page``, ``do_fault``, ``do_wp_page``) and
+mm/filemap.c (``filemap_fault``, ``filemap_map_pages``).
+
+Not modelled: huge pages (to come), userfaultfd, NUMA hints.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COST_ANON_FAULT,
+    COST_COW_FAULT,
+    COST_FILE_FAULT,
+    COST_REUSE_FAULT,
+    COST_ZERO_FAULT,
+    ENOMEM,
+    FAULT_AROUND_PAGES,
+    GFP_HIGHUSER_MOVABLE,
+    GFP_ZERO,
+    KILLED,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    OK,
+    OWNER_ANON,
+    PG_ANON_EXCLUSIVE,
+    PG_LOCKED,
+    PG_LRU,
+    PG_READAHEAD,
+    PG_SWAPCACHE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_SPECIAL,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    VM_PFNMAP,
+    VM_SHARED,
+    Filp,
+    Page,
+    Table,
+    Task,
+    Vma,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, charge, filp_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.core.vmstat import PGMAJFAULT, PGREUSE
+from cython.cimports.memtwin.linux.mm.buddy import own
+from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
+from cython.cimports.memtwin.linux.mm.pgtable import (
+    CHECK_AT_WRITE_FAULT,
+    check_tag,
+    count_fault,
+    sync_mm_rss,
+    walk,
+    walk_alloc,
+)
+from cython.cimports.memtwin.linux.mm.readahead import mmap_async_readahead, mmap_sync_readahead, read_cache_page
+from cython.cimports.memtwin.linux.mm.rmap import (
+    anon_vma_prepare,
+    page_add_file_rmap,
+    page_add_new_anon_rmap,
+    page_remove_rmap,
+)
+from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, lru_cache_add, mlock_new_page, mlock_page, put_page
+from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
+from cython.cimports.memtwin.linux.mm.swapin import do_swap_page
+from cython.cimports.memtwin.linux.mm.vma import find_vma
+
+from memtwin.core.state import raise_if_broken
+
+GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
+
+
+def count_retry(s: State, task: u32, tries: u32):
+    """The task slept over a fault: it is tried again, and is a major one to the task."""
+    if tries == 1:
+        task_at(s, task).min_flt -= 1
+        task_at(s, task).maj_flt += 1
+    count_fault(s, task)
+
+
+def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
+    """Make page *vpn* accessible to *task*, whose area *vma* holds it; returns an Outcome."""
+    t: cython.pointer(Task) = task_at(s, task)
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    table: u32
+    pte: u64
+    code: u32
+    t.min_flt += 1
+    count_fault(s, task)
+    table = walk_alloc(s, t.mm, vpn)
+    if not table:
+        return s.need
+    pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+    if pte & PTE_PRESENT:
+        return do_wp_page(s, task, vma, vpn, table)
+    if pte:
+        code = do_swap_page(s, task, vma, vpn, table, write)
+        if code != OK or not write or table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & PTE_WRITE:
+            return code
+        return do_wp_page(s, task, vma, vpn, table)
+    if area.file:
+        return do_fault(s, task, vma, vpn, table, write)
+    return do_anonymous_page(s, task, vma, vpn, table, write)
+
+
+def do_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:
+    """First touch of a page of a file."""
+    if not write:
+        return do_read_fault(s, task, vma, vpn, table)
+    if vma_at(s, vma).flags & VM_SHARED:
+        return do_shared_fault(s, task, vma, vpn, table)
+    return do_cow_fault(s, task, vma, vpn, table)
+
+
+def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
+    """Allocate a page with content *tag* for the address and queue it for the inactive list; 0: no memory."""
+    pfn: u32
+    anon_vma_prepare(s, vma)
+    pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE | (0 if tag else GFP_ZERO))
+    if not pfn:
+        return 0
+    own(s, pfn, 0, OWNER_ANON)
+    s.pages[pfn].tag = tag
+    page_add_new_anon_rmap(s, pfn, vma, vpn)
+    if vma_at(s, vma).flags & VM_LOCKED:
+        mlock_new_page(s, pfn)
+    else:
+        lru_cache_add(s, pfn)
+    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
+    return pfn
+
+
+def do_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:
+    """First touch of an anonymous page: the zero page for a read, a page of its own for a write."""
+    pfn: u32
+    entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+    if not write:
+        entry[0] = PTE_PRESENT | PTE_SPECIAL | PTE_ACCESSED
+        charge(s, s.cost_ns[COST_ZERO_FAULT])
+        return OK
+    pfn = new_anon_page(s, task, vma, vpn, 0)
+    if not pfn:
+        return s.need
+    entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
+    charge(s, s.cost_ns[COST_ANON_FAULT])
+    return OK
+
+
+def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32):
+    """Map a cached page of a file, read-only."""
+    t: cython.pointer(Table) = table_at(s, table)
+    at: u32 = vpn & (PTRS_PER_TABLE - 1)
+    t.entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
+    t.tag[at] = s.pages[pfn].tag
+    s.pages[pfn].refcount += 1
+    page_add_file_rmap(s, pfn)
+    if vma_at(s, vma).flags & VM_LOCKED:
+        mlock_page(s, pfn)
+    task_at(s, task).rss_delta[MM_FILEPAGES] += 1
+
+
+def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
+    """Map every cached page of the aligned 64 KiB window around the address; whether the wanted one was among them.
+
+    Pages that are being read, and the one with the readahead mark, are passed over.
+    """
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    first: u64 = max(vpn & ~cython.cast(u64, FAULT_AROUND_PAGES - 1), area.start)
+    last: u64 = min((vpn | (FAULT_AROUND_PAGES - 1)) + 1, area.end)
+    ra: cython.pointer(Filp) = filp_at(s, area.filp)
+    at: u64
+    pfn: u32
+    for at in range(first, last):
+        pfn = filemap_get(s, area.file, area.pgoff + (at - area.start))
+        if not pfn or s.pages[pfn].flags & (PG_LOCKED | PG_READAHEAD):
+            continue
+        if ra.mmap_miss:
+            ra.mmap_miss -= 1
+        if not table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]:
+            map_file_page(s, task, vma, table, at, pfn)
+    return table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] != 0
+
+
+def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u32:
+    """Find a file's page for a fault, up to date; 0: the fault must be tried again, or ``State.need`` says why not.
+
+    Whenever reading is started or waited for, everything must be looked at again: *tries* counts that.
+    """
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    filp: u32 = area.filp
+    file: u32 = area.file
+    index: u64 = area.pgoff + (vpn - area.start)
+    pfn: u32 = filemap_get(s, file, index)
+    first: cython.bint = tries[0] == 0
+    started: cython.bint = False
+    if not pfn and not filp:
+        s.need = ENOMEM
+        return 0
+    if pfn and first and filp:
+        started = mmap_async_readahead(s, filp, pfn, index)
+    elif not pfn and first:
+        s.event[PGMAJFAULT] += 1
+        mmap_sync_readahead(s, filp, index)
+        pfn = filemap_get(s, file, index)
+    if not pfn:
+        pfn = read_cache_page(s, file, index, GFP_HIGHUSER_MOVABLE)
+        tries[0] += 1 if pfn else 0
+        return 0
+    if started or s.pages[pfn].flags & PG_LOCKED:
+        wait_on_page_locked(s, pfn)
+        tries[0] += 1
+        return 0
+    return pfn
+
+
+def file_page(s: State, task: u32, vma: u32, vpn: u64) -> u32:
+    """A file's page for a fault, trying until it is there; 0: no memory."""
+    tries: u32 = 0
+    before: u32
+    pfn: u32
+    while True:
+        before = tries
+        pfn = filemap_fault(s, vma, vpn, cython.address(tries))
+        if pfn or tries == before:
+            return pfn
+        count_retry(s, task, tries)
+
+
+def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
+    """Map the page and its cached neighbours; the kernel's own pages (vdso) are mapped one at a time."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    tries: u32 = 0
+    before: u32
+    pfn: u32
+    if area.flags & VM_PFNMAP:
+        pfn = filemap_get(s, area.file, area.pgoff + (vpn - area.start))
+        if not pfn:
+            return ENOMEM
+        map_file_page(s, task, vma, table, vpn, pfn)
+        charge(s, s.cost_ns[COST_FILE_FAULT])
+        return OK
+    while not do_fault_around(s, task, vma, vpn, table):
+        before = tries
+        pfn = filemap_fault(s, vma, vpn, cython.address(tries))
+        if pfn:
+            map_file_page(s, task, vma, table, vpn, pfn)
+            break
+        if tries == before:
+            return s.need
+        count_retry(s, task, tries)
+    charge(s, s.cost_ns[COST_FILE_FAULT])
+    return OK
+
+
+def page_mkwrite(s: State, pfn: u32) -> cython.bint:
+    """A write through a shared mapping: the file system is told, the page is dirty from now on; False: no memory."""
+    if not create_buffers(s, pfn):
+        return False
+    set_page_dirty(s, pfn)
+    return True
+
+
+def do_shared_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
+    """First touch of a shared file page is a write: map it alone, writable and dirty."""
+    pfn: u32 = file_page(s, task, vma, vpn)
+    if not pfn:
+        return s.need
+    s.pages[pfn].refcount += 1
+    if not page_mkwrite(s, pfn):
+        put_page(s, pfn)
+        return s.need
+    map_file_page(s, task, vma, table, vpn, pfn)
+    table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_WRITE | PTE_DIRTY
+    s.pages[pfn].refcount -= 1
+    charge(s, s.cost_ns[COST_FILE_FAULT])
+    balance_dirty_pages_ratelimited(s)
+    return OK
+
+
+def do_cow_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
+    """First touch of a private file page is a write: copy it to an anonymous page at once."""
+    source: u32 = file_page(s, task, vma, vpn)
+    if not source:
+        return s.need
+    return wp_page_copy(s, task, vma, vpn, table, source)
+
+
+def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u32) -> u32:
+    """Map a copy of *source* (0: the zero page) at *vpn*, writable, in place of what was mapped there.
+
+    Allocating may take the old page away; then nothing is done, and the touch faults again.
+    """
+    at: u32 = vpn & (PTRS_PER_TABLE - 1)
+    old: u64 = table_at(s, table).entry[at]
+    tag: u64 = s.pages[source].tag if source else 0
+    before: u32 = old >> 12
+    pfn: u32
+    if source:
+        s.pages[source].refcount += 1
+    pfn = new_anon_page(s, task, vma, vpn, tag)
+    if source:
+        put_page(s, source)
+    if not pfn:
+        return s.need
+    if table_at(s, table).entry[at] & ~cython.cast(u64, PTE_ACCESSED) != old & ~cython.cast(u64, PTE_ACCESSED):
+        discard_anon_page(s, task, pfn)
+        return OK
+    table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
+    table_at(s, table).tag[at] = tag
+    if old & PTE_PRESENT and not old & PTE_SPECIAL:
+        task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= 1
+        page_remove_rmap(s, before)
+        if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
+            try_to_free_swap(s, before)
+        put_page(s, before)
+    charge(s, s.cost_ns[COST_COW_FAULT])
+    return OK
+
+
+def discard_anon_page(s: State, task: u32, pfn: u32):
+    """Give back a page that was made for a fault that came to nothing."""
+    lru_add_drain(s)
+    task_at(s, task).rss_delta[MM_ANONPAGES] -= 1
+    page_remove_rmap(s, pfn)
+    put_page(s, pfn)
+
+
+def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
+    """Write to a write-protected page: take it over if nobody else holds it, else copy it."""
+    at: u32 = vpn & (PTRS_PER_TABLE - 1)
+    entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[at])
+    pfn: u32 = entry[0] >> 12
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if entry[0] & PTE_SPECIAL:
+        return wp_page_copy(s, task, vma, vpn, table, 0)
+    check_tag(s, table_at(s, table).tag[at], pfn, CHECK_AT_WRITE_FAULT)
+    if page.owner == OWNER_ANON:
+        if may_reuse(s, pfn):
+            page.flags |= PG_ANON_EXCLUSIVE
+            return wp_page_reuse(s, entry)
+    elif vma_at(s, vma).flags & VM_SHARED:
+        return wp_page_shared(s, entry, pfn)
+    return wp_page_copy(s, task, vma, vpn, table, pfn)
+
+
+def may_reuse(s: State, pfn: u32) -> cython.bint:
+    """Whether an anonymous page belongs to whoever writes to it; a slot that only it needs is given up for that."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_ANON_EXCLUSIVE:
+        return True
+    if page.refcount > 3:
+        return False
+    if not page.flags & PG_LRU:
+        lru_add_drain(s)
+    if page.refcount > 1 + (1 if page.flags & PG_SWAPCACHE else 0):
+        return False
+    if page.flags & PG_SWAPCACHE:
+        try_to_free_swap(s, pfn)
+    return page.refcount == 1
+
+
+def wp_page_reuse(s: State, entry: cython.pointer(u64)) -> u32:
+    """Let the page be written to as it is."""
+    entry[0] |= PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
+    s.event[PGREUSE] += 1
+    charge(s, s.cost_ns[COST_REUSE_FAULT])
+    return OK
+
+
+def wp_page_shared(s: State, entry: cython.pointer(u64), pfn: u32) -> u32:
+    """Write to a page of a shared file that was clean until now."""
+    code: u32
+    s.pages[pfn].refcount += 1
+    if not page_mkwrite(s, pfn):
+        put_page(s, pfn)
+        return s.need
+    code = wp_page_reuse(s, entry)
+    s.pages[pfn].refcount -= 1
+    balance_dirty_pages_ratelimited(s)
+    return code
+
+
+def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
+    """Touch one page of *task*: a hit, or faults until it is one; returns an Outcome."""
+    mm: u32 = task_at(s, task).mm
+    table: u32
+    wanted: u64 = PTE_PRESENT | PTE_WRITE if write else PTE_PRESENT
+    vma: u32
+    code: u32
+    while True:
+        table = walk(s, mm, vpn)
+        if table and table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & wanted == wanted:
+            table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
+            return OK
+        vma = find_vma(s, mm, vpn)
+        if not vma or vma_at(s, vma).start > vpn:
+            return ENOMEM
+        task_at(s, task).fault_vpn = vpn
+        code = handle_mm_fault(s, task, vma, vpn, write)
+        if code != OK:
+            return code
+        if task_at(s, task).killed:
+            return KILLED
+
+
+# --- what Python calls -----------------------------------------------------------------------------------------------
+
+
+def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
+    """Touch one page from Python: for a process's few static pages; a write changes nothing that is compared."""
+    code: u32
+    s.current = task
+    code = access_page(s, task, vpn, write)
+    raise_if_broken(s)
+    return code
+
+
+def forget_before_exec(s: State, task: int) -> None:
+    """Fold a task's own counts, as exec does when it takes on its new address space."""
+    sync_mm_rss(s, task)
+
+
+def corrupt_page(s: State, task: int, vpn: int) -> None:
+    """Change the content of a mapped page behind its owner's back: for tests of the checks themselves."""
+    table: u32 = walk(s, task_at(s, task).mm, vpn)
+    s.pages[table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag ^= GOLDEN

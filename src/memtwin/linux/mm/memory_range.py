@@ -1,0 +1,180 @@
+"""What fork and munmap do to page tables: copying them, and unmapping what they map.
+
+Fork copies the entries of areas whose pages cannot be faulted in again (those with anonymous pages); both sides then
+share the pages, write-protected.  Unmapping drops a page's reference: an anonymous page that nobody else maps is
+freed; a file's page stays in the cache, and counts as used (``mark_page_accessed``) if it was touched since reclaim
+last looked.
+
+Follows mm/memory.c of Linux 6.1 (``copy_page_range``, ``zap_pte_range``).
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COST_FORK_PAGE,
+    COST_UNMAP_PAGE,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SWAPENTS,
+    OK,
+    OWNER_ANON,
+    OWNER_FILE,
+    PG_ANON_EXCLUSIVE,
+    PG_SWAPCACHE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_SPECIAL,
+    PTE_SWAP,
+    PTE_SWP_EXCLUSIVE,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    VM_SHARED,
+    Mm,
+    Page,
+    Table,
+    Vma,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, charge, mm_at, table_at, vma_at
+from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
+from cython.cimports.memtwin.linux.mm.pgtable import (
+    CHECK_AT_UNMAP,
+    check_tag,
+    sync_mm_rss,
+    update_hiwater_rss,
+    walk,
+    walk_alloc,
+)
+from cython.cimports.memtwin.linux.mm.rmap import page_remove_rmap
+from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, munlock_page, put_page
+from cython.cimports.memtwin.linux.mm.swapfile import free_swap_and_cache, swap_duplicate, try_to_free_swap
+from cython.cimports.memtwin.linux.mm.vma import find_vma
+
+SOURCE = "mm/memory.c", "v6.1"
+
+
+def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointer(u64), wrprotect: cython.bint):
+    """Give the child the parent's entry; both lose the right to write to private pages."""
+    page: cython.pointer(Page)
+    if src[0] & PTE_SWAP:
+        src[0] &= ~cython.cast(u64, PTE_SWP_EXCLUSIVE)
+        dst[0] = src[0]
+        swap_duplicate(s, cython.cast(u32, src[0] >> 12))
+        mm_at(s, dst_mm).rss[MM_SWAPENTS] += 1
+        return
+    if src[0] & PTE_SPECIAL:
+        dst[0] = src[0] & ~cython.cast(u64, PTE_ACCESSED)
+        return
+    if wrprotect:
+        src[0] &= ~cython.cast(u64, PTE_WRITE)
+    dst[0] = src[0] & ~cython.cast(u64, PTE_ACCESSED)
+    page = cython.address(s.pages[src[0] >> 12])
+    page.refcount += 1
+    page.mapcount += 1
+    page.flags &= ~PG_ANON_EXCLUSIVE
+    mm_at(s, dst_mm).rss[MM_ANONPAGES if page.owner == OWNER_ANON else MM_FILEPAGES] += 1
+
+
+def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u32) -> u32:
+    """Copy an area's page tables at fork; areas that can be faulted in again (no anon_vma) are left empty."""
+    area: cython.pointer(Vma) = vma_at(s, src_vma)
+    vpn: u64 = area.start
+    end: u64 = area.end
+    limit: u64
+    copied: u64 = 0
+    wrprotect: cython.bint = not area.flags & VM_SHARED
+    src: u32
+    dst: u32
+    at: u32
+    if not area.anon_vma:
+        return OK
+    while vpn < end:
+        limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
+        src = walk(s, src_mm, vpn)
+        if src:
+            dst = walk_alloc(s, dst_mm, vpn)
+            if not dst:
+                return s.need
+            while vpn < limit:
+                at = vpn & (PTRS_PER_TABLE - 1)
+                if table_at(s, src).entry[at]:
+                    copy_pte(
+                        s,
+                        dst_mm,
+                        cython.address(table_at(s, dst).entry[at]),
+                        cython.address(table_at(s, src).entry[at]),
+                        wrprotect,
+                    )
+                    table_at(s, dst).tag[at] = table_at(s, src).tag[at]
+                    copied += 1
+                vpn += 1
+        vpn = limit
+    charge(s, copied * s.cost_ns[COST_FORK_PAGE])
+    return OK
+
+
+def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64, locked: cython.bint):
+    """Unmap pages *start* to *end* of one table; anonymous pages that nobody else maps are freed.
+
+    *task*: whose split RSS counts are folded first (0: nobody's); *locked*: the area was.
+    """
+    t: cython.pointer(Table) = table_at(s, table)
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    vpn: u64
+    pte: u64
+    pfn: u32
+    at: u32
+    zapped: u64 = 0
+    if task:
+        sync_mm_rss(s, task)
+    update_hiwater_rss(s, mm)
+    for vpn in range(start, end):
+        at = vpn & (PTRS_PER_TABLE - 1)
+        pte = t.entry[at]
+        if not pte:
+            continue
+        t.entry[at] = 0
+        if pte & PTE_SWAP:
+            m.rss[MM_SWAPENTS] -= 1
+            free_swap_and_cache(s, cython.cast(u32, pte >> 12))
+            zapped += 1
+        elif not pte & PTE_SPECIAL:
+            pfn = pte >> 12
+            check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
+            if s.pages[pfn].owner == OWNER_FILE:
+                zap_file_page(s, pfn, pte)
+            m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
+            page_remove_rmap(s, pfn)
+            if locked:
+                munlock_page(s, pfn)
+            if s.pages[pfn].flags & PG_SWAPCACHE and not s.pages[pfn].mapcount:
+                try_to_free_swap(s, pfn)
+            put_page(s, pfn)
+            zapped += 1
+        t.tag[at] = 0
+    charge(s, zapped * s.cost_ns[COST_UNMAP_PAGE])
+
+
+def zap_file_page(s: State, pfn: u32, pte: u64):
+    """Hand what a page-table entry knew of a file's page on to the page."""
+    if pte & PTE_DIRTY:
+        set_page_dirty(s, pfn)
+    if pte & PTE_ACCESSED:
+        mark_page_accessed(s, pfn)
+
+
+def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
+    """Unmap a range of pages; page tables stay."""
+    vpn: u64 = start
+    limit: u64
+    table: u32
+    vma: u32 = find_vma(s, mm, start)
+    locked: cython.bint = vma != 0 and vma_at(s, vma).flags & VM_LOCKED != 0
+    lru_add_drain(s)
+    while vpn < end:
+        limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
+        table = walk(s, mm, vpn)
+        if table:
+            zap_pte_range(s, task, mm, table, vpn, limit, locked)
+        vpn = limit

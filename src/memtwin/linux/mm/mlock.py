@@ -1,0 +1,128 @@
+"""mlock and munlock: memory that reclaim must leave alone.
+
+Locking a range faults all of it in, writable private memory for writing, and moves its pages to the **unevictable**
+list, where reclaim does not look.  ``Mlocked`` counts them; ``Unevictable`` also holds ramfs.  The list moves come in
+batches, but for the last ones of a call.
+
+A locked area is a part of its own: a call that locks half of one splits it.
+
+Follows mm/mlock.c of Linux 6.1.
+
+Not modelled: RLIMIT_MEMLOCK (the caller is root), mlockall, MLOCK_ONFAULT, pages locked through several areas.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COST_SYSCALL,
+    ENOMEM,
+    OK,
+    PTE_PRESENT,
+    PTE_SPECIAL,
+    PTRS_PER_TABLE,
+    VM_LOCKED,
+    VM_SHARED,
+    VM_WRITE,
+    Vma,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, charge, hooks, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.memory import access_page
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
+from cython.cimports.memtwin.linux.mm.vma import find_vma, find_vma_index, split_vma
+
+from memtwin.core.state import raise_if_broken
+
+
+def mlock_fixup(s: State, mm: u32, index: u32, start: u64, end: u64, lock: cython.bint) -> u32:
+    """Set or clear the lock of the part of an area that lies in the range, splitting it; returns the part's index."""
+    area: cython.pointer(Vma) = vma_at(s, mm_at(s, mm).vmas[index])
+    pages: i64
+    if (area.flags & VM_LOCKED != 0) == lock:
+        return index
+    if area.start < start:
+        split_vma(s, mm_at(s, mm).vmas[index], start)
+        index += 1
+    if vma_at(s, mm_at(s, mm).vmas[index]).end > end:
+        split_vma(s, mm_at(s, mm).vmas[index], end)
+    area = vma_at(s, mm_at(s, mm).vmas[index])
+    pages = area.end - area.start
+    area.flags ^= VM_LOCKED
+    mm_at(s, mm).locked_vm += pages if lock else -pages
+    mlock_range(s, mm, area.start, area.end, lock)
+    return index
+
+
+def mlock_range(s: State, mm: u32, start: u64, end: u64, lock: cython.bint):
+    """Move the pages of a range that are there already."""
+    vpn: u64 = start
+    table: u32
+    pte: u64
+    lru_add_drain(s)
+    while vpn < end:
+        table = walk(s, mm, vpn)
+        if not table:
+            vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+        if pte & PTE_PRESENT and not pte & PTE_SPECIAL:
+            if lock:
+                mlock_page(s, cython.cast(u32, pte >> 12))
+            else:
+                munlock_page(s, cython.cast(u32, pte >> 12))
+        vpn += 1
+    lru_add_drain(s)
+
+
+def populate(s: State, task: u32, start: u64, end: u64) -> u32:
+    """Fault a locked range in, which counts as a use of each page; returns an Outcome."""
+    vpn: u64
+    table: u32
+    pte: u64
+    vma: u32
+    code: u32
+    write: cython.bint
+    for vpn in range(start, end):
+        vma = find_vma(s, task_at(s, task).mm, vpn)
+        if not vma or vma_at(s, vma).start > vpn:
+            return ENOMEM
+        write = vma_at(s, vma).flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+        code = access_page(s, task, vpn, write)
+        if code != OK:
+            return code
+        table = walk(s, task_at(s, task).mm, vpn)
+        pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
+        if not pte & PTE_SPECIAL:
+            mark_page_accessed(s, cython.cast(u32, pte >> 12))
+        if s.resched:
+            hooks.cond_resched(s)
+    return OK
+
+
+def do_mlock(s: State, task: u32, start: u64, end: u64, lock: cython.bint) -> u32:
+    """Lock or unlock a range; returns an Outcome."""
+    mm: u32 = task_at(s, task).mm
+    index: u32 = find_vma_index(s, mm, start)
+    if lock:
+        lru_add_drain(s)
+    while index < mm_at(s, mm).nr_vmas:
+        if vma_at(s, mm_at(s, mm).vmas[index]).start >= end:
+            break
+        index = mlock_fixup(s, mm, index, start, end, lock) + 1
+    return populate(s, task, start, end) if lock else OK
+
+
+def mlock(s: State, task: int, start: int, pages: int, lock: bool) -> int:
+    """Mlock (*lock*) or munlock of pages; returns an Outcome."""
+    code: u32
+    first: u64 = start
+    end: u64 = first + pages
+    locks: cython.bint = lock
+    s.current = task
+    charge(s, s.cost_ns[COST_SYSCALL])
+    with cython.nogil:
+        code = do_mlock(s, s.current, first, end, locks)
+    raise_if_broken(s)
+    return code

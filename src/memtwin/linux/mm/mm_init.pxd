@@ -1,0 +1,2 @@
+from memtwin.core.mm_types cimport u32, u64
+from memtwin.core.state cimport State

@@ -1,0 +1,412 @@
+"""Building a machine's memory as it stands after boot.
+
+What a kernel and its first processes took is input, not prediction: the caller (``memtwin.machine``) decides from a
+snapshot or a description which frames are free, in which blocks, and who owns the rest; the functions here write it
+down.  A frame that nobody claims is taken to be free, so frames that are not managed must be named too.
+
+Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
+"""
+
+import cython
+from cython.cimports.memtwin.core.list import list_add_tail
+from cython.cimports.memtwin.core.mm_types import (
+    MAX_NR_ZONES,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    NR_COSTS,
+    NR_KNOWN_CACHES,
+    OWNER_ANON,
+    OWNER_FILE,
+    OWNER_KERNEL,
+    OWNER_NONE,
+    OWNER_PCP,
+    OWNER_SLAB,
+    OWNER_TABLE,
+    PG_ACTIVE,
+    PG_MLOCKED,
+    PG_PARTIAL,
+    PG_UNEVICTABLE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    WB_DIRTY,
+    WB_MORE_IO,
+    Page,
+    PerCpuPages,
+    Zone,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import (
+    SlabCache,
+    State,
+    cache_at,
+    file_at,
+    mm_at,
+    pool_get,
+    table_at,
+    table_get,
+    task_at,
+    zone_of,
+)
+from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
+from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, own, relabel_block
+from cython.cimports.memtwin.linux.mm.filemap import filemap_place
+from cython.cimports.memtwin.linux.mm.mmzone import (
+    calculate_totalreserve_pages,
+    setup_per_zone_lowmem_reserve,
+    setup_per_zone_wmarks,
+    zone_set_pageset_high_and_batch,
+)
+from cython.cimports.memtwin.linux.mm.page_writeback import set_ratelimit, wake_flusher
+from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER
+from cython.cimports.memtwin.linux.mm.rmap import anon_vma_prepare, page_add_file_rmap, page_add_new_anon_rmap
+from cython.cimports.memtwin.linux.mm.slub import count_slab
+from cython.cimports.memtwin.linux.mm.swap import lru_add
+from cython.cimports.memtwin.linux.mm.vma import find_vma
+
+from memtwin.core import vmstat
+
+
+def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, managed: int) -> None:
+    """Say where a zone lies and how many of its pages the allocator has."""
+    z: cython.pointer(Zone) = cython.address(s.zones[zone])
+    z.start_pfn = start_pfn
+    z.spanned = spanned
+    z.present = present
+    z.managed = managed
+    z.stat_threshold = min(125, 2 * s.nr_cpus.bit_length() * (1 + (managed >> 15).bit_length()))
+
+
+def set_watermarks(s: State, zone: int, marks: tuple, boost: int, lowmem_reserve: tuple) -> None:
+    """Take (min, low, high) without the boost, and the reserves, from a snapshot."""
+    z: cython.pointer(Zone) = cython.address(s.zones[zone])
+    z.wmark_min, z.wmark_low, z.wmark_high = marks
+    z.wmark_boost = boost
+    for i, pages in enumerate(lowmem_reserve[:MAX_NR_ZONES]):
+        z.lowmem_reserve[i] = pages
+
+
+def set_pagesets(s: State, zone: int, high: int, batch: int) -> None:
+    """Take the sizes of a zone's per-cpu lists from a snapshot."""
+    for cpu in range(s.nr_cpus):
+        s.pcp[zone * s.nr_cpus + cpu].high = high
+        s.pcp[zone * s.nr_cpus + cpu].batch = batch
+
+
+def compute_watermarks(s: State) -> None:
+    """Compute watermarks, reserves and per-cpu lists from the settings, as a write of min_free_kbytes does."""
+    setup_per_zone_wmarks(s)
+    setup_per_zone_lowmem_reserve(s)
+
+
+def compute_totalreserve(s: State) -> None:
+    """Recompute what MemAvailable holds back, from the marks and reserves in force."""
+    calculate_totalreserve_pages(s)
+
+
+SYSCTL_FIELDS = (
+    "min_free_kbytes",
+    "watermark_scale_factor",
+    "watermark_boost_factor",
+    "percpu_pagelist_high_fraction",
+    "overcommit_memory",
+    "overcommit_ratio",
+    "overcommit_kbytes",
+    "admin_reserve_kbytes",
+    "user_reserve_kbytes",
+    "max_map_count",
+    "dirty_ratio",
+    "dirty_background_ratio",
+    "dirty_bytes",
+    "dirty_background_bytes",
+    "dirty_expire_centisecs",
+    "dirty_writeback_centisecs",
+    "swappiness",
+    "vfs_cache_pressure",
+    "page-cluster",
+    "panic_on_oom",
+    "oom_kill_allocating_task",
+    "oom_dump_tasks",
+)
+"""The settings that compiled code reads, in the order of ``struct Sysctls``."""
+
+
+INSTEAD_OF = {
+    a: b
+    for pair in (
+        ("overcommit_ratio", "overcommit_kbytes"),
+        ("dirty_ratio", "dirty_bytes"),
+        ("dirty_background_ratio", "dirty_background_bytes"),
+    )
+    for a, b in (pair, pair[::-1])
+}
+"""Settings that say the same in two units: writing one sets the other to 0."""
+
+
+def set_sysctl(s: State, name: str, value: int) -> None:
+    """Store a setting without its effects; one that compiled code does not read is nothing to it."""
+    if name in SYSCTL_FIELDS:
+        cython.cast(cython.pointer(i64), cython.address(s.sysctl))[SYSCTL_FIELDS.index(name)] = value
+
+
+def write_sysctl(s: State, name: str, value: int) -> None:
+    """Write a setting as an administrator does: with what the kernel recomputes then."""
+    set_sysctl(s, name, value)
+    other = INSTEAD_OF.get(name)
+    if other:
+        set_sysctl(s, other, 0)
+    if name == "dirty_writeback_centisecs" and (s.wb[WB_DIRTY].head or s.wb[WB_MORE_IO].head):
+        wake_flusher(s)
+    elif name in {"dirty_ratio", "dirty_bytes"}:
+        set_ratelimit(s)
+    elif name in {"min_free_kbytes", "watermark_scale_factor"}:
+        setup_per_zone_wmarks(s)
+    elif name == "percpu_pagelist_high_fraction":
+        for zone in range(MAX_NR_ZONES):
+            zone_set_pageset_high_and_batch(s, zone)
+
+
+def set_lowmem_reserve_ratio(s: State, ratios: tuple) -> None:
+    """Store ``vm.lowmem_reserve_ratio``; DMA, DMA32, Normal, Movable, Device."""
+    for i, ratio in enumerate(ratios[:MAX_NR_ZONES]):
+        s.sysctl.lowmem_reserve_ratio[i] = ratio
+
+
+def read_lowmem_reserve_ratio(s: State) -> None:
+    """What even a *read* of that file does: recompute the reserves with the pages managed now."""
+    setup_per_zone_lowmem_reserve(s)
+
+
+def set_accounts(s: State, committed_as: int, vmalloc_used: int, nr_threads: int) -> None:
+    """Start the promises (pages), the vmalloc area (pages) and the number of threads."""
+    s.committed_as = committed_as
+    s.vmalloc_used = vmalloc_used
+    s.nr_threads = nr_threads
+
+
+def set_costs(s: State, costs: tuple) -> None:
+    """Take the nanoseconds that each kind of operation costs, in the order of ``mm_types``' Cost."""
+    for i in range(NR_COSTS):
+        s.cost_ns[i] = costs[i]
+
+
+def set_clock(s: State, now_ns: int) -> None:
+    """Say how long the machine has been up."""
+    s.now_ns = now_ns
+
+
+def set_pageblock(s: State, block: int, migratetype: int) -> None:
+    """Give a pageblock (512 frames) its type."""
+    s.pageblock[block] = migratetype
+
+
+def add_free_block(s: State, zone: int, pfn: int, order: int, migratetype: int) -> None:
+    """Put a block on a free list, at its tail."""
+    relabel_block(s, pfn, order, migratetype)
+    list_add_tail(s.pages, cython.address(s.zones[zone].free_area[order][migratetype]), pfn)
+    s.zones[zone].stat[NR_FREE_PAGES] += 1 << order
+
+
+def add_unmanaged(s: State, pfn: int, count: int) -> None:
+    """Say that frames are not the allocator's: holes, the kernel's own image, firmware."""
+    i: u32
+    for i in range(pfn, pfn + count):
+        s.pages[i].owner = OWNER_NONE
+
+
+def add_pcp_page(s: State, zone: int, cpu: int, pfn: int, migratetype: int) -> None:
+    """Put a single page on a per-cpu list, at its tail."""
+    pcp: cython.pointer(PerCpuPages) = cython.address(s.pcp[zone * s.nr_cpus + cpu])
+    mark_block(s, pfn, 0, migratetype, OWNER_PCP)
+    list_add_tail(s.pages, cython.address(pcp.lists[order_to_pindex(migratetype, 0)]), pfn)
+    pcp.count += 1
+
+
+def add_kernel_pages(s: State, pfn: int, count: int) -> None:
+    """Give frames to the kernel for good: drivers, percpu data, stacks of kernel threads."""
+    for i in range(pfn, pfn + count):
+        own(s, i, 0, OWNER_KERNEL)
+
+
+def add_slab(s: State, cache: int, pfn: int, in_use: int, on_cpu: bool) -> None:
+    """Make a slab of a cache with *in_use* objects: the cpu's own, a full one, or one on the partial list."""
+    c: cython.pointer(SlabCache) = cache_at(s, cache)
+    own(s, pfn, c.order, OWNER_SLAB)
+    s.pages[pfn].mapping = cache
+    s.pages[pfn].index = in_use
+    c.nr_objects += in_use
+    count_slab(s, pfn, 1)
+    if on_cpu:
+        c.cpu_slab = pfn
+    elif in_use < c.per_slab:
+        s.pages[pfn].flags |= PG_PARTIAL
+        list_add_tail(s.pages, cython.address(c.partial), pfn)
+        c.free_partial += c.per_slab - in_use
+
+
+def know_cache(s: State, kind: int, cache: int) -> None:
+    """Say which cache the objects of a kind (KnownCache) come from."""
+    if 0 <= kind < NR_KNOWN_CACHES:
+        s.known_cache[kind] = cache
+
+
+def add_page_table(s: State, pfn: int) -> None:
+    """Make a page table of a process that is not known: counted, linked nowhere."""
+    table: u32 = table_get(s)
+    own(s, pfn, 0, OWNER_TABLE)
+    s.table_pfn[table] = pfn
+    s.node[NR_PAGE_TABLE_PAGES] += 1
+
+
+def boot_mm(s: State, pgd_pfn: int) -> int:
+    """Start a task with an empty address space, its top table in *pgd_pfn* and the next frame; it has no stack."""
+    task: u32 = pool_get(cython.address(s.tasks))
+    mm: u32 = pool_get(cython.address(s.mms))
+    own(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
+    mm_at(s, mm).pgd = table_get(s)
+    s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
+    mm_at(s, mm).users = 1
+    task_at(s, task).mm = mm
+    task_at(s, task).pid = 1
+    task_at(s, task).oom_score_adj = -1000
+    return task
+
+
+def boot_tables(s: State, task: int, vpn: int, frames: list) -> int:
+    """Make the tables that map page *vpn*, in frames popped from *frames*; returns the PTE table."""
+    mm: u32 = task_at(s, task).mm
+    t: u32 = mm_at(s, mm).pgd
+    below: u32
+    for shift in (27, 18, 9):
+        slot = (vpn >> shift) & (PTRS_PER_TABLE - 1)
+        below = cython.cast(u32, table_at(s, t).entry[slot])
+        if not below:
+            pfn = frames.pop()
+            own(s, pfn, 0, OWNER_TABLE)
+            below = table_get(s)
+            s.table_pfn[below] = pfn
+            table_at(s, t).entry[slot] = below
+            mm_at(s, mm).nr_tables += 1
+            if shift < 27:
+                s.node[NR_PAGE_TABLE_PAGES] += 1
+        t = below
+    return t
+
+
+def add_anon_pages(
+    s: State, task: int, vpn: int, pfn: int, count: int, active: bool, locked: bool, frames: list
+) -> None:
+    """Map frames *pfn* … as anonymous pages at *vpn* …, on the active, inactive or unevictable list."""
+    page: cython.pointer(Page)
+    at: u64
+    for i in range(count):
+        at = vpn + i
+        t: u32 = boot_tables(s, task, at, frames)
+        vma: u32 = find_vma(s, task_at(s, task).mm, at)
+        anon_vma_prepare(s, vma)
+        own(s, pfn + i, 0, OWNER_ANON)
+        page_add_new_anon_rmap(s, pfn + i, vma, at)
+        page = cython.address(s.pages[pfn + i])
+        if locked:
+            page.flags |= PG_UNEVICTABLE | PG_MLOCKED
+            s.zones[zone_number(s, pfn + i)].stat[NR_MLOCK] += 1
+        elif active:
+            page.flags |= PG_ACTIVE
+        lru_add(s, pfn + i)
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (
+            ((pfn + i) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
+        )
+        mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
+
+
+def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active: bool, mlocked: int) -> None:
+    """Make frames *pfn* … the pages *index* … of a file; the first *mlocked* of them are locked as well."""
+    for i in range(count):
+        own(s, pfn + i, 0, OWNER_FILE)
+        filemap_place(s, file, index + i, pfn + i, active)
+        if i < mlocked:
+            s.pages[pfn + i].flags |= PG_MLOCKED
+            s.zones[zone_number(s, pfn + i)].stat[NR_MLOCK] += 1
+
+
+def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list) -> None:
+    """Map cached pages of a file into a process, read-only."""
+    pfn: u32
+    at: u64
+    for i in range(count):
+        at = vpn + i
+        t: u32 = boot_tables(s, task, at, frames)
+        pfn = file_frame(s, file, index + i)
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
+        s.pages[pfn].refcount += 1
+        page_add_file_rmap(s, pfn)
+        mm_at(s, task_at(s, task).mm).rss[MM_FILEPAGES] += 1
+
+
+def file_frame(s: State, file: int, index: int) -> int:
+    """The frame of a page of a file."""
+    return file_at(s, file).pages[index]
+
+
+def zone_number(s: State, pfn: int) -> int:
+    """The zone of a frame."""
+    return zone_of(s, pfn)
+
+
+def start_counters(s: State, printed: dict) -> None:
+    """Let event, NUMA and node counters go on from a snapshot's, but for those that the machine's own pages give."""
+    for i, name in enumerate(vmstat.EVENTS):
+        s.event[i] = printed.get(name, 0)
+    for i, name in enumerate(vmstat.NODE_STATS):
+        if s.node[i] == 0 and name in KEPT_NODE_STATS:
+            s.node[i] = printed.get(name, 0)
+
+
+KEPT_NODE_STATS = {
+    name
+    for name in vmstat.NODE_STATS
+    if name.startswith("workingset_")
+    or name
+    in {
+        "nr_dirtied",
+        "nr_written",
+        "nr_vmscan_write",
+        "nr_vmscan_immediate_reclaim",
+        "nr_throttled_written",
+        "nr_kernel_stack",
+        "nr_kernel_misc_reclaimable",
+        "nr_foll_pin_acquired",
+        "nr_foll_pin_released",
+        "nr_sec_page_table_pages",
+    }
+}
+
+
+def set_zspages(s: State, zone: int, pages: int) -> None:
+    """Say how many pages zsmalloc had at boot; the frames are counted among the kernel's."""
+    s.zones[zone].stat[NR_ZSPAGES] = pages
+
+
+def start_numa(s: State, zone: int, counters: dict) -> None:
+    """Let a zone's NUMA events go on from a snapshot's."""
+    for i, name in enumerate(vmstat.NUMA_STATS):
+        s.zones[zone].numa[i] = counters.get(name, 0)
+
+
+def count_event(s: State, name: str, amount: int) -> None:
+    """Add to an event counter by name."""
+    s.event[vmstat.EVENTS.index(name)] += amount
+
+
+def kernel_frames(s: State, count: int) -> list:
+    """The first *count* single frames that the kernel took at boot and no counter owns."""
+    found = []
+    pfn: u32
+    for pfn in range(1, cython.cast(u32, s.max_pfn)):
+        if s.pages[pfn].owner == OWNER_KERNEL and len(found) < count:
+            found.append(pfn)
+    return found

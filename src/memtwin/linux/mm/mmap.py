@@ -1,0 +1,155 @@
+"""mmap and munmap, and what fork and exit do to a whole address space.
+
+A private writable area is a promise of its full size (``util.py``), at mmap and again at fork.
+
+Follows mm/mmap.c and kernel/fork.c (``dup_mmap``) of Linux 6.1.
+
+Not modelled: mremap, mprotect, resource limits (RLIMIT_AS, RLIMIT_DATA), guard gaps, growth of stacks.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    ENOMEM,
+    OK,
+    VM_ACCOUNT,
+    VM_LOCKED,
+    VM_SHARED,
+    VM_WRITE,
+    Vma,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.memory_range import copy_page_range, zap_page_range
+from cython.cimports.memtwin.linux.mm.pgtable import free_pgtables, free_table
+from cython.cimports.memtwin.linux.mm.rmap import anon_vma_fork
+from cython.cimports.memtwin.linux.mm.slub import object_free
+from cython.cimports.memtwin.linux.mm.util import vm_enough_memory, vm_unacct_memory
+from cython.cimports.memtwin.linux.mm.vma import (
+    find_vma_index,
+    get_filp,
+    insert_vma,
+    merge_vma,
+    new_vma,
+    remove_vma,
+    split_vma,
+    vm_stat_account,
+)
+
+TASK_SIZE_PAGES = cython.declare(u64, 0x7FFFFFFFF)
+
+
+def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, filp: u32, pgoff: u64) -> u32:
+    """Map *pages* pages at page number *start*; private writable ones are charged; returns an Outcome."""
+    vma: u32
+    area: cython.pointer(Vma)
+    if pages == 0 or start + pages > TASK_SIZE_PAGES:
+        return ENOMEM
+    if mm_at(s, mm).nr_vmas > s.sysctl.max_map_count:
+        return ENOMEM
+    if flags & VM_WRITE and not flags & VM_SHARED:
+        flags |= VM_ACCOUNT
+    if flags & VM_ACCOUNT and not vm_enough_memory(s, mm, pages):
+        return ENOMEM
+    if file or not merge_vma(s, mm, start, start + pages, flags):
+        vma = new_vma(s)
+        area = vma_at(s, vma)
+        area.mm = mm
+        area.start = start
+        area.end = start + pages
+        area.flags = flags
+        area.file = file
+        area.filp = get_filp(s, filp)
+        area.pgoff = pgoff if file else start
+        insert_vma(s, mm, vma)
+    vm_stat_account(s, mm, flags, pages)
+    return OK
+
+
+def do_munmap(s: State, task: u32, start: u64, pages: u64) -> u32:
+    """Unmap a range of the address space that *task* runs in; areas that it cuts are split."""
+    mm: u32 = task_at(s, task).mm
+    end: u64 = start + pages
+    index: u32 = find_vma_index(s, mm, start)
+    area: cython.pointer(Vma)
+    floor: u64
+    ceiling: u64
+    while index < mm_at(s, mm).nr_vmas:
+        area = vma_at(s, mm_at(s, mm).vmas[index])
+        if area.start >= end:
+            break
+        if area.start < start:
+            split_vma(s, mm_at(s, mm).vmas[index], start)
+            index += 1
+            continue
+        if area.end > end:
+            split_vma(s, mm_at(s, mm).vmas[index], end)
+            area = vma_at(s, mm_at(s, mm).vmas[index])
+        zap_page_range(s, task, mm, area.start, area.end)
+        vm_stat_account(s, mm, area.flags, cython.cast(i64, area.start) - cython.cast(i64, area.end))
+        if area.flags & VM_ACCOUNT:
+            vm_unacct_memory(s, area.end - area.start)
+        remove_vma(s, mm, index)
+    floor = vma_at(s, mm_at(s, mm).vmas[index - 1]).end if index else 0
+    ceiling = vma_at(s, mm_at(s, mm).vmas[index]).start if index < mm_at(s, mm).nr_vmas else TASK_SIZE_PAGES + 1
+    free_pgtables(s, mm, floor, ceiling)
+    return OK
+
+
+def exit_mmap(s: State, mm: u32):
+    """Take a whole address space down: pages, areas, promises and page tables."""
+    area: cython.pointer(Vma)
+    while mm_at(s, mm).nr_vmas:
+        area = vma_at(s, mm_at(s, mm).vmas[0])
+        zap_page_range(s, 0, mm, area.start, area.end)
+        if area.flags & VM_ACCOUNT:
+            vm_unacct_memory(s, area.end - area.start)
+        remove_vma(s, mm, 0)
+    free_pgtables(s, mm, 0, TASK_SIZE_PAGES + 1)
+    free_table(s, mm_at(s, mm).pgd, False)
+
+
+def mmput(s: State, mm: u32):
+    """One user less of an address space; with the last it is taken down."""
+    mm_at(s, mm).users -= 1
+    if mm_at(s, mm).users:
+        return
+    exit_mmap(s, mm)
+    object_free(s, mm_at(s, mm).slab)
+    pool_put(cython.address(s.mms), mm)
+
+
+def dup_mmap(s: State, child: u32, parent: u32) -> u32:
+    """Copy every area and its page tables to *child*, charging each promise again.
+
+    A refusal half way leaves the parent's pages write-protected up to there, as in the kernel; the caller takes the
+    child down.
+    """
+    i: u32
+    new: u32
+    code: u32
+    pages: u64
+    flags: u32
+    source: u32
+    for i in range(mm_at(s, parent).nr_vmas):
+        source = mm_at(s, parent).vmas[i]
+        pages = vma_at(s, source).end - vma_at(s, source).start
+        flags = vma_at(s, source).flags & ~cython.cast(u32, VM_LOCKED)
+        if flags & VM_ACCOUNT and not vm_enough_memory(s, parent, pages):
+            return ENOMEM
+        new = new_vma(s)
+        vma_at(s, new).start = vma_at(s, source).start
+        vma_at(s, new).end = vma_at(s, source).end
+        vma_at(s, new).pgoff = vma_at(s, source).pgoff
+        vma_at(s, new).file = vma_at(s, source).file
+        vma_at(s, new).filp = get_filp(s, vma_at(s, source).filp)
+        vma_at(s, new).mm = child
+        vma_at(s, new).flags = flags
+        insert_vma(s, child, new)
+        vm_stat_account(s, child, flags, pages)
+        anon_vma_fork(s, new, source)
+        code = copy_page_range(s, child, parent, new, source)
+        if code != OK:
+            return code
+    return OK

@@ -1,0 +1,174 @@
+"""What happens when a request cannot have its page at once: the order of steps, and MemAvailable.
+
+The fast path (``page_alloc_fast.py``) found no zone above its *low* mark.  Then, in this order:
+
+1. wake kswapd, and try again down to the *min* mark;
+2. a thread that reclaims itself may take from the reserves; nobody else goes on without reclaiming;
+3. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
+   the per-cpu lists are emptied and it tries once more;
+4. a request that is only an attempt (readahead, a large slab) gives up here;
+5. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
+   reclaimed would lift some zone over its *min* mark;
+6. otherwise the machine is **out of memory**: one more try at the *high* mark, then a process is killed
+   (``oom_kill.py``), and all begins again.  A victim that asks itself goes round once more, now down to half of the
+   *min* mark; if that fails too it gets nothing, or, after 2 s, what the reaper took from it.
+
+Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``, ``si_mem_available``).
+
+Not modelled: compaction for large blocks, HighAtomic reserves.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COSTLY_ORDER,
+    ENOMEM,
+    GFP_DIRECT_RECLAIM,
+    GFP_FS,
+    GFP_HIGH,
+    GFP_KSWAPD_RECLAIM,
+    GFP_NOFAIL,
+    GFP_NOMEMALLOC,
+    GFP_NORETRY,
+    KILLED,
+    LRU_ACTIVE_FILE,
+    LRU_INACTIVE_FILE,
+    MAX_NR_ZONES,
+    MAX_RECLAIM_RETRIES,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, hooks, task_at
+from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
+from cython.cimports.memtwin.linux.mm.buddy import drain_pages
+from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.linux.mm.oom_kill import oom_reap, out_of_memory
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
+    ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
+    ALLOC_OOM,
+    ALLOC_WMARK_HIGH,
+    ALLOC_WMARK_MIN,
+    get_page_from_freelist,
+    gfp_zone,
+    nr_free_pages,
+    wakeup_kswapd,
+    zone_watermark_ok,
+)
+from cython.cimports.memtwin.linux.mm.vmscan_node import try_to_free_pages, zone_reclaimable_pages
+
+JIFFY_NS = cython.declare(u64, 4_000_000)
+
+
+def alloc_flags_slow(s: State, gfp: u32) -> u32:
+    """How far a request may go now: a thread that reclaims takes what there is, a victim half of the reserves."""
+    if s.memalloc and not gfp & GFP_NOMEMALLOC:
+        return ALLOC_NO_WATERMARKS
+    if task_at(s, s.current).oom_victim and not s.in_thread and not gfp & GFP_NOMEMALLOC:
+        return ALLOC_WMARK_MIN | ALLOC_OOM
+    return ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
+
+
+def should_reclaim_retry(
+    s: State, order: u32, gfp: u32, progress: u64, no_progress: cython.pointer(u32)
+) -> cython.bint:
+    """Whether another round could help: whether all that is reclaimable would lift some zone over its min mark."""
+    zone: u32
+    highest: u32 = gfp_zone(gfp)
+    free: i64
+    if progress and order <= COSTLY_ORDER:
+        no_progress[0] = 0
+    else:
+        no_progress[0] += 1
+    if no_progress[0] > MAX_RECLAIM_RETRIES:
+        return False
+    for zone in range(highest + 1):
+        if not s.zones[zone].managed:
+            continue
+        free = s.zones[zone].stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone)
+        if free > cython.cast(i64, min_wmark_pages(s, zone) + s.zones[zone].lowmem_reserve[highest]):
+            return order == 0 or zone_watermark_ok(s, zone, order, 0, highest, 0)
+    return False
+
+
+def direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)) -> u32:
+    """Reclaim, then try again; once more with empty per-cpu lists."""
+    pfn: u32
+    hooks.cond_resched(s)
+    progress[0] = try_to_free_pages(s, order, gfp)
+    hooks.cond_resched(s)
+    if not progress[0]:
+        return 0
+    pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+    if not pfn:
+        drain_pages(s)
+        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+    return pfn
+
+
+def may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
+    """The last resort: a page from above the high mark, or somebody is killed and all is tried *again*."""
+    pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
+    again[0] = False
+    if pfn:
+        return pfn
+    again[0] = out_of_memory(s, order, gfp)
+    if gfp & GFP_NOFAIL:
+        pfn = get_page_from_freelist(s, order, gfp, ALLOC_NO_WATERMARKS)
+    if not pfn and again[0] and not gfp & GFP_FS:
+        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+        again[0] = gfp & GFP_NOFAIL != 0
+    return pfn
+
+
+def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
+    """The steps above; 0: refused, and ``State.need`` says why."""
+    pfn: u32
+    progress: u64 = 0
+    no_progress: u32 = 0
+    dying: cython.bint
+    again: cython.bint = True
+    s.need = ENOMEM
+    if gfp & GFP_KSWAPD_RECLAIM:
+        wakeup_kswapd(s, order, gfp_zone(gfp))
+    pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (alloc_flags_slow(s, gfp) & ALLOC_MIN_RESERVE))
+    while not pfn and again:
+        if gfp & GFP_KSWAPD_RECLAIM:
+            wakeup_kswapd(s, order, gfp_zone(gfp))
+        dying = task_at(s, s.current).oom_victim and not s.in_thread
+        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+        if pfn or not gfp & GFP_DIRECT_RECLAIM or s.memalloc:
+            break
+        oom_reap(s)
+        pfn = direct_reclaim(s, order, gfp, cython.address(progress))
+        if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
+            break
+        if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
+            continue
+        pfn = may_oom(s, order, gfp, cython.address(again))
+        if dying:
+            break
+        no_progress = 0
+    if not pfn and task_at(s, s.current).killed:
+        s.need = KILLED
+    return pfn
+
+
+hooks.alloc_slow = alloc_pages_slowpath
+
+
+def si_mem_available(s: State) -> int:
+    """MemAvailable in pages: free memory above the reserves, and what reclaim could give without swapping.
+
+    Half of the page cache, or the sum of the low marks if that is less, is taken as in use; likewise for slab.
+    """
+    z: u32
+    low: i64 = 0
+    for z in range(MAX_NR_ZONES):
+        low += low_wmark_pages(s, z)
+    cache: i64 = s.node[LRU_ACTIVE_FILE] + s.node[LRU_INACTIVE_FILE]
+    slab: i64 = s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_KERNEL_MISC_RECLAIMABLE]
+    available: i64 = cython.cast(i64, nr_free_pages(s)) - cython.cast(i64, s.totalreserve_pages)
+    available += cache - min(cache // 2, low)
+    available += slab - min(slab // 2, low)
+    return max(available, 0)

@@ -1,0 +1,17 @@
+from memtwin.core.mm_types cimport BlkPlug, Page, SwapArea, u32, u64
+from memtwin.core.state cimport State
+
+cdef enum:                  # what became of a page that was to be written to swap
+    SWAP_STARTED            # it is on its way
+    SWAP_WRITTEN            # it is there already
+    SWAP_DROPPED            # nobody needs its slot any more: it has none now
+    SWAP_FAILED             # the device has no room for it
+
+cdef BlkPlug *plug_of(State s) noexcept nogil
+cdef u32 mergeable_bio(State s, u32 entry) noexcept nogil
+cdef void finish_plug(State s) noexcept nogil
+cdef void add_object(State s, u32 bio, u32 pfn, u32 slab) noexcept nogil
+cdef void plug_page(State s, u32 pfn) noexcept nogil
+cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil
+cdef u32 write_to_device(State s, u32 pfn) noexcept nogil
+cdef void swap_readpage(State s, u32 pfn, u32 *bio) noexcept nogil

@@ -1,0 +1,167 @@
+"""Writing pages to swap, and reading them back.
+
+``pswpout`` and ``pswpin`` count the pages handed to an area, zram included; what zswap takes or has is not handed on.
+On a disk neighbouring slots that are written in one pass over the lists go in one request; the write ends later, and
+only then can the page be freed.  zram and zswap are done at once.
+
+Follows mm/page_io.c of Linux 6.1 (``swap_writepage``, ``swap_readpage``) and block/blk-mq.c (``blk_add_rq_to_plug``).
+
+Not modelled: swap files' own mapping to blocks, errors of a device.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    BIO_MAX_PAGES,
+    COST_SWAP_IO,
+    PG_DIRTY,
+    PG_RECLAIM,
+    PLUG_MAX_BIOS,
+    SWAP_TYPE_SHIFT,
+    BlkPlug,
+    Page,
+    SwapArea,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, area_of, bio_at, charge, slot_of
+from cython.cimports.memtwin.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
+from cython.cimports.memtwin.linux.block.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
+from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, set_page_writeback
+from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
+from cython.cimports.memtwin.linux.mm.zswap import zswap_load, zswap_store
+
+PLUG_FLUSH_PAGES = cython.declare(u32, 32)
+KIB_PER_PAGE = cython.declare(u64, 4)
+
+
+def plug_of(s: State) -> cython.pointer(BlkPlug):
+    """The requests that who runs now has gathered."""
+    return cython.address(s.plug[1 if s.in_thread else 0])
+
+
+def finish_plug(s: State):
+    """Hand the requests that were gathered to their devices, in order."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    i: u32
+    for i in range(plug.nr):
+        submit_bio(s, plug.bios[i])
+    plug.nr = 0
+    plug.several_devices = False
+
+
+def mergeable_bio(s: State, entry: u32) -> u32:
+    """The last request to the entry's device, if the entry follows on it and there is room; 0: there is none."""
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    device: u32 = area_of(s, entry).device
+    bio: u32
+    follows: cython.bint
+    i: u32 = plug.nr
+    while i:
+        i -= 1
+        bio = plug.bios[i]
+        if bio_at(s, bio).device == device:
+            follows = s.pages[bio_at(s, bio).pages[bio_at(s, bio).nr - 1]].private + 1 == entry
+            return bio if follows and bio_at(s, bio).nr < BIO_MAX_PAGES else 0
+        if not plug.several_devices:
+            break
+    return 0
+
+
+def add_object(s: State, bio: u32, pfn: u32, slab: u32):
+    """Merge a page's own bio into a request."""
+    bio_at(s, bio).slabs[bio_add_page(s, bio, pfn) - 1] = slab
+
+
+def plug_page(s: State, pfn: u32):
+    """Queue a page's write to a disk: it joins a neighbour's, or begins a request.
+
+    What was gathered goes out when the last request has 128 KiB and the page does not join it, or with 32 requests
+    (64 to several devices).
+    """
+    plug: cython.pointer(BlkPlug) = plug_of(s)
+    entry: u32 = s.pages[pfn].private
+    slab: u32 = bio_alloc(s)
+    bio: u32 = mergeable_bio(s, entry)
+    if bio:
+        add_object(s, bio, pfn, slab)
+        return
+    if plug.nr and (
+        plug.nr >= (PLUG_MAX_BIOS if plug.several_devices else PLUG_MAX_BIOS // 2)
+        or bio_at(s, plug.bios[plug.nr - 1]).nr >= PLUG_FLUSH_PAGES
+    ):
+        finish_plug(s)
+    bio = new_bio(s, area_of(s, entry).device, True)
+    if plug.nr and bio_at(s, plug.bios[plug.nr - 1]).device != bio_at(s, bio).device:
+        plug.several_devices = True
+    plug.bios[plug.nr] = bio
+    plug.nr += 1
+    bio_at(s, bio).swap = True
+    add_object(s, bio, pfn, slab)
+
+
+def swap_writepage(s: State, pfn: u32) -> u32:
+    """Write a page of the swap cache to its slot: zswap may take it, else it goes to the area's device."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    page.flags &= ~cython.cast(u32, PG_DIRTY)
+    if try_to_free_swap(s, pfn):
+        return SWAP_DROPPED
+    if zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
+        set_page_writeback(s, pfn)
+        end_page_writeback(s, pfn)
+        return SWAP_WRITTEN
+    return write_to_device(s, pfn)
+
+
+def write_to_device(s: State, pfn: u32) -> u32:
+    """Write a page to its area; it is marked as reclaim's (PG_RECLAIM) until the write has ended.
+
+    What zram has no memory for is tried once more as an ordinary request, which fails too.
+    """
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    area: cython.pointer(SwapArea) = area_of(s, entry)
+    stored: cython.bint
+    page.flags |= PG_RECLAIM
+    s.event[PSWPOUT] += 1
+    area.written_pages += 1
+    set_page_writeback(s, pfn)
+    if not area.synchronous:
+        charge(s, s.cost_ns[COST_SWAP_IO])
+        plug_page(s, pfn)
+        return SWAP_STARTED
+    stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
+    page.flags &= ~cython.cast(u32, PG_RECLAIM)
+    end_page_writeback(s, pfn)
+    if stored:
+        return SWAP_WRITTEN
+    set_page_writeback(s, pfn)
+    end_page_writeback(s, pfn)
+    page.flags |= PG_DIRTY
+    s.event[PGPGOUT] += KIB_PER_PAGE
+    area.zram_failed_writes += 1
+    return SWAP_FAILED
+
+
+def swap_readpage(s: State, pfn: u32, bio: cython.pointer(u32)):
+    """Read a page of the swap cache, or one that is about to be mapped, from its slot.
+
+    What zswap or zram have is there at once; from a disk it joins the request *bio*, or begins one (0: none yet).
+    """
+    entry: u32 = s.pages[pfn].private
+    area: cython.pointer(SwapArea) = area_of(s, entry)
+    if zswap_load(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
+        end_page_read(s, pfn)
+        return
+    s.event[PSWPIN] += 1
+    if area.synchronous:
+        zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
+        end_page_read(s, pfn)
+        return
+    if bio[0] and bio_at(s, bio[0]).device != area.device:
+        submit_bio(s, bio[0])
+        bio[0] = 0
+    if not bio[0]:
+        bio[0] = new_bio(s, area.device, False)
+    bio_add_page(s, bio[0], pfn)

@@ -1,0 +1,25 @@
+from memtwin.core.mm_types cimport File, Flusher, Page, Task, WbList, i64, u32, u64
+from memtwin.core.state cimport State
+
+cdef u64 dirty_limit(State s) noexcept nogil
+cdef u64 background_limit(State s) noexcept nogil
+cdef void wb_list_del(State s, u32 file) noexcept nogil
+cdef void wb_list_add(State s, u32 file, u32 which) noexcept nogil
+cdef void mark_inode_dirty(State s, u32 file) noexcept nogil
+cdef void arm_flusher(State s) noexcept nogil
+cdef void wake_flusher(State s) noexcept nogil
+cdef bint is_accounted(State s, u32 file) noexcept nogil
+cdef void set_page_dirty(State s, u32 pfn) noexcept nogil
+cdef void clear_dirty(State s, u32 pfn) noexcept nogil
+cdef bint clear_page_dirty_for_io(State s, u32 pfn) noexcept nogil
+cdef void set_page_writeback(State s, u32 pfn) noexcept nogil
+cdef void end_page_writeback(State s, u32 pfn) noexcept nogil
+cdef void age_completions(State s) noexcept nogil
+cdef bint over_bground_thresh(State s) noexcept nogil
+cdef void update_bandwidth(State s) noexcept nogil
+cdef u64 position_ratio(u64 dirty, u64 freerun, u64 limit) noexcept nogil
+cdef void set_ratelimit(State s) noexcept nogil
+cdef void balance_dirty_pages_ratelimited(State s) noexcept nogil
+cdef void balance_dirty_pages(State s, u32 task) noexcept nogil
+cdef u64 wb_stat_error(State s) noexcept nogil
+cdef bint pause_writer(State s, u32 task, u64 dirty, u64 limit, u64 freerun) noexcept nogil

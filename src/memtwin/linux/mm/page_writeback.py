@@ -1,0 +1,359 @@
+"""Dirty pages: counting them, when writing them back begins, and when those who make them must wait.
+
+A page of a file that was written to is **dirty**: its only copy is in memory.  How many there may be depends on what
+could become page cache at all::
+
+    dirtyable  = free pages above the reserves + inactive_file + active_file
+    background = vm.dirty_background_ratio (10 %) of dirtyable
+    limit      = vm.dirty_ratio (20 %) of dirtyable
+
+    0 ───────── background ──── freerun ──────────── limit
+    writers run at memory speed │  writers are slowed  │ writers stop
+                 the flusher writes                    │
+                               freerun = (background + limit) / 2
+
+Anonymous pages lower both marks: the fuller the machine, the sooner writers wait.  Each writer comes to a balance
+point after some pages; between freerun and limit it pauses there for as long as the device needs for what it dirtied,
+more the nearer to the limit::
+
+    pause = pages dirtied / (bandwidth * position ratio)         at most 200 ms
+    ratio = 1 + ((setpoint - dirty) / (limit - setpoint))^3      setpoint = (freerun + limit) / 2
+
+Data also goes out when it is old: 30 s after an inode was first dirtied, looked at every 5 s (``fs_writeback.py``).
+
+Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``balance_dirty_pages``, ``wb_position_ratio``,
+``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``).
+
+Not modelled: several devices' shares of the limit, memory cgroups' own limits, laptop mode, the slowly adapting base
+rate (the measured bandwidth stands for it).
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    FILE_BDEV,
+    FILE_REGULAR,
+    PG_DIRTY,
+    PG_RECLAIM,
+    PG_SWAPCACHE,
+    PG_WRITEBACK,
+    THREAD_ASLEEP,
+    THREAD_RUNNING,
+    WB_CLEAN,
+    WB_DIRTY,
+    File,
+    Flusher,
+    Page,
+    Task,
+    WbList,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import EVENT_THREAD, State, area_of, file_at, hooks, slot_of, task_at, zone_of
+from cython.cimports.memtwin.core.vmstat import NR_DIRTIED, NR_DIRTY, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING
+from cython.cimports.memtwin.linux.lib.xarray import xa_count_dirty
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
+from cython.cimports.memtwin.linux.mm.rmap import page_mkclean
+from cython.cimports.memtwin.linux.mm.swap import rotate_reclaimable_page
+
+NS_PER_S = cython.declare(u64, 1_000_000_000)
+NS_PER_CENTISEC = cython.declare(u64, 10_000_000)
+WB_STAT_BATCH = cython.declare(u64, 8)
+MAX_PAUSE_NS = cython.declare(u64, 200_000_000)
+MIN_PAUSE_NS = cython.declare(u64, 10_000_000)
+BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
+COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
+RATIO_SHIFT = cython.declare(u32, 10)
+FIRST_PAUSE = cython.declare(u32, 32)
+PAUSE_WHEN_EXCEEDED = cython.declare(u32, 8)
+MIN_RATELIMIT = cython.declare(u64, 16)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def dirty_limit(s: State) -> u64:
+    """Dirty pages at which writers stop (nr_dirty_threshold)."""
+    if s.sysctl.dirty_bytes:
+        return cython.cast(u64, s.sysctl.dirty_bytes + 4095) // 4096
+    return cython.cast(u64, s.sysctl.dirty_ratio * 4096 // 100) * (node_dirtyable_memory(s) + 1) // 4096
+
+
+def background_limit(s: State) -> u64:
+    """Dirty pages at which the flusher starts (nr_dirty_background_threshold)."""
+    limit: u64 = dirty_limit(s)
+    background: u64 = cython.cast(u64, s.sysctl.dirty_background_ratio * 4096 // 100)
+    background = background * (node_dirtyable_memory(s) + 1) // 4096
+    if s.sysctl.dirty_background_bytes:
+        background = cython.cast(u64, s.sysctl.dirty_background_bytes + 4095) // 4096
+    return background if background < limit else limit // 2
+
+
+def dirty_thresholds(s: State) -> tuple:
+    """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins."""
+    return dirty_limit(s), background_limit(s)
+
+
+# --- dirty inodes ----------------------------------------------------------------------------------------------------
+
+
+def wb_list_del(s: State, file: u32):
+    """Take a file off the flusher's list that it stands on."""
+    f: cython.pointer(File) = file_at(s, file)
+    chain: cython.pointer(WbList) = cython.address(s.wb[f.wb_list])
+    if f.wb_list == WB_CLEAN:
+        return
+    if f.wb_prev:
+        file_at(s, f.wb_prev).wb_next = f.wb_next
+    else:
+        chain.head = f.wb_next
+    if f.wb_next:
+        file_at(s, f.wb_next).wb_prev = f.wb_prev
+    else:
+        chain.tail = f.wb_prev
+    f.wb_list = WB_CLEAN
+    f.wb_next = f.wb_prev = 0
+
+
+def wb_list_add(s: State, file: u32, which: u32):
+    """Put a file at the end of one of the flusher's lists."""
+    f: cython.pointer(File) = file_at(s, file)
+    chain: cython.pointer(WbList) = cython.address(s.wb[which])
+    wb_list_del(s, file)
+    if which == WB_CLEAN:
+        return
+    f.wb_list = which
+    f.wb_prev = chain.tail
+    if chain.tail:
+        file_at(s, chain.tail).wb_next = file
+    else:
+        chain.head = file
+    chain.tail = file
+
+
+def mark_inode_dirty(s: State, file: u32):
+    """Note when a file became dirty; the flusher looks for old data some seconds after the first."""
+    f: cython.pointer(File) = file_at(s, file)
+    if f.wb_list != WB_CLEAN:
+        return
+    f.dirtied_when_ns = s.now_ns
+    wb_list_add(s, file, WB_DIRTY)
+    arm_flusher(s)
+
+
+def arm_flusher(s: State):
+    """Let the flusher wake by itself after ``vm.dirty_writeback_centisecs``, unless that is set already."""
+    interval: u64 = cython.cast(u64, s.sysctl.dirty_writeback_centisecs) * NS_PER_CENTISEC
+    if s.flusher.state == THREAD_ASLEEP and not s.flusher.wake_ns and interval:
+        s.flusher.wake_ns = s.now_ns + interval
+        hooks.schedule_event(s, s.flusher.wake_ns, EVENT_THREAD, 0)
+
+
+def wake_flusher(s: State):
+    """Set the flusher to work now."""
+    if s.flusher.state == THREAD_ASLEEP:
+        s.flusher.state = THREAD_RUNNING
+        s.flusher.wake_ns = 0
+        s.resched = True
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+def is_accounted(s: State, file: u32) -> cython.bint:
+    """Whether a file's dirty pages are written back and counted: not those that live in memory alone."""
+    return file_at(s, file).kind == FILE_REGULAR or file_at(s, file).kind == FILE_BDEV
+
+
+def set_page_dirty(s: State, pfn: u32):
+    """Note that a page differs from its copy on the device."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_DIRTY:
+        return
+    page.flags |= PG_DIRTY
+    if not is_accounted(s, page.mapping):
+        return
+    s.node[NR_DIRTY] += 1
+    s.node[NR_DIRTIED] += 1
+    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] += 1
+    xa_count_dirty(s, page.mapping, page.index, 1)
+    mark_inode_dirty(s, page.mapping)
+    if not s.in_thread:
+        task_at(s, s.current).nr_dirtied += 1
+        s.ratelimits[s.cpu] += 1
+
+
+def clear_dirty(s: State, pfn: u32):
+    """Take a page out of the dirty ones; what it holds is somebody else's business."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page.flags &= ~cython.cast(u32, PG_DIRTY)
+    s.node[NR_DIRTY] -= 1
+    xa_count_dirty(s, page.mapping, page.index, -1)
+
+
+def clear_page_dirty_for_io(s: State, pfn: u32) -> cython.bint:
+    """Make a dirty page ready to be written: whoever writes to it through a mapping from now on faults first."""
+    if not s.pages[pfn].flags & PG_DIRTY:
+        return False
+    page_mkclean(s, pfn)
+    clear_dirty(s, pfn)
+    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] -= 1
+    return True
+
+
+def set_page_writeback(s: State, pfn: u32):
+    """Note that a page's content is on its way to the device, as it is now."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page.flags |= PG_WRITEBACK
+    s.node[NR_WRITEBACK] += 1
+    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] += 1
+    if page.flags & PG_SWAPCACHE:
+        file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] = page.tag + 1
+        return
+    file_at(s, page.mapping).nr_writeback += 1
+    file_at(s, page.mapping).disk[page.index] = page.tag + 1
+
+
+def end_page_writeback(s: State, pfn: u32):
+    """A page's write has ended; if reclaim waits for it, it is next at the tail of its list."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_RECLAIM:
+        page.flags &= ~cython.cast(u32, PG_RECLAIM)
+        rotate_reclaimable_page(s, pfn)
+    page.flags &= ~cython.cast(u32, PG_WRITEBACK)
+    s.node[NR_WRITEBACK] -= 1
+    s.node[NR_WRITTEN] += 1
+    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] -= 1
+    if page.flags & PG_SWAPCACHE:
+        return
+    file_at(s, page.mapping).nr_writeback -= 1
+    age_completions(s)
+    s.flusher.completions += 1
+
+
+# --- the device's share and speed ------------------------------------------------------------------------------------
+
+
+def age_completions(s: State):
+    """Halve the count of recent completions for every 3 s that have passed."""
+    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    while f.completions and s.now_ns - f.completions_ns >= COMPLETIONS_PERIOD_NS:
+        f.completions >>= 1
+        f.completions_ns += COMPLETIONS_PERIOD_NS
+    if not f.completions:
+        f.completions_ns = s.now_ns
+
+
+def over_bground_thresh(s: State) -> cython.bint:
+    """Whether background writeback has work: over the limit, or dirty on a device that has no share of it yet.
+
+    A device's share is its part of the writes that ended lately; with none lately, any dirty page is too many.
+    """
+    if cython.cast(u64, s.node[NR_DIRTY]) > background_limit(s):
+        return True
+    age_completions(s)
+    return not s.flusher.completions and s.node[NR_DIRTY] > 0
+
+
+def update_bandwidth(s: State):
+    """Measure the device's writing speed, at most every 200 ms, and let the estimate follow slowly."""
+    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    elapsed: u64 = s.now_ns - f.bandwidth_ns
+    written: u64 = s.node[NR_WRITTEN]
+    period: u64 = 3 * NS_PER_S
+    rate: u64
+    if elapsed < BANDWIDTH_INTERVAL_NS:
+        return
+    if elapsed < NS_PER_S:
+        rate = (written - f.bandwidth_written) * NS_PER_S
+        f.bandwidth = (rate + f.bandwidth * (period - elapsed)) // period
+    f.bandwidth_ns = s.now_ns
+    f.bandwidth_written = written
+
+
+# --- writers ---------------------------------------------------------------------------------------------------------
+
+
+def position_ratio(dirty: u64, freerun: u64, limit: u64) -> u64:
+    """How fast a writer may be relative to the device, in 1/1024: 2 at freerun, 1 at the setpoint, 0 at the limit."""
+    setpoint: i64 = (freerun + limit) // 2
+    x: i64
+    ratio: i64
+    if dirty >= limit:
+        return 0
+    x = ((setpoint - cython.cast(i64, dirty)) << RATIO_SHIFT) // (cython.cast(i64, limit) - setpoint + 1)
+    ratio = x * x >> RATIO_SHIFT
+    ratio = ratio * x >> RATIO_SHIFT
+    ratio += 1 << RATIO_SHIFT
+    return min(max(ratio, 0), 2 << RATIO_SHIFT)
+
+
+def set_ratelimit(s: State):
+    """Derive what the writers of a cpu may dirty together: a 32nd of the limit over all cpus, at least 16 pages."""
+    s.ratelimit_pages = max(dirty_limit(s) // (32 * s.nr_cpus), MIN_RATELIMIT)
+
+
+def balance_dirty_pages_ratelimited(s: State):
+    """Where a writer comes after each page: every so many, its own or its cpu's, it is held against the limits."""
+    t: cython.pointer(Task) = task_at(s, s.current)
+    pause: u32 = t.nr_dirtied_pause if t.nr_dirtied_pause else FIRST_PAUSE
+    if not s.ratelimit_pages:
+        set_ratelimit(s)
+    if s.flusher.dirty_exceeded:
+        pause = min(pause, PAUSE_WHEN_EXCEEDED)
+    if t.nr_dirtied < pause and s.ratelimits[s.cpu] < s.ratelimit_pages:
+        return
+    s.ratelimits[s.cpu] = 0
+    balance_dirty_pages(s, s.current)
+
+
+def balance_dirty_pages(s: State, task: u32):
+    """Wake the flusher if there is enough to write, and let the writer wait as long as it must."""
+    t: cython.pointer(Task) = task_at(s, task)
+    dirty: u64
+    limit: u64
+    background: u64
+    room: u64
+    while True:
+        dirty = s.node[NR_DIRTY] + s.node[NR_WRITEBACK]
+        limit = dirty_limit(s)
+        background = background_limit(s)
+        s.flusher.dirty_exceeded = dirty > limit
+        if cython.cast(u64, s.node[NR_DIRTY]) > background:
+            s.flusher.background = True
+            wake_flusher(s)
+        if dirty <= (limit + background) // 2:
+            t.nr_dirtied_pause = 1
+            room = (limit - dirty) >> 2
+            while room:
+                t.nr_dirtied_pause <<= 1
+                room >>= 2
+            break
+        s.flusher.background = True
+        wake_flusher(s)
+        update_bandwidth(s)
+        if not pause_writer(s, task, dirty, limit, (limit + background) // 2) or dirty <= wb_stat_error(s):
+            break
+    t.nr_dirtied = 0
+
+
+def wb_stat_error(s: State) -> u64:
+    """How far off the count of a device's dirty pages may be: with fewer no writer waits a second time."""
+    batches: u64 = 1
+    while s.nr_cpus >> batches:
+        batches += 1
+    return s.nr_cpus * WB_STAT_BATCH * batches
+
+
+def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
+    """Let a writer sleep for what it dirtied; returns whether it must be looked at again: it is over the limit."""
+    t: cython.pointer(Task) = task_at(s, task)
+    rate: u64 = s.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
+    pause: u64 = t.nr_dirtied * NS_PER_S // rate if rate else MAX_PAUSE_NS
+    pause = min(pause, MAX_PAUSE_NS)
+    if rate and pause < MIN_PAUSE_NS:
+        t.nr_dirtied_pause = max(cython.cast(u32, rate // 100), 8)
+        return False
+    hooks.schedule_timeout(s, s.now_ns + pause)
+    t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)
+    return rate == 0

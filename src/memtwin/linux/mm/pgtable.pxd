@@ -1,0 +1,27 @@
+from memtwin.core.mm_types cimport Page, i64, u32, u64
+from memtwin.core.state cimport State
+
+cdef enum:
+    TASK_RSS_EVENTS_THRESH = 64
+    PGD_ALLOCATION_ORDER = 1    # built with page-table isolation: room for two, in use or not
+
+cdef enum:                  # where a page's content was found to be wrong
+    CHECK_AT_WRITE_FAULT = 1
+    CHECK_AT_UNMAP
+    CHECK_AT_TOUCH
+    CHECK_AT_DROP
+    CHECK_AT_SWAP_IN
+
+cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
+cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
+cdef u32 alloc_table(State s, u32 order) noexcept nogil
+cdef void free_table(State s, u32 table, bint counted) noexcept nogil
+cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
+cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
+cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64 ceiling, u32 shift) noexcept nogil
+cdef void sync_mm_rss(State s, u32 task) noexcept nogil
+cdef i64 mm_counter(State s, u32 mm, u32 kind) noexcept nogil
+cdef i64 mm_rss(State s, u32 mm) noexcept nogil
+cdef void update_hiwater_rss(State s, u32 mm) noexcept nogil
+cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
+cdef void count_fault(State s, u32 task) noexcept nogil

@@ -1,0 +1,171 @@
+"""Page tables: finding, making and freeing them, and counting what they map.
+
+An address is translated by four levels of tables of 512 entries; the last level's entry names the frame::
+
+    page number   |  9 bits  |  9 bits  |  9 bits  |  9 bits  |
+                     PGD   →    PUD   →    PMD   →    PTE      → frame, and the bits present, write, accessed, dirty
+
+A leaf table also holds, beside each entry, the content that the owner of the address last wrote there: what an
+anonymous page must still hold when the kernel next handles it.  A page of a file belongs to the file; what it must
+hold stands with the file.
+
+Up to 6.1 a task counts its resident pages by itself and folds them into its address space after 64 faults: until then
+VmRSS does not show them.
+
+Follows mm/memory.c and mm/pgtable-generic.c of Linux 6.1 (``free_pgtables``, ``check_sync_rss_stat``).
+
+Not modelled: five-level tables, huge entries.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    GFP_KERNEL,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
+    NR_MM_COUNTERS,
+    OWNER_ANON,
+    OWNER_TABLE,
+    PTRS_PER_TABLE,
+    Mm,
+    Task,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, mm_at, table_at, table_get, table_put, task_at
+from cython.cimports.memtwin.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
+from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+
+SOURCE = "mm/pgtable-generic.c", "v6.1"
+
+
+def alloc_table(s: State, order: u32) -> u32:
+    """Make an empty table in frames of its own; 0: no memory."""
+    table: u32
+    pfn: u32 = alloc_pages(s, order, GFP_KERNEL)
+    if not pfn:
+        return 0
+    own(s, pfn, order, OWNER_TABLE)
+    table = table_get(s)
+    s.table_pfn[table] = pfn
+    return table
+
+
+def free_table(s: State, table: u32, counted: cython.bint):
+    """Give a table and its frame back; *counted*: it is a PTE or PMD table, which meminfo's PageTables holds."""
+    pfn: u32 = s.table_pfn[table]
+    free_frame(s, pfn, s.pages[pfn].order)
+    table_put(s, table)
+    if counted:
+        s.node[NR_PAGE_TABLE_PAGES] -= 1
+
+
+def next_level(s: State, table: u32, vpn: u64, shift: u32) -> u32:
+    """The table that an upper table's entry for page *vpn* names."""
+    return cython.cast(u32, table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)])
+
+
+def walk(s: State, mm: u32, vpn: u64) -> u32:
+    """The PTE table that would map page *vpn*; 0: there is none."""
+    table: u32 = next_level(s, mm_at(s, mm).pgd, vpn, 27)
+    if table:
+        table = next_level(s, table, vpn, 18)
+    if table:
+        table = next_level(s, table, vpn, 9)
+    return table
+
+
+def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
+    """As :func:`walk`, making the tables that are missing; 0: no memory."""
+    table: u32 = mm_at(s, mm).pgd
+    below: u32
+    shift: u32 = 27
+    while shift:
+        below = next_level(s, table, vpn, shift)
+        if not below:
+            below = alloc_table(s, 0)
+            if not below:
+                return 0
+            table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below
+            mm_at(s, mm).nr_tables += 1
+            if shift < 27:
+                s.node[NR_PAGE_TABLE_PAGES] += 1
+        table = below
+        shift -= 9
+    return table
+
+
+def free_pgtables(s: State, mm: u32, floor: u64, ceiling: u64):
+    """Free the tables that lie wholly between *floor* and *ceiling*, where no area is left."""
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    free_tables_below(s, mm, m.pgd, 0, floor, ceiling, 27)
+
+
+def free_tables_below(s: State, mm: u32, table: u32, base: u64, floor: u64, ceiling: u64, shift: u32):
+    """Free what hangs below *table*, which maps pages from *base* on, *shift* bits of page number an entry."""
+    i: u32
+    below: u32
+    start: u64
+    end: u64
+    for i in range(PTRS_PER_TABLE):
+        start = base + (cython.cast(u64, i) << shift)
+        end = start + (cython.cast(u64, 1) << shift)
+        below = cython.cast(u32, table_at(s, table).entry[i])
+        if not below or end <= floor or start >= ceiling:
+            continue
+        if shift > 9:
+            free_tables_below(s, mm, below, start, floor, ceiling, shift - 9)
+        if start >= floor and end <= ceiling:
+            table_at(s, table).entry[i] = 0
+            free_table(s, below, shift < 27)
+            mm_at(s, mm).nr_tables -= 1
+
+
+# --- counting --------------------------------------------------------------------------------------------------------
+
+
+def sync_mm_rss(s: State, task: u32):
+    """Fold what a task counted by itself into its mm: until then VmRSS does not show it (kernels up to 6.1)."""
+    t: cython.pointer(Task) = task_at(s, task)
+    m: cython.pointer(Mm) = mm_at(s, t.mm)
+    i: u32
+    for i in range(NR_MM_COUNTERS):
+        m.rss[i] += t.rss_delta[i]
+        t.rss_delta[i] = 0
+    t.rss_events = 0
+
+
+def mm_counter(s: State, mm: u32, kind: u32) -> i64:
+    """Pages of one kind, as the kernel would print them: what tasks count by themselves is missing, but never below 0.
+
+    Reclaim takes what a task has not told yet from what it has, so that the sum itself may be negative for a while.
+    """
+    return max(mm_at(s, mm).rss[kind], cython.cast(i64, 0))
+
+
+def mm_rss(s: State, mm: u32) -> i64:
+    """VmRSS in pages, as the kernel would print it."""
+    return mm_counter(s, mm, MM_FILEPAGES) + mm_counter(s, mm, MM_ANONPAGES) + mm_counter(s, mm, MM_SHMEMPAGES)
+
+
+def update_hiwater_rss(s: State, mm: u32):
+    """Remember the highest VmRSS before it falls."""
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    m.hiwater_rss = max(m.hiwater_rss, mm_rss(s, mm))
+
+
+def count_fault(s: State, task: u32):
+    """Count a fault, or the second try of one; each 66th folds the task's own count of resident pages."""
+    t: cython.pointer(Task) = task_at(s, task)
+    s.event[PGFAULT] += 1
+    t.rss_events += 1
+    if t.rss_events > TASK_RSS_EVENTS_THRESH + 1:
+        sync_mm_rss(s, task)
+
+
+def check_tag(s: State, expected: u64, pfn: u32, check: u32):
+    """Note an anonymous page whose content is not what the address's owner last wrote."""
+    if s.pages[pfn].owner == OWNER_ANON and s.pages[pfn].tag != expected and not s.broken:
+        s.broken = check

@@ -1,0 +1,12 @@
+from memtwin.core.mm_types cimport u32, u64
+from memtwin.core.state cimport State
+
+cdef enum:                  # Shrinker
+    SHRINK_SHADOWS
+    SHRINK_DENTRIES
+    NR_SHRINKERS
+
+cdef u64 count_objects(State s, u32 shrinker) noexcept nogil
+cdef u64 scan_objects(State s, u32 shrinker, u64 objects) noexcept nogil
+cdef u64 do_shrink_slab(State s, u32 shrinker, u32 gfp, int priority) noexcept nogil
+cdef u64 shrink_slab(State s, u32 gfp, int priority) noexcept nogil

@@ -1,0 +1,91 @@
+"""Shrinkers: what gives kernel memory back when pages of user space and files are reclaimed.
+
+Each pass over the lists also looks at caches of kernel objects, in proportion: at priority *p* it scans
+
+::
+
+    delta = (objects >> p) * 4 / seeks           seeks: 2 for names and inodes; 0: half of all objects
+    total = deferred / 2^p + delta               at most twice the objects
+
+in batches (1,024 names, 128 others); what is less than a batch is deferred until it adds up.  Freed objects count
+only when a whole slab comes free.  ``vm.vfs_cache_pressure`` scales the number of names.
+
+Follows mm/vmscan.c of Linux 6.1 (``do_shrink_slab``) and mm/workingset.c, fs/super.c for the two caches.
+
+Not modelled: other shrinkers, memory cgroups.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import GFP_FS, i64, u32, u64
+from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.core.vmstat import DROP_SLAB, NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE, SLABS_SCANNED
+from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
+from cython.cimports.memtwin.linux.mm.workingset import count_shadow_nodes, scan_shadow_nodes
+
+SOURCE = "mm/vmscan.c", "v6.1"
+
+SHRINK_BATCH = cython.declare(u64, 128)
+SUPER_BATCH = cython.declare(u64, 1024)
+
+
+def count_objects(s: State, shrinker: u32) -> u64:
+    """Objects that a shrinker could free."""
+    if shrinker == SHRINK_SHADOWS:
+        return count_shadow_nodes(s)
+    return s.dentry_lru.nr * cython.cast(u64, s.sysctl.vfs_cache_pressure) // 100
+
+
+def scan_objects(s: State, shrinker: u32, objects: u64) -> u64:
+    """Let a shrinker look at objects; returns how many were freed."""
+    return scan_shadow_nodes(s, objects) if shrinker == SHRINK_SHADOWS else shrink_dentries(s, objects)
+
+
+def do_shrink_slab(s: State, shrinker: u32, gfp: u32, priority: cython.int) -> u64:
+    """One shrinker's share of a pass; returns the objects freed."""
+    freeable: u64 = count_objects(s, shrinker)
+    deferred: u64
+    delta: u64
+    total: u64
+    batch: u64 = SHRINK_BATCH if shrinker == SHRINK_SHADOWS else SUPER_BATCH
+    scanned: u64 = 0
+    freed: u64 = 0
+    n: u64
+    if not freeable or (shrinker == SHRINK_DENTRIES and not gfp & GFP_FS):
+        return 0
+    deferred = s.shrink_deferred[shrinker]
+    s.shrink_deferred[shrinker] = 0
+    delta = freeable // 2 if shrinker == SHRINK_SHADOWS else (freeable >> priority) * 2
+    total = min((deferred >> priority) + delta, 2 * freeable)
+    while total >= batch or (total and total >= freeable):
+        n = min(batch, total)
+        freed += scan_objects(s, shrinker, n)
+        s.event[SLABS_SCANNED] += n
+        total -= n
+        scanned += n
+    if deferred + delta > scanned:
+        s.shrink_deferred[shrinker] = min(deferred + delta - scanned, 2 * freeable)
+    return freed
+
+
+def shrink_slab(s: State, gfp: u32, priority: cython.int) -> u64:
+    """Let every shrinker do its share; returns the slab pages that came free."""
+    before: i64 = s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_SLAB_UNRECLAIMABLE]
+    shrinker: u32
+    for shrinker in range(NR_SHRINKERS):
+        do_shrink_slab(s, shrinker, gfp, priority)
+    return cython.cast(u64, max(before - s.node[NR_SLAB_RECLAIMABLE] - s.node[NR_SLAB_UNRECLAIMABLE], 0))
+
+
+def drop_slab(s: State) -> None:
+    """What writing 2 to vm.drop_caches does: every shrinker at priority 0, while that frees much."""
+    round_: u32 = 0
+    freed: u64
+    shrinker: u32
+    while True:
+        freed = 0
+        for shrinker in range(NR_SHRINKERS):
+            freed += do_shrink_slab(s, shrinker, GFP_FS, 0)
+        if (freed >> round_) <= 1:
+            break
+        round_ += 1
+    s.event[DROP_SLAB] += 1

@@ -1,0 +1,13 @@
+from memtwin.core.mm_types cimport List, i64, u32, u64
+from memtwin.core.state cimport SlabCache, State
+
+cdef u32 kmem_cache_alloc(State s, u32 cache, u32 gfp) noexcept nogil
+cdef void kmem_cache_free(State s, u32 slab) noexcept nogil
+cdef u32 object_alloc_gfp(State s, u32 kind, u32 gfp) noexcept nogil
+cdef u32 object_alloc(State s, u32 kind) noexcept nogil
+cdef void object_free(State s, u32 slab) noexcept nogil
+cdef u32 slab_objects(State s, u32 slab) noexcept nogil
+cdef void count_slab(State s, u32 slab, i64 slabs) noexcept nogil
+cdef u32 new_slab(State s, u32 cache, u32 gfp) noexcept nogil
+cdef void add_partial(State s, SlabCache *c, u32 slab) noexcept nogil
+cdef void discard_slab(State s, u32 cache, u32 slab) noexcept nogil

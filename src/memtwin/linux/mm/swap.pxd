@@ -1,0 +1,31 @@
+from memtwin.core.mm_types cimport PageVec, u32
+from memtwin.core.state cimport State
+
+cdef u32 page_lru(State s, u32 pfn) noexcept nogil
+cdef void lru_count(State s, u32 pfn, u32 lru, long delta) noexcept nogil
+cdef void lru_add(State s, u32 pfn) noexcept nogil
+cdef void lru_add_evictable(State s, u32 pfn) noexcept nogil
+cdef void lru_add_tail(State s, u32 pfn) noexcept nogil
+cdef void lru_del(State s, u32 pfn) noexcept nogil
+cdef void put_page(State s, u32 pfn) noexcept nogil
+cdef void lru_cache_add(State s, u32 pfn) noexcept nogil
+cdef void lru_add_drain(State s) noexcept nogil
+cdef PageVec *vec_of(State s, u32 kind) noexcept nogil
+cdef void vec_add(State s, u32 kind, u32 pfn) noexcept nogil
+cdef void vec_drain(State s, u32 kind) noexcept nogil
+cdef void move_page(State s, u32 kind, u32 pfn) noexcept nogil
+cdef void move_deactivated(State s, u32 pfn) noexcept nogil
+cdef void activate_page(State s, u32 pfn) noexcept nogil
+cdef void activate_in_batch(State s, u32 pfn) noexcept nogil
+cdef void mark_page_accessed(State s, u32 pfn) noexcept nogil
+cdef void deactivate_file_page(State s, u32 pfn) noexcept nogil
+cdef void rotate_reclaimable_page(State s, u32 pfn) noexcept nogil
+cdef void move_activated(State s, u32 pfn) noexcept nogil
+cdef void move_cold(State s, u32 pfn) noexcept nogil
+cdef void move_lazyfree(State s, u32 pfn) noexcept nogil
+cdef void move_mlocked(State s, u32 pfn) noexcept nogil
+cdef void mlock_page(State s, u32 pfn) noexcept nogil
+cdef void mlock_new_page(State s, u32 pfn) noexcept nogil
+cdef void munlock_page(State s, u32 pfn) noexcept nogil
+cdef void deactivate_page(State s, u32 pfn) noexcept nogil
+cdef void mark_page_lazyfree(State s, u32 pfn) noexcept nogil

@@ -1,0 +1,9 @@
+from memtwin.core.mm_types cimport Page, SwapArea, u32, u64
+from memtwin.core.state cimport State
+
+cdef u32 lookup_swap_cache(State s, u32 entry) noexcept nogil
+cdef bint add_to_swap_cache(State s, u32 pfn, u32 entry, u32 gfp) noexcept nogil
+cdef void delete_from_swap_cache(State s, u32 pfn, u64 shadow) noexcept nogil
+cdef u64 get_shadow(State s, u32 entry) noexcept nogil
+cdef void clear_shadow(State s, u32 entry) noexcept nogil
+cdef bint vm_swap_full(State s) noexcept nogil

@@ -1,0 +1,48 @@
+from memtwin.core.mm_types cimport Page, SwapArea, SwapSlots, i64, u16, u32, u64
+from memtwin.core.state cimport State
+
+cdef enum:
+    LATENCY_LIMIT = 256         # slots that a search looks at before it takes breath
+    NO_CLUSTER = 0xffffffff
+
+cdef struct Scan:               # one search for slots in an area
+    u32 offset
+    u32 base                    # where it started: behind that it has wrapped
+    int latency
+    bint scanned_many
+    u32 nr
+    u32 goal
+    u32 *slots
+
+cdef u32 entry_of(u32 area, u32 slot) noexcept nogil
+cdef void free_cluster_push(SwapArea *a, u32 cluster) noexcept nogil
+cdef void inc_cluster(SwapArea *a, u32 slot) noexcept nogil
+cdef void dec_cluster(SwapArea *a, u32 slot) noexcept nogil
+cdef bint ssd_try(State s, u32 area, u32 *offset) noexcept nogil
+cdef void begin_rotating(State s, u32 area, Scan *scan) noexcept nogil
+cdef bint tire(Scan *scan) noexcept nogil
+cdef bint usable(State s, u32 area, u32 slot) noexcept nogil
+cdef bint scan_on(State s, u32 area, Scan *scan) noexcept nogil
+cdef bint next_in_run(State s, u32 area, Scan *scan) noexcept nogil
+cdef bint next_near(SwapArea *a, Scan *scan) noexcept nogil
+cdef u32 check_slot(State s, u32 area, Scan *scan) noexcept nogil
+cdef u32 scan_swap_map_slots(State s, u32 area, u32 goal, u32 *slots) noexcept nogil
+cdef void swap_range_alloc(State s, u32 area, u32 slot) noexcept nogil
+cdef void swap_range_free(State s, u32 area, u32 slot) noexcept nogil
+cdef void avail_add(State s, u32 area) noexcept nogil
+cdef void avail_del(State s, u32 area) noexcept nogil
+cdef void avail_requeue(State s, u32 area) noexcept nogil
+cdef u32 get_swap_pages(State s, u32 goal, u32 *entries) noexcept nogil
+cdef void swapcache_free_entries(State s, u32 *entries, u32 nr) noexcept nogil
+cdef void drain_slots(State s) noexcept nogil
+cdef bint check_cache_active(State s) noexcept nogil
+cdef u32 get_swap_page(State s) noexcept nogil
+cdef void free_swap_slot(State s, u32 entry) noexcept nogil
+cdef u32 swap_count(State s, u32 entry) noexcept nogil
+cdef void swap_duplicate(State s, u32 entry) noexcept nogil
+cdef void swap_free(State s, u32 entry) noexcept nogil
+cdef void put_swap_page(State s, u32 entry) noexcept nogil
+cdef bint try_to_free_swap(State s, u32 pfn) noexcept nogil
+cdef bint reclaim_slot(State s, u32 entry, bint anyway) noexcept nogil
+cdef void free_swap_and_cache(State s, u32 entry) noexcept nogil
+cdef bint add_to_swap(State s, u32 pfn) noexcept nogil

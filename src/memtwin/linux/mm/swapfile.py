@@ -1,0 +1,497 @@
+"""Swap areas: which slot a page gets, from which area, and when the slot is free again.
+
+**Areas** are used in order of priority; equals take turns.  Each turn is a batch: a cpu takes up to 64 slots at once
+(its *slot cache*) and hands them out one by one, so what is "used" runs ahead of what is written; and freed slots are
+parked, 64 at a time, before they go back.  With little swap left (fewer than 128 slots a cpu) both are switched off.
+
+**Slots** are sought so that writes are sequential.  On a rotating disk: a run of 512 free slots, the lowest there is,
+then its slots in order; when no run is left, whatever is free, upwards from the lowest.  On others (``ssd``: zram
+too) in clusters of 512: each cpu takes a free cluster and fills it; with none free, any slot.
+
+Each slot has a count of the page-table entries that hold it, and a mark: its page is in the swap cache, or parked::
+
+    in use by a process, page not in memory      map = 1
+    swap cache, mapped again                     map = 0 + CACHE        the process's entry is the page again
+    parked in a cpu's cache                      map = CACHE
+
+Follows mm/swapfile.c and mm/swap_slots.c of Linux 6.1 (``scan_swap_map_slots``, ``get_swap_pages``,
+``folio_alloc_swap``, ``free_swap_slot``, ``__swap_entry_free``, ``try_to_free_swap``).
+
+Not modelled: discard, continuation of counts beyond 62 (here a count may be larger), the random first cluster.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COST_SWAP_PAGE,
+    GFP_HIGH,
+    GFP_NOMEMALLOC,
+    PG_DIRTY,
+    PG_LOCKED,
+    PG_SWAPCACHE,
+    PG_WRITEBACK,
+    SWAP_HAS_CACHE,
+    SWAP_MAP_COUNT,
+    SWAP_SLOTS_CACHE_SIZE,
+    SWAP_TYPE_SHIFT,
+    SWAPFILE_CLUSTER,
+    Page,
+    SwapArea,
+    SwapSlots,
+    i64,
+    u16,
+    u32,
+)
+from cython.cimports.memtwin.core.state import State, area_of, charge, slot_of
+from cython.cimports.memtwin.linux.mm.swap import put_page
+from cython.cimports.memtwin.linux.mm.swap_state import (
+    add_to_swap_cache,
+    clear_shadow,
+    delete_from_swap_cache,
+    lookup_swap_cache,
+    vm_swap_full,
+)
+from cython.cimports.memtwin.linux.mm.zswap import invalidate_slot
+
+ACTIVATE = cython.declare(i64, 5 * SWAP_SLOTS_CACHE_SIZE)
+DEACTIVATE = cython.declare(i64, 2 * SWAP_SLOTS_CACHE_SIZE)
+
+FOUND = cython.declare(u32, 0)
+SCAN = cython.declare(u32, 1)
+END = cython.declare(u32, 2)
+AGAIN_ = cython.declare(u32, 3)
+
+
+def entry_of(area: u32, slot: u32) -> u32:
+    """The swap entry of a slot."""
+    return (area << SWAP_TYPE_SHIFT) | slot
+
+
+# --- clusters --------------------------------------------------------------------------------------------------------
+
+
+def free_cluster_push(a: cython.pointer(SwapArea), cluster: u32):
+    """Put a free cluster at the end of the list."""
+    a.cluster_link[cluster] = NO_CLUSTER
+    if a.free_head == NO_CLUSTER:
+        a.free_head = cluster
+    else:
+        a.cluster_link[a.free_tail] = cluster
+    a.free_tail = cluster
+
+
+def inc_cluster(a: cython.pointer(SwapArea), slot: u32):
+    """A slot of a cluster is taken; the first takes the cluster off the list of free ones, of which it is the head."""
+    cluster: u32 = slot // SWAPFILE_CLUSTER
+    at: u32
+    if not a.cluster_count:
+        return
+    a.cluster_count[cluster] += 1
+    if a.cluster_count[cluster] != 1 or a.free_head == NO_CLUSTER:
+        return
+    if a.free_head == cluster:
+        a.free_head = a.cluster_link[cluster]
+        return
+    at = a.free_head
+    while a.cluster_link[at] != NO_CLUSTER:
+        if a.cluster_link[at] == cluster:
+            a.cluster_link[at] = a.cluster_link[cluster]
+            if a.free_tail == cluster:
+                a.free_tail = at
+            return
+        at = a.cluster_link[at]
+
+
+def dec_cluster(a: cython.pointer(SwapArea), slot: u32):
+    """A slot of a cluster is free; with the last the whole cluster is."""
+    cluster: u32 = slot // SWAPFILE_CLUSTER
+    if not a.cluster_count:
+        return
+    a.cluster_count[cluster] -= 1
+    if not a.cluster_count[cluster]:
+        free_cluster_push(a, cluster)
+
+
+def ssd_try(s: State, area: u32, offset: cython.pointer(u32)) -> cython.bint:
+    """The next free slot of this cpu's cluster, or of a free cluster; False: there is none."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    slot: u32
+    end: u32
+    while True:
+        if a.percpu_cluster[s.cpu] == NO_CLUSTER:
+            if a.free_head == NO_CLUSTER:
+                return False
+            a.percpu_cluster[s.cpu] = a.free_head
+            a.percpu_next[s.cpu] = a.free_head * SWAPFILE_CLUSTER
+        slot = a.percpu_next[s.cpu]
+        end = min((a.percpu_cluster[s.cpu] + 1) * SWAPFILE_CLUSTER, a.max)
+        while slot < end and a.map[slot]:
+            slot += 1
+        if slot < end:
+            a.percpu_next[s.cpu] = slot + 1
+            offset[0] = slot
+            return True
+        a.percpu_cluster[s.cpu] = NO_CLUSTER
+
+
+# --- searching an area -----------------------------------------------------------------------------------------------
+
+
+def swap_range_alloc(s: State, area: u32, slot: u32):
+    """Count a slot as taken; a full area is not looked at any more."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    if slot == a.lowest_bit:
+        a.lowest_bit += 1
+    if slot == a.highest_bit:
+        a.highest_bit -= 1
+    a.inuse += 1
+    if a.inuse == a.pages:
+        a.lowest_bit = a.max
+        a.highest_bit = 0
+        avail_del(s, area)
+
+
+def swap_range_free(s: State, area: u32, slot: u32):
+    """Count a slot as free again."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    was_full: cython.bint = a.highest_bit == 0
+    a.lowest_bit = min(a.lowest_bit, slot)
+    a.highest_bit = max(a.highest_bit, slot)
+    if was_full and a.writeok:
+        avail_add(s, area)
+    a.inuse -= 1
+    s.nr_swap_pages += 1
+    invalidate_slot(s, area, slot)
+    clear_shadow(s, entry_of(area, slot))
+
+
+def tire(scan: cython.pointer(Scan)) -> cython.bint:
+    """Count a slot that was looked at; whether the search takes breath now."""
+    scan.latency -= 1
+    if scan.latency < 0:
+        scan.latency = LATENCY_LIMIT
+        return True
+    return False
+
+
+def begin_rotating(s: State, area: u32, scan: cython.pointer(Scan)):
+    """Where a run is used up, look for the lowest 512 free slots in a row; with none, go on from the lowest slot."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    run: u32 = a.cluster_nr
+    slot: u32
+    free: u32 = 0
+    a.cluster_nr -= 1
+    if run:
+        return
+    a.cluster_nr = SWAPFILE_CLUSTER - 1
+    if a.pages - a.inuse < SWAPFILE_CLUSTER:
+        return
+    scan.base = scan.offset = slot = a.lowest_bit
+    while slot - free + SWAPFILE_CLUSTER - 1 <= a.highest_bit:
+        if a.map[slot]:
+            free = 0
+        else:
+            free += 1
+            if free == SWAPFILE_CLUSTER:
+                scan.offset = a.cluster_next = slot - (SWAPFILE_CLUSTER - 1)
+                return
+        tire(scan)
+        slot += 1
+
+
+def usable(s: State, area: u32, slot: u32) -> cython.bint:
+    """Whether a slot is free, or only a swap-cache page stands in the way while swap is more than half full."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    return a.map[slot] == 0 or (a.map[slot] == SWAP_HAS_CACHE and vm_swap_full(s))
+
+
+def scan_on(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
+    """Look upwards from here, then from the bottom to where the search began; False: nothing."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    while scan.offset < a.highest_bit:
+        scan.offset += 1
+        if usable(s, area, scan.offset):
+            return True
+        scan.scanned_many = tire(scan) or scan.scanned_many
+    scan.offset = a.lowest_bit
+    while scan.offset < scan.base:
+        if usable(s, area, scan.offset):
+            return True
+        scan.scanned_many = tire(scan) or scan.scanned_many
+        scan.offset += 1
+    return False
+
+
+def next_in_run(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
+    """A slot was taken: find the next one near by; False: this batch ends."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    scan.latency -= 1
+    if scan.latency < 0:
+        return False
+    if a.ssd:
+        if ssd_try(s, area, cython.address(scan.offset)):
+            return True
+    elif a.cluster_nr:
+        scan.offset += 1
+        if scan.offset < a.max and not a.map[scan.offset]:
+            a.cluster_nr -= 1
+            return True
+    return not scan.scanned_many and next_near(a, scan)
+
+
+def next_near(a: cython.pointer(SwapArea), scan: cython.pointer(Scan)) -> cython.bint:
+    """Look a little further up for a free slot, as long as the search has breath."""
+    limit: u32 = scan.base if scan.offset < scan.base else a.highest_bit
+    while scan.offset <= limit:
+        scan.latency -= 1
+        if scan.latency <= 0:
+            return False
+        if not a.map[scan.offset]:
+            return True
+        scan.offset += 1
+    return False
+
+
+def check_slot(s: State, area: u32, scan: cython.pointer(Scan)) -> u32:
+    """Look at the slot that the search came to: FOUND, END, SCAN on, or look AGAIN."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    if a.highest_bit == 0:
+        return END
+    if scan.offset > a.highest_bit:
+        scan.base = scan.offset = a.lowest_bit
+    if a.map[scan.offset] == SWAP_HAS_CACHE and vm_swap_full(s):
+        return AGAIN_ if reclaim_slot(s, entry_of(area, scan.offset), True) else SCAN
+    if a.map[scan.offset]:
+        return END if scan.nr else SCAN
+    return FOUND
+
+
+def scan_swap_map_slots(s: State, area: u32, goal: u32, slots: cython.pointer(u32)) -> u32:
+    """Take up to *goal* slots of an area; returns how many, their entries in *slots*."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    scan: Scan
+    verdict: u32
+    scan.latency = LATENCY_LIMIT
+    scan.scanned_many = False
+    scan.nr = 0
+    scan.base = scan.offset = a.next_cpu[s.cpu] if a.ssd else a.cluster_next
+    verdict = AGAIN_
+    if not a.ssd:
+        begin_rotating(s, area, cython.address(scan))
+    elif not ssd_try(s, area, cython.address(scan.offset)):
+        verdict = SCAN
+    while True:
+        if verdict == SCAN and not scan_on(s, area, cython.address(scan)):
+            return scan.nr
+        verdict = check_slot(s, area, cython.address(scan))
+        if verdict == END:
+            break
+        if verdict != FOUND:
+            continue
+        a.map[scan.offset] = SWAP_HAS_CACHE
+        inc_cluster(a, scan.offset)
+        swap_range_alloc(s, area, scan.offset)
+        slots[scan.nr] = entry_of(area, scan.offset)
+        scan.nr += 1
+        if scan.nr == goal or scan.offset >= a.highest_bit or not next_in_run(s, area, cython.address(scan)):
+            break
+        verdict = AGAIN_
+    if a.ssd:
+        a.next_cpu[s.cpu] = scan.offset + 1
+    else:
+        a.cluster_next = scan.offset + 1
+    return scan.nr
+
+
+# --- areas by priority -----------------------------------------------------------------------------------------------
+
+
+def avail_add(s: State, area: u32):
+    """Put an area with free slots into its place by priority, behind its equals."""
+    at: u32 = s.nr_avail
+    while at and s.areas[s.avail[at - 1]].prio < s.areas[area].prio:
+        s.avail[at] = s.avail[at - 1]
+        at -= 1
+    s.avail[at] = area
+    s.nr_avail += 1
+
+
+def avail_del(s: State, area: u32):
+    """Take an area off that list."""
+    i: u32
+    found: cython.bint = False
+    for i in range(s.nr_avail):
+        if found:
+            s.avail[i - 1] = s.avail[i]
+        elif s.avail[i] == area:
+            found = True
+    if found:
+        s.nr_avail -= 1
+
+
+def avail_requeue(s: State, area: u32):
+    """It was an area's turn: behind its equals."""
+    avail_del(s, area)
+    avail_add(s, area)
+
+
+def get_swap_pages(s: State, goal: u32, entries: cython.pointer(u32)) -> u32:
+    """Take up to *goal* slots, all of one area: of the first that has any."""
+    nr: u32 = 0
+    i: u32 = 0
+    order: u32[32]
+    tried: u32
+    if s.nr_swap_pages <= 0:
+        return 0
+    goal = min(goal, cython.cast(u32, min(s.nr_swap_pages, cython.cast(i64, SWAP_SLOTS_CACHE_SIZE))))
+    s.nr_swap_pages -= goal
+    tried = s.nr_avail
+    for i in range(tried):
+        order[i] = s.avail[i]
+    for i in range(tried):
+        if not s.areas[order[i]].writeok or not s.areas[order[i]].highest_bit:
+            continue
+        avail_requeue(s, order[i])
+        nr = scan_swap_map_slots(s, order[i], goal, entries)
+        if nr:
+            break
+    s.nr_swap_pages += goal - nr
+    return nr
+
+
+# --- the cpu's slots -------------------------------------------------------------------------------------------------
+
+
+def swapcache_free_entries(s: State, entries: cython.pointer(u32), nr: u32):
+    """Give slots that nobody uses back to their areas."""
+    i: u32
+    for i in range(nr):
+        area_of(s, entries[i]).map[slot_of(entries[i])] = 0
+        dec_cluster(area_of(s, entries[i]), slot_of(entries[i]))
+        swap_range_free(s, entries[i] >> SWAP_TYPE_SHIFT, slot_of(entries[i]))
+
+
+def drain_slots(s: State):
+    """Empty every cpu's slot cache: when swap runs short, and before an area is turned off."""
+    cpu: u32
+    slots: cython.pointer(SwapSlots)
+    for cpu in range(s.nr_cpus):
+        slots = cython.address(s.swap_slots[cpu])
+        swapcache_free_entries(s, cython.address(slots.take[slots.cur]), slots.nr)
+        swapcache_free_entries(s, slots.back, slots.nr_back)
+        slots.nr = slots.cur = slots.nr_back = 0
+
+
+def check_cache_active(s: State) -> cython.bint:
+    """Whether cpus take slots in advance: not while swap is nearly full."""
+    if not s.swap_slots_active:
+        s.swap_slots_active = s.nr_swap_pages > s.nr_cpus * ACTIVATE
+    elif s.nr_swap_pages < s.nr_cpus * DEACTIVATE:
+        s.swap_slots_active = False
+        drain_slots(s)
+    return s.swap_slots_active
+
+
+def get_swap_page(s: State) -> u32:
+    """A slot for one page; 0: swap is full."""
+    slots: cython.pointer(SwapSlots) = cython.address(s.swap_slots[s.cpu])
+    entry: u32 = 0
+    if check_cache_active(s):
+        if not slots.nr:
+            slots.cur = 0
+            slots.nr = get_swap_pages(s, SWAP_SLOTS_CACHE_SIZE, slots.take)
+        if slots.nr:
+            entry = slots.take[slots.cur]
+            slots.cur += 1
+            slots.nr -= 1
+            return entry
+    get_swap_pages(s, 1, cython.address(entry))
+    return entry
+
+
+def free_swap_slot(s: State, entry: u32):
+    """A slot has lost its last user: park it, or give it back at once."""
+    slots: cython.pointer(SwapSlots) = cython.address(s.swap_slots[s.cpu])
+    if not s.swap_slots_active:
+        swapcache_free_entries(s, cython.address(entry), 1)
+        return
+    if slots.nr_back == SWAP_SLOTS_CACHE_SIZE:
+        swapcache_free_entries(s, slots.back, slots.nr_back)
+        slots.nr_back = 0
+    slots.back[slots.nr_back] = entry
+    slots.nr_back += 1
+
+
+# --- users of a slot -------------------------------------------------------------------------------------------------
+
+
+def swap_count(s: State, entry: u32) -> u32:
+    """Page-table entries that hold a slot."""
+    return area_of(s, entry).map[slot_of(entry)] & SWAP_MAP_COUNT
+
+
+def swap_duplicate(s: State, entry: u32):
+    """One more page-table entry holds a slot."""
+    area_of(s, entry).map[slot_of(entry)] += 1
+
+
+def swap_free(s: State, entry: u32):
+    """One less; the last one parks the slot, unless its page is in the swap cache."""
+    at: cython.pointer(u16) = cython.address(area_of(s, entry).map[slot_of(entry)])
+    at[0] -= 1
+    if at[0] == 0:
+        at[0] = SWAP_HAS_CACHE
+        free_swap_slot(s, entry)
+
+
+def put_swap_page(s: State, entry: u32):
+    """A slot's page is no longer in the swap cache."""
+    at: cython.pointer(u16) = cython.address(area_of(s, entry).map[slot_of(entry)])
+    if at[0] & SWAP_MAP_COUNT:
+        at[0] &= ~cython.cast(u16, SWAP_HAS_CACHE)
+    else:
+        free_swap_slot(s, entry)
+
+
+def try_to_free_swap(s: State, pfn: u32) -> cython.bint:
+    """Give a page's slot up, if nobody but the page needs it: it is a plain dirty page again."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    if not page.flags & PG_SWAPCACHE or page.flags & PG_WRITEBACK or swap_count(s, entry):
+        return False
+    delete_from_swap_cache(s, pfn, 0)
+    page.flags |= PG_DIRTY
+    put_swap_page(s, entry)
+    return True
+
+
+def reclaim_slot(s: State, entry: u32, anyway: cython.bint) -> cython.bint:
+    """Free a slot that only the swap cache holds; *anyway*: though its page is mapped and swap not full."""
+    pfn: u32 = lookup_swap_cache(s, entry)
+    freed: cython.bint = False
+    if not pfn or s.pages[pfn].flags & PG_LOCKED:
+        return False
+    s.pages[pfn].refcount += 1
+    if anyway or not s.pages[pfn].mapcount or vm_swap_full(s):
+        freed = try_to_free_swap(s, pfn)
+    put_page(s, pfn)
+    return freed
+
+
+def free_swap_and_cache(s: State, entry: u32):
+    """A page-table entry that holds a slot goes away; a page that nobody maps goes with it."""
+    swap_free(s, entry)
+    if area_of(s, entry).map[slot_of(entry)] == SWAP_HAS_CACHE:
+        reclaim_slot(s, entry, False)
+
+
+def add_to_swap(s: State, pfn: u32) -> cython.bint:
+    """Give an anonymous page a slot and put it into the swap cache; False: swap is full, or no memory for the tree."""
+    entry: u32 = get_swap_page(s)
+    if not entry:
+        return False
+    if not add_to_swap_cache(s, pfn, entry, GFP_HIGH | GFP_NOMEMALLOC):
+        put_swap_page(s, entry)
+        return False
+    s.pages[pfn].flags |= PG_DIRTY
+    charge(s, s.cost_ns[COST_SWAP_PAGE])
+    return True

@@ -1,0 +1,422 @@
+"""Reclaim, page by page: which pages of a list are taken, which get another chance, and what it costs.
+
+The **inactive** lists are looked at from the tail, 32 pages at a time.  A page that was used since it was last looked
+at is kept; one that was used twice, or by two, goes to the active list; what nobody uses is taken::
+
+    used through mappings   referenced before    then
+    twice, or by several    any                  activate
+    once                    yes                  activate
+    once, code of a file    any                  activate
+    once                    no                   keep, and remember (referenced)
+    not at all              yes, file            take it if it is clean
+    not at all              no, or anonymous     take it
+
+A clean page of a file is dropped, and leaves a shadow (``workingset.py``).  A dirty one is left to the flusher: it is
+marked, moved out of the way to the active list, and comes back to the tail when its write ends.  An anonymous page
+goes to swap.
+
+The **active** lists only feed the inactive ones: from the tail, what is there is moved over whether it was used or not
+(code of files that was used stays), when the inactive list is short::
+
+    low:  inactive * ratio < active          ratio = sqrt(10 * GiB of both lists), 1 below 1 GiB
+
+Follows mm/vmscan.c of Linux 6.1 (``isolate_lru_folios``, ``folio_check_references``, ``shrink_folio_list``,
+``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``).
+
+Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim of huge pages.
+"""
+
+import cython
+from cython.cimports.memtwin.core.list import list_add, list_del
+from cython.cimports.memtwin.core.mm_types import (
+    COST_RECLAIM_PAGE,
+    COST_SCAN_PAGE,
+    GFP_IO,
+    LRU_INACTIVE_ANON,
+    LRU_INACTIVE_FILE,
+    OWNER_ANON,
+    PG_ACTIVE,
+    PG_DIRTY,
+    PG_LOCKED,
+    PG_LRU,
+    PG_MLOCKED,
+    PG_PRIVATE,
+    PG_RECLAIM,
+    PG_REFERENCED,
+    PG_SWAPBACKED,
+    PG_SWAPCACHE,
+    PG_UNEVICTABLE,
+    PG_WORKINGSET,
+    PG_WRITEBACK,
+    VM_EXEC,
+    VM_LOCKED,
+    List,
+    Page,
+    ScanControl,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, charge, file_at, hooks, zone_of
+from cython.cimports.memtwin.core.vmstat import (
+    NR_DIRTY,
+    NR_ISOLATED_ANON,
+    NR_VMSCAN_IMMEDIATE_RECLAIM,
+    NR_VMSCAN_WRITE,
+    PGACTIVATE,
+    PGDEACTIVATE,
+    PGLAZYFREED,
+    PGREFILL,
+    PGSCAN_ANON,
+    PGSCAN_DIRECT,
+    PGSCAN_KSWAPD,
+    PGSKIP_DMA,
+    PGSTEAL_ANON,
+    PGSTEAL_DIRECT,
+    PGSTEAL_KSWAPD,
+)
+from cython.cimports.memtwin.linux.mm.filemap import filemap_remove, try_to_free_buffers
+from cython.cimports.memtwin.linux.mm.page_io import SWAP_WRITTEN, swap_writepage
+from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty, wake_flusher
+from cython.cimports.memtwin.linux.mm.rmap import page_referenced, try_to_unmap
+from cython.cimports.memtwin.linux.mm.swap import lru_add, lru_add_drain, lru_cache_add, lru_count, put_page
+from cython.cimports.memtwin.linux.mm.swap_state import delete_from_swap_cache, vm_swap_full
+from cython.cimports.memtwin.linux.mm.swapfile import add_to_swap, put_swap_page, try_to_free_swap
+from cython.cimports.memtwin.linux.mm.workingset import lru_note_cost, workingset_eviction
+
+PAGES_PER_GIB_SHIFT = cython.declare(u32, 18)
+
+
+def lru_is_file(lru: u32) -> cython.bint:
+    """Whether a list is one of files."""
+    return lru >= LRU_INACTIVE_FILE
+
+
+def is_file_lru(s: State, pfn: u32) -> cython.bint:
+    """Whether a page belongs on a file list: what swap does not back."""
+    return not s.pages[pfn].flags & PG_SWAPBACKED
+
+
+def int_sqrt(x: u64) -> u64:
+    """The integer square root."""
+    root: u64 = 0
+    bit: u64 = cython.cast(u64, 1) << 30
+    while bit:
+        if (root + bit) * (root + bit) <= x:
+            root += bit
+        bit >>= 1
+    return root
+
+
+def inactive_is_low(s: State, file: cython.bint) -> cython.bint:
+    """Whether an inactive list is too short for its active one.
+
+    >>> # below 1 GiB half and half; 10 GiB: a tenth; 100 GiB: a 31st may be inactive
+    """
+    lru: u32 = LRU_INACTIVE_FILE if file else LRU_INACTIVE_ANON
+    inactive: u64 = s.node[lru]
+    active: u64 = s.node[lru + 1]
+    gib: u64 = (inactive + active) >> PAGES_PER_GIB_SHIFT
+    ratio: u64 = int_sqrt(10 * gib) if gib else 1
+    return inactive * ratio < active
+
+
+# --- taking pages off a list and putting them back -------------------------------------------------------------------
+
+
+def isolate_lru_pages(
+    s: State,
+    sc: cython.pointer(ScanControl),
+    lru: u32,
+    nr_to_scan: u64,
+    taken: cython.pointer(List),
+    nr_scanned: cython.pointer(u64),
+) -> u64:
+    """Take up to *nr_to_scan* pages from a list's tail; returns how many.
+
+    Pages of zones that the caller cannot use are passed over and go to the head; they count as scanned.
+    """
+    chain: cython.pointer(List) = cython.address(s.lru[lru])
+    skipped: List
+    pfn: u32
+    nr: u64 = 0
+    skipped.head = skipped.tail = 0
+    skipped.nr = 0
+    while nr < nr_to_scan and chain.tail:
+        pfn = chain.tail
+        nr_scanned[0] += 1
+        list_del(s.pages, chain, pfn)
+        if zone_of(s, pfn) > sc.reclaim_idx:
+            s.event[PGSKIP_DMA + zone_of(s, pfn)] += 1
+            list_add(s.pages, cython.address(skipped), pfn)
+            continue
+        s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
+        s.pages[pfn].refcount += 1
+        lru_count(s, pfn, lru, -1)
+        list_add(s.pages, taken, pfn)
+        nr += 1
+    splice_head(s, cython.address(skipped), chain)
+    s.node[NR_ISOLATED_ANON + lru_is_file(lru)] += nr
+    return nr
+
+
+def splice_head(s: State, skipped: cython.pointer(List), lru: cython.pointer(List)):
+    """Put a whole list before the head of another."""
+    if not skipped.head:
+        return
+    s.pages[skipped.tail].next = lru.head
+    if lru.head:
+        s.pages[lru.head].prev = skipped.tail
+    else:
+        lru.tail = skipped.tail
+    lru.head = skipped.head
+    lru.nr += skipped.nr
+
+
+def putback_lru_pages(s: State, chain: cython.pointer(List)):
+    """Put pages back at the heads of the lists that they now belong on, the oldest first."""
+    pfn: u32
+    while chain.tail:
+        pfn = chain.tail
+        list_del(s.pages, chain, pfn)
+        if s.pages[pfn].flags & PG_MLOCKED:
+            lru_cache_add(s, pfn)
+            put_page(s, pfn)
+            continue
+        lru_add(s, pfn)
+        if s.pages[pfn].flags & PG_ACTIVE:
+            s.nonresident_age += 1
+        put_page(s, pfn)
+
+
+# --- inactive lists --------------------------------------------------------------------------------------------------
+
+
+def check_references(s: State, pfn: u32) -> u32:
+    """Decide by how a page was used since it was last looked at; this clears what it reads."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    vm_flags: u32 = 0
+    used: u32 = page_referenced(s, pfn, cython.address(vm_flags))
+    before: cython.bint = page.flags & PG_REFERENCED != 0
+    page.flags &= ~cython.cast(u32, PG_REFERENCED)
+    if vm_flags & VM_LOCKED:
+        return PAGEREF_ACTIVATE
+    if used:
+        page.flags |= PG_REFERENCED
+        if before or used > 1 or (vm_flags & VM_EXEC and is_file_lru(s, pfn)):
+            return PAGEREF_ACTIVATE
+        return PAGEREF_KEEP
+    if before and is_file_lru(s, pfn):
+        return PAGEREF_RECLAIM_CLEAN
+    return PAGEREF_RECLAIM
+
+
+def check_dirty_writeback(
+    s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)
+) -> u32:
+    """Count what the flusher has to do with a page; a page under writeback is moved out of the way (activated)."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    dirty: cython.bint = page.flags & PG_DIRTY != 0
+    writeback: cython.bint = page.flags & PG_WRITEBACK != 0
+    if is_file_lru(s, pfn) and page.owner != OWNER_ANON:
+        if dirty or writeback:
+            stat.nr_dirty += 1
+        if dirty and not writeback:
+            stat.nr_unqueued_dirty += 1
+        if writeback and page.flags & PG_RECLAIM:
+            stat.nr_congested += 1
+    if not writeback:
+        return PAGEREF_RECLAIM
+    if sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_writeback:
+        stat.nr_immediate += 1
+    else:
+        page.flags |= PG_RECLAIM
+        stat.nr_writeback += 1
+    return PAGEREF_ACTIVATE
+
+
+def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
+    """A dirty page: one of swap is written now; one of a file is the flusher's business, and comes back when written.
+
+    kswapd may ask the file system for a page; ext4 declines, for the page's blocks are not chosen yet.
+    """
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if is_file_lru(s, pfn):
+        if sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_dirty:
+            return PAGEREF_KEEP
+        s.node[NR_VMSCAN_IMMEDIATE_RECLAIM] += 1
+        page.flags |= PG_RECLAIM
+        return PAGEREF_ACTIVATE
+    if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 2:
+        return PAGEREF_KEEP
+    s.node[NR_VMSCAN_WRITE] += 1
+    stat.nr_pageout += 1
+    return PAGEREF_RECLAIM if swap_writepage(s, pfn) == SWAP_WRITTEN else PAGEREF_KEEP
+
+
+def remove_mapping(s: State, pfn: u32) -> cython.bint:
+    """Take a clean, unmapped page out of its cache and leave a shadow; False: somebody else refers to it."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    entry: u32 = page.private
+    if page.flags & PG_DIRTY:
+        return False
+    if page.owner == OWNER_ANON and not page.flags & PG_SWAPBACKED:
+        s.event[PGLAZYFREED] += page.refcount == 1
+        return page.refcount == 1
+    if page.refcount != 2:
+        return False
+    if page.flags & PG_SWAPCACHE:
+        delete_from_swap_cache(s, pfn, workingset_eviction(s, pfn))
+        put_swap_page(s, entry)
+        return True
+    file_at(s, page.mapping).nr_reclaimed += 1
+    filemap_remove(s, pfn, workingset_eviction(s, pfn))
+    return True
+
+
+def may_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
+    """Find an anonymous page a slot, then take the page from all who map it."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & PG_SWAPBACKED and not page.flags & PG_SWAPCACHE:
+        if not sc.gfp & GFP_IO:
+            return PAGEREF_KEEP
+        if page.owner != OWNER_ANON or not add_to_swap(s, pfn):
+            return PAGEREF_ACTIVATE
+    if page.mapcount and try_to_unmap(s, pfn):
+        if page.owner == OWNER_ANON:
+            page.flags |= PG_DIRTY
+        else:
+            set_page_dirty(s, pfn)
+    return PAGEREF_ACTIVATE if page.mapcount else PAGEREF_RECLAIM
+
+
+def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
+    """Try to take one isolated page: PAGEREF_RECLAIM says that it is the caller's to free."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    references: u32
+    verdict: u32
+    if page.flags & PG_LOCKED:
+        return PAGEREF_KEEP
+    sc.nr_scanned += 1
+    if page.flags & (PG_UNEVICTABLE | PG_MLOCKED) or check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
+        return PAGEREF_ACTIVATE
+    references = PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
+    if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
+        return references
+    verdict = may_unmap(s, sc, pfn)
+    if verdict == PAGEREF_RECLAIM and page.flags & PG_DIRTY:
+        verdict = pageout(s, sc, pfn, stat)
+    if verdict != PAGEREF_RECLAIM:
+        return verdict
+    if page.flags & PG_PRIVATE and not try_to_free_buffers(s, pfn):
+        return PAGEREF_ACTIVATE
+    return PAGEREF_RECLAIM if remove_mapping(s, pfn) else PAGEREF_KEEP
+
+
+def shrink_page_list(
+    s: State, sc: cython.pointer(ScanControl), chain: cython.pointer(List), stat: cython.pointer(ReclaimStat)
+) -> u64:
+    """Look at isolated pages, the oldest first; returns how many were freed, *chain* holds the others."""
+    kept: List
+    pfn: u32
+    verdict: u32
+    freed: u64 = 0
+    kept.head = kept.tail = 0
+    kept.nr = 0
+    while chain.tail:
+        pfn = chain.tail
+        list_del(s.pages, chain, pfn)
+        charge(s, s.cost_ns[COST_SCAN_PAGE])
+        verdict = shrink_page(s, sc, pfn, stat)
+        if s.zswap.shrink_queued:
+            hooks.shrink_zswap(s)
+        if verdict == PAGEREF_RECLAIM:
+            charge(s, s.cost_ns[COST_RECLAIM_PAGE])
+            freed += 1
+            put_page(s, pfn)
+            continue
+        if verdict == PAGEREF_ACTIVATE:
+            if s.pages[pfn].flags & PG_SWAPCACHE and (vm_swap_full(s) or s.pages[pfn].flags & PG_MLOCKED):
+                try_to_free_swap(s, pfn)
+            if not s.pages[pfn].flags & (PG_UNEVICTABLE | PG_MLOCKED):
+                s.pages[pfn].flags |= PG_ACTIVE
+                stat.nr_activated += 1
+        list_add(s.pages, cython.address(kept), pfn)
+    chain[0] = kept
+    s.event[PGACTIVATE] += stat.nr_activated
+    return freed
+
+
+def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan: u64) -> u64:
+    """Look at pages of an inactive list; returns how many were freed."""
+    taken: List
+    stat: ReclaimStat
+    file: u32 = lru_is_file(lru)
+    nr_scanned: u64 = 0
+    nr_taken: u64
+    freed: u64
+    taken.head = taken.tail = 0
+    taken.nr = 0
+    stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_congested = stat.nr_writeback = 0
+    stat.nr_immediate = stat.nr_pageout = stat.nr_activated = 0
+    lru_add_drain(s)
+    nr_taken = isolate_lru_pages(s, sc, lru, nr_to_scan, cython.address(taken), cython.address(nr_scanned))
+    s.event[PGSCAN_KSWAPD if sc.kswapd else PGSCAN_DIRECT] += nr_scanned
+    s.event[PGSCAN_ANON + file] += nr_scanned
+    if not nr_taken:
+        return 0
+    freed = shrink_page_list(s, sc, cython.address(taken), cython.address(stat))
+    putback_lru_pages(s, cython.address(taken))
+    s.node[NR_ISOLATED_ANON + file] -= nr_taken
+    s.event[PGSTEAL_KSWAPD if sc.kswapd else PGSTEAL_DIRECT] += freed
+    s.event[PGSTEAL_ANON + file] += freed
+    lru_note_cost(s, file != 0, stat.nr_pageout)
+    if stat.nr_unqueued_dirty == nr_taken:
+        s.flusher.work_pages = s.node[NR_DIRTY]
+        wake_flusher(s)
+    sc.nr_dirty += stat.nr_dirty
+    sc.nr_unqueued_dirty += stat.nr_unqueued_dirty
+    sc.nr_congested += stat.nr_congested
+    sc.nr_writeback += stat.nr_writeback
+    sc.nr_immediate += stat.nr_immediate
+    sc.nr_taken += nr_taken
+    if file:
+        sc.nr_file_taken += nr_taken
+    return freed
+
+
+# --- active lists ----------------------------------------------------------------------------------------------------
+
+
+def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan: u64):
+    """Move pages from the tail of an active list to the head of its inactive one; used code of files goes round."""
+    taken: List
+    kept: List
+    nr_scanned: u64 = 0
+    nr_taken: u64
+    pfn: u32
+    vm_flags: u32
+    moved: u64 = 0
+    taken.head = taken.tail = kept.head = kept.tail = 0
+    taken.nr = kept.nr = 0
+    lru_add_drain(s)
+    nr_taken = isolate_lru_pages(s, sc, lru, nr_to_scan, cython.address(taken), cython.address(nr_scanned))
+    s.event[PGREFILL] += nr_scanned
+    while taken.tail:
+        pfn = taken.tail
+        list_del(s.pages, cython.address(taken), pfn)
+        if s.pages[pfn].flags & PG_MLOCKED:
+            lru_cache_add(s, pfn)
+            put_page(s, pfn)
+            continue
+        vm_flags = 0
+        if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and is_file_lru(s, pfn):
+            list_add(s.pages, cython.address(kept), pfn)
+            continue
+        s.pages[pfn].flags &= ~cython.cast(u32, PG_ACTIVE)
+        s.pages[pfn].flags |= PG_WORKINGSET
+        list_add(s.pages, cython.address(kept), pfn)
+        moved += 1
+    putback_lru_pages(s, cython.address(kept))
+    s.event[PGDEACTIVATE] += moved
+    s.node[NR_ISOLATED_ANON + lru_is_file(lru)] -= nr_taken
+    charge(s, nr_taken * s.cost_ns[COST_SCAN_PAGE])

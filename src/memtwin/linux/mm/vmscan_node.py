@@ -1,0 +1,400 @@
+"""One pass over the node's lists: how much of each is looked at, and why files or why anonymous pages.
+
+Pressure is a number: at **priority** *p* a list's share ``size >> p`` is looked at.  A pass that did not find enough
+is followed by one at *p - 1*, from 12 (a 4096th) down to 0 (everything).  How the share is split is decided anew for
+each pass, in this order (``get_scan_count``):
+
+================================================================================== =========
+no swap has room, or the caller may not swap                                       files
+priority 0, and vm.swappiness is not 0                                             both, equally
+the file lists and free memory together are below the high marks                   anonymous
+there are plenty of inactive file pages, and their list is not too short           files
+otherwise, by cost and ``vm.swappiness``                                           both, in proportion
+================================================================================== =========
+
+::
+
+    anon share = swappiness * (total + 1) / (anon cost + 1)
+    file share = (200 - swappiness) * (total + 1) / (file cost + 1)
+
+where each kind's *cost* is the I/O that reclaiming it caused lately plus the sum of both, so that either weighs at
+most twice the other: with swappiness 60 and no cost, 30 % anonymous; when only files refault, 46 %.
+
+A task that reclaims for itself (**direct reclaim**) wants 32 pages; it goes down from 12 until it has them.
+
+Follows mm/vmscan.c of Linux 6.1 (``prepare_scan_count``, ``get_scan_count``, ``shrink_lruvec``, ``shrink_node``,
+``do_try_to_free_pages``, ``throttle_direct_reclaim``, ``reclaim_throttle``).
+
+Not modelled: memory cgroups (all pages are the root's), the lag of the statistics that Linux reads here, compaction
+as a reason to go on.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    DEF_PRIORITY,
+    GFP_FS,
+    LRU_ACTIVE_ANON,
+    LRU_ACTIVE_FILE,
+    LRU_INACTIVE_ANON,
+    LRU_INACTIVE_FILE,
+    MAX_NR_ZONES,
+    MAX_RECLAIM_RETRIES,
+    SCAN_ANON_FILE_TINY,
+    SCAN_EQUAL,
+    SCAN_FILE_NO_SWAP,
+    SCAN_FILE_TRIM,
+    SCAN_FRACT,
+    SWAP_CLUSTER_MAX,
+    THREAD_ASLEEP,
+    THREAD_NAP,
+    THREAD_RUNNING,
+    ZONE_NORMAL,
+    Kswapd,
+    ScanControl,
+    i64,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, hooks
+from cython.cimports.memtwin.core.vmstat import (
+    ALLOCSTALL_DMA,
+    NR_FREE_PAGES,
+    NR_ZONE_INACTIVE_ANON,
+    NR_ZONE_WRITE_PENDING,
+    PGSCAN_DIRECT_THROTTLE,
+    WORKINGSET_ACTIVATE_ANON,
+    WORKINGSET_ACTIVATE_FILE,
+)
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
+from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, pgdat_balanced
+from cython.cimports.memtwin.linux.mm.page_io import finish_plug
+from cython.cimports.memtwin.linux.mm.shrinker import shrink_slab
+from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list, shrink_inactive_list
+
+SOURCE = "mm/vmscan.c", "v6.1"
+
+EVICTABLE = cython.declare(u32, 4)
+JIFFY_NS = cython.declare(u64, 4_000_000)
+LONGEST_THROTTLE_NS = cython.declare(u64, 1_000_000_000)
+
+
+def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx: u32):
+    """A reclaim of its own, for a request: 32 pages, writing and swapping allowed."""
+    sc.nr_to_reclaim = SWAP_CLUSTER_MAX
+    sc.nr_reclaimed = sc.nr_scanned = 0
+    sc.priority = DEF_PRIORITY
+    sc.order = order
+    sc.reclaim_idx = reclaim_idx
+    sc.gfp = gfp
+    sc.kswapd = False
+    sc.may_writepage = sc.may_swap = True
+    sc.ignore_references = False
+    sc.may_deactivate_anon = sc.may_deactivate_file = False
+    sc.force_deactivate = sc.skipped_deactivate = False
+    sc.cache_trim_mode = sc.file_is_tiny = False
+    sc.anon_cost = sc.file_cost = 0
+    sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
+    sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
+
+
+def lru_size(s: State, lru: u32, highest_zone: u32) -> u64:
+    """Pages of a list in the zones that the caller can use."""
+    zone: u32
+    size: u64 = 0
+    for zone in range(highest_zone + 1):
+        size += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + lru]
+    return size
+
+
+def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
+    """Look at the state of the lists once for a pass."""
+    zone: u32
+    high: u64 = 0
+    files: u64 = s.node[LRU_ACTIVE_FILE] + s.node[LRU_INACTIVE_FILE]
+    sc.anon_cost = s.anon_cost
+    sc.file_cost = s.file_cost
+    sc.may_deactivate_anon = sc.may_deactivate_file = True
+    if not sc.force_deactivate:
+        sc.may_deactivate_anon = s.refaults[0] != cython.cast(u64, s.node[WORKINGSET_ACTIVATE_ANON]) or inactive_is_low(
+            s, False
+        )
+        sc.may_deactivate_file = s.refaults[1] != cython.cast(u64, s.node[WORKINGSET_ACTIVATE_FILE]) or inactive_is_low(
+            s, True
+        )
+    sc.cache_trim_mode = (s.node[LRU_INACTIVE_FILE] >> sc.priority) > 0 and not sc.may_deactivate_file
+    for zone in range(MAX_NR_ZONES):
+        if s.zones[zone].managed:
+            high += high_wmark_pages(s, zone)
+    sc.file_is_tiny = (
+        files + nr_free_pages(s) <= high
+        and not sc.may_deactivate_anon
+        and (s.node[LRU_INACTIVE_ANON] >> sc.priority) > 0
+    )
+
+
+def scan_balance(s: State, sc: cython.pointer(ScanControl)) -> u32:
+    """Which kinds of page this pass looks at (ScanBalance)."""
+    if not sc.may_swap or s.nr_swap_pages <= 0:
+        return SCAN_FILE_NO_SWAP
+    if not sc.priority and s.sysctl.swappiness:
+        return SCAN_EQUAL
+    if sc.file_is_tiny:
+        return SCAN_ANON_FILE_TINY
+    if sc.cache_trim_mode:
+        return SCAN_FILE_TRIM
+    return SCAN_FRACT
+
+
+def get_scan_count(s: State, sc: cython.pointer(ScanControl)):
+    """How many pages of each list this pass looks at."""
+    balance: u32 = scan_balance(s, sc)
+    total: u64 = sc.anon_cost + sc.file_cost
+    anon_cost: u64 = total + sc.anon_cost
+    file_cost: u64 = total + sc.file_cost
+    share: u64[2]
+    lru: u32
+    file: u32
+    total = anon_cost + file_cost
+    share[0] = cython.cast(u64, s.sysctl.swappiness) * (total + 1) // (anon_cost + 1)
+    share[1] = cython.cast(u64, 200 - s.sysctl.swappiness) * (total + 1) // (file_cost + 1)
+    s.scan_balance[balance] += 1
+    for lru in range(EVICTABLE):
+        file = 1 if lru >= LRU_INACTIVE_FILE else 0
+        sc.nr[lru] = lru_size(s, lru, sc.reclaim_idx) >> sc.priority
+        if balance == SCAN_FRACT:
+            sc.nr[lru] = sc.nr[lru] * share[file] // (share[0] + share[1])
+        elif balance == SCAN_ANON_FILE_TINY:
+            sc.nr[lru] *= 1 - file
+        elif balance != SCAN_EQUAL:
+            sc.nr[lru] *= file
+
+
+def shrink_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan: u64):
+    """Look at pages of a list; an active one only if its inactive one is short or pages of it came back."""
+    if lru == LRU_ACTIVE_ANON or lru == LRU_ACTIVE_FILE:
+        if sc.may_deactivate_file if lru == LRU_ACTIVE_FILE else sc.may_deactivate_anon:
+            shrink_active_list(s, sc, lru, nr_to_scan)
+        else:
+            sc.skipped_deactivate = True
+    else:
+        sc.nr_reclaimed += shrink_inactive_list(s, sc, lru, nr_to_scan)
+
+
+def narrow(sc: cython.pointer(ScanControl)):
+    """Enough is reclaimed: stop the kind with less left, and the other where it has done as much of its target."""
+    anon: u64 = sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]
+    files: u64 = sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE]
+    stopped: u32 = LRU_INACTIVE_FILE if files <= anon else LRU_INACTIVE_ANON
+    other: u32 = LRU_INACTIVE_ANON if files <= anon else LRU_INACTIVE_FILE
+    left: u64 = files if files <= anon else anon
+    percent: u64 = left * 100 // (sc.targets[stopped] + sc.targets[stopped + 1] + 1)
+    lru: u32
+    scanned: u64
+    sc.nr[stopped] = sc.nr[stopped + 1] = 0
+    for lru in range(other, other + 2):
+        scanned = sc.targets[lru] - sc.nr[lru]
+        sc.nr[lru] = sc.targets[lru] * (100 - percent) // 100
+        sc.nr[lru] -= min(sc.nr[lru], scanned)
+
+
+def begin_node(s: State, sc: cython.pointer(ScanControl)):
+    """Begin a pass: look at the state of the lists, and set how much of each is looked at."""
+    lru: u32
+    sc.reclaimed_before = sc.nr_reclaimed
+    sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
+    sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
+    prepare_scan(s, sc)
+    get_scan_count(s, sc)
+    for lru in range(EVICTABLE):
+        sc.targets[lru] = sc.nr[lru]
+
+
+def shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Look at 32 pages of each list that is not done; False: the shares are done, or enough is reclaimed."""
+    lru: u32
+    part: u64
+    if not (sc.nr[LRU_INACTIVE_ANON] or sc.nr[LRU_ACTIVE_FILE] or sc.nr[LRU_INACTIVE_FILE]):
+        return False
+    for lru in range(EVICTABLE):
+        if sc.nr[lru]:
+            part = min(sc.nr[lru], SWAP_CLUSTER_MAX)
+            sc.nr[lru] -= part
+            shrink_list(s, sc, lru, part)
+    if sc.nr_reclaimed - sc.reclaimed_before < sc.nr_to_reclaim or (not sc.kswapd and sc.priority == DEF_PRIORITY):
+        return True
+    if not sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE] or not sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]:
+        return False
+    narrow(sc)
+    return True
+
+
+def end_node(s: State, sc: cython.pointer(ScanControl)):
+    """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
+    finish_plug(s)
+    if s.total_swap_pages and inactive_is_low(s, False):
+        shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
+    sc.nr_reclaimed += shrink_slab(s, sc.gfp, sc.priority)
+    if sc.kswapd:
+        if sc.nr_writeback and sc.nr_writeback == sc.nr_taken:
+            s.kswapd.node_writeback = True
+        if sc.nr_unqueued_dirty == sc.nr_file_taken:
+            s.kswapd.node_dirty = True
+        if sc.nr_dirty and sc.nr_dirty == sc.nr_congested:
+            s.kswapd.congested = True
+    if sc.nr_reclaimed > sc.reclaimed_before:
+        s.kswapd.failures = 0
+
+
+def shrink_node(s: State, sc: cython.pointer(ScanControl)):
+    """One pass of a task's own reclaim; threads may have the cpu in between."""
+    begin_node(s, sc)
+    while shrink_round(s, sc):
+        hooks.cond_resched(s)
+    end_node(s, sc)
+
+
+def snapshot_refaults(s: State):
+    """Remember how many refaults were activated when a reclaim ended: more at the next one means thrashing."""
+    s.refaults[0] = s.node[WORKINGSET_ACTIVATE_ANON]
+    s.refaults[1] = s.node[WORKINGSET_ACTIVATE_FILE]
+
+
+# --- direct reclaim --------------------------------------------------------------------------------------------------
+
+
+def zone_reclaimable_pages(s: State, zone: u32) -> u64:
+    """Pages of a zone that reclaim could come to: files, and anonymous pages while swap has room.
+
+    Where there are none, its free pages count instead (6.1.y).
+    """
+    pages: u64 = s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_FILE]
+    pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_FILE]
+    if s.nr_swap_pages > 0:
+        pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_ANON]
+        pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_ANON]
+    return pages if pages else s.zones[zone].stat[NR_FREE_PAGES]
+
+
+def allow_direct_reclaim(s: State) -> cython.bint:
+    """Whether enough of the reserves is left for tasks to reclaim for themselves: half of the min marks."""
+    zone: u32
+    reserve: u64 = 0
+    free: u64 = 0
+    if s.kswapd.failures >= MAX_RECLAIM_RETRIES:
+        return True
+    for zone in range(ZONE_NORMAL + 1):
+        if s.zones[zone].managed and zone_reclaimable_pages(s, zone):
+            reserve += min_wmark_pages(s, zone)
+            free += s.zones[zone].stat[NR_FREE_PAGES]
+    return reserve == 0 or free > reserve // 2
+
+
+def rouse_kswapd(s: State):
+    """Kswapd must not sleep while somebody waits for it."""
+    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    if k.state == THREAD_ASLEEP or k.state == THREAD_NAP:
+        k.highest_zone = ZONE_NORMAL
+        k.woken_early = k.state == THREAD_NAP
+        k.state = THREAD_RUNNING
+
+
+def throttle_direct_reclaim(s: State):
+    """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
+
+    Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
+    used up: the kernel's task then waits until somebody else takes or gives a page.  Nobody else runs here, so it goes
+    on after a second.
+    """
+    until: u64 = s.now_ns + LONGEST_THROTTLE_NS
+    if s.in_thread or allow_direct_reclaim(s):
+        return
+    s.event[PGSCAN_DIRECT_THROTTLE] += 1
+    while not allow_direct_reclaim(s) and (s.now_ns < until or not pgdat_balanced(s, 0, ZONE_NORMAL)):
+        rouse_kswapd(s)
+        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+
+
+def skip_throttle_noprogress(s: State) -> cython.bint:
+    """Whether waiting would be for nothing: kswapd gave up, or hardly anything is being written."""
+    zone: u32
+    reclaimable: u64 = 0
+    pending: u64 = 0
+    if s.kswapd.failures >= MAX_RECLAIM_RETRIES:
+        return True
+    for zone in range(MAX_NR_ZONES):
+        if s.zones[zone].managed:
+            reclaimable += zone_reclaimable_pages(s, zone)
+            pending += s.zones[zone].stat[NR_ZONE_WRITE_PENDING]
+    return 2 * pending <= reclaimable
+
+
+def direct_throttle(s: State, sc: cython.pointer(ScanControl)):
+    """After a pass of direct reclaim: wait a jiffy where all dirty pages are on their way, or nothing comes free.
+
+    The kernel's own threads go on at once.
+    """
+    if s.in_thread or (not s.kswapd.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
+        return
+    if not skip_throttle_noprogress(s):
+        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+
+
+def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
+    """Passes from priority 12 down until 32 pages are reclaimed; once more, harder, if active pages were spared."""
+    while True:
+        s.event[ALLOCSTALL_DMA + sc.reclaim_idx] += 1
+        sc.priority = DEF_PRIORITY
+        while sc.priority >= 0:
+            sc.nr_scanned = 0
+            shrink_node(s, sc)
+            direct_throttle(s, sc)
+            if sc.nr_reclaimed >= sc.nr_to_reclaim:
+                break
+            sc.priority -= 1
+        snapshot_refaults(s)
+        if sc.nr_reclaimed or not sc.skipped_deactivate:
+            return sc.nr_reclaimed
+        sc.force_deactivate = True
+        sc.skipped_deactivate = False
+
+
+def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
+    """Reclaim for a task that asked for memory; returns the pages reclaimed.  The task stalls for as long."""
+    sc: ScanControl
+    since: u64 = s.now_ns
+    init_scan(cython.address(sc), gfp, order, gfp_zone(gfp))
+    if gfp & GFP_FS:
+        throttle_direct_reclaim(s)
+    s.memalloc += 1
+    do_try_to_free_pages(s, cython.address(sc))
+    s.memalloc -= 1
+    psi_memstall(s, s.now_ns - since)
+    return sc.nr_reclaimed
+
+
+def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
+    """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
+    sc: ScanControl
+    init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
+    sc.priority = priority
+    sc.anon_cost = anon_cost
+    sc.file_cost = file_cost
+    balance: u32 = scan_balance(s, cython.address(sc))
+    get_scan_count(s, cython.address(sc))
+    s.scan_balance[balance] -= 1
+    return tuple(sc.nr[i] for i in range(EVICTABLE))
+
+
+def would_be_low(s: State, inactive: int, active: int) -> bool:
+    """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
+    before: i64[2]
+    low: cython.bint
+    before[0] = s.node[LRU_INACTIVE_FILE]
+    before[1] = s.node[LRU_ACTIVE_FILE]
+    s.node[LRU_INACTIVE_FILE] = inactive
+    s.node[LRU_ACTIVE_FILE] = active
+    low = inactive_is_low(s, True)
+    s.node[LRU_INACTIVE_FILE] = before[0]
+    s.node[LRU_ACTIVE_FILE] = before[1]
+    return low

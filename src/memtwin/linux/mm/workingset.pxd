@@ -1,0 +1,10 @@
+from memtwin.core.mm_types cimport Page, XaNode, u32, u64
+from memtwin.core.state cimport State
+
+cdef void lru_note_cost(State s, bint file, u64 pages) noexcept nogil
+cdef u64 workingset_eviction(State s, u32 pfn) noexcept nogil
+cdef u64 workingset_size(State s, bint file) noexcept nogil
+cdef void workingset_refault(State s, u32 pfn, u64 shadow) noexcept nogil
+cdef u64 count_shadow_nodes(State s) noexcept nogil
+cdef void drop_shadow_node(State s, u32 node) noexcept nogil
+cdef u64 scan_shadow_nodes(State s, u64 nodes) noexcept nogil

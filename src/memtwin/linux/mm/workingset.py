@@ -1,0 +1,128 @@
+"""Refaults: telling a page that was evicted too early from one that was not worth keeping.
+
+A page that comes in is given a chance on the inactive list.  If the list is short the page may be evicted before its
+second use, though the active list holds pages that are used less.  To find that out every eviction leaves a
+**shadow**, and time is counted in evictions and activations (``nonresident_age``)::
+
+    refault distance = age at refault - age at eviction
+
+is how many more pages the inactive list would have needed to keep this one.  If the pages that it competes with are
+more than that, giving it one of their places would have avoided the read::
+
+    file:  distance <= active_file (+ inactive_anon + active_anon where swap has room)
+    anon:  distance <= active_file + inactive_file (+ active_anon where swap has room)
+
+Then it goes straight to the active list (``workingset_activate_*``).  A page that had been on the active list before
+its eviction is marked *workingset*; its return (``workingset_restore_*``) means that what is really in use does not
+fit: the wait for it counts as a memory stall, and its kind of page pays a **cost**, which makes reclaim look for the
+other kind first::
+
+    anon_cost, file_cost   += pages written out, or refaulted with the mark; both halve when
+                              their sum passes a quarter of the lists
+
+Follows mm/workingset.c and mm/swap.c (``lru_note_cost``) of Linux 6.1.
+
+Not modelled: memory cgroups, the rounding of ages on machines whose ages do not fit a tree entry.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    LRU_ACTIVE_ANON,
+    LRU_ACTIVE_FILE,
+    LRU_INACTIVE_ANON,
+    LRU_INACTIVE_FILE,
+    MAX_NR_ZONES,
+    PG_ACTIVE,
+    PG_SWAPBACKED,
+    PG_WORKINGSET,
+    XA_CHUNK,
+    Page,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import State, file_at, node_at
+from cython.cimports.memtwin.core.vmstat import (
+    WORKINGSET_ACTIVATE_ANON,
+    WORKINGSET_NODERECLAIM,
+    WORKINGSET_REFAULT_ANON,
+    WORKINGSET_RESTORE_ANON,
+)
+from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
+
+
+def lru_note_cost(s: State, file: cython.bint, pages: u64):
+    """Charge I/O that reclaiming one kind of page caused to that kind."""
+    lists: u64 = (
+        s.node[LRU_INACTIVE_ANON] + s.node[LRU_ACTIVE_ANON] + s.node[LRU_INACTIVE_FILE] + s.node[LRU_ACTIVE_FILE]
+    )
+    if file:
+        s.file_cost += pages
+    else:
+        s.anon_cost += pages
+    if s.file_cost + s.anon_cost > lists // 4:
+        s.file_cost //= 2
+        s.anon_cost //= 2
+
+
+def workingset_eviction(s: State, pfn: u32) -> u64:
+    """The shadow of a page that is evicted now; never 0."""
+    marked: u64 = 1 if s.pages[pfn].flags & PG_WORKINGSET else 0
+    shadow: u64 = (s.nonresident_age << 2) | (marked << 1) | 1
+    s.nonresident_age += 1
+    return shadow
+
+
+def workingset_size(s: State, file: cython.bint) -> u64:
+    """The pages that a refaulting page competes with."""
+    size: u64 = s.node[LRU_ACTIVE_FILE]
+    if not file:
+        size += s.node[LRU_INACTIVE_FILE]
+    if s.nr_swap_pages > 0:
+        size += s.node[LRU_ACTIVE_ANON]
+        if file:
+            size += s.node[LRU_INACTIVE_ANON]
+    return size
+
+
+def workingset_refault(s: State, pfn: u32, shadow: u64):
+    """Judge a page that comes back; called before it goes to its list."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    file: u32 = 0 if page.flags & PG_SWAPBACKED else 1
+    s.node[WORKINGSET_REFAULT_ANON + file] += 1
+    if s.nonresident_age - (shadow >> 2) > workingset_size(s, file != 0):
+        return
+    page.flags |= PG_ACTIVE
+    s.nonresident_age += 1
+    s.node[WORKINGSET_ACTIVATE_ANON + file] += 1
+    if shadow & 2:
+        page.flags |= PG_WORKINGSET
+        lru_note_cost(s, file != 0, 1)
+        s.node[WORKINGSET_RESTORE_ANON + file] += 1
+
+
+def count_shadow_nodes(s: State) -> u64:
+    """Tree nodes full of shadows that are too many: beyond an eighth of the node's pages."""
+    z: u32
+    present: u64 = 0
+    for z in range(MAX_NR_ZONES):
+        present += s.zones[z].present
+    return s.shadow_nodes.nr - (present >> 3) if s.shadow_nodes.nr > present >> 3 else 0
+
+
+def drop_shadow_node(s: State, node: u32):
+    """Forget all shadows of a node, which frees it."""
+    file: u32 = node_at(s, node).file
+    first: u64 = node_at(s, node).number * XA_CHUNK
+    index: u64
+    s.node[WORKINGSET_NODERECLAIM] += 1
+    for index in range(first, min(first + XA_CHUNK, file_at(s, file).cap_pages)):
+        xa_erase_shadow(s, file, index)
+
+
+def scan_shadow_nodes(s: State, nodes: u64) -> u64:
+    """Drop up to *nodes* of the nodes that have stood longest on the list; returns how many."""
+    done: u64 = 0
+    while done < nodes and s.shadow_nodes.tail:
+        drop_shadow_node(s, s.shadow_nodes.tail)
+        done += 1
+    return done

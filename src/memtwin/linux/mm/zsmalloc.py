@@ -1,0 +1,224 @@
+"""The allocator under zram: objects of any size up to a page, packed into groups of one to four pages.
+
+zswap can have a pool of its own here (``zpool=zsmalloc``).
+
+Sizes are rounded up to a class, 16 bytes apart; each object is kept with a handle of 8 bytes.  For each class the
+group of pages that wastes least is chosen; classes that come out alike are merged into the largest::
+
+    len 1,500 + 8  -> class 1,536: 8 objects in 3 pages
+    len 2,500 + 8  -> class 2,720: 3 objects in 2 pages
+    len 3,257 + 8  -> class 4,096: one object in one page; zram stores such a page as it is ("huge")
+
+An object goes into the fullest group with room.  A group's pages come back only when its last object is freed, so
+a pool can be larger than what is in it.
+
+Follows mm/zsmalloc.c of Linux 6.1 (``get_pages_per_zspage``, ``zs_malloc``, ``fix_fullness_group``).
+
+Not modelled: compaction (its shrinker moves objects out of groups that are hardly used), migration.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    CACHE_ZSPAGE,
+    GFP_MOVABLE,
+    OWNER_ZSMALLOC,
+    ZS_SIZE_CLASSES,
+    ZsClass,
+    ZsPage,
+    i64,
+    u32,
+)
+from cython.cimports.memtwin.core.state import State, pool_get, pool_put, zone_of, zspage_at
+from cython.cimports.memtwin.core.vmstat import NR_ZSPAGES
+from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
+
+ZS_HANDLE_SIZE = cython.declare(u32, 8)
+ZS_MIN_ALLOC_SIZE = cython.declare(u32, 32)
+ZS_SIZE_CLASS_DELTA = cython.declare(u32, 16)
+ZS_MAX_PAGES_PER_ZSPAGE = cython.declare(u32, 4)
+PAGE = cython.declare(u32, 4096)
+
+
+def class_index(length: u32) -> u32:
+    """The size class for *length* bytes, handle included; what is too large goes to the last."""
+    if length <= ZS_MIN_ALLOC_SIZE:
+        return 0
+    return min(
+        (length - ZS_MIN_ALLOC_SIZE + ZS_SIZE_CLASS_DELTA - 1) // ZS_SIZE_CLASS_DELTA,
+        cython.cast(u32, ZS_SIZE_CLASSES - 1),
+    )
+
+
+def pages_per_zspage(size: u32) -> u32:
+    """How many pages a group of this class has: the fewest of those that use most of their space, in percent."""
+    best: u32 = 1
+    best_used: u32 = 0
+    pages: u32
+    used: u32
+    for pages in range(1, ZS_MAX_PAGES_PER_ZSPAGE + 1):
+        used = (pages * PAGE - pages * PAGE % size) * 100 // (pages * PAGE)
+        if used > best_used:
+            best_used = used
+            best = pages
+    return best
+
+
+def zs_init_classes(s: State):
+    """Set the size classes up, from the largest down; those alike in pages and objects are one."""
+    i: u32 = ZS_SIZE_CLASSES
+    above: u32 = 0
+    c: cython.pointer(ZsClass)
+    while i:
+        i -= 1
+        c = cython.address(s.zs_class[i])
+        c.size = ZS_MIN_ALLOC_SIZE + i * ZS_SIZE_CLASS_DELTA
+        c.pages = pages_per_zspage(c.size)
+        c.objects = c.pages * PAGE // c.size
+        c.merged = i
+        if above and s.zs_class[above].pages == c.pages and s.zs_class[above].objects == c.objects:
+            c.merged = above
+        else:
+            above = i
+
+
+def huge_class_size(s: State) -> u32:
+    """The compressed length from which a page is stored as it is: 3,257 bytes."""
+    i: u32 = ZS_SIZE_CLASSES
+    while i:
+        i -= 1
+        if s.zs_class[i].merged == i and s.zs_class[i].objects > 1 and s.zs_class[i].pages > 1:
+            return s.zs_class[i].size - ZS_HANDLE_SIZE + 1
+    return PAGE
+
+
+def pool_of(area: u32) -> u32:
+    """Which pool an area's objects are in: zram's, or zswap's."""
+    return 1 if area == ZS_POOL_ZSWAP else 0
+
+
+def count_pool(s: State, area: u32, pages: i64):
+    """Count pages that a pool gained or lost."""
+    if area == ZS_POOL_ZSWAP:
+        s.zswap.pool_pages += pages
+        return
+    s.areas[area].zram_pool_pages += pages
+    s.areas[area].zram_pool_max = max(s.areas[area].zram_pool_max, s.areas[area].zram_pool_pages)
+
+
+def fullness_group(c: cython.pointer(ZsClass), inuse: u32) -> u32:
+    """How full a group with *inuse* objects is."""
+    if inuse == 0:
+        return ZS_EMPTY
+    if inuse == c.objects:
+        return ZS_FULL
+    return ZS_ALMOST_EMPTY if inuse <= 3 * c.objects // 4 else ZS_ALMOST_FULL
+
+
+def insert_zspage(s: State, zspage: u32):
+    """Put a group on the list of its fullness: behind the first if that has more objects, else before it."""
+    z: cython.pointer(ZsPage) = zspage_at(s, zspage)
+    c: cython.pointer(ZsClass) = cython.address(s.zs_class[z.size_class])
+    first: u32
+    z.fullness = fullness_group(c, z.inuse)
+    first = c.head[pool_of(z.area)][z.fullness]
+    if first and z.inuse < zspage_at(s, first).inuse:
+        z.prev = first
+        z.next = zspage_at(s, first).next
+        zspage_at(s, first).next = zspage
+    else:
+        z.prev = 0
+        z.next = first
+        c.head[pool_of(z.area)][z.fullness] = zspage
+    if z.next:
+        zspage_at(s, z.next).prev = zspage
+
+
+def remove_zspage(s: State, zspage: u32):
+    """Take a group off its list."""
+    z: cython.pointer(ZsPage) = zspage_at(s, zspage)
+    if z.prev:
+        zspage_at(s, z.prev).next = z.next
+    else:
+        s.zs_class[z.size_class].head[pool_of(z.area)][z.fullness] = z.next
+    if z.next:
+        zspage_at(s, z.next).prev = z.prev
+
+
+def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
+    """Make an empty group; 0: no memory."""
+    pages: u32[4]
+    nr: u32 = 0
+    zspage: u32
+    slab: u32 = object_alloc_gfp(s, CACHE_ZSPAGE, gfp & ~cython.cast(u32, GFP_MOVABLE))
+    while nr < s.zs_class[size_class].pages:
+        pages[nr] = alloc_pages(s, 0, gfp)
+        if not pages[nr]:
+            while nr:
+                nr -= 1
+                s.zones[zone_of(s, pages[nr])].stat[NR_ZSPAGES] -= 1
+                free_frame(s, pages[nr], 0)
+            object_free(s, slab)
+            return 0
+        own(s, pages[nr], 0, OWNER_ZSMALLOC)
+        s.zones[zone_of(s, pages[nr])].stat[NR_ZSPAGES] += 1
+        nr += 1
+    zspage = pool_get(cython.address(s.zspages))
+    zspage_at(s, zspage).slab = slab
+    zspage_at(s, zspage).size_class = size_class
+    zspage_at(s, zspage).area = area
+    for nr in range(s.zs_class[size_class].pages):
+        zspage_at(s, zspage).pages[nr] = pages[nr]
+    count_pool(s, area, s.zs_class[size_class].pages)
+    return zspage
+
+
+def zs_malloc(s: State, area: u32, length: u32, gfp: u32) -> u32:
+    """Find room for an object of *length* bytes of a zram area (or of zswap); returns its group, 0: no memory."""
+    index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
+    c: cython.pointer(ZsClass) = cython.address(s.zs_class[index])
+    zspage: u32 = c.head[pool_of(area)][ZS_ALMOST_FULL]
+    if not zspage:
+        zspage = c.head[pool_of(area)][ZS_ALMOST_EMPTY]
+    if zspage:
+        remove_zspage(s, zspage)
+    else:
+        zspage = alloc_zspage(s, area, index, gfp)
+        if not zspage:
+            return 0
+    zspage_at(s, zspage).inuse += 1
+    insert_zspage(s, zspage)
+    return zspage
+
+
+def zs_free(s: State, zspage: u32):
+    """Free an object of a group; with the last its pages come back."""
+    remove_zspage(s, zspage)
+    zspage_at(s, zspage).inuse -= 1
+    if zspage_at(s, zspage).inuse:
+        insert_zspage(s, zspage)
+    else:
+        free_zspage(s, zspage)
+
+
+def free_zspage(s: State, zspage: u32):
+    """Give a group's pages back."""
+    z: cython.pointer(ZsPage) = zspage_at(s, zspage)
+    i: u32
+    for i in range(s.zs_class[z.size_class].pages):
+        s.zones[zone_of(s, z.pages[i])].stat[NR_ZSPAGES] -= 1
+        free_frame(s, z.pages[i], 0)
+    count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
+    object_free(s, z.slab)
+    pool_put(cython.address(s.zspages), zspage)
+
+
+def size_class_of(s: State, length: int) -> tuple:
+    """(size, pages, objects) of the class that an object of *length* bytes comes into.
+
+    >>> # 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)
+    """
+    zs_init_classes(s)
+    c = s.zs_class[s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged]
+    return c.size, c.pages, c.objects

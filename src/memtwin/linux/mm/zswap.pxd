@@ -1,0 +1,15 @@
+from memtwin.core.mm_types cimport SwapArea, Zswap, u32, u64
+from memtwin.core.state cimport State
+
+cdef bint zswap_is_full(State s) noexcept nogil
+cdef bint zswap_can_accept(State s) noexcept nogil
+cdef bint accepts(State s) noexcept nogil
+cdef u32 pool_malloc(State s, u32 area, u32 slot, u32 length) noexcept nogil
+cdef void pool_free(State s, SwapArea *a, u32 slot) noexcept nogil
+cdef void update_total_size(State s) noexcept nogil
+cdef bint compress(State s, u32 area, u32 slot, u64 tag) noexcept nogil
+cdef bint zswap_store(State s, u32 area, u32 slot, u64 tag) noexcept nogil
+cdef bint zswap_load(State s, u32 area, u32 slot) noexcept nogil
+cdef bint zswap_has(State s, u32 area, u32 slot) noexcept nogil
+cdef void zswap_invalidate(State s, u32 area, u32 slot) noexcept nogil
+cdef void invalidate_slot(State s, u32 area, u32 slot) noexcept nogil

@@ -1,0 +1,107 @@
+"""zswap's way to the disk: when its pool has come to its limit, what was stored first goes on to its area.
+
+A worker, queued by the store that found the pool full, takes the cpu before reclaim looks at its next page.  It takes
+the page of the pool that nothing went into for the longest and brings each of its objects out::
+
+    a page of the swap cache for its slot     there is one already: the object stays (it is being read)
+                                              no memory, or a slot of nobody: it stays
+    decompress into it, write it to the area  written_back_pages, pswpout; next to be freed when the write has ended
+    forget the object
+
+One page of the pool is one job.  The pool's size, as stores see it, is what it was when an object came or went last:
+the emptied page is not yet missing in it, so that the next store is refused too and a second page follows.  After that
+the pool is below its limit, and refuses all the same until it is below the threshold: what is new goes to the slow
+device, what is old stays in memory.  The worker needs a page of memory for each object, and may have to reclaim for it.
+
+Follows mm/zswap.c of Linux 6.1 (``shrink_worker``, ``zswap_writeback_entry``) and mm/zbud.c (``zbud_reclaim_page``).
+
+Not modelled: that the worker may have to kill for its page.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import (
+    COST_DECOMPRESS,
+    GFP_KERNEL,
+    GFP_NORETRY,
+    SWAP_TYPE_SHIFT,
+    ZPOOL_ZBUD,
+    u32,
+)
+from cython.cimports.memtwin.core.state import State, charge, hooks, slot_of, zbud_at
+from cython.cimports.memtwin.linux.block.bio import end_page_read
+from cython.cimports.memtwin.linux.mm.page_io import finish_plug, write_to_device
+from cython.cimports.memtwin.linux.mm.swapin import get_swap_cache_page
+from cython.cimports.memtwin.linux.mm.zbud import zbud_isolate_oldest, zbud_putback
+from cython.cimports.memtwin.linux.mm.zswap import zswap_invalidate
+
+SOURCE = "mm/zswap.c", "v6.1"
+
+RETRIES = cython.declare(u32, 8)
+
+
+def zswap_writeback_entry(s: State, entry: u32, handle: u32) -> cython.bint:
+    """Write what zswap has of a slot to the area; False: it stays where it is.  *handle*: the object, as it was."""
+    fresh: cython.bint = False
+    pfn: u32
+    if not is_object_of(s, entry, handle):
+        return True
+    pfn = get_swap_cache_page(s, entry, GFP_KERNEL | GFP_NORETRY, cython.address(fresh))
+    if not fresh:
+        return False
+    charge(s, s.cost_ns[COST_DECOMPRESS])
+    end_page_read(s, pfn)
+    write_to_device(s, pfn)
+    finish_plug(s)
+    s.zswap.written_back_pages += 1
+    if is_object_of(s, entry, handle):
+        zswap_invalidate(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
+    return True
+
+
+def is_object_of(s: State, entry: u32, handle: u32) -> cython.bint:
+    """Whether zswap still has that object of that slot: it may have been freed while the worker waited."""
+    area: u32 = entry >> SWAP_TYPE_SHIFT
+    return s.areas[area].zswap_length[slot_of(entry)] > 1 and s.areas[area].zswap_handle[slot_of(entry)] == handle
+
+
+def zbud_reclaim_page(s: State) -> cython.bint:
+    """Empty the oldest page of the pool, or the next oldest that can be, of eight; False: none could."""
+    zbud: u32
+    last: u32
+    ok: cython.bint
+    handles: u32[2]
+    entries: u32[2]
+    for _ in range(RETRIES):
+        zbud = zbud_isolate_oldest(s)
+        if not zbud:
+            return False
+        for last in range(2):
+            handles[last] = zbud * 2 + last if zbud_at(s, zbud).chunks[last] else 0
+            entries[last] = zbud_at(s, zbud).entry[last]
+        ok = True
+        for last in range(2):
+            if handles[last] and ok:
+                ok = zswap_writeback_entry(s, entries[last], handles[last])
+        if zbud_putback(s, zbud):
+            return True
+    return False
+
+
+def shrink_worker(s: State):
+    """The worker's job: one page of the pool.  It reclaims as a task does, whoever was interrupted for it."""
+    memalloc: u32 = s.memalloc
+    in_thread: cython.bint = s.in_thread
+    if s.zswap.shrinking:
+        return
+    s.zswap.shrinking = True
+    s.zswap.shrink_queued = False
+    s.memalloc = 0
+    s.in_thread = True
+    if s.zswap.zpool != ZPOOL_ZBUD or not zbud_reclaim_page(s):
+        s.zswap.reject_reclaim_fail += 1
+    s.memalloc = memalloc
+    s.in_thread = in_thread
+    s.zswap.shrinking = False
+
+
+hooks.shrink_zswap = shrink_worker

@@ -1,0 +1,235 @@
+"""Touching many pages at once: the loop that a workload spends its life in.
+
+A batch of touches crosses from Python once.  Which pages it visits a pattern says (``scenario/patterns.py`` has the
+same in Python); a page that is there and allows it is a hit, handled here; everything else goes to the fault handler
+(``memory.py``).
+
+Not a kernel file: the processor does this.  What a write leaves in a page is its **content tag**: a number that depends
+on the operation, the page and what was there, whose low bits say how well the page compresses.
+"""
+
+import cython
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
+from cython.cimports.memtwin.core.mm_types import (
+    AGAIN,
+    CONTENT_MARK,
+    CONTENT_MASK,
+    CONTENT_ZERO,
+    COST_FILL,
+    COST_HIT,
+    OK,
+    PATTERN_HOT,
+    PATTERN_RAND,
+    PATTERN_SEQ,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_SPECIAL,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    Page,
+    Pattern,
+    Table,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.core.state import DEBUG, State, charge, hooks, table_at, task_at
+from cython.cimports.memtwin.linux.mm.memory import access_page
+from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
+
+from memtwin.core.state import raise_if_broken
+
+GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
+HITS_PER_CHARGE = cython.declare(u32, 1024)
+
+
+def content_tag(old: u64, opno: u64, page: u64, content: u32) -> u64:
+    """The tag after operation *opno* wrote *content* to page number *page* of its region.
+
+    A mark changes only the first 8 bytes: what compresses badly before it does so afterwards.
+    """
+    kind: u32 = content
+    if content == CONTENT_ZERO:
+        return 0
+    if content == CONTENT_MARK:
+        kind = old & CONTENT_MASK
+        if kind == CONTENT_ZERO:
+            kind = CONTENT_MARK
+    else:
+        old = 0
+    return (((old ^ (opno << 32)) + page + 1) * GOLDEN & ~cython.cast(u64, CONTENT_MASK)) | kind
+
+
+def splitmix64(state: cython.pointer(u64)) -> u64:
+    """The scenario language's generator."""
+    z: u64
+    state[0] += GOLDEN
+    z = state[0]
+    z = (z ^ (z >> 30)) * cython.cast(u64, 0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> 27)) * cython.cast(u64, 0x94D049BB133111EB)
+    return z ^ (z >> 31)
+
+
+def draw(pattern: cython.pointer(Pattern), number: u64) -> u64:
+    """The page that the *number*-th touch of a pattern visits."""
+    x: u64
+    y: u64
+    u: cython.double
+    v: cython.double
+    if pattern.kind == PATTERN_SEQ:
+        return number
+    if pattern.kind == PATTERN_RAND:
+        return splitmix64(cython.address(pattern.state)) % pattern.npages
+    if pattern.kind == PATTERN_HOT:
+        x = splitmix64(cython.address(pattern.state))
+        y = splitmix64(cython.address(pattern.state))
+        if x % 100 < pattern.prob or pattern.nhot >= pattern.npages:
+            return y % pattern.nhot
+        return pattern.nhot + y % (pattern.npages - pattern.nhot)
+    u = cython.cast(cython.double, splitmix64(cython.address(pattern.state)) >> 11) * (1.0 / 9007199254740992.0)
+    v = u
+    for _ in range(1, pattern.exponent):
+        v = v * u
+    x = cython.cast(u64, v * cython.cast(cython.double, pattern.npages))
+    return min(x, pattern.npages - 1)
+
+
+def fill_pattern(pattern: cython.pointer(Pattern), kind: u32, npages: u64, touches: u64, seed: u64):
+    """Set a pattern's kind, range, length and generator; seq visits every page once."""
+    pattern.kind = kind
+    pattern.npages = npages
+    pattern.touches = npages if kind == PATTERN_SEQ else touches
+    pattern.state = seed
+
+
+def set_shape(pattern: cython.pointer(Pattern), hot_percent: u64, prob_percent: u64, exponent: u64):
+    """Set how uneven a pattern is: hot and pow read this."""
+    pattern.nhot = max(1, pattern.npages * hot_percent // 100)
+    pattern.prob = prob_percent
+    pattern.exponent = exponent
+
+
+def next_touch(t: Touch) -> u64:
+    """The page of the next touch: drawn, or the one that was drawn when the batch stopped."""
+    number: u64
+    if t.pending < 0:
+        return draw(cython.address(t.pattern), t.done)
+    number = t.pending
+    t.pending = -1
+    return number
+
+
+class Touch:
+    """A run of touches that stops when time is up and goes on where it stopped.
+
+    *kind*: 0 seq, 1 rand, 2 hot, 3 pow; *first_page*: number of the first page within its region, which goes into
+    the content written.
+    """
+
+    def __init__(
+        self,
+        s: State,
+        task: int,
+        start_vpn: int,
+        npages: int,
+        write: bool,
+        content: int = CONTENT_MARK,
+        opno: int = 0,
+        first_page: int = 0,
+        kind: int = PATTERN_SEQ,
+        touches: int = 0,
+        seed: int = 0,
+        hot_percent: int = 0,
+        prob_percent: int = 0,
+        exponent: int = 1,
+    ):
+        self.s = s
+        self.task = task
+        self.start_vpn = start_vpn
+        self.first_page = first_page
+        self.write = write
+        self.content = content
+        self.opno = opno
+        fill_pattern(cython.address(self.pattern), kind, npages, touches, seed)
+        set_shape(cython.address(self.pattern), hot_percent, prob_percent, exponent)
+        self.pending = -1
+        self.nr_leaves = (npages >> 9) + 2
+        self.leaves = cython.cast(
+            cython.pointer(cython.pointer(Table)), calloc(self.nr_leaves, cython.sizeof(cython.p_void))
+        )
+
+    def __dealloc__(self):
+        free(self.leaves)
+
+    def run(self, until_ns: int = (1 << 64) - 1) -> int:
+        """Touch until done (0), until the clock reaches *until_ns* (``AGAIN``), or until an Outcome stops it."""
+        code: u32
+        until: u64 = until_ns
+        s: State = self.s
+        with cython.nogil:
+            code = touch_batch(s, self, until)
+        raise_if_broken(s)
+        return code
+
+
+def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
+    """The loop: pages that are there are handled here, the rest by the fault handler."""
+    pages: cython.pointer(Page) = s.pages
+    page: cython.pointer(Page)
+    leaf: cython.pointer(Table)
+    entry: cython.pointer(u64)
+    wanted: u64 = PTE_PRESENT | PTE_WRITE if t.write else PTE_PRESENT
+    bits: u64 = PTE_ACCESSED | PTE_DIRTY if t.write else PTE_ACCESSED
+    hit_ns: u64 = s.cost_ns[COST_HIT] + (s.cost_ns[COST_FILL + t.content] if t.write else 0)
+    number: u64
+    vpn: u64
+    at: u32
+    code: u32
+    hits: u64 = 0
+    s.current = t.task
+    memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
+    while t.done < t.pattern.touches:
+        number = next_touch(t)
+        vpn = t.start_vpn + number
+        at = vpn & (PTRS_PER_TABLE - 1)
+        leaf = t.leaves[(vpn >> 9) - (t.start_vpn >> 9)]
+        if leaf == cython.NULL or leaf.entry[at] & wanted != wanted:
+            charge(s, hits * hit_ns)
+            hits = 0
+            code = access_page(s, t.task, vpn, t.write)
+            if code != OK:
+                t.pending = number
+                return code
+            if leaf == cython.NULL:
+                leaf = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
+                t.leaves[(vpn >> 9) - (t.start_vpn >> 9)] = leaf
+        entry = cython.address(leaf.entry[at])
+        entry[0] |= bits
+        if DEBUG and not entry[0] & PTE_SPECIAL:
+            check_tag(s, leaf.tag[at], entry[0] >> 12, CHECK_AT_TOUCH)
+        if t.write:
+            page = cython.address(pages[entry[0] >> 12])
+            page.tag = content_tag(page.tag, t.opno, t.first_page + number, t.content)
+            leaf.tag[at] = page.tag
+        t.done += 1
+        hits += 1
+        if s.resched:
+            charge(s, hits * hit_ns)
+            hits = 0
+            hooks.cond_resched(s)
+        if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
+            charge(s, hits * hit_ns)
+            hits = 0
+            if s.now_ns >= until_ns:
+                break
+    charge(s, hits * hit_ns)
+    return OK if t.done == t.pattern.touches else AGAIN
+
+
+def drawn(kind: int, touches: int, seed: int, hot_percent: int, prob_percent: int, exponent: int, npages: int) -> list:
+    """The pages that a pattern visits, in order: for holding it against the language's own generator."""
+    pattern: Pattern
+    fill_pattern(cython.address(pattern), kind, npages, touches, seed)
+    set_shape(cython.address(pattern), hot_percent, prob_percent, exponent)
+    return [draw(cython.address(pattern), number) for number in range(pattern.touches)]

@@ -1,0 +1,163 @@
+"""What a machine is built from: the records of a snapshot, read and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from memtwin.errors import SnapshotError
+from memtwin.procfs import (
+    buddyinfo,
+    loadavg,
+    meminfo,
+    pagetypeinfo,
+    pressure,
+    slabinfo,
+    stat,
+    swaps,
+    sysctl_vm,
+    uptime,
+    vmstat,
+    zoneinfo,
+)
+from memtwin.sources.source import load
+from memtwin.sysfs.zram import mm_stat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from memtwin.sources.source import Source
+
+
+THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
+ZSWAP = "sys/module/zswap/parameters"
+ZSWAP_PARAMETERS = (
+    "accept_threshold_percent", "compressor", "enabled", "max_pool_percent", "non_same_filled_pages_enabled",
+    "same_filled_pages_enabled", "zpool",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Boot:
+    """A snapshot's records; None where it has no such file."""
+
+    name: str
+    meminfo: meminfo.Meminfo
+    vmstat: vmstat.Vmstat
+    zoneinfo: zoneinfo.Zoneinfo
+    buddyinfo: buddyinfo.Buddyinfo
+    pagetypeinfo: pagetypeinfo.Pagetypeinfo | None
+    slabinfo: slabinfo.Slabinfo | None
+    swaps: swaps.Swaps
+    loadavg: loadavg.Loadavg | None
+    uptime: uptime.Uptime | None
+    stat: stat.Stat | None
+    pressure: dict[str, pressure.Pressure]
+    sysctl: Mapping[str, str] | None
+    version: str
+    cpuinfo: str | None
+    zram: dict[str, mm_stat.MmStat] = field(default_factory=dict)
+    """mm_stat of each zram device that is there, by its name."""
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def zswap(self) -> dict[str, str]:
+        """Zswap's parameters by name, as in /sys/module/zswap/parameters; none: the kernel has no zswap."""
+        paths = {name: f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS}
+        return {name: self.texts[path].strip() for name, path in paths.items() if path in self.texts}
+
+
+def read_boot(source: Source, settings: Iterable[str]) -> Boot:
+    """Read what a machine is built from; raises SnapshotError that names the first file that is missing.
+
+    *settings*: names below ``vm.`` to look for on a live host.
+    """
+
+    def must(module: Any) -> Any:
+        record = load(source, module)
+        if record is None:
+            raise SnapshotError(
+                source.name, f"{module.PATH} is missing",
+                hint="a machine is built from meminfo, vmstat, zoneinfo and buddyinfo of one moment",
+            )  # fmt: skip
+        return record
+
+    texts = {path: text for path in _constant_files(source) if (text := source.read(path)) is not None}
+    return Boot(
+        name=source.name,
+        meminfo=must(meminfo),
+        vmstat=must(vmstat),
+        zoneinfo=must(zoneinfo),
+        buddyinfo=must(buddyinfo),
+        pagetypeinfo=load(source, pagetypeinfo),
+        slabinfo=load(source, slabinfo),
+        swaps=load(source, swaps) or swaps.Swaps(),
+        loadavg=load(source, loadavg),
+        uptime=load(source, uptime),
+        stat=load(source, stat),
+        pressure={
+            kind: record for kind in ("memory", "io", "cpu") if (record := load(source, pressure, resource=kind))
+        },
+        sysctl=load(source, sysctl_vm) or _live_sysctls(source, settings),
+        version=source.read("proc/version") or "",
+        cpuinfo=source.read("proc/cpuinfo"),
+        zram={name: found for name in ("zram0",) if (found := load(source, mm_stat, device=name))},
+        texts=texts,
+    )
+
+
+def _constant_files(source: Source) -> list[str]:
+    """Files that an operation of the model never changes; a run hands them on."""
+    kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
+    kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED, *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS)]
+    return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_block(source)]))
+
+
+def _below(source: Source, path: str, depth: int = 4) -> list[str]:
+    """All files below a directory of a saved snapshot (a live host's /sys is not walked)."""
+    if source.name == "live" or not depth:
+        return []
+    found = []
+    for name in source.names(path):
+        inner = _below(source, f"{path}/{name}", depth - 1)
+        found += inner or [f"{path}/{name}"]
+    return found
+
+
+def _block(source: Source) -> list[str]:
+    """What does not change of the block devices: is it rotational, which compressor, how large."""
+    devices = source.names("sys/block") if source.name != "live" else []
+    swaps_of = load(source, swaps)
+    devices += [area.filename.rpartition("/")[2] for area in (swaps_of.areas if swaps_of else ())]
+    names = ("queue/rotational", "queue/read_ahead_kb", "queue/scheduler", "queue/max_sectors_kb", "comp_algorithm",
+             "disksize")  # fmt: skip
+    return [f"sys/block/{device}/{name}" for device in dict.fromkeys(devices) for name in names]
+
+
+def _live_sysctls(source: Source, names: Iterable[str]) -> dict[str, str] | None:
+    """The settings as separate files, as on a live host."""
+    found = {f"vm.{name}": text.strip() for name in names if (text := source.read(f"proc/sys/vm/{name}")) is not None}
+    return found or None
+
+
+def notes(boot: Boot) -> tuple[str, ...]:
+    """What to say of a snapshot that is not wholly what the model follows."""
+    found = []
+    if not re.search(r"version 6\.1\.", boot.version):
+        release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
+        found.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
+    if "[always]" in boot.texts.get(THP_ENABLED, ""):
+        found.append(f"{boot.name} uses huge pages always; the model has pages of 4 KiB only, so far")
+    managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones) * 4
+    if abs(boot.meminfo["MemTotal"] - managed) > managed // 100:
+        found.append(
+            f"meminfo of {boot.name} says MemTotal {boot.meminfo['MemTotal']} kB, its zones manage {managed} kB "
+            "(a container or a balloon?): the zones are believed"
+        )
+    missing = [
+        path for path, record in (("pagetypeinfo", boot.pagetypeinfo), ("slabinfo", boot.slabinfo)) if not record
+    ]
+    if missing:
+        found.append(f"{boot.name} has no {' and no '.join(missing)} (only root may read them): taken as one kind")
+    return tuple(found)

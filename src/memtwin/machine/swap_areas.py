@@ -1,0 +1,154 @@
+"""The machine's swap areas by the names that /proc/swaps has: which there are, turned on and off.
+
+Follows swapon(2) and swapoff(2) (mm/swapfile.c of Linux 6.1): an area that is on is EBUSY, one that is off EINVAL, and
+one whose pages would not fit into memory and the other areas ENOMEM.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memtwin.core import mm_types as t
+from memtwin.errors import NotModelledError
+from memtwin.linux.drivers.block import zram
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.mm import swapon, zswap
+from memtwin.machine import compressed_lengths
+from memtwin.units import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memtwin.core.state import State
+    from memtwin.machine.boot import Boot
+    from memtwin.machine.costs import CostProfile
+    from memtwin.machine.machine import Machine
+    from memtwin.procfs import swaps
+
+ZPOOLS = {"zbud": t.ZPOOL_ZBUD, "zsmalloc": t.ZPOOL_ZSMALLOC}
+PAGE = 4096
+NS_PER_DAY = 86_400_000_000_000
+LZO_RLE = 1
+"""The number of the compressor that zram takes when nobody says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A swap area of the machine: its number in the model and what /proc/swaps calls it."""
+
+    number: int
+    filename: str
+    kind: str
+    zram: bool
+
+
+def add_disk(state: State, profile: CostProfile) -> int:
+    """Add a disk of the machine's kind; returns its number."""
+    disk = profile.disk
+    return int(engine.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
+
+
+def compressor(boot: Boot, device: str) -> int:
+    """The number of the algorithm that a zram device has: the one in brackets, lzo-rle where none is told."""
+    chosen = re.search(r"\[([\w-]+)\]", boot.texts.get(f"sys/block/{device}/comp_algorithm", ""))
+    name = chosen[1] if chosen else "lzo-rle"
+    return compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
+
+
+def zswap_from_snapshot(state: State, boot: Boot) -> None:
+    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not told.
+
+    What it holds already belongs to nobody that is known.
+    """
+    told = boot.zswap
+    if told.get("enabled") != "Y":
+        return
+    zpool, name = told.get("zpool", "zbud"), told.get("compressor", "lzo")
+    if zpool not in ZPOOLS:
+        raise NotModelledError(boot.name, f"zswap with zpool {zpool}", hint="zbud and zsmalloc are")
+    algorithm = compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
+    zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
+    percents = (int(told.get("max_pool_percent", 20)), int(told.get("accept_threshold_percent", 90)))
+    zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, told.get("same_filled_pages_enabled", "Y") == "Y")
+    zswap.start_pool(state, *(pages(boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap")))
+
+
+def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> Area:
+    """Turn on an area that the snapshot has; slots in use belong to nobody that is known."""
+    made = _add(
+        state,
+        boot,
+        area.filename,
+        slots=pages(int(area.size_kib)),
+        prio=area.priority,
+        kind=area.kind,
+        profile=profile,
+    )
+    swapon.set_priority(state, made.number, area.priority)
+    swapon.hold_slots(state, made.number, pages(int(area.used_kib)))
+    stat = boot.zram.get(_device(area.filename))
+    if made.zram and stat:
+        numbers = (stat.orig_data_size >> 12, stat.compr_data_size, stat.mem_used_total >> 12)
+        swapon.set_zram_stats(state, made.number, *numbers)
+    return made
+
+
+def switch_on(machine: Machine, filename: str, size_bytes: int, prio: int) -> int:
+    """Turn an area on, with *prio* below 0 at a priority that the kernel chooses; returns an Outcome."""
+    state = machine.state
+    area = next((area for area in machine.areas if area.filename == filename), None)
+    if area is None:
+        slots = size_bytes // 4096 - 1
+        machine.areas.append(
+            _add(state, machine.boot, filename, slots=slots, prio=prio, kind="partition", profile=machine.costs)
+        )
+    elif swapon.area_info(state, area.number)["used"]:
+        return int(t.EBUSY)
+    else:
+        swapon.turn_on(state, area.number, prio)
+    swapon.read_header(state)
+    return int(t.OK)
+
+
+def switch_off(machine: Machine, filename: str, task: int) -> int:
+    """Turn an area off: *task* brings all back that lies in it; returns an Outcome."""
+    area = next((area for area in machine.areas if area.filename == filename), None)
+    return int(swapon.swapoff(machine.state, task, area.number)) if area else int(t.EINVAL)
+
+
+def _device(filename: str) -> str:
+    return filename.rpartition("/")[2]
+
+
+def _add(state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind: str, profile: CostProfile) -> Area:
+    """Make an area that was never on."""
+    device = _device(filename)
+    is_zram = device.startswith("zram")
+    rotational = boot.texts.get(f"sys/block/{device}/queue/rotational", "0" if is_zram else "1").strip() == "1"
+    algorithm = compressor(boot, device)
+    disk = 0 if is_zram else add_disk(state, profile)
+    number = swapon.swapon(state, slots, prio, not rotational, is_zram, disk, algorithm)
+    if is_zram:
+        zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
+    return Area(number, filename, kind, is_zram)
+
+
+def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
+    """What a device would be written to in a day of the same.
+
+    >>> bytes_per_day(1 << 20, 60_000_000_000) == 1440 << 20
+    True
+    """
+    return written_bytes * NS_PER_DAY // max(elapsed_ns, 1)
+
+
+def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[str, str | int]]:
+    """What was written to each swap disk (zram and zswap write to none), and what that would be in a day."""
+    found: list[dict[str, str | int]] = []
+    for area in areas:
+        if not area.zram:
+            total = swapon.area_info(state, area.number)["written"] * PAGE
+            found.append({"device": area.filename, "bytes": total, "bytes_per_day": bytes_per_day(total, elapsed_ns)})
+    return found

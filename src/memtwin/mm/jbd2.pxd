@@ -1,6 +1,0 @@
-from memtwin.mm.mm_types cimport File, u32, u64
-from memtwin.mm.state cimport State
-
-cdef void start_transaction(State s, u32 blocks) noexcept nogil
-cdef bint journal_due(State s) noexcept nogil
-cdef void commit_transaction(State s) noexcept nogil

@@ -1,8 +1,0 @@
-from memtwin.mm.mm_types cimport i64, u32, u64
-from memtwin.mm.state cimport State
-
-cdef u32 do_mmap(State s, u32 mm, u64 start, u64 pages, u32 flags, u32 file, u32 filp, u64 pgoff) noexcept nogil
-cdef u32 do_munmap(State s, u32 task, u64 start, u64 pages) noexcept nogil
-cdef void exit_mmap(State s, u32 mm) noexcept nogil
-cdef void mmput(State s, u32 mm) noexcept nogil
-cdef u32 dup_mmap(State s, u32 child, u32 parent) noexcept nogil

@@ -1,8 +1,0 @@
-from memtwin.mm.mm_types cimport i32
-from memtwin.mm.state cimport State
-
-cdef class Check:
-    cdef State s
-    cdef tuple story
-    cdef i32 *mapped            # mappings of each frame, as the page tables have them
-    cdef dict entries           # page-table entries that hold each swap entry

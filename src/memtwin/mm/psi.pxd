@@ -1,6 +1,0 @@
-from memtwin.mm.mm_types cimport u32, u64
-from memtwin.mm.state cimport State
-
-cdef void update_averages(State s) noexcept nogil
-cdef void update_one(State s, u32 resource, u32 state) noexcept nogil
-cdef void psi_memstall(State s, u64 ns) noexcept nogil

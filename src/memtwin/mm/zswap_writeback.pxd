@@ -1,7 +1,0 @@
-from memtwin.mm.mm_types cimport u32
-from memtwin.mm.state cimport State
-
-cdef bint zswap_writeback_entry(State s, u32 entry, u32 handle) noexcept nogil
-cdef bint is_object_of(State s, u32 entry, u32 handle) noexcept nogil
-cdef bint zbud_reclaim_page(State s) noexcept nogil
-cdef void shrink_worker(State s) noexcept nogil

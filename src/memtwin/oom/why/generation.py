@@ -1,0 +1,147 @@
+"""Which generation of the rule a report was made by.
+
+The printed score says it best: distributions ported changes to kernels that bear an old number. Where no score is
+printed (5.1 and later), only the floor of 1 point differs, and the version says that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from memtwin.oom.badness import (
+    RULE_2_6_36,
+    RULE_2_6_39,
+    RULE_3_5,
+    RULE_3_14,
+    RULE_4_17,
+    RULE_5_9,
+    Rule,
+    printed_score,
+)
+from memtwin.oom.event import MEMCG
+from memtwin.oom.why.rows import ScoreCheck, charges
+
+if TYPE_CHECKING:
+    from memtwin.oom.badness import Charge
+    from memtwin.oom.event import OomEvent, Task
+    from memtwin.oom.why.total import Total
+
+_SINCE = (
+    ((5, 9, 0), RULE_5_9), ((4, 17, 0), RULE_4_17), ((3, 14, 0), RULE_3_14), ((3, 5, 0), RULE_3_5),
+    ((2, 6, 39), RULE_2_6_39), ((0, 0, 0), RULE_2_6_36),
+)  # fmt: skip
+_WITH_SCORE = (RULE_4_17, RULE_3_14, RULE_3_5, RULE_2_6_39, RULE_2_6_36)
+
+_SPARED = {"share": "; root is spared 3 % of its own memory", "thirtieth": "; root is spared 3 % of all memory"}
+_NOT_SPARED = "; this root, without CAP_SYS_ADMIN, is not spared"
+
+
+def version(release: str) -> tuple[int, int, int]:
+    """Return the numbers of a release.
+
+    >>> version("3.10.0-514.6.1.el7.x86_64"), version("6.18+")
+    ((3, 10, 0), (6, 18, 0))
+    """
+    found = re.match(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?", release)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+
+
+def rule_of_release(release: str) -> Rule:
+    """Return the rule of a kernel by its number alone.
+
+    >>> rule_of_release("6.1.0-42-amd64").told
+    '5.9 and later'
+    """
+    numbers = version(release)
+    return next(rule for since, rule in _SINCE if numbers >= since)
+
+
+def by_version(event: OomEvent) -> Rule | None:
+    """Return the rule that the version, or else the columns, tell; None for the rule before 2.6.36."""
+    has_adj = "oom_score_adj" in event.columns or event.trigger.oom_score_adj is not None
+    if event.columns and not has_adj:
+        return None
+    if event.kernel is not None:
+        return rule_of_release(event.kernel)
+    if event.score is None:
+        return RULE_5_9 if not any(task.page_tables is not None for task in event.tasks) else RULE_3_14
+    return RULE_4_17 if "pgtables_bytes" in event.columns else RULE_3_14
+
+
+def rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreCheck | None]:
+    """Return the rule of *event*, and the printed score held against it."""
+    rule = by_version(event)
+    if event.score is None:
+        return rule, None
+    if rule is None:
+        return None, ScoreCheck(event.score, None, None, "before 2.6.36 the score came from run times and nice levels")
+    task = chosen_task(event)
+    if task is None or task.rss is None:
+        return rule, ScoreCheck(event.score, None, None, "the row of the chosen process is not in the text")
+    if total is None:
+        return rule, ScoreCheck(event.score, None, None, "how much memory there is in all is not in the text")
+    return _checked(event, task, rule, total, event.score)
+
+
+def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) -> tuple[Rule, ScoreCheck]:
+    rules = (rule, *(other for other in _WITH_SCORE if other is not rule))
+    for other in rules:
+        low, _ = charges(event, task, other)
+        for charge in (low, low._replace(root=False)):
+            if printed_score(charge, total.low, other) == score:
+                told = _by(rule, other, total)
+                if low.root:
+                    told += _SPARED[other.root] if charge.root else _NOT_SPARED
+                is_spared = charge.root == low.root or event.constraint != MEMCG
+                found = other if is_spared else other._replace(root="none")  # all of a container are such a root
+                return found, ScoreCheck(score, score, equal=True, why=told)
+    for other in rules:
+        low, high = charges(event, task, other)
+        is_hidden = low != high._replace(root=low.root) or not total.is_exact
+        if is_hidden and _between(low, high, total, other, score):
+            computed = printed_score(low, total.low, other)
+            return other, ScoreCheck(score, computed, None, _hidden(low, high, total, score - (computed or 0)))
+    low, _ = charges(event, task, rule)
+    why = "memory changed between the choice and the table"
+    if event.chosen_pid is not None and task.pid != event.chosen_pid:
+        why = "a thread was chosen, and the table has its process"
+    return rule, ScoreCheck(score, printed_score(low, total.low, rule), equal=False, why=why)
+
+
+def _between(low: Charge, high: Charge, total: Total, rule: Rule, score: int) -> bool:
+    """Whether the score fits for some of what is hidden."""
+    ends = [total.low, total.high if total.high is not None else 1 << 50]
+    found = [printed_score(charge, at, rule) or 0 for charge in (low, high) for at in ends]
+    return min(found) <= score <= max(found)
+
+
+def _by(rule: Rule, other: Rule, total: Total) -> str:
+    told = f"by the rule of {other.told}"
+    if other is not rule:
+        told += ", which this kernel has under an older number"
+    return told + ("" if total.is_exact else f"; of a total of {total.low:,} pages")
+
+
+def _hidden(low: Charge, high: Charge, total: Total, thousandths: int) -> str:
+    hidden = []
+    if low.swapents != high.swapents:
+        about = f", some {thousandths * total.low // 1000:,}," if total.is_exact else ""
+        hidden.append(f"its pages in swap{about}")
+    if low.page_tables != high.page_tables:
+        hidden.append("its page tables")
+    if not total.is_exact:
+        hidden.append("how much swap the cgroup may use")
+    return f"the report does not show {' and '.join(hidden)}, which the score has in it"
+
+
+def chosen_task(event: OomEvent) -> Task | None:
+    """Return the row of the process that was chosen, or of its process if a thread was."""
+    pids = [event.chosen_pid, event.victim.pid if event.victim else None]
+    if event.chosen_pid is not None and event.victim and event.chosen_name != event.victim.name:
+        pids = [event.chosen_pid]  # a child died in its place
+    for pid in pids:
+        for task in event.tasks:
+            if pid is not None and pid in {task.pid, task.tgid}:
+                return task
+    return None

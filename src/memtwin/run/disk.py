@@ -1,0 +1,115 @@
+"""The disk that a scenario's files lie on: their names, their inodes, and the few blocks that looking them up reads.
+
+The first look-up of a name reads the directory's block, the first file that is made reads the block that says which
+inodes are free; both stay as Buffers.  A file's name and inode are objects in slab that shrinkers may take while
+nobody has it open.
+
+Within 5 s of mounting ext4's thread looks at the block groups whose bitmaps are written (the first, and those with a
+copy of the superblock): it reads each bitmap, and keeps two pages with what the allocator has to know of it.  They are
+the disk's Buffers and 24 KiB of Cached that turn up soon after boot.
+
+Stands for a small ext4, freshly mounted; the thread is ext4_lazyinit_thread() in fs/ext4/super.c of Linux 6.1, with
+ext4_mb_prefetch() and ext4_mb_init_cache() in fs/ext4/mballoc.c.
+
+Not modelled: block allocation, running full.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin.core import mm_types as t
+from memtwin.linux.fs import dcache, jbd2, read_write
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.mm import filemap
+from memtwin.units import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from memtwin.machine.boot import Boot
+    from memtwin.machine.machine import Machine
+    from memtwin.scenario import FileDef
+
+PAGE = 4096
+BUFFERS_OF_A_MOUNT = 5
+"""Blocks that mounting reads: superblock, group descriptors, the journal's superblock, two of inodes."""
+BLOCKS_OF_FIRST_OPEN = 1
+"""The superblock, where the place of mounting is noted."""
+BLOCKS_OF_NEW_FILE = 7
+"""Superblock, group descriptor, inode bitmap, inode and directory; for its data the block bitmap, the inode again."""
+
+
+GROUP_KIB = 128 * 1024
+"""A block group of ext4 with blocks of 4 KiB."""
+JUST_MOUNTED_NS = 7_000_000_000
+"""A machine that is up for less may still have the thread's work before it."""
+
+
+def written_bitmaps(groups: int) -> int:
+    """Of so many block groups, those whose block bitmap is on the disk: number 0, and powers of 3, 5 and 7.
+
+    >>> written_bitmaps(4), written_bitmaps(30)
+    (3, 8)
+    """
+    powers = {base**exponent for base in (3, 5, 7) for exponent in range(groups.bit_length())}
+    return sum(number == 0 or number in powers for number in range(groups))
+
+
+def bitmaps_to_come(boot: Boot) -> int:
+    """How many block bitmaps the thread of the ext4 that a fresh machine has mounted will still read."""
+    mounted = [line.split() for line in boot.texts.get("proc/mounts", "").splitlines() if " ext4 " in line]
+    sizes = {row[3]: int(row[2]) for line in boot.texts.get("proc/partitions", "").splitlines()
+             if len(row := line.split()) == 4 and row[2].isdigit()}  # fmt: skip
+    if not mounted or not boot.uptime or boot.uptime.up_cs * 10_000_000 > JUST_MOUNTED_NS:
+        return 0
+    count = written_bitmaps(-(-sizes.get(mounted[0][0].removeprefix("/dev/"), 0) // GROUP_KIB))
+    buffers = pages(boot.meminfo.get("Buffers") or 0)
+    return count if buffers <= BUFFERS_OF_A_MOUNT + count // 2 else 0
+
+
+class Disk:
+    """The files by name; *files* are there from the start."""
+
+    def __init__(self, machine: Machine, files: Iterable[FileDef]) -> None:
+        self.machine = machine
+        self.state = machine.state
+        self.numbers: dict[str, int] = {}
+        self._handles: dict[str, tuple[int, int]] = {}
+        self._directory = filemap.append_page(self.state, machine.bdev)
+        self._inode_bitmap = filemap.append_page(self.state, machine.bdev)
+        for file in files:
+            length = -(-file.size_bytes // PAGE)
+            hole = file.content == "zero"
+            self.numbers[file.name] = filemap.create_file(self.state, length, t.FILE_REGULAR, hole)
+
+    def prefetch_bitmaps(self) -> None:
+        """Let the file system's thread do its work, if it is still to come."""
+        count = bitmaps_to_come(self.machine.boot)
+        if not count:
+            return
+        buddies = filemap.create_file(self.state, 2 * count, t.FILE_REGULAR, hole=True)
+        for group in range(count):
+            read_write.bread(self.state, self.machine.bdev, filemap.append_page(self.state, self.machine.bdev))
+            for page in range(2 * group, 2 * group + 2):
+                read_write.read_mapping_page(self.state, buddies, page)
+
+    def look_up(self, name: str) -> int:
+        """The number of a file; one that is not there is made, empty."""
+        read_write.bread(self.state, self.machine.bdev, self._directory)
+        if not self._handles:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_FIRST_OPEN)
+        if name not in self.numbers:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
+            read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
+            self.numbers[name] = filemap.create_file(self.state, 0, t.FILE_REGULAR, hole=True)
+        self._handles[name] = dcache.look_up(self.state, self._handles.get(name, (0, 0)), t.CACHE_EXT4_INODE)
+        return self.numbers[name]
+
+    def open(self, task: int, name: str) -> int:
+        """Open a file, made if it is not there; returns the number of the open file."""
+        return int(kernel_fork.open_file(self.state, task, self.look_up(name)))
+
+    def pages(self, name: str) -> int:
+        """How long a file is, in pages."""
+        return int(filemap.file_info(self.state, self.numbers[name])["pages"]) if name in self.numbers else 0

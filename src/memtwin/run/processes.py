@@ -1,0 +1,314 @@
+"""A scenario's processes: each operation becomes calls into the model and the program's own few touches.
+
+Every operation is one crossing (or a handful) into the compiled core.  What the kernel refuses is an outcome; what
+the model cannot do yet stops the run with an error that names the operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memtwin.core import mm_types as t
+from memtwin.linux import touch
+from memtwin.linux.fs import fs_writeback, jbd2, read_write
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
+from memtwin.machine import program
+from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.machine.machine import Machine
+    from memtwin.run.disk import Disk
+    from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Touch
+
+PAGE = 4096
+ERANGE = 34
+CONTENTS = {
+    "zero": t.CONTENT_ZERO,
+    "mark": t.CONTENT_MARK,
+    "text": t.CONTENT_TEXT,
+    "half": t.CONTENT_HALF,
+    "random": t.CONTENT_RANDOM,
+}
+
+
+ADVICES = {"dontneed": 0, "free": 1, "willneed": 2, "cold": 3, "pageout": 4}
+"""As mm/madvise.pxd numbers them; hints for huge pages say nothing to a machine without them."""
+
+
+@dataclass(slots=True)
+class Region:
+    """A range that a process mapped: first page number and pages."""
+
+    start: int
+    pages: int
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process of a scenario."""
+
+    name: str
+    pid: int
+    task: int
+    alive: bool = True
+    command: int = 0
+    """Commands that it was given."""
+    next_region: int = program.FIRST_REGION
+    regions: dict[str, Region] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    """Open files by name."""
+    has_buffer: bool = False
+
+
+class Processes:
+    """All processes of a run.
+
+    *disk*: where files lie; *where*: the scenario's path; *on_second*: called at whole seconds within an operation.
+    """
+
+    def __init__(self, machine: Machine, disk: Disk, where: str, on_second: Callable[[], None]) -> None:
+        self.machine = machine
+        self.disk = disk
+        self.where = where
+        self.state = machine.state
+        self.by_name: dict[str, Worker] = {}
+        self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
+        self.on_second = on_second
+        self.user_ns = 0
+        """Time that the operation so far spent in programs, not in the kernel."""
+
+    def _next_pid(self) -> int:
+        self.last_pid += 1
+        return self.last_pid
+
+    def _touch_pages(self, process: Worker, vpns: tuple[int, ...], op: Op, *, write: bool) -> None:
+        for vpn in vpns:
+            memory.touch_page(self.state, process.task, vpn, write)
+
+    def command(self, process: Worker, op: Op) -> None:
+        """A process reads the command that it is given."""
+        process.command += 1
+        self._touch_pages(process, program.WRITTEN_BY_COMMAND, op, write=True)
+
+    def start(self, name: str, adj: int, op: Op) -> int:
+        """Start a fresh process of the program; returns an Outcome."""
+        task = kernel_fork.spawn(self.state, self.machine.rest, self._next_pid(), adj)
+        if not task:
+            return int(t.ENOMEM)
+        process = Worker(name, self.last_pid, task)
+        sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
+        for area in program.AREAS:
+            file = sources.get(area.source, 0)
+            code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.flags, file, 0, area.offset)
+            if code != t.OK:
+                kernel_fork.exit_task(self.state, task)
+                return int(code)
+        self._touch_pages(process, (program.ARGUMENTS,), op, write=True)
+        mm_init.count_event(self.state, "pgfault", program.FAULTS_BEFORE_EXEC)
+        memory.forget_before_exec(self.state, task)
+        self._touch_pages(process, program.READ_AT_START, op, write=False)
+        self._touch_pages(process, program.WRITTEN_AT_START, op, write=True)
+        self.by_name[name] = process
+        return int(t.OK)
+
+    def mmap(self, process: Worker, region: str, size_bytes: int, op: Op) -> int:
+        """Map anonymous memory at the process's next address; returns an Outcome."""
+        pages = -(-size_bytes // PAGE)
+        self._touch_pages(process, program.WRITTEN_BY_MMAP, op, write=True)
+        code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
+        if code == t.OK:
+            process.regions[region] = Region(process.next_region, pages)
+            process.next_region += program.region_step(pages)
+        return int(code)
+
+    def fmap(self, process: Worker, op: Fmap) -> int:
+        """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
+        filp = self._open(process, op.file)
+        pages = self.disk.pages(op.file)
+        self._touch_pages(process, program.WRITTEN_BY_MMAP, op, write=True)
+        flags = program.RW | (t.VM_SHARED if op.shared else 0)
+        if not pages:
+            return int(t.EINVAL)
+        code = kernel_fork.mmap(
+            self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
+        )
+        if code == t.OK:
+            process.regions[op.region] = Region(process.next_region, pages)
+            process.next_region += program.region_step(pages)
+        return int(code)
+
+    def _open(self, process: Worker, name: str) -> int:
+        """The open file of a name; opened at its first use and kept."""
+        if name not in process.files:
+            process.files[name] = self.disk.open(process.task, name)
+        return process.files[name]
+
+    def io(self, process: Worker, op: Fread | Fwrite) -> int:
+        """Read or write a file through the process's buffer; returns an Outcome."""
+        filp = self._open(process, op.file)
+        if not process.has_buffer:
+            code = kernel_fork.mmap(self.state, process.task, program.IO_BUFFER, program.IO_BUFFER_PAGES, program.RW)
+            if code != t.OK:
+                return int(code)
+            process.has_buffer = True
+        pattern = op.pattern
+        drawn = (
+            {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
+        )
+        run = read_write.FileIo(
+            self.state,
+            process.task,
+            filp,
+            op.offset_bytes,
+            op.chunk_bytes,
+            op.length_bytes // op.chunk_bytes,
+            isinstance(op, Fwrite),
+            program.IO_BUFFER,
+            op.index,
+            **drawn,
+        )
+        return self._by_seconds(run)
+
+    def fsync(self, process: Worker, op: Fsync) -> int:
+        """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
+        self._open(process, op.file)
+        file = self.disk.numbers[op.file]
+        before = filemap.file_info(self.state, file)
+        code = int(fs_writeback.fsync(self.state, process.task, file))
+        if before["dirty"] or not before["pages"]:
+            jbd2.commit(self.state)
+        return code
+
+    def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
+        """Run a batch to its end, with a sample at each whole second."""
+        while True:
+            second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
+            code = run.run(second)
+            if code != t.AGAIN:
+                return int(code)
+            self.on_second()
+
+    def madvise(self, process: Worker, op: Madvise) -> int:
+        """Give an advice on a part of a region; returns an Outcome."""
+        start = self._part(process, op)
+        if start < 0:
+            return -start
+        if op.advice not in ADVICES:
+            return int(t.OK)
+        return int(madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice]))
+
+    def mlock(self, process: Worker, op: Mlock | Munlock) -> int:
+        """Lock or unlock a part of a region; returns an Outcome."""
+        start = self._part(process, op)
+        if start < 0:
+            return -start
+        return int(mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock)))
+
+    def _part(self, process: Worker, op: Madvise | Mlock | Munlock | Touch) -> int:
+        """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
+        region = process.regions.get(op.region)
+        if region is None:
+            return -int(t.ENOENT)
+        if op.offset_pages + op.npages > region.pages:
+            return -ERANGE
+        return region.start + op.offset_pages
+
+    def bury(self) -> list[Worker]:
+        """End every process that was killed for its memory; returns them."""
+        killed = [p for p in self.by_name.values() if p.alive and oom_kill.is_killed(self.state, p.task)]
+        for process in killed:
+            self.end(process)
+        return killed
+
+    def munmap(self, process: Worker, region: str) -> int:
+        """Unmap a whole region; returns an Outcome."""
+        found = process.regions.pop(region, None)
+        if found is None:
+            return int(t.ENOENT)
+        return int(kernel_fork.munmap(self.state, process.task, found.start, found.pages))
+
+    def touch(self, process: Worker, op: Touch) -> int:
+        """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
+        start = self._part(process, op)
+        if start < 0:
+            return -start
+        run = touch.Touch(
+            self.state,
+            process.task,
+            start,
+            op.npages,
+            op.write,
+            CONTENTS[op.content],
+            op.index,
+            op.offset_pages,
+            **_drawn(op),
+        )
+        code = self._by_seconds(run)
+        self.user_ns += self._user_time(op, run.done)
+        return int(code)
+
+    def _user_time(self, op: Touch, touches: int) -> int:
+        """What the program itself computes and touches, beside the faults."""
+        table = self.machine.costs.as_table()
+        fill = table[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
+        return int(touches * (table[t.COST_HIT] + fill))
+
+    def fork(self, process: Worker, child: str, op: Op) -> int:
+        """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
+        code, task = kernel_fork.fork(self.state, process.task, self._next_pid())
+        if code == t.OK:
+            twin = Worker(child, self.last_pid, task, next_region=process.next_region)
+            twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
+            twin.files, twin.has_buffer = dict(process.files), process.has_buffer
+            for filp in twin.files.values():
+                kernel_fork.share_filp(self.state, filp)
+            self.by_name[child] = twin
+            self._touch_pages(twin, program.READ_AFTER_FORK, op, write=False)
+            self._touch_pages(twin, program.WRITTEN_BY_CHILD, op, write=True)
+        else:
+            self.last_pid -= 1
+        self._touch_pages(process, program.WRITTEN_BY_PARENT, op, write=True)
+        return int(code)
+
+    def end(self, process: Worker) -> None:
+        """End a process, by its own exit or by SIGKILL."""
+        kernel_fork.exit_task(self.state, process.task)
+        for filp in process.files.values():
+            kernel_fork.close_file(self.state, filp)
+        process.files.clear()
+        process.alive = False
+
+
+def _drawn(op: Touch) -> dict[str, int]:
+    """A pattern as the compiled core takes it."""
+    pattern = op.pattern
+    if isinstance(pattern, Rand):
+        return {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed}
+    if isinstance(pattern, Hot):
+        return {
+            "kind": t.PATTERN_HOT, "touches": pattern.n, "seed": pattern.seed, "hot_percent": pattern.hot_percent,
+            "prob_percent": pattern.prob_percent,
+        }  # fmt: skip
+    if isinstance(pattern, Pow):
+        return {
+            "kind": t.PATTERN_POW,
+            "touches": pattern.n,
+            "seed": pattern.seed,
+            "exponent": pattern.exponent,
+        }
+    return {"kind": t.PATTERN_SEQ}
+
+
+def idle(machine: Machine, ns: int, on_second: Callable[[], None]) -> None:
+    """Let the whole machine idle for *ns* nanoseconds."""
+    until = machine.state.clock_ns + ns
+    while machine.state.clock_ns < until:
+        second = (machine.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
+        engine.sleep_until(machine.state, min(second, until))
+        if machine.state.clock_ns == second:
+            on_second()

@@ -1,0 +1,496 @@
+"""A scenario on a machine: carries out the operations and leaves a run directory in the layout of a recording.
+
+::
+
+    OUT/scenario.txt  run.json  ops.jsonl  dmesg.txt  timeline.csv (timeline.parquet with the extra `data`)
+    OUT/boot/proc/…   OUT/LABEL/proc/…   OUT/LABEL/workers/NAME/…
+
+``run.json`` holds no wall time and no host name: the same input gives the same bytes.  The directory is written under
+another name and moved to its place when it is whole, so that a run that was cut off never looks like one that ended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+import memtwin.core  # noqa: F401 - first: it says what to do where the core is not compiled
+from memtwin import __version__
+from memtwin.core import mm_types as t
+from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
+from memtwin.linux.check import invariants
+from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
+from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import loadavg as mm_loadavg
+from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast, util
+from memtwin.machine import swap_areas
+from memtwin.oom import layout
+from memtwin.run import timeline
+from memtwin.run.disk import Disk
+from memtwin.run.observer import Dcache
+from memtwin.run.processes import Processes, Worker, idle
+from memtwin.run.settings import apply_sysctls, prepare, settings_of
+from memtwin.run.timeline import Sample
+from memtwin.scenario import (
+    Checkpoint,
+    DropCaches,
+    Exit,
+    Fmap,
+    Fork,
+    Fread,
+    Fsync,
+    Fwrite,
+    Kill,
+    Madvise,
+    Mlock,
+    Mmap,
+    Munlock,
+    Munmap,
+    Op,
+    Proc,
+    Scenario,
+    SetSysctl,
+    Sleep,
+    SwapOff,
+    SwapOn,
+    Sync,
+    Touch,
+    WorkerOp,
+)
+from memtwin.twin import oom_event
+from memtwin.twin.twin import Twin
+from memtwin.units import kib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from memtwin.core.state import State
+    from memtwin.machine.machine import Machine
+    from memtwin.sources.source import Source
+
+SUPPORTED = (
+    Proc, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync,
+    DropCaches, SetSysctl, SwapOn, SwapOff, Checkpoint,
+)  # fmt: skip
+"""Operations that the model can do."""
+ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
+WHEN_MOVED = (
+    "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
+    "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file", "pgpgin", "pgpgout",
+    "allocstall_normal", "allocstall_dma32", "allocstall_movable", "pgactivate", "pgdeactivate", "pgfree",
+    "thp_fault_alloc", "compact_stall", "zswpin", "zswpout",
+)  # fmt: skip
+"""Counters whose change an operation's line tells when there is one."""
+TIMELINE = (
+    "MemFree", "MemAvailable", "Cached", "Dirty", "Writeback", "AnonPages", "Slab", "PageTables", "SwapFree",
+    "Committed_AS", "pgfault", "pgmajfault", "pgpgin", "pgpgout", "pswpin", "pswpout", "zswpin", "zswpout",
+    "pgscan", "pgsteal", "pgsteal_direct", "pgsteal_file", "pgsteal_anon", "allocstall", "workingset_refault_file",
+    "workingset_refault_anon",
+)  # fmt: skip
+SAMPLED = ("zswpin", "zswpout", "pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon")
+"""Event counters that a sample takes as they are; those in ALWAYS come first."""
+CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
+"""Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
+PANICKED = "the kernel has panicked"
+STORY_LINES = 20
+SIGKILL = 9
+_NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
+"""A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of one operation."""
+
+    op: Op
+    outcome: str
+    errno: int
+    us: int
+    deltas: dict[str, int]
+    deaths: list[dict[str, Any]] = field(default_factory=list)
+    why: str = ""
+    """The rule by which the kernel refused."""
+    file_pages: int = 0
+    """How long the file that it names was before."""
+    ooms: list[layout.Report] = field(default_factory=list)
+    """The kernel's reports of memory that ran out meanwhile."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Pages that reclaim took meanwhile, by whose they were."""
+    balances: tuple[int, ...] = ()
+    """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
+    swappiness: int = 0
+    began: bool = False
+    """Whether kswapd was woken for the first time meanwhile."""
+
+
+class Run:
+    """A run under way: operations done, samples taken, checkpoints kept as text."""
+
+    def __init__(self, scenario: Scenario, machine: Machine) -> None:
+        self.scenario = scenario
+        self.machine = machine
+        self.done: list[Done] = []
+        self.samples: list[Sample] = []
+        self.checkpoints: dict[str, dict[str, str]] = {}
+        self.disk = Disk(machine, scenario.files)
+        self.processes = Processes(machine, self.disk, scenario.path, self._sample)
+        self.dcache = Dcache(machine.state, machine.caches)
+        self.dmesg: list[str] = []
+        self.ooms: list[layout.Report] = []
+        machine.state.on_oom = self._on_oom
+        machine.state.on_reap = self._on_reap
+        events = machine.state.events_by_name()
+        self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
+
+    def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Carry out every operation; raises NotModelledError where the model cannot go on."""
+        self._sample(between=True)
+        self._checkpoint("boot")
+        if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
+            mm_init.read_lowmem_reserve_ratio(self.machine.state)
+        self.disk.prefetch_bitmaps()
+        for number, op in enumerate(self.scenario.ops):
+            if progress:
+                progress(number, len(self.scenario.ops))
+            self.do(op)
+        if progress:
+            progress(len(self.scenario.ops), len(self.scenario.ops))
+
+    def do(self, op: Op) -> None:
+        """Carry out one operation; a ModelBug in it tells the operations that led there."""
+        try:
+            self._step(op)
+        except ModelBug as bug:
+            raise ModelBug(bug.invariant, story=(*self.story(), f"op {op.index}: {op.text}")) from bug
+
+    def _step(self, op: Op) -> None:
+        state = self.machine.state
+        before, since, killed = _counted(state), state.clock_ns, len(self.ooms)
+        taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
+        file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
+        self.processes.user_ns = 0
+        engine.begin_operation(state)
+        mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
+        outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
+        buried = self.processes.bury()
+        deaths += [self._death(process, SIGKILL) for process in buried]
+        panicked = state.has_panicked and outcome != "skipped"
+        if panicked or (isinstance(op, WorkerOp) and op.proc in {process.name for process in buried}):
+            outcome, errno = "died", 0
+        mm_loadavg.set_active(state, 0)
+        if not isinstance(op, Sleep):
+            engine.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
+        after = _counted(state)
+        deltas = {name: after[name] - before[name] for name in ALWAYS}
+        deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
+        why = self._refusal() if errno == t.ENOMEM else PANICKED if state.has_panicked else ""
+        done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
+        done.ooms = self.ooms[killed:]
+        done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
+        done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
+        done.swappiness = int(self.machine.sysctl["swappiness"])
+        done.began = quiet and state.reclaim_began_ns > 0
+        self.done.append(done)
+        self._sample(between=True)
+        if state.checks:
+            invariants.validate(state, self.story())
+
+    def taken(self) -> dict[str, int]:
+        """Pages that reclaim took since the run began, by whose they were: a file's name, or what it was instead."""
+        state, events = self.machine.state, self.machine.state.events_by_name()
+        found = {name: int(filemap.file_info(state, number)["reclaimed"]) for name, number in self.disk.numbers.items()}
+        found[BUFFERS] = int(filemap.file_info(state, self.machine.bdev)["reclaimed"])
+        found[CACHED_BEFORE] = events["pgsteal_file"] - self._stolen_before["file"] - sum(found.values())
+        found[ANONYMOUS] = events["pgsteal_anon"] - self._stolen_before["anon"]
+        return found
+
+    def _refusal(self) -> str:
+        """The rule of overcommit that is in force, with its numbers."""
+        state = self.machine.state
+        if self.machine.sysctl["overcommit_memory"] == "2":
+            limit, promised = kib(util.commit_limit(state)), kib(state.committed_pages)
+            return (
+                f"overcommit_memory is 2: {promised:,} kB are promised and CommitLimit is {limit:,} kB "
+                "(less a reserve for recovery)"
+            )
+        total = kib(state.memory_total + state.swap_pages[0])
+        return f"overcommit_memory is 0: one request may not exceed all RAM and swap, {total:,} kB"
+
+    def _carry_out(self, op: Op) -> tuple[str, int, list[dict[str, Any]]]:
+        """Do one operation: (outcome, errno, deaths)."""
+        if isinstance(op, WorkerOp):
+            process = self.processes.by_name.get(op.proc)
+            if process is None or not process.alive:
+                return "skipped", 0, []
+            if isinstance(op, (Exit, Kill)):
+                return "ok", 0, [self._end(process, op)]
+            self.processes.command(process, op)
+            code = self._worker_op(process, op)
+        else:
+            code = self._machine_op(op)
+        return ("ok" if code == t.OK else "error"), code, []
+
+    def _worker_op(self, process: Worker, op: WorkerOp) -> int:
+        """Do what a process does itself; returns an Outcome."""
+        does = self.processes
+        if isinstance(op, Mmap):
+            return does.mmap(process, op.region, op.size_bytes, op)
+        if isinstance(op, Munmap):
+            return does.munmap(process, op.region)
+        if isinstance(op, Fork):
+            return does.fork(process, op.child, op)
+        calls: dict[type[WorkerOp], Callable[[Worker, Any], int]] = {
+            Madvise: does.madvise, Mlock: does.mlock, Munlock: does.mlock, Touch: does.touch, Fread: does.io,
+            Fwrite: does.io, Fmap: does.fmap, Fsync: does.fsync,
+        }  # fmt: skip
+        return calls[type(op)](process, op)
+
+    def _machine_op(self, op: Op) -> int:
+        """Do what concerns the whole machine; returns an Outcome."""
+        if isinstance(op, Proc):
+            return self.processes.start(op.name, op.adj, op)
+        if isinstance(op, Sleep):
+            idle(self.machine, op.sleep_ns, self._sample)
+        elif isinstance(op, Sync):
+            jbd2.commit(self.machine.state)
+            fs_writeback.sync(self.machine.state)
+        elif isinstance(op, (SwapOn, SwapOff)):
+            return self._switch(op)
+        elif isinstance(op, DropCaches):
+            drop_caches.drop_caches(self.machine.state, op.value)
+        elif isinstance(op, Checkpoint):
+            self._checkpoint(op.label)
+        elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
+            return int(t.EINVAL)
+        return int(t.OK)
+
+    def _switch(self, op: SwapOn | SwapOff) -> int:
+        """Turn a swap area on or off; returns an Outcome."""
+        filename = self.scenario.swap_devices[op.area]
+        if isinstance(op, SwapOff):
+            return swap_areas.switch_off(self.machine, filename, self.machine.rest)
+        swap = next(swap for swap in self.scenario.swaps if swap.name == op.area)
+        prio = swap.prio if op.prio is None else op.prio
+        return swap_areas.switch_on(self.machine, filename, swap.size_bytes, prio)
+
+    def _end(self, process: Worker, op: Exit | Kill) -> dict[str, Any]:
+        """End a process; returns its line among the deaths."""
+        if isinstance(op, Exit):
+            self.processes.command(process, op)
+        self.processes.end(process)
+        return self._death(process, SIGKILL if isinstance(op, Kill) else 0)
+
+    def _death(self, process: Worker, signal: int) -> dict[str, Any]:
+        """The line of a process that ended, among the deaths; nobody asks for its files any more."""
+        self.dcache.forget(f"proc/{process.pid}")
+        return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
+
+    def _log(self, line: str) -> None:
+        """Add a line to the kernel log."""
+        seconds = self.machine.state.clock_ns / 1_000_000_000
+        self.dmesg.append(line if line.startswith(" ") else f"[{seconds:12.6f}] {line}")
+
+    def _on_reap(self, victim: int) -> None:
+        """Write down that the reaper took a victim's memory."""
+        self._log(layout.reaped(oom_event.victim(Twin(self.machine, self.processes.by_name), victim)))
+
+    def _on_oom(self, order: int, gfp: int, current: int, victim: int) -> None:
+        """Write down what the kernel log says when memory has run out."""
+        twin = Twin(self.machine, self.processes.by_name)
+        self.ooms.append(oom_event.report(twin, order, gfp, current, victim))
+        for line in layout.render(self.ooms[-1]):
+            self._log(line)
+
+    def _checkpoint(self, label: str) -> None:
+        """Keep every file that can be read now, as text."""
+        twin = Twin(self.machine, self.processes.by_name)
+        paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
+        files = {path: text for path in paths if (text := twin.read(path)) is not None}
+        if label == "boot":
+            files["sysctl_vm"] = "".join(f"vm.{k} = {v}\n" for k, v in sorted(self.machine.sysctl.items()))
+        workers = (
+            f"{process.name} {process.pid} {'alive' if process.alive else 'dead'}\n"
+            for process in self.processes.by_name.values()
+        )
+        files["workers.txt"] = "".join(workers)
+        self.checkpoints[label] = files
+        self.dcache.read(self._read_paths(paths, label))
+
+    def _read_paths(self, paths: list[str], label: str) -> list[str]:
+        """The kernel's names of the files that a checkpoint reads; at boot the settings are read one by one."""
+        pids = {name: process.pid for name, process in self.processes.by_name.items()}
+        named = []
+        for path in paths:
+            if path == _NOT_READ_BY_THE_LAB:
+                continue
+            words = path.split("/")
+            named.append(f"proc/{pids[words[1]]}/{words[2]}" if words[0] == "workers" else path)
+        if label == "boot" and self.machine.boot.sysctl:
+            names = [name.removeprefix("vm.") for name in self.machine.boot.sysctl]
+            named += [f"proc/sys/vm/{name}" for name in names]
+        return named
+
+    def _sample(self, *, between: bool = False) -> None:
+        """Note the main figures now."""
+        state = self.machine.state
+        node, events = state.node_stats(), state.events_by_name()
+        sizes = {
+            "MemFree": page_alloc_fast.free_pages(state),
+            "MemAvailable": page_alloc.si_mem_available(state),
+            "Cached": node["nr_file_pages"] - node["nr_swapcached"],
+            "Dirty": node["nr_dirty"],
+            "Writeback": node["nr_writeback"],
+            "AnonPages": node["nr_anon_pages"],
+            "Slab": node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"],
+            "PageTables": node["nr_page_table_pages"],
+            "SwapFree": state.swap_pages[1],
+            "Committed_AS": state.committed_pages,
+        }
+        figures = {name: int(kib(value)) for name, value in sizes.items()}
+        figures.update({name: events[name] for name in (*ALWAYS, *SAMPLED)})
+        figures.update({name: node[name] for name in TIMELINE if name.startswith("workingset_")})
+        figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
+        figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
+        figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
+        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between))
+
+    def story(self) -> tuple[str, ...]:
+        """The newest operations with what became of them, newest last."""
+        return tuple(f"op {d.op.index}: {d.op.text} -> {d.outcome}" for d in self.done[-STORY_LINES:])
+
+    # --- the run directory
+
+    def files(self) -> dict[str, str]:
+        """Every file of the run directory but ``run.json``, by path."""
+        found = {
+            "scenario.txt": self.scenario.text,
+            "ops.jsonl": "".join(_line(done) for done in self.done),
+            "dmesg.txt": "".join(f"{line}\n" for line in self.dmesg),
+        }
+        for label, files in self.checkpoints.items():
+            found.update({f"{label}/{path}": text for path, text in files.items()})
+        return found
+
+    def meta(self) -> dict[str, Any]:
+        """``run.json``: what ran and on what; nothing of the host."""
+        return {
+            "scenario": Path(self.scenario.path).stem if self.scenario.path else "",
+            "kernel_profile": "6.1",
+            "kernel": _release(self.machine.boot.version),
+            "twin": __version__,
+            "costs": self.machine.costs.name,
+            "complete": True,
+            "oom_victims": [
+                death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]
+            ],
+            "swap_written": swap_areas.written(
+                self.machine.state, self.machine.areas, self.samples[-1].time_ns - self.samples[0].time_ns
+            ),
+            "ops": len(self.scenario.ops),
+            "ops_done": len(self.done),
+            "not_ok": [[d.op.index, d.outcome, d.errno] for d in self.done if d.outcome != "ok"],
+        }
+
+    def write(self, out: Path) -> None:
+        """Write the run directory: whole, or not at all."""
+        if out.exists():
+            raise UsageError(f"{out} is there already", hint="give another -o, or remove it first")
+        partial = out.with_name(f"{out.name}.partial{os.getpid()}")
+        try:
+            for path, text in self.files().items():
+                target = partial / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(text.encode(errors="surrogateescape"))
+            timeline.write(partial, TIMELINE, self.samples)
+            meta = msgspec.json.format(msgspec.json.encode(self.meta()), indent=1)
+            (partial / "run.json").write_bytes(meta + b"\n")
+            partial.rename(out)
+        except OSError as problem:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InputError(
+                f"{out}: cannot be written: {problem.strerror or problem}", hint="nothing was left behind"
+            ) from problem
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _counted(state: State) -> dict[str, int]:
+    """Every counter that an operation's line may tell of."""
+    return {**state.node_stats(), **state.events_by_name()}
+
+
+def _line(done: Done) -> str:
+    record = {
+        "i": done.op.index, "op": done.op.text, "outcome": done.outcome, "errno": done.errno, "info": done.why,
+        "us": done.us, "d": done.deltas, "deaths": done.deaths,
+    }  # fmt: skip
+    return msgspec.json.encode(record).decode() + "\n"
+
+
+def _changes(path: str) -> bool:
+    """Whether a file is recorded at each checkpoint, not only at boot."""
+    if path.startswith(("workers/", "proc/pressure/", "sys/kernel/debug/")) or path.endswith(("/mm_stat", "/io_stat")):
+        return True
+    often = [
+        "meminfo",
+        "vmstat",
+        "buddyinfo",
+        "pagetypeinfo",
+        "zoneinfo",
+        "slabinfo",
+        "swaps",
+        "loadavg",
+        "uptime",
+        "stat",
+        "diskstats",
+    ]
+    return path.removeprefix("proc/") in often
+
+
+def _release(version: str) -> str:
+    """The kernel's release out of /proc/version."""
+    words = version.split()
+    return words[2] if len(words) > 2 else ""
+
+
+def refuse_what_cannot_be_done(scenario: Scenario) -> None:
+    """Raise a NotModelledError for the first line that the model cannot do yet, before anything runs."""
+    for op in scenario.ops:
+        if not isinstance(op, SUPPORTED):
+            verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
+            raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
+
+
+def simulate(
+    scenario: Scenario,
+    boot: Source | None,
+    *,
+    settings: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header."""
+    refuse_what_cannot_be_done(scenario)
+    asked = settings_of(settings)
+    machine = prepare(scenario, boot, asked)
+    apply_sysctls(machine, scenario, asked)
+    run = Run(scenario, machine)
+    run.execute(progress)
+    return run
+
+
+def run_scenario(
+    scenario: Scenario,
+    boot: Source | None,
+    out: Path,
+    *,
+    settings: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Run *scenario* and write the run directory *out*; arguments as :func:`simulate`."""
+    simulate(scenario, boot, settings=settings, progress=progress).write(out)

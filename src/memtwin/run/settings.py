@@ -1,0 +1,194 @@
+"""What a run's machine is: ``--set`` over a snapshot over the scenario's header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memtwin.errors import NotModelledError, ScenarioError, UsageError
+from memtwin.machine import describe
+from memtwin.machine import machine as machines
+from memtwin.scenario import SwapDisk, Zswap, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memtwin.machine.machine import Machine
+    from memtwin.scenario import Scenario
+    from memtwin.sources.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``--set`` asks for: RAM, sizes and priorities of swap areas by name, settings below ``vm.``, zswap."""
+
+    ram_bytes: int | None = None
+    swaps: dict[str, dict[str, int]] = field(default_factory=dict)
+    sysctl: dict[str, str] = field(default_factory=dict)
+    zswap: dict[str, str] = field(default_factory=dict)
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like.
+
+    ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap`` line, and ``enabled``.
+    """
+    ram: int | None = None
+    areas: dict[str, dict[str, int]] = {}
+    sysctls: dict[str, str] = {}
+    zswap: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        parts = key.split(".")
+        if not equals or not value:
+            raise UsageError(f"--set {word}: expected KEY=VALUE", hint="for example --set vm.overcommit_memory=2")
+        if parts[0] == "vm":
+            sysctls[key.removeprefix("vm.")] = value
+        elif key == "machine.ram":
+            ram = _size(word, value)
+        elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
+            zswap[parts[2]] = _zswap_word(word, parts[2], value)
+        elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
+            number = _size(word, value) if parts[2] == "size" else _priority(word, value)
+            areas.setdefault(parts[1], {})[parts[2]] = number
+        else:
+            raise UsageError(
+                f"--set {word}: no such setting",
+                hint="vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
+            )
+    return Settings(ram, areas, sysctls, zswap)
+
+
+def _zswap_word(word: str, key: str, value: str) -> str:
+    """Check a word of zswap's as a scenario's header would be."""
+    if key == "enabled":
+        if value in {"on", "off"}:
+            return value
+        raise UsageError(f"--set {word}: expected on or off")
+    try:
+        parse(f"swap zswap {key}={value}")
+    except ScenarioError as problem:
+        raise UsageError(f"--set {word}: expected {problem.expected}", hint=problem.hint) from None
+    return value
+
+
+def zswap_parameters(header: Zswap | None, changed: Mapping[str, str]) -> dict[str, str]:
+    """Zswap's parameters by the kernel's names: those of a header's line, then what ``--set`` changes; both mean on."""
+    told = {"enabled": "on"}
+    if header:
+        told |= {
+            "max_pool_percent": str(header.max_pool_percent),
+            "accept_threshold": str(header.accept_threshold),
+            "compressor": header.compressor,
+            "zpool": header.zpool,
+            "same_filled": "on" if header.same_filled else "off",
+        }
+    told |= changed
+    names = {"accept_threshold": "accept_threshold_percent", "same_filled": "same_filled_pages_enabled"}
+    return {names.get(key, key): {"on": "Y", "off": "N"}.get(value, value) for key, value in told.items()}
+
+
+def check_zswap(machine: Machine, header: Zswap) -> None:
+    """Refuse a header whose zswap is not the snapshot's, as far as the snapshot tells."""
+    have, asked = machine.boot.zswap, zswap_parameters(header, {})
+    if have.get("enabled") != "Y" or any(have.get(name, value) != value for name, value in asked.items()):
+        said, has = (", ".join(f"{name}={value}" for name, value in told.items()) for told in (asked, have))
+        raise UsageError(
+            f"the scenario's zswap has {said}, that of the snapshot {machine.boot.name} {has or 'is not there'}",
+            hint="boot from a snapshot with the same zswap, change the header, or --set swap.zswap.enabled=on",
+        )
+
+
+def _size(word: str, value: str) -> int:
+    match = re.fullmatch(r"(\d{1,15})([KMG]?)", value)
+    if not match:
+        raise UsageError(f"--set {word}: expected a size such as 512M or 2G")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+
+
+def _priority(word: str, value: str) -> int:
+    if not re.fullmatch(r"-?\d{1,5}", value):
+        raise UsageError(f"--set {word}: expected a priority, -32768..32767")
+    return int(value)
+
+
+def _write(machine: Machine, name: str, value: str, where: str) -> None:
+    wrong = machine.write_sysctl(name, value)
+    if wrong:
+        raise UsageError(f"{where}: {wrong}")
+
+
+def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> None:
+    """Write the header's settings where the snapshot does not have them already, then those of ``--set``."""
+    for setting in scenario.sysctls:
+        name = setting.name.removeprefix("vm.")
+        if machine.sysctl.get(name) != setting.value:
+            _write(machine, name, setting.value, scenario.path)
+    for name, value in settings.sysctl.items():
+        _write(machine, name, value, f"--set vm.{name}")
+
+
+def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:
+    """The scenario's swap areas with what ``--set`` changes, in order of activation."""
+    known = {swap.name: swap for swap in scenario.swaps}
+    for name in settings.swaps:
+        if name not in known:
+            raise UsageError(
+                f"--set swap.{name}: the scenario has no such swap area",
+                hint=f"it has {', '.join(known)}" if known else "it has none",
+            )
+    areas = []
+    chosen = -1
+    devices = scenario.swap_devices
+    for name, swap in known.items():
+        change = settings.swaps.get(name, {})
+        prio = change.get("prio", swap.prio)
+        if prio < 0 and swap.on:
+            chosen -= 1
+            prio = chosen
+        size_bytes = change.get("size", swap.size_bytes)
+        if isinstance(swap, SwapDisk):
+            areas.append(describe.Area(devices[name], size_bytes, prio, on=swap.on, rotational=swap.rot))
+        else:
+            areas.append(describe.Area(devices[name], size_bytes, prio, algorithm=swap.algo))
+    return tuple(areas)
+
+
+def check_swaps(machine: Machine, scenario: Scenario) -> None:
+    """Refuse a scenario whose swaps are not the snapshot's."""
+    asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps if swap.on)
+    have = sorted(int(area.size_kib) for area in machine.boot.swaps.areas)
+    if asked != have:
+        raise UsageError(
+            f"the scenario's swaps hold {asked} kB, those of the snapshot {machine.boot.name} {have or 'none'}",
+            hint="boot from a snapshot with the same swap areas, or change the scenario's header",
+        )
+
+
+def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
+    """Build the machine: ``--set`` over the snapshot over the scenario's header."""
+    asked = scenario.zswap or settings.zswap
+    zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
+    if boot is None:
+        ram = settings.ram_bytes or scenario.machine.ram_bytes
+        if scenario.machine.cpus != 1:
+            raise NotModelledError(
+                scenario.path,
+                f"machine cpus={scenario.machine.cpus} without a snapshot",
+                hint="give --boot a snapshot of a machine with as many cpus",
+            )
+        return machines.build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
+    machine = machines.build(
+        boot,
+        ram_bytes=settings.ram_bytes,
+        swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
+        zswap=zswap if settings.zswap else None,
+    )
+    if settings.ram_bytes is None:
+        machines.check_header(machine, scenario.machine)
+    if scenario.swaps and not settings.swaps:
+        check_swaps(machine, scenario)
+    if scenario.zswap and not settings.zswap:
+        check_zswap(machine, scenario.zswap)
+    return machine

@@ -1,0 +1,69 @@
+"""The processes of a source: those of a live host or a snapshot, or the workers of a recording or a run.
+
+A machine keeps a process's files in ``proc/PID/``. A recording has ``workers/NAME/`` beside its ``proc/``, and
+``workers.txt`` with a line ``NAME PID STATE`` for each; what else ran there (its init) is not recorded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from memtwin.sources.source import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.sources.source import R_co, Schema, Source
+
+WORKERS: Final = "workers.txt"
+_PREFIX: Final = "proc/{pid}/"
+
+
+class Process:
+    """One process of a source: *pid*, *root* (the directory of its files), and *name*, its ``comm``."""
+
+    __slots__ = ("_name", "pid", "root", "source")
+
+    def __init__(self, source: Source, pid: int, root: str, name: str | None = None) -> None:
+        self.source, self.pid, self.root, self._name = source, pid, root, name
+
+    def __repr__(self) -> str:
+        return f"Process({self.pid}, {self.root!r})"
+
+    @property
+    def name(self) -> str:
+        """What the process calls itself, at most 15 bytes of any kind; ``?`` if that cannot be read."""
+        if self._name is None:
+            comm = self.read("comm")
+            self._name = "?" if comm is None else comm.removesuffix("\n")
+        return self._name
+
+    def read(self, name: str) -> str | None:
+        """Return the text of one of the process's files, or None (the source's ``unread`` says why)."""
+        return self.source.read(f"{self.root}/{name}")
+
+    def load(self, module: Schema[R_co]) -> R_co | None:
+        """Return the record of *module*'s file of this process, or None if there is none (or it may not be read).
+
+        A kernel thread has empty maps, and no smaps_rollup: reading it fails as if the process had ended.
+        """
+        return load(self.source, module, f"{self.root}/{module.PATH.removeprefix(_PREFIX)}")
+
+
+def processes(source: Source) -> Iterator[Process]:
+    """Yield the processes of *source* in the order of their pids, dead workers left out."""
+    workers = source.read(WORKERS)
+    if workers is not None:
+        yield from _workers(source, workers)
+        return
+    for pid in sorted(int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
+        yield Process(source, pid, f"proc/{pid}")
+
+
+def _workers(source: Source, text: str) -> Iterator[Process]:
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1].isdecimal() and words[2] == "alive":
+            found.append(Process(source, int(words[1]), f"workers/{words[0]}", words[0]))
+    yield from sorted(found, key=lambda process: process.pid)

@@ -1,0 +1,285 @@
+"""A recording of a real kernel, or a run of the model: one layout, one reader.
+
+A recording is a directory, or a tar of one, that holds what happened when a scenario ran::
+
+    scenario.txt    the scenario
+    run.json        which kernel, command line, whether it came to its end
+    ops.jsonl       one JSON object an operation: number, line, outcome, counters' deltas, deaths
+    dmesg.txt       the kernel log
+    boot/           the machine before the first operation: proc/, sys/, sysctl_vm
+    LABEL/          the same at each checkpoint: proc/, sys/, workers.txt, workers/NAME/
+
+A recording that does not reach its scenario's end is refused with what is missing, unless it is read with
+``partial=True``.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from memtwin.errors import InputError, RecordingError, SnapshotError
+from memtwin.procfs import uptime
+from memtwin.scenario import Scenario, parse
+from memtwin.sources.source import Source, load, open_source
+
+_MARKS = ("ops.jsonl", "run.json", "scenario.txt")
+_CUT_OFF = "the run did not come to its end: make it again"
+_SIGKILL = 9
+_CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
+
+
+class Recording:
+    """One run: its checkpoints, each a source of /proc and /sys files, and its log of operations."""
+
+    def __init__(self, path: str | Path, *, partial: bool = False) -> None:
+        self.path = str(path)
+        source = _rooted(_opened(path, partial=partial))
+        if source is None:
+            raise _no_recording(self.path)
+        self._source = source
+        self._partial = partial
+        self.meta: dict[str, Any] = self._read_meta()
+        self.ops: list[dict[str, Any]] = self._read_ops()
+        self.checkpoints: tuple[str, ...] = self._find_checkpoints()
+        if not partial:
+            self._refuse_if_cut_off()
+
+    @property
+    def dmesg(self) -> str | None:
+        """The kernel's log; None when the recording has none."""
+        return self._source.read("dmesg.txt")
+
+    def scenario(self) -> Scenario:
+        """Return the scenario that ran."""
+        text = self._source.read("scenario.txt")
+        if text is None:
+            raise RecordingError(self.path, "scenario.txt is missing", hint=_CUT_OFF)
+        return parse(text, f"{self.path}/scenario.txt")
+
+    def at(self, label: str) -> Source:
+        """Return the files of checkpoint *label*, so that ``proc/meminfo`` lies right below."""
+        if label not in self.checkpoints:
+            raise RecordingError(self.path, f"has no checkpoint {label!r}", hint=_listing(self.checkpoints))
+        return _Checkpoint(self._source, label)
+
+    def nearest(self, up_s: float) -> str:
+        """Return the label of the checkpoint whose time since the machine's boot is nearest to *up_s* seconds.
+
+        This is the clock of the kernel's log and of ``timeline.csv``.
+        """
+        times = {}
+        for label in self.checkpoints:
+            at = load(self._source.sub(label), uptime)
+            if at is not None:
+                times[label] = at.up_cs / 100
+        if not times:
+            raise RecordingError(self.path, "no checkpoint has proc/uptime", hint=_listing(self.checkpoints))
+        return min(times, key=lambda label: abs(times[label] - up_s))
+
+    def victims(self) -> list[tuple[int, str]]:
+        """Return (operation's number, process) of each process that the OOM killer took, in order."""
+        return [
+            (op["i"], death["name"])
+            for op in self.ops
+            if op.get("d", {}).get("oom_kill")
+            for death in op.get("deaths", ())
+            if death.get("signal") == _SIGKILL
+        ]
+
+    def outcomes(self) -> dict[int, tuple[str | None, int]]:
+        """Return (outcome, errno) of each operation by its number."""
+        return {op["i"]: (op.get("outcome"), op.get("errno", 0)) for op in self.ops}
+
+    def _read_meta(self) -> dict[str, Any]:
+        text = self._source.read("run.json")
+        if text is None and self._partial:
+            return {}
+        if text is None:
+            raise RecordingError(self.path, "run.json is missing", hint=_CUT_OFF)
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.DecodeError as problem:
+            if self._partial:
+                return {}
+            raise RecordingError(self.path, f"run.json is damaged: {problem}", hint=_CUT_OFF) from None
+
+    def _read_ops(self) -> list[dict[str, Any]]:
+        text = self._source.read("ops.jsonl")
+        if text is None and not self._partial:
+            raise RecordingError(self.path, "ops.jsonl is missing", hint=_CUT_OFF)
+        ops: list[dict[str, Any]] = []
+        lines = (text or "").splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            try:
+                op = msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.DecodeError as problem:
+                if number < len(lines):
+                    raise RecordingError(self.path, f"ops.jsonl line {number} is damaged: {problem}") from None
+                if not self._partial:
+                    raise RecordingError(self.path, "ops.jsonl ends in half a line", hint=_CUT_OFF) from None
+                break
+            if not isinstance(op.get("i"), int):
+                raise RecordingError(self.path, f"ops.jsonl line {number} has no operation's number `i`")
+            ops.append(op)
+        return ops
+
+    def _find_checkpoints(self) -> tuple[str, ...]:
+        """Return the labels that are there, in the order in which they were taken."""
+        done = (str(op.get("op", "")).split() for op in self.ops)
+        labels = ["boot", *(words[1] for words in done if len(words) > 1 and words[0] == "checkpoint")]
+        try:
+            labels.extend(self.scenario().checkpoints)
+        except InputError:
+            if not self._partial:
+                raise
+        return tuple(label for label in dict.fromkeys(labels) if self._source.names(label))
+
+    def _refuse_if_cut_off(self) -> None:
+        if not self.meta.get("complete", False):
+            raise RecordingError(self.path, 'run.json does not say `"complete": true`', hint=_CUT_OFF)
+        scenario = self.scenario()
+        if len(self.ops) < len(scenario.ops):
+            told = f"ops.jsonl has {len(self.ops)} of {len(scenario.ops)} operations"
+            raise RecordingError(self.path, told, hint=_CUT_OFF)
+        lacking = [label for label in ("boot", *scenario.checkpoints) if label not in self.checkpoints]
+        if lacking:
+            raise RecordingError(self.path, f"checkpoints are missing: {', '.join(lacking)}", hint=_CUT_OFF)
+
+
+def runs_in(path: str | Path) -> list[Path]:
+    """Return the runs of a scenario that lie in the directory *path*: ``run*.tar*`` and run directories."""
+    return sorted(
+        entry
+        for entry in Path(path).glob("run*")
+        if (entry.is_dir() and any((entry / mark).exists() for mark in _MARKS))
+        or (entry.is_file() and ".tar" in entry.suffixes and entry.suffix != ".tmp")
+    )
+
+
+def resolve(spec: str) -> Source:
+    """Return the source that *spec* names: ``RUN@CHECKPOINT``, ``RUN@3.5s``, or what :func:`open_source` takes."""
+    path, at, label = spec.rpartition("@")
+    if at and not Path(spec).exists():
+        recording = Recording(path, partial=True)
+        up_s = _seconds(label)
+        if up_s is None or label in recording.checkpoints:
+            return recording.at(label)
+        near = recording.nearest(up_s)
+        source = recording.at(near)
+        source.told = f"{label} is nearest to the checkpoint {near}"
+        return source
+    source = open_source(spec)
+    if _rooted(source) is not None:
+        labels = Recording(spec, partial=True).checkpoints
+        raise RecordingError(spec, "is a run: say which checkpoint as RUN@CHECKPOINT", hint=_listing(labels))
+    if Path(spec).is_dir() and not source.names("proc") and (runs := runs_in(spec)):
+        raise RecordingError(spec, f"holds {len(runs)} runs, not one", hint=f"say {runs[0]}@CHECKPOINT")
+    return source
+
+
+def _seconds(label: str) -> float | None:
+    """Return the seconds in a label such as ``3.5s``, or None if it is another label."""
+    number = label.removesuffix("s")
+    plain = number != label and number.replace(".", "", 1).isdigit() and number.isascii()
+    return float(number) if plain else None
+
+
+class _Checkpoint(Source):
+    """The files of one checkpoint; those that never change are recorded once, at boot, and found there."""
+
+    def __init__(self, recording: Source, label: str) -> None:
+        super().__init__(recording.label(label))
+        self._recording, self._label = recording, label
+        self._here, self._boot = recording.sub(label), recording.sub("boot")
+
+    @property
+    def at_boot(self) -> Source | None:
+        return None if self._label == "boot" else _Checkpoint(self._recording, "boot")
+
+    def read(self, path: str) -> str | None:
+        text = self._here.read(path)
+        if text is None and self._here.unread[path] == "absent" and _is_constant(path):
+            text = self._boot.read(path)
+        if text is None:
+            self.unread[path] = self._here.unread[path]
+        else:
+            self.unread.pop(path, None)
+        return text
+
+    def names(self, path: str = "") -> list[str]:
+        return self._here.names(path)
+
+
+def _is_constant(path: str) -> bool:
+    """Whether the lab and the model record a file at boot only: settings and what the machine is made of.
+
+    What a block device counts (``stat``, ``mm_stat``, ``io_stat``) is of its moment.
+    """
+    return path.startswith(_CONSTANT) and not path.endswith("stat")
+
+
+class _Salvaged(Source):
+    """The files that stand whole in a tar before the place where it was cut off."""
+
+    def __init__(self, path: str | Path) -> None:
+        import lzma  # noqa: PLC0415 - only for what is damaged
+        import tarfile  # noqa: PLC0415
+        import zlib  # noqa: PLC0415
+
+        super().__init__(str(path))
+        self._files: dict[str, bytes] = {}
+        damage = (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error)
+        with suppress(*damage), tarfile.open(path, mode="r|*") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                data = file.read() if file else b""
+                if file and len(data) == member.size:
+                    self._files[member.name.removeprefix("./")] = data
+
+    def names(self, path: str = "") -> list[str]:
+        """Return the names directly under *path*."""
+        below = f"{path.strip('/')}/".lstrip("/")
+        return sorted({name[len(below) :].partition("/")[0] for name in self._files if name.startswith(below)})
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return self._files[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+
+def _opened(path: str | Path, *, partial: bool) -> Source:
+    try:
+        return open_source(path)
+    except SnapshotError as problem:
+        if not Path(path).is_file():
+            raise
+        salvaged = _Salvaged(path) if partial else None
+        if salvaged is not None and salvaged.names():
+            return salvaged
+        raise RecordingError(str(path), problem.problem, hint=problem.hint) from problem
+
+
+def _rooted(source: Source) -> Source | None:
+    """Return the source where a recording's own files lie: here, or in the only directory here (a tar's)."""
+    if any(source.read(mark) is not None for mark in _MARKS):
+        return source
+    names = source.names("")
+    if len(names) != 1:
+        return None
+    inner = source.sub(names[0])
+    return inner if any(inner.read(mark) is not None for mark in _MARKS) else None
+
+
+def _no_recording(path: str) -> RecordingError:
+    runs = runs_in(path) if Path(path).is_dir() else []
+    hint = f"it holds {len(runs)} runs: give one, such as {runs[0]}" if runs else None
+    return RecordingError(path, f"is not a recording: it has none of {', '.join(_MARKS)}", hint=hint)
+
+
+def _listing(labels: tuple[str, ...]) -> str:
+    return f"its checkpoints are {', '.join(labels)}" if labels else "it has no checkpoint at all"

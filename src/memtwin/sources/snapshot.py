@@ -1,0 +1,195 @@
+"""A snapshot: every file that a view reads, as raw bytes below one root, so that it can be looked at elsewhere.
+
+The layout is the machine's own (``proc/meminfo``, ``sys/block/zram0/mm_stat``), in a directory or a tar, with
+``snapshot.json`` beside them: kernel, page size, clock tick, when, and what could not be read and why. System-wide
+files are read first and within a few milliseconds; processes after them, each in turn, so that what they add up
+to may differ from the system's figures by what happened in between.
+
+A ``*`` in :data:`FILES` is any one name, ``**`` any number of directories.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import json
+import tarfile
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from memtwin import __version__
+from memtwin.errors import SnapshotError
+from memtwin.sources.host import host, taken_unix_ms
+from memtwin.sources.processes import processes
+from memtwin.sources.source import SNAPSHOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from memtwin.sources.source import Source
+
+FILES: Final = (
+    "proc/meminfo", "proc/vmstat", "proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo", "proc/slabinfo",
+    "proc/swaps", "proc/stat", "proc/loadavg", "proc/uptime", "proc/diskstats", "proc/pressure/*",
+    "proc/vmallocinfo", "proc/version", "proc/cmdline", "proc/cgroups", "proc/filesystems", "proc/mounts",
+    "proc/self/mountinfo", "proc/net/sockstat", "proc/net/sockstat6", "proc/net/protocols", "proc/sysvipc/shm",
+    "proc/sys/vm/*", "proc/sys/kernel/osrelease", "proc/sys/kernel/pid_max", "proc/sys/kernel/shm*",
+    *(f"sys/block/zram*/{name}" for name in (
+        "backing_dev", "bd_stat", "comp_algorithm", "disksize", "io_stat", "mm_stat", "recomp_algorithm", "stat",
+    )),
+    "sys/block/*/size", "sys/block/dm-*/dm/name", "sys/module/zswap/parameters/*", "sys/kernel/debug/zswap/*",
+    "sys/kernel/debug/extfrag/*", "sys/kernel/mm/transparent_hugepage/*",
+    "sys/kernel/mm/transparent_hugepage/khugepaged/*", "sys/kernel/mm/hugepages/*/*", "sys/kernel/mm/ksm/*",
+    "sys/kernel/mm/lru_gen/*", "sys/kernel/mm/swap/*", "sys/kernel/mm/page_idle/none",
+    "sys/kernel/slab/*/reclaim_account", "sys/devices/system/node/node*/meminfo",
+    "sys/devices/system/node/node*/numastat", "sys/devices/system/node/node*/distance",
+    "sys/devices/system/cpu/online", "sys/fs/cgroup/memory.*", "sys/fs/cgroup/**/memory.*",
+    "sys/fs/cgroup/**/cgroup.controllers", "etc/passwd", "etc/os-release",
+    "sysctl_vm",
+)  # fmt: skip
+"""What is read of the machine; the last is a run's. Its workers become processes, so that other tools find them."""
+
+PROCESS_FILES: Final = (
+    "comm", "cgroup", "limits", "maps", "mountinfo", "oom_score", "oom_score_adj", "smaps_rollup", "stat", "statm",
+    "status",
+)  # fmt: skip
+"""What is read of each process. ``cmdline`` beside them, unless arguments are left out: they may hold secrets."""
+
+_ORDERS: Final = frozenset((
+    "compact_memory", "demote", "drop_caches", "memory.force_empty", "memory.pressure_level", "memory.reclaim",
+    "stat_refresh",
+))  # fmt: skip
+"""Names of files that take orders: reading them fails, tells nothing, or makes the kernel work."""
+SUFFIXES: Final = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
+_NO_NEWS: Final = {"absent", "No such process", "not a regular file"}
+
+
+class Taken(NamedTuple):
+    """What a snapshot holds: raw bytes by path, and for each path that could not be read the reason."""
+
+    files: dict[str, bytes]
+    unread: dict[str, str]
+
+
+def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int], None] | None = None) -> Taken:
+    """Read everything that a snapshot of *source* holds; *progress* is told processes done and all processes."""
+    files: dict[str, bytes] = {}
+    unread: dict[str, str] = {}
+
+    def read(path: str, saved: str | None = None) -> None:
+        text = source.read(path)
+        if text is not None:
+            files[saved or path] = text.encode(errors="surrogateescape")
+        elif source.unread[path] not in _NO_NEWS:
+            unread[saved or path] = source.unread[path]
+
+    taken = taken_unix_ms(source)
+    for pattern in FILES:
+        for path in matching(source, pattern):
+            read(path)
+    found = list(processes(source))
+    of_process = (*PROCESS_FILES, "cmdline") if arguments else PROCESS_FILES
+    for done, process in enumerate(found, 1):
+        for name in of_process:
+            read(f"{process.root}/{name}", f"proc/{process.pid}/{name}")
+        if f"proc/{process.pid}/status" in files:  # a worker of a run has no comm of its own
+            files.setdefault(f"proc/{process.pid}/comm", f"{process.name}\n".encode(errors="surrogateescape"))
+        if progress:
+            progress(done, len(found))
+    files[SNAPSHOT] = _facts(source, unread, taken)
+    return Taken(files, unread)
+
+
+def matching(source: Source, pattern: str) -> Iterator[str]:
+    """Yield the paths of *source* that *pattern* names; a pattern without ``*`` is a path, there or not."""
+    yield from (path for path in _below(source, "", pattern.split("/")) if path.rpartition("/")[2] not in _ORDERS)
+
+
+def save(taken: Taken, where: Path) -> None:
+    """Write *taken* as a new directory, or as a tar if *where* ends in one of :data:`SUFFIXES`.
+
+    A file at *where* is replaced only when the new one is whole. Raise SnapshotError for a directory that is there.
+    """
+    if not str(where).endswith(SUFFIXES):
+        _save_directory(taken, where)
+        return
+    packed = _compressed(_tar(taken), where)
+    half = where.with_name(f"{where.name}.tmp")
+    try:
+        half.write_bytes(packed)
+        half.replace(where)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _below(source: Source, parent: str, parts: list[str]) -> Iterator[str]:
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        for name in source.names(parent):
+            inner = f"{parent}/{name}"
+            if source.names(inner):
+                yield from _below(source, inner, rest)
+                yield from _below(source, inner, parts)
+        return
+    wild = any(mark in part for mark in "*?[")
+    names = fnmatch.filter(source.names(parent), part) if wild else [part]
+    for name in names:
+        path = f"{parent}/{name}".lstrip("/")
+        if rest:
+            yield from _below(source, path, rest)
+        else:
+            yield path
+
+
+def _facts(source: Source, unread: dict[str, str], taken_unix_ms: int | None) -> bytes:
+    """Return ``snapshot.json``: what no file of /proc says."""
+    facts = host(source)
+    told = {
+        "memtwin": __version__,
+        "kernel": facts.kernel,
+        "page_bytes": facts.page_bytes,
+        "ticks_per_s": facts.ticks_per_s,
+        "taken_unix_ms": taken_unix_ms,
+        "unread": unread,
+    }
+    return (json.dumps(told, indent=1) + "\n").encode()
+
+
+def _save_directory(taken: Taken, where: Path) -> None:
+    try:
+        where.mkdir(parents=True)
+    except FileExistsError:
+        raise SnapshotError(str(where), "is there already", hint="choose another name, or move it away") from None
+    for path, data in taken.files.items():
+        file = where / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+def _tar(taken: Taken) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path, data in taken.files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), 0o600
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _compressed(data: bytes, where: Path) -> bytes:
+    if where.suffix == ".xz":
+        import lzma  # noqa: PLC0415 - one of three
+
+        return lzma.compress(data, preset=1)
+    if where.suffix == ".gz":
+        import gzip  # noqa: PLC0415 - one of three
+
+        return gzip.compress(data)
+    if where.suffix == ".zst":
+        try:
+            import zstandard  # noqa: PLC0415 - an extra
+        except ImportError:
+            hint = "pip install 'memtwin[zstd]', or name it .tar.xz"
+            raise SnapshotError(str(where), "zstd needs an extra", hint=hint) from None
+        return bytes(zstandard.compress(data))
+    return data

@@ -1,0 +1,472 @@
+"""What happened in a run, in words: what each operation asked for, what it got, and what that cost.
+
+Where reclaim had to make room the words say when, what it took from whom, whether tasks had to wait for it, why it
+took files or anonymous pages, and whether what it took was missed afterwards.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memtwin.render.table import Column, Table
+from memtwin.render.words import NS_PER_S, capital, count, listed, seconds, size
+from memtwin.scenario import (
+    Checkpoint,
+    DropCaches,
+    Exit,
+    Fmap,
+    Fork,
+    Fread,
+    Fsync,
+    Fwrite,
+    Kill,
+    Madvise,
+    Mlock,
+    Mmap,
+    Munlock,
+    Munmap,
+    Op,
+    Proc,
+    Rand,
+    Seq,
+    SetSysctl,
+    Sleep,
+    SwapOff,
+    SwapOn,
+    Sync,
+    Touch,
+    WorkerOp,
+)
+from memtwin.story import oom, swap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from memtwin.run.run import Done, Run
+    from memtwin.run.timeline import Sample
+
+PAGE_KIB = 4
+WHY_NOT = {
+    errno.ENOENT: "no such region is mapped",
+    errno.ERANGE: "the region ends before that",
+    errno.ENOMEM: "there is no memory",
+}
+"""Why a touch failed."""
+SHARED_KIB = 1024
+"""A process that gives back less had its pages in common with others, or few."""
+LITTLE_KIB = 64
+"""Reads of names and of metadata, beside what an operation is about."""
+COLUMNS = ("MemFree", "MemAvailable", "Cached", "Dirty", "AnonPages", "Slab", "Committed_AS")
+NO_SWAP, EQUAL, FILE_TINY, FILE_TRIM, FRACT = range(5)
+"""Why reclaim looked where it did, in the model's order (ScanBalance)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One operation with what it changed: sizes in KiB, counters as they count; *file* is what its region maps."""
+
+    done: Done
+    change: Mapping[str, int]
+    after: Mapping[str, int]
+    file: str
+
+
+def tell(run: Run) -> list[str]:
+    """Return the story of a run, a sentence or more for each operation that changed something."""
+    boot = run.machine.boot
+    told = [
+        (
+            f"A machine with {size(run.machine.state.memory_total * PAGE_KIB)} of memory and "
+            f"{count(run.machine.state.cpu_count, 'cpu')}, as {boot.name} left it: "
+            f"{size(run.samples[0].figures['MemFree'])} free, Linux {_release(boot.version)}."
+        )
+    ]
+    between = [sample for sample in run.samples if sample.between]
+    files: dict[tuple[str, str], str] = {}
+    began = run.machine.state.reclaim_began_ns
+    last_why = ""
+    for number, done in enumerate(run.done):
+        before, after = between[number], between[number + 1]
+        change = {name: after.figures[name] - before.figures[name] for name in after.figures}
+        what = Told(done, change, after.figures, _mapped_file(done.op, files))
+        sentences = [_sentence(what)]
+        if done.began:
+            sentences.append(f"{seconds(began - run.samples[0].time_ns)} into the run kswapd was woken: reclaim began.")
+        why = _why(done.balances, done.swappiness, swap_free=after.figures["SwapFree"] > 0)
+        sentences += _reclaimed(what, "" if why == last_why else why)
+        last_why = why or last_why
+        sentences += swap.swapped(change, after.figures["SwapFree"])
+        sentences += [sentence for report in done.ooms for sentence in oom.tell(report)]
+        if any(sentences):
+            told.append(" ".join(filter(None, sentences)))
+    told += _ending(run)
+    return told
+
+
+def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
+    """The file behind the region of *op*, if any; keeps *files*, regions by process and name, up to date."""
+    if isinstance(op, Fmap):
+        files[op.proc, op.region] = op.file
+    elif isinstance(op, Mmap):
+        files.pop((op.proc, op.region), None)
+    elif isinstance(op, Fork):
+        files.update({(op.child, region): file for (proc, region), file in files.items() if proc == op.proc})
+    return files.get((op.proc, op.region), "") if isinstance(op, (Touch, Munmap)) else ""
+
+
+def _sentence(what: Told) -> str:
+    """What one operation did; empty for those that say nothing."""
+    op = what.done.op
+    if what.done.outcome == "died":
+        killed = f"{op.proc if isinstance(op, WorkerOp) else 'its process'} was killed"
+        return f"{op.text}: did not end, for {what.done.why or killed}."
+    if what.done.outcome == "skipped":
+        gone = f"{op.proc if isinstance(op, WorkerOp) else 'the process'} is gone"
+        return f"{op.text}: skipped, {what.done.why or gone}."
+    tell_of = TELLERS.get(type(op))
+    return tell_of(op, what) if tell_of else ""
+
+
+def _started(op: Proc, what: Told) -> str:
+    return f"{op.name} starts: {_cost(what.change)}."
+
+
+def _unmapped(op: Munmap, what: Told) -> str:
+    kept = f"; what is cached of {what.file} stays" if what.file else ""
+    return f"{op.proc} unmaps {op.region}: {_free(what.change)}{kept}."
+
+
+def _set(op: SetSysctl, what: Told) -> str:
+    return f"{op.name} is set to {op.value}{' and refused (EINVAL)' if what.done.errno else ''}."
+
+
+def _slept(op: Sleep, what: Told) -> str:
+    return f"The machine idles for {op.sleep_ns / NS_PER_S:g} s{_flushed(what)}."
+
+
+def _mapped(op: Mmap, what: Told) -> str:
+    asked, change = size(op.size_bytes >> 10), what.change
+    if what.done.errno:
+        return f"{op.proc} asks for {asked} ({op.region}) and is refused (ENOMEM). {capital(what.done.why)}."
+    taken = size(max(-change["MemFree"], 0)) if change["MemFree"] < 0 else "nothing"
+    return f"{op.proc} maps {asked} ({op.region}): {size(change['Committed_AS'])} more promised, {taken} taken yet."
+
+
+def _mapped_a_file(op: Fmap, what: Told) -> str:
+    if what.done.errno:
+        why = f"{op.file} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
+        return f"{op.proc} asks to map {op.file} ({op.region}) and is refused: {why}."
+    how = "shared: writes go to the file" if op.shared else "private: writes go to copies"
+    pages = size(what.done.file_pages * PAGE_KIB)
+    return f"{op.proc} maps {pages} of {op.file} ({op.region}), {how}; nothing is read yet."
+
+
+def _touched(op: Touch, what: Told) -> str:
+    change, faults = what.change, what.done.deltas["pgfault"]
+    verb = f"writes ({op.content})" if op.write else "reads"
+    of = f"{op.region}, which maps {what.file}" if what.file else op.region
+    amount = f"{size(op.npages * PAGE_KIB)} of"
+    if not isinstance(op.pattern, Seq):
+        amount = f"{count(op.pattern.n, 'time')} in {amount}"
+    if what.done.outcome == "error":
+        return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
+    told = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
+    if not faults:
+        return f"{told}, every page was there."
+    if what.file:
+        return f"{told}{_file_faults(what)}."
+    waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
+    new = change["AnonPages"] + (what.done.deltas["pswpout"] - what.done.deltas["pswpin"]) * PAGE_KIB
+    if not op.write and waited:
+        return f"{told}{waited}."
+    if not op.write and new <= PAGE_KIB:
+        return f"{told}, and no memory taken: reading what was never written maps the shared zero page."
+    copied = f"{size(new)} of new pages" if new > 0 else "no new page"
+    return f"{told}{waited}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
+
+
+def _file_faults(what: Told) -> str:
+    """What faults on a file's mapping came to."""
+    change, major = what.change, what.done.deltas["pgmajfault"]
+    parts = [f"{major:,} of them major"] if major else []
+    parts.append(f"{size(change['pgpgin'])} read from the disk" if major else "all pages were in the page cache")
+    if change["AnonPages"] > PAGE_KIB:
+        parts.append(f"{size(change['AnonPages'])} copied to pages of its own")
+    if change["Dirty"] > 0:
+        parts.append(f"{size(change['Dirty'])} more to be written back")
+    return ", " + ", ".join(parts) + _flushed(what)
+
+
+def _read(op: Fread, what: Told) -> str:
+    """Where what a process read came from: the disk, the page cache, or nowhere."""
+    chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
+    asked = chunks * op.chunk_bytes >> 10
+    if not isinstance(op.pattern, Rand):
+        asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
+    if what.done.errno:
+        return f"{op.proc} reads {op.file} and fails (errno {what.done.errno})."
+    told = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
+    if not asked:
+        return f"{op.proc} reads {op.file}: there is nothing to read."
+    disk = what.change["pgpgin"]
+    added = what.change["Cached"] + what.change["pgsteal_file"] * PAGE_KIB
+    if disk <= LITTLE_KIB < asked or not disk:
+        if added > LITTLE_KIB and added > asked // 2:
+            return f"{told}: the file is a hole, {size(added)} of zeroed pages came into the page cache."
+        return f"{told}: all of it was in the page cache."
+    if disk >= asked:
+        ahead = (
+            f", and {size(disk - asked)} more by reading ahead" if disk - asked > max(asked // 20, LITTLE_KIB) else ""
+        )
+        return f"{told}: all of it came from the disk{ahead}."
+    return f"{told}: {size(disk)} came from the disk, {size(asked - disk)} were in the page cache."
+
+
+def _wrote(op: Fwrite, what: Told) -> str:
+    chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
+    told = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
+    if what.done.errno:
+        return f"{told} and fails (errno {what.done.errno})."
+    return f"{told}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
+
+
+def _synced(op: Fsync | Sync, what: Told) -> str:
+    who = f"{op.proc} waits for {op.file} to be written" if isinstance(op, Fsync) else "All that is dirty is written"
+    took = f"{size(what.change['pgpgout'])} in {seconds(what.done.us * 1000)}" if what.change["pgpgout"] else "at once"
+    left = f"; {size(what.after['Dirty'])} of other files and metadata stay dirty" if what.after["Dirty"] else ""
+    return f"{who}: {took}{left}."
+
+
+def _dropped(op: DropCaches, what: Told) -> str:
+    change = what.change
+    parts = [f"{size(-change['Cached'])} of page cache"] if op.value & 1 else []
+    if op.value & 2:
+        parts.append(f"{size(-change['Slab'])} of slab")
+    left = (
+        f"; {size(what.after['Dirty'])} are dirty and stay (sync first)" if what.after["Dirty"] and op.value & 1 else ""
+    )
+    return (
+        f"drop_caches {op.value}: {' and '.join(parts)} dropped, {_free(change)}; "
+        f"{size(abs(change['MemAvailable']))} {'more' if change['MemAvailable'] >= 0 else 'less'} available{left}."
+    )
+
+
+def _flushed(what: Told) -> str:
+    """What was written back while an operation went on."""
+    if what.change["pgpgout"] <= LITTLE_KIB:
+        return ""
+    return f", while {size(what.change['pgpgout'])} went to the disk"
+
+
+def _forked(op: Fork, what: Told) -> str:
+    done, change = what.done, what.change
+    if done.errno:
+        return f"{op.proc} cannot fork (ENOMEM): all that it mapped would be promised again. {capital(done.why)}."
+    return (
+        f"{op.proc} forks {op.child}: the pages are shared, {size(change['PageTables'])} of page tables are copied, "
+        f"and {size(change['Committed_AS'])} more are promised."
+    )
+
+
+def _advised(op: Madvise, what: Told) -> str:
+    """What a hint did: pages given back now, later, or moved to where reclaim looks first."""
+    change = what.change
+    told = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
+    if what.done.errno:
+        return f"{told} and is refused (errno {what.done.errno})."
+    later = {
+        "free": "; the kernel takes the pages when it needs them",
+        "cold": "; reclaim will look at these pages first",
+        "willneed": "; what is on disk or in swap is being read ahead",
+    }.get(op.advice, "")
+    return f"{told}{later}." if later else f"{told}: {_free(change)}."
+
+
+def _locked(op: Mlock | Munlock, what: Told) -> str:
+    """Pages that reclaim must leave alone from now on, or may take again."""
+    locks = isinstance(op, Mlock)
+    told = f"{op.proc} {'locks' if locks else 'unlocks'} {size(op.npages * PAGE_KIB)} of {op.region}"
+    if what.done.errno:
+        return f"{told} and fails (errno {what.done.errno})."
+    if not locks:
+        return f"{told}: reclaim may take them again."
+    return f"{told}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
+
+
+def _switched(op: SwapOn | SwapOff, what: Told) -> str:
+    """An area of swap that came or went, and what had to come back for it."""
+    way = "on" if isinstance(op, SwapOn) else "off"
+    refused = what.done.errno
+    if refused:
+        why = {
+            errno.EINVAL: "it is not on",
+            errno.EBUSY: "it is on",
+            errno.ENOMEM: "what lies in it would find no room",
+        }.get(refused, "")
+        return f"swap{way} {op.area} is refused: {why} (errno {refused})."
+    back = size(what.done.deltas["pswpin"] * PAGE_KIB)
+    left = f"{size(what.after['SwapFree'])} of swap are free"
+    if way == "on":
+        return f"Swap area {op.area} is on: {left}."
+    return f"Swap area {op.area} is off, after {back} came back in {seconds(what.done.us * 1000)}: {left}."
+
+
+def _ended(op: Exit | Kill, what: Told) -> str:
+    how = "exits" if isinstance(op, Exit) else "is killed"
+    if what.change["AnonPages"] > -SHARED_KIB:
+        return f"{op.proc} {how}: hardly any page comes back, for it had few of its own or others still map them."
+    return f"{op.proc} {how}: {_free(what.change)}."
+
+
+TELLERS: dict[type[Op], Callable[..., str]] = {
+    Proc: _started,
+    Mmap: _mapped,
+    Fmap: _mapped_a_file,
+    Touch: _touched,
+    Fread: _read,
+    Fwrite: _wrote,
+    Fsync: _synced,
+    Sync: _synced,
+    DropCaches: _dropped,
+    Munmap: _unmapped,
+    Madvise: _advised,
+    Mlock: _locked,
+    Munlock: _locked,
+    SwapOn: _switched,
+    SwapOff: _switched,
+    Fork: _forked,
+    Exit: _ended,
+    Kill: _ended,
+    SetSysctl: _set,
+    Sleep: _slept,
+}
+
+
+def _free(change: Mapping[str, int]) -> str:
+    freed = change["MemFree"]
+    return f"{size(abs(freed))} {'less' if freed < 0 else 'more'} free"
+
+
+def _cost(change: Mapping[str, int]) -> str:
+    return (
+        f"{size(change['AnonPages'])} of its own pages, {size(change['PageTables'])} of page tables, "
+        f"{size(change['Committed_AS'])} promised"
+    )
+
+
+# --- reclaim ---------------------------------------------------------------------------------------------------------
+
+
+def _reclaimed(what: Told, why: str) -> list[str]:
+    """What reclaim did while an operation went on: took from whom, who waited, *why* so, what came back."""
+    change = what.change
+    if not change["pgscan"]:
+        return []
+    if not change["pgsteal"]:
+        return [f"Reclaim looked at {count(change['pgscan'], 'page')} and could take none."]
+    return [f"To make room reclaim took {_from_whom(what.done.taken)}{_who_waited(change)}.", why, *_missed(change)]
+
+
+def _from_whom(taken: Mapping[str, int]) -> str:
+    """Pages by owner, the largest first."""
+    owners = sorted(((pages, name) for name, pages in taken.items() if pages), reverse=True)
+    if not owners:
+        return "nothing but slab"
+    return listed(f"{size(pages * PAGE_KIB)} of {name}" for pages, name in owners)
+
+
+def _who_waited(change: Mapping[str, int]) -> str:
+    if not change["allocstall"]:
+        return ", all of it by kswapd beside the tasks"
+    if not change["pgsteal_direct"]:
+        stalls = count(change["allocstall"], "time")
+        return f", all of it by kswapd; tasks stalled {stalls} for it in vain (direct reclaim)"
+    return (
+        f", {size(change['pgsteal_direct'] * PAGE_KIB)} of it by tasks themselves, which stalled "
+        f"{count(change['allocstall'], 'time')} for it (direct reclaim)"
+    )
+
+
+def _why(balances: tuple[int, ...], swappiness: int, *, swap_free: bool) -> str:
+    """Why files or anonymous pages: each reason that decided a tenth of the passes or more, the most frequent first."""
+    total = sum(balances)
+    told = []
+    for passes, reason in sorted(((passes, -reason) for reason, passes in enumerate(balances)), reverse=True):
+        if passes and passes * 10 >= total:
+            share = "" if passes == total else f" ({passes * 100 // total} % of its passes)"
+            told.append(f"{_reason(-reason, swappiness, swap_free=swap_free)}{share}")
+    return f"It looked at {'; at '.join(told)}." if told else ""
+
+
+def _reason(reason: int, swappiness: int, *, swap_free: bool) -> str:
+    """Where reclaim looked and why, by what decided."""
+    if reason == NO_SWAP and swap_free:
+        return "files only, for it worked off watermarks raised against fragmentation, which is done without swapping"
+    if reason == FRACT and not swappiness:
+        return "files only, for vm.swappiness is 0"
+    return {
+        NO_SWAP: "files only, for there is no free swap to put anonymous pages in",
+        EQUAL: "files and anonymous pages alike, as its last resort",
+        FILE_TINY: "anonymous pages only, for hardly any file is left in the cache",
+        FILE_TRIM: "files only, for plenty of them had been used just once and none was missed lately",
+        FRACT: f"both kinds, in shares by vm.swappiness ({swappiness}) and by what was lately missed of each",
+    }[reason]
+
+
+def _missed(change: Mapping[str, int]) -> list[str]:
+    """Pages that were taken too early: read again after they had been reclaimed."""
+    kinds = {"file data": "workingset_refault_file", "anonymous memory": "workingset_refault_anon"}
+    came = [f"{size(change[name] * PAGE_KIB)} of {kind}" for kind, name in kinds.items() if change[name]]
+    return [f"{listed(came)} had been reclaimed before and had to be read again (refaults)."] if came else []
+
+
+def _ending(run: Run) -> list[str]:
+    """How the machine was left, and what reclaim came to in all."""
+    first, last = run.samples[0], run.samples[-1]
+    change = {name: last.figures[name] - first.figures[name] for name in last.figures}
+    told = (
+        f"After {(last.time_ns - first.time_ns) / NS_PER_S:.1f} s: {size(last.figures['MemFree'])} free, "
+        f"{size(last.figures['MemAvailable'])} available, {count(change['pgfault'], 'page fault')} in all"
+    )
+    began = run.machine.state.reclaim_began_ns
+    if not began:
+        return [f"{told}; nothing had to be reclaimed."]
+    if not change["pgsteal"]:
+        return [f"{told}; kswapd was woken, and nothing was reclaimed."]
+    spared = "" if change["pgsteal_anon"] else "; no anonymous page"
+    began_in = next((f"in {done.op.text!r}" for done in run.done if done.began), "before the first operation")
+    balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
+    return [
+        f"{told}.",
+        f"Reclaim began {seconds(began - first.time_ns)} into the run, {began_in}, and took "
+        f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
+        f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
+        + (" ".join(_missed(change)) or "Nothing of that was missed: no page was read again."),
+        *swap.areas(run),
+    ]
+
+
+def _release(version: str) -> str:
+    words = version.split()
+    return words[2] if len(words) > 2 else "unknown"
+
+
+def checkpoints(run: Run) -> Table:
+    """One row a checkpoint: main sizes in KiB, what was reclaimed, and faults since boot."""
+    ends = {sample.ops_done: sample for sample in run.samples if sample.between}
+    rows = [_row("boot", run.samples[0], run.samples[0])]
+    rows += [
+        _row(done.op.label, ends[number + 1], run.samples[0])
+        for number, done in enumerate(run.done)
+        if isinstance(done.op, Checkpoint)
+    ]
+    columns = (Column("checkpoint"), *(Column(name, "right") for name in (*COLUMNS, "reclaimed", "pgfault")))
+    return Table(columns, tuple(rows))
+
+
+def _row(label: str, sample: Sample, first: Sample) -> tuple[str, ...]:
+    sizes = [f"{sample.figures[name]:,}" for name in COLUMNS]
+    reclaimed = (sample.figures["pgsteal"] - first.figures["pgsteal"]) * PAGE_KIB
+    return (label, *sizes, f"{reclaimed:,}", f"{sample.figures['pgfault'] - first.figures['pgfault']:,}")
