@@ -13,7 +13,7 @@ from memtwin.core import mm_types as t
 from memtwin.linux import touch as touches
 from memtwin.linux.fs import drop_caches, fs_writeback, read_write
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import core as sched
 from memtwin.machine import program
 from memtwin.run import run
 from memtwin.scenario import Pow, Rand, Seq, pages, parse
@@ -196,7 +196,7 @@ class Files:
         assert FILE_DRAWS * 0.2 < random.read < FILE_DRAWS * 0.6
         assert abs(random.reclaimed - random.read) < FILE_DRAWS * 0.05
         self.io("small", CHUNK_PAGES, FILE_PAGES)
-        engine.sleep_until(self.state, self.state.clock_ns + SETTLED_NS)
+        sched.sleep_until(self.state, self.state.clock_ns + SETTLED_NS)
         hits = self.io("small", CHUNK_PAGES, FILE_PAGES)
         assert (hits.asked, hits.read, hits.reclaimed) == (FILE_PAGES, 0, 0)
         written = self.io("log", CHUNK_PAGES, many, write=True)

@@ -10,7 +10,7 @@ from memtwin.errors import ModelBug
 from memtwin.linux import touch
 from memtwin.linux.check import invariants
 from memtwin.linux.fs import read_write
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import memory
 from memtwin.machine import program
 from memtwin.run import run, settings
@@ -84,7 +84,7 @@ def test_a_copy_in_the_midst_of_reclaim_goes_on_alike() -> None:
             machine, process.task, process.files["data"], 0, 65536, 3520, False, program.IO_BUFFER, 99
         )
         assert read.run() == 0
-        engine.sleep_until(machine, machine.clock_ns + 8_000_000_000)
+        sched.sleep_until(machine, machine.clock_ns + 8_000_000_000)
     assert state.fingerprint() == twin.fingerprint()
     invariants.validate(twin)
 

@@ -12,7 +12,7 @@ from streams import PAGE, Stream
 
 from memtwin.core import mm_types as t
 from memtwin.linux.check import invariants
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import buddy_info, filemap, mm_init, swapon, vmscan_node
 from memtwin.run import run
 from memtwin.scenario import parse
@@ -131,10 +131,10 @@ def test_kswapd_stops_when_one_zone_is_over_its_high_mark(setting: str) -> None:
     stream = Stream(60_000, UNBOOSTED + setting)
     for page in range(0, 50_000, 16):
         stream.io(page * PAGE, 16 * PAGE)
-    engine.sleep_until(stream.state, stream.state.clock_ns + 2 * SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + 2 * SECOND)
     assert any(free > marks["high"] for free, marks in free_and_marks(stream.state))
     scanned = stream.events()["pgscan_kswapd"]
-    engine.sleep_until(stream.state, stream.state.clock_ns + 20 * SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + 20 * SECOND)
     assert stream.events()["pgscan_kswapd"] == scanned
     invariants.validate(stream.state)
 

@@ -7,7 +7,7 @@ from streams import PAGE, Stream
 
 from memtwin.linux.check import invariants
 from memtwin.linux.fs import fs_writeback
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import mm_init, page_alloc_fast, page_writeback
 
 SECOND = 1_000_000_000
@@ -89,7 +89,7 @@ def test_a_file_writes_2048_pages_a_turn() -> None:
     """
     stream = Stream(1, ram="256M")
     write(stream, 6144)
-    engine.sleep_until(stream.state, stream.state.clock_ns + SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + SECOND)
     assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (2048, 0, 4096)
 
 
@@ -97,7 +97,7 @@ def test_a_turn_grows_with_the_limit() -> None:
     """512 MiB, limit 22,207: an eighth is 2,775, with 1,024 rounded down 3,072; two turns of 10,000 dirty pages."""
     stream = Stream(1, ram="512M")
     write(stream, 10_000)
-    engine.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
     assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (10_000 - 6144, 0, 6144 + JOURNAL)
 
 
@@ -106,9 +106,9 @@ def test_dirty_data_waits_for_the_flusher_to_look() -> None:
     stream = Stream(1, ram="256M")
     start = stream.state.clock_ns
     write(stream, 1000)
-    engine.sleep_until(stream.state, start + 5 * SECOND - 1)
+    sched.sleep_until(stream.state, start + 5 * SECOND - 1)
     assert counted(stream, "nr_dirty", "nr_written") == (1000 + JOURNAL, 0)
-    engine.sleep_until(stream.state, start + 6 * SECOND)
+    sched.sleep_until(stream.state, start + 6 * SECOND)
     assert counted(stream, "nr_dirty", "nr_written") == (0, 1000 + JOURNAL)
 
 
@@ -127,9 +127,9 @@ def test_old_data_goes_out(settings: dict[str, int], still: float, gone: float) 
         mm_init.write_sysctl(stream.state, name, value)
     write(stream, 200)
     start = stream.state.clock_ns
-    engine.sleep_until(stream.state, start + int(still * SECOND))
+    sched.sleep_until(stream.state, start + int(still * SECOND))
     assert stream.events()["nr_dirty"] == 200 + JOURNAL
-    engine.sleep_until(stream.state, start + int(gone * SECOND))
+    sched.sleep_until(stream.state, start + int(gone * SECOND))
     assert counted(stream, "nr_dirty", "nr_writeback") == (0, 0)
 
 
@@ -138,7 +138,7 @@ def test_with_the_flusher_off_data_stays() -> None:
     stream = proven()
     mm_init.write_sysctl(stream.state, "dirty_writeback_centisecs", 0)
     write(stream, 200)
-    engine.sleep_until(stream.state, stream.state.clock_ns + 100 * SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + 100 * SECOND)
     assert stream.events()["nr_dirty"] == 200 + JOURNAL
     fs_writeback.fsync(stream.state, stream.task, stream.file)
     assert stream.events()["nr_dirty"] == JOURNAL
@@ -201,7 +201,7 @@ def test_a_hole_that_is_written_has_data_afterwards() -> None:
     for page in range(64):
         stream.io(page * PAGE, PAGE, write=True, filp=filp)
     fs_writeback.sync(stream.state)
-    engine.sleep_until(stream.state, stream.state.clock_ns + SECOND)
+    sched.sleep_until(stream.state, stream.state.clock_ns + SECOND)
     stream.drop()
     before = stream.events()["pgpgin"]
     stream.io(0, 64 * PAGE, filp=filp)

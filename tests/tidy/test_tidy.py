@@ -205,6 +205,8 @@ def test_no_module_is_dead() -> None:
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = node.module.removeprefix("cython.cimports.")
                 used |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 used.add(node.value)  # the table of commands
     for path in MODULES:

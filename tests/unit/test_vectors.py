@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memtwin
+from memtwin.core import device
 from memtwin.core.state import State
 from memtwin.linux import touch
 from memtwin.linux.check import invariants
 from memtwin.linux.fs.proc import task_mmu
-from memtwin.linux.kernel.sched import core as engine
-from memtwin.linux.kernel.sched import loadavg, psi
+from memtwin.linux.kernel import softirq
+from memtwin.linux.kernel.sched import core as sched
+from memtwin.linux.kernel.sched import cputime, loadavg, psi
 from memtwin.linux.mm import buddy_info, mm_init, oom_kill, slub
 from memtwin.machine import describe
 from memtwin.run import run
@@ -90,10 +92,10 @@ def test_load_average() -> None:
     """Two tasks active from 0.00: after 1, 2, 12 and 24 samples."""
     expected = {1: (16, 3, 1), 2: (31, 7, 2), 12: (127, 37, 13), 24: (173, 67, 25)}
     state = State(1 << 10, 1)
-    engine.start(state)
+    softirq.start(state)
     loadavg.set_active(state, 2)
     for samples in range(1, 25):
-        engine.sleep_until(state, samples * loadavg.LOAD_FREQ_NS)
+        sched.sleep_until(state, samples * loadavg.LOAD_FREQ_NS)
         if samples in expected:
             assert loadavg.averages(state) == expected[samples]
 
@@ -155,24 +157,24 @@ def test_slab_pages_come_back_only_when_slabs_are_empty() -> None:
 def test_devices_serve_width_requests_at_a_time() -> None:
     """One server: one after another; two: side by side; the third waits for the first to be done."""
     state = State(1 << 10, 1)
-    slow = engine.add_device(state, 100, 10, 1)
-    wide = engine.add_device(state, 100, 10, 2)
-    assert [engine.request(state, slow, 8, False) for _ in range(3)] == [180, 360, 540]
-    assert [engine.request(state, wide, pages_, False) for pages_ in (8, 1, 1)] == [180, 110, 220]
-    engine.sleep_until(state, 1000)
-    assert engine.request(state, wide, 1, True) == 1110
+    slow = device.add_device(state, 100, 10, 1)
+    wide = device.add_device(state, 100, 10, 2)
+    assert [device.request(state, slow, 8, False) for _ in range(3)] == [180, 360, 540]
+    assert [device.request(state, wide, pages_, False) for pages_ in (8, 1, 1)] == [180, 110, 220]
+    sched.sleep_until(state, 1000)
+    assert device.request(state, wide, 1, True) == 1110
     with pytest.raises(ValueError, match="32 wide"):
-        engine.add_device(state, 1, 1, 33)
+        device.add_device(state, 1, 1, 33)
 
 
 def test_time_only_rises_and_idle_time_is_counted() -> None:
     """Sleeping until a time that has passed is nothing; every nanosecond of sleep is idle, on each cpu."""
     state = State(1 << 10, 2)
-    engine.start(state)
-    engine.sleep_until(state, 12_345_678_901)
-    engine.sleep_until(state, 5)
+    softirq.start(state)
+    sched.sleep_until(state, 12_345_678_901)
+    sched.sleep_until(state, 5)
     assert state.clock_ns == 12_345_678_901
-    assert engine.cpu_times(state)["idle"] == 2 * 12_345_678_901
+    assert cputime.cpu_times(state)["idle"] == 2 * 12_345_678_901
 
 
 PATTERNS = st.one_of(

@@ -3,7 +3,10 @@
 
 from libc.stdint cimport int32_t as i32, int64_t as i64, uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
 
+from memtwin.core.vmstat cimport NR_VM_NODE_STAT_ITEMS
+
 cpdef enum:
+    MAX_NUMNODES = 1
     NR_ORDERS = 11          # orders 0..10: 4 KiB .. 4 MiB
     PAGEBLOCK_ORDER = 9
     PAGEBLOCK_NR = 512
@@ -278,7 +281,7 @@ cdef struct Page:
     u32 flags
     u32 private             # PG_PRIVATE: slab of its buffer head
     u8 owner
-    u8 order                # of the block that starts here (PG_HEAD)
+    u8 order                # of the block that starts here (PG_HEAD); of a single page in use 0
     u8 migratetype          # of a block on a free or per-cpu list: which list
 
 cdef struct List:
@@ -353,6 +356,15 @@ cdef struct SchedEntity:
     u64 vruntime            # ns that it has run
     u64 picked_vruntime     # when its turn began
     bint queued             # it wants to run, or does
+    u64 busy_until_ns       # with more than one CPU: its own is at work until then
+
+cdef struct Rq:             # who runs on one CPU
+    SchedEntity entities[NR_SCHED_ENTITIES]
+    u32 curr                # the entity that runs
+    u64 exec_start_ns       # time up to which its runtime has been accounted
+    u64 min_vruntime        # about where an entity starts that wakes up
+    u64 tick                # number of the last tick that was handled
+    bint resched            # a thread was woken that should run before the task goes on
 
 cdef struct BlkPlug:        # requests gathered by who writes to swap
     u32 nr
@@ -371,14 +383,26 @@ cdef struct Kswapd:
     bint in_run
     bint in_pass
     bint boosted
-    u64 busy_until_ns       # its own cpu is at work until then
     u64 throttle_written    # pages written when it began to wait for writes
     u64 nr_boost_reclaim
     u64 zone_boosts[MAX_NR_ZONES]
     ScanControl sc
-    bint node_writeback     # PGDAT_WRITEBACK: too many pages under writeback at the tail
-    bint node_dirty         # PGDAT_DIRTY: too many unqueued dirty pages
+
+cdef struct Lruvec:         # what one reclaim policy works on: one a node
+    List lists[NR_LRU_LISTS]
+    u64 nonresident_age     # evictions and activations so far: the clock of refault distances
+    u64 anon_cost           # how much I/O reclaiming anonymous pages and files has lately caused
+    u64 file_cost
+    u64 refaults[2]         # WORKINGSET_ACTIVATE_ANON and _FILE when the last reclaim ended
     bint congested          # LRUVEC_CONGESTED
+
+cdef struct Pgdat:          # a node: pg_data_t
+    Zone zones[MAX_NR_ZONES]
+    i64 stat[NR_VM_NODE_STAT_ITEMS]
+    Lruvec lruvec
+    Kswapd kswapd
+    bint writeback          # PGDAT_WRITEBACK: too many pages under writeback at the tail
+    bint dirty              # PGDAT_DIRTY: too many unqueued dirty pages
 
 cdef struct Flusher:
     u32 state
@@ -393,7 +417,6 @@ cdef struct Flusher:
     u32 file                # whose turn it is
     u64 chunk_left          # pages of this turn
     u64 turn_written
-    u64 busy_until_ns       # the thread's own cpu is at work until then
     bint wrapped            # the search for dirty pages began again at the file's start
     u64 completions         # writes that ended lately: the device's share of all is 0 or 1
     u64 completions_ns      # when that was last halved
@@ -405,6 +428,10 @@ cdef struct Flusher:
 cdef struct WbList:
     u32 head
     u32 tail
+
+cdef struct Bdi:            # a backing device: its flusher and the inodes that it works from
+    Flusher flusher
+    WbList lists[NR_WB_LISTS]
 
 cdef struct PageVec:
     u32 nr
@@ -630,6 +657,18 @@ cdef struct SwapSlots:      # a cpu's slots: taken in advance, and freed but not
     u32 cur
     u32 back[SWAP_SLOTS_CACHE_SIZE]
     u32 nr_back
+
+cdef struct Cpu:            # everything that the kernel keeps for each CPU
+    Rq rq
+    u32 current             # the task that runs
+    u32 memalloc            # PF_MEMALLOC depth of what runs: it reclaims
+    PerCpuPages pcp[MAX_NR_ZONES]
+    PageVec vecs[NR_VECS]
+    SwapSlots swap_slots
+    u32 ratelimit           # pages dirtied since a writer last came to a balance point
+    u32 bh_lru[BH_LRU_SIZE] # device pages whose buffers it remembers: they cannot be dropped
+    u32 bh_next
+    BlkPlug plug[2]         # swap writes of the task, of a thread, that neighbours may still join
 
 cdef struct ZsClass:        # objects of one size, packed into groups of pages
     u32 size

@@ -1,7 +1,9 @@
 from memtwin.core.mm_types cimport (
-    AnonVma, AnonVmaChain, BH_LRU_SIZE, BIO_POOL_SIZE, Bio, BlkPlug, Device, Event, File, Filp, Flusher, Kswapd, NR_SCHED_ENTITIES, SchedEntity, List, MAX_NR_ZONES, Mm, NR_COSTS, NR_KNOWN_CACHES, NR_LRU_LISTS, NR_SCAN_BALANCES, NR_WB_LISTS, NR_CONTENTS, Page, PageVec, PerCpuPages, SwapArea, SwapRa, SwapSlots, Table, Task, Vma, WbList, XaNode, Zone, ZsClass, ZbudPage, ZsPage, Zswap, ZS_SIZE_CLASSES, MAX_CPUS, i32, i64, u16, u8, u32, u64,
+    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, Filp, List, Lruvec, MAX_CPUS, MAX_NR_ZONES,
+    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, PG_HEAD, Page, Pgdat, SwapArea, SwapRa,
+    Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
-from memtwin.core.vmstat cimport NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
+from memtwin.core.vmstat cimport NR_VM_EVENT_ITEMS
 
 cdef extern from *:
     """
@@ -80,45 +82,26 @@ cdef class State:
     cdef u64 now_ns
     cdef u64 max_pfn
     cdef u32 nr_cpus
-    cdef u32 cpu                    # the one that runs now
-    cdef u32 current                # the task that runs now
+    cdef u32 cpu                    # the one whose turn it is
     cdef Page *pages                # [max_pfn]
     cdef u8 *pageblock              # migratetype of each pageblock
-    cdef Zone zones[MAX_NR_ZONES]
-    cdef PerCpuPages *pcp           # [zone * nr_cpus + cpu]
-    cdef i64 node[NR_VM_NODE_STAT_ITEMS]
+    cdef Pgdat node_data[MAX_NUMNODES]
+    cdef Cpu *cpus                  # [nr_cpus]
+    cdef Cpu *cpu_now               # &cpus[cpu]
+    cdef Bdi bdi                    # the disk that files lie on
     cdef u64 event[NR_VM_EVENT_ITEMS]
-    cdef List lru[NR_LRU_LISTS]
-    cdef PageVec *vecs              # [cpu * NR_VECS + kind]
-    cdef u64 nonresident_age        # evictions and activations so far: the clock of refault distances
-    cdef u64 anon_cost              # how much I/O reclaiming anonymous pages and files has lately caused
-    cdef u64 file_cost
-    cdef u64 refaults[2]            # WORKINGSET_ACTIVATE_ANON and _FILE when the last reclaim ended
     cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
     cdef List dentry_lru            # names that nobody uses, the newest first; through Dentry
     cdef u32 dentry_serial
     cdef u64 shrink_deferred[2]     # objects that a pass did not come to, by shrinker
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
-    cdef Kswapd kswapd
-    cdef Flusher flusher
     cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
-    cdef u32 ratelimits[MAX_CPUS]   # pages dirtied on a cpu since
-    cdef WbList wb[NR_WB_LISTS]
-    cdef u32 memalloc               # PF_MEMALLOC depth: the running thread reclaims
-    cdef bint resched               # a thread was woken that should run before the task goes on
     cdef bint in_thread             # a background thread runs, not the task
     cdef u64 thread_ns              # what its piece of work took, on another cpu
-    cdef SchedEntity sched[NR_SCHED_ENTITIES]
-    cdef u32 running                # who has the cpu
-    cdef u64 exec_start_ns          # until when its time is booked
-    cdef u64 min_vruntime           # where who wakes up starts, about
-    cdef u64 tick                   # number of the last that was looked at
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
     cdef u32 journal_blocks
     cdef u32 journal_bdev
     cdef bint journal_used
-    cdef u32 bh_lru[BH_LRU_SIZE]    # device pages whose buffers the cpu remembers: they cannot be dropped
-    cdef u32 bh_next
     cdef bint panicked              # the machine stopped: nobody could be killed, or vm.panic_on_oom
     cdef u64 first_reclaim_ns       # when kswapd was woken first; 0: never
     cdef u64 totalreserve_pages
@@ -128,13 +111,11 @@ cdef class State:
     cdef u32 avail[32]              # areas with free slots, by priority, the next to use first among equals
     cdef u32 nr_avail
     cdef u32 nr_areas               # ever used
-    cdef SwapSlots swap_slots[MAX_CPUS]
     cdef bint swap_slots_active
     cdef u32 nr_rotating            # areas that make readahead go by slots
     cdef SwapRa swap_ra             # of all, where it goes by slots
     cdef u32 bio_pool[BIO_POOL_SIZE]
     cdef u32 bio_pool_nr
-    cdef BlkPlug plug[2]            # swap writes of the task, of a thread, that neighbours may still join
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
     cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
@@ -193,18 +174,14 @@ cdef class State:
 ctypedef void (*Hook)(State s) noexcept nogil
 ctypedef u32 (*AllocHook)(State s, u32 order, u32 gfp) noexcept nogil
 ctypedef void (*TimeHook)(State s, u64 ns) noexcept nogil
-ctypedef void (*EventHook)(State s, u64 time_ns, u32 kind, u32 arg) noexcept nogil
-ctypedef u64 (*SubmitHook)(State s, u32 device, u64 pages, bint write) noexcept nogil
 
-cdef struct Hooks:          # calls upwards, set once when the module above is imported
-    Hook run_events
+cdef struct Hooks:          # calls upwards, all of them set by linux/init.py
+    Hook run_events         # carry out what is due
     Hook cond_resched       # let threads that were woken run
-    Hook io_schedule        # the task waits: something else happens, or time passes to the next event
+    Hook io_schedule        # the task waits: another runs, or time passes to the next event
     TimeHook schedule_timeout   # the task sleeps until a point in time
-    EventHook schedule_event
-    SubmitHook submit
     AllocHook alloc_slow    # the allocator's slow path
-    Hook shrink_zswap       # zswap's worker was queued: it takes the cpu at once
+    Hook shrink_zswap       # zswap's worker was queued: it takes the CPU at once
 
 cdef Hooks hooks
 
@@ -214,7 +191,7 @@ cdef void pool_put(Pool *pool, u32 item) noexcept nogil
 cdef u32 table_get(State s) noexcept nogil
 cdef void table_put(State s, u32 table) noexcept nogil
 
-cdef inline void charge(State s, u64 ns) noexcept nogil:
+cdef inline void spend_ns(State s, u64 ns) noexcept nogil:
     """Let *ns* of the running task's time pass, and what is due happen; a thread has a cpu of its own if there is one."""
     if s.in_thread and s.nr_cpus > 1:
         s.thread_ns += ns
@@ -222,6 +199,38 @@ cdef inline void charge(State s, u64 ns) noexcept nogil:
     s.now_ns += ns
     if s.now_ns >= s.next_event_ns:
         hooks.run_events(s)
+
+cdef inline Cpu *this_cpu(State s) noexcept nogil:
+    """The CPU whose turn it is."""
+    return s.cpu_now
+
+cdef inline Zone *zone_at(State s, u32 zone) noexcept nogil:
+    """A zone by its number among those of all nodes."""
+    return &s.node_data[0].zones[zone]
+
+cdef inline Pgdat *page_pgdat(State s, u32 pfn) noexcept nogil:
+    """The node that a frame belongs to."""
+    return &s.node_data[0]
+
+cdef inline Lruvec *page_lruvec(State s, u32 pfn) noexcept nogil:
+    """The lists that a page is on (folio_lruvec): its node's."""
+    return &page_pgdat(s, pfn).lruvec
+
+cdef inline i64 nr_pages(State s, u32 pfn) noexcept nogil:
+    """How many pages a frame in use stands for: 1, or those of the block that it heads."""
+    return (<i64> 1) << s.pages[pfn].order
+
+cdef inline i64 global_node_page_state(State s, u32 item) noexcept nogil:
+    """A node counter, over all nodes."""
+    return s.node_data[0].stat[item]
+
+cdef inline void mod_node_page_state(State s, u32 item, i64 n) noexcept nogil:
+    """Move a node counter of what is no page on a list: stacks in KiB, tables, slabs, tree nodes."""
+    s.node_data[0].stat[item] += n
+
+cdef inline void mod_lruvec_page_state(State s, u32 pfn, u32 item, i64 n) noexcept nogil:
+    """Move a counter of a page's node by *n*: a page that comes or goes counts for nr_pages()."""
+    page_pgdat(s, pfn).stat[item] += n
 
 cdef inline Table *table_at(State s, u32 table) noexcept nogil:
     return &s.tables[table >> 8][table & 255]

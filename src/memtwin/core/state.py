@@ -17,21 +17,19 @@ from cython.cimports.memtwin.core.mm_types import (
     BIO_POOL_SIZE,
     MAX_NR_ZONES,
     NR_SCAN_BALANCES,
-    NR_VECS,
     NR_XA_LEVELS,
     SCHED_TASK,
     SWAPFILE_CLUSTER,
     AnonVma,
     AnonVmaChain,
     Bio,
+    Cpu,
     Dentry,
     Event,
     File,
     Filp,
     Mm,
     Page,
-    PageVec,
-    PerCpuPages,
     SwapArea,
     Table,
     Task,
@@ -51,6 +49,8 @@ from memtwin.errors import ModelBug
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
+HOOKS = ("run_events", "cond_resched", "io_schedule", "schedule_timeout", "alloc_slow", "shrink_zswap")
+"""The fields of struct Hooks, in its order."""
 FIRST_HITS = cython.declare(u32, 4)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
@@ -153,8 +153,7 @@ def free_arrays(s: State):
     free(s.table_pfn)
     free(s.pages)
     free(s.pageblock)
-    free(s.pcp)
-    free(s.vecs)
+    free(s.cpus)
     free(s.tasks.items)
     free(s.mms.items)
     free(s.vmas.items)
@@ -179,11 +178,8 @@ def copy_arrays(old: State, new: State):
     chunks: u32 = old.cap_tables // TABLES_PER_CHUNK
     new.pages = cython.cast(cython.pointer(Page), duplicate(old.pages, (old.max_pfn + 1) * cython.sizeof(Page)))
     new.pageblock = cython.cast(cython.pointer(u8), duplicate(old.pageblock, (old.max_pfn >> 9) + 1))
-    new.pcp = cython.cast(
-        cython.pointer(PerCpuPages),
-        duplicate(old.pcp, MAX_NR_ZONES * old.nr_cpus * cython.sizeof(PerCpuPages)),
-    )
-    new.vecs = cython.cast(cython.pointer(PageVec), duplicate(old.vecs, old.nr_cpus * NR_VECS * cython.sizeof(PageVec)))
+    new.cpus = cython.cast(cython.pointer(Cpu), duplicate(old.cpus, old.nr_cpus * cython.sizeof(Cpu)))
+    new.cpu_now = cython.address(new.cpus[new.cpu])
     new.events = cython.cast(cython.pointer(Event), duplicate(old.events, old.cap_events * cython.sizeof(Event)))
     new.tables = cython.cast(
         cython.pointer(cython.pointer(Table)), duplicate(old.tables, chunks * cython.sizeof(cython.p_void))
@@ -291,15 +287,17 @@ class State:
     """One machine's memory, whole.  *max_pfn*: one past the last frame number; *nr_cpus*: 1..64."""
 
     def __cinit__(self, max_pfn: int, nr_cpus: int = 1):
+        require_hooks()
         memset(cython.address(self.first_), 0, plain_bytes(self))
         self.max_pfn = max_pfn
         self.nr_cpus = nr_cpus
-        self.sched[SCHED_TASK].queued = True
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
-        self.pcp = cython.cast(cython.pointer(PerCpuPages), calloc(MAX_NR_ZONES * nr_cpus, cython.sizeof(PerCpuPages)))
-        self.vecs = cython.cast(cython.pointer(PageVec), calloc(nr_cpus * NR_VECS, cython.sizeof(PageVec)))
+        self.cpus = cython.cast(cython.pointer(Cpu), calloc(nr_cpus, cython.sizeof(Cpu)))
+        self.cpu_now = self.cpus
+        for cpu in range(nr_cpus):
+            self.cpus[cpu].rq.entities[SCHED_TASK].queued = True
         pool_init(cython.address(self.tasks), cython.sizeof(Task))
         pool_init(cython.address(self.mms), cython.sizeof(Mm))
         pool_init(cython.address(self.vmas), cython.sizeof(Vma))
@@ -312,9 +310,9 @@ class State:
         pool_init(cython.address(self.dentries), cython.sizeof(Dentry))
         pool_init(cython.address(self.zspages), cython.sizeof(ZsPage))
         pool_init(cython.address(self.zbud_pages), cython.sizeof(ZbudPage))
-        self.kswapd.highest_zone = -1
+        self.node_data[0].kswapd.highest_zone = -1
         self.swap_ra.hits = FIRST_HITS
-        self.flusher.bandwidth = FIRST_BANDWIDTH
+        self.bdi.flusher.bandwidth = FIRST_BANDWIDTH
         pool_init(cython.address(self.caches), cython.sizeof(SlabCache))
         self.nr_tables = 0
         self.cap_events = 64
@@ -337,7 +335,7 @@ class State:
     def fingerprint(self) -> bytes:
         """Return the plain counters and every frame as bytes: equal for two machines in the same state."""
         frames = cython.cast(cython.p_char, self.pages)[: (self.max_pfn + 1) * cython.sizeof(Page)]
-        node = cython.cast(cython.p_char, self.node)[: NR_VM_NODE_STAT_ITEMS * 8]
+        node = cython.cast(cython.p_char, self.node_data[0].stat)[: NR_VM_NODE_STAT_ITEMS * 8]
         events = cython.cast(cython.p_char, self.event)[: NR_VM_EVENT_ITEMS * 8]
         clock = cython.cast(cython.p_char, cython.address(self.now_ns))[:8]
         return clock + node + events + frames
@@ -345,7 +343,7 @@ class State:
     @property
     def reclaim_failures(self) -> int:
         """Runs of kswapd in a row that reclaimed nothing; from 16 on it is not woken any more."""
-        return self.kswapd.failures
+        return self.node_data[0].kswapd.failures
 
     @property
     def has_panicked(self) -> bool:
@@ -380,7 +378,7 @@ class State:
     @property
     def memory_total(self) -> int:
         """Pages managed by the allocator: MemTotal."""
-        return sum(self.zones[z].managed for z in range(MAX_NR_ZONES))
+        return sum(zone_at(self, z).managed for z in range(MAX_NR_ZONES))
 
     @property
     def totalreserve(self) -> int:
@@ -409,7 +407,7 @@ class State:
 
     def node_stats(self) -> dict:
         """Node counters by name, in the order of /proc/vmstat; pages (kernel stacks in KiB)."""
-        return {name: self.node[i] for i, name in enumerate(vmstat.NODE_STATS)}
+        return {name: self.node_data[0].stat[i] for i, name in enumerate(vmstat.NODE_STATS)}
 
     def events_by_name(self) -> dict:
         """Event counters by name, in the order of /proc/vmstat."""
@@ -417,11 +415,19 @@ class State:
 
     def zone_stats(self, zone: int) -> dict:
         """Zone counters by name, in the order of /proc/vmstat; pages."""
-        return {name: self.zones[zone].stat[i] for i, name in enumerate(vmstat.ZONE_STATS)}
+        return {name: zone_at(self, zone).stat[i] for i, name in enumerate(vmstat.ZONE_STATS)}
 
     def numa_stats(self, zone: int) -> dict:
         """NUMA events of a zone by name."""
-        return {name: self.zones[zone].numa[i] for i, name in enumerate(vmstat.NUMA_STATS)}
+        return {name: zone_at(self, zone).numa[i] for i, name in enumerate(vmstat.NUMA_STATS)}
+
+
+def require_hooks():
+    """Raise a ModelBug that names the first call upwards that nobody has set."""
+    at: cython.pointer(cython.p_void) = cython.cast(cython.pointer(cython.p_void), cython.address(hooks))
+    for i in range(cython.sizeof(Hooks) // cython.sizeof(cython.p_void)):
+        if at[i] is cython.NULL:
+            raise ModelBug(f"hook {HOOKS[i]} is not set: linux/init.py sets them all when memtwin.linux is imported")
 
 
 def raise_if_broken(s: State):

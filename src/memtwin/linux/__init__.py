@@ -14,4 +14,5 @@ records and ``twin`` turns it into records again.
 its life in it. ``check`` holds the invariants.
 """
 
-import memtwin.core  # noqa: F401 - first: it says what to do where the core is not compiled
+import memtwin.core
+import memtwin.linux.init  # noqa: F401 - sets the calls upwards

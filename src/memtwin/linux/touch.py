@@ -30,11 +30,12 @@ from cython.cimports.memtwin.core.mm_types import (
     PTRS_PER_TABLE,
     Page,
     Pattern,
+    Rq,
     Table,
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import DEBUG, State, charge, hooks, table_at, task_at
+from cython.cimports.memtwin.core.state import DEBUG, State, hooks, spend_ns, table_at, task_at, this_cpu
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
 
@@ -187,7 +188,8 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     at: u32
     code: u32
     hits: u64 = 0
-    s.current = t.task
+    rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
+    this_cpu(s).current = t.task
     memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
     while t.done < t.pattern.touches:
         number = next_touch(t)
@@ -195,7 +197,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
         at = vpn & (PTRS_PER_TABLE - 1)
         leaf = t.leaves[(vpn >> 9) - (t.start_vpn >> 9)]
         if leaf == cython.NULL or leaf.entry[at] & wanted != wanted:
-            charge(s, hits * hit_ns)
+            spend_ns(s, hits * hit_ns)
             hits = 0
             code = access_page(s, t.task, vpn, t.write)
             if code != OK:
@@ -214,16 +216,16 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             leaf.tag[at] = page.tag
         t.done += 1
         hits += 1
-        if s.resched:
-            charge(s, hits * hit_ns)
+        if rq.resched:
+            spend_ns(s, hits * hit_ns)
             hits = 0
             hooks.cond_resched(s)
         if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
-            charge(s, hits * hit_ns)
+            spend_ns(s, hits * hit_ns)
             hits = 0
             if s.now_ns >= until_ns:
                 break
-    charge(s, hits * hit_ns)
+    spend_ns(s, hits * hit_ns)
     return OK if t.done == t.pattern.touches else AGAIN
 
 

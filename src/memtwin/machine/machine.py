@@ -22,8 +22,7 @@ from memtwin.core import mm_types as t
 from memtwin.core.state import State
 from memtwin.errors import NotModelledError, SnapshotError, UsageError
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.kernel import sysctl
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import filemap, mm_init, slub
@@ -187,7 +186,7 @@ class _Builder:
         add_disk(self.state, profile)
         zswap_from_snapshot(self.state, self.boot)
         areas = [from_snapshot(self.state, self.boot, area, profile) for area in self.boot.swaps.areas]
-        engine.start(self.state)
+        softirq.start(self.state)
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
             bdev=files["bdev"], rest=rest, areas=areas, sysctl=settings, costs=profile,

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memtwin.core import device
 from memtwin.core import mm_types as t
 from memtwin.errors import NotModelledError
 from memtwin.linux.drivers.block import zram
-from memtwin.linux.kernel.sched import core as engine
 from memtwin.linux.mm import swapon, zswap
 from memtwin.machine import compressed_lengths
 from memtwin.units import pages
@@ -47,7 +47,7 @@ class Area:
 def add_disk(state: State, profile: CostProfile) -> int:
     """Add a disk of the machine's kind; returns its number."""
     disk = profile.disk
-    return int(engine.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
+    return int(device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
 
 
 def compressor(boot: Boot, device: str) -> int:

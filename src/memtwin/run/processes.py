@@ -13,7 +13,7 @@ from memtwin.core import mm_types as t
 from memtwin.linux import touch
 from memtwin.linux.fs import fs_writeback, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
 from memtwin.machine import program
 from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
@@ -309,6 +309,6 @@ def idle(machine: Machine, ns: int, on_second: Callable[[], None]) -> None:
     until = machine.state.clock_ns + ns
     while machine.state.clock_ns < until:
         second = (machine.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
-        engine.sleep_until(machine.state, min(second, until))
+        sched.sleep_until(machine.state, min(second, until))
         if machine.state.clock_ns == second:
             on_second()

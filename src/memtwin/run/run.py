@@ -25,7 +25,7 @@ from memtwin.core import mm_types as t
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
 from memtwin.linux.check import invariants
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast, util
 from memtwin.machine import swap_areas
@@ -174,7 +174,7 @@ class Run:
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
         file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
-        engine.begin_operation(state)
+        cputime.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
         outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
         buried = self.processes.bury()
@@ -184,7 +184,7 @@ class Run:
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
         if not isinstance(op, Sleep):
-            engine.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
+            cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})

@@ -13,9 +13,11 @@ from memtwin.core import mm_types as t
 from memtwin.core import vmstat as names
 from memtwin.linux.drivers.block import zram  # fmt: skip
 from memtwin.linux.fs.proc import task_mmu  # fmt: skip
-from memtwin.linux.kernel.sched import core as engine
+from memtwin.linux.kernel.sched import (
+    cputime,
+    psi,  # fmt: skip
+)
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
-from memtwin.linux.kernel.sched import psi  # fmt: skip
 from memtwin.linux.mm import (  # fmt: skip
     buddy_info,
     filemap,
@@ -337,14 +339,14 @@ class Twin(Source):
     def uptime(self) -> uptime.Uptime:
         """/proc/uptime."""
         idle = self.machine.boot.uptime.idle_cs if self.machine.boot.uptime else 0
-        idle += engine.cpu_times(self.state)["idle"] // NS_PER_TICK
+        idle += cputime.cpu_times(self.state)["idle"] // NS_PER_TICK
         return uptime.Uptime(self.state.clock_ns // NS_PER_TICK, idle)
 
     def stat(self) -> stat.Stat:
         """/proc/stat; interrupts and context switches stay as they were, for nothing here counts them."""
         old = self.machine.boot.stat
         assert old is not None
-        times = {name: ns // NS_PER_TICK for name, ns in engine.cpu_times(self.state).items()}
+        times = {name: ns // NS_PER_TICK for name, ns in cputime.cpu_times(self.state).items()}
         added = (times["user"], 0, times["system"], times["idle"], times["iowait"])
         total = tuple(was + (added[i] if i < len(added) else 0) for i, was in enumerate(old.cpu))
         cpus = {

@@ -1,6 +1,6 @@
 """Requests to devices: pages that are read or written together, and what happens when they are done.
 
-Neighbouring pages go in one request.  The device says when it will be complete (``engine.submit``); until then a page
+Neighbouring pages go in one request.  The device says when it will be complete (``device.submit``); until then a page
 that is read is locked, and one that is written is under writeback.  ``pgpgin`` and ``pgpgout`` count KiB at
 submission.
 
@@ -18,6 +18,8 @@ Not modelled: the bios of files as objects, schedulers, errors.
 """
 
 import cython
+from cython.cimports.memtwin.core.device import submit
+from cython.cimports.memtwin.core.events import schedule_event
 from cython.cimports.memtwin.core.mm_types import (
     BIO_POOL_SIZE,
     CACHE_BIO,
@@ -39,12 +41,12 @@ from cython.cimports.memtwin.core.state import (
     State,
     area_of,
     bio_at,
-    charge,
     file_at,
     hooks,
     pool_get,
     pool_put,
     slot_of,
+    spend_ns,
 )
 from cython.cimports.memtwin.core.vmstat import PGPGIN, PGPGOUT
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
@@ -103,11 +105,11 @@ def submit_bio(s: State, bio: u32):
     """Hand a request to its device."""
     b: cython.pointer(Bio) = bio_at(s, bio)
     done_ns: u64
-    charge(s, s.cost_ns[COST_IO_CALL])
+    spend_ns(s, s.cost_ns[COST_IO_CALL])
     b = bio_at(s, bio)
     s.event[PGPGOUT if b.write else PGPGIN] += b.nr * KIB_PER_PAGE
-    done_ns = hooks.submit(s, b.device, b.nr, b.write)
-    hooks.schedule_event(s, done_ns, EVENT_BIO, bio)
+    done_ns = submit(s, b.device, b.nr, b.write)
+    schedule_event(s, done_ns, EVENT_BIO, bio)
 
 
 def open_io_end(s: State, io_end: u32):
@@ -128,7 +130,7 @@ def close_io_end(s: State, io_end: u32):
     """
     bio_at(s, io_end).pending -= 1
     if not bio_at(s, io_end).pending:
-        hooks.schedule_event(s, s.now_ns + (TURN_NS if s.nr_cpus == 1 else 0), EVENT_IO_END, io_end)
+        schedule_event(s, s.now_ns + (TURN_NS if s.nr_cpus == 1 else 0), EVENT_IO_END, io_end)
 
 
 def finish_io_end(s: State, io_end: u32):

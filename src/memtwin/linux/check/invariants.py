@@ -60,7 +60,18 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, cache_at, file_at, node_at, vma_at, zbud_at, zone_of
+from cython.cimports.memtwin.core.state import (
+    State,
+    cache_at,
+    file_at,
+    global_node_page_state,
+    node_at,
+    this_cpu,
+    vma_at,
+    zbud_at,
+    zone_at,
+    zone_of,
+)
 from cython.cimports.memtwin.core.vmstat import (
     NR_ANON_PAGES,
     NR_DIRTY,
@@ -115,14 +126,14 @@ class MachineCheck(Check):
             for order in range(NR_ORDERS):
                 for mt in range(MIGRATE_TYPES):
                     blocks = 0
-                    pfn = s.zones[zone].free_area[order][mt].head
+                    pfn = zone_at(s, zone).free_area[order][mt].head
                     while pfn:
                         self.free_block(zone, order, mt, pfn)
                         blocks += 1
                         pfn = s.pages[pfn].next
-                    self.equal(f"free blocks of order {order}", blocks, s.zones[zone].free_area[order][mt].nr)
+                    self.equal(f"free blocks of order {order}", blocks, zone_at(s, zone).free_area[order][mt].nr)
                     pages += blocks << order
-            self.equal(f"free pages of zone {zone}", pages, s.zones[zone].stat[NR_FREE_PAGES])
+            self.equal(f"free pages of zone {zone}", pages, zone_at(s, zone).stat[NR_FREE_PAGES])
 
     def free_block(self, zone: int, order: int, mt: int, pfn: int) -> None:
         """One block: aligned, whole, where it belongs, and not beside a free buddy."""
@@ -155,16 +166,17 @@ class MachineCheck(Check):
         """Blocks on the per-cpu lists."""
         s: State = self.s
         pfn: u32
-        for i in range(MAX_NR_ZONES * s.nr_cpus):
-            pages = 0
-            for pindex in range(NR_PCP_LISTS):
-                order = 9 if pindex >= 12 else pindex // 3
-                pfn = s.pcp[i].lists[pindex].head
-                while pfn:
-                    self.hold(s.pages[pfn].owner == OWNER_PCP, f"frame {pfn} on a per-cpu list is in use")
-                    pages += 1 << order
-                    pfn = s.pages[pfn].next
-            self.equal("pages on a per-cpu list", pages, s.pcp[i].count)
+        for cpu in range(s.nr_cpus):
+            for zone in range(MAX_NR_ZONES):
+                pages = 0
+                for pindex in range(NR_PCP_LISTS):
+                    order = 9 if pindex >= 12 else pindex // 3
+                    pfn = s.cpus[cpu].pcp[zone].lists[pindex].head
+                    while pfn:
+                        self.hold(s.pages[pfn].owner == OWNER_PCP, f"frame {pfn} on a per-cpu list is in use")
+                        pages += 1 << order
+                        pfn = s.pages[pfn].next
+                self.equal("pages on a per-cpu list", pages, s.cpus[cpu].pcp[zone].count)
 
     def swap(self) -> None:
         """Every area: slots in use, who holds them, the swap cache, zram's pool."""
@@ -182,7 +194,7 @@ class MachineCheck(Check):
         if s.zswap.zpool != ZPOOL_ZBUD:
             pool += s.zswap.pool_pages
         for cpu in range(s.nr_cpus):
-            parked -= s.swap_slots[cpu].nr + s.swap_slots[cpu].nr_back
+            parked -= s.cpus[cpu].swap_slots.nr + s.cpus[cpu].swap_slots.nr_back
         self.equal("slots of nobody beside those in the cpus' caches", parked, 0)
         self.equal("slots of all areas", total, s.total_swap_pages)
         self.equal("free slots", free, s.nr_swap_pages)
@@ -304,12 +316,12 @@ class MachineCheck(Check):
                 mapped_file += page.mapcount > 0
                 cached += self.cached_page(pfn)
         for zone in range(MAX_NR_ZONES):
-            managed += s.zones[zone].managed
+            managed += zone_at(s, zone).managed
         self.equal("managed frames", owned, managed)
-        self.equal("mapped anonymous pages", mapped_anon, s.node[NR_ANON_PAGES])
-        self.equal("mapped file pages", mapped_file, s.node[NR_MAPPED])
-        self.equal("page cache", cached + swap_cached, s.node[NR_FILE_PAGES])
-        self.equal("swap cache", swap_cached, s.node[NR_SWAPCACHED])
+        self.equal("mapped anonymous pages", mapped_anon, global_node_page_state(s, NR_ANON_PAGES))
+        self.equal("mapped file pages", mapped_file, global_node_page_state(s, NR_MAPPED))
+        self.equal("page cache", cached + swap_cached, global_node_page_state(s, NR_FILE_PAGES))
+        self.equal("swap cache", swap_cached, global_node_page_state(s, NR_SWAPCACHED))
 
     def held(self) -> dict:
         """References to frames by batches, and by the cpu's memory of device blocks."""
@@ -318,8 +330,8 @@ class MachineCheck(Check):
         for _, pfn in batched(s):
             found[pfn] = found.get(pfn, 0) + 1
         for i in range(BH_LRU_SIZE):
-            if s.bh_lru[i]:
-                found[s.bh_lru[i]] = found.get(s.bh_lru[i], 0) + 1
+            if this_cpu(s).bh_lru[i]:
+                found[this_cpu(s).bh_lru[i]] = found.get(this_cpu(s).bh_lru[i], 0) + 1
         return found
 
     def shares(self) -> None:
@@ -369,13 +381,21 @@ class MachineCheck(Check):
             if file_at(s, number).cap_pages:
                 for name, count in self.file(number).items():
                     totals[name] += count
-        self.equal("dirty pages", totals["dirty"], s.node[NR_DIRTY])
-        self.equal("pages under writeback", totals["writeback"], s.node[NR_WRITEBACK])
-        self.equal("tree nodes full of shadows", totals["shadow nodes"], s.node[WORKINGSET_NODES])
+        self.equal("dirty pages", totals["dirty"], global_node_page_state(s, NR_DIRTY))
+        self.equal("pages under writeback", totals["writeback"], global_node_page_state(s, NR_WRITEBACK))
+        self.equal("tree nodes full of shadows", totals["shadow nodes"], global_node_page_state(s, WORKINGSET_NODES))
         self.equal("listed tree nodes", totals["shadow nodes"], s.shadow_nodes.nr)
-        pending = sum(s.zones[zone].stat[NR_ZONE_WRITE_PENDING] for zone in range(MAX_NR_ZONES))
-        self.equal("pages that wait to be written", s.node[NR_DIRTY] + s.node[NR_WRITEBACK], pending)
-        self.equal("isolated pages", s.node[NR_ISOLATED_ANON] + s.node[NR_ISOLATED_FILE], 0)
+        pending = sum(zone_at(s, zone).stat[NR_ZONE_WRITE_PENDING] for zone in range(MAX_NR_ZONES))
+        self.equal(
+            "pages that wait to be written",
+            global_node_page_state(s, NR_DIRTY) + global_node_page_state(s, NR_WRITEBACK),
+            pending,
+        )
+        self.equal(
+            "isolated pages",
+            global_node_page_state(s, NR_ISOLATED_ANON) + global_node_page_state(s, NR_ISOLATED_FILE),
+            0,
+        )
 
     def file(self, number: u32) -> dict:
         """One file: counts its dirty pages, those under writeback, and its nodes full of shadows."""
@@ -426,7 +446,7 @@ class MachineCheck(Check):
         pfn: u32
         for lru in range(NR_LRU_LISTS):
             before = pages = 0
-            pfn = s.lru[lru].head
+            pfn = s.node_data[0].lruvec.lists[lru].head
             while pfn:
                 if not s.pages[pfn].flags & PG_LRU or page_lru(s, pfn) != lru:
                     raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
@@ -435,8 +455,8 @@ class MachineCheck(Check):
                 pages += 1
                 before = pfn
                 pfn = s.pages[pfn].next
-            self.equal(f"pages on list {lru}", pages, s.node[lru])
-            zones = sum(s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + lru] for zone in range(MAX_NR_ZONES))
+            self.equal(f"pages on list {lru}", pages, global_node_page_state(s, lru))
+            zones = sum(zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + lru] for zone in range(MAX_NR_ZONES))
             self.equal(f"pages on list {lru} by zone", pages, zones)
 
     def slabs(self) -> None:
@@ -454,11 +474,14 @@ class MachineCheck(Check):
                 pfn = s.pages[pfn].next
             self.equal(f"free objects on cache {cache}'s partial list", room, c.free_partial)
         self.equal("slab frames", self.owners[OWNER_SLAB], pages)
-        self.equal("slab pages", pages, s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_SLAB_UNRECLAIMABLE])
-        self.hold(
-            self.owners[OWNER_TABLE] >= s.node[NR_PAGE_TABLE_PAGES],
-            f"{self.owners[OWNER_TABLE]} frames hold page tables, nr_page_table_pages {s.node[NR_PAGE_TABLE_PAGES]}",
+        self.equal(
+            "slab pages",
+            pages,
+            global_node_page_state(s, NR_SLAB_RECLAIMABLE) + global_node_page_state(s, NR_SLAB_UNRECLAIMABLE),
         )
+        counted = global_node_page_state(s, NR_PAGE_TABLE_PAGES)
+        held = self.owners[OWNER_TABLE]
+        self.hold(held >= counted, f"{held} frames hold page tables, nr_page_table_pages {counted}")
 
 
 def validate(s: State, story: tuple = ()) -> None:

@@ -9,7 +9,7 @@ Follows fs/drop_caches.c of Linux 6.1.
 """
 
 from cython.cimports.memtwin.core.mm_types import COST_RECLAIM_PAGE, FILE_BDEV, FILE_REGULAR, u32, u64
-from cython.cimports.memtwin.core.state import State, charge, file_at
+from cython.cimports.memtwin.core.state import State, file_at, spend_ns
 from cython.cimports.memtwin.core.vmstat import DROP_PAGECACHE
 from cython.cimports.memtwin.linux.mm.filemap import invalidate_mapping
 
@@ -25,7 +25,7 @@ def drop_pagecache(s: State):
         if file_at(s, i).nr_cached and (file_at(s, i).kind == FILE_REGULAR or file_at(s, i).kind == FILE_BDEV):
             dropped += invalidate_mapping(s, i)
     s.event[DROP_PAGECACHE] += 1
-    charge(s, dropped * s.cost_ns[COST_RECLAIM_PAGE])
+    spend_ns(s, dropped * s.cost_ns[COST_RECLAIM_PAGE])
 
 
 def drop_caches(s: State, what: int) -> None:

@@ -12,3 +12,4 @@ cdef void flusher_step(State s) noexcept nogil
 cdef void write_all(State s, u32 file) noexcept nogil
 cdef void join_extent(State s, u32 file, u32 bio, u64 pages) noexcept nogil
 cdef void close_extent(State s, u32 file) noexcept nogil
+cdef bint flusher_runnable(State s) noexcept nogil

@@ -31,6 +31,7 @@ from cython.cimports.memtwin.core.mm_types import (
     OK,
     PG_DIRTY,
     PG_WRITEBACK,
+    SCHED_FLUSHER,
     THREAD_ASLEEP,
     THREAD_RUNNING,
     WB_CLEAN,
@@ -42,7 +43,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, file_at, hooks
+from cython.cimports.memtwin.core.state import State, file_at, global_node_page_state, hooks, spend_ns, this_cpu
 from cython.cimports.memtwin.core.vmstat import NR_DIRTY
 from cython.cimports.memtwin.linux.block.bio import (
     bio_add_page,
@@ -76,20 +77,20 @@ def chunk_size(s: State) -> u64:
 
     >>> # 25,600 pages/s, limit 9,600: min(12,800, 1,200) + 1,024, rounded down to 1,024: 2,048
     """
-    pages: u64 = min(s.flusher.bandwidth // 2, dirty_limit(s) // 8)
-    pages = min(pages, s.flusher.work_left)
+    pages: u64 = min(s.bdi.flusher.bandwidth // 2, dirty_limit(s) // 8)
+    pages = min(pages, s.bdi.flusher.work_left)
     return (pages + MIN_WRITEBACK_PAGES) // MIN_WRITEBACK_PAGES * MIN_WRITEBACK_PAGES
 
 
 def queue_io(s: State, older_than_ns: u64):
     """Line up the files whose turn it is: those with more to write, then those dirty since before a point in time."""
-    file: u32 = s.wb[WB_MORE_IO].head
+    file: u32 = s.bdi.lists[WB_MORE_IO].head
     following: u32
     while file:
         following = file_at(s, file).wb_next
         wb_list_add(s, file, WB_IO)
         file = following
-    file = s.wb[WB_DIRTY].head
+    file = s.bdi.lists[WB_DIRTY].head
     while file:
         following = file_at(s, file).wb_next
         if file_at(s, file).dirtied_when_ns <= older_than_ns:
@@ -99,7 +100,7 @@ def queue_io(s: State, older_than_ns: u64):
 
 def begin_work(s: State) -> cython.bint:
     """Find the next reason to write; False: there is none."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     interval: u64 = cython.cast(u64, s.sysctl.dirty_writeback_centisecs) * NS_PER_CENTISEC
     expire: u64 = cython.cast(u64, s.sysctl.dirty_expire_centisecs) * NS_PER_CENTISEC
     f.for_background = False
@@ -111,7 +112,7 @@ def begin_work(s: State) -> cython.bint:
     if interval and s.now_ns - f.last_old_flush_ns >= interval:
         f.last_old_flush_ns = s.now_ns
         f.older_than_ns = s.now_ns - expire if s.now_ns > expire else 0
-        f.work_left = s.node[NR_DIRTY]
+        f.work_left = global_node_page_state(s, NR_DIRTY)
         return f.work_left != 0
     if over_bground_thresh(s):
         f.for_background = True
@@ -122,12 +123,12 @@ def begin_work(s: State) -> cython.bint:
 
 def begin_turn(s: State) -> cython.bint:
     """Give the next file its turn; False: this work is done."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     if not f.work_left or (f.for_background and not over_bground_thresh(s)):
         return False
-    if not s.wb[WB_IO].head:
+    if not s.bdi.lists[WB_IO].head:
         queue_io(s, f.older_than_ns)
-    f.file = s.wb[WB_IO].head
+    f.file = s.bdi.lists[WB_IO].head
     if not f.file:
         return False
     f.chunk_left = chunk_size(s)
@@ -137,7 +138,7 @@ def begin_turn(s: State) -> cython.bint:
 
 def end_turn(s: State):
     """A file's turn is over: it is clean, or waits for its next; where nothing could be written it ages anew."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     close_extent(s, f.file)
     if not file_at(s, f.file).nr_dirty:
         wb_list_add(s, f.file, WB_CLEAN)
@@ -180,7 +181,7 @@ def write_pages(s: State, file: u32, most: u64, cyclic: cython.bint) -> u64:
         index = xa_next_dirty(s, file, index + 1)
     f.writeback_index = index if index < f.nr_pages else 0
     if bio:
-        charge(s, done * s.cost_ns[COST_WRITEBACK_PAGE])
+        spend_ns(s, done * s.cost_ns[COST_WRITEBACK_PAGE])
         if fresh:
             join_extent(s, file, bio, done)
         submit_bio(s, bio)
@@ -210,17 +211,26 @@ def close_extent(s: State, file: u32):
 
 def flusher_done(s: State):
     """Nothing left to do now: sleep, and look again after a while if anything is dirty."""
-    s.flusher.state = THREAD_ASLEEP
-    s.flusher.background = False
-    s.flusher.in_work = False
-    s.flusher.wake_ns = 0
-    if s.wb[WB_DIRTY].head or s.wb[WB_IO].head or s.wb[WB_MORE_IO].head:
+    s.bdi.flusher.state = THREAD_ASLEEP
+    s.bdi.flusher.background = False
+    s.bdi.flusher.in_work = False
+    s.bdi.flusher.wake_ns = 0
+    if s.bdi.lists[WB_DIRTY].head or s.bdi.lists[WB_IO].head or s.bdi.lists[WB_MORE_IO].head:
         arm_flusher(s)
+
+
+def flusher_runnable(s: State) -> cython.bint:
+    """Whether the flusher has something to do now."""
+    if this_cpu(s).rq.entities[SCHED_FLUSHER].busy_until_ns > s.now_ns:
+        return False
+    if s.bdi.flusher.state == THREAD_ASLEEP:
+        return s.bdi.flusher.wake_ns != 0 and s.now_ns >= s.bdi.flusher.wake_ns
+    return True
 
 
 def flusher_step(s: State):
     """Let the flusher do one piece of work: one request, or deciding what comes next."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     written: u64
     f.state = THREAD_RUNNING
     if not f.in_work:
@@ -254,20 +264,20 @@ def write_all(s: State, file: u32):
     while f.nr_dirty or f.nr_writeback:
         f = file_at(s, file)
         if f.nr_dirty and write_pages(s, file, BIO_MAX_PAGES, False):
-            if s.resched:
+            if this_cpu(s).rq.resched:
                 hooks.cond_resched(s)
             continue
         close_extent(s, file)
         if f.nr_writeback:
             hooks.io_schedule(s)
-    if f.wb_list != WB_CLEAN and s.flusher.file != file:
+    if f.wb_list != WB_CLEAN and s.bdi.flusher.file != file:
         wb_list_add(s, file, WB_CLEAN)
 
 
 def fsync(s: State, task: int, file: int) -> int:
     """Write a file's dirty pages and wait for them; returns an Outcome."""
     number: u32 = file
-    s.current = task
+    this_cpu(s).current = task
     with cython.nogil:
         write_all(s, number)
     raise_if_broken(s)

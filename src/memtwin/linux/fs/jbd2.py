@@ -13,8 +13,9 @@ Not modelled: what a commit writes, checkpoints, running out of journal.
 """
 
 import cython
+from cython.cimports.memtwin.core.events import schedule_event
 from cython.cimports.memtwin.core.mm_types import GFP_MOVABLE, GFP_NOFS, OWNER_KERNEL, File, u32, u64
-from cython.cimports.memtwin.core.state import EVENT_THREAD, State, file_at, hooks
+from cython.cimports.memtwin.core.state import EVENT_THREAD, State, file_at
 from cython.cimports.memtwin.core.vmstat import PGPGOUT
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -32,7 +33,7 @@ def start_transaction(s: State, blocks: u32):
     s.journal_blocks = max(s.journal_blocks, blocks)
     if not s.journal_due_ns:
         s.journal_due_ns = s.now_ns + COMMIT_INTERVAL_NS
-        hooks.schedule_event(s, s.journal_due_ns, EVENT_THREAD, 0)
+        schedule_event(s, s.journal_due_ns, EVENT_THREAD, 0)
 
 
 def journal_due(s: State) -> cython.bint:

@@ -40,7 +40,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, file_at, filp_at, hooks, task_at
+from cython.cimports.memtwin.core.state import State, file_at, filp_at, hooks, spend_ns, task_at, this_cpu
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import (
     create_buffers,
@@ -110,7 +110,7 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
     number: u64
     position: u64
     code: u32
-    s.current = io.task
+    this_cpu(s).current = io.task
     while io.done < io.pattern.touches:
         if task_at(s, io.task).killed:
             return KILLED
@@ -118,14 +118,14 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
             return AGAIN
         number = io.pending if io.pending >= 0 else draw(cython.address(io.pattern), io.done)
         io.pending = -1
-        charge(s, s.cost_ns[COST_IO_CALL])
+        spend_ns(s, s.cost_ns[COST_IO_CALL])
         position = io.offset + number * io.chunk
         code = pwrite(s, io, position) if io.write else pread(s, io, position)
         if code != OK:
             io.pending = number
             return code
         io.done += 1
-        if s.resched:
+        if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
     return OK
 
@@ -185,7 +185,7 @@ def pread(s: State, io: FileIo, position: u64) -> u32:
     i: u32
     code: u32
     while position < end:
-        if s.resched:
+        if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
         nr = filemap_get_pages(s, io.filp, position // PAGE, (end + PAGE - 1) // PAGE, pages)
         if not nr:
@@ -198,7 +198,7 @@ def pread(s: State, io: FileIo, position: u64) -> u32:
         for _ in range(nr):
             if code == OK:
                 code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, True)
-            charge(s, s.cost_ns[COST_READ_PAGE])
+            spend_ns(s, s.cost_ns[COST_READ_PAGE])
             position = min((position // PAGE + 1) * PAGE, end)
         for i in range(nr):
             put_page(s, pages[i])
@@ -225,7 +225,7 @@ def write_begin(s: State, file: u32, index: u64, whole: cython.bint) -> u32:
     pfn = filemap_alloc(s, file, index, GFP_HIGHUSER_MOVABLE | GFP_WRITE)
     if not pfn:
         return 0
-    charge(s, s.cost_ns[COST_CACHE_PAGE])
+    spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     s.pages[pfn].flags |= PG_UPTODATE
     s.pages[pfn].flags &= ~cython.cast(u32, PG_LOCKED)
     s.pages[pfn].refcount += 1
@@ -254,12 +254,12 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
             put_page(s, pfn)
             return s.need
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
-        charge(s, s.cost_ns[COST_WRITE_PAGE])
+        spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
         s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, CONTENT_RANDOM)
         set_page_dirty(s, pfn)
         put_page(s, pfn)
         position = stop
-        if s.resched:
+        if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
         balance_dirty_pages_ratelimited(s)
     return OK

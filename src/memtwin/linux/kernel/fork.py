@@ -27,7 +27,16 @@ from cython.cimports.memtwin.core.mm_types import (
     i32,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, charge, mm_at, pool_get, pool_put, task_at
+from cython.cimports.memtwin.core.state import (
+    State,
+    mm_at,
+    mod_node_page_state,
+    pool_get,
+    pool_put,
+    spend_ns,
+    task_at,
+    this_cpu,
+)
 from cython.cimports.memtwin.core.vmstat import NR_KERNEL_STACK
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
@@ -63,7 +72,7 @@ def alloc_stack(s: State, task: u32) -> cython.bint:
             own(s, pfn, 0, OWNER_KERNEL)
             t.stack[i] = pfn
         s.vmalloc_used += STACK_PAGES
-    s.node[NR_KERNEL_STACK] += STACK_KIB
+    mod_node_page_state(s, NR_KERNEL_STACK, STACK_KIB)
     return True
 
 
@@ -71,7 +80,7 @@ def free_stack(s: State, task: u32):
     """Keep a task's stack for the next thread, or free it."""
     t: cython.pointer(Task) = task_at(s, task)
     i: u32
-    s.node[NR_KERNEL_STACK] -= STACK_KIB
+    mod_node_page_state(s, NR_KERNEL_STACK, -cython.cast(cython.longlong, STACK_KIB))
     if s.nr_stacks_cached < NR_CACHED_STACKS * s.nr_cpus:
         for i in range(STACK_PAGES):
             s.stack_cache[s.nr_stacks_cached][i] = t.stack[i]
@@ -162,7 +171,7 @@ def do_exit(s: State, task: u32):
 def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
     """Have *parent* start a process with an empty address space; returns its number, 0: there is no memory."""
     task: u32
-    s.current = parent
+    this_cpu(s).current = parent
     task = new_task(s, pid, oom_score_adj)
     if not task:
         return 0
@@ -171,37 +180,37 @@ def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
         put_task(s, task)
         return 0
     task_at(s, task).started = True
-    charge(s, s.cost_ns[COST_EXEC])
+    spend_ns(s, s.cost_ns[COST_EXEC])
     return task
 
 
 def fork(s: State, parent: int, pid: int) -> tuple:
     """Fork; returns (Outcome, child)."""
-    s.current = parent
+    this_cpu(s).current = parent
     child: u32 = 0
     code: u32 = copy_process(s, parent, pid, cython.address(child))
-    charge(s, s.cost_ns[COST_FORK])
+    spend_ns(s, s.cost_ns[COST_FORK])
     raise_if_broken(s)
     return code, child
 
 
 def exit_task(s: State, task: int) -> None:
     """End a process."""
-    s.current = task
+    this_cpu(s).current = task
     do_exit(s, task)
     raise_if_broken(s)
 
 
 def mmap(s: State, task: int, start: int, pages: int, flags: int, file: int = 0, filp: int = 0, pgoff: int = 0) -> int:
     """Map pages at page number *start*; *filp*: the open file, if any.  Returns an Outcome."""
-    s.current = task
-    charge(s, s.cost_ns[COST_SYSCALL])
+    this_cpu(s).current = task
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
     return do_mmap(s, task_at(s, task).mm, start, pages, flags, file, filp, pgoff)
 
 
 def open_file(s: State, task: int, file: int) -> int:
     """Open a file; returns the number of the open file."""
-    s.current = task
+    this_cpu(s).current = task
     return open_filp(s, file)
 
 
@@ -217,8 +226,8 @@ def close_file(s: State, filp: int) -> None:
 
 def munmap(s: State, task: int, start: int, pages: int) -> int:
     """Unmap a range; returns an Outcome."""
-    s.current = task
+    this_cpu(s).current = task
     code: u32 = do_munmap(s, task, start, pages)
-    charge(s, s.cost_ns[COST_SYSCALL])
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
     raise_if_broken(s)
     return code

@@ -32,7 +32,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, node_at, pool_get, pool_put
+from cython.cimports.memtwin.core.state import State, file_at, mod_node_page_state, node_at, pool_get, pool_put
 from cython.cimports.memtwin.core.vmstat import WORKINGSET_NODES
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
@@ -263,7 +263,7 @@ def update_shadow_node(s: State, node: u32):
             s.shadow_nodes.tail = node
         s.shadow_nodes.head = node
         s.shadow_nodes.nr += 1
-        s.node[WORKINGSET_NODES] += 1
+        mod_node_page_state(s, WORKINGSET_NODES, 1)
     elif n.listed:
         shadow_list_del(s, node)
 
@@ -281,7 +281,7 @@ def shadow_list_del(s: State, node: u32):
     else:
         s.shadow_nodes.tail = n.prev
     s.shadow_nodes.nr -= 1
-    s.node[WORKINGSET_NODES] -= 1
+    mod_node_page_state(s, WORKINGSET_NODES, -1)
 
 
 def xa_count_dirty(s: State, file: u32, index: u64, delta: cython.int):

@@ -49,7 +49,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, zone_of
+from cython.cimports.memtwin.core.state import State, this_cpu, zone_at, zone_of
 from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NUMA_HIT, NUMA_LOCAL, PGALLOC_DMA, PGFREE
 from cython.cimports.memtwin.linux.mm.mmzone import boost_watermark
 
@@ -61,30 +61,34 @@ NR_PCP_TYPES = cython.declare(u32, 3)
 def own(s: State, pfn: u32, order: u32, owner: u8):
     """Hand the block at *pfn* to *owner*: one reference, nothing mapped, content zero."""
     i: u32
-    page: cython.pointer(Page)
-    for i in range(pfn, pfn + (1 << order)):
-        page = cython.address(s.pages[i])
-        page.owner = owner
-        page.flags = 0
-        page.refcount = 1
-        page.mapcount = 0
-        page.tag = 0
-        page.mapping = 0
-        page.index = 0
-    if order:
-        s.pages[pfn].flags = PG_HEAD
+    own_frame(cython.address(s.pages[pfn]), owner)
     s.pages[pfn].order = order
+    if order:
+        for i in range(pfn + 1, pfn + (1 << order)):
+            own_frame(cython.address(s.pages[i]), owner)
+        s.pages[pfn].flags = PG_HEAD
+
+
+def own_frame(page: cython.pointer(Page), owner: u8):
+    """Hand one frame to *owner*."""
+    page.owner = owner
+    page.flags = 0
+    page.refcount = 1
+    page.mapcount = 0
+    page.tag = 0
+    page.mapping = 0
+    page.index = 0
 
 
 def mark_block(s: State, pfn: u32, order: u32, migratetype: u32, owner: u8):
     """Write down that a block is free, in its first frame; the frames behind it only get their owner."""
     i: u32
-    for i in range(pfn, pfn + (1 << order)):
-        s.pages[i].owner = owner
-        s.pages[i].flags = 0
-    s.pages[pfn].flags = PG_HEAD
-    s.pages[pfn].order = order
-    s.pages[pfn].migratetype = migratetype
+    s.pages[pfn].owner = owner
+    relabel_block(s, pfn, order, migratetype)
+    if order:
+        for i in range(pfn + 1, pfn + (1 << order)):
+            s.pages[i].owner = owner
+            s.pages[i].flags = 0
 
 
 def relabel_block(s: State, pfn: u32, order: u32, migratetype: u32):
@@ -170,7 +174,7 @@ def movable_pages_in_block(s: State, pfn: u32) -> u32:
 
 def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.bint):
     """Give the block at *pfn*, or all free pages of its pageblock, to the lists of *mt*."""
-    zone: cython.pointer(Zone) = cython.address(s.zones[z])
+    zone: cython.pointer(Zone) = zone_at(s, z)
     order: u32 = s.pages[pfn].order
     old_type: u32 = s.pageblock[pfn >> PAGEBLOCK_ORDER]
     block: u32
@@ -203,7 +207,7 @@ def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.b
 
 def rmqueue_fallback(s: State, z: u32, order: u32, mt: u32) -> cython.bint:
     """Bring another type's free pages to the lists of *mt*: the largest first, so that few pageblocks are mixed."""
-    zone: cython.pointer(Zone) = cython.address(s.zones[z])
+    zone: cython.pointer(Zone) = zone_at(s, z)
     current: i32
     attempt: u32
     pfn: u32
@@ -229,7 +233,7 @@ def steal_smallest(s: State, z: u32, order: u32, mt: u32) -> cython.bint:
     pfn: u32
     for current in range(order, NR_ORDERS):
         for attempt in range(2):
-            pfn = s.zones[z].free_area[current][fallback_type(mt, attempt)].head
+            pfn = zone_at(s, z).free_area[current][fallback_type(mt, attempt)].head
             if pfn:
                 steal_suitable_fallback(s, z, pfn, mt, can_steal(current, mt))
                 return True
@@ -238,11 +242,11 @@ def steal_smallest(s: State, z: u32, order: u32, mt: u32) -> cython.bint:
 
 def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32) -> u32:
     """Take a block out of the free lists, from other types' if need be; 0 when there is none."""
-    pfn: u32 = rmqueue_smallest(s, cython.address(s.zones[z]), order, mt)
+    pfn: u32 = rmqueue_smallest(s, zone_at(s, z), order, mt)
     while not pfn and rmqueue_fallback(s, z, order, mt):
-        pfn = rmqueue_smallest(s, cython.address(s.zones[z]), order, mt)
+        pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
     if pfn:
-        s.zones[z].stat[NR_FREE_PAGES] -= 1 << order
+        zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
     return pfn
 
 
@@ -260,7 +264,7 @@ def pindex_to_order(pindex: u32) -> u32:
 
 def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32) -> i32:
     """Move up to *count* blocks from the free lists to this cpu's list; return how many."""
-    pcp: cython.pointer(PerCpuPages) = cython.address(s.pcp[z * s.nr_cpus + s.cpu])
+    pcp: cython.pointer(PerCpuPages) = cython.address(this_cpu(s).pcp[z])
     chain: cython.pointer(List) = cython.address(pcp.lists[order_to_pindex(mt, order)])
     pfn: u32
     done: i32
@@ -283,7 +287,7 @@ def rmqueue(s: State, zone: u32, order: u32, migratetype: u32) -> u32:
     pfn: u32
     batch: i32
     if order <= COSTLY_ORDER or order == PAGEBLOCK_ORDER:
-        pcp = cython.address(s.pcp[zone * s.nr_cpus + s.cpu])
+        pcp = cython.address(this_cpu(s).pcp[zone])
         pcp.free_factor >>= 1
         chain = cython.address(pcp.lists[order_to_pindex(migratetype, order)])
         if not chain.head:
@@ -301,8 +305,8 @@ def rmqueue(s: State, zone: u32, order: u32, migratetype: u32) -> u32:
         if not pfn:
             return 0
     s.event[PGALLOC_DMA + zone] += cython.cast(u64, 1) << order
-    s.zones[zone].numa[NUMA_HIT] += 1
-    s.zones[zone].numa[NUMA_LOCAL] += 1
+    zone_at(s, zone).numa[NUMA_HIT] += 1
+    zone_at(s, zone).numa[NUMA_LOCAL] += 1
     return pfn
 
 
@@ -311,7 +315,7 @@ def free_one_page(s: State, pfn: u32, order: u32, migratetype: u32):
 
     The result goes to the tail of its list when its own next buddy is free: it may soon merge, so it is used last.
     """
-    zone: cython.pointer(Zone) = cython.address(s.zones[zone_of(s, pfn)])
+    zone: cython.pointer(Zone) = zone_at(s, zone_of(s, pfn))
     buddy: u32
     parent: u32
     zone.stat[NR_FREE_PAGES] += 1 << order
@@ -389,7 +393,7 @@ def free_frame(s: State, pfn: u32, order: u32):
             free_one_page(s, pfn, order, mt)
             return
         mt = MIGRATE_MOVABLE
-    pcp = cython.address(s.pcp[zone * s.nr_cpus + s.cpu])
+    pcp = cython.address(this_cpu(s).pcp[zone])
     pindex = order_to_pindex(mt, order)
     mark_block(s, pfn, order, mt, OWNER_PCP)
     list_add(s.pages, cython.address(pcp.lists[pindex]), pfn)
@@ -406,14 +410,18 @@ def nr_pcp_high(s: State, zone: u32, pcp: cython.pointer(PerCpuPages), order: u3
     """
     if pcp.free_factor and order and order <= COSTLY_ORDER:
         return 0
-    return min(pcp.batch << 2, pcp.high) if s.zones[zone].reclaim_active else pcp.high
+    return min(pcp.batch << 2, pcp.high) if zone_at(s, zone).reclaim_active else pcp.high
 
 
 def drain_pages(s: State):
     """Give all pages of every per-cpu list back to the free lists (``drain_all_pages``)."""
-    i: u32
-    for i in range(MAX_NR_ZONES * s.nr_cpus):
-        free_pcppages_bulk(s, cython.address(s.pcp[i]), s.pcp[i].count, 0)
+    zone: u32
+    cpu: u32
+    pcp: cython.pointer(PerCpuPages)
+    for zone in range(MAX_NR_ZONES):
+        for cpu in range(s.nr_cpus):
+            pcp = cython.address(s.cpus[cpu].pcp[zone])
+            free_pcppages_bulk(s, pcp, pcp.count, 0)
 
 
 def nr_pcp_free(pcp: cython.pointer(PerCpuPages), high: i32) -> i32:
@@ -437,6 +445,6 @@ def can_split_to(s: State, zone: u32, order: u32) -> cython.bint:
     mt: u32
     for o in range(order, NR_ORDERS):
         for mt in range(MIGRATE_HIGHATOMIC):
-            if s.zones[zone].free_area[o][mt].nr:
+            if zone_at(s, zone).free_area[o][mt].nr:
                 return True
     return False

@@ -5,7 +5,7 @@ Follows mm/vmstat.c (``frag_show_print``, ``pagetypeinfo_showfree_print``, ``zon
 
 import cython
 from cython.cimports.memtwin.core.mm_types import MAX_NR_ZONES, MIGRATE_TYPES, NR_ORDERS, Zone, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.core.state import State, zone_at
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 
 SOURCE = "mm/vmstat.c", "v6.1"
@@ -14,16 +14,16 @@ SOURCE = "mm/vmstat.c", "v6.1"
 def free_blocks(s: State, zone: int) -> tuple:
     """Free blocks by migrate type, then by order."""
     return tuple(
-        tuple(s.zones[zone].free_area[order][mt].nr for order in range(NR_ORDERS)) for mt in range(MIGRATE_TYPES)
+        tuple(zone_at(s, zone).free_area[order][mt].nr for order in range(NR_ORDERS)) for mt in range(MIGRATE_TYPES)
     )
 
 
 def pageblocks(s: State, zone: int) -> tuple:
     """Pageblocks of each migrate type."""
     found = [0] * MIGRATE_TYPES
-    if s.zones[zone].spanned:
-        first: u64 = s.zones[zone].start_pfn >> 9
-        last: u64 = (s.zones[zone].start_pfn + s.zones[zone].spanned - 1) >> 9
+    if zone_at(s, zone).spanned:
+        first: u64 = zone_at(s, zone).start_pfn >> 9
+        last: u64 = (zone_at(s, zone).start_pfn + zone_at(s, zone).spanned - 1) >> 9
         for block in range(first, last + 1):
             found[s.pageblock[block]] += 1
     return tuple(found)
@@ -31,7 +31,7 @@ def pageblocks(s: State, zone: int) -> tuple:
 
 def zone_info(s: State, zone: int) -> dict:
     """Watermarks with the boost in them, reserves, and (count, high, batch) of each per-cpu list."""
-    z: cython.pointer(Zone) = cython.address(s.zones[zone])
+    z: cython.pointer(Zone) = zone_at(s, zone)
     return {
         "boost": z.wmark_boost,
         "min": min_wmark_pages(s, zone),
@@ -40,9 +40,9 @@ def zone_info(s: State, zone: int) -> dict:
         "protection": [z.lowmem_reserve[i] for i in range(MAX_NR_ZONES)],
         "pagesets": [
             (
-                s.pcp[zone * s.nr_cpus + cpu].count,
-                s.pcp[zone * s.nr_cpus + cpu].high,
-                s.pcp[zone * s.nr_cpus + cpu].batch,
+                s.cpus[cpu].pcp[zone].count,
+                s.cpus[cpu].pcp[zone].high,
+                s.cpus[cpu].pcp[zone].batch,
             )
             for cpu in range(s.nr_cpus)
         ],

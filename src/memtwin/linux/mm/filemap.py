@@ -51,7 +51,15 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, hooks, pool_get
+from cython.cimports.memtwin.core.state import (
+    State,
+    file_at,
+    hooks,
+    mod_lruvec_page_state,
+    nr_pages,
+    pool_get,
+    this_cpu,
+)
 from cython.cimports.memtwin.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_node, xa_store
@@ -118,7 +126,7 @@ def filemap_place(s: State, file: u32, index: u64, pfn: u32, active: cython.bint
     page.flags = PG_UPTODATE
     page.tag = disk_content(s, file, index)
     xa_store(s, file, index, pfn, GFP_KERNEL)
-    f.nr_cached += 1
+    f.nr_cached += nr_pages(s, pfn)
     if f.kind == FILE_VDSO:
         return
     if f.kind == FILE_RAMFS:
@@ -127,12 +135,12 @@ def filemap_place(s: State, file: u32, index: u64, pfn: u32, active: cython.bint
         page.flags |= PG_ACTIVE
     if f.kind == FILE_SHMEM:
         page.flags |= PG_SWAPBACKED
-        s.node[NR_SHMEM] += 1
+        mod_lruvec_page_state(s, pfn, NR_SHMEM, nr_pages(s, pfn))
     if f.kind == FILE_BDEV:
         page.flags |= PG_PRIVATE
         page.refcount += 1
         pin_buffer(s, pfn)
-    s.node[NR_FILE_PAGES] += 1
+    mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, nr_pages(s, pfn))
     lru_add(s, pfn)
 
 
@@ -150,8 +158,8 @@ def filemap_add(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.b
     page.flags |= PG_LOCKED
     if not xa_store(s, file, index, pfn, gfp):
         return False
-    f.nr_cached += 1
-    s.node[NR_FILE_PAGES] += 1
+    f.nr_cached += nr_pages(s, pfn)
+    mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, nr_pages(s, pfn))
     if shadow and not gfp & GFP_WRITE:
         workingset_refault(s, pfn, shadow)
     lru_cache_add(s, pfn)
@@ -181,8 +189,8 @@ def filemap_remove(s: State, pfn: u32, shadow: u64):
     if differs and is_accounted(s, file) and not s.broken:
         s.broken = CHECK_AT_DROP
     xa_erase(s, file, page.index, shadow)
-    file_at(s, file).nr_cached -= 1
-    s.node[NR_FILE_PAGES] -= 1
+    file_at(s, file).nr_cached -= nr_pages(s, pfn)
+    mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, -nr_pages(s, pfn))
     page.refcount -= 1
 
 
@@ -213,7 +221,7 @@ def try_to_free_buffers(s: State, pfn: u32) -> cython.bint:
     if page.flags & (PG_DIRTY | PG_WRITEBACK):
         return False
     for i in range(BH_LRU_SIZE):
-        if s.bh_lru[i] == pfn:
+        if this_cpu(s).bh_lru[i] == pfn:
             return False
     object_free(s, page.private)
     page.private = 0
@@ -226,12 +234,12 @@ def pin_buffer(s: State, pfn: u32):
     """Note a device's block that is in use: the cpu remembers the last 16, and those cannot be dropped."""
     i: u32
     for i in range(BH_LRU_SIZE):
-        if s.bh_lru[i] == pfn:
+        if this_cpu(s).bh_lru[i] == pfn:
             return
-    if s.bh_lru[s.bh_next]:
-        put_page(s, s.bh_lru[s.bh_next])
-    s.bh_lru[s.bh_next] = pfn
-    s.bh_next = (s.bh_next + 1) % BH_LRU_SIZE
+    if this_cpu(s).bh_lru[this_cpu(s).bh_next]:
+        put_page(s, this_cpu(s).bh_lru[this_cpu(s).bh_next])
+    this_cpu(s).bh_lru[this_cpu(s).bh_next] = pfn
+    this_cpu(s).bh_next = (this_cpu(s).bh_next + 1) % BH_LRU_SIZE
     s.pages[pfn].refcount += 1
 
 

@@ -11,3 +11,4 @@ cdef void kswapd_throttle(State s) noexcept nogil
 cdef void kswapd_go_to_sleep(State s) noexcept nogil
 cdef void kswapd_nap_over(State s) noexcept nogil
 cdef void kswapd_step(State s) noexcept nogil
+cdef bint kswapd_runnable(State s) noexcept nogil

@@ -22,12 +22,14 @@ Not modelled: several nodes, waking kcompactd.
 """
 
 import cython
+from cython.cimports.memtwin.core.events import schedule_event
 from cython.cimports.memtwin.core.mm_types import (
     DEF_PRIORITY,
     GFP_KERNEL,
     LRU_ACTIVE_ANON,
     MAX_NR_ZONES,
     MAX_RECLAIM_RETRIES,
+    SCHED_KSWAPD,
     SWAP_CLUSTER_MAX,
     THREAD_ASLEEP,
     THREAD_NAP,
@@ -37,7 +39,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import EVENT_THREAD, State, hooks
+from cython.cimports.memtwin.core.state import EVENT_THREAD, State, global_node_page_state, this_cpu, zone_at
 from cython.cimports.memtwin.core.vmstat import (
     KSWAPD_HIGH_WMARK_HIT_QUICKLY,
     KSWAPD_LOW_WMARK_HIT_QUICKLY,
@@ -62,13 +64,13 @@ NAP_NS = cython.declare(u64, 100_000_000)
 
 def prepare_kswapd_sleep(s: State) -> cython.bint:
     """Whether kswapd may sleep: some zone is above its high mark, or it gave up."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32 = k.highest_zone if k.highest_zone >= 0 else k.run_zone
     if k.failures >= MAX_RECLAIM_RETRIES:
         return True
     if not pgdat_balanced(s, k.run_order, zone):
         return False
-    k.node_writeback = k.node_dirty = k.congested = False
+    s.node_data[0].writeback = s.node_data[0].dirty = s.node_data[0].lruvec.congested = False
     return True
 
 
@@ -77,14 +79,14 @@ def kswapd_target(s: State, highest_zone: u32) -> u64:
     zone: u32
     target: u64 = 0
     for zone in range(highest_zone + 1):
-        if s.zones[zone].managed:
+        if zone_at(s, zone).managed:
             target += max(high_wmark_pages(s, zone), SWAP_CLUSTER_MAX)
     return target
 
 
 def begin_run(s: State):
     """Take what was asked for since the last run, and look at which marks are raised."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32
     if k.highest_zone >= 0:
         k.run_zone = k.highest_zone
@@ -96,27 +98,27 @@ def begin_run(s: State):
     k.sc.kswapd = True
     k.nr_boost_reclaim = 0
     for zone in range(MAX_NR_ZONES):
-        k.zone_boosts[zone] = s.zones[zone].wmark_boost if zone <= k.run_zone else 0
+        k.zone_boosts[zone] = zone_at(s, zone).wmark_boost if zone <= k.run_zone else 0
         k.nr_boost_reclaim += k.zone_boosts[zone]
-        s.zones[zone].reclaim_active = zone <= k.run_zone
+        zone_at(s, zone).reclaim_active = zone <= k.run_zone
     k.boosted = k.nr_boost_reclaim != 0
     k.in_run = True
 
 
 def end_run(s: State):
     """Take back the boosts that this run worked off."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32
     k.in_run = False
     for zone in range(MAX_NR_ZONES):
-        s.zones[zone].reclaim_active = False
-        s.zones[zone].wmark_boost -= min(s.zones[zone].wmark_boost, k.zone_boosts[zone])
+        zone_at(s, zone).reclaim_active = False
+        zone_at(s, zone).wmark_boost -= min(zone_at(s, zone).wmark_boost, k.zone_boosts[zone])
     snapshot_refaults(s)
 
 
 def begin_pass(s: State) -> cython.bint:
     """Look whether the run is done; if not, begin a pass."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     balanced: cython.bint = pgdat_balanced(s, k.sc.order, k.run_zone)
     if not balanced and k.nr_boost_reclaim:
         k.nr_boost_reclaim = 0
@@ -136,7 +138,7 @@ def begin_pass(s: State) -> cython.bint:
 
 def end_pass(s: State) -> cython.bint:
     """End a pass and choose the next one's priority.  Returns whether the run goes on."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     raised: cython.bint = not (k.nr_boost_reclaim and k.sc.priority == DEF_PRIORITY - 2)
     freed: u64
     end_node(s, cython.address(k.sc))
@@ -158,28 +160,28 @@ def end_pass(s: State) -> cython.bint:
 
 def kswapd_throttle(s: State):
     """Wait for writes to end where a pass met pages that were marked for it and are still being written."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if k.sc.nr_immediate:
         k.state = THREAD_THROTTLED
         k.wake_ns = s.now_ns + NAP_NS
-        k.throttle_written = s.node[NR_WRITTEN]
-        hooks.schedule_event(s, k.wake_ns, EVENT_THREAD, 0)
+        k.throttle_written = global_node_page_state(s, NR_WRITTEN)
+        schedule_event(s, k.wake_ns, EVENT_THREAD, 0)
 
 
 def kswapd_go_to_sleep(s: State):
     """The run is over: nap, or go on at once if the node is not balanced after all."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if prepare_kswapd_sleep(s):
         k.state = THREAD_NAP
         k.wake_ns = s.now_ns + NAP_NS
-        hooks.schedule_event(s, k.wake_ns, EVENT_THREAD, 0)
+        schedule_event(s, k.wake_ns, EVENT_THREAD, 0)
     else:
         s.event[KSWAPD_HIGH_WMARK_HIT_QUICKLY] += 1
 
 
 def kswapd_nap_over(s: State):
     """The nap ended by itself: sleep for good if there is still nothing to do."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if prepare_kswapd_sleep(s):
         k.state = THREAD_ASLEEP
         return
@@ -187,9 +189,22 @@ def kswapd_nap_over(s: State):
     k.state = THREAD_RUNNING
 
 
+def kswapd_runnable(s: State) -> cython.bint:
+    """Whether kswapd has something to do now."""
+    state: u32 = s.node_data[0].kswapd.state
+    if this_cpu(s).rq.entities[SCHED_KSWAPD].busy_until_ns > s.now_ns or state == THREAD_ASLEEP:
+        return False
+    if state == THREAD_RUNNING or s.now_ns >= s.node_data[0].kswapd.wake_ns:
+        return True
+    return (
+        state == THREAD_THROTTLED
+        and global_node_page_state(s, NR_WRITTEN) - s.node_data[0].kswapd.throttle_written > SWAP_CLUSTER_MAX
+    )
+
+
 def kswapd_step(s: State):
     """Let kswapd do one piece of work: begin a run or a pass, look at 32 pages of each list, or end what it began."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     since: u64 = s.now_ns
     goes_on: cython.bint = True
     if k.state == THREAD_NAP:
@@ -201,7 +216,7 @@ def kswapd_step(s: State):
             s.event[KSWAPD_LOW_WMARK_HIT_QUICKLY] += 1
             k.woken_early = False
         begin_run(s)
-    s.memalloc += 1
+    this_cpu(s).memalloc += 1
     if not k.in_pass:
         goes_on = begin_pass(s)
     elif not shrink_round(s, cython.address(k.sc)):
@@ -211,5 +226,5 @@ def kswapd_step(s: State):
     if not goes_on:
         end_run(s)
         kswapd_go_to_sleep(s)
-    s.memalloc -= 1
+    this_cpu(s).memalloc -= 1
     s.psi_total_ns[0][0] += s.now_ns - since

@@ -45,7 +45,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.core.state import State, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.pgtable import walk
@@ -150,10 +150,10 @@ def reclaim_pages(s: State, chain: cython.pointer(List)):
     init_scan(cython.address(sc), GFP_KERNEL, 0, ZONE_MOVABLE)
     sc.priority = DEF_PRIORITY
     sc.ignore_references = True
-    s.memalloc += 1
+    this_cpu(s).memalloc += 1
     shrink_page_list(s, cython.address(sc), chain, cython.address(stat))
     putback_lru_pages(s, chain)
-    s.memalloc -= 1
+    this_cpu(s).memalloc -= 1
 
 
 def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
@@ -191,10 +191,10 @@ def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
     first: u64 = start
     end: u64 = first + pages
     what: u32 = advice
-    s.current = task
-    charge(s, s.cost_ns[COST_SYSCALL])
+    this_cpu(s).current = task
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
     code: u32
     with cython.nogil:
-        code = do_madvise(s, s.current, first, end, what)
+        code = do_madvise(s, this_cpu(s).current, first, end, what)
     raise_if_broken(s)
     return code

@@ -66,7 +66,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, filp_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.core.state import State, filp_at, nr_pages, spend_ns, table_at, task_at, this_cpu, vma_at
 from cython.cimports.memtwin.core.vmstat import PGMAJFAULT, PGREUSE
 from cython.cimports.memtwin.linux.mm.buddy import own
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
@@ -153,7 +153,7 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
         mlock_new_page(s, pfn)
     else:
         lru_cache_add(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
+    task_at(s, task).rss_delta[MM_ANONPAGES] += nr_pages(s, pfn)
     return pfn
 
 
@@ -163,13 +163,13 @@ def do_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write
     entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
     if not write:
         entry[0] = PTE_PRESENT | PTE_SPECIAL | PTE_ACCESSED
-        charge(s, s.cost_ns[COST_ZERO_FAULT])
+        spend_ns(s, s.cost_ns[COST_ZERO_FAULT])
         return OK
     pfn = new_anon_page(s, task, vma, vpn, 0)
     if not pfn:
         return s.need
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
-    charge(s, s.cost_ns[COST_ANON_FAULT])
+    spend_ns(s, s.cost_ns[COST_ANON_FAULT])
     return OK
 
 
@@ -183,7 +183,7 @@ def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32)
     page_add_file_rmap(s, pfn)
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_page(s, pfn)
-    task_at(s, task).rss_delta[MM_FILEPAGES] += 1
+    task_at(s, task).rss_delta[MM_FILEPAGES] += nr_pages(s, pfn)
 
 
 def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
@@ -264,7 +264,7 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
         if not pfn:
             return ENOMEM
         map_file_page(s, task, vma, table, vpn, pfn)
-        charge(s, s.cost_ns[COST_FILE_FAULT])
+        spend_ns(s, s.cost_ns[COST_FILE_FAULT])
         return OK
     while not do_fault_around(s, task, vma, vpn, table):
         before = tries
@@ -275,7 +275,7 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
         if tries == before:
             return s.need
         count_retry(s, task, tries)
-    charge(s, s.cost_ns[COST_FILE_FAULT])
+    spend_ns(s, s.cost_ns[COST_FILE_FAULT])
     return OK
 
 
@@ -299,7 +299,7 @@ def do_shared_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     map_file_page(s, task, vma, table, vpn, pfn)
     table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_WRITE | PTE_DIRTY
     s.pages[pfn].refcount -= 1
-    charge(s, s.cost_ns[COST_FILE_FAULT])
+    spend_ns(s, s.cost_ns[COST_FILE_FAULT])
     balance_dirty_pages_ratelimited(s)
     return OK
 
@@ -335,19 +335,21 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     table_at(s, table).tag[at] = tag
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
-        task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= 1
+        task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= nr_pages(
+            s, before
+        )
         page_remove_rmap(s, before)
         if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
             try_to_free_swap(s, before)
         put_page(s, before)
-    charge(s, s.cost_ns[COST_COW_FAULT])
+    spend_ns(s, s.cost_ns[COST_COW_FAULT])
     return OK
 
 
 def discard_anon_page(s: State, task: u32, pfn: u32):
     """Give back a page that was made for a fault that came to nothing."""
     lru_add_drain(s)
-    task_at(s, task).rss_delta[MM_ANONPAGES] -= 1
+    task_at(s, task).rss_delta[MM_ANONPAGES] -= nr_pages(s, pfn)
     page_remove_rmap(s, pfn)
     put_page(s, pfn)
 
@@ -390,7 +392,7 @@ def wp_page_reuse(s: State, entry: cython.pointer(u64)) -> u32:
     """Let the page be written to as it is."""
     entry[0] |= PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     s.event[PGREUSE] += 1
-    charge(s, s.cost_ns[COST_REUSE_FAULT])
+    spend_ns(s, s.cost_ns[COST_REUSE_FAULT])
     return OK
 
 
@@ -436,7 +438,7 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
 def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
     """Touch one page from Python: for a process's few static pages; a write changes nothing that is compared."""
     code: u32
-    s.current = task
+    this_cpu(s).current = task
     code = access_page(s, task, vpn, write)
     raise_if_broken(s)
     return code

@@ -36,7 +36,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, mm_at, table_at, vma_at
+from cython.cimports.memtwin.core.state import State, mm_at, nr_pages, spend_ns, table_at, vma_at
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
@@ -73,7 +73,7 @@ def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointe
     page.refcount += 1
     page.mapcount += 1
     page.flags &= ~PG_ANON_EXCLUSIVE
-    mm_at(s, dst_mm).rss[MM_ANONPAGES if page.owner == OWNER_ANON else MM_FILEPAGES] += 1
+    mm_at(s, dst_mm).rss[MM_ANONPAGES if page.owner == OWNER_ANON else MM_FILEPAGES] += nr_pages(s, src[0] >> 12)
 
 
 def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u32) -> u32:
@@ -110,7 +110,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
                     copied += 1
                 vpn += 1
         vpn = limit
-    charge(s, copied * s.cost_ns[COST_FORK_PAGE])
+    spend_ns(s, copied * s.cost_ns[COST_FORK_PAGE])
     return OK
 
 
@@ -144,7 +144,7 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
             check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
             if s.pages[pfn].owner == OWNER_FILE:
                 zap_file_page(s, pfn, pte)
-            m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= 1
+            m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= nr_pages(s, pfn)
             page_remove_rmap(s, pfn)
             if locked:
                 munlock_page(s, pfn)
@@ -153,7 +153,7 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
             put_page(s, pfn)
             zapped += 1
         t.tag[at] = 0
-    charge(s, zapped * s.cost_ns[COST_UNMAP_PAGE])
+    spend_ns(s, zapped * s.cost_ns[COST_UNMAP_PAGE])
 
 
 def zap_file_page(s: State, pfn: u32, pte: u64):

@@ -27,7 +27,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, hooks, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.core.state import State, hooks, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
@@ -96,7 +96,7 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
         if not pte & PTE_SPECIAL:
             mark_page_accessed(s, cython.cast(u32, pte >> 12))
-        if s.resched:
+        if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
     return OK
 
@@ -120,9 +120,9 @@ def mlock(s: State, task: int, start: int, pages: int, lock: bool) -> int:
     first: u64 = start
     end: u64 = first + pages
     locks: cython.bint = lock
-    s.current = task
-    charge(s, s.cost_ns[COST_SYSCALL])
+    this_cpu(s).current = task
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
     with cython.nogil:
-        code = do_mlock(s, s.current, first, end, locks)
+        code = do_mlock(s, this_cpu(s).current, first, end, locks)
     raise_if_broken(s)
     return code

@@ -45,11 +45,14 @@ from cython.cimports.memtwin.core.state import (
     State,
     cache_at,
     file_at,
+    global_node_page_state,
     mm_at,
+    mod_node_page_state,
     pool_get,
     table_at,
     table_get,
     task_at,
+    zone_at,
     zone_of,
 )
 from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
@@ -73,7 +76,7 @@ from memtwin.core import vmstat
 
 def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, managed: int) -> None:
     """Say where a zone lies and how many of its pages the allocator has."""
-    z: cython.pointer(Zone) = cython.address(s.zones[zone])
+    z: cython.pointer(Zone) = zone_at(s, zone)
     z.start_pfn = start_pfn
     z.spanned = spanned
     z.present = present
@@ -83,7 +86,7 @@ def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, ma
 
 def set_watermarks(s: State, zone: int, marks: tuple, boost: int, lowmem_reserve: tuple) -> None:
     """Take (min, low, high) without the boost, and the reserves, from a snapshot."""
-    z: cython.pointer(Zone) = cython.address(s.zones[zone])
+    z: cython.pointer(Zone) = zone_at(s, zone)
     z.wmark_min, z.wmark_low, z.wmark_high = marks
     z.wmark_boost = boost
     for i, pages in enumerate(lowmem_reserve[:MAX_NR_ZONES]):
@@ -93,8 +96,8 @@ def set_watermarks(s: State, zone: int, marks: tuple, boost: int, lowmem_reserve
 def set_pagesets(s: State, zone: int, high: int, batch: int) -> None:
     """Take the sizes of a zone's per-cpu lists from a snapshot."""
     for cpu in range(s.nr_cpus):
-        s.pcp[zone * s.nr_cpus + cpu].high = high
-        s.pcp[zone * s.nr_cpus + cpu].batch = batch
+        s.cpus[cpu].pcp[zone].high = high
+        s.cpus[cpu].pcp[zone].batch = batch
 
 
 def compute_watermarks(s: State) -> None:
@@ -159,7 +162,7 @@ def write_sysctl(s: State, name: str, value: int) -> None:
     other = INSTEAD_OF.get(name)
     if other:
         set_sysctl(s, other, 0)
-    if name == "dirty_writeback_centisecs" and (s.wb[WB_DIRTY].head or s.wb[WB_MORE_IO].head):
+    if name == "dirty_writeback_centisecs" and (s.bdi.lists[WB_DIRTY].head or s.bdi.lists[WB_MORE_IO].head):
         wake_flusher(s)
     elif name in {"dirty_ratio", "dirty_bytes"}:
         set_ratelimit(s)
@@ -207,8 +210,8 @@ def set_pageblock(s: State, block: int, migratetype: int) -> None:
 def add_free_block(s: State, zone: int, pfn: int, order: int, migratetype: int) -> None:
     """Put a block on a free list, at its tail."""
     relabel_block(s, pfn, order, migratetype)
-    list_add_tail(s.pages, cython.address(s.zones[zone].free_area[order][migratetype]), pfn)
-    s.zones[zone].stat[NR_FREE_PAGES] += 1 << order
+    list_add_tail(s.pages, cython.address(zone_at(s, zone).free_area[order][migratetype]), pfn)
+    zone_at(s, zone).stat[NR_FREE_PAGES] += 1 << order
 
 
 def add_unmanaged(s: State, pfn: int, count: int) -> None:
@@ -220,7 +223,7 @@ def add_unmanaged(s: State, pfn: int, count: int) -> None:
 
 def add_pcp_page(s: State, zone: int, cpu: int, pfn: int, migratetype: int) -> None:
     """Put a single page on a per-cpu list, at its tail."""
-    pcp: cython.pointer(PerCpuPages) = cython.address(s.pcp[zone * s.nr_cpus + cpu])
+    pcp: cython.pointer(PerCpuPages) = cython.address(s.cpus[cpu].pcp[zone])
     mark_block(s, pfn, 0, migratetype, OWNER_PCP)
     list_add_tail(s.pages, cython.address(pcp.lists[order_to_pindex(migratetype, 0)]), pfn)
     pcp.count += 1
@@ -259,7 +262,7 @@ def add_page_table(s: State, pfn: int) -> None:
     table: u32 = table_get(s)
     own(s, pfn, 0, OWNER_TABLE)
     s.table_pfn[table] = pfn
-    s.node[NR_PAGE_TABLE_PAGES] += 1
+    mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
 
 
 def boot_mm(s: State, pgd_pfn: int) -> int:
@@ -292,7 +295,7 @@ def boot_tables(s: State, task: int, vpn: int, frames: list) -> int:
             table_at(s, t).entry[slot] = below
             mm_at(s, mm).nr_tables += 1
             if shift < 27:
-                s.node[NR_PAGE_TABLE_PAGES] += 1
+                mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
         t = below
     return t
 
@@ -313,7 +316,7 @@ def add_anon_pages(
         page = cython.address(s.pages[pfn + i])
         if locked:
             page.flags |= PG_UNEVICTABLE | PG_MLOCKED
-            s.zones[zone_number(s, pfn + i)].stat[NR_MLOCK] += 1
+            zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
         elif active:
             page.flags |= PG_ACTIVE
         lru_add(s, pfn + i)
@@ -330,7 +333,7 @@ def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active
         filemap_place(s, file, index + i, pfn + i, active)
         if i < mlocked:
             s.pages[pfn + i].flags |= PG_MLOCKED
-            s.zones[zone_number(s, pfn + i)].stat[NR_MLOCK] += 1
+            zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
 
 
 def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list) -> None:
@@ -362,8 +365,8 @@ def start_counters(s: State, printed: dict) -> None:
     for i, name in enumerate(vmstat.EVENTS):
         s.event[i] = printed.get(name, 0)
     for i, name in enumerate(vmstat.NODE_STATS):
-        if s.node[i] == 0 and name in KEPT_NODE_STATS:
-            s.node[i] = printed.get(name, 0)
+        if global_node_page_state(s, i) == 0 and name in KEPT_NODE_STATS:
+            s.node_data[0].stat[i] = printed.get(name, 0)
 
 
 KEPT_NODE_STATS = {
@@ -388,13 +391,13 @@ KEPT_NODE_STATS = {
 
 def set_zspages(s: State, zone: int, pages: int) -> None:
     """Say how many pages zsmalloc had at boot; the frames are counted among the kernel's."""
-    s.zones[zone].stat[NR_ZSPAGES] = pages
+    zone_at(s, zone).stat[NR_ZSPAGES] = pages
 
 
 def start_numa(s: State, zone: int, counters: dict) -> None:
     """Let a zone's NUMA events go on from a snapshot's."""
     for i, name in enumerate(vmstat.NUMA_STATS):
-        s.zones[zone].numa[i] = counters.get(name, 0)
+        zone_at(s, zone).numa[i] = counters.get(name, 0)
 
 
 def count_event(s: State, name: str, amount: int) -> None:

@@ -31,24 +31,24 @@ Not modelled: highmem zones, the ``promo`` mark of memory tiering.
 
 import cython
 from cython.cimports.memtwin.core.mm_types import MAX_NR_ZONES, PAGEBLOCK_NR, PerCpuPages, i32, i64, u32, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.core.state import State, zone_at
 
 SOURCE = "mm/page_alloc.c", "v6.1"
 
 
 def min_wmark_pages(s: State, zone: u32) -> u64:
     """Free pages below which an allocation must reclaim for itself, boost included."""
-    return s.zones[zone].wmark_min + s.zones[zone].wmark_boost
+    return zone_at(s, zone).wmark_min + zone_at(s, zone).wmark_boost
 
 
 def low_wmark_pages(s: State, zone: u32) -> u64:
     """Free pages below which an allocation wakes kswapd, boost included."""
-    return s.zones[zone].wmark_low + s.zones[zone].wmark_boost
+    return zone_at(s, zone).wmark_low + zone_at(s, zone).wmark_boost
 
 
 def high_wmark_pages(s: State, zone: u32) -> u64:
     """Free pages at which kswapd is content, boost included."""
-    return s.zones[zone].wmark_high + s.zones[zone].wmark_boost
+    return zone_at(s, zone).wmark_high + zone_at(s, zone).wmark_boost
 
 
 def setup_per_zone_wmarks(s: State):
@@ -61,18 +61,18 @@ def setup_per_zone_wmarks(s: State):
     gap: u64
     pages_min: u64 = cython.cast(u64, s.sysctl.min_free_kbytes) >> 2
     for z in range(MAX_NR_ZONES):
-        lowmem += s.zones[z].managed
+        lowmem += zone_at(s, z).managed
     for z in range(MAX_NR_ZONES):
         if not lowmem:
             break
-        s.zones[z].wmark_boost = 0
-        s.zones[z].wmark_min = pages_min * s.zones[z].managed // lowmem
+        zone_at(s, z).wmark_boost = 0
+        zone_at(s, z).wmark_min = pages_min * zone_at(s, z).managed // lowmem
         gap = max(
-            s.zones[z].wmark_min >> 2,
-            s.zones[z].managed * cython.cast(u64, s.sysctl.watermark_scale_factor) // 10000,
+            zone_at(s, z).wmark_min >> 2,
+            zone_at(s, z).managed * cython.cast(u64, s.sysctl.watermark_scale_factor) // 10000,
         )
-        s.zones[z].wmark_low = s.zones[z].wmark_min + gap
-        s.zones[z].wmark_high = s.zones[z].wmark_low + gap
+        zone_at(s, z).wmark_low = zone_at(s, z).wmark_min + gap
+        zone_at(s, z).wmark_high = zone_at(s, z).wmark_low + gap
     calculate_totalreserve_pages(s)
     for z in range(MAX_NR_ZONES):
         zone_set_pageset_high_and_batch(s, z)
@@ -88,11 +88,11 @@ def setup_per_zone_lowmem_reserve(s: State):
         ratio = s.sysctl.lowmem_reserve_ratio[i]
         managed = 0
         for j in range(i + 1, MAX_NR_ZONES):
-            managed += s.zones[j].managed
-            if ratio <= 0 or s.zones[i].managed == 0:
-                s.zones[i].lowmem_reserve[j] = 0
+            managed += zone_at(s, j).managed
+            if ratio <= 0 or zone_at(s, i).managed == 0:
+                zone_at(s, i).lowmem_reserve[j] = 0
             else:
-                s.zones[i].lowmem_reserve[j] = managed // cython.cast(u64, ratio)
+                zone_at(s, i).lowmem_reserve[j] = managed // cython.cast(u64, ratio)
     calculate_totalreserve_pages(s)
 
 
@@ -105,8 +105,8 @@ def calculate_totalreserve_pages(s: State):
     for z in range(MAX_NR_ZONES):
         largest = 0
         for j in range(z, MAX_NR_ZONES):
-            largest = max(largest, s.zones[z].lowmem_reserve[j])
-        total += min(largest + high_wmark_pages(s, z), s.zones[z].managed)
+            largest = max(largest, zone_at(s, z).lowmem_reserve[j])
+        total += min(largest + high_wmark_pages(s, z), zone_at(s, z).managed)
     s.totalreserve_pages = total
 
 
@@ -126,12 +126,12 @@ def zone_set_pageset_high_and_batch(s: State, zone: u32):
     high: u64
     fraction: u64 = cython.cast(u64, s.sysctl.percpu_pagelist_high_fraction)
     pcp: cython.pointer(PerCpuPages)
-    if not s.zones[zone].managed:
+    if not zone_at(s, zone).managed:
         return
-    high = s.zones[zone].managed // fraction if fraction else low_wmark_pages(s, zone)
+    high = zone_at(s, zone).managed // fraction if fraction else low_wmark_pages(s, zone)
     for cpu in range(s.nr_cpus):
-        pcp = cython.address(s.pcp[zone * s.nr_cpus + cpu])
-        pcp.batch = zone_batchsize(s.zones[zone].managed)
+        pcp = cython.address(s.cpus[cpu].pcp[zone])
+        pcp.batch = zone_batchsize(zone_at(s, zone).managed)
         pcp.high = max(cython.cast(i32, high // s.nr_cpus), pcp.batch * 4)
 
 
@@ -142,11 +142,11 @@ def boost_watermark(s: State, zone: u32):
     four pageblocks are left alone.
     """
     most: u64
-    if not s.sysctl.watermark_boost_factor or s.zones[zone].managed < PAGEBLOCK_NR * 4:
+    if not s.sysctl.watermark_boost_factor or zone_at(s, zone).managed < PAGEBLOCK_NR * 4:
         return
-    most = s.zones[zone].wmark_high * cython.cast(u64, s.sysctl.watermark_boost_factor) // 10000
+    most = zone_at(s, zone).wmark_high * cython.cast(u64, s.sysctl.watermark_boost_factor) // 10000
     if not most:
         return
     most = max(most, PAGEBLOCK_NR)
-    s.zones[zone].wmark_boost = min(s.zones[zone].wmark_boost + PAGEBLOCK_NR, most)
-    s.zones[zone].boosted = True
+    zone_at(s, zone).wmark_boost = min(zone_at(s, zone).wmark_boost + PAGEBLOCK_NR, most)
+    zone_at(s, zone).boosted = True

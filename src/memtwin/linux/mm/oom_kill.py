@@ -35,7 +35,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, task_at, vma_at
+from cython.cimports.memtwin.core.state import State, mm_at, task_at, this_cpu, vma_at, zone_at
 from cython.cimports.memtwin.core.vmstat import OOM_KILL
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.mmap import mmput
@@ -50,7 +50,7 @@ def totalpages(s: State) -> i64:
     z: u32
     total: i64 = s.total_swap_pages
     for z in range(MAX_NR_ZONES):
-        total += s.zones[z].managed
+        total += zone_at(s, z).managed
     return total
 
 
@@ -98,7 +98,7 @@ def oom_kill_process(s: State, victim: u32):
     s.event[OOM_KILL] += 1
     t.killed = t.oom_victim = True
     t.oom_reap_ns = s.now_ns + OOM_REAPER_DELAY_NS
-    if victim == s.current:
+    if victim == this_cpu(s).current:
         return
     sync_mm_rss(s, victim)
     t.mm = 0
@@ -112,7 +112,7 @@ def report(s: State, order: u32, gfp: u32, victim: u32):
     with cython.gil:
         if s.on_oom is not None:
             try:
-                s.on_oom(order, gfp, s.current, victim)
+                s.on_oom(order, gfp, this_cpu(s).current, victim)
             except Exception as error:
                 s.listener_error = error
 
@@ -120,19 +120,23 @@ def report(s: State, order: u32, gfp: u32, victim: u32):
 def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
     """Free memory by killing; whether trying again makes sense."""
     victim: u32
-    if task_at(s, s.current).oom_victim and task_at(s, s.current).oom_reap_ns:
+    if task_at(s, this_cpu(s).current).oom_victim and task_at(s, this_cpu(s).current).oom_reap_ns:
         return not s.in_thread
     if not gfp & GFP_FS:
         return True
     victim = 0
     if not s.sysctl.panic_on_oom:
-        victim = s.current if s.sysctl.oom_kill_allocating_task and killable(s, s.current) else select_bad_process(s)
+        victim = (
+            this_cpu(s).current
+            if s.sysctl.oom_kill_allocating_task and killable(s, this_cpu(s).current)
+            else select_bad_process(s)
+        )
     report(s, order, gfp, victim)
     if not victim:
         s.panicked = True
         return False
     oom_kill_process(s, victim)
-    return victim != s.current or not s.in_thread
+    return victim != this_cpu(s).current or not s.in_thread
 
 
 def oom_reap(s: State):
@@ -140,7 +144,7 @@ def oom_reap(s: State):
 
     The page whose fault it is in the midst of is left to that fault.
     """
-    t: cython.pointer(Task) = task_at(s, s.current)
+    t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     m: cython.pointer(Mm) = mm_at(s, t.mm)
     area: cython.pointer(Vma)
     i: u32
@@ -150,12 +154,12 @@ def oom_reap(s: State):
     for i in range(m.nr_vmas):
         area = vma_at(s, m.vmas[i])
         if not area.file or not area.flags & VM_SHARED:
-            zap_page_range(s, s.current, t.mm, area.start, min(area.end, max(t.fault_vpn, area.start)))
-            zap_page_range(s, s.current, t.mm, max(area.start, min(t.fault_vpn + 1, area.end)), area.end)
+            zap_page_range(s, this_cpu(s).current, t.mm, area.start, min(area.end, max(t.fault_vpn, area.start)))
+            zap_page_range(s, this_cpu(s).current, t.mm, max(area.start, min(t.fault_vpn + 1, area.end)), area.end)
     with cython.gil:
         if s.on_reap is not None:
             try:
-                s.on_reap(s.current)
+                s.on_reap(this_cpu(s).current)
             except Exception as error:
                 s.listener_error = error
 

@@ -38,7 +38,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, hooks, task_at
+from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, task_at, this_cpu, zone_at
 from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
 from cython.cimports.memtwin.linux.mm.buddy import drain_pages
 from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
@@ -62,9 +62,9 @@ JIFFY_NS = cython.declare(u64, 4_000_000)
 
 def alloc_flags_slow(s: State, gfp: u32) -> u32:
     """How far a request may go now: a thread that reclaims takes what there is, a victim half of the reserves."""
-    if s.memalloc and not gfp & GFP_NOMEMALLOC:
+    if this_cpu(s).memalloc and not gfp & GFP_NOMEMALLOC:
         return ALLOC_NO_WATERMARKS
-    if task_at(s, s.current).oom_victim and not s.in_thread and not gfp & GFP_NOMEMALLOC:
+    if task_at(s, this_cpu(s).current).oom_victim and not s.in_thread and not gfp & GFP_NOMEMALLOC:
         return ALLOC_WMARK_MIN | ALLOC_OOM
     return ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
 
@@ -83,10 +83,10 @@ def should_reclaim_retry(
     if no_progress[0] > MAX_RECLAIM_RETRIES:
         return False
     for zone in range(highest + 1):
-        if not s.zones[zone].managed:
+        if not zone_at(s, zone).managed:
             continue
-        free = s.zones[zone].stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone)
-        if free > cython.cast(i64, min_wmark_pages(s, zone) + s.zones[zone].lowmem_reserve[highest]):
+        free = zone_at(s, zone).stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone)
+        if free > cython.cast(i64, min_wmark_pages(s, zone) + zone_at(s, zone).lowmem_reserve[highest]):
             return order == 0 or zone_watermark_ok(s, zone, order, 0, highest, 0)
     return False
 
@@ -135,9 +135,9 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     while not pfn and again:
         if gfp & GFP_KSWAPD_RECLAIM:
             wakeup_kswapd(s, order, gfp_zone(gfp))
-        dying = task_at(s, s.current).oom_victim and not s.in_thread
+        dying = task_at(s, this_cpu(s).current).oom_victim and not s.in_thread
         pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
-        if pfn or not gfp & GFP_DIRECT_RECLAIM or s.memalloc:
+        if pfn or not gfp & GFP_DIRECT_RECLAIM or this_cpu(s).memalloc:
             break
         oom_reap(s)
         pfn = direct_reclaim(s, order, gfp, cython.address(progress))
@@ -149,12 +149,9 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
         if dying:
             break
         no_progress = 0
-    if not pfn and task_at(s, s.current).killed:
+    if not pfn and task_at(s, this_cpu(s).current).killed:
         s.need = KILLED
     return pfn
-
-
-hooks.alloc_slow = alloc_pages_slowpath
 
 
 def si_mem_available(s: State) -> int:
@@ -166,8 +163,8 @@ def si_mem_available(s: State) -> int:
     low: i64 = 0
     for z in range(MAX_NR_ZONES):
         low += low_wmark_pages(s, z)
-    cache: i64 = s.node[LRU_ACTIVE_FILE] + s.node[LRU_INACTIVE_FILE]
-    slab: i64 = s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_KERNEL_MISC_RECLAIMABLE]
+    cache: i64 = global_node_page_state(s, LRU_ACTIVE_FILE) + global_node_page_state(s, LRU_INACTIVE_FILE)
+    slab: i64 = global_node_page_state(s, NR_SLAB_RECLAIMABLE) + global_node_page_state(s, NR_KERNEL_MISC_RECLAIMABLE)
     available: i64 = cython.cast(i64, nr_free_pages(s)) - cython.cast(i64, s.totalreserve_pages)
     available += cache - min(cache // 2, low)
     available += slab - min(slab // 2, low)

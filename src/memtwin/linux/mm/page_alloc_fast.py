@@ -38,7 +38,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, hooks
+from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
 from cython.cimports.memtwin.core.vmstat import NR_DIRTY, NR_FREE_PAGES, NR_WRITEBACK
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to, rmqueue
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
@@ -60,10 +60,10 @@ def gfp_migratetype(gfp: u32) -> u32:
 
 def zone_watermark_ok(s: State, zone: u32, order: u32, mark: u64, highest_zone: u32, alloc_flags: u32) -> cython.bint:
     """Whether *zone* stays above *mark* pages after handing out a block, and has a block that large."""
-    free: i64 = s.zones[zone].stat[NR_FREE_PAGES] - ((1 << order) - 1)
+    free: i64 = zone_at(s, zone).stat[NR_FREE_PAGES] - ((1 << order) - 1)
     if alloc_flags & (ALLOC_MIN_RESERVE | ALLOC_OOM):
         mark -= mark // 2
-    if free <= cython.cast(i64, mark + s.zones[zone].lowmem_reserve[highest_zone]):
+    if free <= cython.cast(i64, mark + zone_at(s, zone).lowmem_reserve[highest_zone]):
         return False
     return order == 0 or can_split_to(s, zone, order)
 
@@ -82,14 +82,19 @@ def nr_free_pages(s: State) -> u64:
     z: u32
     free: i64 = 0
     for z in range(MAX_NR_ZONES):
-        free += s.zones[z].stat[NR_FREE_PAGES]
+        free += zone_at(s, z).stat[NR_FREE_PAGES]
     return free
 
 
 def node_dirtyable_memory(s: State) -> u64:
     """Pages of the node that dirty data may come to fill: free above the reserves, and page cache."""
     free: u64 = nr_free_pages(s)
-    return free - min(free, s.totalreserve_pages) + s.node[LRU_INACTIVE_FILE] + s.node[LRU_ACTIVE_FILE]
+    return (
+        free
+        - min(free, s.totalreserve_pages)
+        + global_node_page_state(s, LRU_INACTIVE_FILE)
+        + global_node_page_state(s, LRU_ACTIVE_FILE)
+    )
 
 
 def node_dirty_ok(s: State) -> cython.bint:
@@ -97,7 +102,7 @@ def node_dirty_ok(s: State) -> cython.bint:
     limit: u64 = node_dirtyable_memory(s) * cython.cast(u64, s.sysctl.dirty_ratio) // 100
     if s.sysctl.dirty_bytes:
         limit = cython.cast(u64, s.sysctl.dirty_bytes + 4095) // 4096
-    return cython.cast(u64, s.node[NR_DIRTY] + s.node[NR_WRITEBACK]) <= limit
+    return cython.cast(u64, global_node_page_state(s, NR_DIRTY) + global_node_page_state(s, NR_WRITEBACK)) <= limit
 
 
 def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32:
@@ -109,7 +114,7 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
         return 0
     while zone:
         zone -= 1
-        if not s.zones[zone].managed:
+        if not zone_at(s, zone).managed:
             continue
         if alloc_flags & ALLOC_WMARK_MASK != ALLOC_NO_WATERMARKS and not zone_watermark_ok(
             s, zone, order, wmark_pages(s, zone, alloc_flags), highest, alloc_flags
@@ -117,8 +122,8 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
             continue
         pfn = rmqueue(s, zone, order, gfp_migratetype(gfp))
         if pfn:
-            if s.zones[zone].boosted and gfp & GFP_KSWAPD_RECLAIM:
-                s.zones[zone].boosted = False
+            if zone_at(s, zone).boosted and gfp & GFP_KSWAPD_RECLAIM:
+                zone_at(s, zone).boosted = False
                 wakeup_kswapd(s, 0, zone)
             return pfn
     return 0
@@ -141,7 +146,7 @@ def pgdat_balanced(s: State, order: u32, highest_zone: u32) -> cython.bint:
     zone: u32
     managed: cython.bint = False
     for zone in range(highest_zone + 1):
-        if not s.zones[zone].managed:
+        if not zone_at(s, zone).managed:
             continue
         managed = True
         if zone_watermark_ok(s, zone, order, high_wmark_pages(s, zone), highest_zone, 0):
@@ -153,7 +158,7 @@ def pgdat_watermark_boosted(s: State, highest_zone: u32) -> cython.bint:
     """Whether the marks of a zone are raised because pageblocks got mixed."""
     zone: u32
     for zone in range(highest_zone + 1):
-        if s.zones[zone].managed and s.zones[zone].wmark_boost:
+        if zone_at(s, zone).managed and zone_at(s, zone).wmark_boost:
             return True
     return False
 
@@ -164,7 +169,7 @@ def wakeup_kswapd(s: State, order: u32, highest_zone: u32):
     Ignored while it runs (it remembers what was asked), when it failed 16 runs in a row, and when there is nothing to
     do.
     """
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     k.highest_zone = max(k.highest_zone, cython.cast(i32, highest_zone))
     k.order = max(k.order, order)
     if k.state != THREAD_ASLEEP and k.state != THREAD_NAP:
@@ -177,7 +182,7 @@ def wakeup_kswapd(s: State, order: u32, highest_zone: u32):
         s.first_reclaim_ns = s.now_ns
     k.woken_early = k.state == THREAD_NAP
     k.state = THREAD_RUNNING
-    s.resched = True
+    this_cpu(s).rq.resched = True
 
 
 def free_pages(s: State) -> int:

@@ -23,7 +23,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, area_of, bio_at, charge, slot_of
+from cython.cimports.memtwin.core.state import State, area_of, bio_at, nr_pages, slot_of, spend_ns, this_cpu
 from cython.cimports.memtwin.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.linux.block.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
@@ -37,7 +37,7 @@ KIB_PER_PAGE = cython.declare(u64, 4)
 
 def plug_of(s: State) -> cython.pointer(BlkPlug):
     """The requests that who runs now has gathered."""
-    return cython.address(s.plug[1 if s.in_thread else 0])
+    return cython.address(this_cpu(s).plug[1 if s.in_thread else 0])
 
 
 def finish_plug(s: State):
@@ -124,11 +124,11 @@ def write_to_device(s: State, pfn: u32) -> u32:
     area: cython.pointer(SwapArea) = area_of(s, entry)
     stored: cython.bint
     page.flags |= PG_RECLAIM
-    s.event[PSWPOUT] += 1
-    area.written_pages += 1
+    s.event[PSWPOUT] += nr_pages(s, pfn)
+    area.written_pages += nr_pages(s, pfn)
     set_page_writeback(s, pfn)
     if not area.synchronous:
-        charge(s, s.cost_ns[COST_SWAP_IO])
+        spend_ns(s, s.cost_ns[COST_SWAP_IO])
         plug_page(s, pfn)
         return SWAP_STARTED
     stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
@@ -154,7 +154,7 @@ def swap_readpage(s: State, pfn: u32, bio: cython.pointer(u32)):
     if zswap_load(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
         end_page_read(s, pfn)
         return
-    s.event[PSWPIN] += 1
+    s.event[PSWPIN] += nr_pages(s, pfn)
     if area.synchronous:
         zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
         end_page_read(s, pfn)

@@ -29,6 +29,7 @@ rate (the measured bandwidth stands for it).
 """
 
 import cython
+from cython.cimports.memtwin.core.events import schedule_event
 from cython.cimports.memtwin.core.mm_types import (
     FILE_BDEV,
     FILE_REGULAR,
@@ -49,7 +50,21 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import EVENT_THREAD, State, area_of, file_at, hooks, slot_of, task_at, zone_of
+from cython.cimports.memtwin.core.state import (
+    EVENT_THREAD,
+    State,
+    area_of,
+    file_at,
+    global_node_page_state,
+    hooks,
+    mod_lruvec_page_state,
+    nr_pages,
+    slot_of,
+    task_at,
+    this_cpu,
+    zone_at,
+    zone_of,
+)
 from cython.cimports.memtwin.core.vmstat import NR_DIRTIED, NR_DIRTY, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING
 from cython.cimports.memtwin.linux.lib.xarray import xa_count_dirty
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
@@ -100,7 +115,7 @@ def dirty_thresholds(s: State) -> tuple:
 def wb_list_del(s: State, file: u32):
     """Take a file off the flusher's list that it stands on."""
     f: cython.pointer(File) = file_at(s, file)
-    chain: cython.pointer(WbList) = cython.address(s.wb[f.wb_list])
+    chain: cython.pointer(WbList) = cython.address(s.bdi.lists[f.wb_list])
     if f.wb_list == WB_CLEAN:
         return
     if f.wb_prev:
@@ -118,7 +133,7 @@ def wb_list_del(s: State, file: u32):
 def wb_list_add(s: State, file: u32, which: u32):
     """Put a file at the end of one of the flusher's lists."""
     f: cython.pointer(File) = file_at(s, file)
-    chain: cython.pointer(WbList) = cython.address(s.wb[which])
+    chain: cython.pointer(WbList) = cython.address(s.bdi.lists[which])
     wb_list_del(s, file)
     if which == WB_CLEAN:
         return
@@ -144,17 +159,17 @@ def mark_inode_dirty(s: State, file: u32):
 def arm_flusher(s: State):
     """Let the flusher wake by itself after ``vm.dirty_writeback_centisecs``, unless that is set already."""
     interval: u64 = cython.cast(u64, s.sysctl.dirty_writeback_centisecs) * NS_PER_CENTISEC
-    if s.flusher.state == THREAD_ASLEEP and not s.flusher.wake_ns and interval:
-        s.flusher.wake_ns = s.now_ns + interval
-        hooks.schedule_event(s, s.flusher.wake_ns, EVENT_THREAD, 0)
+    if s.bdi.flusher.state == THREAD_ASLEEP and not s.bdi.flusher.wake_ns and interval:
+        s.bdi.flusher.wake_ns = s.now_ns + interval
+        schedule_event(s, s.bdi.flusher.wake_ns, EVENT_THREAD, 0)
 
 
 def wake_flusher(s: State):
     """Set the flusher to work now."""
-    if s.flusher.state == THREAD_ASLEEP:
-        s.flusher.state = THREAD_RUNNING
-        s.flusher.wake_ns = 0
-        s.resched = True
+    if s.bdi.flusher.state == THREAD_ASLEEP:
+        s.bdi.flusher.state = THREAD_RUNNING
+        s.bdi.flusher.wake_ns = 0
+        this_cpu(s).rq.resched = True
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
@@ -173,21 +188,21 @@ def set_page_dirty(s: State, pfn: u32):
     page.flags |= PG_DIRTY
     if not is_accounted(s, page.mapping):
         return
-    s.node[NR_DIRTY] += 1
-    s.node[NR_DIRTIED] += 1
-    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] += 1
+    mod_lruvec_page_state(s, pfn, NR_DIRTY, nr_pages(s, pfn))
+    mod_lruvec_page_state(s, pfn, NR_DIRTIED, nr_pages(s, pfn))
+    zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     xa_count_dirty(s, page.mapping, page.index, 1)
     mark_inode_dirty(s, page.mapping)
     if not s.in_thread:
-        task_at(s, s.current).nr_dirtied += 1
-        s.ratelimits[s.cpu] += 1
+        task_at(s, this_cpu(s).current).nr_dirtied += nr_pages(s, pfn)
+        this_cpu(s).ratelimit += nr_pages(s, pfn)
 
 
 def clear_dirty(s: State, pfn: u32):
     """Take a page out of the dirty ones; what it holds is somebody else's business."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags &= ~cython.cast(u32, PG_DIRTY)
-    s.node[NR_DIRTY] -= 1
+    mod_lruvec_page_state(s, pfn, NR_DIRTY, -nr_pages(s, pfn))
     xa_count_dirty(s, page.mapping, page.index, -1)
 
 
@@ -197,7 +212,7 @@ def clear_page_dirty_for_io(s: State, pfn: u32) -> cython.bint:
         return False
     page_mkclean(s, pfn)
     clear_dirty(s, pfn)
-    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] -= 1
+    zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] -= nr_pages(s, pfn)
     return True
 
 
@@ -205,12 +220,12 @@ def set_page_writeback(s: State, pfn: u32):
     """Note that a page's content is on its way to the device, as it is now."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags |= PG_WRITEBACK
-    s.node[NR_WRITEBACK] += 1
-    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] += 1
+    mod_lruvec_page_state(s, pfn, NR_WRITEBACK, nr_pages(s, pfn))
+    zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
         file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] = page.tag + 1
         return
-    file_at(s, page.mapping).nr_writeback += 1
+    file_at(s, page.mapping).nr_writeback += nr_pages(s, pfn)
     file_at(s, page.mapping).disk[page.index] = page.tag + 1
 
 
@@ -221,14 +236,14 @@ def end_page_writeback(s: State, pfn: u32):
         page.flags &= ~cython.cast(u32, PG_RECLAIM)
         rotate_reclaimable_page(s, pfn)
     page.flags &= ~cython.cast(u32, PG_WRITEBACK)
-    s.node[NR_WRITEBACK] -= 1
-    s.node[NR_WRITTEN] += 1
-    s.zones[zone_of(s, pfn)].stat[NR_ZONE_WRITE_PENDING] -= 1
+    mod_lruvec_page_state(s, pfn, NR_WRITEBACK, -nr_pages(s, pfn))
+    mod_lruvec_page_state(s, pfn, NR_WRITTEN, nr_pages(s, pfn))
+    zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] -= nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
         return
-    file_at(s, page.mapping).nr_writeback -= 1
+    file_at(s, page.mapping).nr_writeback -= nr_pages(s, pfn)
     age_completions(s)
-    s.flusher.completions += 1
+    s.bdi.flusher.completions += 1
 
 
 # --- the device's share and speed ------------------------------------------------------------------------------------
@@ -236,7 +251,7 @@ def end_page_writeback(s: State, pfn: u32):
 
 def age_completions(s: State):
     """Halve the count of recent completions for every 3 s that have passed."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     while f.completions and s.now_ns - f.completions_ns >= COMPLETIONS_PERIOD_NS:
         f.completions >>= 1
         f.completions_ns += COMPLETIONS_PERIOD_NS
@@ -249,17 +264,17 @@ def over_bground_thresh(s: State) -> cython.bint:
 
     A device's share is its part of the writes that ended lately; with none lately, any dirty page is too many.
     """
-    if cython.cast(u64, s.node[NR_DIRTY]) > background_limit(s):
+    if cython.cast(u64, global_node_page_state(s, NR_DIRTY)) > background_limit(s):
         return True
     age_completions(s)
-    return not s.flusher.completions and s.node[NR_DIRTY] > 0
+    return not s.bdi.flusher.completions and global_node_page_state(s, NR_DIRTY) > 0
 
 
 def update_bandwidth(s: State):
     """Measure the device's writing speed, at most every 200 ms, and let the estimate follow slowly."""
-    f: cython.pointer(Flusher) = cython.address(s.flusher)
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     elapsed: u64 = s.now_ns - f.bandwidth_ns
-    written: u64 = s.node[NR_WRITTEN]
+    written: u64 = global_node_page_state(s, NR_WRITTEN)
     period: u64 = 3 * NS_PER_S
     rate: u64
     if elapsed < BANDWIDTH_INTERVAL_NS:
@@ -295,16 +310,16 @@ def set_ratelimit(s: State):
 
 def balance_dirty_pages_ratelimited(s: State):
     """Where a writer comes after each page: every so many, its own or its cpu's, it is held against the limits."""
-    t: cython.pointer(Task) = task_at(s, s.current)
+    t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     pause: u32 = t.nr_dirtied_pause if t.nr_dirtied_pause else FIRST_PAUSE
     if not s.ratelimit_pages:
         set_ratelimit(s)
-    if s.flusher.dirty_exceeded:
+    if s.bdi.flusher.dirty_exceeded:
         pause = min(pause, PAUSE_WHEN_EXCEEDED)
-    if t.nr_dirtied < pause and s.ratelimits[s.cpu] < s.ratelimit_pages:
+    if t.nr_dirtied < pause and this_cpu(s).ratelimit < s.ratelimit_pages:
         return
-    s.ratelimits[s.cpu] = 0
-    balance_dirty_pages(s, s.current)
+    this_cpu(s).ratelimit = 0
+    balance_dirty_pages(s, this_cpu(s).current)
 
 
 def balance_dirty_pages(s: State, task: u32):
@@ -315,12 +330,12 @@ def balance_dirty_pages(s: State, task: u32):
     background: u64
     room: u64
     while True:
-        dirty = s.node[NR_DIRTY] + s.node[NR_WRITEBACK]
+        dirty = global_node_page_state(s, NR_DIRTY) + global_node_page_state(s, NR_WRITEBACK)
         limit = dirty_limit(s)
         background = background_limit(s)
-        s.flusher.dirty_exceeded = dirty > limit
-        if cython.cast(u64, s.node[NR_DIRTY]) > background:
-            s.flusher.background = True
+        s.bdi.flusher.dirty_exceeded = dirty > limit
+        if cython.cast(u64, global_node_page_state(s, NR_DIRTY)) > background:
+            s.bdi.flusher.background = True
             wake_flusher(s)
         if dirty <= (limit + background) // 2:
             t.nr_dirtied_pause = 1
@@ -329,7 +344,7 @@ def balance_dirty_pages(s: State, task: u32):
                 t.nr_dirtied_pause <<= 1
                 room >>= 2
             break
-        s.flusher.background = True
+        s.bdi.flusher.background = True
         wake_flusher(s)
         update_bandwidth(s)
         if not pause_writer(s, task, dirty, limit, (limit + background) // 2) or dirty <= wb_stat_error(s):
@@ -348,7 +363,7 @@ def wb_stat_error(s: State) -> u64:
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
     """Let a writer sleep for what it dirtied; returns whether it must be looked at again: it is over the limit."""
     t: cython.pointer(Task) = task_at(s, task)
-    rate: u64 = s.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
+    rate: u64 = s.bdi.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
     pause: u64 = t.nr_dirtied * NS_PER_S // rate if rate else MAX_PAUSE_NS
     pause = min(pause, MAX_PAUSE_NS)
     if rate and pause < MIN_PAUSE_NS:

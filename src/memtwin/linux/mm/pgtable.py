@@ -33,7 +33,15 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, table_at, table_get, table_put, task_at
+from cython.cimports.memtwin.core.state import (
+    State,
+    mm_at,
+    mod_node_page_state,
+    table_at,
+    table_get,
+    table_put,
+    task_at,
+)
 from cython.cimports.memtwin.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -59,7 +67,7 @@ def free_table(s: State, table: u32, counted: cython.bint):
     free_frame(s, pfn, s.pages[pfn].order)
     table_put(s, table)
     if counted:
-        s.node[NR_PAGE_TABLE_PAGES] -= 1
+        mod_node_page_state(s, NR_PAGE_TABLE_PAGES, -1)
 
 
 def next_level(s: State, table: u32, vpn: u64, shift: u32) -> u32:
@@ -91,7 +99,7 @@ def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
             table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below
             mm_at(s, mm).nr_tables += 1
             if shift < 27:
-                s.node[NR_PAGE_TABLE_PAGES] += 1
+                mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
         table = below
         shift -= 9
     return table

@@ -40,7 +40,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, file_at, filp_at
+from cython.cimports.memtwin.core.state import State, file_at, filp_at, spend_ns
 from cython.cimports.memtwin.linux.block.bio import bio_add_page, end_page_read, new_bio, submit_bio
 from cython.cimports.memtwin.linux.mm.filemap import filemap_alloc, filemap_get, is_hole, wait_on_page_locked
 
@@ -90,7 +90,7 @@ def read_pages(s: State, filp: u32, start: u64, pages: u64, lookahead: u64) -> u
         pfn = filemap_alloc(s, file, start + i, GFP_READAHEAD)
         if not pfn:
             break
-        charge(s, s.cost_ns[COST_CACHE_PAGE])
+        spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
         new += 1
         if lookahead and i == pages - lookahead:
             s.pages[pfn].flags |= PG_READAHEAD
@@ -221,7 +221,7 @@ def read_cache_page(s: State, file: u32, index: u64, gfp: u32) -> u32:
     pfn: u32 = filemap_alloc(s, file, index, gfp)
     if not pfn:
         return 0
-    charge(s, s.cost_ns[COST_CACHE_PAGE])
+    spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     if is_hole(s, file, index):
         end_page_read(s, pfn)
         return pfn

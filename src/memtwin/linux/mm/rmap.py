@@ -55,6 +55,8 @@ from cython.cimports.memtwin.core.state import (
     avc_at,
     file_at,
     mm_at,
+    mod_lruvec_page_state,
+    nr_pages,
     pool_get,
     pool_put,
     table_at,
@@ -183,7 +185,7 @@ def page_add_new_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
     page.index = area.pgoff + (vpn - area.start)
     page.mapcount = 1
     page.flags |= PG_SWAPBACKED | PG_UPTODATE | PG_ANON_EXCLUSIVE
-    s.node[NR_ANON_PAGES] += 1
+    mod_lruvec_page_state(s, pfn, NR_ANON_PAGES, nr_pages(s, pfn))
 
 
 def page_add_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
@@ -198,14 +200,14 @@ def page_add_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
     page.flags |= PG_SWAPBACKED | PG_UPTODATE
     page.mapcount += 1
     if page.mapcount == 1:
-        s.node[NR_ANON_PAGES] += 1
+        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES, nr_pages(s, pfn))
 
 
 def page_add_file_rmap(s: State, pfn: u32):
     """Note one more mapping of a page of a file."""
     s.pages[pfn].mapcount += 1
     if s.pages[pfn].mapcount == 1:
-        s.node[NR_MAPPED] += 1
+        mod_lruvec_page_state(s, pfn, NR_MAPPED, nr_pages(s, pfn))
 
 
 def page_remove_rmap(s: State, pfn: u32):
@@ -213,7 +215,7 @@ def page_remove_rmap(s: State, pfn: u32):
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.mapcount -= 1
     if page.mapcount == 0:
-        s.node[NR_ANON_PAGES if page.owner == OWNER_ANON else NR_MAPPED] -= 1
+        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES if page.owner == OWNER_ANON else NR_MAPPED, -nr_pages(s, pfn))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -345,12 +347,12 @@ def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64))
     update_hiwater_rss(s, mm)
     entry[0] = 0
     if page.owner != OWNER_ANON:
-        m.rss[MM_FILEPAGES] -= 1
+        m.rss[MM_FILEPAGES] -= nr_pages(s, pfn)
     else:
-        m.rss[MM_ANONPAGES] -= 1
+        m.rss[MM_ANONPAGES] -= nr_pages(s, pfn)
         if page.flags & PG_SWAPCACHE:
             swap_duplicate(s, page.private)
-            m.rss[MM_SWAPENTS] += 1
+            m.rss[MM_SWAPENTS] += nr_pages(s, pfn)
             entry[0] = (cython.cast(u64, page.private) << 12) | PTE_SWAP
             entry[0] |= PTE_SWP_EXCLUSIVE if page.flags & PG_ANON_EXCLUSIVE else 0
             page.flags &= ~cython.cast(u32, PG_ANON_EXCLUSIVE)

@@ -17,7 +17,7 @@ Not modelled: other shrinkers, memory cgroups.
 
 import cython
 from cython.cimports.memtwin.core.mm_types import GFP_FS, i64, u32, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.core.state import State, global_node_page_state
 from cython.cimports.memtwin.core.vmstat import DROP_SLAB, NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE, SLABS_SCANNED
 from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
 from cython.cimports.memtwin.linux.mm.workingset import count_shadow_nodes, scan_shadow_nodes
@@ -69,11 +69,17 @@ def do_shrink_slab(s: State, shrinker: u32, gfp: u32, priority: cython.int) -> u
 
 def shrink_slab(s: State, gfp: u32, priority: cython.int) -> u64:
     """Let every shrinker do its share; returns the slab pages that came free."""
-    before: i64 = s.node[NR_SLAB_RECLAIMABLE] + s.node[NR_SLAB_UNRECLAIMABLE]
+    before: i64 = global_node_page_state(s, NR_SLAB_RECLAIMABLE) + global_node_page_state(s, NR_SLAB_UNRECLAIMABLE)
     shrinker: u32
     for shrinker in range(NR_SHRINKERS):
         do_shrink_slab(s, shrinker, gfp, priority)
-    return cython.cast(u64, max(before - s.node[NR_SLAB_RECLAIMABLE] - s.node[NR_SLAB_UNRECLAIMABLE], 0))
+    return cython.cast(
+        u64,
+        max(
+            before - global_node_page_state(s, NR_SLAB_RECLAIMABLE) - global_node_page_state(s, NR_SLAB_UNRECLAIMABLE),
+            0,
+        ),
+    )
 
 
 def drop_slab(s: State) -> None:

@@ -31,7 +31,7 @@ from cython.cimports.memtwin.core.mm_types import (
     i64,
     u32,
 )
-from cython.cimports.memtwin.core.state import SlabCache, State, cache_at, pool_get
+from cython.cimports.memtwin.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
 from cython.cimports.memtwin.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -93,7 +93,7 @@ def count_slab(s: State, slab: u32, slabs: i64):
     c.nr_slabs += slabs
     c.nr_pages += pages
     c.room += slabs * slab_objects(s, slab)
-    s.node[NR_SLAB_RECLAIMABLE if c.reclaimable else NR_SLAB_UNRECLAIMABLE] += pages
+    mod_node_page_state(s, NR_SLAB_RECLAIMABLE if c.reclaimable else NR_SLAB_UNRECLAIMABLE, pages)
 
 
 def new_slab(s: State, cache: u32, gfp: u32) -> u32:

@@ -57,7 +57,15 @@ from cython.cimports.memtwin.core.mm_types import (
     PageVec,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, zone_of
+from cython.cimports.memtwin.core.state import (
+    State,
+    mod_lruvec_page_state,
+    nr_pages,
+    page_lruvec,
+    this_cpu,
+    zone_at,
+    zone_of,
+)
 from cython.cimports.memtwin.core.vmstat import (
     NR_MLOCK,
     NR_ZONE_INACTIVE_ANON,
@@ -85,16 +93,16 @@ def page_lru(s: State, pfn: u32) -> u32:
 
 def lru_count(s: State, pfn: u32, lru: u32, delta: cython.long):
     """Move the node's and the zone's counter of a list; both stand in the order of the lists."""
-    s.node[lru] += delta
-    s.zones[zone_of(s, pfn)].stat[NR_ZONE_INACTIVE_ANON + lru] += delta
+    mod_lruvec_page_state(s, pfn, lru, delta)
+    zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_INACTIVE_ANON + lru] += delta
 
 
 def lru_add(s: State, pfn: u32):
     """Put a page at the head of its list."""
     lru: u32 = page_lru(s, pfn)
-    list_add(s.pages, cython.address(s.lru[lru]), pfn)
+    list_add(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags |= PG_LRU
-    lru_count(s, pfn, lru, 1)
+    lru_count(s, pfn, lru, nr_pages(s, pfn))
 
 
 def lru_add_evictable(s: State, pfn: u32):
@@ -103,24 +111,24 @@ def lru_add_evictable(s: State, pfn: u32):
     if page.flags & (PG_MLOCKED | PG_UNEVICTABLE) == PG_MLOCKED:
         page.flags &= ~cython.cast(u32, PG_ACTIVE)
         page.flags |= PG_UNEVICTABLE
-        s.event[UNEVICTABLE_PGS_CULLED] += 1
+        s.event[UNEVICTABLE_PGS_CULLED] += nr_pages(s, pfn)
     lru_add(s, pfn)
 
 
 def lru_add_tail(s: State, pfn: u32):
     """Put a page at the tail of its list: it is reclaimed next."""
     lru: u32 = page_lru(s, pfn)
-    list_add_tail(s.pages, cython.address(s.lru[lru]), pfn)
+    list_add_tail(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags |= PG_LRU
-    lru_count(s, pfn, lru, 1)
+    lru_count(s, pfn, lru, nr_pages(s, pfn))
 
 
 def lru_del(s: State, pfn: u32):
     """Take a page off its list."""
     lru: u32 = page_lru(s, pfn)
-    list_del(s.pages, cython.address(s.lru[lru]), pfn)
+    list_del(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
-    lru_count(s, pfn, lru, -1)
+    lru_count(s, pfn, lru, -nr_pages(s, pfn))
 
 
 def put_page(s: State, pfn: u32):
@@ -131,8 +139,8 @@ def put_page(s: State, pfn: u32):
         if page.flags & PG_LRU:
             lru_del(s, pfn)
         if page.flags & PG_MLOCKED:
-            s.zones[zone_of(s, pfn)].stat[NR_MLOCK] -= 1
-            s.event[UNEVICTABLE_PGS_CLEARED] += 1
+            zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
+            s.event[UNEVICTABLE_PGS_CLEARED] += nr_pages(s, pfn)
         free_frame(s, pfn, 0)
 
 
@@ -141,7 +149,7 @@ def put_page(s: State, pfn: u32):
 
 def vec_of(s: State, kind: u32) -> cython.pointer(PageVec):
     """This cpu's batch of a kind."""
-    return cython.address(s.vecs[s.cpu * NR_VECS + kind])
+    return cython.address(this_cpu(s).vecs[kind])
 
 
 def vec_add(s: State, kind: u32, pfn: u32):
@@ -177,7 +185,7 @@ def move_page(s: State, kind: u32, pfn: u32):
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE)
         lru_add_tail(s, pfn)
-        s.event[PGROTATED] += 1
+        s.event[PGROTATED] += nr_pages(s, pfn)
     elif kind == VEC_ACTIVATE:
         move_activated(s, pfn)
     elif kind == VEC_LAZYFREE:
@@ -195,7 +203,7 @@ def move_activated(s: State, pfn: u32):
         lru_del(s, pfn)
         page.flags |= PG_ACTIVE
         lru_add(s, pfn)
-        s.event[PGACTIVATE] += 1
+        s.event[PGACTIVATE] += nr_pages(s, pfn)
 
 
 def move_cold(s: State, pfn: u32):
@@ -205,7 +213,7 @@ def move_cold(s: State, pfn: u32):
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED)
         lru_add(s, pfn)
-        s.event[PGDEACTIVATE] += 1
+        s.event[PGDEACTIVATE] += nr_pages(s, pfn)
 
 
 def move_lazyfree(s: State, pfn: u32):
@@ -215,7 +223,7 @@ def move_lazyfree(s: State, pfn: u32):
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED)
         lru_add(s, pfn)
-        s.event[PGLAZYFREE] += 1
+        s.event[PGLAZYFREE] += nr_pages(s, pfn)
 
 
 def move_mlocked(s: State, pfn: u32):
@@ -248,9 +256,9 @@ def move_deactivated(s: State, pfn: u32):
         page.flags |= PG_RECLAIM
     else:
         lru_add_tail(s, pfn)
-        s.event[PGROTATED] += 1
+        s.event[PGROTATED] += nr_pages(s, pfn)
     if active:
-        s.event[PGDEACTIVATE] += 1
+        s.event[PGDEACTIVATE] += nr_pages(s, pfn)
 
 
 def mlock_page(s: State, pfn: u32):
@@ -258,8 +266,8 @@ def mlock_page(s: State, pfn: u32):
     if s.pages[pfn].flags & PG_MLOCKED:
         return
     s.pages[pfn].flags |= PG_MLOCKED
-    s.zones[zone_of(s, pfn)].stat[NR_MLOCK] += 1
-    s.event[UNEVICTABLE_PGS_MLOCKED] += 1
+    zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] += nr_pages(s, pfn)
+    s.event[UNEVICTABLE_PGS_MLOCKED] += nr_pages(s, pfn)
     vec_add(s, VEC_MLOCK, pfn)
 
 
@@ -274,8 +282,8 @@ def munlock_page(s: State, pfn: u32):
     if not s.pages[pfn].flags & PG_MLOCKED:
         return
     s.pages[pfn].flags &= ~cython.cast(u32, PG_MLOCKED)
-    s.zones[zone_of(s, pfn)].stat[NR_MLOCK] -= 1
-    s.event[UNEVICTABLE_PGS_MUNLOCKED] += 1
+    zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
+    s.event[UNEVICTABLE_PGS_MUNLOCKED] += nr_pages(s, pfn)
     vec_add(s, VEC_MLOCK, pfn)
 
 
@@ -321,7 +329,7 @@ def mark_page_accessed(s: State, pfn: u32):
         else:
             activate_in_batch(s, pfn)
         page.flags &= ~cython.cast(u32, PG_REFERENCED)
-        s.nonresident_age += 1
+        s.node_data[0].lruvec.nonresident_age += 1
 
 
 def deactivate_page(s: State, pfn: u32):
@@ -352,8 +360,8 @@ def rotate_reclaimable_page(s: State, pfn: u32):
 def batched(s: State) -> list:
     """(kind, frame) of every page in a batch, for checks."""
     return [
-        (kind, s.vecs[cpu * NR_VECS + kind].pages[i])
+        (kind, s.cpus[cpu].vecs[kind].pages[i])
         for cpu in range(s.nr_cpus)
         for kind in range(NR_VECS)
-        for i in range(s.vecs[cpu * NR_VECS + kind].nr)
+        for i in range(s.cpus[cpu].vecs[kind].nr)
     ]

@@ -16,7 +16,7 @@ Not modelled: one tree for each 64 MiB of an area (the slab that they cost diffe
 
 import cython
 from cython.cimports.memtwin.core.mm_types import PG_SWAPCACHE, Page, i64, u32, u64
-from cython.cimports.memtwin.core.state import State, area_of, file_at, slot_of
+from cython.cimports.memtwin.core.state import State, area_of, file_at, mod_lruvec_page_state, nr_pages, slot_of
 from cython.cimports.memtwin.core.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_erase_shadow, xa_store
 
@@ -44,8 +44,8 @@ def add_to_swap_cache(s: State, pfn: u32, entry: u32, gfp: u32) -> cython.bint:
     page.flags |= PG_SWAPCACHE
     page.private = entry
     page.refcount += 1
-    s.node[NR_FILE_PAGES] += 1
-    s.node[NR_SWAPCACHED] += 1
+    mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, nr_pages(s, pfn))
+    mod_lruvec_page_state(s, pfn, NR_SWAPCACHED, nr_pages(s, pfn))
     return True
 
 
@@ -56,8 +56,8 @@ def delete_from_swap_cache(s: State, pfn: u32, shadow: u64):
     page.flags &= ~cython.cast(u32, PG_SWAPCACHE)
     page.private = 0
     page.refcount -= 1
-    s.node[NR_FILE_PAGES] -= 1
-    s.node[NR_SWAPCACHED] -= 1
+    mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, -nr_pages(s, pfn))
+    mod_lruvec_page_state(s, pfn, NR_SWAPCACHED, -nr_pages(s, pfn))
 
 
 def vm_swap_full(s: State) -> cython.bint:

@@ -41,7 +41,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u16,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, area_of, charge, slot_of
+from cython.cimports.memtwin.core.state import State, area_of, slot_of, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.mm.swap import put_page
 from cython.cimports.memtwin.linux.mm.swap_state import (
     add_to_swap_cache,
@@ -375,7 +375,7 @@ def drain_slots(s: State):
     cpu: u32
     slots: cython.pointer(SwapSlots)
     for cpu in range(s.nr_cpus):
-        slots = cython.address(s.swap_slots[cpu])
+        slots = cython.address(s.cpus[cpu].swap_slots)
         swapcache_free_entries(s, cython.address(slots.take[slots.cur]), slots.nr)
         swapcache_free_entries(s, slots.back, slots.nr_back)
         slots.nr = slots.cur = slots.nr_back = 0
@@ -393,7 +393,7 @@ def check_cache_active(s: State) -> cython.bint:
 
 def get_swap_page(s: State) -> u32:
     """A slot for one page; 0: swap is full."""
-    slots: cython.pointer(SwapSlots) = cython.address(s.swap_slots[s.cpu])
+    slots: cython.pointer(SwapSlots) = cython.address(this_cpu(s).swap_slots)
     entry: u32 = 0
     if check_cache_active(s):
         if not slots.nr:
@@ -410,7 +410,7 @@ def get_swap_page(s: State) -> u32:
 
 def free_swap_slot(s: State, entry: u32):
     """A slot has lost its last user: park it, or give it back at once."""
-    slots: cython.pointer(SwapSlots) = cython.address(s.swap_slots[s.cpu])
+    slots: cython.pointer(SwapSlots) = cython.address(this_cpu(s).swap_slots)
     if not s.swap_slots_active:
         swapcache_free_entries(s, cython.address(entry), 1)
         return
@@ -493,5 +493,5 @@ def add_to_swap(s: State, pfn: u32) -> cython.bint:
         put_swap_page(s, entry)
         return False
     s.pages[pfn].flags |= PG_DIRTY
-    charge(s, s.cost_ns[COST_SWAP_PAGE])
+    spend_ns(s, s.cost_ns[COST_SWAP_PAGE])
     return True

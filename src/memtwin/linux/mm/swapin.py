@@ -56,7 +56,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, area_of, charge, slot_of, table_at, task_at, vma_at
+from cython.cimports.memtwin.core.state import State, area_of, nr_pages, slot_of, spend_ns, table_at, task_at, vma_at
 from cython.cimports.memtwin.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
 from cython.cimports.memtwin.linux.block.bio import submit_bio
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
@@ -131,7 +131,7 @@ def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cy
     if shadow:
         workingset_refault(s, pfn, shadow)
     lru_cache_add(s, pfn)
-    charge(s, s.cost_ns[COST_CACHE_PAGE])
+    spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     fresh[0] = True
     return pfn
 
@@ -245,7 +245,7 @@ def read_synchronous(s: State, entry: u32) -> u32:
     s.pages[pfn].flags &= ~cython.cast(u32, PG_SWAPCACHE)
     s.pages[pfn].private = 0
     lru_cache_add(s, pfn)
-    charge(s, s.cost_ns[COST_CACHE_PAGE])
+    spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     return pfn
 
 
@@ -298,8 +298,8 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
     swap_free(s, slot)
     if should_try_to_free_swap(s, vma, pfn, write):
         try_to_free_swap(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
-    task_at(s, task).rss_delta[MM_SWAPENTS] -= 1
+    task_at(s, task).rss_delta[MM_ANONPAGES] += nr_pages(s, pfn)
+    task_at(s, task).rss_delta[MM_SWAPENTS] -= nr_pages(s, pfn)
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_page(s, pfn)
@@ -348,5 +348,5 @@ def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cyt
         lru_add_drain(s)
     check_tag(s, table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_SWAP_IN)
     map_swapped_page(s, task, vma, vpn, entry, pfn, write)
-    charge(s, s.cost_ns[COST_REUSE_FAULT])
+    spend_ns(s, s.cost_ns[COST_REUSE_FAULT])
     return OK

@@ -37,7 +37,18 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, hooks, mm_at, pool_get, slot_of, table_at, vma_at
+from cython.cimports.memtwin.core.state import (
+    State,
+    file_at,
+    hooks,
+    mm_at,
+    nr_pages,
+    pool_get,
+    slot_of,
+    table_at,
+    this_cpu,
+    vma_at,
+)
 from cython.cimports.memtwin.core.vmstat import PGPGIN
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
@@ -218,8 +229,8 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     if at[0] & PTE_SWP_EXCLUSIVE:
         s.pages[pfn].flags |= PG_ANON_EXCLUSIVE
     at[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT
-    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += 1
-    mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= 1
+    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += nr_pages(s, pfn)
+    mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= nr_pages(s, pfn)
     page_add_anon_rmap(s, pfn, vma, vpn)
     swap_free(s, entry)
     reclaim_slot(s, entry, True)
@@ -247,7 +258,7 @@ def unuse_mm(s: State, mm: u32, area: u32) -> u32:
                 code = unuse_page(s, vma, vpn, cython.cast(u32, pte >> 12))
                 if code != OK:
                     return code
-                if s.resched:
+                if this_cpu(s).rq.resched:
                     hooks.cond_resched(s)
             vpn += 1
     return OK
@@ -304,7 +315,7 @@ def swapoff(s: State, task: int, area: int) -> int:
         return EINVAL
     if s.sysctl.overcommit_memory == 0 and a.pages > totalram_pages(s) + s.total_swap_pages:
         return ENOMEM
-    s.current = task
+    this_cpu(s).current = task
     avail_del(s, number)
     a.writeok = False
     s.nr_swap_pages -= a.pages

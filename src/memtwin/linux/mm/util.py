@@ -22,7 +22,7 @@ Not modelled: the batches of the per-cpu counter, callers without CAP_SYS_ADMIN,
 
 import cython
 from cython.cimports.memtwin.core.mm_types import MAX_NR_ZONES, i64, u32, u64
-from cython.cimports.memtwin.core.state import State, mm_at
+from cython.cimports.memtwin.core.state import State, mm_at, zone_at
 
 OVERCOMMIT_GUESS = cython.declare(u32, 0)
 OVERCOMMIT_ALWAYS = cython.declare(u32, 1)
@@ -33,7 +33,7 @@ def totalram_pages(s: State) -> i64:
     z: u32
     total: i64 = 0
     for z in range(MAX_NR_ZONES):
-        total += s.zones[z].managed
+        total += zone_at(s, z).managed
     return total
 
 

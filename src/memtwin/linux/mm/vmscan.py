@@ -56,7 +56,18 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge, file_at, hooks, zone_of
+from cython.cimports.memtwin.core.state import (
+    State,
+    file_at,
+    global_node_page_state,
+    hooks,
+    mod_lruvec_page_state,
+    mod_node_page_state,
+    nr_pages,
+    page_lruvec,
+    spend_ns,
+    zone_of,
+)
 from cython.cimports.memtwin.core.vmstat import (
     NR_DIRTY,
     NR_ISOLATED_ANON,
@@ -113,8 +124,8 @@ def inactive_is_low(s: State, file: cython.bint) -> cython.bint:
     >>> # below 1 GiB half and half; 10 GiB: a tenth; 100 GiB: a 31st may be inactive
     """
     lru: u32 = LRU_INACTIVE_FILE if file else LRU_INACTIVE_ANON
-    inactive: u64 = s.node[lru]
-    active: u64 = s.node[lru + 1]
+    inactive: u64 = global_node_page_state(s, lru)
+    active: u64 = global_node_page_state(s, lru + 1)
     gib: u64 = (inactive + active) >> PAGES_PER_GIB_SHIFT
     ratio: u64 = int_sqrt(10 * gib) if gib else 1
     return inactive * ratio < active
@@ -135,7 +146,7 @@ def isolate_lru_pages(
 
     Pages of zones that the caller cannot use are passed over and go to the head; they count as scanned.
     """
-    chain: cython.pointer(List) = cython.address(s.lru[lru])
+    chain: cython.pointer(List) = cython.address(page_lruvec(s, pfn).lists[lru])
     skipped: List
     pfn: u32
     nr: u64 = 0
@@ -146,16 +157,16 @@ def isolate_lru_pages(
         nr_scanned[0] += 1
         list_del(s.pages, chain, pfn)
         if zone_of(s, pfn) > sc.reclaim_idx:
-            s.event[PGSKIP_DMA + zone_of(s, pfn)] += 1
+            s.event[PGSKIP_DMA + zone_of(s, pfn)] += nr_pages(s, pfn)
             list_add(s.pages, cython.address(skipped), pfn)
             continue
         s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
         s.pages[pfn].refcount += 1
-        lru_count(s, pfn, lru, -1)
+        lru_count(s, pfn, lru, -nr_pages(s, pfn))
         list_add(s.pages, taken, pfn)
-        nr += 1
+        nr += nr_pages(s, pfn)
     splice_head(s, cython.address(skipped), chain)
-    s.node[NR_ISOLATED_ANON + lru_is_file(lru)] += nr
+    mod_node_page_state(s, NR_ISOLATED_ANON + lru_is_file(lru), nr)
     return nr
 
 
@@ -184,7 +195,7 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
             continue
         lru_add(s, pfn)
         if s.pages[pfn].flags & PG_ACTIVE:
-            s.nonresident_age += 1
+            s.node_data[0].lruvec.nonresident_age += 1
         put_page(s, pfn)
 
 
@@ -219,18 +230,18 @@ def check_dirty_writeback(
     writeback: cython.bint = page.flags & PG_WRITEBACK != 0
     if is_file_lru(s, pfn) and page.owner != OWNER_ANON:
         if dirty or writeback:
-            stat.nr_dirty += 1
+            stat.nr_dirty += nr_pages(s, pfn)
         if dirty and not writeback:
             stat.nr_unqueued_dirty += 1
         if writeback and page.flags & PG_RECLAIM:
             stat.nr_congested += 1
     if not writeback:
         return PAGEREF_RECLAIM
-    if sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_writeback:
+    if sc.kswapd and page.flags & PG_RECLAIM and s.node_data[0].writeback:
         stat.nr_immediate += 1
     else:
         page.flags |= PG_RECLAIM
-        stat.nr_writeback += 1
+        stat.nr_writeback += nr_pages(s, pfn)
     return PAGEREF_ACTIVATE
 
 
@@ -241,14 +252,14 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
     """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if is_file_lru(s, pfn):
-        if sc.kswapd and page.flags & PG_RECLAIM and s.kswapd.node_dirty:
+        if sc.kswapd and page.flags & PG_RECLAIM and s.node_data[0].dirty:
             return PAGEREF_KEEP
-        s.node[NR_VMSCAN_IMMEDIATE_RECLAIM] += 1
+        mod_lruvec_page_state(s, pfn, NR_VMSCAN_IMMEDIATE_RECLAIM, nr_pages(s, pfn))
         page.flags |= PG_RECLAIM
         return PAGEREF_ACTIVATE
     if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 2:
         return PAGEREF_KEEP
-    s.node[NR_VMSCAN_WRITE] += 1
+    mod_lruvec_page_state(s, pfn, NR_VMSCAN_WRITE, nr_pages(s, pfn))
     stat.nr_pageout += 1
     return PAGEREF_RECLAIM if swap_writepage(s, pfn) == SWAP_WRITTEN else PAGEREF_KEEP
 
@@ -268,7 +279,7 @@ def remove_mapping(s: State, pfn: u32) -> cython.bint:
         delete_from_swap_cache(s, pfn, workingset_eviction(s, pfn))
         put_swap_page(s, entry)
         return True
-    file_at(s, page.mapping).nr_reclaimed += 1
+    file_at(s, page.mapping).nr_reclaimed += nr_pages(s, pfn)
     filemap_remove(s, pfn, workingset_eviction(s, pfn))
     return True
 
@@ -325,12 +336,12 @@ def shrink_page_list(
     while chain.tail:
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
-        charge(s, s.cost_ns[COST_SCAN_PAGE])
+        spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
         verdict = shrink_page(s, sc, pfn, stat)
         if s.zswap.shrink_queued:
             hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
-            charge(s, s.cost_ns[COST_RECLAIM_PAGE])
+            spend_ns(s, s.cost_ns[COST_RECLAIM_PAGE])
             freed += 1
             put_page(s, pfn)
             continue
@@ -366,12 +377,12 @@ def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr
         return 0
     freed = shrink_page_list(s, sc, cython.address(taken), cython.address(stat))
     putback_lru_pages(s, cython.address(taken))
-    s.node[NR_ISOLATED_ANON + file] -= nr_taken
+    mod_node_page_state(s, NR_ISOLATED_ANON + file, -cython.cast(i64, nr_taken))
     s.event[PGSTEAL_KSWAPD if sc.kswapd else PGSTEAL_DIRECT] += freed
     s.event[PGSTEAL_ANON + file] += freed
     lru_note_cost(s, file != 0, stat.nr_pageout)
     if stat.nr_unqueued_dirty == nr_taken:
-        s.flusher.work_pages = s.node[NR_DIRTY]
+        s.bdi.flusher.work_pages = global_node_page_state(s, NR_DIRTY)
         wake_flusher(s)
     sc.nr_dirty += stat.nr_dirty
     sc.nr_unqueued_dirty += stat.nr_unqueued_dirty
@@ -418,5 +429,5 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
         moved += 1
     putback_lru_pages(s, cython.address(kept))
     s.event[PGDEACTIVATE] += moved
-    s.node[NR_ISOLATED_ANON + lru_is_file(lru)] -= nr_taken
-    charge(s, nr_taken * s.cost_ns[COST_SCAN_PAGE])
+    mod_node_page_state(s, NR_ISOLATED_ANON + lru_is_file(lru), -cython.cast(i64, nr_taken))
+    spend_ns(s, nr_taken * s.cost_ns[COST_SCAN_PAGE])

@@ -55,7 +55,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, hooks
+from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
 from cython.cimports.memtwin.core.vmstat import (
     ALLOCSTALL_DMA,
     NR_FREE_PAGES,
@@ -103,7 +103,7 @@ def lru_size(s: State, lru: u32, highest_zone: u32) -> u64:
     zone: u32
     size: u64 = 0
     for zone in range(highest_zone + 1):
-        size += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + lru]
+        size += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + lru]
     return size
 
 
@@ -111,25 +111,27 @@ def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
     """Look at the state of the lists once for a pass."""
     zone: u32
     high: u64 = 0
-    files: u64 = s.node[LRU_ACTIVE_FILE] + s.node[LRU_INACTIVE_FILE]
-    sc.anon_cost = s.anon_cost
-    sc.file_cost = s.file_cost
+    files: u64 = global_node_page_state(s, LRU_ACTIVE_FILE) + global_node_page_state(s, LRU_INACTIVE_FILE)
+    sc.anon_cost = s.node_data[0].lruvec.anon_cost
+    sc.file_cost = s.node_data[0].lruvec.file_cost
     sc.may_deactivate_anon = sc.may_deactivate_file = True
     if not sc.force_deactivate:
-        sc.may_deactivate_anon = s.refaults[0] != cython.cast(u64, s.node[WORKINGSET_ACTIVATE_ANON]) or inactive_is_low(
-            s, False
-        )
-        sc.may_deactivate_file = s.refaults[1] != cython.cast(u64, s.node[WORKINGSET_ACTIVATE_FILE]) or inactive_is_low(
-            s, True
-        )
-    sc.cache_trim_mode = (s.node[LRU_INACTIVE_FILE] >> sc.priority) > 0 and not sc.may_deactivate_file
+        sc.may_deactivate_anon = s.node_data[0].lruvec.refaults[0] != cython.cast(
+            u64, global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
+        ) or inactive_is_low(s, False)
+        sc.may_deactivate_file = s.node_data[0].lruvec.refaults[1] != cython.cast(
+            u64, global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
+        ) or inactive_is_low(s, True)
+    sc.cache_trim_mode = (
+        global_node_page_state(s, LRU_INACTIVE_FILE) >> sc.priority
+    ) > 0 and not sc.may_deactivate_file
     for zone in range(MAX_NR_ZONES):
-        if s.zones[zone].managed:
+        if zone_at(s, zone).managed:
             high += high_wmark_pages(s, zone)
     sc.file_is_tiny = (
         files + nr_free_pages(s) <= high
         and not sc.may_deactivate_anon
-        and (s.node[LRU_INACTIVE_ANON] >> sc.priority) > 0
+        and (global_node_page_state(s, LRU_INACTIVE_ANON) >> sc.priority) > 0
     )
 
 
@@ -237,13 +239,13 @@ def end_node(s: State, sc: cython.pointer(ScanControl)):
     sc.nr_reclaimed += shrink_slab(s, sc.gfp, sc.priority)
     if sc.kswapd:
         if sc.nr_writeback and sc.nr_writeback == sc.nr_taken:
-            s.kswapd.node_writeback = True
+            s.node_data[0].writeback = True
         if sc.nr_unqueued_dirty == sc.nr_file_taken:
-            s.kswapd.node_dirty = True
+            s.node_data[0].dirty = True
         if sc.nr_dirty and sc.nr_dirty == sc.nr_congested:
-            s.kswapd.congested = True
+            s.node_data[0].lruvec.congested = True
     if sc.nr_reclaimed > sc.reclaimed_before:
-        s.kswapd.failures = 0
+        s.node_data[0].kswapd.failures = 0
 
 
 def shrink_node(s: State, sc: cython.pointer(ScanControl)):
@@ -256,8 +258,8 @@ def shrink_node(s: State, sc: cython.pointer(ScanControl)):
 
 def snapshot_refaults(s: State):
     """Remember how many refaults were activated when a reclaim ended: more at the next one means thrashing."""
-    s.refaults[0] = s.node[WORKINGSET_ACTIVATE_ANON]
-    s.refaults[1] = s.node[WORKINGSET_ACTIVATE_FILE]
+    s.node_data[0].lruvec.refaults[0] = global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
+    s.node_data[0].lruvec.refaults[1] = global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
 
 
 # --- direct reclaim --------------------------------------------------------------------------------------------------
@@ -268,12 +270,12 @@ def zone_reclaimable_pages(s: State, zone: u32) -> u64:
 
     Where there are none, its free pages count instead (6.1.y).
     """
-    pages: u64 = s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_FILE]
-    pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_FILE]
+    pages: u64 = zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_FILE]
+    pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_FILE]
     if s.nr_swap_pages > 0:
-        pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_ANON]
-        pages += s.zones[zone].stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_ANON]
-    return pages if pages else s.zones[zone].stat[NR_FREE_PAGES]
+        pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_ANON]
+        pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_ANON]
+    return pages if pages else zone_at(s, zone).stat[NR_FREE_PAGES]
 
 
 def allow_direct_reclaim(s: State) -> cython.bint:
@@ -281,18 +283,18 @@ def allow_direct_reclaim(s: State) -> cython.bint:
     zone: u32
     reserve: u64 = 0
     free: u64 = 0
-    if s.kswapd.failures >= MAX_RECLAIM_RETRIES:
+    if s.node_data[0].kswapd.failures >= MAX_RECLAIM_RETRIES:
         return True
     for zone in range(ZONE_NORMAL + 1):
-        if s.zones[zone].managed and zone_reclaimable_pages(s, zone):
+        if zone_at(s, zone).managed and zone_reclaimable_pages(s, zone):
             reserve += min_wmark_pages(s, zone)
-            free += s.zones[zone].stat[NR_FREE_PAGES]
+            free += zone_at(s, zone).stat[NR_FREE_PAGES]
     return reserve == 0 or free > reserve // 2
 
 
 def rouse_kswapd(s: State):
     """Kswapd must not sleep while somebody waits for it."""
-    k: cython.pointer(Kswapd) = cython.address(s.kswapd)
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if k.state == THREAD_ASLEEP or k.state == THREAD_NAP:
         k.highest_zone = ZONE_NORMAL
         k.woken_early = k.state == THREAD_NAP
@@ -320,12 +322,12 @@ def skip_throttle_noprogress(s: State) -> cython.bint:
     zone: u32
     reclaimable: u64 = 0
     pending: u64 = 0
-    if s.kswapd.failures >= MAX_RECLAIM_RETRIES:
+    if s.node_data[0].kswapd.failures >= MAX_RECLAIM_RETRIES:
         return True
     for zone in range(MAX_NR_ZONES):
-        if s.zones[zone].managed:
+        if zone_at(s, zone).managed:
             reclaimable += zone_reclaimable_pages(s, zone)
-            pending += s.zones[zone].stat[NR_ZONE_WRITE_PENDING]
+            pending += zone_at(s, zone).stat[NR_ZONE_WRITE_PENDING]
     return 2 * pending <= reclaimable
 
 
@@ -334,7 +336,7 @@ def direct_throttle(s: State, sc: cython.pointer(ScanControl)):
 
     The kernel's own threads go on at once.
     """
-    if s.in_thread or (not s.kswapd.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
+    if s.in_thread or (not s.node_data[0].lruvec.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
         return
     if not skip_throttle_noprogress(s):
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
@@ -366,9 +368,9 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     init_scan(cython.address(sc), gfp, order, gfp_zone(gfp))
     if gfp & GFP_FS:
         throttle_direct_reclaim(s)
-    s.memalloc += 1
+    this_cpu(s).memalloc += 1
     do_try_to_free_pages(s, cython.address(sc))
-    s.memalloc -= 1
+    this_cpu(s).memalloc -= 1
     psi_memstall(s, s.now_ns - since)
     return sc.nr_reclaimed
 
@@ -390,11 +392,11 @@ def would_be_low(s: State, inactive: int, active: int) -> bool:
     """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
     before: i64[2]
     low: cython.bint
-    before[0] = s.node[LRU_INACTIVE_FILE]
-    before[1] = s.node[LRU_ACTIVE_FILE]
-    s.node[LRU_INACTIVE_FILE] = inactive
-    s.node[LRU_ACTIVE_FILE] = active
+    before[0] = global_node_page_state(s, LRU_INACTIVE_FILE)
+    before[1] = global_node_page_state(s, LRU_ACTIVE_FILE)
+    s.node_data[0].stat[LRU_INACTIVE_FILE] = inactive
+    s.node_data[0].stat[LRU_ACTIVE_FILE] = active
     low = inactive_is_low(s, True)
-    s.node[LRU_INACTIVE_FILE] = before[0]
-    s.node[LRU_ACTIVE_FILE] = before[1]
+    s.node_data[0].stat[LRU_INACTIVE_FILE] = before[0]
+    s.node_data[0].stat[LRU_ACTIVE_FILE] = before[1]
     return low

@@ -36,11 +36,22 @@ from cython.cimports.memtwin.core.mm_types import (
     PG_SWAPBACKED,
     PG_WORKINGSET,
     XA_CHUNK,
+    Lruvec,
     Page,
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, node_at
+from cython.cimports.memtwin.core.state import (
+    State,
+    file_at,
+    global_node_page_state,
+    mod_lruvec_page_state,
+    mod_node_page_state,
+    node_at,
+    nr_pages,
+    page_lruvec,
+    zone_at,
+)
 from cython.cimports.memtwin.core.vmstat import (
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_NODERECLAIM,
@@ -53,51 +64,56 @@ from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
 def lru_note_cost(s: State, file: cython.bint, pages: u64):
     """Charge I/O that reclaiming one kind of page caused to that kind."""
     lists: u64 = (
-        s.node[LRU_INACTIVE_ANON] + s.node[LRU_ACTIVE_ANON] + s.node[LRU_INACTIVE_FILE] + s.node[LRU_ACTIVE_FILE]
+        global_node_page_state(s, LRU_INACTIVE_ANON)
+        + global_node_page_state(s, LRU_ACTIVE_ANON)
+        + global_node_page_state(s, LRU_INACTIVE_FILE)
+        + global_node_page_state(s, LRU_ACTIVE_FILE)
     )
     if file:
-        s.file_cost += pages
+        s.node_data[0].lruvec.file_cost += pages
     else:
-        s.anon_cost += pages
-    if s.file_cost + s.anon_cost > lists // 4:
-        s.file_cost //= 2
-        s.anon_cost //= 2
+        s.node_data[0].lruvec.anon_cost += pages
+    if s.node_data[0].lruvec.file_cost + s.node_data[0].lruvec.anon_cost > lists // 4:
+        s.node_data[0].lruvec.file_cost //= 2
+        s.node_data[0].lruvec.anon_cost //= 2
 
 
 def workingset_eviction(s: State, pfn: u32) -> u64:
     """The shadow of a page that is evicted now; never 0."""
     marked: u64 = 1 if s.pages[pfn].flags & PG_WORKINGSET else 0
-    shadow: u64 = (s.nonresident_age << 2) | (marked << 1) | 1
-    s.nonresident_age += 1
+    shadow: u64 = (s.node_data[0].lruvec.nonresident_age << 2) | (marked << 1) | 1
+    s.node_data[0].lruvec.nonresident_age += 1
     return shadow
 
 
 def workingset_size(s: State, file: cython.bint) -> u64:
     """The pages that a refaulting page competes with."""
-    size: u64 = s.node[LRU_ACTIVE_FILE]
+    size: u64 = global_node_page_state(s, LRU_ACTIVE_FILE)
     if not file:
-        size += s.node[LRU_INACTIVE_FILE]
+        size += global_node_page_state(s, LRU_INACTIVE_FILE)
     if s.nr_swap_pages > 0:
-        size += s.node[LRU_ACTIVE_ANON]
+        size += global_node_page_state(s, LRU_ACTIVE_ANON)
         if file:
-            size += s.node[LRU_INACTIVE_ANON]
+            size += global_node_page_state(s, LRU_INACTIVE_ANON)
     return size
 
 
 def workingset_refault(s: State, pfn: u32, shadow: u64):
     """Judge a page that comes back; called before it goes to its list."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    lruvec: cython.pointer(Lruvec) = page_lruvec(s, pfn)
+    nr: u32 = nr_pages(s, pfn)
     file: u32 = 0 if page.flags & PG_SWAPBACKED else 1
-    s.node[WORKINGSET_REFAULT_ANON + file] += 1
-    if s.nonresident_age - (shadow >> 2) > workingset_size(s, file != 0):
+    mod_lruvec_page_state(s, pfn, WORKINGSET_REFAULT_ANON + file, nr)
+    if lruvec.nonresident_age - (shadow >> 2) > workingset_size(s, file != 0):
         return
     page.flags |= PG_ACTIVE
-    s.nonresident_age += 1
-    s.node[WORKINGSET_ACTIVATE_ANON + file] += 1
+    lruvec.nonresident_age += nr
+    mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + file, nr)
     if shadow & 2:
         page.flags |= PG_WORKINGSET
-        lru_note_cost(s, file != 0, 1)
-        s.node[WORKINGSET_RESTORE_ANON + file] += 1
+        lru_note_cost(s, file != 0, nr)
+        mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + file, nr)
 
 
 def count_shadow_nodes(s: State) -> u64:
@@ -105,7 +121,7 @@ def count_shadow_nodes(s: State) -> u64:
     z: u32
     present: u64 = 0
     for z in range(MAX_NR_ZONES):
-        present += s.zones[z].present
+        present += zone_at(s, z).present
     return s.shadow_nodes.nr - (present >> 3) if s.shadow_nodes.nr > present >> 3 else 0
 
 
@@ -114,7 +130,7 @@ def drop_shadow_node(s: State, node: u32):
     file: u32 = node_at(s, node).file
     first: u64 = node_at(s, node).number * XA_CHUNK
     index: u64
-    s.node[WORKINGSET_NODERECLAIM] += 1
+    mod_node_page_state(s, WORKINGSET_NODERECLAIM, 1)
     for index in range(first, min(first + XA_CHUNK, file_at(s, file).cap_pages)):
         xa_erase_shadow(s, file, index)
 

@@ -28,7 +28,7 @@ from cython.cimports.memtwin.core.mm_types import (
     i64,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, pool_get, pool_put, zone_of, zspage_at
+from cython.cimports.memtwin.core.state import State, pool_get, pool_put, zone_at, zone_of, zspage_at
 from cython.cimports.memtwin.core.vmstat import NR_ZSPAGES
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -157,12 +157,12 @@ def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
         if not pages[nr]:
             while nr:
                 nr -= 1
-                s.zones[zone_of(s, pages[nr])].stat[NR_ZSPAGES] -= 1
+                zone_at(s, zone_of(s, pages[nr])).stat[NR_ZSPAGES] -= 1
                 free_frame(s, pages[nr], 0)
             object_free(s, slab)
             return 0
         own(s, pages[nr], 0, OWNER_ZSMALLOC)
-        s.zones[zone_of(s, pages[nr])].stat[NR_ZSPAGES] += 1
+        zone_at(s, zone_of(s, pages[nr])).stat[NR_ZSPAGES] += 1
         nr += 1
     zspage = pool_get(cython.address(s.zspages))
     zspage_at(s, zspage).slab = slab
@@ -207,7 +207,7 @@ def free_zspage(s: State, zspage: u32):
     z: cython.pointer(ZsPage) = zspage_at(s, zspage)
     i: u32
     for i in range(s.zs_class[z.size_class].pages):
-        s.zones[zone_of(s, z.pages[i])].stat[NR_ZSPAGES] -= 1
+        zone_at(s, zone_of(s, z.pages[i])).stat[NR_ZSPAGES] -= 1
         free_frame(s, z.pages[i], 0)
     count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
     object_free(s, z.slab)

@@ -48,7 +48,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge
+from cython.cimports.memtwin.core.state import State, spend_ns, this_cpu
 from cython.cimports.memtwin.core.vmstat import ZSWPIN, ZSWPOUT
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
@@ -85,7 +85,7 @@ def accepts(s: State) -> cython.bint:
         z.pool_limit_hit += 1
         z.reached_full = True
         z.shrink_queued = True
-        s.resched = True
+        this_cpu(s).rq.resched = True
         return False
     if z.reached_full and not zswap_can_accept(s):
         return False
@@ -144,7 +144,7 @@ def compress(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
         s.zswap.same_filled_pages += 1
         a.zswap_length[slot] = LENGTH_SAME
         return True
-    charge(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
+    spend_ns(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
     length = compressed_length(s, s.zswap.algorithm, tag)
     handle = pool_malloc(s, area, slot, length)
     if not handle:
@@ -182,7 +182,7 @@ def zswap_load(s: State, area: u32, slot: u32) -> cython.bint:
     if not zswap_has(s, area, slot):
         return False
     if s.areas[area].zswap_length[slot] != LENGTH_SAME:
-        charge(s, s.cost_ns[COST_DECOMPRESS])
+        spend_ns(s, s.cost_ns[COST_DECOMPRESS])
     s.event[ZSWPIN] += 1
     return True
 

@@ -5,3 +5,4 @@ cdef bint zswap_writeback_entry(State s, u32 entry, u32 handle) noexcept nogil
 cdef bint is_object_of(State s, u32 entry, u32 handle) noexcept nogil
 cdef bint zbud_reclaim_page(State s) noexcept nogil
 cdef void shrink_worker(State s) noexcept nogil
+cdef bint shrink_runnable(State s) noexcept nogil

@@ -23,11 +23,12 @@ from cython.cimports.memtwin.core.mm_types import (
     COST_DECOMPRESS,
     GFP_KERNEL,
     GFP_NORETRY,
+    SCHED_FLUSHER,
     SWAP_TYPE_SHIFT,
     ZPOOL_ZBUD,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, charge, hooks, slot_of, zbud_at
+from cython.cimports.memtwin.core.state import State, slot_of, spend_ns, this_cpu, zbud_at
 from cython.cimports.memtwin.linux.block.bio import end_page_read
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug, write_to_device
 from cython.cimports.memtwin.linux.mm.swapin import get_swap_cache_page
@@ -48,7 +49,7 @@ def zswap_writeback_entry(s: State, entry: u32, handle: u32) -> cython.bint:
     pfn = get_swap_cache_page(s, entry, GFP_KERNEL | GFP_NORETRY, cython.address(fresh))
     if not fresh:
         return False
-    charge(s, s.cost_ns[COST_DECOMPRESS])
+    spend_ns(s, s.cost_ns[COST_DECOMPRESS])
     end_page_read(s, pfn)
     write_to_device(s, pfn)
     finish_plug(s)
@@ -87,21 +88,23 @@ def zbud_reclaim_page(s: State) -> cython.bint:
     return False
 
 
+def shrink_runnable(s: State) -> cython.bint:
+    """Whether zswap's worker has something left to do: mostly it preempts the task that queued it."""
+    return s.zswap.shrink_queued and this_cpu(s).rq.entities[SCHED_FLUSHER].busy_until_ns <= s.now_ns
+
+
 def shrink_worker(s: State):
     """The worker's job: one page of the pool.  It reclaims as a task does, whoever was interrupted for it."""
-    memalloc: u32 = s.memalloc
+    memalloc: u32 = this_cpu(s).memalloc
     in_thread: cython.bint = s.in_thread
     if s.zswap.shrinking:
         return
     s.zswap.shrinking = True
     s.zswap.shrink_queued = False
-    s.memalloc = 0
+    this_cpu(s).memalloc = 0
     s.in_thread = True
     if s.zswap.zpool != ZPOOL_ZBUD or not zbud_reclaim_page(s):
         s.zswap.reject_reclaim_fail += 1
-    s.memalloc = memalloc
+    this_cpu(s).memalloc = memalloc
     s.in_thread = in_thread
     s.zswap.shrinking = False
-
-
-hooks.shrink_zswap = shrink_worker

@@ -41,7 +41,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, charge
+from cython.cimports.memtwin.core.state import State, spend_ns
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.zsmalloc import huge_class_size, zs_free, zs_init_classes, zs_malloc
 
@@ -90,7 +90,7 @@ def zram_write(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     length: u32
     a.zram_writes += 1
-    charge(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
+    spend_ns(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
     zram_free(s, area, slot)
     if tag & CONTENT_MASK == CONTENT_ZERO:
         a.length[slot] = LENGTH_SAME
@@ -114,7 +114,7 @@ def zram_write(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
 def zram_read(s: State, area: u32, slot: u32):
     """Read a page back: its content stands with the area's slots."""
     s.areas[area].zram_reads += 1
-    charge(s, s.cost_ns[COST_DECOMPRESS])
+    spend_ns(s, s.cost_ns[COST_DECOMPRESS])
 
 
 def zram_free(s: State, area: u32, slot: u32):

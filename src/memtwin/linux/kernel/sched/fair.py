@@ -18,7 +18,7 @@ Not modelled: nice values, several tasks that run at the same time, groups, budd
 
 import cython
 from cython.cimports.memtwin.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.core.state import State, this_cpu
 
 LATENCY_NS = cython.declare(u64, 6_000_000)
 MIN_GRANULARITY_NS = cython.declare(u64, 750_000)
@@ -32,8 +32,8 @@ def least_vruntime(s: State, but: u32) -> u64:
     who: u32
     least: u64 = ~cython.cast(u64, 0)
     for who in range(NR_SCHED_ENTITIES):
-        if who != but and s.sched[who].queued:
-            least = min(least, s.sched[who].vruntime)
+        if who != but and this_cpu(s).rq.entities[who].queued:
+            least = min(least, this_cpu(s).rq.entities[who].vruntime)
     return least
 
 
@@ -42,50 +42,53 @@ def nr_waiting(s: State) -> u32:
     who: u32
     waiting: u32 = 0
     for who in range(SCHED_IDLE):
-        waiting += who != s.running and s.sched[who].queued
+        waiting += who != this_cpu(s).rq.curr and this_cpu(s).rq.entities[who].queued
     return waiting
 
 
 def update_curr(s: State):
     """Book the time since this was last called to who runs, and as pressure if somebody waited meanwhile."""
     least: u64
-    s.sched[s.running].vruntime += s.now_ns - s.exec_start_ns
-    if s.running != SCHED_IDLE and nr_waiting(s):
-        s.psi_total_ns[2][0] += s.now_ns - s.exec_start_ns
-    s.exec_start_ns = s.now_ns
+    this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime += s.now_ns - this_cpu(s).rq.exec_start_ns
+    if this_cpu(s).rq.curr != SCHED_IDLE and nr_waiting(s):
+        s.psi_total_ns[2][0] += s.now_ns - this_cpu(s).rq.exec_start_ns
+    this_cpu(s).rq.exec_start_ns = s.now_ns
     least = least_vruntime(s, SCHED_IDLE)
     if least != ~cython.cast(u64, 0):
-        s.min_vruntime = max(s.min_vruntime, least)
+        this_cpu(s).rq.min_vruntime = max(this_cpu(s).rq.min_vruntime, least)
 
 
 def enqueue_entity(s: State, who: u32):
     """Somebody wakes up."""
-    e: cython.pointer(SchedEntity) = cython.address(s.sched[who])
+    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[who])
     if not e.queued:
         e.queued = True
-        e.vruntime = max(e.vruntime, s.min_vruntime - min(s.min_vruntime, SLEEPER_CREDIT_NS))
+        e.vruntime = max(e.vruntime, this_cpu(s).rq.min_vruntime - min(this_cpu(s).rq.min_vruntime, SLEEPER_CREDIT_NS))
 
 
 def wakeup_preempts(s: State, who: u32) -> cython.bint:
     """Whether somebody who woke up takes the cpu from who runs."""
-    return s.sched[s.running].vruntime > s.sched[who].vruntime + WAKEUP_GRANULARITY_NS
+    return (
+        this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime
+        > this_cpu(s).rq.entities[who].vruntime + WAKEUP_GRANULARITY_NS
+    )
 
 
 def tick_preempts(s: State) -> cython.bint:
     """Whether a tick came since this was last asked, and found that who runs has had its share."""
-    e: cython.pointer(SchedEntity) = cython.address(s.sched[s.running])
+    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
     waiting: u32 = nr_waiting(s)
     share: u64
     ran: u64
     update_curr(s)
-    if s.now_ns // TICK_NS == s.tick:
+    if s.now_ns // TICK_NS == this_cpu(s).rq.tick:
         return False
-    s.tick = s.now_ns // TICK_NS
+    this_cpu(s).rq.tick = s.now_ns // TICK_NS
     if not waiting:
         return False
     share = LATENCY_NS // (waiting + 1)
     ran = e.vruntime - e.picked_vruntime
-    return ran > share or (ran >= MIN_GRANULARITY_NS and e.vruntime > least_vruntime(s, s.running) + share)
+    return ran > share or (ran >= MIN_GRANULARITY_NS and e.vruntime > least_vruntime(s, this_cpu(s).rq.curr) + share)
 
 
 def pick_next_entity(s: State) -> u32:
@@ -93,7 +96,9 @@ def pick_next_entity(s: State) -> u32:
     who: u32
     chosen: u32 = SCHED_IDLE
     for who in range(SCHED_IDLE):
-        if s.sched[who].queued and (chosen == SCHED_IDLE or s.sched[who].vruntime < s.sched[chosen].vruntime):
+        if this_cpu(s).rq.entities[who].queued and (
+            chosen == SCHED_IDLE or this_cpu(s).rq.entities[who].vruntime < this_cpu(s).rq.entities[chosen].vruntime
+        ):
             chosen = who
     return chosen
 
@@ -101,5 +106,5 @@ def pick_next_entity(s: State) -> u32:
 def switch_to(s: State, who: u32):
     """Give the cpu to *who*, for a new turn."""
     update_curr(s)
-    s.running = who
-    s.sched[who].picked_vruntime = s.sched[who].vruntime
+    this_cpu(s).rq.curr = who
+    this_cpu(s).rq.entities[who].picked_vruntime = this_cpu(s).rq.entities[who].vruntime

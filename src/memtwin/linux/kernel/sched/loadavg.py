@@ -27,7 +27,9 @@ def calc_load(load: u64, exp: u64, active: u64) -> u64:
 
 def calc_global_load(s: State):
     """Take one sample: the tasks at work or waiting for a device, and the kernel's threads at work."""
-    active: u64 = s.nr_active + (s.kswapd.state == THREAD_RUNNING) + (s.flusher.state == THREAD_RUNNING)
+    active: u64 = (
+        s.nr_active + (s.node_data[0].kswapd.state == THREAD_RUNNING) + (s.bdi.flusher.state == THREAD_RUNNING)
+    )
     active *= 2048
     s.avenrun[0] = calc_load(s.avenrun[0], 1884, active)
     s.avenrun[1] = calc_load(s.avenrun[1], 2014, active)

@@ -1,0 +1,37 @@
+"""CPU time: what programs, the kernel, waiting for I/O and idling take of it, as /proc/stat counts it.
+
+Follows kernel/sched/cputime.c of Linux 6.1 (``account_user_time``, ``account_system_time``, ``account_idle_time``)
+with exact times instead of a sample at each tick.
+"""
+
+import cython
+from cython.cimports.memtwin.core.mm_types import u64
+from cython.cimports.memtwin.core.state import State
+
+
+def cpu_times(s: State) -> dict:
+    """Return the time spent so far by all CPUs together, nanoseconds by state."""
+    return {
+        "user": s.cpu_user_ns,
+        "system": s.cpu_system_ns + s.thread_time_ns,
+        "idle": s.cpu_idle_ns,
+        "iowait": s.cpu_iowait_ns,
+    }
+
+
+def account(s: State, since_ns: int, user_ns: int) -> None:
+    """Account the time since *since_ns* to the CPUs: *user_ns* to programs, what the task waited to iowait."""
+    elapsed: u64 = s.now_ns - cython.cast(u64, since_ns)
+    threads: u64 = s.thread_time_ns - s.thread_time_before_ns
+    waited: u64 = min(s.task_wait_ns, elapsed)
+    user: u64 = min(cython.cast(u64, user_ns), elapsed - waited - min(threads, elapsed - waited))
+    s.cpu_user_ns += user
+    s.cpu_iowait_ns += waited
+    s.cpu_system_ns += elapsed - waited - user - min(threads, elapsed - waited - user)
+    s.cpu_idle_ns += elapsed * (s.nr_cpus - 1)
+
+
+def begin_operation(s: State) -> None:
+    """Start counting what an operation waits and what threads take of its time."""
+    s.task_wait_ns = 0
+    s.thread_time_before_ns = s.thread_time_ns
