@@ -9,7 +9,7 @@ FUZZ_S := 120
 CORE := $(shell find src/memtwin/core src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity journeys map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -97,6 +97,9 @@ fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 
 map:  ## write docs/core-map.md, the order of imports within the compiled core
 	$(PYTHON) docs/core_map.py
+
+journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys through the code (docs/journeys.md)
+	@$(BIN)/python docs/journeys.py
 
 man: $(VENV)/.built $(VENV)/.dev  ## write the manual pages from the text of --help
 	$(BIN)/python docs/man.py build/man
