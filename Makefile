@@ -6,7 +6,7 @@ RECORDING := tests/recordings/35-zram-then-disk-small
 RUN := run/desktop-16g
 SOAK_OPS := 10000000
 FUZZ_S := 120
-CORE := $(shell find src/memtwin/core src/memtwin/linux -name "*.py" -o -name "*.pxd")
+CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity journeys map man lock clean

@@ -1,4 +1,4 @@
-"""Compile ``memtwin.core`` and ``memtwin.linux``: every module, from Python syntax with typed headers (.pxd).
+"""Compile every module of ``memtwin.linux`` from Python syntax with typed headers (.pxd).
 
 ``MEMTWIN_DEBUG=1`` makes the debug build: assertions, overflow checks and the address sanitizer.
 """
@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
-PURE = {"core/vmstat.py", "linux/kernel/sysctl.py"}
+PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py"}
 """Tables in plain Python."""
 COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
 QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
@@ -19,8 +19,7 @@ LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]
 
 SOURCES = [
     path
-    for room in ("core", "linux")
-    for path in sorted(Path("src/memtwin", room).rglob("*.py"))
+    for path in sorted(Path("src/memtwin/linux").rglob("*.py"))
     if path.relative_to("src/memtwin").as_posix() not in PURE and path.stem != "__init__"
 ]
 

@@ -9,8 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin.core import mm_types as t
 from memtwin.linux import touch as touches
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import drop_caches, fs_writeback, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched

@@ -14,8 +14,8 @@ from array import array
 from pathlib import Path
 from typing import NamedTuple
 
-from memtwin.core import mm_types as t
 from memtwin.linux import touch as touches
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.run import run

@@ -11,8 +11,8 @@ SRC = HERE.parent / "src" / "memtwin"
 PAGE = HERE / "core-map.md"
 HEAD = """# The core, from the floor up
 
-Made by `make map`: each module of `core` and `linux` stands above all that it calls. What must call upwards (an
-allocation that reclaims, a wait in which others run) goes through `hooks` in `core/state.pxd`.
+Made by `make map`: each module of `linux` stands above all that it calls. What must call upwards (an
+allocation that reclaims, a wait in which others run) goes through `hooks` in `linux/core/state.pxd`.
 
 | step | modules |
 |---|---|
@@ -21,8 +21,9 @@ allocation that reclaims, a wait in which others run) goes through `hooks` in `c
 
 def modules() -> dict[str, Path]:
     """Return the core's modules by their dotted name below ``memtwin``, packages left out."""
-    found = [path for room in ("core", "linux") for path in sorted((SRC / room).rglob("*.py"))]
-    named = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in found}
+    named = {
+        ".".join(path.relative_to(SRC).with_suffix("").parts): path for path in sorted((SRC / "linux").rglob("*.py"))
+    }
     return {name: path for name, path in named.items() if path.stem != "__init__"}
 
 

@@ -10,7 +10,7 @@ from memtwin.scenario import parse, parser
 from memtwin.scenario.words import Line
 
 if TYPE_CHECKING:
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
 
 
 class Growing:

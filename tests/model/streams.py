@@ -13,7 +13,7 @@ from memtwin.run import run
 from memtwin.scenario import parse
 
 if TYPE_CHECKING:
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
 
 PAGE = 4096
 

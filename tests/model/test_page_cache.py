@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from streams import PAGE, Stream
 
-from memtwin.core import mm_types as t
 from memtwin.linux.check import invariants
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import filemap, mm_init, shrinker, slub

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streams import Stream
 
-from memtwin.core import mm_types as t
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.machine import program

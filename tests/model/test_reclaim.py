@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from streams import PAGE, Stream
 
-from memtwin.core import mm_types as t
 from memtwin.linux.check import invariants
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import buddy_info, filemap, mm_init, swapon, vmscan_node
 from memtwin.run import run
 from memtwin.scenario import parse
 
 if TYPE_CHECKING:
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
 
 SECOND = 1_000_000_000
 MOVABLE = 3

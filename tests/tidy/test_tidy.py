@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "memtwin"
 MODULES = sorted(SRC.rglob("*.py"))
 LAB = sorted((ROOT / "lab").glob("*.py"))
-PURE = {"core/vmstat.py", "linux/kernel/sysctl.py"}
+PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py"}
 """Tables of the core in plain Python."""
-CORE = [path for path in MODULES if path.relative_to(SRC).parts[0] in {"core", "linux"} and path.stem != "__init__"]
+CORE = [path for path in MODULES if path.relative_to(SRC).parts[0] == "linux" and path.stem != "__init__"]
 KERNEL_FILES = set((Path(__file__).parent / "kernel_files.txt").read_text().split())
 
 FLOOR = {"", "units", "errors"}
@@ -156,7 +156,7 @@ def test_the_kernels_code_lies_under_the_kernels_paths() -> None:
     paths = {file.replace("-", "_").removesuffix(".c") for file in KERNEL_FILES}
     for path in CORE:
         room, _, rest = path.relative_to(SRC).with_suffix("").as_posix().partition("/")
-        if room == "linux" and "/" in rest and not rest.startswith("check/"):
+        if room == "linux" and "/" in rest and not rest.startswith(("check/", "core/")):
             assert (rest in paths) != ("SOURCE = " in path.read_text()), path
 
 
@@ -168,10 +168,10 @@ def test_every_compiled_module_has_its_header() -> None:
 
 def test_counters_have_one_order() -> None:
     """vmstat.pxd numbers the counters in the order in which vmstat.py names them."""
-    from memtwin.core import vmstat
+    from memtwin.linux.core import vmstat
 
     names = [*vmstat.ZONE_STATS, *vmstat.NUMA_STATS, *vmstat.NODE_STATS, *vmstat.EVENTS]
-    numbers = re.findall(r"^    ([A-Z0-9_]+)$", (SRC / "core" / "vmstat.pxd").read_text(), re.MULTILINE)
+    numbers = re.findall(r"^    ([A-Z0-9_]+)$", (SRC / "linux" / "core" / "vmstat.pxd").read_text(), re.MULTILINE)
     kept = [name for name in numbers if not re.fullmatch(r"NR_VM_(ZONE_STAT|NUMA_EVENT|NODE_STAT|EVENT)_ITEMS", name)]
     assert kept == [name.upper() for name in names]
 
@@ -180,7 +180,7 @@ def test_settings_have_one_order() -> None:
     """The fields of struct Sysctls stand in the order of the list that fills them."""
     from memtwin.linux.mm import mm_init
 
-    header = (SRC / "core" / "state.pxd").read_text()
+    header = (SRC / "linux" / "core" / "state.pxd").read_text()
     struct = header[header.index("cdef struct Sysctls:") : header.index("cdef class State")]
     assert tuple(re.findall(r"^    i64 (\w+)$", struct, re.MULTILINE)) == tuple(
         name.replace("-", "_") for name in mm_init.SYSCTL_FIELDS

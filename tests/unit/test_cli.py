@@ -184,7 +184,7 @@ def test_free_reads_no_more_modules_than_it_needs() -> None:
     code = (
         "import sys; from memtwin.cli import main; main(['free']); "
         "heavy = ('msgspec', 'tarfile', 'json', 'memtwin.scenario', 'memtwin.recording', 'difflib', "
-        "'memtwin.core.state', 'zstandard', 'rich'); "
+        "'memtwin.linux.core.state', 'zstandard', 'rich'); "
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

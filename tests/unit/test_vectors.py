@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memtwin
-from memtwin.core import device
-from memtwin.core.state import State
 from memtwin.linux import touch
 from memtwin.linux.check import invariants
+from memtwin.linux.core import device
+from memtwin.linux.core.state import State
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import softirq
 from memtwin.linux.kernel.sched import core as sched

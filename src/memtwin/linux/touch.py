@@ -11,7 +11,7 @@ on the operation, the page and what was there, whose low bits say how well the p
 import cython
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     AGAIN,
     CONTENT_MARK,
     CONTENT_MASK,
@@ -35,11 +35,11 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import DEBUG, State, hooks, spend_ns, table_at, task_at, this_cpu
+from cython.cimports.memtwin.linux.core.state import DEBUG, State, hooks, spend_ns, table_at, task_at, this_cpu
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 HITS_PER_CHARGE = cython.declare(u32, 1024)

@@ -17,10 +17,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import memtwin.core  # noqa: F401 - first: it says what to do where the core is not compiled
-from memtwin.core import mm_types as t
-from memtwin.core.state import State
+import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin.errors import NotModelledError, SnapshotError, UsageError
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.core.state import State
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memtwin.core import mm_types as t
+from memtwin.linux.core import mm_types as t
 
 BINARY_PAGES = 181
 """Pages of the program's file."""

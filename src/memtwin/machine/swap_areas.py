@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memtwin.core import device
-from memtwin.core import mm_types as t
 from memtwin.errors import NotModelledError
+from memtwin.linux.core import device
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
 from memtwin.machine import compressed_lengths
@@ -21,7 +21,7 @@ from memtwin.units import pages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
     from memtwin.machine.boot import Boot
     from memtwin.machine.costs import CostProfile
     from memtwin.machine.machine import Machine

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.core import mm_types as t
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap

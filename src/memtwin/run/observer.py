@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.core import mm_types as t
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache
 from memtwin.linux.mm import slub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
 
 SOURCE = "fs/dcache.c", "v6.1"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memtwin.core import mm_types as t
 from memtwin.linux import touch
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import fs_writeback, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-import memtwin.core  # noqa: F401 - first: it says what to do where the core is not compiled
+import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
-from memtwin.core import mm_types as t
 from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
 from memtwin.linux.check import invariants
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
@@ -69,7 +69,7 @@ from memtwin.units import kib
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from memtwin.core.state import State
+    from memtwin.linux.core.state import State
     from memtwin.machine.machine import Machine
     from memtwin.sources.source import Source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.core import mm_types as t
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
 from memtwin.oom import layout

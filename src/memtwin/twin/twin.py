@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from memtwin.core import mm_types as t
-from memtwin.core import vmstat as names
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.core import vmstat as names
 from memtwin.linux.drivers.block import zram  # fmt: skip
 from memtwin.linux.fs.proc import task_mmu  # fmt: skip
 from memtwin.linux.kernel.sched import (

@@ -18,9 +18,9 @@ Not modelled: the bios of files as objects, schedulers, errors.
 """
 
 import cython
-from cython.cimports.memtwin.core.device import submit
-from cython.cimports.memtwin.core.events import schedule_event
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.device import submit
+from cython.cimports.memtwin.linux.core.events import schedule_event
+from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
     CACHE_BIO,
     COST_IO_CALL,
@@ -35,7 +35,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
     EVENT_IO_END,
     State,
@@ -48,7 +48,7 @@ from cython.cimports.memtwin.core.state import (
     slot_of,
     spend_ns,
 )
-from cython.cimports.memtwin.core.vmstat import PGPGIN, PGPGOUT
+from cython.cimports.memtwin.linux.core.vmstat import PGPGIN, PGPGOUT
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free

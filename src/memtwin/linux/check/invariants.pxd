@@ -1,4 +1,4 @@
-from memtwin.core.mm_types cimport i64
+from memtwin.linux.core.mm_types cimport i64
 from memtwin.linux.check.page_tables cimport Check
 
 cdef class MachineCheck(Check):

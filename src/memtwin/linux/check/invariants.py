@@ -17,7 +17,8 @@ Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.check.page_tables import Check
+from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     FILE_SWAP,
     FILE_VDSO,
@@ -60,7 +61,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     cache_at,
     file_at,
@@ -72,7 +73,7 @@ from cython.cimports.memtwin.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.vmstat import (
     NR_ANON_PAGES,
     NR_DIRTY,
     NR_FILE_PAGES,
@@ -89,7 +90,6 @@ from cython.cimports.memtwin.core.vmstat import (
     NR_ZONE_WRITE_PENDING,
     WORKINGSET_NODES,
 )
-from cython.cimports.memtwin.linux.check.page_tables import Check
 from cython.cimports.memtwin.linux.lib.xarray import xa_node
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted

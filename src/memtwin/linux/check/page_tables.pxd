@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i32
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i32
+from memtwin.linux.core.state cimport State
 
 cdef class Check:
     cdef State s

@@ -5,7 +5,7 @@ Named after mm/page_table_check.c of Linux, which counts a frame's mappings in t
 
 import cython
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SWAPENTS,
@@ -23,7 +23,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, area_of, file_at, mm_at, slot_of, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, area_of, file_at, mm_at, slot_of, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 
 from memtwin.errors import ModelBug

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Dentry, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Dentry, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     OBJECTS_OF_A_NAME = 3       # the dentry, its inode, the inode's security label

@@ -1,4 +1,4 @@
-from memtwin.core.mm_types cimport u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef void drop_pagecache(State s) noexcept nogil

@@ -25,7 +25,15 @@ Not modelled: inodes' own times and journals, several devices with a flusher eac
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.block.bio import (
+    bio_add_page,
+    close_io_end,
+    join_io_end,
+    new_bio,
+    open_io_end,
+    submit_bio,
+)
+from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_MAX_PAGES,
     COST_WRITEBACK_PAGE,
     OK,
@@ -43,16 +51,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, global_node_page_state, hooks, spend_ns, this_cpu
-from cython.cimports.memtwin.core.vmstat import NR_DIRTY
-from cython.cimports.memtwin.linux.block.bio import (
-    bio_add_page,
-    close_io_end,
-    join_io_end,
-    new_bio,
-    open_io_end,
-    submit_bio,
-)
+from cython.cimports.memtwin.linux.core.state import State, file_at, global_node_page_state, hooks, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY
 from cython.cimports.memtwin.linux.lib.xarray import xa_next_dirty
 from cython.cimports.memtwin.linux.mm.page_writeback import (
     arm_flusher,
@@ -64,7 +64,7 @@ from cython.cimports.memtwin.linux.mm.page_writeback import (
     wb_list_add,
 )
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 NS_PER_CENTISEC = cython.declare(u64, 10_000_000)
 MIN_WRITEBACK_PAGES = cython.declare(u64, 1024)

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Filp, Page, Pattern, i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Filp, Page, Pattern, i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     READ_BATCH = 15             # pages that read() takes at once

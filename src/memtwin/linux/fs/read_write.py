@@ -17,7 +17,7 @@ Not modelled: direct I/O, appending past a limit, a full disk.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     AGAIN,
     CONTENT_RANDOM,
     COST_CACHE_PAGE,
@@ -40,7 +40,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, filp_at, hooks, spend_ns, task_at, this_cpu
+from cython.cimports.memtwin.linux.core.state import State, file_at, filp_at, hooks, spend_ns, task_at, this_cpu
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import (
     create_buffers,
@@ -56,7 +56,7 @@ from cython.cimports.memtwin.linux.mm.readahead import async_readahead, read_cac
 from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed, put_page
 from cython.cimports.memtwin.linux.touch import content_tag, draw, fill_pattern
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 PAGE = cython.declare(u64, 4096)
 

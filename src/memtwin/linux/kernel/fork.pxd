@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i32, u32
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i32, u32
+from memtwin.linux.core.state cimport State
 
 cdef u32 new_task(State s, u32 pid, i32 adj) noexcept nogil
 cdef u32 new_mm(State s) noexcept nogil

@@ -11,7 +11,7 @@ Not modelled: threads of one process, signals, scheduling classes.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_MM_STRUCT,
     CACHE_PID,
     CACHE_TASK_STRUCT,
@@ -27,7 +27,7 @@ from cython.cimports.memtwin.core.mm_types import (
     i32,
     u32,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     mm_at,
     mod_node_page_state,
@@ -37,7 +37,7 @@ from cython.cimports.memtwin.core.state import (
     task_at,
     this_cpu,
 )
-from cython.cimports.memtwin.core.vmstat import NR_KERNEL_STACK
+from cython.cimports.memtwin.linux.core.vmstat import NR_KERNEL_STACK
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -50,7 +50,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 from cython.cimports.memtwin.linux.mm.vma import get_filp, open_filp, put_filp
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 STACK_KIB = cython.declare(u32, 16)
 

@@ -5,9 +5,10 @@ when follows kernel/sched/loadavg.c and kernel/sched/psi.c.
 """
 
 import cython
-from cython.cimports.memtwin.core.events import pop_event, push_event
-from cython.cimports.memtwin.core.mm_types import Event, u64
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.block.bio import bio_endio, finish_io_end
+from cython.cimports.memtwin.linux.core.events import pop_event, push_event
+from cython.cimports.memtwin.linux.core.mm_types import Event, u64
+from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
     EVENT_IO_END,
     EVENT_LOADAVG,
@@ -16,7 +17,6 @@ from cython.cimports.memtwin.core.state import (
     State,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.block.bio import bio_endio, finish_io_end
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_global_load
 from cython.cimports.memtwin.linux.kernel.sched.psi import update_averages
 

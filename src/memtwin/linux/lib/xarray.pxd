@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport File, XaNode, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport File, XaNode, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     MOST_NODES = 12             # made for one page: a new root and a node a level

@@ -21,7 +21,7 @@ Not modelled: multi-index entries (large folios), shrinking the tree's height wh
 import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_RADIX_TREE_NODE,
     FILE_SWAP,
     GFP_KSWAPD_RECLAIM,
@@ -32,8 +32,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, file_at, mod_node_page_state, node_at, pool_get, pool_put
-from cython.cimports.memtwin.core.vmstat import WORKINGSET_NODES
+from cython.cimports.memtwin.linux.core.state import State, file_at, mod_node_page_state, node_at, pool_get, pool_put
+from cython.cimports.memtwin.linux.core.vmstat import WORKINGSET_NODES
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
 SHIFT = cython.declare(u32, 6)

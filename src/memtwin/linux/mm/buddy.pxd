@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport List, Page, PerCpuPages, Zone, i32, u8, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport List, Page, PerCpuPages, Zone, i32, u8, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u32 rmqueue(State s, u32 zone, u32 order, u32 migratetype) noexcept nogil
 cdef void free_frame(State s, u32 pfn, u32 order) noexcept nogil

@@ -22,8 +22,8 @@ Not modelled: CMA, isolation, guard pages, page shuffling.
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
+from cython.cimports.memtwin.linux.core.mm_types import (
     COSTLY_ORDER,
     MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
@@ -49,8 +49,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, this_cpu, zone_at, zone_of
-from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NUMA_HIT, NUMA_LOCAL, PGALLOC_DMA, PGFREE
+from cython.cimports.memtwin.linux.core.state import State, this_cpu, zone_at, zone_of
+from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NUMA_HIT, NUMA_LOCAL, PGALLOC_DMA, PGFREE
 from cython.cimports.memtwin.linux.mm.mmzone import boost_watermark
 
 SOURCE = "mm/page_alloc.c", "v6.1"

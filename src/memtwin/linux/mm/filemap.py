@@ -25,7 +25,7 @@ block.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     CACHE_BUFFER_HEAD,
     CONTENT_RANDOM,
@@ -51,7 +51,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     hooks,
@@ -60,7 +60,7 @@ from cython.cimports.memtwin.core.state import (
     pool_get,
     this_cpu,
 )
-from cython.cimports.memtwin.core.vmstat import NR_FILE_PAGES, NR_SHMEM
+from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_node, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own

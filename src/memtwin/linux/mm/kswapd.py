@@ -22,8 +22,8 @@ Not modelled: several nodes, waking kcompactd.
 """
 
 import cython
-from cython.cimports.memtwin.core.events import schedule_event
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.events import schedule_event
+from cython.cimports.memtwin.linux.core.mm_types import (
     DEF_PRIORITY,
     GFP_KERNEL,
     LRU_ACTIVE_ANON,
@@ -39,8 +39,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import EVENT_THREAD, State, global_node_page_state, this_cpu, zone_at
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, global_node_page_state, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.vmstat import (
     KSWAPD_HIGH_WMARK_HIT_QUICKLY,
     KSWAPD_LOW_WMARK_HIT_QUICKLY,
     NR_WRITTEN,

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport List, Page, ScanControl, Vma, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport List, Page, ScanControl, Vma, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:                  # Advice, as the scenario language has it
     MADV_DONTNEED

@@ -16,8 +16,8 @@ Not modelled: hints for huge pages (the machine has none), populate, fork hints.
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SYSCALL,
     DEF_PRIORITY,
     EINVAL,
@@ -45,7 +45,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
+from cython.cimports.memtwin.linux.core.state import State, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.pgtable import walk
@@ -57,7 +57,7 @@ from cython.cimports.memtwin.linux.mm.vma import find_vma_index
 from cython.cimports.memtwin.linux.mm.vmscan import ReclaimStat, putback_lru_pages, shrink_page_list
 from cython.cimports.memtwin.linux.mm.vmscan_node import init_scan
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 
 def free_entry(s: State, mm: u32, table: u32, vpn: u64):

@@ -29,7 +29,7 @@ Not modelled: huge pages (to come), userfaultfd, NUMA hints.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_ANON_FAULT,
     COST_COW_FAULT,
     COST_FILE_FAULT,
@@ -66,8 +66,17 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, filp_at, nr_pages, spend_ns, table_at, task_at, this_cpu, vma_at
-from cython.cimports.memtwin.core.vmstat import PGMAJFAULT, PGREUSE
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    filp_at,
+    nr_pages,
+    spend_ns,
+    table_at,
+    task_at,
+    this_cpu,
+    vma_at,
+)
+from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, PGREUSE
 from cython.cimports.memtwin.linux.mm.buddy import own
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -92,7 +101,7 @@ from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.linux.mm.swapin import do_swap_page
 from cython.cimports.memtwin.linux.mm.vma import find_vma
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Mm, Page, Table, Vma, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Mm, Page, Table, Vma, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u32 copy_page_range(State s, u32 dst_mm, u32 src_mm, u32 dst_vma, u32 src_vma) noexcept nogil
 cdef void copy_pte(State s, u32 dst_mm, u64 *dst, u64 *src, bint wrprotect) noexcept nogil

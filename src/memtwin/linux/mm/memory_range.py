@@ -9,7 +9,7 @@ Follows mm/memory.c of Linux 6.1 (``copy_page_range``, ``zap_pte_range``).
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_FORK_PAGE,
     COST_UNMAP_PAGE,
     MM_ANONPAGES,
@@ -36,7 +36,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, nr_pages, spend_ns, table_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, mm_at, nr_pages, spend_ns, table_at, vma_at
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,

@@ -12,7 +12,7 @@ Not modelled: RLIMIT_MEMLOCK (the caller is root), mlockall, MLOCK_ONFAULT, page
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SYSCALL,
     ENOMEM,
     OK,
@@ -27,13 +27,13 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, hooks, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
+from cython.cimports.memtwin.linux.core.state import State, hooks, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
 from cython.cimports.memtwin.linux.mm.vma import find_vma, find_vma_index, split_vma
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 
 def mlock_fixup(s: State, mm: u32, index: u32, start: u64, end: u64, lock: cython.bint) -> u32:

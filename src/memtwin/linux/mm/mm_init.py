@@ -8,8 +8,8 @@ Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add_tail
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add_tail
+from cython.cimports.memtwin.linux.core.mm_types import (
     MAX_NR_ZONES,
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -40,7 +40,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     SlabCache,
     State,
     cache_at,
@@ -55,7 +55,7 @@ from cython.cimports.memtwin.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
+from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
 from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, own, relabel_block
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
 from cython.cimports.memtwin.linux.mm.mmzone import (
@@ -71,7 +71,7 @@ from cython.cimports.memtwin.linux.mm.slub import count_slab
 from cython.cimports.memtwin.linux.mm.swap import lru_add
 from cython.cimports.memtwin.linux.mm.vma import find_vma
 
-from memtwin.core import vmstat
+from memtwin.linux.core import vmstat
 
 
 def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, managed: int) -> None:

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u32 do_mmap(State s, u32 mm, u64 start, u64 pages, u32 flags, u32 file, u32 filp, u64 pgoff) noexcept nogil
 cdef u32 do_munmap(State s, u32 task, u64 start, u64 pages) noexcept nogil

@@ -8,7 +8,7 @@ Not modelled: mremap, mprotect, resource limits (RLIMIT_AS, RLIMIT_DATA), guard 
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     ENOMEM,
     OK,
     VM_ACCOUNT,
@@ -20,7 +20,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, mm_at, pool_put, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.memory_range import copy_page_range, zap_page_range
 from cython.cimports.memtwin.linux.mm.pgtable import free_pgtables, free_table
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_fork

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i32, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i32, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u64 low_wmark_pages(State s, u32 zone) noexcept nogil
 cdef u64 min_wmark_pages(State s, u32 zone) noexcept nogil

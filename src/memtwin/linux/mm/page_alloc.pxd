@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u32 alloc_flags_slow(State s, u32 gfp) noexcept nogil
 cdef bint should_reclaim_retry(State s, u32 order, u32 gfp, u64 progress, u32 *no_progress) noexcept nogil

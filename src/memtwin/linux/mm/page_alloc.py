@@ -19,7 +19,7 @@ Not modelled: compaction for large blocks, HighAtomic reserves.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     COSTLY_ORDER,
     ENOMEM,
     GFP_DIRECT_RECLAIM,
@@ -38,8 +38,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, task_at, this_cpu, zone_at
-from cython.cimports.memtwin.core.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, task_at, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
 from cython.cimports.memtwin.linux.mm.buddy import drain_pages
 from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.oom_kill import oom_reap, out_of_memory

@@ -15,7 +15,7 @@ Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, memory policies and cpusets
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_KSWAPD_RECLAIM,
     GFP_MOVABLE,
     GFP_RECLAIMABLE,
@@ -38,8 +38,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
-from cython.cimports.memtwin.core.vmstat import NR_DIRTY, NR_FREE_PAGES, NR_WRITEBACK
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY, NR_FREE_PAGES, NR_WRITEBACK
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to, rmqueue
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport BlkPlug, Page, SwapArea, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport BlkPlug, Page, SwapArea, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:                  # what became of a page that was to be written to swap
     SWAP_STARTED            # it is on its way

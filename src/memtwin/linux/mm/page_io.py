@@ -10,7 +10,8 @@ Not modelled: swap files' own mapping to blocks, errors of a device.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.block.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_MAX_PAGES,
     COST_SWAP_IO,
     PG_DIRTY,
@@ -23,9 +24,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, area_of, bio_at, nr_pages, slot_of, spend_ns, this_cpu
-from cython.cimports.memtwin.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
-from cython.cimports.memtwin.linux.block.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
+from cython.cimports.memtwin.linux.core.state import State, area_of, bio_at, nr_pages, slot_of, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, set_page_writeback
 from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap

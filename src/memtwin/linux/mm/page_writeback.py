@@ -29,8 +29,8 @@ rate (the measured bandwidth stands for it).
 """
 
 import cython
-from cython.cimports.memtwin.core.events import schedule_event
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.events import schedule_event
+from cython.cimports.memtwin.linux.core.mm_types import (
     FILE_BDEV,
     FILE_REGULAR,
     PG_DIRTY,
@@ -50,7 +50,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     EVENT_THREAD,
     State,
     area_of,
@@ -65,7 +65,13 @@ from cython.cimports.memtwin.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.core.vmstat import NR_DIRTIED, NR_DIRTY, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING
+from cython.cimports.memtwin.linux.core.vmstat import (
+    NR_DIRTIED,
+    NR_DIRTY,
+    NR_WRITEBACK,
+    NR_WRITTEN,
+    NR_ZONE_WRITE_PENDING,
+)
 from cython.cimports.memtwin.linux.lib.xarray import xa_count_dirty
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
 from cython.cimports.memtwin.linux.mm.rmap import page_mkclean

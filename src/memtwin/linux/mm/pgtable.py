@@ -18,7 +18,7 @@ Not modelled: five-level tables, huge entries.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_KERNEL,
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -33,7 +33,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     mm_at,
     mod_node_page_state,
@@ -42,7 +42,7 @@ from cython.cimports.memtwin.core.state import (
     table_put,
     task_at,
 )
-from cython.cimports.memtwin.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
+from cython.cimports.memtwin.linux.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 

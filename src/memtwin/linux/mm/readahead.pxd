@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport File, Filp, Page, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport File, Filp, Page, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u64 init_ra_size(u64 size, u64 most) noexcept nogil
 cdef u64 next_ra_size(Filp *ra, u64 most) noexcept nogil

@@ -20,7 +20,7 @@ Not modelled: KSM, huge pages' own counts, reuse of a parent's empty anon_vma by
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_ANON_VMA,
     CACHE_ANON_VMA_CHAIN,
     MM_ANONPAGES,
@@ -49,7 +49,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
     avc_at,
@@ -62,7 +62,7 @@ from cython.cimports.memtwin.core.state import (
     table_at,
     vma_at,
 )
-from cython.cimports.memtwin.core.vmstat import NR_ANON_PAGES, NR_MAPPED
+from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_MAPPED
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_UNMAP, check_tag, update_hiwater_rss, walk
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate

@@ -16,9 +16,14 @@ Not modelled: other shrinkers, memory cgroups.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import GFP_FS, i64, u32, u64
-from cython.cimports.memtwin.core.state import State, global_node_page_state
-from cython.cimports.memtwin.core.vmstat import DROP_SLAB, NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE, SLABS_SCANNED
+from cython.cimports.memtwin.linux.core.mm_types import GFP_FS, i64, u32, u64
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state
+from cython.cimports.memtwin.linux.core.vmstat import (
+    DROP_SLAB,
+    NR_SLAB_RECLAIMABLE,
+    NR_SLAB_UNRECLAIMABLE,
+    SLABS_SCANNED,
+)
 from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
 from cython.cimports.memtwin.linux.mm.workingset import count_shadow_nodes, scan_shadow_nodes
 

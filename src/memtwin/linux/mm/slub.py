@@ -17,8 +17,8 @@ merging of caches, debugging options.
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add_tail, list_del
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add_tail, list_del
+from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_DIRECT_RECLAIM,
     GFP_KERNEL,
     GFP_KSWAPD_RECLAIM,
@@ -31,8 +31,8 @@ from cython.cimports.memtwin.core.mm_types import (
     i64,
     u32,
 )
-from cython.cimports.memtwin.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
-from cython.cimports.memtwin.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
+from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
+from cython.cimports.memtwin.linux.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 

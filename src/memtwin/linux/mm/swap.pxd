@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport PageVec, u32
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport PageVec, u32
+from memtwin.linux.core.state cimport State
 
 cdef u32 page_lru(State s, u32 pfn) noexcept nogil
 cdef void lru_count(State s, u32 pfn, u32 lru, long delta) noexcept nogil

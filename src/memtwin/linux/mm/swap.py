@@ -25,8 +25,8 @@ Not modelled: multi-gen LRU, memory cgroups' own lists, the batches of other cpu
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
+from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_ACTIVE_ANON,
     LRU_INACTIVE_ANON,
     LRU_INACTIVE_FILE,
@@ -57,7 +57,7 @@ from cython.cimports.memtwin.core.mm_types import (
     PageVec,
     u32,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     mod_lruvec_page_state,
     nr_pages,
@@ -66,7 +66,7 @@ from cython.cimports.memtwin.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.vmstat import (
     NR_MLOCK,
     NR_ZONE_INACTIVE_ANON,
     PGACTIVATE,

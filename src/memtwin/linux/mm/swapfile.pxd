@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Page, SwapArea, SwapSlots, i64, u16, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Page, SwapArea, SwapSlots, i64, u16, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     LATENCY_LIMIT = 256         # slots that a search looks at before it takes breath

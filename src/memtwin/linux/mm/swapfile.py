@@ -21,7 +21,7 @@ Not modelled: discard, continuation of counts beyond 62 (here a count may be lar
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SWAP_PAGE,
     GFP_HIGH,
     GFP_NOMEMALLOC,
@@ -41,7 +41,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u16,
     u32,
 )
-from cython.cimports.memtwin.core.state import State, area_of, slot_of, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import State, area_of, slot_of, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.mm.swap import put_page
 from cython.cimports.memtwin.linux.mm.swap_state import (
     add_to_swap_cache,

@@ -23,7 +23,8 @@ Not modelled: KSM, device-private pages, memory that cannot be read back.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.block.bio import submit_bio
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_CACHE_PAGE,
     COST_REUSE_FAULT,
     GFP_HIGHUSER_MOVABLE,
@@ -56,9 +57,17 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, area_of, nr_pages, slot_of, spend_ns, table_at, task_at, vma_at
-from cython.cimports.memtwin.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
-from cython.cimports.memtwin.linux.block.bio import submit_bio
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    area_of,
+    nr_pages,
+    slot_of,
+    spend_ns,
+    table_at,
+    task_at,
+    vma_at,
+)
+from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
 from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages

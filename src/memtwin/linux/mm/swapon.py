@@ -13,7 +13,7 @@ Not modelled: discard, swap on shared memory's pages.
 
 import cython
 from cython.cimports.libc.stdlib import calloc, malloc
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     EINTR,
     EINVAL,
     ENOMEM,
@@ -37,7 +37,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     hooks,
@@ -49,7 +49,7 @@ from cython.cimports.memtwin.core.state import (
     this_cpu,
     vma_at,
 )
-from cython.cimports.memtwin.core.vmstat import PGPGIN
+from cython.cimports.memtwin.linux.core.vmstat import PGPGIN
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.mmap import mmput
@@ -73,7 +73,7 @@ from cython.cimports.memtwin.linux.mm.swapfile import (
 from cython.cimports.memtwin.linux.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
 
-from memtwin.core.state import raise_if_broken
+from memtwin.linux.core.state import raise_if_broken
 
 SOURCE = "mm/swapfile.c", "v6.1"
 

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef bint vm_enough_memory(State s, u32 mm, u64 pages) noexcept nogil
 cdef i64 vm_commit_limit(State s) noexcept nogil

@@ -10,7 +10,7 @@ space, searched by halving.
 import cython
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memmove
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_FILP,
     CACHE_VMA,
     VM_EXEC,
@@ -24,7 +24,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, anon_vma_at, filp_at, mm_at, pool_get, pool_put, vma_at
+from cython.cimports.memtwin.linux.core.state import State, anon_vma_at, filp_at, mm_at, pool_get, pool_put, vma_at
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 

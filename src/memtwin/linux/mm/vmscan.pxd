@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport List, Page, ScanControl, i32, i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport List, Page, ScanControl, i32, i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:                  # what is to become of a page that reclaim looked at
     PAGEREF_RECLAIM

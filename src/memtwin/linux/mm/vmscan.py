@@ -27,8 +27,8 @@ Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim 
 """
 
 import cython
-from cython.cimports.memtwin.core.list import list_add, list_del
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.list import list_add, list_del
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_RECLAIM_PAGE,
     COST_SCAN_PAGE,
     GFP_IO,
@@ -56,7 +56,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     global_node_page_state,
@@ -68,7 +68,7 @@ from cython.cimports.memtwin.core.state import (
     spend_ns,
     zone_of,
 )
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.vmstat import (
     NR_DIRTY,
     NR_ISOLATED_ANON,
     NR_VMSCAN_IMMEDIATE_RECLAIM,

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Kswapd, ScanControl, i64, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Kswapd, ScanControl, i64, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil
 cdef void prepare_scan(State s, ScanControl *sc) noexcept nogil

@@ -30,7 +30,7 @@ as a reason to go on.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     DEF_PRIORITY,
     GFP_FS,
     LRU_ACTIVE_ANON,
@@ -55,8 +55,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.vmstat import (
     ALLOCSTALL_DMA,
     NR_FREE_PAGES,
     NR_ZONE_INACTIVE_ANON,

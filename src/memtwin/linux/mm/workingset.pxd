@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Page, XaNode, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Page, XaNode, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef void lru_note_cost(State s, bint file, u64 pages) noexcept nogil
 cdef u64 workingset_eviction(State s, u32 pfn) noexcept nogil

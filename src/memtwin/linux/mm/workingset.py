@@ -26,7 +26,7 @@ Not modelled: memory cgroups, the rounding of ages on machines whose ages do not
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_ACTIVE_ANON,
     LRU_ACTIVE_FILE,
     LRU_INACTIVE_ANON,
@@ -41,7 +41,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import (
+from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     global_node_page_state,
@@ -52,7 +52,7 @@ from cython.cimports.memtwin.core.state import (
     page_lruvec,
     zone_at,
 )
-from cython.cimports.memtwin.core.vmstat import (
+from cython.cimports.memtwin.linux.core.vmstat import (
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_NODERECLAIM,
     WORKINGSET_REFAULT_ANON,

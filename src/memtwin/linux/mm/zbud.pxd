@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport ZbudPage, u32
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport ZbudPage, u32
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     ZBUD_MAX_SIZE = 4096 - 64 - 64  # a larger object is refused: the header's chunk, and one more

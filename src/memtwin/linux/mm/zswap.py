@@ -29,7 +29,7 @@ Not modelled: z3fold, several pools (a change of compressor or allocator while s
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_ZS_HANDLE,
     CACHE_ZSWAP_ENTRY,
     CONTENT_MASK,
@@ -48,8 +48,8 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, spend_ns, this_cpu
-from cython.cimports.memtwin.core.vmstat import ZSWPIN, ZSWPOUT
+from cython.cimports.memtwin.linux.core.state import State, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.vmstat import ZSWPIN, ZSWPOUT
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.util import totalram_pages

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport u32
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport u32
+from memtwin.linux.core.state cimport State
 
 cdef bint zswap_writeback_entry(State s, u32 entry, u32 handle) noexcept nogil
 cdef bint is_object_of(State s, u32 entry, u32 handle) noexcept nogil

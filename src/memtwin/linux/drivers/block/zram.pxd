@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport SwapArea, i64, u16, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport SwapArea, i64, u16, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef enum:
     LENGTH_SAME = 1             # of a stored page: all its words are the same, nothing is kept

@@ -26,7 +26,7 @@ Not modelled: mem_limit, writeback to another device, several zram devices.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_ZS_HANDLE,
     CONTENT_MASK,
     CONTENT_ZERO,
@@ -41,7 +41,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, spend_ns
+from cython.cimports.memtwin.linux.core.state import State, spend_ns
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.zsmalloc import huge_class_size, zs_free, zs_init_classes, zs_malloc
 

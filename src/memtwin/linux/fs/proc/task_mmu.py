@@ -13,7 +13,7 @@ Follows fs/proc/task_mmu.c of Linux 6.1.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
@@ -35,7 +35,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import State, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, mm_at, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk
 from cython.cimports.memtwin.linux.mm.swapfile import swap_count
 

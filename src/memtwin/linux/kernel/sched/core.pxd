@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.state cimport State
 
 ctypedef bint (*Runnable)(State s) noexcept nogil
 ctypedef void (*Step)(State s) noexcept nogil

@@ -14,8 +14,8 @@ Not modelled: preemption between tasks, kcompactd, contention for CPUs when ther
 """
 
 import cython
-from cython.cimports.memtwin.core.events import FOREVER, push_event
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.events import FOREVER, push_event
+from cython.cimports.memtwin.linux.core.mm_types import (
     COST_IO_CALL,
     COST_WAKE,
     SCHED_FLUSHER,
@@ -25,7 +25,7 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.state import EVENT_THREAD, State, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flusher_step
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.linux.kernel.sched.fair import (

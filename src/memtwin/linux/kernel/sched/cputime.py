@@ -5,8 +5,8 @@ with exact times instead of a sample at each tick.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.linux.core.mm_types import u64
+from cython.cimports.memtwin.linux.core.state import State
 
 
 def cpu_times(s: State) -> dict:

@@ -17,8 +17,8 @@ Not modelled: nice values, several tasks that run at the same time, groups, budd
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
-from cython.cimports.memtwin.core.state import State, this_cpu
+from cython.cimports.memtwin.linux.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
+from cython.cimports.memtwin.linux.core.state import State, this_cpu
 
 LATENCY_NS = cython.declare(u64, 6_000_000)
 MIN_GRANULARITY_NS = cython.declare(u64, 750_000)

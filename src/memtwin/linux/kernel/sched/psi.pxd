@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef void update_averages(State s) noexcept nogil
 cdef void update_one(State s, u32 resource, u32 state) noexcept nogil

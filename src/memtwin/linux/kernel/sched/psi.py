@@ -13,8 +13,8 @@ Not modelled: triggers, cgroups, irq pressure.
 """
 
 import cython
-from cython.cimports.memtwin.core.mm_types import u32, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.linux.core.mm_types import u32, u64
+from cython.cimports.memtwin.linux.core.state import State
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_load
 
 PSI_PERIOD_NS = 2_004_000_000

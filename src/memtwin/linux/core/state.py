@@ -13,7 +13,7 @@ Not modelled: NUMA (one node), memory hotplug, CMA, ZONE_DEVICE memory.
 import cython
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.memtwin.core.mm_types import (
+from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
     MAX_NR_ZONES,
     NR_SCAN_BALANCES,
@@ -42,10 +42,10 @@ from cython.cimports.memtwin.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
+from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
-from memtwin.core import vmstat
 from memtwin.errors import ModelBug
+from memtwin.linux.core import vmstat
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 

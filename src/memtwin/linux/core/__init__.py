@@ -1,10 +1,10 @@
 """The machine's arrays, counters and clock: what the model is made of, without a rule of the kernel.
 
-In: sizes. Out: :class:`memtwin.core.state.State`, plain memory that can be copied, and the structs that it holds
+In: sizes. Out: :class:`memtwin.linux.core.state.State`, plain memory that can be copied, and the structs that it holds
 (``mm_types.pxd``), the numbers and names of the kernel's counters (``vmstat``) and linked lists of frames (``list``).
 
-Never here: policy (which page is reclaimed, which thread runs), a file, a clock of the host, randomness. Everything in
-``linux`` stands above this.
+Never here: policy (which page is reclaimed, which thread runs), a file, a clock of the host, randomness. Everything else
+in ``linux`` stands above this.
 
 The core is compiled. An import without the compiled core says how to build it; there is no interpreter fallback.
 """
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from memtwin.errors import NotBuiltError
 
-_found = find_spec("memtwin.core.state")
+_found = find_spec("memtwin.linux.core.state")
 if _found is None or (_found.origin or "").endswith(".py"):
     raise NotBuiltError(
         "the compiled core is not there",

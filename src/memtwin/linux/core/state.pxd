@@ -1,9 +1,9 @@
-from memtwin.core.mm_types cimport (
+from memtwin.linux.core.mm_types cimport (
     AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, Filp, List, Lruvec, MAX_CPUS, MAX_NR_ZONES,
     MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, PG_HEAD, Page, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
-from memtwin.core.vmstat cimport NR_VM_EVENT_ITEMS
+from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
 
 cdef extern from *:
     """

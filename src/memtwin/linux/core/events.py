@@ -10,8 +10,8 @@ What an event does is decided in ``linux/kernel/softirq.py``.
 
 import cython
 from cython.cimports.libc.stdlib import realloc
-from cython.cimports.memtwin.core.mm_types import Event, u32, u64
-from cython.cimports.memtwin.core.state import State
+from cython.cimports.memtwin.linux.core.mm_types import Event, u32, u64
+from cython.cimports.memtwin.linux.core.state import State
 
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 

@@ -1,6 +1,6 @@
 # Doubly linked lists of frames through Page.next and Page.prev, after include/linux/list.h.
 
-from memtwin.core.mm_types cimport List, Page, u32
+from memtwin.linux.core.mm_types cimport List, Page, u32
 
 cdef inline void list_add(Page *pages, List *chain, u32 pfn) noexcept nogil:
     """Put *pfn* at the head."""

@@ -1,5 +1,5 @@
-from memtwin.core.mm_types cimport Event, u32, u64
-from memtwin.core.state cimport State
+from memtwin.linux.core.mm_types cimport Event, u32, u64
+from memtwin.linux.core.state cimport State
 
 cdef u64 FOREVER
 cdef bint earlier(Event *a, Event *b) noexcept nogil

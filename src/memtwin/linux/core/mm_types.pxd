@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t as i32, int64_t as i64, uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
 
-from memtwin.core.vmstat cimport NR_VM_NODE_STAT_ITEMS
+from memtwin.linux.core.vmstat cimport NR_VM_NODE_STAT_ITEMS
 
 cpdef enum:
     MAX_NUMNODES = 1

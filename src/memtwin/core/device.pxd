@@ -1,4 +1,0 @@
-from memtwin.core.mm_types cimport u32, u64
-from memtwin.core.state cimport State
-
-cdef u64 submit(State s, u32 device, u64 pages, bint write) noexcept nogil
