@@ -143,6 +143,13 @@ def samples(seconds: float | None, count: int | None, form: str | None) -> Itera
         time.sleep(max(start + index * step - time.monotonic(), 0.0))
 
 
+def origin(source: Source) -> tuple[str, int | None]:
+    """Return what ``--root`` calls *source*, and when its files were read, in milliseconds since 1970."""
+    from memtwin.sources.host import taken_unix_ms  # noqa: PLC0415 - for JSON only
+
+    return LIVE if source.is_live else source.name, taken_unix_ms(source)
+
+
 def show(output: Output, form: str | None, source: Source, *, index: int = 0) -> None:
     """Write *output* in *form* to stdout, and to stderr one note of what could not be read.
 
@@ -150,9 +157,8 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
     """
     if form == "json":
         from memtwin.render.json import envelope  # noqa: PLC0415 - for this form only
-        from memtwin.sources.host import taken_unix_ms  # noqa: PLC0415 - for this form only
 
-        root, taken = LIVE if source.is_live else source.name, taken_unix_ms(source)
+        root, taken = origin(source)
         write(envelope(output.view, output.data(), root=root, version=output.version, at_unix_ms=taken))
     elif form == "csv":
         from memtwin.render import csv  # noqa: PLC0415 - for this form only

@@ -9,13 +9,13 @@ some rows of one file unlike the others. What is not known is kept:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
 
 from memtwin.procfs.text import Lines, join, put_back
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Mapping
 
 V = TypeVar("V")
 Unknown = tuple[tuple[int, str], ...]
@@ -39,34 +39,25 @@ class Row(NamedTuple):
         return f"{self.head}{value:{self.width}d}{self.unit}"
 
 
-class Labelled(Mapping[str, V]):
+class Labelled(dict[str, V]):
     """Labels and values in file order, and the lines that are neither. Equal if they print the same text."""
 
-    __slots__ = ("_values", "unknown")
+    __slots__ = ("unknown",)
 
     def __init__(self, values: Mapping[str, V], *, unknown: Unknown = ()) -> None:
-        self._values = dict(values)
+        super().__init__(values)
         self.unknown = unknown
 
-    def __getitem__(self, label: str) -> V:
-        return self._values[label]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, label: object) -> bool:
-        return label in self._values
-
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.render() == other.render()
+        return isinstance(other, Labelled) and type(other) is type(self) and self.render() == other.render()
 
-    __hash__ = None  # type: ignore[assignment]
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._values!r})"
+        return f"{type(self).__name__}({super().__repr__()})"
 
     def lines(self) -> list[str]:
         """Return the rows as the kernel prints them, without the unknown lines."""
@@ -157,7 +148,7 @@ class Table(Labelled[int]):
     def lines(self) -> list[str]:
         """Return the rows as the kernel prints them, without the unknown lines."""
         odd, row = self._odd, self.row
-        return [(odd.get(label) or row(label)).text(value) for label, value in self._values.items()]
+        return [(odd.get(label) or row(label)).text(value) for label, value in self.items()]
 
 
 class TextTable(Labelled[str]):
@@ -188,4 +179,4 @@ class TextTable(Labelled[str]):
 
     def lines(self) -> list[str]:
         """Return the rows as the kernel prints them, without the unknown lines."""
-        return [f"{label}{self.SEPARATOR}{value}" for label, value in self._values.items()]
+        return [f"{label}{self.SEPARATOR}{value}" for label, value in self.items()]

@@ -3,8 +3,8 @@
 In: sizes. Out: :class:`memtwin.linux.core.state.State`, plain memory that can be copied, and the structs that it holds
 (``mm_types.pxd``), the numbers and names of the kernel's counters (``vmstat``) and linked lists of frames (``list``).
 
-Never here: policy (which page is reclaimed, which thread runs), a file, a clock of the host, randomness. Everything else
-in ``linux`` stands above this.
+Never here: policy (which page is reclaimed, which thread runs), a file, a clock of the host, randomness. All else in
+``linux`` stands above this.
 
 The core is compiled. An import without the compiled core says how to build it; there is no interpreter fallback.
 """
