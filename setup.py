@@ -11,8 +11,8 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
-PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py"}
-"""Tables in plain Python."""
+PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py", "linux/records.py"}
+"""Tables and records in plain Python."""
 COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
 QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]

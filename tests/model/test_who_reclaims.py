@@ -6,11 +6,17 @@ for memory itself makes its rounds once more.
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from memtwin.linux.check import invariants
 from memtwin.run import run, settings
 from memtwin.scenario import parse
+
+if TYPE_CHECKING:
+    import pytest
+
+    from memtwin.linux.records import Notice
+    from memtwin.twin.twin import Twin
 
 SQUEEZE = "swap disk size=512M rot=0\nproc A\nA mmap h 400M\nA touch h 0 400M w seq\n"
 ROUNDS = 17
@@ -39,14 +45,20 @@ def test_pages_written_while_they_are_isolated_stay_in_the_swap_cache() -> None:
     invariants.validate(done.machine.state)
 
 
-def test_a_victim_that_asks_goes_round_once_more() -> None:
+def test_a_victim_that_asks_goes_round_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """zram full of random data leaves nothing free: the kill comes after 17 rounds, and 17 more follow it."""
     text = "machine ram=256M\nswap zram size=256M\nproc A\nA mmap h 400M\nA touch h 0 400M w seq content=random\n"
     scenario = parse(text)
     done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
     state = done.machine.state
     stalls: list[int] = []
-    state.on_oom = lambda *_: stalls.append(state.events_by_name()["allocstall_movable"])
+    report = run.oom_event.report
+
+    def noted(twin: Twin, notice: Notice) -> object:
+        stalls.append(notice.then.events_by_name()["allocstall_movable"])
+        return report(twin, notice)
+
+    monkeypatch.setattr(run.oom_event, "report", noted)
     for op in scenario.ops:
         done.do(op)
     (killed,) = stalls
@@ -54,20 +66,3 @@ def test_a_victim_that_asks_goes_round_once_more() -> None:
     assert ROUNDS <= state.events_by_name()["allocstall_movable"] - killed <= 3 * ROUNDS
     assert done.done[-1].outcome == "died"
     invariants.validate(state)
-
-
-def test_what_a_listener_raises_is_not_lost() -> None:
-    """An error in the report of a kill ends the operation that met it: it comes out of the compiled core."""
-    lines = [f"proc {name}\n{name} mmap h 150M\n{name} touch h 0 150M w seq" for name in "AB"]
-    scenario = parse("\n".join(["machine ram=256M", *lines]) + "\n")
-    done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
-
-    def broken(*_: int) -> None:
-        raise LookupError("no such counter")
-
-    done.machine.state.on_oom = broken
-    *before, last = scenario.ops
-    for op in before:
-        done.do(op)
-    with pytest.raises(LookupError, match="no such counter"):
-        done.do(last)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast, util
+from memtwin.linux.records import NoticeKind
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.run import timeline
@@ -142,8 +143,6 @@ class Run:
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
         self.ooms: list[layout.Report] = []
-        machine.state.on_oom = self._on_oom
-        machine.state.on_reap = self._on_reap
         events = machine.state.events_by_name()
         self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
 
@@ -177,6 +176,7 @@ class Run:
         cputime.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
         outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
+        self._read_notices()
         buried = self.processes.bury()
         deaths += [self._death(process, SIGKILL) for process in buried]
         panicked = state.has_panicked and outcome != "skipped"
@@ -290,21 +290,20 @@ class Run:
         self.dcache.forget(f"proc/{process.pid}")
         return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
 
-    def _log(self, line: str) -> None:
+    def _log(self, line: str, time_ns: int) -> None:
         """Add a line to the kernel log."""
-        seconds = self.machine.state.clock_ns / 1_000_000_000
-        self.dmesg.append(line if line.startswith(" ") else f"[{seconds:12.6f}] {line}")
+        self.dmesg.append(line if line.startswith(" ") else f"[{time_ns / 1_000_000_000:12.6f}] {line}")
 
-    def _on_reap(self, victim: int) -> None:
-        """Write down that the reaper took a victim's memory."""
-        self._log(layout.reaped(oom_event.victim(Twin(self.machine, self.processes.by_name), victim)))
-
-    def _on_oom(self, order: int, gfp: int, current: int, victim: int) -> None:
-        """Write down what the kernel log says when memory has run out."""
-        twin = Twin(self.machine, self.processes.by_name)
-        self.ooms.append(oom_event.report(twin, order, gfp, current, victim))
-        for line in layout.render(self.ooms[-1]):
-            self._log(line)
+    def _read_notices(self) -> None:
+        """Write to the kernel log what the machine has reported: memory that ran out, and what the reaper took."""
+        for notice in self.machine.state.take_notices():
+            twin = Twin(replace(self.machine, state=notice.then), self.processes.by_name)
+            if notice.kind == NoticeKind.REAP:
+                self._log(layout.reaped(oom_event.victim(twin, notice.victim)), notice.time_ns)
+                continue
+            self.ooms.append(oom_event.report(twin, notice))
+            for line in layout.render(self.ooms[-1]):
+                self._log(line, notice.time_ns)
 
     def _checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text."""

@@ -8,10 +8,12 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
 from memtwin.oom import layout
+from memtwin.units import kib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from memtwin.linux.records import Notice
     from memtwin.twin.twin import Twin
 
 GFP_TEXTS = (
@@ -25,13 +27,14 @@ LETTERS = "UMEHI"
 """Unmovable, movable, reclaimable, highatomic, isolated: as show_migration_types() has them."""
 
 
-def report(twin: Twin, order: int, gfp: int, current: int, chosen: int) -> layout.Report:
-    """Build the report of an OOM event; *current*, *chosen*: tasks, 0 for nobody."""
-    state = twin.state
+def report(twin: Twin, notice: Notice) -> layout.Report:
+    """Build the report of an OOM event: *twin* is the machine as it was then."""
+    state, order, gfp, current, chosen = twin.state, notice.order, notice.gfp, notice.current, notice.victim
     names = {process.pid: process.name for process in twin.processes.values()}
     mask, text = next(((mask, text) for flags, mask, text in GFP_TEXTS if gfp & flags == flags), (0xCC0, "GFP_KERNEL"))
     counters = twin.counters()
-    memory = {label: int(value or 0) for label, value in twin.meminfo().items()}
+    total_swap, free_swap = state.swap_pages
+    poisoned = twin.machine.boot.meminfo.get("HardwareCorrupted")
     zones = twin.zoneinfo().zones
     present = sum(zone.present for zone in zones)
     panic = twin.machine.sysctl.get("panic_on_oom", "0") != "0"
@@ -49,14 +52,14 @@ def report(twin: Twin, order: int, gfp: int, current: int, chosen: int) -> layou
         zones=tuple(_zone(twin, zone) for zone in zones if zone.managed),
         pagecache_pages=counters.get("nr_file_pages", 0),
         swapcache_pages=counters.get("nr_swapcached", 0),
-        free_swap_kib=memory.get("SwapFree", 0),
-        total_swap_kib=memory.get("SwapTotal", 0),
+        free_swap_kib=int(kib(free_swap)),
+        total_swap_kib=int(kib(total_swap)),
         ram_pages=present,
         reserved_pages=present - state.memory_total,
         tasks=_tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else (),
         victim=victim(twin, chosen) if chosen else None,
         message=_message(twin),
-        hwpoisoned_pages=memory["HardwareCorrupted"] // 4 if "HardwareCorrupted" in memory else None,
+        hwpoisoned_pages=None if poisoned is None else poisoned // 4,
         panic="Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled" if panic else "",
     )
 

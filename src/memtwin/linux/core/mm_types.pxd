@@ -7,6 +7,7 @@ from memtwin.linux.core.vmstat cimport NR_VM_NODE_STAT_ITEMS
 
 cpdef enum:
     MAX_NUMNODES = 1
+    NR_POOLS = 13           # of a State
     NR_ORDERS = 11          # orders 0..10: 4 KiB .. 4 MiB
     PAGEBLOCK_ORDER = 9
     PAGEBLOCK_NR = 512
@@ -597,6 +598,20 @@ cdef struct Pattern:
     u64 prob
     u64 exponent
     u64 state
+
+cpdef enum:              # NoticeKind
+    NOTICE_OOM
+    NOTICE_REAP
+
+cdef struct NoticeItem:     # what the machine has reported and nobody has asked for yet
+    u64 time_ns
+    u32 kind                # NoticeKind
+    u32 order               # of the request that could not be met
+    u32 gfp
+    u32 current             # task
+    u32 victim              # task; 0: none
+    u64 moment_bytes
+    void *moment            # the State's plain memory, its CPUs, tasks and address spaces, one behind the other
 
 cdef struct Event:
     u64 time_ns

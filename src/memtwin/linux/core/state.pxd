@@ -1,6 +1,6 @@
 from memtwin.linux.core.mm_types cimport (
     AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, Filp, List, Lruvec, MAX_CPUS, MAX_NR_ZONES,
-    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, PG_HEAD, Page, Pgdat, SwapArea, SwapRa,
+    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
@@ -74,9 +74,6 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
 
 
 cdef class State:
-    cdef public object listener_error   # what on_oom or on_reap raised: raised again when the operation ends
-    cdef public object on_reap      # called with the victim whose memory the reaper took
-    cdef public object on_oom       # called with what was asked for and who will be killed, before it happens
     # Everything between first_ and last_ is plain memory: copy() copies it whole and then the arrays behind pointers.
     cdef u64 first_
     cdef u64 now_ns
@@ -127,7 +124,7 @@ cdef class State:
     cdef i64 vmalloc_used           # pages
     cdef u64 cost_ns[NR_COSTS]
     cdef Sysctls sysctl
-    cdef Pool tasks
+    cdef Pool tasks                 # NR_POOLS pools stand side by side, tasks first
     cdef Pool mms
     cdef Pool vmas
     cdef Pool anon_vmas
@@ -152,6 +149,9 @@ cdef class State:
     cdef u32 nr_events
     cdef u32 cap_events
     cdef u32 event_serial
+    cdef NoticeItem *notices        # what was reported since it was last asked for
+    cdef u32 nr_notices
+    cdef u32 cap_notices
     cdef Device devices[32]
     cdef u32 nr_devices
     cdef u32 nr_active              # tasks running or in uninterruptible sleep
@@ -282,12 +282,15 @@ cdef inline SlabCache *cache_at(State s, u32 cache) noexcept nogil:
 cdef inline u32 zone_of(State s, u64 pfn) noexcept nogil:
     """The zone that holds *pfn*: DMA below 16 MiB, DMA32 below 4 GiB."""
     return 0 if pfn < 4096 else (1 if pfn < 1048576 else 2)
+
 cdef void *duplicate(void *old, u64 size) noexcept nogil
 cdef u64 plain_bytes(State s) noexcept nogil
+ctypedef void **Array
+cdef void on_array(Array array, u64 size, u32 what) noexcept nogil
+cdef Pool *pool_at(State s, u32 number) noexcept nogil
+cdef void on_arrays(State s, u32 what) noexcept nogil
+cdef void on_nested_arrays(State s, u32 what) noexcept nogil
+cdef void on_area(SwapArea *area, u32 what) noexcept nogil
 cdef void free_arrays(State s) noexcept nogil
-cdef void copy_arrays(State old, State new) noexcept nogil
-cdef void copy_pool(Pool *old, Pool *new) noexcept nogil
-cdef void copy_pools(State old, State new) noexcept nogil
-cdef void copy_file(File *file) noexcept nogil
-cdef void free_area(SwapArea *area) noexcept nogil
-cdef void copy_area(SwapArea *area) noexcept nogil
+cdef void add_notice(State s, u32 kind, u32 order, u32 gfp, u32 victim) noexcept nogil
+cdef void restore_moment(State new, void *moment) noexcept nogil

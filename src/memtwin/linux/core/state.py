@@ -16,6 +16,7 @@ from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
     MAX_NR_ZONES,
+    NR_POOLS,
     NR_SCAN_BALANCES,
     NR_XA_LEVELS,
     SCHED_TASK,
@@ -29,6 +30,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     File,
     Filp,
     Mm,
+    NoticeItem,
     Page,
     SwapArea,
     Table,
@@ -46,11 +48,16 @@ from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_N
 
 from memtwin.errors import ModelBug
 from memtwin.linux.core import vmstat
+from memtwin.linux.records import Notice, NoticeKind
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
 HOOKS = ("run_events", "cond_resched", "io_schedule", "schedule_timeout", "alloc_slow", "shrink_zswap")
 """The fields of struct Hooks, in its order."""
+FREE = cython.declare(u32, 0)
+COPY = cython.declare(u32, 1)
+FORGET = cython.declare(u32, 2)
+FIRST_NOTICES = cython.declare(u32, 4)
 FIRST_HITS = cython.declare(u32, 4)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
@@ -135,152 +142,143 @@ def plain_bytes(s: State) -> u64:
     return cython.cast(cython.p_char, cython.address(s.last_)) - cython.cast(cython.p_char, cython.address(s.first_))
 
 
+# --- every array that a State owns, named once: freeing, copying and forgetting walk the same list --------------------
+
+
+def on_array(array: cython.pointer(cython.p_void), size: u64, what: u32):
+    """Free an array, give it memory of its own, or forget it, which leaves it to another owner."""
+    if what == FREE:
+        free(array[0])
+    elif what == COPY and array[0] != cython.NULL:
+        array[0] = duplicate(array[0], size)
+    elif what == FORGET:
+        array[0] = cython.NULL
+
+
+def pool_at(s: State, number: u32) -> cython.pointer(Pool):
+    """One of the pools, which stand side by side in the header."""
+    return cython.address(cython.address(s.tasks)[number])
+
+
+def on_arrays(s: State, what: u32):
+    """Carry out *what* for each array that a State itself points to."""
+    i: u32
+    on_array(cython.cast(Array, cython.address(s.pages)), (s.max_pfn + 1) * cython.sizeof(Page), what)
+    on_array(cython.cast(Array, cython.address(s.pageblock)), (s.max_pfn >> 9) + 1, what)
+    on_array(cython.cast(Array, cython.address(s.cpus)), s.nr_cpus * cython.sizeof(Cpu), what)
+    on_array(cython.cast(Array, cython.address(s.events)), s.cap_events * cython.sizeof(Event), what)
+    on_array(cython.cast(Array, cython.address(s.notices)), s.cap_notices * cython.sizeof(NoticeItem), what)
+    on_array(
+        cython.cast(Array, cython.address(s.tables)),
+        s.cap_tables // TABLES_PER_CHUNK * cython.sizeof(cython.p_void),
+        what,
+    )
+    on_array(cython.cast(Array, cython.address(s.table_pfn)), s.cap_tables * cython.sizeof(u32), what)
+    for i in range(NR_POOLS):
+        on_array(cython.address(pool_at(s, i).items), cython.cast(u64, pool_at(s, i).cap) * pool_at(s, i).size, what)
+
+
+def on_nested_arrays(s: State, what: u32):
+    """Carry out *what* for each array that an entry of another array points to."""
+    i: u32
+    level: u32
+    pages: u64
+    f: cython.pointer(File)
+    for i in range(s.cap_tables // TABLES_PER_CHUNK):
+        on_array(cython.cast(Array, cython.address(s.tables[i])), TABLES_PER_CHUNK * cython.sizeof(Table), what)
+    for i in range(1, s.mms.nr):
+        on_array(cython.cast(Array, cython.address(mm_at(s, i).vmas)), mm_at(s, i).cap_vmas * cython.sizeof(u32), what)
+    for i in range(s.nr_notices):
+        on_array(cython.cast(Array, cython.address(s.notices[i].moment)), s.notices[i].moment_bytes, what)
+    for i in range(1, s.files.nr):
+        f = file_at(s, i)
+        pages = f.cap_pages
+        on_array(cython.cast(Array, cython.address(f.pages)), pages * cython.sizeof(u32), what)
+        on_array(cython.cast(Array, cython.address(f.shadows)), pages * cython.sizeof(u64), what)
+        on_array(cython.cast(Array, cython.address(f.disk)), pages * cython.sizeof(u64), what)
+        for level in range(NR_XA_LEVELS):
+            on_array(
+                cython.cast(Array, cython.address(f.nodes[level])),
+                ((pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32),
+                what,
+            )
+    for i in range(s.nr_areas):
+        on_area(cython.address(s.areas[i]), what)
+
+
+def on_area(area: cython.pointer(SwapArea), what: u32):
+    """Carry out *what* for each array of a swap area."""
+    clusters: u64 = (area.max // SWAPFILE_CLUSTER + 1) * cython.sizeof(u32)
+    slots: u64 = area.max * cython.sizeof(u32)
+    on_array(cython.cast(Array, cython.address(area.map)), area.max * cython.sizeof(u16), what)
+    on_array(cython.cast(Array, cython.address(area.cluster_count)), clusters, what)
+    on_array(cython.cast(Array, cython.address(area.cluster_link)), clusters, what)
+    on_array(cython.cast(Array, cython.address(area.zspage)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.handle)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.length)), area.max * cython.sizeof(u16), what)
+    on_array(cython.cast(Array, cython.address(area.zswap_handle)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_slab)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_zs_slab)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_length)), area.max * cython.sizeof(u16), what)
+
+
 def free_arrays(s: State):
     """Free everything that stands behind a pointer."""
-    i: u32
-    for i in range(1, s.mms.nr):
-        free(mm_at(s, i).vmas)
-    level: u32
-    for i in range(1, s.files.nr):
-        free(file_at(s, i).pages)
-        free(file_at(s, i).shadows)
-        free(file_at(s, i).disk)
-        for level in range(NR_XA_LEVELS):
-            free(file_at(s, i).nodes[level])
-    for i in range(s.cap_tables // TABLES_PER_CHUNK):
-        free(s.tables[i])
-    free(s.tables)
-    free(s.table_pfn)
-    free(s.pages)
-    free(s.pageblock)
-    free(s.cpus)
-    free(s.tasks.items)
-    free(s.mms.items)
-    free(s.vmas.items)
-    free(s.anon_vmas.items)
-    free(s.avcs.items)
-    free(s.files.items)
-    free(s.filps.items)
-    free(s.nodes.items)
-    free(s.bios.items)
-    free(s.dentries.items)
-    free(s.zspages.items)
-    free(s.zbud_pages.items)
-    for i in range(s.nr_areas):
-        free_area(cython.address(s.areas[i]))
-    free(s.caches.items)
-    free(s.events)
+    on_nested_arrays(s, FREE)
+    on_arrays(s, FREE)
 
 
-def copy_arrays(old: State, new: State):
-    """Give *new* its own copies of the arrays behind pointers."""
+# --- notices: what the machine reports meanwhile, kept until it is asked for ------------------------------------------
+
+
+def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
+    """Keep that something happened, and the machine's counters and processes as they are now."""
+    n: cython.pointer(NoticeItem)
+    at: cython.p_char
+    tasks: u64 = cython.cast(u64, s.tasks.cap) * s.tasks.size
+    mms: u64 = cython.cast(u64, s.mms.cap) * s.mms.size
+    cpus: u64 = s.nr_cpus * cython.sizeof(Cpu)
+    if s.nr_notices == s.cap_notices:
+        s.cap_notices = max(s.cap_notices * 2, FIRST_NOTICES)
+        s.notices = cython.cast(
+            cython.pointer(NoticeItem), realloc(s.notices, s.cap_notices * cython.sizeof(NoticeItem))
+        )
+    n = cython.address(s.notices[s.nr_notices])
+    n.time_ns = s.now_ns
+    n.kind = kind
+    n.order = order
+    n.gfp = gfp
+    n.current = this_cpu(s).current
+    n.victim = victim
+    n.moment_bytes = plain_bytes(s) + cpus + tasks + mms
+    n.moment = malloc(n.moment_bytes)
+    at = cython.cast(cython.p_char, n.moment)
+    memcpy(at, cython.address(s.first_), plain_bytes(s))
+    memcpy(at + plain_bytes(s), s.cpus, cpus)
+    memcpy(at + plain_bytes(s) + cpus, s.tasks.items, tasks)
+    memcpy(at + plain_bytes(s) + cpus + tasks, s.mms.items, mms)
+    s.nr_notices += 1
+
+
+def restore_moment(new: State, moment: cython.p_void):
+    """Make *new* the machine of a notice: counters, CPUs, tasks and the sizes of address spaces; no page, no file."""
+    at: cython.p_char = cython.cast(cython.p_char, moment)
     i: u32
-    chunks: u32 = old.cap_tables // TABLES_PER_CHUNK
-    new.pages = cython.cast(cython.pointer(Page), duplicate(old.pages, (old.max_pfn + 1) * cython.sizeof(Page)))
-    new.pageblock = cython.cast(cython.pointer(u8), duplicate(old.pageblock, (old.max_pfn >> 9) + 1))
-    new.cpus = cython.cast(cython.pointer(Cpu), duplicate(old.cpus, old.nr_cpus * cython.sizeof(Cpu)))
+    memcpy(cython.address(new.first_), at, plain_bytes(new))
+    at += plain_bytes(new)
+    on_arrays(new, FORGET)
+    new.nr_events = new.nr_notices = new.cap_notices = new.nr_areas = new.cap_tables = new.nr_tables = 0
+    for i in range(NR_POOLS):
+        if i > 1:
+            pool_at(new, i).nr = 1
+            pool_at(new, i).cap = 0
+    new.cpus = cython.cast(cython.pointer(Cpu), duplicate(at, new.nr_cpus * cython.sizeof(Cpu)))
     new.cpu_now = cython.address(new.cpus[new.cpu])
-    new.events = cython.cast(cython.pointer(Event), duplicate(old.events, old.cap_events * cython.sizeof(Event)))
-    new.tables = cython.cast(
-        cython.pointer(cython.pointer(Table)), duplicate(old.tables, chunks * cython.sizeof(cython.p_void))
-    )
-    for i in range(chunks):
-        new.tables[i] = cython.cast(
-            cython.pointer(Table), duplicate(old.tables[i], TABLES_PER_CHUNK * cython.sizeof(Table))
-        )
-    new.table_pfn = cython.cast(cython.pointer(u32), duplicate(old.table_pfn, old.cap_tables * cython.sizeof(u32)))
-
-
-def copy_pool(old: cython.pointer(Pool), new: cython.pointer(Pool)):
-    """Give a pool its own copy of its entries."""
-    new.items = duplicate(old.items, cython.cast(u64, old.cap) * old.size)
-
-
-def copy_file(file: cython.pointer(File)):
-    """Give a file its own arrays."""
-    level: u32
-    pages: u64 = file.cap_pages
-    if not pages:
-        return
-    file.pages = cython.cast(cython.pointer(u32), duplicate(file.pages, pages * cython.sizeof(u32)))
-    file.shadows = cython.cast(cython.pointer(u64), duplicate(file.shadows, pages * cython.sizeof(u64)))
-    file.disk = cython.cast(cython.pointer(u64), duplicate(file.disk, pages * cython.sizeof(u64)))
-    for level in range(NR_XA_LEVELS):
-        file.nodes[level] = cython.cast(
-            cython.pointer(u32),
-            duplicate(file.nodes[level], ((pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32)),
-        )
-
-
-def free_area(area: cython.pointer(SwapArea)):
-    """Free a swap area's arrays."""
-    free(area.map)
-    free(area.cluster_count)
-    free(area.cluster_link)
-    free(area.zspage)
-    free(area.handle)
-    free(area.length)
-    free(area.zswap_handle)
-    free(area.zswap_slab)
-    free(area.zswap_zs_slab)
-    free(area.zswap_length)
-
-
-def copy_area(area: cython.pointer(SwapArea)):
-    """Give a swap area its own arrays."""
-    clusters: u64 = area.max // SWAPFILE_CLUSTER + 1
-    if not area.map:
-        return
-    area.map = cython.cast(cython.pointer(u16), duplicate(area.map, area.max * cython.sizeof(u16)))
-    if area.cluster_count:
-        area.cluster_count = cython.cast(
-            cython.pointer(u32), duplicate(area.cluster_count, clusters * cython.sizeof(u32))
-        )
-        area.cluster_link = cython.cast(
-            cython.pointer(u32), duplicate(area.cluster_link, clusters * cython.sizeof(u32))
-        )
-    if area.zspage:
-        area.zspage = cython.cast(cython.pointer(u32), duplicate(area.zspage, area.max * cython.sizeof(u32)))
-        area.handle = cython.cast(cython.pointer(u32), duplicate(area.handle, area.max * cython.sizeof(u32)))
-        area.length = cython.cast(cython.pointer(u16), duplicate(area.length, area.max * cython.sizeof(u16)))
-    if area.zswap_length:
-        area.zswap_handle = cython.cast(
-            cython.pointer(u32), duplicate(area.zswap_handle, area.max * cython.sizeof(u32))
-        )
-        area.zswap_slab = cython.cast(cython.pointer(u32), duplicate(area.zswap_slab, area.max * cython.sizeof(u32)))
-        area.zswap_zs_slab = cython.cast(
-            cython.pointer(u32), duplicate(area.zswap_zs_slab, area.max * cython.sizeof(u32))
-        )
-        area.zswap_length = cython.cast(
-            cython.pointer(u16), duplicate(area.zswap_length, area.max * cython.sizeof(u16))
-        )
-
-
-def copy_pools(old: State, new: State):
-    """Give *new* its own copies of all pools, and of the arrays that their entries point to."""
-    i: u32
-    mm: cython.pointer(Mm)
-    copy_pool(cython.address(old.tasks), cython.address(new.tasks))
-    copy_pool(cython.address(old.mms), cython.address(new.mms))
-    copy_pool(cython.address(old.vmas), cython.address(new.vmas))
-    copy_pool(cython.address(old.anon_vmas), cython.address(new.anon_vmas))
-    copy_pool(cython.address(old.avcs), cython.address(new.avcs))
-    copy_pool(cython.address(old.files), cython.address(new.files))
-    copy_pool(cython.address(old.filps), cython.address(new.filps))
-    copy_pool(cython.address(old.nodes), cython.address(new.nodes))
-    copy_pool(cython.address(old.bios), cython.address(new.bios))
-    copy_pool(cython.address(old.dentries), cython.address(new.dentries))
-    copy_pool(cython.address(old.zspages), cython.address(new.zspages))
-    copy_pool(cython.address(old.zbud_pages), cython.address(new.zbud_pages))
-    copy_pool(cython.address(old.caches), cython.address(new.caches))
-    for i in range(1, new.mms.nr):
-        mm = mm_at(new, i)
-        if mm.vmas:
-            mm.vmas = cython.cast(cython.pointer(u32), duplicate(mm.vmas, mm.cap_vmas * cython.sizeof(u32)))
-    for i in range(1, new.files.nr):
-        copy_file(file_at(new, i))
-    for i in range(new.nr_areas):
-        copy_area(cython.address(new.areas[i]))
+    at += new.nr_cpus * cython.sizeof(Cpu)
+    new.tasks.items = duplicate(at, cython.cast(u64, new.tasks.cap) * new.tasks.size)
+    at += cython.cast(u64, new.tasks.cap) * new.tasks.size
+    new.mms.items = duplicate(at, cython.cast(u64, new.mms.cap) * new.mms.size)
+    on_nested_arrays(new, FORGET)
 
 
 class State:
@@ -298,22 +296,17 @@ class State:
         self.cpu_now = self.cpus
         for cpu in range(nr_cpus):
             self.cpus[cpu].rq.entities[SCHED_TASK].queued = True
-        pool_init(cython.address(self.tasks), cython.sizeof(Task))
-        pool_init(cython.address(self.mms), cython.sizeof(Mm))
-        pool_init(cython.address(self.vmas), cython.sizeof(Vma))
-        pool_init(cython.address(self.anon_vmas), cython.sizeof(AnonVma))
-        pool_init(cython.address(self.avcs), cython.sizeof(AnonVmaChain))
-        pool_init(cython.address(self.files), cython.sizeof(File))
-        pool_init(cython.address(self.filps), cython.sizeof(Filp))
-        pool_init(cython.address(self.nodes), cython.sizeof(XaNode))
-        pool_init(cython.address(self.bios), cython.sizeof(Bio))
-        pool_init(cython.address(self.dentries), cython.sizeof(Dentry))
-        pool_init(cython.address(self.zspages), cython.sizeof(ZsPage))
-        pool_init(cython.address(self.zbud_pages), cython.sizeof(ZbudPage))
+        sizes: u32[NR_POOLS] = [
+            cython.sizeof(Task), cython.sizeof(Mm), cython.sizeof(Vma), cython.sizeof(AnonVma),
+            cython.sizeof(AnonVmaChain), cython.sizeof(File), cython.sizeof(Filp), cython.sizeof(XaNode),
+            cython.sizeof(Bio), cython.sizeof(Dentry), cython.sizeof(ZsPage), cython.sizeof(ZbudPage),
+            cython.sizeof(SlabCache),
+        ]  # fmt: skip
+        for pool in range(NR_POOLS):
+            pool_init(pool_at(self, pool), sizes[pool])
         self.node_data[0].kswapd.highest_zone = -1
         self.swap_ra.hits = FIRST_HITS
         self.bdi.flusher.bandwidth = FIRST_BANDWIDTH
-        pool_init(cython.address(self.caches), cython.sizeof(SlabCache))
         self.nr_tables = 0
         self.cap_events = 64
         self.events = cython.cast(cython.pointer(Event), calloc(self.cap_events, cython.sizeof(Event)))
@@ -328,9 +321,23 @@ class State:
         new: State = State.__new__(State, 0, self.nr_cpus)
         free_arrays(new)
         memcpy(cython.address(new.first_), cython.address(self.first_), plain_bytes(self))
-        copy_arrays(self, new)
-        copy_pools(self, new)
+        on_arrays(new, COPY)
+        on_nested_arrays(new, COPY)
+        new.cpu_now = cython.address(new.cpus[new.cpu])
         return new
+
+    def take_notices(self) -> list:
+        """Return what the machine has reported since this was last asked (:class:`Notice`), and forget it."""
+        found = []
+        for i in range(self.nr_notices):
+            n: cython.pointer(NoticeItem) = cython.address(self.notices[i])
+            then: State = State.__new__(State, 0, self.nr_cpus)
+            free_arrays(then)
+            restore_moment(then, n.moment)
+            free(n.moment)
+            found.append(Notice(n.time_ns, NoticeKind(n.kind), n.order, n.gfp, n.current, n.victim, then))
+        self.nr_notices = 0
+        return found
 
     def fingerprint(self) -> bytes:
         """Return the plain counters and every frame as bytes: equal for two machines in the same state."""
@@ -431,10 +438,7 @@ def require_hooks():
 
 
 def raise_if_broken(s: State):
-    """Raise a ModelBug if a check of a page's content failed, and what a listener raised; the story is the caller's."""
-    if s.listener_error is not None:
-        error, s.listener_error = s.listener_error, None
-        raise error
+    """Raise a ModelBug if a check of a page's content failed; the story is the caller's."""
     if s.broken:
         when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache", "swapping in")[s.broken]
         raise ModelBug(f"a page's content, met at {when}, is not what was written to it")

@@ -7,6 +7,5 @@ cdef bint killable(State s, u32 task) noexcept nogil
 cdef u32 select_bad_process(State s) noexcept nogil
 cdef void reap(State s, u32 mm) noexcept nogil
 cdef void oom_kill_process(State s, u32 victim) noexcept nogil
-cdef void report(State s, u32 order, u32 gfp, u32 victim) noexcept nogil
 cdef void oom_reap(State s) noexcept nogil
 cdef bint out_of_memory(State s, u32 order, u32 gfp) noexcept nogil

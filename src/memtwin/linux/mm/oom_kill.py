@@ -27,6 +27,8 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_FS,
     MAX_NR_ZONES,
     MM_SWAPENTS,
+    NOTICE_OOM,
+    NOTICE_REAP,
     VM_SHARED,
     Mm,
     Task,
@@ -35,7 +37,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, mm_at, task_at, this_cpu, vma_at, zone_at
+from cython.cimports.memtwin.linux.core.state import State, add_notice, mm_at, task_at, this_cpu, vma_at, zone_at
 from cython.cimports.memtwin.linux.core.vmstat import OOM_KILL
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.mmap import mmput
@@ -107,16 +109,6 @@ def oom_kill_process(s: State, victim: u32):
     mmput(s, mm)
 
 
-def report(s: State, order: u32, gfp: u32, victim: u32):
-    """Tell who listens (``State.on_oom``) what was asked for and who will be killed (0: nobody)."""
-    with cython.gil:
-        if s.on_oom is not None:
-            try:
-                s.on_oom(order, gfp, this_cpu(s).current, victim)
-            except Exception as error:
-                s.listener_error = error
-
-
 def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
     """Free memory by killing; whether trying again makes sense."""
     victim: u32
@@ -131,7 +123,7 @@ def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
             if s.sysctl.oom_kill_allocating_task and killable(s, this_cpu(s).current)
             else select_bad_process(s)
         )
-    report(s, order, gfp, victim)
+    add_notice(s, NOTICE_OOM, order, gfp, victim)
     if not victim:
         s.panicked = True
         return False
@@ -156,12 +148,7 @@ def oom_reap(s: State):
         if not area.file or not area.flags & VM_SHARED:
             zap_page_range(s, this_cpu(s).current, t.mm, area.start, min(area.end, max(t.fault_vpn, area.start)))
             zap_page_range(s, this_cpu(s).current, t.mm, max(area.start, min(t.fault_vpn + 1, area.end)), area.end)
-    with cython.gil:
-        if s.on_reap is not None:
-            try:
-                s.on_reap(this_cpu(s).current)
-            except Exception as error:
-                s.listener_error = error
+    add_notice(s, NOTICE_REAP, 0, 0, this_cpu(s).current)
 
 
 def scaled_score(points: int, pages: int) -> int:
