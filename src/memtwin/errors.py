@@ -9,6 +9,7 @@
     │   ├── ScenarioError       a scenario: path, line number, line, what was expected
     │   ├── SnapshotError       a snapshot: path, what is missing or wrong
     │   └── RecordingError      a recording or run: path, what is missing or wrong
+    ├── OutputError         a file or directory cannot be written               exit 1
     ├── NotModelledError    the model cannot do this yet                        exit 1
     ├── NotBuiltError       the compiled core is missing                        exit 1
     └── ModelBug            an invariant of the model is broken: our mistake, never the user's
@@ -17,6 +18,28 @@ What the modelled kernel refuses (ENOMEM, an OOM kill) is a result of a run and 
 """
 
 from __future__ import annotations
+
+LONGEST_QUOTE = 200
+"""Characters of input that a message repeats."""
+_LONGEST_EXPECTED = 800
+
+
+def shortened(text: str, most: int = LONGEST_QUOTE) -> str:
+    """Return *text*, or its beginning and how many characters it has.
+
+    >>> shortened("abcdef", 3), shortened("abc", 3)
+    ('abc... (6 characters)', 'abc')
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def quoted(text: str, most: int = LONGEST_QUOTE) -> str:
+    r"""Return *text* as a message quotes it: in quotation marks, escaped, and cut.
+
+    >>> quoted("a\tb"), quoted("abcdef", 3)
+    ("'a\\tb'", "'abc'... (6 characters)")
+    """
+    return repr(text) if len(text) <= most else f"{text[:most]!r}... ({len(text):,} characters)"
 
 
 class MemtwinError(Exception):
@@ -41,7 +64,8 @@ class InputError(MemtwinError, ValueError):
 
 class _LineError(InputError):
     def __init__(self, path: str, lineno: int, line: str, expected: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{path}:{lineno}: expected {expected}, got {line!r}", hint=hint)
+        wanted = shortened(expected, _LONGEST_EXPECTED)
+        super().__init__(f"{path}:{lineno}: expected {wanted}, got {quoted(line)}", hint=hint)
         self.path, self.lineno, self.line, self.expected = path, lineno, line, expected
 
 
@@ -65,6 +89,14 @@ class SnapshotError(_FileError):
 
 class RecordingError(_FileError):
     """A recording or a run is cut off, damaged or not one at all."""
+
+
+class OutputError(MemtwinError):
+    """A file or directory cannot be written; *path* names it."""
+
+    def __init__(self, path: str, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {problem}", hint=hint)
+        self.path, self.problem = path, problem
 
 
 class NotModelledError(MemtwinError):

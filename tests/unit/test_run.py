@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import lzma
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 import memtwin
 from memtwin.cli import main
-from memtwin.errors import InputError, ModelBug, NotModelledError, SnapshotError, UsageError
+from memtwin.errors import ModelBug, NotModelledError, OutputError, SnapshotError, UsageError
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import memory
 from memtwin.run import run, settings
@@ -93,17 +94,17 @@ def test_a_twin_prints_what_its_records_hold(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a file cannot be written there is no directory of that name, and no half of one."""
     done = run.simulate(parse(SMALL), None)
-    written: list[Path] = []
-    real = Path.write_bytes
+    written: list[int] = []
+    real = os.write
 
-    def full(self: Path, data: bytes) -> int:
-        written.append(self)
+    def full(file: int, data: bytes) -> int:
+        written.append(file)
         if len(written) > 5:
             raise OSError(28, "No space left on device")
-        return real(self, data)
+        return real(file, data)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match="No space left"):
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match="No space left"):
         done.write(tmp_path / "r")
     assert list(tmp_path.iterdir()) == []
 
@@ -113,7 +114,7 @@ def test_a_killed_run_does_not_look_whole(tmp_path: Path) -> None:
     code = (
         "import os, pathlib; from memtwin.run import run; from memtwin.scenario import parse\n"
         f"done = run.simulate(parse({SMALL!r}), None)\n"
-        "pathlib.Path.rename = lambda *_: os._exit(9)\n"
+        "os.rename = lambda *_, **__: os._exit(9)\n"
         f"done.write(pathlib.Path({str(tmp_path / 'r')!r}))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9

@@ -179,6 +179,13 @@ def note(text: str) -> None:
     click.echo(f"memtwin: {clean(text)}", err=True)
 
 
+def note_leftovers(names: Sequence[str]) -> None:
+    """Say once which drafts of killed processes were deleted."""
+    if names:
+        more = f" and {len(names) - _NAMED_UNREAD} more" if len(names) > _NAMED_UNREAD else ""
+        note(f"deleted what a process that was killed had left: {', '.join(names[:_NAMED_UNREAD])}{more}")
+
+
 def note_unread(source: Source) -> None:
     """Say once which files could not be read, and why; files that a kernel does not have are no news."""
     reasons: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import LIVE, form_options, note, root_option, write
+from memtwin.cli.common import LIVE, form_options, note, note_leftovers, root_option, write
 from memtwin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def _post_mortem(
     from memtwin.oom.read.parse import events  # noqa: PLC0415 - only the form that is asked for
     from memtwin.oom.why.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
 
+    if page is not None:
+        _check(page)
     watch = Watch()
     found = _kept(enumerate(analyses(events(watch.over(lines))), 1), watch)
     if page is not None:
@@ -99,12 +101,24 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 
 def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
+    from pathlib import Path  # noqa: PLC0415 - only the form that is asked for
+
+    from memtwin.files.output import write_file  # noqa: PLC0415 - only the form that is asked for
     from memtwin.oom.faces import html  # noqa: PLC0415 - only the form that is asked for
 
     chosen = [pair for pair in found if event in {None, pair[0]}]
-    with open(page, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(html.page(chosen, watch.time_line(), name))
+    text = html.page(chosen, watch.time_line(), name)
+    write_file(Path(page), text.encode(errors="backslashreplace"))
     write(f"{page}: {len(chosen)} event{'' if len(chosen) == 1 else 's'} of {name}\n")
+
+
+def _check(page: str) -> None:
+    """Refuse, before the log is read, a page that could not be written after it."""
+    from pathlib import Path  # noqa: PLC0415 - only the form that is asked for
+
+    from memtwin.files.output import check  # noqa: PLC0415 - only the form that is asked for
+
+    note_leftovers(check(Path(page), is_directory=False))
 
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import write
+from memtwin.cli.common import note_leftovers, write
 from memtwin.errors import RecordingError, UsageError
+from memtwin.files.output import check
 from memtwin.render import table
 from memtwin.scenario import load
 from memtwin.sources.recording import Recording, resolve
@@ -43,19 +45,27 @@ def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: 
     workload, source = _workload(scenario)
     if boot is not None:
         source = _boot(boot)
-    if output is not None and Path(output).exists():
-        raise UsageError(f"{output} is there already", hint="give another -o, or remove it first")
+    if output is not None:
+        _check(Path(output))
     from memtwin.run import run  # noqa: PLC0415 - the compiled core, once the arguments are right
     from memtwin.story import story  # noqa: PLC0415 - the compiled core, once the arguments are right
 
     done = run.simulate(workload, source, settings=settings, progress=_progress)
     for note in done.machine.notes:
         click.echo(f"note: {table.clean(note)}", err=True)
-    if output is not None:
-        done.write(Path(output))
     write("".join(f"{line}\n" for line in _wrapped(story.tell(done))))
     write("\n" + table.text(story.checkpoints(done), gap=2))
+    if output is not None:
+        sys.stdout.flush()  # the story is the result even where the directory cannot be written
+        done.write(Path(output))
     return 0
+
+
+def _check(where: Path) -> None:
+    """Refuse, before the run, a directory that could not be written after it."""
+    if os.path.lexists(where):
+        raise UsageError(f"{where} is there already", hint="give another -o, or remove it first")
+    note_leftovers(check(where, is_directory=True))
 
 
 def _workload(path: str) -> tuple[Scenario, Source | None]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from memtwin.cli.common import note, open_root, root_option, write
+from memtwin.cli.common import note, note_leftovers, open_root, root_option, write
 from memtwin.sources.host import host
-from memtwin.sources.snapshot import save, take
+from memtwin.sources.snapshot import check, save, take
 
 _NAMED = 3
 
@@ -28,10 +28,12 @@ def command(root: str, output: str | None, *, no_arguments: bool) -> None:
     """Save every /proc and /sys file that a view reads, to look at it later or elsewhere.
 
     Run it as root, or what other users' processes hold stays unknown. The snapshot has the names, memory maps and
-    command lines of processes, the cgroups' names and /etc/passwd: look before you give it to somebody.
+    command lines of processes, the cgroups' names and /etc/passwd, so that only its owner may read it: look before you
+    give it to somebody.
     """
     source = open_root(root)
     where = Path(output or time.strftime("memtwin-%Y%m%dT%H%M%S.tar.xz"))
+    note_leftovers(check(where))
     bar = sys.stderr.isatty()
 
     def progress(done: int, whole: int) -> None:

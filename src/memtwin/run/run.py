@@ -11,8 +11,6 @@ another name and moved to its place when it is whole, so that a run that was cut
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,8 @@ import msgspec
 
 import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
-from memtwin.errors import InputError, ModelBug, NotModelledError, UsageError
+from memtwin.errors import ModelBug, NotModelledError
+from memtwin.files import output
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
@@ -396,27 +395,13 @@ class Run:
         }
 
     def write(self, out: Path) -> None:
-        """Write the run directory: whole, or not at all."""
-        if out.exists():
-            raise UsageError(f"{out} is there already", hint="give another -o, or remove it first")
-        partial = out.with_name(f"{out.name}.partial{os.getpid()}")
-        try:
+        """Write the run directory: whole, or not at all; ``run.json`` last."""
+        with output.directory(out) as directory:
             for path, text in self.files().items():
-                target = partial / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(text.encode(errors="surrogateescape"))
-            timeline.write(partial, TIMELINE, self.samples)
+                directory.write(path, text.encode(errors="surrogateescape"))
+            directory.write(*timeline.encode(TIMELINE, self.samples))
             meta = msgspec.json.format(msgspec.json.encode(self.meta()), indent=1)
-            (partial / "run.json").write_bytes(meta + b"\n")
-            partial.rename(out)
-        except OSError as problem:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise InputError(
-                f"{out}: cannot be written: {problem.strerror or problem}", hint="nothing was left behind"
-            ) from problem
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+            directory.write("run.json", meta + b"\n")
 
 
 def _counted(state: State) -> dict[str, int]:

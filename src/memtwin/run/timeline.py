@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -22,8 +22,11 @@ class Sample:
     """Taken at the end of an operation (or at boot), not at a whole second within one."""
 
 
-def write(directory: Path, names: Sequence[str], samples: Sequence[Sample]) -> None:
-    """Write ``timeline.parquet``, or ``timeline.csv`` without pyarrow: a row each second and at each operation."""
+def encode(names: Sequence[str], samples: Sequence[Sample]) -> tuple[str, bytes]:
+    """Return the name and the bytes of the file: a row each second and at each operation.
+
+    ``timeline.parquet``, or ``timeline.csv`` without pyarrow.
+    """
     columns = {
         "time_ns": [sample.time_ns for sample in samples],
         "ops_done": [sample.ops_done for sample in samples],
@@ -32,9 +35,11 @@ def write(directory: Path, names: Sequence[str], samples: Sequence[Sample]) -> N
     try:
         from pyarrow import parquet, table  # noqa: PLC0415 - an extra
     except ImportError:
-        with (directory / "timeline.csv").open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-        return
-    parquet.write_table(table(columns), directory / "timeline.parquet")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        return "timeline.csv", text.getvalue().encode()
+    packed = io.BytesIO()
+    parquet.write_table(table(columns), packed)
+    return "timeline.parquet", packed.getvalue()

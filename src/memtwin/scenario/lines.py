@@ -31,7 +31,10 @@ SHARINGS: Final = ("shared", "private")
 ZPOOLS: Final = ("zbud", "z3fold", "zsmalloc")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
 HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
-RESERVED_LABELS: Final = ("boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt")
+RESERVED_LABELS: Final = (
+    "boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt", "timeline.csv", "timeline.parquet",
+)  # fmt: skip
+"""Names that a run or a recording gives to its own files."""
 DISK_LETTERS: Final = "bcdefghijklmnopq"
 """Of the swap disks; the disk with the files is the first, ``vda``."""
 MAX_CHUNK_BYTES: Final = 1 << 20

@@ -13,11 +13,13 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import os
 import tarfile
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin import __version__
 from memtwin.errors import SnapshotError
+from memtwin.files import output
 from memtwin.sources.host import host, taken_unix_ms
 from memtwin.sources.processes import processes
 from memtwin.sources.source import SNAPSHOT
@@ -61,6 +63,9 @@ _ORDERS: Final = frozenset((
 ))  # fmt: skip
 """Names of files that take orders: reading them fails, tells nothing, or makes the kernel work."""
 SUFFIXES: Final = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
+_CHUNK_BYTES: Final = 1 << 20
+_GZIP: Final = 31
+"""zlib's number for a gzip header around the largest window."""
 _NO_NEWS: Final = {"absent", "No such process", "not a regular file"}
 
 
@@ -106,20 +111,30 @@ def matching(source: Source, pattern: str) -> Iterator[str]:
 
 
 def save(taken: Taken, where: Path) -> None:
-    """Write *taken* as a new directory, or as a tar if *where* ends in one of :data:`SUFFIXES`.
+    """Write *taken* as a new directory, or as a tar if *where* ends in one of :data:`SUFFIXES`; its owner may read it.
 
-    A file at *where* is replaced only when the new one is whole. Raise SnapshotError for a directory that is there.
+    It is whole or absent: a file at *where* is replaced only when the new one is complete, and a directory gets its
+    name when ``snapshot.json`` is in it. Raise SnapshotError for a directory that is there.
     """
-    if not str(where).endswith(SUFFIXES):
-        _save_directory(taken, where)
+    if _is_tar(where):
+        output.write_file(where, _compressed(_tar(taken), where), mode=output.OWNER_ONLY)
         return
-    packed = _compressed(_tar(taken), where)
-    half = where.with_name(f"{where.name}.tmp")
-    try:
-        half.write_bytes(packed)
-        half.replace(where)
-    finally:
-        half.unlink(missing_ok=True)
+    if os.path.lexists(where):
+        raise SnapshotError(str(where), "is there already", hint="choose another name, or move it away")
+    with output.directory(where, mode=output.OWNER_ONLY) as directory:
+        for path, data in sorted(taken.files.items(), key=lambda item: item[0] == SNAPSHOT):
+            directory.write(path, data)
+
+
+def check(where: Path) -> list[str]:
+    """Raise before anything is read if :func:`save` could not write *where*; return the leftovers that were deleted."""
+    if _is_tar(where):
+        _packer(where)
+    return output.check(where, is_directory=not _is_tar(where))
+
+
+def _is_tar(where: Path) -> bool:
+    return str(where).endswith(SUFFIXES)
 
 
 def _below(source: Source, parent: str, parts: list[str]) -> Iterator[str]:
@@ -155,17 +170,6 @@ def _facts(source: Source, unread: dict[str, str], taken_unix_ms: int | None) ->
     return (json.dumps(told, indent=1) + "\n").encode()
 
 
-def _save_directory(taken: Taken, where: Path) -> None:
-    try:
-        where.mkdir(parents=True)
-    except FileExistsError:
-        raise SnapshotError(str(where), "is there already", hint="choose another name, or move it away") from None
-    for path, data in taken.files.items():
-        file = where / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-
-
 def _tar(taken: Taken) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -177,19 +181,29 @@ def _tar(taken: Taken) -> bytes:
 
 
 def _compressed(data: bytes, where: Path) -> bytes:
+    packer = _packer(where)
+    if packer is None:
+        return data
+    view = memoryview(data)
+    parts = [packer.compress(view[at : at + _CHUNK_BYTES]) for at in range(0, len(data), _CHUNK_BYTES)]
+    return b"".join((*parts, packer.flush()))
+
+
+def _packer(where: Path) -> Any:
+    """Return a compressor as the ending of *where* asks for, or None; each call of it is short, so that ^C works."""
     if where.suffix == ".xz":
         import lzma  # noqa: PLC0415 - one of three
 
-        return lzma.compress(data, preset=1)
+        return lzma.LZMACompressor(preset=1)
     if where.suffix == ".gz":
-        import gzip  # noqa: PLC0415 - one of three
+        import zlib  # noqa: PLC0415 - one of three
 
-        return gzip.compress(data)
+        return zlib.compressobj(wbits=_GZIP)
     if where.suffix == ".zst":
         try:
             import zstandard  # noqa: PLC0415 - an extra
         except ImportError:
             hint = "pip install 'memtwin[zstd]', or name it .tar.xz"
             raise SnapshotError(str(where), "zstd needs an extra", hint=hint) from None
-        return bytes(zstandard.compress(data))
-    return data
+        return zstandard.ZstdCompressor().compressobj()
+    return None

@@ -49,6 +49,7 @@ MAX_TAR_BYTES = 1 << 30
 
 _ACCEPTED = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
 _AGAIN = "copy the file again"
+_AGAIN_LEFT = "make it again: that deletes what was left"
 _MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _TAR_BLOCK = 512
@@ -227,6 +228,10 @@ def open_source(where: str | Path) -> Source:
     """Open the live host (``live`` or ``/``), a directory, or a tar."""
     if str(where) in {"live", "/"}:
         return DirectorySource("/")
+    from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
+
+    if is_leftover(str(where)):
+        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN_LEFT)
     try:
         mode = os.stat(where).st_mode
     except (OSError, ValueError) as error:
