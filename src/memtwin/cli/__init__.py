@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from memtwin import __version__
-from memtwin.errors import MemtwinError, NotBuiltError
+from memtwin.errors import MemtwinError, NotBuiltError, shortened
 from memtwin.render.table import clean
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 gc.disable()  # until the command is imported: a tenth of the time that a one-shot view takes
 
 EXIT_INTERRUPTED: Final = 130
+_LONGEST_LINE: Final = 2000
+_MOST_LINES: Final = 100
+"""Characters and lines of a message, whatever it quotes."""
 TRACEBACK_VARIABLE: Final = "MEMTWIN_TRACEBACK"
 """Set in the environment: an error that is memtwin's own fault shows its traceback."""
 
@@ -100,12 +103,17 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line *args* (default: the process's) and return its exit code."""
+    return _guarded(args) if _has_output() else 1
+
+
+def _guarded(args: Sequence[str] | None) -> int:
+    """Run the command line; an error becomes a message and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(args)
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:  # the reader went away: not our problem, and nobody is there to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -124,6 +132,33 @@ def main(args: Sequence[str] | None = None) -> int:
     return code
 
 
+def _has_output() -> bool:
+    """Open /dev/null in the place of a closed stderr or stdin, and complain about a closed stdout.
+
+    A file that is opened next would get the closed descriptor's number, and with it what is meant for a terminal.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process runs
+    if sys.stdout is None:
+        _complain("standard output is closed", "> /dev/null discards what is printed", 1)
+        return False
+    return True
+
+
+def _flush() -> None:
+    """Write what is buffered for stdout; an error names it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
+        raise OSError(problem.errno, problem.strerror, "standard output") from problem
+
+
 def _run(args: Sequence[str] | None) -> int:
     try:
         code = group.main(args, prog_name="memtwin", standalone_mode=False)
@@ -135,5 +170,8 @@ def _run(args: Sequence[str] | None) -> int:
 
 def _complain(message: str, hint: str | None, code: int) -> int:
     told = [f"memtwin: {message}", *([f"hint: {hint}"] if hint else [])]
-    print("\n".join(clean(line) for text in told for line in text.split("\n")), file=sys.stderr)  # noqa: T201
+    lines = [
+        shortened(clean(shortened(line, _LONGEST_LINE)), _LONGEST_LINE) for text in told for line in text.split("\n")
+    ]
+    print("\n".join(lines[:_MOST_LINES]), file=sys.stderr)  # noqa: T201
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.cli.common import Output, memory_of, open_root, show
+from memtwin.cli.common import Output, memory_of, note, open_root, show
 from memtwin.errors import UsageError
 from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
@@ -13,7 +13,7 @@ from memtwin.procfs import vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
 from memtwin.sources import cgroups
 from memtwin.sources.host import host
-from memtwin.sources.processes import processes
+from memtwin.sources.processes import HIDDEN, are_hidden, processes
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
         ],
     )
     show(output, form, source)
+    if are_hidden(source):
+        note(HIDDEN)
 
 
 def _adjustment(word: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, sta
 from memtwin.render import table
 from memtwin.render.prose import bullets
 from memtwin.sources.host import host
-from memtwin.sources.processes import processes
+from memtwin.sources.processes import HIDDEN, are_hidden, processes
 from memtwin.sources.source import load
 from memtwin.views import ps as view
 
@@ -117,6 +117,8 @@ def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[
         yield _process(process, told, wanted, users, machine)
     if hidden:
         note(f"{hidden} processes of other users are hidden (hidepid): root sees them")
+    elif are_hidden(source):
+        note(HIDDEN)
 
 
 def _process(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.cli.common import Output, form_options, needed, note, open_root, root_option, show
 from memtwin.procfs import meminfo, stat, swaps
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.host import host
-from memtwin.sources.processes import processes
+from memtwin.sources.processes import HIDDEN, are_hidden, processes
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import swapuse as view
@@ -41,6 +41,8 @@ def command(root: str, form: str | None, *, every: bool) -> None:
         lambda: view.rows_of(swapped),
     )
     show(output, form, source)
+    if are_hidden(source):
+        note(HIDDEN)
 
 
 def _swapped(source: Source) -> view.Swapped:

@@ -67,7 +67,7 @@ def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
             raise RecordingError(path, "is not there")
         recordings = [Recording(run) for run in runs or [Path(path)]]
         first = recordings[0]
-        kernel = first.meta.get("kernel")
+        kernel = str(first.meta.get("kernel"))
         key = Path(path).resolve() if runs else (first.scenario().text, kernel)
         if key not in names:
             name = Path(path).resolve().name if runs else str(first.meta.get("scenario", path))

@@ -3,10 +3,14 @@
 >>> print(text(rows({"mem": {"total_bytes": 4096, "free_bytes": None}})), end="")
 mem_total_bytes,mem_free_bytes
 4096,
+
+A process or a file may be called ``=HYPERLINK(...)``: text that a spreadsheet would take for a formula gets an
+apostrophe before it. Numbers stay as they are.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from memtwin.render.table import clean
@@ -14,6 +18,9 @@ from memtwin.render.table import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+_FORMULA = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+"""First characters by which a spreadsheet knows a formula, the full-width forms among them."""
+_NUMBERS = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,20})?(?: [+-]?\d{1,20}(?:\.\d{1,20})?)*", re.ASCII)
 Flat = dict[str, str | int | float | bool | None]
 
 
@@ -33,7 +40,7 @@ def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if headings and columns:
-        writer.writerow(columns)
+        writer.writerow([_cell(column) for column in columns])
     writer.writerows([_cell(row.get(column)) for column in columns] for row in flat)
     return out.getvalue()
 
@@ -59,4 +66,15 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return clean(str(value))
+    return _harmless(clean(value)) if isinstance(value, str) else str(value)
+
+
+def _harmless(text: str) -> str:
+    """Return *text* with an apostrophe before it where a spreadsheet would take it for a formula.
+
+    >>> _harmless("=1+1"), _harmless("-1.5"), _harmless("1 -2"), _harmless("-9 x")
+    ("'=1+1", '-1.5', '1 -2', "'-9 x")
+    """
+    if text[:1] in _FORMULA and text and not _NUMBERS.fullmatch(text):
+        return f"'{text}"
+    return text

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from memtwin.errors import InputError
+from memtwin.errors import InputError, ScenarioError, quoted
+from memtwin.files.inputs import why_not_read
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
@@ -18,6 +19,14 @@ _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+MAX_SCENARIO_BYTES: Final = 16 << 20
+"""The largest scenario that is read."""
+MAX_LINE: Final = 4096
+"""Characters of the longest line, comments included."""
+MAX_LINES: Final = 1_000_000
+"""The most header lines and operations."""
+_BOM: Final = "\ufeff"
+"""What some editors write before the first character."""
 _KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:-generic)?")
 
 
@@ -29,10 +38,10 @@ def _machine(line: Line) -> kinds.MachineLine:
     default = kinds.MachineLine()
     ram_bytes = line.size(given["ram"], "ram") if "ram" in given else default.ram_bytes
     if ram_bytes < 1 << 20 or ram_bytes % (1 << 20):
-        raise line.error(f"ram in whole MiB, not {given['ram']!r}")
+        raise line.error(f"ram in whole MiB, not {quoted(given['ram'])}")
     kernel = given.get("kernel", default.kernel)
     if not _KERNEL.fullmatch(kernel):
-        raise line.error(f"a kernel version such as 6.1 or 6.1-generic, not {kernel!r}")
+        raise line.error(f"a kernel version such as 6.1 or 6.1-generic, not {quoted(kernel)}")
     return kinds.MachineLine(
         ram_bytes=ram_bytes,
         cpus=line.integer(given.get("cpus", str(default.cpus)), "cpus", 1, 4096),
@@ -112,7 +121,7 @@ class _Header:
         self.swaps: list[kinds.Swap] = []
         self.zswap: kinds.Zswap | None = None
         self.sysctls: list[kinds.Sysctl] = []
-        self.files: list[kinds.FileDef] = []
+        self.files: dict[str, kinds.FileDef] = {}
 
     def take(self, line: Line) -> None:
         match line.words[0]:
@@ -130,9 +139,9 @@ class _Header:
                 self.sysctls.append(kinds.Sysctl(*line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])))
             case _:
                 file = _file(line)
-                if any(file.name == other.name for other in self.files):
+                if file.name in self.files:
                     raise line.error(f"each file once; {file.name!r} is already there")
-                self.files.append(file)
+                self.files[file.name] = file
 
 
 # ----------------------------------------------------------------------------------------------------- ops
@@ -157,7 +166,7 @@ class _Body:
             raise line.error("an operation: header lines stand before the first one")
         elif len(line.words) > 1 and line.words[1] in _WORKER:
             hint = like(first, self.regions) or f"start it with `proc {first}`"
-            raise line.error(f"a process started before, not {first!r}", hint=hint)
+            raise line.error(f"a process started before, not {quoted(first)}", hint=hint)
         else:
             choices = (*_GLOBAL, *self.regions) if self.ops else (*kinds.HEADER_WORDS, *_GLOBAL)
             raise line.error("an operation or the name of a process", hint=like(first, choices))
@@ -187,14 +196,14 @@ class _Body:
         name, known = line.words[1], [swap.name for swap in self.header.swaps]
         if name not in known:
             hint = like(name, known) or f"a header line such as `swap disk name={name} size=256M on=0`"
-            raise line.error(f"the name of a swap area of the header, not {name!r}", hint=hint)
+            raise line.error(f"the name of a swap area of the header, not {quoted(name)}", hint=hint)
         return name
 
     def region(self, line: Line) -> str:
         name, regions = line.words[2], self.regions[line.words[0]]
         if name not in regions:
             hint = like(name, regions) or f"map it with `{line.words[0]} mmap {name} SIZE`"
-            raise line.error(f"a region that {line.words[0]} mapped before, not {name!r}", hint=hint)
+            raise line.error(f"a region that {line.words[0]} mapped before, not {quoted(name)}", hint=hint)
         return name
 
 
@@ -210,7 +219,7 @@ def _sleep(_body: _Body, line: Line) -> kinds.Op:
     word = line.counted("sleep SECONDS", 2, 2)[1]
     match = _SECONDS.fullmatch(word)
     if not match or not (match[1] or match[2]):
-        raise line.error(f"SECONDS as a decimal number, not {word!r}")
+        raise line.error(f"SECONDS as a decimal number, not {quoted(word)}")
     sleep_ns = int(match[1] or 0) * 1_000_000_000 + int((match[2] or "").ljust(9, "0")[:9])
     return kinds.Sleep(line.index, line.lineno, line.text, sleep_ns)
 
@@ -292,7 +301,7 @@ def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, Line], 
         file = line.named(words[2], "a file's name", _FILE)
         offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
         if not 0 < chunk <= kinds.MAX_CHUNK_BYTES or length % chunk:
-            raise line.error(f"CHUNK of at most 1M that divides LEN, not {words[5]!r}")
+            raise line.error(f"CHUNK of at most 1M that divides LEN, not {quoted(words[5])}")
         pattern = line.pattern(words[6]) if len(words) > 6 else Seq()
         if not isinstance(pattern, Seq | Rand):
             raise line.error("seq or rand:N:SEED: the other patterns are for touch")
@@ -379,11 +388,18 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
     """Return the scenario that *text* says; *path* is its name in messages."""
     header = _Header()
     body = _Body(header)
+    text = text.removeprefix(_BOM)
+    count = 0
     for lineno, raw in enumerate(text.split("\n"), 1):
+        if len(raw) > MAX_LINE:
+            raise ScenarioError(path, lineno, raw, f"a line of at most {MAX_LINE:,} characters")
         words = raw.split("#", 1)[0].split()
         if not words:
             continue
+        count += 1
         line = Line(path, lineno, words, len(body.ops))
+        if count > MAX_LINES:
+            raise line.error(f"at most {MAX_LINES:,} lines")
         if not body.ops and words[0] in kinds.HEADER_WORDS:
             header.take(line)
         else:
@@ -394,7 +410,7 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         swaps=tuple(header.swaps),
         zswap=header.zswap,
         sysctls=tuple(header.sysctls),
-        files=tuple(header.files),
+        files=tuple(header.files.values()),
         ops=tuple(body.ops),
         text=text,
     )
@@ -406,10 +422,15 @@ def _unreadable(path: str, problem: str) -> NoReturn:
 
 def load(path: str | Path) -> kinds.Scenario:
     """Read and parse the scenario file at *path*."""
+    if why := why_not_read(str(path)):
+        _unreadable(str(path), why)
     try:
-        data = Path(path).read_bytes()
-    except OSError as problem:
-        _unreadable(str(path), f"cannot be read: {problem.strerror or problem}")
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_SCENARIO_BYTES + 1)
+    except (OSError, ValueError) as problem:
+        _unreadable(str(path), f"cannot be read: {getattr(problem, 'strerror', None) or problem}")
+    if len(data) > MAX_SCENARIO_BYTES:
+        _unreadable(str(path), f"is larger than {MAX_SCENARIO_BYTES >> 20} MiB")
     if b"\0" in data:
         _unreadable(str(path), "is not text: it holds a NUL byte")
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from memtwin.errors import ScenarioError
+from memtwin.errors import ScenarioError, quoted
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq
 from memtwin.units import PAGE_SHIFT
 
@@ -17,6 +18,9 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "P": PAGE_BYTE
 _SIZE: Final = re.compile(r"([0-9]{1,19})([KMGP]?)")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _SETTING: Final = re.compile(r"([a-z][a-z0-9_-]*(?:[./][A-Za-z0-9_-]+)+)=(.+)")
+_LONGEST_LIKE: Final = 64
+_MOST_LIKE: Final = 1000
+"""Names among which one is looked for that is like a wrong word."""
 _MAX_BYTES: Final = (1 << 63) - 1
 _MAX_SEED: Final = (1 << 64) - 1
 
@@ -45,17 +49,17 @@ class Line:
         """Return a SIZE in bytes."""
         match = _SIZE.fullmatch(word)
         if not match:
-            raise self.error(f"{what} as bytes with an optional K, M, G or P (pages of 4096), not {word!r}")
+            raise self.error(f"{what} as bytes with an optional K, M, G or P (pages of 4096), not {quoted(word)}")
         size_bytes = int(match[1]) * _UNITS[match[2]]
         if size_bytes > _MAX_BYTES:
-            raise self.error(f"{what} below 2^63 bytes, not {word!r}")
+            raise self.error(f"{what} below 2^63 bytes, not {quoted(word)}")
         return size_bytes
 
     def whole_pages(self, word: str, what: str) -> int:
         """Return a SIZE that must be whole pages, in bytes."""
         size_bytes = self.size(word, what)
         if size_bytes % PAGE_BYTES:
-            raise self.error(f"{what} in whole pages of 4096 bytes, not {word!r}")
+            raise self.error(f"{what} in whole pages of 4096 bytes, not {quoted(word)}")
         return size_bytes
 
     def page_range(self, offset: str, length: str) -> tuple[int, int]:
@@ -66,7 +70,7 @@ class Line:
         """Return an integer of *low* .. *high*."""
         value = int(word) if _INTEGER.fullmatch(word) else None
         if value is None or not low <= value <= high:
-            raise self.error(f"{what} as an integer {low}..{high}, not {word!r}")
+            raise self.error(f"{what} as an integer {low}..{high}, not {quoted(word)}")
         return value
 
     def one_of(self, word: str, what: str, choices: Sequence[T]) -> T:
@@ -74,12 +78,12 @@ class Line:
         for choice in choices:
             if word == choice:
                 return choice
-        raise self.error(f"{what}: one of {', '.join(choices)}, not {word!r}", hint=like(word, choices))
+        raise self.error(f"{what}: one of {', '.join(choices)}, not {quoted(word)}", hint=like(word, choices))
 
     def named(self, word: str, what: str, form: re.Pattern[str]) -> str:
         """Return a name if it has the *form*."""
         if not form.fullmatch(word):
-            raise self.error(f"{what}: letters, digits, '_', '.' and '-', starting with a letter, not {word!r}")
+            raise self.error(f"{what}: letters, digits, '_', '.' and '-', starting with a letter, not {quoted(word)}")
         return word
 
     def options(self, words: Iterable[str], allowed: Sequence[str]) -> dict[str, str]:
@@ -88,7 +92,7 @@ class Line:
         for word in words:
             key, equals, value = word.partition("=")
             if not equals or not value:
-                raise self.error(f"key=value with a key of {', '.join(allowed)}, not {word!r}")
+                raise self.error(f"key=value with a key of {', '.join(allowed)}, not {quoted(word)}")
             self.one_of(key, "a key", allowed)
             if key in found:
                 raise self.error(f"{key}= once")
@@ -119,12 +123,14 @@ class Line:
                 return Hot(n, hot, prob, seed)
             if parts[0] == "pow" and len(parts) == 4:
                 return Pow(n, self.integer(parts[2], "A", 1, 16), seed)
-        raise self.error(f"PATTERN seq, rand:N:SEED, hot:N:H%:P%:SEED or pow:N:A:SEED, not {word!r}")
+        raise self.error(f"PATTERN seq, rand:N:SEED, hot:N:H%:P%:SEED or pow:N:A:SEED, not {quoted(word)}")
 
 
 def like(word: str, choices: Iterable[str]) -> str | None:
     """Return a hint that names the choice that *word* is close to."""
     from difflib import get_close_matches  # noqa: PLC0415 - wanted only for a mistake
 
-    near = get_close_matches(word, list(choices), n=1)
+    if len(word) > _LONGEST_LIKE:  # the search is quadratic
+        return None
+    near = get_close_matches(word, list(islice(choices, _MOST_LIKE)), n=1)
     return f"did you mean `{near[0]}`?" if near else None

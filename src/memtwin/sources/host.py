@@ -79,7 +79,7 @@ def _facts(source: Source) -> dict[str, Any]:
 
     try:
         facts = json.loads(source.read(SNAPSHOT) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply
         return {}
     return facts if isinstance(facts, dict) else {}
 

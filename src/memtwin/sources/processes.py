@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from memtwin.sources.source import R_co, Schema, Source
 
 WORKERS: Final = "workers.txt"
+HIDDEN: Final = "processes of other users are hidden (hidepid): root sees them"
+"""The note for a source of which :func:`are_hidden` is true."""
 _PREFIX: Final = "proc/{pid}/"
 
 
@@ -58,6 +60,26 @@ def processes(source: Source) -> Iterator[Process]:
         return
     for pid in sorted(int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
         yield Process(source, pid, f"proc/{pid}")
+
+
+def are_hidden(source: Source) -> bool:
+    """Return whether *source* lacks processes of other users because /proc is mounted with ``hidepid``.
+
+    The first process is never absent from a machine or a container; a source that has no processes at all, as many a
+    report has, is not meant.
+    """
+    names = source.names("proc")
+    if "1" in names or source.read(WORKERS) is not None or not any(map(str.isdecimal, names)):
+        return False
+    return source.is_live or any(_hides(line) for line in (source.read("proc/mounts") or "").splitlines())
+
+
+def _hides(line: str) -> bool:
+    """Whether a line of /proc/mounts is a /proc that hides processes altogether: hidepid=2 or 4, or their names."""
+    words = line.split()
+    if len(words) < 4 or words[1:3] != ["/proc", "proc"]:
+        return False
+    return not {"hidepid=2", "hidepid=4", "hidepid=invisible", "hidepid=ptraceable"}.isdisjoint(words[3].split(","))
 
 
 def _workers(source: Source, text: str) -> Iterator[Process]:

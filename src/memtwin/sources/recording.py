@@ -21,13 +21,14 @@ from typing import Any
 
 import msgspec
 
-from memtwin.errors import InputError, RecordingError, SnapshotError
+from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, shortened
 from memtwin.procfs import uptime
 from memtwin.scenario import Scenario, parse
-from memtwin.sources.source import Source, load, open_source
+from memtwin.sources.source import Source, TarSource, load, open_source
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
+_LONGEST_HINT = 1000
 _SIGKILL = 9
 _CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
 
@@ -63,7 +64,7 @@ class Recording:
     def at(self, label: str) -> Source:
         """Return the files of checkpoint *label*, so that ``proc/meminfo`` lies right below."""
         if label not in self.checkpoints:
-            raise RecordingError(self.path, f"has no checkpoint {label!r}", hint=_listing(self.checkpoints))
+            raise RecordingError(self.path, f"has no checkpoint {quoted(label)}", hint=_listing(self.checkpoints))
         return _Checkpoint(self._source, label)
 
     def nearest(self, up_s: float) -> str:
@@ -78,6 +79,9 @@ class Recording:
                 times[label] = at.up_cs / 100
         if not times:
             raise RecordingError(self.path, "no checkpoint has proc/uptime", hint=_listing(self.checkpoints))
+        latest = max(times.values())
+        if up_s >= latest:
+            return next(label for label in reversed(times) if times[label] == latest)
         return min(times, key=lambda label: abs(times[label] - up_s))
 
     def victims(self) -> list[tuple[int, str]]:
@@ -101,8 +105,8 @@ class Recording:
         if text is None:
             raise RecordingError(self.path, "run.json is missing", hint=_CUT_OFF)
         try:
-            return msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.DecodeError as problem:
+            return _object(text)
+        except ValueError as problem:
             if self._partial:
                 return {}
             raise RecordingError(self.path, f"run.json is damaged: {problem}", hint=_CUT_OFF) from None
@@ -115,8 +119,8 @@ class Recording:
         lines = (text or "").splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
             try:
-                op = msgspec.json.decode(line, type=dict[str, Any])
-            except msgspec.DecodeError as problem:
+                op = _object(line)
+            except ValueError as problem:
                 if number < len(lines):
                     raise RecordingError(self.path, f"ops.jsonl line {number} is damaged: {problem}") from None
                 if not self._partial:
@@ -124,6 +128,8 @@ class Recording:
                 break
             if not isinstance(op.get("i"), int):
                 raise RecordingError(self.path, f"ops.jsonl line {number} has no operation's number `i`")
+            if not _is_operation(op):
+                raise RecordingError(self.path, f"ops.jsonl line {number} is not what became of an operation")
             ops.append(op)
         return ops
 
@@ -148,6 +154,31 @@ class Recording:
         lacking = [label for label in ("boot", *scenario.checkpoints) if label not in self.checkpoints]
         if lacking:
             raise RecordingError(self.path, f"checkpoints are missing: {', '.join(lacking)}", hint=_CUT_OFF)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Return the JSON object that *text* is; raise ValueError for anything else, whatever its bytes."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except UnicodeEncodeError:  # bytes that are no UTF-8, as a source keeps them
+        raise ValueError("it is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except msgspec.DecodeError as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _is_operation(op: dict[str, Any]) -> bool:
+    """Whether the members that are read of a line of ops.jsonl are of their types."""
+    deaths, deltas = op.get("deaths", ()), op.get("d", {})
+    return (
+        isinstance(op.get("op", ""), str)
+        and isinstance(op.get("outcome"), str | None)
+        and isinstance(op.get("errno", 0), int)
+        and isinstance(deltas, dict)
+        and isinstance(deaths, list | tuple)
+        and all(isinstance(death, dict) and isinstance(death.get("name"), str) for death in deaths)
+    )
 
 
 def runs_in(path: str | Path) -> list[Path]:
@@ -222,45 +253,17 @@ def _is_constant(path: str) -> bool:
     return path.startswith(_CONSTANT) and not path.endswith("stat")
 
 
-class _Salvaged(Source):
-    """The files that stand whole in a tar before the place where it was cut off."""
-
-    def __init__(self, path: str | Path) -> None:
-        import lzma  # noqa: PLC0415 - only for what is damaged
-        import tarfile  # noqa: PLC0415
-        import zlib  # noqa: PLC0415
-
-        super().__init__(str(path))
-        self._files: dict[str, bytes] = {}
-        damage = (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error)
-        with suppress(*damage), tarfile.open(path, mode="r|*") as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.isreg() else None
-                data = file.read() if file else b""
-                if file and len(data) == member.size:
-                    self._files[member.name.removeprefix("./")] = data
-
-    def names(self, path: str = "") -> list[str]:
-        """Return the names directly under *path*."""
-        below = f"{path.strip('/')}/".lstrip("/")
-        return sorted({name[len(below) :].partition("/")[0] for name in self._files if name.startswith(below)})
-
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return self._files[path]
-        except KeyError:
-            raise FileNotFoundError(path) from None
-
-
 def _opened(path: str | Path, *, partial: bool) -> Source:
     try:
         return open_source(path)
     except SnapshotError as problem:
         if not Path(path).is_file():
             raise
-        salvaged = _Salvaged(path) if partial else None
-        if salvaged is not None and salvaged.names():
-            return salvaged
+        if partial:
+            with suppress(SnapshotError):
+                salvaged = TarSource(path, salvage=True)
+                if salvaged.names():
+                    return salvaged
         raise RecordingError(str(path), problem.problem, hint=problem.hint) from problem
 
 
@@ -282,4 +285,5 @@ def _no_recording(path: str) -> RecordingError:
 
 
 def _listing(labels: tuple[str, ...]) -> str:
-    return f"its checkpoints are {', '.join(labels)}" if labels else "it has no checkpoint at all"
+    listing = f"its checkpoints are {', '.join(labels)}" if labels else "it has no checkpoint at all"
+    return shortened(listing, _LONGEST_HINT)

@@ -15,15 +15,14 @@ Undecodable bytes are kept as surrogates (``errors="surrogateescape"``): a file 
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from memtwin.errors import SnapshotError
 
 if TYPE_CHECKING:
-    import tarfile
+    from collections.abc import Collection
     from pathlib import Path
     from typing import Protocol, TypeVar
 
@@ -45,14 +44,12 @@ SNAPSHOT = "snapshot.json"
 MAX_FILE_BYTES = 64 << 20
 """The largest file that a source reads: no file of /proc that memtwin knows comes near."""
 MAX_TAR_BYTES = 1 << 30
-"""The largest tar that is unpacked (in memory)."""
+"""The largest tar that is unpacked (in memory), and the most that its files have together."""
 
-_ACCEPTED = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
-_AGAIN = "copy the file again"
-_AGAIN_LEFT = "make it again: that deletes what was left"
-_MAGIC = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+ACCEPTED = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
+"""What a root may be, as a hint."""
+_AGAIN = "make it again: that deletes what was left"
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
-_TAR_BLOCK = 512
 _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/proc_sysctl.c)
 
 
@@ -126,7 +123,7 @@ class Source:
 
         try:
             told = json.loads(self._bytes(SNAPSHOT))["unread"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
         return {str(path): str(why) for path, why in told.items()} if isinstance(told, dict) else {}
 
@@ -140,7 +137,7 @@ class _SubSource(Source):
 
     def read(self, path: str) -> str | None:
         below = f"{self._prefix}/{path}"
-        if not _is_inside(path):
+        if not is_inside(path):
             self.unread[path] = "outside of the source"
             return None
         text = self._whole.read(below)
@@ -151,7 +148,7 @@ class _SubSource(Source):
         return text
 
     def names(self, path: str = "") -> list[str]:
-        return self._whole.names(f"{self._prefix}/{path}".rstrip("/")) if _is_inside(path) else []
+        return self._whole.names(f"{self._prefix}/{path}".rstrip("/")) if is_inside(path) else []
 
 
 class DirectorySource(Source):
@@ -172,13 +169,13 @@ class DirectorySource(Source):
     def link(self, path: str) -> str | None:
         """Return where the symbolic link at *path* leads, or None if it is none."""
         try:
-            return os.readlink(f"{self._root.rstrip('/')}/{path}") if _is_inside(path) else None
+            return os.readlink(f"{self._root.rstrip('/')}/{path}") if is_inside(path) else None
         except (OSError, ValueError):
             return None
 
     def _inside(self, path: str) -> str:
         """Return *path* below the root, with links followed only as long as they stay there."""
-        if not _is_inside(path):
+        if not is_inside(path):
             raise FileNotFoundError(path)
         if self._root == "/":
             return f"/{path}"
@@ -189,8 +186,11 @@ class DirectorySource(Source):
 
     def _bytes(self, path: str) -> bytes:
         where = self._inside(path)
-        if not stat.S_ISREG(os.stat(where).st_mode):  # a named pipe in a stranger's snapshot must not hang us
+        found = os.stat(where)
+        if not stat.S_ISREG(found.st_mode):  # a named pipe in a stranger's snapshot must not hang us
             raise ValueError("not a regular file")
+        if found.st_size > MAX_FILE_BYTES:
+            raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
         data = bytearray()
         with open(where, "rb", buffering=0) as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -201,15 +201,21 @@ class DirectorySource(Source):
 
 
 class TarSource(Source):
-    """The regular files of a tar, read into memory; one top directory that holds all of them is stripped."""
+    """The regular files of a tar in memory; one top directory that holds all of them is stripped.
 
-    def __init__(self, where: str | Path) -> None:
+    With *salvage*, of a damaged tar the files that stand whole before the damage.
+    """
+
+    def __init__(self, where: str | Path, *, salvage: bool = False) -> None:
+        from memtwin.sources.archive import Archive  # noqa: PLC0415 - the live host needs nothing of it
+
         super().__init__(str(where))
-        self._files = _strip_top(_members(_unpacked(str(where)), self.name))
+        self._archive = Archive(str(where), salvage=salvage)
+        self._top = _top_of(self._archive.files)
         self._children: dict[str, set[str]] = {}
-        for path in self._files:
+        for path in self._archive.files:
             parent, child = "", ""
-            for child in path.split("/"):
+            for child in path.removeprefix(self._top).split("/"):
                 self._children.setdefault(parent, set()).add(child)
                 parent = f"{parent}/{child}".lstrip("/")
 
@@ -218,30 +224,30 @@ class TarSource(Source):
         return sorted(self._children.get(path.strip("/"), ()))
 
     def _bytes(self, path: str) -> bytes:
-        try:
-            return self._files[path]
-        except KeyError:
-            raise FileNotFoundError(path) from None
+        return self._archive.read(f"{self._top}{path}")
 
 
 def open_source(where: str | Path) -> Source:
     """Open the live host (``live`` or ``/``), a directory, or a tar."""
     if str(where) in {"live", "/"}:
         return DirectorySource("/")
+    from memtwin.files.inputs import why_not_read  # noqa: PLC0415 - the live host needs nothing of it
     from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
 
     if is_leftover(str(where)):
-        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN_LEFT)
+        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN)
     try:
         mode = os.stat(where).st_mode
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
-        raise SnapshotError(str(where), problem, hint=_ACCEPTED) from error
+        raise SnapshotError(str(where), problem, hint=ACCEPTED) from error
     if stat.S_ISDIR(mode):
         return DirectorySource(where)
+    if why := why_not_read(str(where)):
+        raise SnapshotError(str(where), why, hint=ACCEPTED)
     if stat.S_ISREG(mode):
         return TarSource(where)
-    raise SnapshotError(str(where), "neither a directory nor a file", hint=_ACCEPTED)
+    raise SnapshotError(str(where), "neither a directory nor a file", hint=ACCEPTED)
 
 
 def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int) -> R_co | None:
@@ -255,103 +261,14 @@ def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fie
     return None if text is None else module.parse(text, source.label(path))
 
 
-def _is_inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
     """Return whether *path* is relative and never steps up."""
     return not path.startswith("/") and ".." not in path.split("/")
 
 
-def _unpacked(name: str) -> bytes:
-    """Return the bytes of a tar, decompressed whole, so that damage shows before anything is believed."""
-    import lzma  # noqa: PLC0415 - the live host needs none of these three
-    import tarfile  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
-
-    try:
-        with open(name, "rb") as file, _decompressor(file, name) as plain:
-            data = plain.read(MAX_TAR_BYTES + 1)
-    except OSError as error:
-        raise SnapshotError(name, f"cannot be read: {error.strerror or error}", hint=_ACCEPTED) from error
-    except (EOFError, lzma.LZMAError, zlib.error) as error:
-        raise SnapshotError(name, f"cut off or damaged: {error}", hint=_AGAIN) from error
-    if len(data) > MAX_TAR_BYTES:
-        raise SnapshotError(name, f"larger than {MAX_TAR_BYTES >> 20} MiB unpacked")
-    if len(data) < _TAR_BLOCK or not tarfile.is_tarfile(io.BytesIO(data)):
-        raise SnapshotError(name, "not a tar", hint=_ACCEPTED)
-    return data
-
-
-def _decompressor(file: BinaryIO, name: str) -> BinaryIO:
-    """Return *file* as a stream of plain bytes, by what its first bytes say (never by its name)."""
-    start = file.read(6)
-    file.seek(0)
-    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
-    if kind == "xz":
-        import lzma  # noqa: PLC0415
-
-        return lzma.LZMAFile(file)  # type: ignore[return-value]  # BinaryIO in all but name
-    if kind == "gzip":
-        import gzip  # noqa: PLC0415
-
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
-    return _zstd(file, name) if kind == "zstd" else file
-
-
-def _zstd(file: BinaryIO, name: str) -> BinaryIO:
-    try:
-        import zstandard  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        hint = "pip install 'memtwin[zstd]'"
-        raise SnapshotError(name, "compressed with zstd, which needs an extra", hint=hint) from error
-    out = io.BytesIO()
-    unpack = zstandard.ZstdDecompressor().decompressobj()
-    try:
-        while not unpack.eof and out.tell() <= MAX_TAR_BYTES:
-            chunk = file.read(1 << 16)
-            if not chunk:
-                raise EOFError("the end of the zstd frame is missing")
-            out.write(unpack.decompress(chunk))
-    except zstandard.ZstdError as error:
-        raise EOFError(str(error)) from error
-    out.seek(0)
-    return out
-
-
-def _members(data: bytes, name: str) -> dict[str, bytes]:
-    """Return the regular files of a tar; links, devices and names that lead out are passed over."""
-    import tarfile  # noqa: PLC0415
-
-    files: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            for member in tar:
-                path = "/".join([part for part in member.name.split("/") if part not in {"", "."}])
-                if member.isreg() and path and _is_inside(member.name):
-                    files[path] = _member_bytes(tar, member, name)
-            end = data[tar.offset : tar.offset + _TAR_BLOCK]
-    except SnapshotError:
-        raise
-    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        raise SnapshotError(name, f"cut off or damaged: {error}", hint=_AGAIN) from error
-    if end != bytes(_TAR_BLOCK):  # tarfile takes any garbage after the first file for the end
-        raise SnapshotError(name, "cut off or damaged: the mark of a tar's end is missing", hint=_AGAIN)
-    if not files:
-        raise SnapshotError(name, "a tar without files", hint=_ACCEPTED)
-    return files
-
-
-def _member_bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
-    if member.size > MAX_FILE_BYTES:
-        raise SnapshotError(name, f"{member.name} is larger than {MAX_FILE_BYTES >> 20} MiB")
-    file = tar.extractfile(member)
-    data = file.read() if file else b""
-    if len(data) != member.size:
-        raise SnapshotError(name, f"cut off within {member.name}", hint=_AGAIN)
-    return data
-
-
-def _strip_top(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return *files* without the one directory that all of them lie in, if there is one."""
-    tops = {path.partition("/")[0] for path in files}
-    if len(tops) != 1 or tops & _NOT_A_TOP or any("/" not in path for path in files):
-        return files
-    return {path.partition("/")[2]: data for path, data in files.items()}
+def _top_of(paths: Collection[str]) -> str:
+    """Return the one directory that all of *paths* lie in, with its slash, or nothing."""
+    tops = {path.partition("/")[0] for path in paths}
+    if len(tops) != 1 or tops & _NOT_A_TOP or any("/" not in path for path in paths):
+        return ""
+    return f"{tops.pop()}/"

@@ -7,11 +7,15 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from memtwin.errors import InputError
+from memtwin.files.inputs import why_not_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 KMSG: Final = "/dev/kmsg"
+MAX_LINE_BYTES: Final = 1 << 20
+"""Bytes of a line that are kept; a JSON object of journalctl may be long, a line of a report has some 1,500."""
+_CHUNK_BYTES: Final = 1 << 18
 _RECORD: Final = 8192
 """Bytes of the longest record of /dev/kmsg."""
 _JOURNAL: Final = b"LPKSHHRH"
@@ -20,25 +24,51 @@ _JOURNALCTL: Final = ("journalctl", "--quiet", "--no-pager", "--output=short-iso
 
 def of_file(path: str) -> Iterator[str]:
     """Yield the lines of a file, ``-`` for standard input; .gz, .xz, .bz2 are unpacked."""
-    import io  # noqa: PLC0415 - only packed logs and journals need it
-
     if path == "-":
-        text = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="\n")
-        yield from text
-        text.detach()  # standard input is not ours to close
+        if sys.stdin is None:
+            raise InputError("standard input is closed", hint="give a file, or a log on standard input")
+        yield from _lines(sys.stdin.buffer)
         return
+    if os.path.realpath(path) == KMSG:
+        yield from of_kernel()
+        return
+    if why := why_not_read(path):
+        raise InputError(f"{path} {why}", hint="--dmesg reads the kernel's own log")
     with open(path, "rb") as raw:  # noqa: PTH123 - as fast as it goes
         magic = raw.peek(8)[:8]
         if magic == _JOURNAL:
             raise InputError(f"{path} is a binary journal", hint=f"journalctl --file {path} | memtwin oom -")
-        with io.TextIOWrapper(_unpacked(raw, magic), "utf-8", "surrogateescape", newline="\n") as text:
-            yield from _whole(text, path)
+        with _unpacked(raw, magic) as plain:
+            yield from _whole(_lines(plain), path)
 
 
-def _whole(text: Iterable[str], path: str) -> Iterator[str]:
+def _lines(file: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of *file* as they come; of one that is longer than MAX_LINE_BYTES, its beginning."""
+    rest, is_cut = b"", False
+    while chunk := file.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]  # every binary stream here has it
+        first, newline, more = chunk.partition(b"\n")
+        rest = rest if is_cut else rest + first
+        if len(rest) > MAX_LINE_BYTES:
+            rest, is_cut = rest[:MAX_LINE_BYTES], True
+        if not newline:
+            continue
+        yield _decoded(rest)
+        whole, newline, rest = more.rpartition(b"\n")
+        is_cut = False
+        if newline:
+            yield from _decoded(whole).split("\n")
+    if rest:
+        yield _decoded(rest)
+
+
+def _decoded(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def _whole(lines: Iterable[str], path: str) -> Iterator[str]:
     """Yield the lines of a file that may be packed: of one that is cut off what is there."""
     try:
-        yield from text
+        yield from lines
     except EOFError:
         return
     except _broken() as problem:
@@ -107,9 +137,9 @@ def _output(command: tuple[str, ...]) -> Iterator[str]:
     import subprocess  # noqa: PLC0415 - a fixed command, no shell
 
     try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape") as run:  # noqa: S603
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as run:  # noqa: S603
             assert run.stdout is not None
-            yield from run.stdout
+            yield from _lines(run.stdout)
     except FileNotFoundError:
         raise InputError(f"{command[0]} is not on this machine", hint="give a file, or - for standard input") from None
     if run.returncode:
