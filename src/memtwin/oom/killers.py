@@ -36,6 +36,8 @@ _NEAR_S: Final = 10
 """How far a trace may be from its cause: supervisors notice within seconds."""
 _NEAR_LINES: Final = 200
 """The same in lines, where clocks cannot be compared."""
+_MOST_NEAR: Final = 128
+"""Things before and after a trace that may be its cause: a log can have thousands in one second."""
 
 
 class Death(NamedTuple):
@@ -76,7 +78,8 @@ _HINT: Final = re.compile(
     r"|SIGTERM|timed out\. Killing|\b137\b|highest badness|PID: |Killing process"
 )
 _NUMBER: Final = r"(?P<pid>\d{1,10})"
-_UNIT: Final = r"(?P<who>[\w@:.\\/-]{1,255})"
+_UNIT: Final = r"(?<![\w@:.\\/-])(?P<who>[\w@:.\\/-]{1,255})"
+"""A unit's name: it is tried where a word begins and nowhere within it, so that a long word costs its length once."""
 
 
 def _oomd_pressure(m: re.Match[str]) -> _Found:
@@ -135,7 +138,7 @@ _PRESSURE: Final = (
 _SWAP: Final = r"used .{1,99} and swap used .{1,99} being more than (?P<limit>[\d.]{1,9}%)"
 _SIGNALLED: Final = (
     rf'[Ss]ending SIG(?:TERM|KILL) to process {_NUMBER} (?:uid \d{{1,10}} )?"(?P<who>.{{0,64}}?)": '
-    r"(?:badness|oom_score) \d.*?VmRSS (?P<rss>\d{1,9})"
+    r"(?:badness|oom_score) \d.{0,80}?VmRSS (?P<rss>\d{1,9})"
 )
 _EXIT_137: Final = (
     r"[Ee]xit(?:ed)?[ _]?(?:with )?(?:[Cc]ode|[Ss]tatus)?\"?\s?[:=(]?\s{0,8}(?:code )?137\b|Exited \(137\)"
@@ -262,6 +265,8 @@ class _Nearby(Generic[T]):
             times = self._by_clock.get(clock[0], [])
             start = bisect_left(times, clock[1] - _NEAR_S, key=lambda time: time[0])
             end = bisect_right(times, clock[1] + _NEAR_S, key=lambda time: time[0])
+            middle = bisect_left(times, (clock[1], bisect_left(self._lines, death.line)), key=lambda time: time[:2])
+            start, end = max(start, middle - _MOST_NEAR), min(end, middle + _MOST_NEAR)
             near = [(place, thing) for _, place, thing in times[start:end]]
         start = bisect_left(self._lines, death.line - _NEAR_LINES)
         end = bisect_right(self._lines, death.line + _NEAR_LINES)

@@ -56,10 +56,12 @@ class Builder:
         self.counts: dict[str, int] = {}
         self.nodes: list[Node] = []
         self.zones: list[Zone] = []
+        self.zone_places: dict[tuple[int | None, str], int] = {}
         self.huge_pages: list[HugePages] = []
         self.slabs: dict[str, tuple[int, int]] = {}
         self.swap = Swap()
         self.memcg: Memcg | None = None
+        self.memcg_stats: dict[str, int] = {}
         self.columns: tuple[str, ...] = ()
         self.tasks: list[Task] = []
         self.constraint_printed: str | None = None
@@ -72,9 +74,15 @@ class Builder:
         self.is_group_kill = False
         self.reaped: list[Reaped] = []
 
+    def add_zone(self, zone: Zone) -> None:
+        """Add a zone; the first of its node and name is where its free blocks go."""
+        self.zone_places.setdefault((zone.node, zone.name), len(self.zones))
+        self.zones.append(zone)
+
     def event(self, killed_before: tuple[tuple[int, str], ...] = ()) -> OomEvent:
         """Return the event; *killed_before*: pids and names of earlier victims of the same text."""
         page = self._page_size()
+        memcg = self.memcg._replace(stats=self.memcg_stats) if self.memcg is not None else None
         missing = self._missing()
         names = {(task.pid, task.name) for task in self.tasks}
         before = tuple(pid for pid, name in killed_before if (pid, name) in names)
@@ -86,7 +94,7 @@ class Builder:
             score=self.score, also_killed=tuple(self.kills[1:]), reaped=tuple(self.reaped),
             task_memcg=self.task_memcg, tasks=tuple(self.tasks), columns=self.columns, counts=self.counts,
             nodes=tuple(self.nodes), zones=tuple(self.zones), huge_pages=tuple(self.huge_pages), slabs=self.slabs,
-            swap=self.swap, memcg=self.memcg, page_kib=page.kib, page_size_from=page.source, trace=tuple(self.trace),
+            swap=self.swap, memcg=memcg, page_kib=page.kib, page_size_from=page.source, trace=tuple(self.trace),
             sysrq=self.trigger.order == -1, killed_before=before,
             stamp=self.stamp, first_line=self.first_line, last_line=self.last_line,
         )  # fmt: skip

@@ -16,7 +16,7 @@ _ORDER = re.compile(r"\border=(-1|\d{1,2})\b")
 _ADJ = re.compile(r"\boom_score_adj=(-?\d{1,5})\b")
 """Absent before 2.6.36, which has oom_adj or oomkilladj."""
 _NODEMASK = re.compile(r"\bnodemask=(\(null\)|[\d,-]{1,80}?)(?=[, ]|$)")
-_CPUSET = re.compile(r"\bcpuset=(\S{1,512}?),? ?mems_allowed=([\d,-]{1,80})")
+_CPUSET = re.compile(r"cpuset=(\S{1,512}?),? ?mems_allowed=([\d,-]{1,80})")
 _CPU = re.compile(r"\bPID: (\d{1,10})[, ]\s?comm: (.{1,64}?)\s(?:Kdump: loaded )?((?:Not t|T)ainted.*)", re.IGNORECASE)
 _RELEASE = re.compile(r"(?:^|\s)(\d{1,2}\.\d{1,3}[.\w+~-]{0,80})")
 _FRAME = re.compile(r"(?:^|\s|\]|\()(\?\s)?([A-Za-z_][\w.]{1,80})\+0x[0-9a-f]{1,8}/0x")
@@ -48,7 +48,8 @@ def header(builder: Builder, text: str) -> None:
 
 def cpuset(builder: Builder, text: str) -> bool:
     """Read where memory may come from: a line of its own before 4.19."""
-    found = _CPUSET.search(text)
+    start = text.rfind("cpuset=", 0, max(text.find("mems_allowed="), 0))
+    found = _CPUSET.match(text, start) if start >= 0 else None
     if not found:
         return False
     if builder.trigger.cpuset is None:

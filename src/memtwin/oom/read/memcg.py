@@ -17,6 +17,8 @@ _TASK_IN = re.compile(r"Task in (\S{1,4096}) killed as a result of limit of (\S{
 _STATS = re.compile(r"Memory cgroup stats(?: for (\S{1,4096}?))?:(?=\s|$)")
 _OLD = re.compile(r"\b([a-z_]{2,40}):(\d{1,20})KB")
 _NEW = re.compile(r"(?:^|\s)([a-z][a-z0-9_]{2,60}) (\d{1,20})(?=\s|$)")
+_MOST_STATS = 4096
+"""Counters of a cgroup: a kernel has some 50."""
 _NAMES = {"memory": "usage", "swap": "swap_usage", "memory+swap": "memsw_usage", "kmem": "kmem_usage"}
 
 
@@ -51,12 +53,13 @@ def _stats(builder: Builder, text: str) -> bool:
         text = text[found.end() :]
     if builder.section != "memcg" or builder.memcg is None:
         return found is not None
-    stats = dict(builder.memcg.stats)
+    stats = builder.memcg_stats
     old = _OLD.findall(text)
     for name, kib in old:  # one line a cgroup of the subtree, each without its children's
-        stats[name] = stats.get(name, 0) + int(kib) * 1024
+        if name in stats or len(stats) < _MOST_STATS:
+            stats[name] = stats.get(name, 0) + int(kib) * 1024
     new = [] if old else _NEW.findall(text)
     for name, value in new:
-        stats.setdefault(name, int(value))
-    builder.memcg = builder.memcg._replace(stats=stats)
+        if len(stats) < _MOST_STATS:
+            stats.setdefault(name, int(value))
     return bool(found or old or new)

@@ -68,7 +68,7 @@ def _zone(builder: Builder, text: str) -> bool:
     builder.has_dump = True
     dead = _UNRECLAIMABLE.search(text)
     zone = Zone(_number(found[1]), found[2], _fields(text), all_unreclaimable=dead[1] == "yes" if dead else None)
-    builder.zones.append(zone)
+    builder.add_zone(zone)
     reserve = _RESERVE.search(text)
     if reserve:
         _reserve(builder, text)
@@ -93,13 +93,12 @@ def _blocks(builder: Builder, text: str) -> bool:
     total = _BLOCKS_TOTAL.search(text, found.end())
     kib = int(total[1]) if total else None
     node, name = _number(found[1]), found[2]
-    for index, zone in enumerate(builder.zones):
-        if (zone.node, zone.name) == (node, name):
-            builder.zones[index] = zone._replace(blocks=blocks, blocks_total_kib=kib)
-            return True
-    if len(builder.zones) < _MOST_ROWS:
+    index = builder.zone_places.get((node, name))
+    if index is not None:
+        builder.zones[index] = builder.zones[index]._replace(blocks=blocks, blocks_total_kib=kib)
+    elif len(builder.zones) < _MOST_ROWS:
         builder.has_dump = True
-        builder.zones.append(Zone(node, name, {}, blocks=blocks, blocks_total_kib=kib))
+        builder.add_zone(Zone(node, name, {}, blocks=blocks, blocks_total_kib=kib))
     return True
 
 

@@ -10,7 +10,7 @@ from memtwin.oom.event import Task
 if TYPE_CHECKING:
     from memtwin.oom.read.builder import Builder
 
-_HEAD = re.compile(r"\[\s*pid\s*\]\s+(uid\s.*?\bname)(?=\s|$)")
+_HEAD = re.compile(r"\[\s*pid\s*\]\s+(uid\s.{0,400}?\bname)(?=\s|$)")
 _HEAD_BEGIN = re.compile(r"\[\s*pid\s*\]\s+uid\b")
 _ROW = re.compile(r"\[\s*(\d{1,10})\]\s+(\d{1,10}\s+\d{1,10}\s.*)")
 _NUMBER = re.compile(r"-?\d{1,20}")
@@ -42,17 +42,23 @@ def is_head(text: str) -> bool:
 
 def head(builder: Builder, text: str) -> bool:
     """Read the head of the table."""
-    found = _HEAD.search(text)
+    found = _head_of(text)
     if found and not builder.columns:
         builder.columns = tuple(found[1].split()[:-1])
         builder.section = "table"
     return found is not None
 
 
+def _head_of(text: str) -> re.Match[str] | None:
+    """Return the whole head of the table, looked for where the first one begins and nowhere after it."""
+    begin = _HEAD_BEGIN.search(text)
+    return _HEAD.match(text, begin.start()) if begin else None
+
+
 def is_whole(builder: Builder, text: str) -> bool:
     """Whether a row or the head has all its columns, so that nothing that follows can belong to it."""
     if is_head(text):
-        return _HEAD.search(text) is not None
+        return _head_of(text) is not None
     found = _ROW.search(text)
     if not found:
         return False

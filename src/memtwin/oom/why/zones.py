@@ -55,7 +55,12 @@ class ZoneView(NamedTuple):
 
 def zone_views(event: OomEvent) -> tuple[ZoneView, ...]:
     """Return the zones that have their marks in the text, in its order."""
-    return tuple(_view(event, zone) for zone in event.zones if {"free", "min"} <= zone.fields.keys() and _is_sane(zone))
+    names, several = {zone.name for zone in event.zones}, len({zone.node for zone in event.zones}) > 1
+    return tuple(
+        _view(event, zone, names, several=several)
+        for zone in event.zones
+        if {"free", "min"} <= zone.fields.keys() and _is_sane(zone)
+    )
 
 
 def _is_sane(zone: Zone) -> bool:
@@ -64,7 +69,7 @@ def _is_sane(zone: Zone) -> bool:
     return present is None or zone.fields["min"] <= max(present, zone.fields["free"]) * 2
 
 
-def _view(event: OomEvent, zone: Zone) -> ZoneView:
+def _view(event: OomEvent, zone: Zone, names: set[str], *, several: bool) -> ZoneView:
     fields, trigger = zone.fields, event.trigger
     order = max(trigger.order or 0, 0)
     free, least = fields["free"], fields["min"]
@@ -72,9 +77,8 @@ def _view(event: OomEvent, zone: Zone) -> ZoneView:
     if not gfp.is_movable(trigger):
         unusable += fields.get("free_cma", 0)
     unusable = min(unusable, free)
-    reserve = _reserve(event, zone) * event.page_kib
+    reserve = _reserve(event, zone, names) * event.page_kib
     short = least + reserve + (event.page_kib << order) - (free - unusable)
-    several = len({other.node for other in event.zones}) > 1
     place = f"zone {zone.name} of node {zone.node}" if several else f"zone {zone.name}"
     return ZoneView(
         place, zone.node, zone.name, fields.get("managed"), free, unusable, least, fields.get("low", least),
@@ -82,16 +86,15 @@ def _view(event: OomEvent, zone: Zone) -> ZoneView:
     )  # fmt: skip
 
 
-def _reserve(event: OomEvent, zone: Zone) -> int:
+def _reserve(event: OomEvent, zone: Zone, seen: set[str]) -> int:
     """Return the pages that the zone keeps from this request: they grow with the request's highest zone.
 
     The kernel has a column of ``lowmem_reserve[]`` for each zone that it was built with, populated or not; the text
-    names only the populated ones.
+    names only the populated ones, which are *seen*.
     """
     highest, columns = gfp.highest_zone(event.trigger), len(zone.lowmem_reserve)
     if highest is None or not columns:
         return 0
-    seen = {zone.name for zone in event.zones}
     built = [name for name in ORDER_OF_ZONES if name in seen or name in {"Normal", "Movable"}]
     for name in ("DMA32", "DMA", "Device"):
         if len(built) < columns and name not in built and not (name == "DMA32" and "HighMem" in seen):
