@@ -69,13 +69,14 @@ def killed_in_units(number: int) -> list[str]:
 
 
 def traces_and_causes(number: int) -> list[str]:
+    stamp, sizes = "May  1 12:00:00 web1", "total-vm:8kB, anon-rss:4kB, file-rss:0kB"
     killed = "systemd[1]: u{}.service: Main process exited, code=killed, status=9/KILL"
     return [
         line
         for pid in range(number)
         for line in (
-            f"May  1 12:00:00 web1 kernel: Out of memory: Killed process {pid} (java) total-vm:8kB, anon-rss:4kB, file-rss:0kB",
-            f"May  1 12:00:00 web1 {killed.format(pid)}",
+            f"{stamp} kernel: Out of memory: Killed process {pid} (java) {sizes}",
+            f"{stamp} {killed.format(pid)}",
         )
     ]
 

@@ -8,6 +8,7 @@ Never here: a figure that is computed. A command opens a source, calls a view an
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -122,7 +123,8 @@ def _guarded(args: Sequence[str] | None) -> int:
     except MemtwinError as problem:
         return _complain(str(problem), problem.hint, problem.exit_code)
     except OSError as problem:
-        named = f"{problem.filename}: " if problem.filename else ""
+        is_full = problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # files are written with their names
+        named = f"{problem.filename}: " if problem.filename else "standard output: " if is_full else ""
         return _complain(f"{named}{problem.strerror or problem}", None, 1)
     except Exception as problem:
         if os.environ.get(TRACEBACK_VARIABLE):

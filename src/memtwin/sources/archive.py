@@ -32,7 +32,7 @@ _MAGIC: Final = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = tarfile.BLOCKSIZE
 _HOLES_PER_BLOCK: Final = 21
 _CHUNK_BYTES: Final = 1 << 18
-_ZSTD_CHUNK_BYTES: Final = 1 << 11
+_ZSTD_CHUNK_BYTES: Final = 1 << 8
 """Compressed bytes at a time: a block of 128 KiB may have as few as four."""
 
 

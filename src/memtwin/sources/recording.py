@@ -194,7 +194,7 @@ def runs_in(path: str | Path) -> list[Path]:
 def resolve(spec: str) -> Source:
     """Return the source that *spec* names: ``RUN@CHECKPOINT``, ``RUN@3.5s``, or what :func:`open_source` takes."""
     path, at, label = spec.rpartition("@")
-    if at and not Path(spec).exists():
+    if at and not _is_there(spec):
         recording = Recording(path, partial=True)
         up_s = _seconds(label)
         if up_s is None or label in recording.checkpoints:
@@ -210,6 +210,13 @@ def resolve(spec: str) -> Source:
     if Path(spec).is_dir() and not source.names("proc") and (runs := runs_in(spec)):
         raise RecordingError(spec, f"holds {len(runs)} runs, not one", hint=f"say {runs[0]}@CHECKPOINT")
     return source
+
+
+def _is_there(spec: str) -> bool:
+    """Whether a file has this name; one that is too long for a name is none."""
+    with suppress(OSError, ValueError):
+        return Path(spec).exists()
+    return False
 
 
 def _seconds(label: str) -> float | None:
