@@ -6,10 +6,11 @@ RECORDING := tests/recordings/35-zram-then-disk-small
 RUN := run/desktop-16g
 SOAK_OPS := 10000000
 FUZZ_S := 120
+KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz fingerprint fidelity journeys map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity journeys map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -84,10 +85,16 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (about an hour)
 	$(BIN)/python tests/model/soak.py $(SOAK_OPS)
 
-fuzz: $(VENV)/.built  ## two minutes of coverage-guided fuzzing of every reader of /proc, /sys and cgroup files
+fuzz: $(VENV)/.built  ## coverage-guided fuzzing of the readers, of archives and of scenarios, two minutes each
 	test -x $(VENV)/fuzz/bin/python || $(PYTHON) -m venv $(VENV)/fuzz
 	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
-	cd tests/schema && ../../$(VENV)/fuzz/bin/python fuzz.py ../../build/corpus -max_total_time=$(FUZZ_S) -max_len=4000
+	@set -e; cd tests/schema; for target in readers archives scenarios; do \
+	  echo "== $$target"; \
+	  ../../$(VENV)/fuzz/bin/python fuzz.py $$target ../../build/corpus/$$target -max_total_time=$(FUZZ_S) -max_len=8000; \
+	done
+
+kills: $(VENV)/.built $(VENV)/.dev  ## kill runs, snapshots and pages at random moments, 200 times each (ten minutes)
+	$(BIN)/python tests/unit/kills.py $(KILLS)
 
 fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than tests/fingerprint has (MOVE=--move writes it)
 	$(BIN)/python tests/fingerprint/fingerprint.py $(MOVE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -137,6 +138,13 @@ def test_a_scenario_has_a_longest_line_and_a_largest_size(tmp_path: Path, monkey
         parse("sync\nsync\nsync\n")
 
 
+def test_forks_cannot_multiply_regions_without_end() -> None:
+    regions = "".join(f"A mmap r{number} 4K\n" for number in range(4000))
+    forks = "".join(f"A fork C{number}\n" for number in range(600))
+    with pytest.raises(ScenarioError, match="at most 2,000,000 regions"):
+        parse(f"proc A\n{regions}{forks}")
+
+
 def test_a_scenario_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "s.mem").write_bytes(b"\xef\xbb\xbfmachine ram=192M\r\nproc A\r\n")
     scenario = load(tmp_path / "s.mem")
@@ -151,6 +159,14 @@ def test_facts_of_a_snapshot_that_are_no_json_are_as_none(tmp_path: Path, text: 
     (tmp_path / "proc/meminfo").write_text("MemTotal:         223608 kB\nMemFree:          1 kB\nMemAvailable: 1 kB\n")
     (tmp_path / "snapshot.json").write_bytes(text.encode(errors="surrogateescape"))
     assert main(["meminfo", "--json", "--root", str(tmp_path)]) == 0
+
+
+def test_a_reason_of_a_snapshot_is_cut_in_the_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:         223608 kB\nMemFree:          1 kB\n")
+    (tmp_path / "snapshot.json").write_text(json.dumps({"unread": {"proc/swaps": "x" * 100_000}}))
+    main(["swaps", "--root", str(tmp_path)])
+    assert len(capsys.readouterr().err) < 3000
 
 
 @pytest.mark.parametrize("name", ["run.json", "ops.jsonl"])

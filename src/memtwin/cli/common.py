@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from memtwin.errors import SnapshotError, UsageError
+from memtwin.errors import SnapshotError, UsageError, shortened
 from memtwin.render.table import clean
 from memtwin.sources.source import load, open_source
 
@@ -40,6 +40,8 @@ _LONGEST_S: Final = 1e6
 _GONE: Final = {"absent", "No such process", "Not a directory"}
 """Reasons that need no note: the file is not part of this kernel, or its process ended meanwhile."""
 _NAMED_UNREAD: Final = 3
+_LONGEST_NOTE: Final = 1000
+"""Characters of a note: a snapshot says itself why a file was not read."""
 
 root_option = click.option(
     "--root",
@@ -176,7 +178,7 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
 
 def note(text: str) -> None:
     """Write one line to stderr: what a reader should know of the figures."""
-    click.echo(f"memtwin: {clean(text)}", err=True)
+    click.echo(f"memtwin: {clean(shortened(text, _LONGEST_NOTE))}", err=True)
 
 
 def note_leftovers(names: Sequence[str]) -> None:

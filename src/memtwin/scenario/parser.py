@@ -25,6 +25,8 @@ MAX_LINE: Final = 4096
 """Characters of the longest line, comments included."""
 MAX_LINES: Final = 1_000_000
 """The most header lines and operations."""
+MAX_REGIONS: Final = 2_000_000
+"""The most regions of all processes together, those that a fork hands on among them."""
 _BOM: Final = "\ufeff"
 """What some editors write before the first character."""
 _KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:-generic)?")
@@ -155,6 +157,7 @@ class _Body:
         self.ops: list[kinds.Op] = []
         self.regions: dict[str, set[str]] = {}  # process -> every region that it ever mapped
         self.labels: set[str] = set()
+        self.handed_on = 0  # regions that forks copied
 
     def take(self, line: Line) -> None:
         first = line.words[0]
@@ -341,6 +344,9 @@ def _munmap(body: _Body, line: Line) -> kinds.Op:
 def _fork(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME fork CHILD", 3, 3)
     child = body.fresh_process(line, words[2])
+    body.handed_on += len(body.regions[words[0]])
+    if body.handed_on > MAX_REGIONS:
+        raise line.error(f"at most {MAX_REGIONS:,} regions in all processes together")
     body.regions[child] = set(body.regions[words[0]])
     return kinds.Fork(line.index, line.lineno, line.text, words[0], child)
 

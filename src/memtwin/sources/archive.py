@@ -49,7 +49,7 @@ class Archive:
 
     def __init__(self, name: str, *, salvage: bool = False) -> None:
         self._data = _unpacked(name, salvage=salvage)
-        self.files: dict[str, File] = _files(self._data, name, salvage=salvage)
+        self.files = index(self._data, name, salvage=salvage)
 
     def read(self, path: str) -> bytes:
         """Return the bytes of the file at *path*; raise FileNotFoundError where there is none."""
@@ -57,14 +57,7 @@ class Archive:
             file = self.files[path]
         except KeyError:
             raise FileNotFoundError(path) from None
-        if file.pieces is None:
-            return self._data[file.start : file.start + file.size]
-        whole = bytearray(file.size)
-        at = file.start
-        for offset, size in file.pieces:
-            whole[offset : offset + size] = self._data[at : at + size]
-            at += size
-        return bytes(whole)
+        return cut(self._data, file)
 
 
 class _Member(tarfile.TarInfo):
@@ -106,7 +99,20 @@ _HEADER_TYPES: Final = {
 }  # fmt: skip
 
 
-def _files(data: bytes, name: str, *, salvage: bool) -> dict[str, File]:
+def cut(data: bytes, file: File) -> bytes:
+    """Return the bytes of *file* out of the plain tar *data*."""
+    if file.pieces is None:
+        return data[file.start : file.start + file.size]
+    whole = bytearray(file.size)
+    at = file.start
+    for offset, size in file.pieces:
+        whole[offset : offset + size] = data[at : at + size]
+        at += size
+    return bytes(whole)
+
+
+def index(data: bytes, name: str, *, salvage: bool = False) -> dict[str, File]:
+    """Return the files of the plain tar *data* by path; raise SnapshotError where it is damaged or over a limit."""
     files: dict[str, File] = {}
     try:
         for path, file in _members(data, name):
