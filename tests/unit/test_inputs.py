@@ -47,7 +47,16 @@ def run_dir(tmp_path: Path) -> Path:
 def test_what_may_never_end_is_refused(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     if not Path(path).exists():
         pytest.skip("not on this machine")
-    for args in (["free", "--root", path], ["oom", path], ["run", path], ["run", "x", "--boot", path]):
+    for args in (
+        ["free", "--root", path],
+        ["free", "--root", f"{path}@boot"],
+        ["oom", path],
+        ["oom", "--run", path],
+        ["run", path],
+        ["run", str(RUN), "--boot", path],
+        ["validate", path],
+        ["diff", path],
+    ):
         assert main(args) == 1
         assert "memtwin: " in capsys.readouterr().err
 

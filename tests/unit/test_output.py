@@ -1,4 +1,4 @@
-"""Is an output whole under its name or absent, whatever lies there, whoever dies, and however full the disk is?"""
+"""Is an output whole under its name or absent, whatever lies there and however the process or the disk ends?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from memtwin.cli import main
 from memtwin.errors import OutputError, SnapshotError
 from memtwin.files import output
+from memtwin.sources.recording import Recording, resolve
 from memtwin.sources.snapshot import Taken, save
 from memtwin.sources.source import open_source
 
@@ -210,8 +211,16 @@ def test_a_draft_that_is_deleted_before_it_is_locked_is_made_again(
 def test_a_leftover_is_never_read(tmp_path: Path) -> None:
     save(TAKEN, tmp_path / "s")
     (tmp_path / "s").rename(tmp_path / f".s{LEFT}")
-    with pytest.raises(SnapshotError, match="was not completed"):
-        open_source(tmp_path / f".s{LEFT}")
+    (tmp_path / f".s.tar{LEFT}").write_bytes((tmp_path / f".s{LEFT}/proc/meminfo").read_bytes())
+    for read in (
+        open_source,
+        Recording,
+        lambda path: Recording(path, partial=True),
+        lambda path: resolve(f"{path}@boot"),
+    ):
+        for name in (f".s{LEFT}", f".s.tar{LEFT}", f".s{LEFT}/proc"):
+            with pytest.raises(SnapshotError, match="was not completed"):
+                read(tmp_path / name)
 
 
 def test_a_longest_name_has_a_private_name(tmp_path: Path) -> None:

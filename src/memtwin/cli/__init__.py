@@ -171,9 +171,9 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _complain(message: str, hint: str | None, code: int) -> int:
-    told = [f"memtwin: {message}", *([f"hint: {hint}"] if hint else [])]
+    texts = [f"memtwin: {message}", *([f"hint: {hint}"] if hint else [])]
     lines = [
-        shortened(clean(shortened(line, _LONGEST_LINE)), _LONGEST_LINE) for text in told for line in text.split("\n")
+        shortened(clean(shortened(line, _LONGEST_LINE)), _LONGEST_LINE) for text in texts for line in text.split("\n")
     ]
     print("\n".join(lines[:_MOST_LINES]), file=sys.stderr)  # noqa: T201
     return code

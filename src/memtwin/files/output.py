@@ -186,12 +186,12 @@ def check(target: Path, *, is_directory: bool) -> list[str]:
 
 
 def is_leftover(path: str) -> bool:
-    """Return whether *path* is the private name of an output that is not complete.
+    """Return whether *path* is the private name of an output that is not complete, or leads into one.
 
-    >>> is_leftover("/tmp/.out.partial-memtwin-00112233aabbccdd"), is_leftover("/tmp/out")
+    >>> is_leftover("/tmp/.out.partial-memtwin-00112233aabbccdd/boot"), is_leftover("/tmp/out")
     (True, False)
     """
-    return _LEFTOVER.fullmatch(os.path.basename(path.rstrip("/"))) is not None
+    return _MARK in path and any(_LEFTOVER.fullmatch(part) for part in path.split("/"))
 
 
 @contextmanager

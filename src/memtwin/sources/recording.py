@@ -24,7 +24,7 @@ import msgspec
 from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, shortened
 from memtwin.procfs import uptime
 from memtwin.scenario import Scenario, parse
-from memtwin.sources.source import Source, TarSource, load, open_source
+from memtwin.sources.source import Source, TarSource, load, open_source, refuse
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
@@ -261,6 +261,7 @@ def _is_constant(path: str) -> bool:
 
 
 def _opened(path: str | Path, *, partial: bool) -> Source:
+    refuse(path)
     try:
         return open_source(path)
     except SnapshotError as problem:

@@ -231,23 +231,28 @@ def open_source(where: str | Path) -> Source:
     """Open the live host (``live`` or ``/``), a directory, or a tar."""
     if str(where) in {"live", "/"}:
         return DirectorySource("/")
-    from memtwin.files.inputs import why_not_read  # noqa: PLC0415 - the live host needs nothing of it
-    from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
-
-    if is_leftover(str(where)):
-        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN)
     try:
         mode = os.stat(where).st_mode
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
         raise SnapshotError(str(where), problem, hint=ACCEPTED) from error
+    refuse(where)
     if stat.S_ISDIR(mode):
         return DirectorySource(where)
-    if why := why_not_read(str(where)):
-        raise SnapshotError(str(where), why, hint=ACCEPTED)
     if stat.S_ISREG(mode):
         return TarSource(where)
     raise SnapshotError(str(where), "neither a directory nor a file", hint=ACCEPTED)
+
+
+def refuse(where: str | Path) -> None:
+    """Raise SnapshotError for what must not be read: the draft of a killed process, or what may never end."""
+    from memtwin.files.inputs import why_not_read  # noqa: PLC0415 - the live host needs nothing of it
+    from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
+
+    if is_leftover(str(where)):
+        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN)
+    if why := why_not_read(str(where)):
+        raise SnapshotError(str(where), why, hint=ACCEPTED)
 
 
 def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int) -> R_co | None:
