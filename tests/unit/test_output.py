@@ -63,6 +63,26 @@ def test_a_directory_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["out"]
 
 
+def test_every_file_and_directory_is_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a crash of the machine may not lose: all is on disk when the name is given, and then the name is."""
+    synced: list[str] = []
+    real, rename = os.fsync, os.rename
+
+    def fsync(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", lambda *args, **where: (synced.append("rename"), rename(*args, **where)))
+    written(tmp_path / "out", ["a/b/c", "d"])
+    before = synced[: synced.index("rename")]
+    assert {"a", "b", "c", "d"} < set(before)
+    assert synced[-2:] == ["rename", tmp_path.name]
+    synced.clear()
+    output.write_file(tmp_path / "page", b"1")
+    assert synced[1:] == ["rename", tmp_path.name]
+
+
 def test_an_error_leaves_neither_a_directory_nor_a_draft(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path / "out", ["a"], KeyboardInterrupt)
@@ -246,7 +266,7 @@ def test_the_story_is_printed_even_where_the_run_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "s.mem").write_text(SMALL)
-    monkeypatch.setattr(output, "_sync_file_system", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert main(["run", str(tmp_path / "s.mem"), "-o", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     assert "A machine with" in out

@@ -23,7 +23,8 @@ import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.errors import OutputError
 
@@ -40,6 +41,8 @@ _LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.partial-memtwin-[0-9a-f]{16}", r
 _LONGEST_NAME: Final = 200
 """Bytes of the target's name that its private name repeats: no name may have more than 255."""
 _TRIES: Final = 16
+_SYNC_FILE_RANGE_WRITE: Final = 2
+"""include/uapi/linux/fs.h."""
 _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BY_KIND: Final = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link", stat.S_IFREG: "a file"}
@@ -50,7 +53,8 @@ class Directory:
 
     def __init__(self, draft: _Draft) -> None:
         self._draft = draft
-        self._made = {""}
+        self._made: dict[str, None] = {"": None}
+        self._files: list[str] = []
 
     def write(self, path: str, data: bytes) -> None:
         """Write *data* as the new file *path* below the directory."""
@@ -58,16 +62,28 @@ class Directory:
         with draft.complaints():
             self._make(path.rpartition("/")[0])
             file = os.open(path, os.O_WRONLY | _NEW, draft.mode & 0o666, dir_fd=draft.fd)
+            self._files.append(path)
             try:
                 _write_all(file, data)
+                _start_writeback(file)
             finally:
                 os.close(file)
+
+    def sync(self) -> None:
+        """Wait until all files and directories are on disk, in short steps, so that ^C works."""
+        with self._draft.complaints():
+            for path in (*self._files, *self._made):
+                file = os.open(path or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._draft.fd)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
 
     def _make(self, path: str) -> None:
         if path not in self._made:
             self._make(path.rpartition("/")[0])
             os.mkdir(path, self._draft.mode, dir_fd=self._draft.fd)
-            self._made.add(path)
+            self._made[path] = None
 
 
 class _Draft:
@@ -96,10 +112,7 @@ class _Draft:
     def publish(self) -> None:
         """Sync the draft to disk and give it the name of its target."""
         with self.complaints():
-            if self.is_directory:
-                _sync_file_system(self.fd)
-            else:
-                os.fsync(self.fd)
+            os.fsync(self.fd)
             os.rename(self.name, self.target.name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         with suppress(OSError):  # the name is on disk with the file system's next commit where this is not possible
             os.fsync(self._parent)
@@ -152,7 +165,9 @@ def directory(target: Path, *, mode: int = ANYBODY) -> Iterator[Directory]:
     Raise OutputError where *target* is there already or cannot be written.
     """
     with _draft(target, is_directory=True, mode=mode) as draft:
-        yield Directory(draft)
+        made = Directory(draft)
+        yield made
+        made.sync()
 
 
 def write_file(target: Path, data: bytes, *, mode: int = ANYBODY) -> None:
@@ -264,13 +279,23 @@ def _write_all(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _sync_file_system(fd: int) -> None:
-    """Write the file system of *fd* to disk: one commit for a run's thousands of files, where fsync makes one each."""
+def _start_writeback(file: int) -> None:
+    """Begin to write a file to disk and do not wait.
+
+    Thousands of files are then allocated together, and of the fsync of each at the end only the first waits for a
+    commit of the file system. Writing the whole file system (syncfs) would wait for the data of all other programs.
+    """
+    with suppress(AttributeError):  # a C library without it: fsync does all
+        _libc().sync_file_range(file, 0, 0, _SYNC_FILE_RANGE_WRITE)
+
+
+@lru_cache(maxsize=1)
+def _libc() -> Any:
     import ctypes  # noqa: PLC0415 - only for directories
 
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.syncfs(fd):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    library = ctypes.CDLL(None)
+    library.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return library
 
 
 def _unwritable(target: Path, problem: OSError | ValueError) -> OutputError:
