@@ -275,6 +275,14 @@ def test_the_story_is_printed_even_where_the_run_cannot_be_written(
     assert names_in(tmp_path) == ["s.mem"]
 
 
+@pytest.mark.parametrize("reader", ["> /dev/full", "| true"])
+def test_the_run_is_written_even_where_its_story_cannot_be_printed(tmp_path: Path, reader: str) -> None:
+    (tmp_path / "s.mem").write_text(SMALL)
+    line = f"{sys.executable} -m memtwin run s.mem -o out {reader}"
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, check=False)
+    assert Recording(tmp_path / "out").checkpoints == ("boot", "end")
+
+
 @pytest.mark.parametrize("target", ["/proc/x", "link", "nowhere/out"])
 def test_a_run_that_cannot_be_written_does_not_begin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str

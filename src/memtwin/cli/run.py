@@ -53,11 +53,13 @@ def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: 
     done = run.simulate(workload, source, settings=settings, progress=_progress)
     for note in done.machine.notes:
         click.echo(f"note: {table.clean(note)}", err=True)
-    write("".join(f"{line}\n" for line in _wrapped(story.tell(done))))
-    write("\n" + table.text(story.checkpoints(done), gap=2))
-    if output is not None:
-        sys.stdout.flush()  # the story is the result even where the directory cannot be written
-        done.write(Path(output))
+    try:
+        write("".join(f"{line}\n" for line in _wrapped(story.tell(done))))
+        write("\n" + table.text(story.checkpoints(done), gap=2))
+        sys.stdout.flush()  # the story is there even if the directory cannot be written
+    finally:
+        if output is not None:  # and the directory even if the story cannot be printed, as into `head`
+            done.write(Path(output))
     return 0
 
 
