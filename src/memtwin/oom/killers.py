@@ -37,7 +37,7 @@ _NEAR_S: Final = 10
 _NEAR_LINES: Final = 200
 """The same in lines, where clocks cannot be compared."""
 _MOST_NEAR: Final = 128
-"""Things before and after a trace that may be its cause: a log can have thousands in one second."""
+"""Candidates on each side of a trace that are compared with it: a log can have thousands in one second."""
 
 
 class Death(NamedTuple):
@@ -79,7 +79,7 @@ _HINT: Final = re.compile(
 )
 _NUMBER: Final = r"(?P<pid>\d{1,10})"
 _UNIT: Final = r"(?<![\w@:.\\/-])(?P<who>[\w@:.\\/-]{1,255})"
-"""A unit's name: it is tried where a word begins and nowhere within it, so that a long word costs its length once."""
+"""A unit's name. It starts at the start of a word only, so that matching is linear in the length of the line."""
 
 
 def _oomd_pressure(m: re.Match[str]) -> _Found:

@@ -20,7 +20,7 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _SETTING: Final = re.compile(r"([a-z][a-z0-9_-]*(?:[./][A-Za-z0-9_-]+)+)=(.+)")
 _LONGEST_LIKE: Final = 64
 _MOST_LIKE: Final = 1000
-"""Names among which one is looked for that is like a wrong word."""
+"""Length of a wrong word and number of names up to which a similar name is searched for."""
 _MAX_BYTES: Final = (1 << 63) - 1
 _MAX_SEED: Final = (1 << 64) - 1
 

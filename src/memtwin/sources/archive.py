@@ -1,4 +1,4 @@
-"""The files of a tar in memory: their names and places, checked against limits before any of them is unpacked.
+"""Tars in memory: an index of the files, checked against limits before any file is unpacked.
 
 A tar from elsewhere is hostile input. It is decompressed up to a limit, then its headers are read once: sizes count as
 they are after unpacking, so that sparse members, which are small in the tar, count in full. Each file's bytes are cut
@@ -45,7 +45,7 @@ class File(NamedTuple):
 
 
 class Archive:
-    """The files of the tar *name* by path; with *salvage*, of a damaged one those that are whole before the damage."""
+    """The files of the tar *name* by path. With *salvage*, a damaged tar has those that end before the damage."""
 
     def __init__(self, name: str, *, salvage: bool = False) -> None:
         self._data = _unpacked(name, salvage=salvage)

@@ -203,7 +203,7 @@ class DirectorySource(Source):
 class TarSource(Source):
     """The regular files of a tar in memory; one top directory that holds all of them is stripped.
 
-    With *salvage*, of a damaged tar the files that stand whole before the damage.
+    With *salvage*, a damaged tar has the files that are complete before the damage.
     """
 
     def __init__(self, where: str | Path, *, salvage: bool = False) -> None:
