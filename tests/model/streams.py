@@ -30,7 +30,8 @@ class Stream:
         self.file = self.done.disk.numbers["f"]
         self.pages = pages
         self.filp = self.open()
-        self._map(program.IO_BUFFER, program.IO_BUFFER_PAGES)
+        self.buffer = self.done.machine.program.io_buffer
+        self._map(self.buffer, self.done.machine.program.io_buffer_pages)
 
     def open(self) -> int:
         """Open the file once more: its number."""
@@ -43,7 +44,7 @@ class Stream:
         """One pread or pwrite of *size* bytes at *offset*."""
         machine = state or self.state
         number = filp or self.filp
-        call = read_write.FileIo(machine, self.task, number, offset, size, 1, write, program.IO_BUFFER, 1)
+        call = read_write.FileIo(machine, self.task, number, offset, size, 1, write, self.buffer, 1)
         assert call.run() == 0
 
     def cached(self, state: State | None = None) -> set[int]:

@@ -12,7 +12,6 @@ from memtwin.linux.check import invariants
 from memtwin.linux.fs import read_write
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import memory
-from memtwin.machine import program
 from memtwin.run import run, settings
 from memtwin.scenario import parse
 from memtwin.sources.recording import Recording
@@ -76,13 +75,12 @@ def test_a_copy_in_the_midst_of_reclaim_goes_on_alike() -> None:
     for op in scenario.ops[:5]:
         done.do(op)
     state, process = done.machine.state, done.processes.by_name["A"]
+    buffer = done.machine.program.io_buffer
     assert state.reclaim_began_ns
     assert state.node_stats()["nr_dirty"] > 0
     twin = state.copy()
     for machine in (state, twin):
-        read = read_write.FileIo(
-            machine, process.task, process.files["data"], 0, 65536, 3520, False, program.IO_BUFFER, 99
-        )
+        read = read_write.FileIo(machine, process.task, process.files["data"], 0, 65536, 3520, False, buffer, 99)
         assert read.run() == 0
         sched.sleep_until(machine, machine.clock_ns + 8_000_000_000)
     assert state.fingerprint() == twin.fingerprint()

@@ -60,6 +60,8 @@ class Boot:
     zram: dict[str, mm_stat.MmStat] = field(default_factory=dict)
     """mm_stat of each zram device that is there, by its name."""
     texts: dict[str, str] = field(default_factory=dict)
+    program: str | None = None
+    """Which program the snapshot's scenario ran, by ``guest_c``."""
 
     @property
     def zswap(self) -> dict[str, str]:
@@ -104,6 +106,7 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
         cpuinfo=source.read("proc/cpuinfo"),
         zram={name: found for name in ("zram0",) if (found := load(source, mm_stat, device=name))},
         texts=texts,
+        program=source.program,
     )
 
 

@@ -100,6 +100,8 @@ class Machine:
     areas: list[Area]
     sysctl: dict[str, str]
     costs: costs.CostProfile
+    program: program.Program
+    """What its scenario's processes run; *binary* is its file."""
     notes: tuple[str, ...]
     """What a reader of results should know: where the machine differs from what the model follows."""
 
@@ -153,6 +155,7 @@ class _Builder:
 
     def __init__(self, boot: Boot) -> None:
         self.boot = boot
+        self.program = program.program(boot.program)
         self.zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
         if any(zone.node for zone in boot.zoneinfo.zones):
             raise NotModelledError(boot.name, "a machine with several NUMA nodes")
@@ -190,8 +193,15 @@ class _Builder:
         return Machine(
             state=self.state, boot=self.boot, caches=self.caches, binary=files["binary"], vdso=files["vdso"],
             bdev=files["bdev"], rest=rest, areas=areas, sysctl=settings, costs=profile,
-            notes=notes(self.boot),
+            program=self.program, notes=(*notes(self.boot), *self._unknown_program()),
         )  # fmt: skip
+
+    def _unknown_program(self) -> tuple[str, ...]:
+        """Return what to say where the snapshot names a program that there is no data for."""
+        if self.boot.program in {None, self.program.guest_c}:
+            return ()
+        unknown = f"{self.boot.name} ran a program that is not known ({self.boot.program})"
+        return (f"{unknown}: its processes run {self.program.guest_c} instead",)
 
     def _zones(self) -> None:
         """Zones, watermarks, free lists."""
@@ -361,8 +371,13 @@ class _Builder:
         s = self.state
         ramfs = (vm.get("nr_unevictable") or 0) - anon["unevictable"]
         locked = max((self.boot.meminfo.get("Mlocked") or 0) // 4 - anon["unevictable"], 0)
-        binary = filemap.create_file(s, max(ramfs, program.BINARY_PAGES), t.FILE_RAMFS)
-        self._fill(binary, 0, ramfs, None, active=False, mlocked=locked)
+        init = binary = filemap.create_file(s, max(ramfs, self.program.binary_pages), t.FILE_RAMFS)
+        if not self.program.is_init:  # a file of its own, not mapped at boot
+            binary = filemap.create_file(s, self.program.binary_pages, t.FILE_RAMFS)
+            apart = min(self.program.binary_pages, ramfs - locked)
+            self._fill(binary, 0, apart, None, active=False)
+            ramfs -= apart
+        self._fill(init, 0, ramfs, None, active=False, mlocked=locked)
         bdev = filemap.create_file(s, max(pages(self.boot.meminfo.get("Buffers") or 0), 1), t.FILE_BDEV)
         listed = {
             (zone, active): self._zone_count(zone, f"nr_zone_{'in' * (not active)}active_file")
@@ -378,9 +393,9 @@ class _Builder:
             self._fill(bdev, index, to_bdev, zone, active=active)
             self._fill(cache, max(index - buffers, 0), count - to_bdev, zone, active=active)
             index += count
-        vdso = filemap.create_file(s, program.VDSO_PAGES, t.FILE_VDSO)
-        self._fill(vdso, 0, program.VDSO_PAGES, None, active=False)
-        self._map(rest, tables, {"vdso": vdso, "binary": binary, "cache": cache}, ramfs, max(total - buffers, 0))
+        vdso = filemap.create_file(s, self.program.vdso_pages, t.FILE_VDSO)
+        self._fill(vdso, 0, self.program.vdso_pages, None, active=False)
+        self._map(rest, tables, {"vdso": vdso, "init": init, "cache": cache}, ramfs, max(total - buffers, 0))
         return {"binary": binary, "vdso": vdso, "bdev": bdev}
 
     def _fill(self, file: int, index: int, count: int, zone: int | None, *, active: bool, mlocked: int = 0) -> None:
@@ -390,10 +405,10 @@ class _Builder:
             index += frames
 
     def _map(self, rest: int, tables: list[int], files: Mapping[str, int], ramfs: int, cached: int) -> None:
-        """Map as many file pages as nr_mapped says: the vdso, the program, then the cache."""
+        """Map as many file pages as nr_mapped says: the vdso, the program of PID 1, then the cache."""
         left = self.boot.vmstat.get("nr_mapped") or 0
         at = REST_FILES
-        for name, available in (("vdso", 1), ("binary", ramfs), ("cache", cached)):
+        for name, available in (("vdso", 1), ("init", ramfs), ("cache", cached)):
             count = min(left, available)
             if not count:
                 continue

@@ -55,10 +55,11 @@ class Worker:
     name: str
     pid: int
     task: int
+    next_region: int
+    """Where the next region is mapped."""
     alive: bool = True
     command: int = 0
     """Commands that it was given."""
-    next_region: int = program.FIRST_REGION
     regions: dict[str, Region] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     """Open files by name."""
@@ -76,6 +77,7 @@ class Processes:
         self.disk = disk
         self.where = where
         self.state = machine.state
+        self.program = machine.program
         self.by_name: dict[str, Worker] = {}
         self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
         self.on_second = on_second
@@ -93,33 +95,38 @@ class Processes:
     def command(self, process: Worker, op: Op) -> None:
         """A process reads the command that it is given."""
         process.command += 1
-        self._touch_pages(process, program.WRITTEN_BY_COMMAND, op, write=True)
+        self._touch_pages(process, self.program.written_by_command, op, write=True)
 
     def start(self, name: str, adj: int, op: Op) -> int:
         """Start a fresh process of the program; returns an Outcome."""
         task = kernel_fork.spawn(self.state, self.machine.rest, self._next_pid(), adj)
         if not task:
             return int(t.ENOMEM)
-        process = Worker(name, self.last_pid, task)
+        process = Worker(name, self.last_pid, task, self.program.first_region)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
-        for area in program.AREAS:
+        for area in self.program.areas:
             file = sources.get(area.source, 0)
-            code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.flags, file, 0, area.offset)
+            code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.vm_flags, file, 0, area.offset)
             if code != t.OK:
                 kernel_fork.exit_task(self.state, task)
                 return int(code)
-        self._touch_pages(process, (program.ARGUMENTS,), op, write=True)
-        mm_init.count_event(self.state, "pgfault", program.FAULTS_BEFORE_EXEC)
+        self._touch_pages(process, (self.program.arguments,), op, write=True)
+        mm_init.count_event(self.state, "pgfault", self.program.faults_before_exec)
         memory.forget_before_exec(self.state, task)
-        self._touch_pages(process, program.READ_AT_START, op, write=False)
-        self._touch_pages(process, program.WRITTEN_AT_START, op, write=True)
+        self._touch_pages(process, self.program.read_at_start, op, write=False)
+        self._touch_pages(process, self.program.written_at_start, op, write=True)
         self.by_name[name] = process
         return int(t.OK)
+
+    def _prepare_mmap(self, process: Worker, op: Op) -> None:
+        """The program looks for a free entry of its table of regions, and fills it."""
+        self._touch_pages(process, self.program.read_by_mmap, op, write=False)
+        self._touch_pages(process, self.program.written_by_mmap, op, write=True)
 
     def mmap(self, process: Worker, region: str, size_bytes: int, op: Op) -> int:
         """Map anonymous memory at the process's next address; returns an Outcome."""
         pages = -(-size_bytes // PAGE)
-        self._touch_pages(process, program.WRITTEN_BY_MMAP, op, write=True)
+        self._prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
         if code == t.OK:
             process.regions[region] = Region(process.next_region, pages)
@@ -130,7 +137,7 @@ class Processes:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
         filp = self._open(process, op.file)
         pages = self.disk.pages(op.file)
-        self._touch_pages(process, program.WRITTEN_BY_MMAP, op, write=True)
+        self._prepare_mmap(process, op)
         flags = program.RW | (t.VM_SHARED if op.shared else 0)
         if not pages:
             return int(t.EINVAL)
@@ -152,7 +159,9 @@ class Processes:
         """Read or write a file through the process's buffer; returns an Outcome."""
         filp = self._open(process, op.file)
         if not process.has_buffer:
-            code = kernel_fork.mmap(self.state, process.task, program.IO_BUFFER, program.IO_BUFFER_PAGES, program.RW)
+            code = kernel_fork.mmap(
+                self.state, process.task, self.program.io_buffer, self.program.io_buffer_pages, program.RW
+            )
             if code != t.OK:
                 return int(code)
             process.has_buffer = True
@@ -168,7 +177,7 @@ class Processes:
             op.chunk_bytes,
             op.length_bytes // op.chunk_bytes,
             isinstance(op, Fwrite),
-            program.IO_BUFFER,
+            self.program.io_buffer,
             op.index,
             **drawn,
         )
@@ -262,17 +271,17 @@ class Processes:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
         code, task = kernel_fork.fork(self.state, process.task, self._next_pid())
         if code == t.OK:
-            twin = Worker(child, self.last_pid, task, next_region=process.next_region)
+            twin = Worker(child, self.last_pid, task, process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.has_buffer = dict(process.files), process.has_buffer
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)
             self.by_name[child] = twin
-            self._touch_pages(twin, program.READ_AFTER_FORK, op, write=False)
-            self._touch_pages(twin, program.WRITTEN_BY_CHILD, op, write=True)
+            self._touch_pages(twin, self.program.read_after_fork, op, write=False)
+            self._touch_pages(twin, self.program.written_by_child, op, write=True)
         else:
             self.last_pid -= 1
-        self._touch_pages(process, program.WRITTEN_BY_PARENT, op, write=True)
+        self._touch_pages(process, self.program.written_by_parent, op, write=True)
         return int(code)
 
     def end(self, process: Worker) -> None:

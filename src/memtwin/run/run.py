@@ -382,6 +382,7 @@ class Run:
             "kernel": _release(self.machine.boot.version),
             "twin": __version__,
             "costs": self.machine.costs.name,
+            "guest_c": self.machine.program.guest_c,
             "complete": True,
             "oom_victims": [
                 death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]

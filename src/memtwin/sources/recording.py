@@ -54,6 +54,10 @@ class Recording:
         """The kernel's log; None when the recording has none."""
         return self._source.read("dmesg.txt")
 
+    def read(self, path: str) -> str | None:
+        """Return the text of a file of the recording itself; None when it has no such file."""
+        return self._source.read(path)
+
     def scenario(self) -> Scenario:
         """Return the scenario that ran."""
         text = self._source.read("scenario.txt")
@@ -237,6 +241,13 @@ class _Checkpoint(Source):
     @property
     def at_boot(self) -> Source | None:
         return None if self._label == "boot" else _Checkpoint(self._recording, "boot")
+
+    @property
+    def program(self) -> str | None:
+        with suppress(msgspec.DecodeError):
+            found = msgspec.json.decode(self._recording.read("run.json") or "{}", type=dict[str, Any]).get("guest_c")
+            return found if isinstance(found, str) else None
+        return None
 
     def read(self, path: str) -> str | None:
         text = self._here.read(path)

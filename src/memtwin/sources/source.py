@@ -67,6 +67,11 @@ class Source:
         """The same machine before its workload, where that is recorded."""
         return None
 
+    @property
+    def program(self) -> str | None:
+        """Which program a scenario's processes ran, where that is recorded: ``guest_c`` of run.json."""
+        return None
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.unread: dict[str, str] = {}

@@ -30,7 +30,6 @@ from memtwin.linux.mm import (  # fmt: skip
     util,
     zswap,
 )
-from memtwin.machine import program
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -368,7 +367,7 @@ class Twin(Source):
     def status(self, process: Process) -> status.Status:
         """/proc/PID/status: the rows that tell of memory, and those that name the process."""
         memory = task_mmu.task_mem(self.state, process.task)
-        text = int(kib(program.TEXT_PAGES))
+        text = int(kib(self.machine.program.text_pages))
         memory.update(VmPin=0, VmExe=text, VmLib=memory.pop("VmExec") - text, HugetlbPages=0)
         values = {
             "Name": process.name, "Umask": "0000", "State": "S (sleeping)", "Tgid": f"{process.pid}", "Ngid": "0",
@@ -385,9 +384,10 @@ class Twin(Source):
         memory = task_mmu.task_mem(self.state, process.task)
         shared = (memory["RssFile"] + memory["RssShmem"]) >> 2
         data = (memory["VmData"] + memory["VmStk"]) >> 2
+        text = self.machine.program.text_pages
         return statm.Statm(
-            Pages(memory["VmSize"] >> 2), Pages(memory["VmRSS"] >> 2), Pages(shared), Pages(program.TEXT_PAGES),
-            Pages(0), Pages(data), Pages(0),
+            Pages(memory["VmSize"] >> 2), Pages(memory["VmRSS"] >> 2), Pages(shared), Pages(text), Pages(0),
+            Pages(data), Pages(0),
         )  # fmt: skip
 
     def pid_stat(self, process: Process) -> pid_stat.PidStat:
@@ -405,7 +405,7 @@ class Twin(Source):
 
     def maps(self, process: Process) -> maps.Maps:
         """/proc/PID/maps."""
-        areas = {area.start: area for area in program.AREAS}
+        areas = {area.start: area for area in self.machine.program.areas}
         rows = []
         for start, end, flags, _file, offset in task_mmu.areas(self.state, process.task):
             known = areas.get(start)
