@@ -17,8 +17,9 @@ Made by `make fidelity`: each recorded scenario is run from its own boot snapsho
 real kernel. A figure inside the range of the real runs has error 0; *exact* is the share of those. Mean caps each
 error at 100 %. The bars: mean 2 % and p90 5 % where nothing is reclaimed; 10 % and 30 % elsewhere; no figure missing.
 The `.k612` recordings are of a newer kernel whose reclaim is another (multi-gen LRU): the twin follows 6.1, and where
-they reclaim they show how far apart the two are. What is *not yet* names the mechanism that the scenario needs first.
-Differences whose cause is known stand in [kernel-map.md](kernel-map.md).
+they reclaim they show how far apart the two are. A `.worker` recording is of the same scenario with the newer worker
+program of the lab ([lab/README.md](../lab/README.md)). What is *not yet* names the mechanism that the scenario needs
+first. Differences whose cause is known stand in [kernel-map.md](kernel-map.md).
 
 | scenario | exact | median | p90 | mean | victims | missing | |
 |---|---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""What a page holds after an operation wrote it, byte for byte as the guest's worker does (fill_page in guest.c)."""
+"""What a page holds after an operation wrote it, byte for byte as the guest's worker does (fill_page in worker.c)."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What the guest boots from and works on: the worker's binary, the initial file system, the disks."""
+"""What the guest boots from and works on: its programs, the initial file system, the disks."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import os
 import random
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel import CACHE, command
 
@@ -18,23 +18,32 @@ if TYPE_CHECKING:
 
     from memtwin.scenario import FileDef
 
-GUEST: Final = Path(__file__).with_name("guest.c")
+LAB: Final = Path(__file__).parent
 PAGE_BYTES: Final = 4096
 Entry = tuple[str, int, bytes | tuple[int, int]]
 """Of the initial file system: a path, its mode, and its content or, of a device, its numbers."""
 
 
-def guest() -> tuple[bytes, str]:
-    """Return the static binary that is PID 1 and every worker, and the hash of its source."""
-    digest = hashlib.sha256(GUEST.read_bytes()).hexdigest()[:16]
-    binary = CACHE / f"guest-{digest}"
-    if not binary.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = CACHE / f"guest-{digest}.{os.getpid()}"
-        command("gcc", "-O2", "-w", "-static", "-o", str(partial), str(GUEST))
-        command("strip", str(partial))
-        partial.rename(binary)
-    return binary.read_bytes(), digest
+class Program(NamedTuple):
+    """A program of the guest: a static binary, the hash of it, and its ELF headers as readelf prints them."""
+
+    binary: bytes
+    digest: str
+    headers: str
+
+
+@cache
+def program(source: Path) -> Program:
+    """Compile a program of the guest; the same source, compiler and library give the same bytes."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        out = Path(scratch) / source.stem
+        flags = ["-O2", "-w", "-static", "-Wl,--build-id=none", *(["-pthread"] if source.stem == "heap" else [])]
+        command("gcc", *flags, "-o", str(out), source.name, cwd=source.resolve().parent)
+        command("strip", str(out))
+        binary = out.read_bytes()
+        headers = command("readelf", "--wide", "--file-header", "--program-headers", str(out))
+    return Program(binary, hashlib.sha256(binary).hexdigest()[:16], headers)
 
 
 def cpio(entries: Iterable[Entry]) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 CACHE: Final = Path(os.environ.get("MEMLAB_CACHE", Path.home() / ".cache" / "memlab"))
-"""Kernels, disk images and the built guest; may be deleted at any time."""
+"""Kernels and disk images; may be deleted at any time."""
 
 PACKAGES: Final = {
     "6.1": ("linux-image-cloud-amd64", ""),

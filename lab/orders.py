@@ -11,10 +11,26 @@ ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 ZSWAP: Final = "/sys/module/zswap/parameters"
 
 
-def configuration(scenario: sc.Scenario, modules: list[str]) -> str:
-    """Return run.cfg: modules, the data disk, kernel switches, swap areas in the header's order, settings."""
+def program(op: sc.Proc) -> str:
+    """Return which program of the guest a process runs; a scenario has no word yet that asks for ``heap``."""
+    del op
+    return "worker"
+
+
+def programs(scenario: sc.Scenario) -> list[str]:
+    """Return the programs that the guest needs beside the coordinator; the worker is always there."""
+    return sorted({"worker", *(program(op) for op in scenario.ops if isinstance(op, sc.Proc))})
+
+
+def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = False) -> str:
+    """Return run.cfg: modules, the data disk, kernel switches, swap areas in the header's order, settings.
+
+    *faults*: have each page fault recorded.
+    """
     machine, devices = scenario.machine, scenario.swap_devices
     lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
+    if faults:
+        lines.append("faults")
     if machine.lru_gen:
         lines.append(f"put /sys/kernel/mm/lru_gen/enabled {'7' if machine.lru_gen == 'on' else '0'}")
     if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
@@ -55,7 +71,7 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
         return (verb, op.proc, *_worker_words(op))
     match op:
         case sc.Proc():
-            return ("proc", op.name, op.adj)
+            return ("proc", op.name, op.adj, f"/{program(op)}")
         case sc.Sleep():
             return ("sleep", f"{op.sleep_ns / 1_000_000_000:.9f}")
         case sc.DropCaches():

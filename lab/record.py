@@ -68,6 +68,7 @@ class Guest:
     profile: str
     accel: str
     icount: str | None
+    faults: bool = False
 
     def modules(self, known: kernel.Modules) -> list[str]:
         """Return the modules to load, in order."""
@@ -91,16 +92,17 @@ class Guest:
         """QEMU's ``-cpu``."""
         return TCG_CPU[self.profile] if self.accel == "tcg" else "host"
 
-    def initrd(self, known: kernel.Modules, modules: list[str], binary: bytes) -> bytes:
-        """Return the initial file system: the worker, the modules and the orders."""
+    def initrd(self, known: kernel.Modules, modules: list[str], programs: dict[str, images.Program]) -> bytes:
+        """Return the initial file system: the programs, the modules and the orders."""
+        names = {"coordinator": "init"}
         return images.cpio(
             [
                 ("dev", 0o40755, b""),
                 ("dev/console", 0o20600, (5, 1)),
                 ("m", 0o40755, b""),
-                ("init", 0o100755, binary),
+                *((names.get(name, name), 0o100755, made.binary) for name, made in programs.items()),
                 *((f"m/{name}.ko", 0o100644, known.data(name)) for name in modules),
-                ("run.cfg", 0o100644, orders.configuration(self.scenario, modules).encode()),
+                ("run.cfg", 0o100644, orders.configuration(self.scenario, modules, faults=self.faults).encode()),
                 ("ops.txt", 0o100644, orders.operations(self.scenario).encode()),
             ]
         )
@@ -162,6 +164,11 @@ def execute(guest: Guest, image: Path, initrd: bytes, timeout_s: int) -> Ran:
     return Ran(out, console, said.decode(errors="replace"), timed_out, wall_s)
 
 
+def hashes(programs: dict[str, images.Program]) -> dict[str, str]:
+    """Return what run.json says of the programs: ``guest_c`` is the worker, whose pages the twin knows by it."""
+    return {"guest_c" if name == "worker" else f"{name}_c": made.digest for name, made in programs.items()}
+
+
 def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Run the scenario at *path* once and write its recording; returns run.json."""
     scenario = sc.load(path)
@@ -170,18 +177,20 @@ def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
         raise SystemExit(f"{path}: kernel={profile}: there are {', '.join(kernel.PACKAGES)}")
     root, release = kernel.fetch(profile)
     known = kernel.Modules(root, release)
-    binary, digest = images.guest()
+    sources = {name: images.LAB / f"{name}.c" for name in ("coordinator", *orders.programs(scenario))}
+    sources["worker"] = args.worker or sources["worker"]
+    programs = {name: images.program(source) for name, source in sources.items()}
     changed, instead = without_lzo(scenario, profile)
-    guest = Guest(changed, profile, accelerator(args.accel), args.icount)
+    guest = Guest(changed, profile, accelerator(args.accel), args.icount, faults=args.faults)
     modules = guest.modules(known)
-    ran = execute(guest, root / "boot" / f"vmlinuz-{release}", guest.initrd(known, modules, binary), args.timeout)
+    ran = execute(guest, root / "boot" / f"vmlinuz-{release}", guest.initrd(known, modules, programs), args.timeout)
     told = stream.decode(ran.out)
     lines = [{"i": op["i"], "op": scenario.ops[op["i"]].text, **op} for op in told.ops]
     killed = [death for op in told.ops if op["d"].get("oom_kill") for death in op["deaths"] if death["signal"] == 9]
     meta = {
         "scenario": path.stem, "kernel_profile": profile, "kernel": release, "accel": guest.accel,
         "qemu": kernel.command(QEMU, "--version").splitlines()[0], "cmdline": guest.cmdline, "icount": args.icount,
-        "cpu": guest.cpu, "guest_c": digest, "modules": modules, "substitutions": instead, "wall_s": ran.wall_s,
+        "cpu": guest.cpu, **hashes(programs), "modules": modules, "substitutions": instead, "wall_s": ran.wall_s,
         "complete": told.complete, "timed_out": ran.timed_out, "errors": told.errors,
         "oom_victims": [death["name"] for death in killed], "ops": len(scenario.ops), "ops_done": len(told.ops),
         "not_ok": [[op["i"], op["outcome"], op["errno"]] for op in told.ops if op["outcome"] != "ok"],
@@ -192,6 +201,9 @@ def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     files["scenario.txt"] = scenario.text.encode()
     files["ops.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
     files["dmesg.txt"] = stream.dmesg(told.files["./kmsg"]) if "./kmsg" in told.files else ran.console
+    if guest.faults:
+        files["worker.elf.txt"] = programs["worker"].headers.encode()
+        meta["worker_bytes"] = len(programs["worker"].binary)
     files["run.json"] = f"{json.dumps(meta, indent=1)}\n".encode()
     if not told.complete:
         files["console.txt"] = ran.console[-20000:]
@@ -210,6 +222,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kernel", choices=sorted(kernel.PACKAGES), help="another kernel than the scenario's")
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
     parser.add_argument("--icount", help="QEMU's -icount, for example shift=1")
+    parser.add_argument("--faults", action="store_true", help="record each page fault, for program.py")
+    parser.add_argument("--worker", type=Path, metavar="SOURCE.c", help="another worker program than worker.c")
     parser.add_argument("--timeout", type=int, default=900, help="seconds that a run may take")
     parser.add_argument("--dir", action="store_true", help="write a directory, not a .tar.xz")
     parser.add_argument("--check", action="store_true", help="only parse the scenarios")

@@ -65,9 +65,18 @@ def test_the_guest_is_set_up_as_the_header_says() -> None:
     ]
 
 
+def test_faults_are_recorded_where_they_are_asked_for() -> None:
+    assert "faults" not in orders.configuration(sc.parse(TEXT), []).splitlines()
+    assert "faults" in orders.configuration(sc.parse(TEXT), [], faults=True).splitlines()
+
+
+def test_the_guest_has_the_programs_that_its_processes_run() -> None:
+    assert orders.programs(sc.parse(TEXT)) == ["worker"]
+
+
 def test_every_operation_becomes_an_order() -> None:
     assert orders.operations(sc.parse(TEXT)).splitlines() == [
-        "0 proc A -5",
+        "0 proc A -5 /worker",
         "1 mmap A heap 12288",
         "2 touch A heap 4096 8192 w half hot 10 20 90 3",
         "3 touch A heap 0 8192 r mark seq 0 0 0 0",

@@ -1,17 +1,24 @@
-"""Is the program of a scenario's processes what the recordings show?"""
+"""Is the program of a scenario's processes what the recordings show, and what lab/program.py makes of one?"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from memtwin.linux.core import mm_types as t
 from memtwin.machine import machine, program
-from memtwin.sources.recording import Recording
+from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import Source
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
+ROOT = Path(__file__).parents[2]
+RECORDINGS = ROOT / "tests" / "recordings"
+
+sys.path.insert(0, str(ROOT / "lab"))
+import program  # noqa: E402
+
+sys.path.pop(0)
 
 RO, RW = t.VM_READ, t.VM_READ | t.VM_WRITE
 FIRST_AREAS = [
@@ -54,6 +61,14 @@ def test_the_first_programs_are_what_was_read_by_hand(guest_c: str) -> None:
     assert known.written_by_child == (*STACK, THREAD_DATA, PIPES)
 
 
+def test_the_script_makes_the_stored_data_of_a_recording() -> None:
+    """From the ELF headers and the faults of one idle recording, byte for byte; from a second run too."""
+    for path in runs_in(RECORDINGS / "121-worker-idle"):
+        recording = Recording(path)
+        stored = program.PROGRAMS / f"{recording.meta['guest_c']}.toml"
+        assert program.written(program.derive(recording)) == stored.read_text()
+
+
 def test_every_page_of_a_program_lies_in_an_area_that_allows_it() -> None:
     for known in program.known().values():
         writable = {page for a in known.areas if "WRITE" in a.flags for page in range(a.start, a.start + a.pages)}
@@ -88,9 +103,19 @@ class OfAnUnknownProgram(Source):
 
 
 def test_a_machine_has_the_program_of_its_recording_or_the_default() -> None:
-    real = Recording(RECORDINGS / "112-zswap-fits" / "run1.tar.xz").at("boot")
-    assert machine.build(real).program.guest_c == "ad20bfcce5d748b9"
+    real = Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot")
+    assert machine.build(real).program.path == "/worker"
     other = machine.build(OfAnUnknownProgram(real))
     assert other.program is program.program(None)
     assert other.program.guest_c == program.DEFAULT
     assert any("0123456789abcdef" in note for note in other.notes)
+
+
+def test_a_worker_apart_from_pid_1_shares_no_page_with_it_at_boot() -> None:
+    """Its file is cached, not mapped: the first process adds its resident pages to Mapped."""
+    built = machine.build(Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot"))
+    from memtwin.linux.mm import filemap
+
+    info = filemap.file_info(built.state, built.binary)
+    assert info["pages"] == info["cached"] == built.program.binary_pages
+    assert built.state.node_stats()["nr_mapped"] == built.boot.vmstat["nr_mapped"]

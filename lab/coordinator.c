@@ -1,309 +1,25 @@
-/* guest.c - PID 1 of the ground-truth guest and its worker processes.
+/* coordinator.c - PID 1 of the guest.
  *
- * As PID 1 (the coordinator): set up /proc, /sys, /dev, modules, data disk,
- * swap and sysctls as /run.cfg says, then carry out /ops.txt one op at a time
- * and report to the host through the QEMU debug console (port 0xe9, rep outsb
- * from user space: no tty, no page cache, no kernel buffers).
- * As any other PID (exec'd as "/init NAME"): a worker that does what it is told
- * over a FIFO.  Built by record.py: gcc -O2 -static.  See README.md.
+ * Set up /proc, /sys, /dev, modules, data disk, swap and sysctls as /run.cfg says, then carry out /ops.txt one
+ * operation at a time and report to the host through QEMU's debug console (port 0xe9, rep outsb from user space: no
+ * tty, no page cache, no kernel buffers).  A scenario's processes run another program, which this one starts and asks
+ * over a pair of FIFOs.  See README.md.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-typedef uint64_t u64;
-#define PG 4096UL
-#define MAXTOK 24
-
-static u64 sm_next(u64 *s)
-{
-	u64 z = (*s += 0x9E3779B97F4A7C15ULL);
-	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-	z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-	return z ^ (z >> 31);
-}
-
-static int tokenize(char *s, char **t)
-{
-	int n = 0;
-	while (n < MAXTOK) {
-		while (*s == ' ' || *s == '\n') *s++ = 0;
-		if (!*s) break;
-		t[n++] = s;
-		while (*s && *s != ' ' && *s != '\n') s++;
-	}
-	for (int i = n; i < MAXTOK; i++) t[i] = (char *)"";
-	return n;
-}
-static u64 num(const char *s) { return strtoull(s, 0, 0); }
-
-/* ------------------------------------------------------------------ worker */
-
-static const char *const words[64] = {
-	"the", "memory", "page", "of", "kernel", "and", "process", "to",
-	"swap", "in", "file", "is", "cache", "that", "reclaim", "for",
-	"anonymous", "with", "zone", "as", "free", "on", "list", "are",
-	"active", "be", "inactive", "at", "dirty", "this", "writeback", "have",
-	"watermark", "from", "allocation", "or", "order", "one", "slab", "had",
-	"object", "by", "mapping", "but", "table", "not", "fault", "what",
-	"major", "all", "minor", "were", "scan", "we", "steal", "when",
-	"pressure", "your", "balance", "can", "node", "said", "there", "which",
-};
-
-struct region { char name[32]; char *p; u64 len; };
-struct ofile { char name[64]; int fd; };
-static struct region regs[512];
-static int nregs;
-static struct ofile files[64];
-static int nfiles;
-static char *iobuf;
-static u64 next_addr = 0x100000000000ULL;
-static int cfd, rfd;
-
-static void die(const char *m);
-
-static void open_fifos(const char *name)
-{
-	char p[96];
-	prctl(PR_SET_NAME, name, 0, 0, 0);
-	snprintf(p, sizeof p, "/f/%s.c", name);
-	cfd = open(p, O_RDONLY | O_CLOEXEC);
-	snprintf(p, sizeof p, "/f/%s.r", name);
-	rfd = open(p, O_WRONLY | O_CLOEXEC);
-	if (cfd < 0 || rfd < 0) _exit(97);
-}
-
-static void fill_page(char *p, const char *c, u64 op, u64 page)
-{
-	u64 st = (op << 32) ^ page;
-	u64 *w = (u64 *)p;
-	switch (c[0]) {
-	case 'm': /* mark: only the first 8 bytes */
-		*(volatile u64 *)p = (op << 32) + page + 1;
-		return;
-	case 'z':
-		for (int i = 0; i < 512; i++) ((volatile u64 *)w)[i] = 0;
-		return;
-	case 'r':
-		for (int i = 0; i < 512; i++) w[i] = sm_next(&st);
-		return;
-	case 'h':
-		for (int i = 0; i < 256; i++) w[i] = sm_next(&st);
-		for (int i = 256; i < 512; i++) ((volatile u64 *)w)[i] = 0;
-		return;
-	case 't': {
-		unsigned o = 0;
-		while (o < PG) {
-			u64 x = sm_next(&st);
-			for (int k = 0; k < 10 && o < PG; k++) {
-				const char *s = words[(x >> (6 * k)) & 63];
-				while (*s && o < PG) p[o++] = *s++;
-				if (o < PG) p[o++] = ' ';
-			}
-		}
-		return;
-	}
-	}
-}
-
-static struct region *findreg(const char *n)
-{
-	for (int i = 0; i < nregs; i++)
-		if (regs[i].p && !strcmp(regs[i].name, n)) return &regs[i];
-	return 0;
-}
-static int getfile(const char *n)
-{
-	char p[128];
-	for (int i = 0; i < nfiles; i++)
-		if (!strcmp(files[i].name, n)) return files[i].fd;
-	snprintf(p, sizeof p, "/data/%s", n);
-	int fd = open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0) return -1;
-	snprintf(files[nfiles].name, 64, "%s", n);
-	files[nfiles].fd = fd;
-	nfiles++;
-	return fd;
-}
-static int addreg(const char *n, u64 len, int flags, int fd)
-{
-	u64 rl = (len + PG - 1) & ~(PG - 1);
-	struct region *r = 0;
-	for (int i = 0; i < nregs; i++) if (!regs[i].p) { r = &regs[i]; break; }
-	if (!r) r = &regs[nregs];
-	void *p = mmap((void *)next_addr, rl, PROT_READ | PROT_WRITE,
-		       flags | MAP_FIXED_NOREPLACE, fd, 0);
-	if (p == MAP_FAILED) return -1;
-	next_addr += ((rl + (2UL << 20) - 1) & ~((2UL << 20) - 1)) + (2UL << 20);
-	if (r == &regs[nregs]) nregs++;
-	snprintf(r->name, 32, "%s", n);
-	r->p = p;
-	r->len = rl;
-	return 0;
-}
-
-static volatile char sink;
-
-static int do_touch(u64 op, char **t)
-{
-	/* touch REGION OFF LEN r|w CONTENT PAT N A B SEED */
-	struct region *r = findreg(t[0]);
-	if (!r) { errno = ENOENT; return -1; }
-	u64 off = num(t[1]), len = num(t[2]);
-	if (off + len > r->len) { errno = ERANGE; return -1; }
-	int wr = t[3][0] == 'w';
-	const char *content = t[4], *pat = t[5];
-	u64 n = num(t[6]), a = num(t[7]), b = num(t[8]), st = num(t[9]);
-	u64 np = len / PG, first = off / PG;
-	char *base = r->p + off;
-	u64 nhot = np * a / 100;
-	if (nhot < 1) nhot = 1;
-	if (pat[0] == 's') n = np;
-	for (u64 i = 0; i < n; i++) {
-		u64 p;
-		switch (pat[0]) {
-		case 's': p = i; break;
-		case 'r': p = sm_next(&st) % np; break;
-		case 'h': {
-			u64 x = sm_next(&st), y = sm_next(&st);
-			if (x % 100 < b || nhot >= np) p = y % nhot;
-			else p = nhot + y % (np - nhot);
-			break;
-		}
-		default: { /* pow */
-			double u = (double)(sm_next(&st) >> 11) * 0x1p-53, v = u;
-			for (u64 k = 1; k < a; k++) v = v * u;
-			p = (u64)(v * (double)np);
-			if (p >= np) p = np - 1;
-		}
-		}
-		if (wr) fill_page(base + p * PG, content, op, first + p);
-		else sink = *(volatile char *)(base + p * PG);
-	}
-	return 0;
-}
-
-static int do_io(int wr, char **t, u64 *done)
-{
-	/* FILE OFF LEN CHUNK seq|rand N SEED */
-	int fd = getfile(t[0]);
-	if (fd < 0) return -1;
-	u64 off = num(t[1]), len = num(t[2]), ch = num(t[3]), n = num(t[5]), st = num(t[6]);
-	int rnd = t[4][0] == 'r';
-	u64 nch = len / ch;
-	if (!iobuf) {
-		iobuf = mmap(0, 1 << 20, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (iobuf == MAP_FAILED) { iobuf = 0; return -1; }
-	}
-	if (!rnd) n = nch;
-	for (u64 i = 0; i < n; i++) {
-		u64 o = off + (rnd ? sm_next(&st) % nch : i) * ch;
-		ssize_t k = wr ? pwrite(fd, iobuf, ch, o) : pread(fd, iobuf, ch, o);
-		if (k < 0) return -1;
-		*done += k;
-	}
-	return 0;
-}
-
-static void worker(const char *name)
-{
-	static char line[512];
-	char *t[MAXTOK], out[128];
-	open_fifos(name);
-	for (;;) {
-		ssize_t n = read(cfd, line, sizeof line - 1);
-		if (n <= 0) _exit(0);
-		line[n] = 0;
-		tokenize(line, t);	/* opno verb name args... */
-		u64 op = num(t[0]), done = 0;
-		char *v = t[1], **a = t + 3;
-		int rc = 0;
-		errno = 0;
-		out[0] = 0;
-		if (!strcmp(v, "start")) {
-		} else if (!strcmp(v, "mmap")) {
-			rc = addreg(a[0], num(a[1]), MAP_PRIVATE | MAP_ANONYMOUS, -1);
-		} else if (!strcmp(v, "fmap")) {
-			int fd = getfile(a[1]);
-			struct stat sb;
-			rc = fd < 0 ? -1 : fstat(fd, &sb);
-			if (!rc) rc = addreg(a[0], sb.st_size,
-				a[2][0] == 's' ? MAP_SHARED : MAP_PRIVATE, fd);
-		} else if (!strcmp(v, "touch")) {
-			rc = do_touch(op, a);
-		} else if (!strcmp(v, "fread") || !strcmp(v, "fwrite")) {
-			rc = do_io(v[1] == 'w', a, &done);
-			snprintf(out, sizeof out, " bytes=%llu", (unsigned long long)done);
-		} else if (!strcmp(v, "fsync")) {
-			int fd = getfile(a[0]);
-			rc = fd < 0 ? -1 : fsync(fd);
-		} else if (!strcmp(v, "munmap")) {
-			struct region *r = findreg(a[0]);
-			if (!r) { rc = -1; errno = ENOENT; }
-			else { rc = munmap(r->p, r->len); r->p = 0; }
-		} else if (!strcmp(v, "madvise") || !strcmp(v, "mlock") || !strcmp(v, "munlock")) {
-			struct region *r = findreg(a[0]);
-			u64 off = num(a[1]), len = num(a[2]);
-			if (!r) { rc = -1; errno = ENOENT; }
-			else if (off + len > r->len) { rc = -1; errno = ERANGE; }
-			else if (v[1] == 'l') rc = mlock(r->p + off, len);
-			else if (v[1] == 'u') rc = munlock(r->p + off, len);
-			else {
-				int adv = MADV_NORMAL;
-				if (!strcmp(a[3], "dontneed")) adv = MADV_DONTNEED;
-				else if (!strcmp(a[3], "free")) adv = 8;
-				else if (!strcmp(a[3], "willneed")) adv = MADV_WILLNEED;
-				else if (!strcmp(a[3], "hugepage")) adv = MADV_HUGEPAGE;
-				else if (!strcmp(a[3], "nohugepage")) adv = MADV_NOHUGEPAGE;
-				else if (!strcmp(a[3], "cold")) adv = 20;
-				else if (!strcmp(a[3], "pageout")) adv = 21;
-				rc = madvise(r->p + off, len, adv);
-			}
-		} else if (!strcmp(v, "fork")) {
-			long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
-			if (pid == 0) {
-				char nm[64];
-				snprintf(nm, sizeof nm, "%s", a[0]);
-				close(cfd);
-				close(rfd);
-				open_fifos(nm);
-				continue;
-			}
-			rc = pid < 0 ? -1 : 0;
-			snprintf(out, sizeof out, " pid=%ld", pid);
-		} else if (!strcmp(v, "exit")) {
-			_exit(0);
-		} else {
-			rc = -1;
-			errno = ENOSYS;
-		}
-		char msg[192];
-		int m = rc < 0 ? snprintf(msg, sizeof msg, "err %d%s\n", errno, out)
-			       : snprintf(msg, sizeof msg, "ok%s\n", out);
-		if (write(rfd, msg, m) != m) _exit(98);
-	}
-}
-
-/* ------------------------------------------------------------- coordinator */
+#include "common.h"
 
 struct w { char name[32]; int pid, cfd, rfd, alive; };
 static struct w ws[256];
@@ -514,6 +230,23 @@ static void dump_kmsg(void)
 	close(fd);
 }
 
+/* Each page fault with its address, by the kernel's own trace points: run.cfg asks for it with "faults". */
+#define TRACING "/sys/kernel/tracing"
+static int faults;
+static void trace_faults(void)
+{
+	if (mount("tracefs", TRACING, "tracefs", 0, "")) die("tracefs");
+	if (put(TRACING "/events/exceptions/enable", "1")) die("exceptions");
+	faults = 1;
+}
+/* Record the faults since the last call as faults/WHEN of the recording. */
+static void emit_faults(const char *when)
+{
+	if (!faults) return;
+	emit_file("faults", when, TRACING "/trace");
+	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+}
+
 static struct w *findw(const char *n)
 {
 	for (int i = nws - 1; i >= 0; i--)
@@ -549,10 +282,10 @@ static void reap(int pid, int flags)
 static void mkfifos(const char *name)
 {
 	char p[96];
-	snprintf(p, sizeof p, "/f/%s.c", name);
+	snprintf(p, sizeof p, FIFOS "/%s.c", name);
 	unlink(p);
 	mkfifo(p, 0600);
-	snprintf(p, sizeof p, "/f/%s.r", name);
+	snprintf(p, sizeof p, FIFOS "/%s.r", name);
 	unlink(p);
 	mkfifo(p, 0600);
 }
@@ -563,9 +296,9 @@ static void attach(const char *name, int pid)
 	snprintf(w->name, 32, "%s", name);
 	w->pid = pid;
 	w->alive = 1;
-	snprintf(p, sizeof p, "/f/%s.c", name);
+	snprintf(p, sizeof p, FIFOS "/%s.c", name);
 	w->cfd = open(p, O_WRONLY | O_CLOEXEC);
-	snprintf(p, sizeof p, "/f/%s.r", name);
+	snprintf(p, sizeof p, FIFOS "/%s.r", name);
 	w->rfd = open(p, O_RDONLY | O_CLOEXEC);
 	if (w->cfd < 0 || w->rfd < 0) die("fifo");
 }
@@ -648,7 +381,7 @@ static void setup(void)
 	char *t[MAXTOK], *sv = 0;
 	umask(0);
 	mkdir("/proc", 0755); mkdir("/sys", 0755); mkdir("/dev", 0755);
-	mkdir("/data", 0755); mkdir("/f", 0755);
+	mkdir("/data", 0755); mkdir(FIFOS, 0755);
 	mount("proc", "/proc", "proc", 0, "");
 	mount("sysfs", "/sys", "sysfs", 0, "");
 	mount("devtmpfs", "/dev", "devtmpfs", 0, "");
@@ -680,6 +413,8 @@ static void setup(void)
 		} else if (!strcmp(t[0], "zswap")) {
 			zswap = 1;
 			if (mount("debugfs", "/sys/kernel/debug", "debugfs", 0, "")) die("debugfs");
+		} else if (!strcmp(t[0], "faults")) {
+			trace_faults();
 		} else if (!strcmp(t[0], "put")) {
 			if (put(t[1], t[2])) die(t[1]);
 		} else if (!strcmp(t[0], "sysctl")) {
@@ -688,10 +423,8 @@ static void setup(void)
 	}
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	if (getpid() != 1) worker(argc > 1 ? argv[1] : "x");
-
 	if (iopl(3)) return 1;
 	setup();
 	put("/proc/self/oom_score_adj", "-1000");
@@ -704,6 +437,7 @@ int main(int argc, char **argv)
 
 	snapshot("boot");
 	boot_extra();
+	emit_faults("boot");
 
 	char *sv = 0;
 	for (char *l = strtok_r(opsbuf, "\n", &sv); l; l = strtok_r(0, "\n", &sv)) {
@@ -743,8 +477,8 @@ int main(int argc, char **argv)
 			mkfifos(t[2]);
 			int pid = vfork();
 			if (pid == 0) {
-				char *av[] = { (char *)"init", t[2], 0 }, *ev[] = { 0 };
-				execve("/init", av, ev);
+				char *av[] = { t[4], t[2], 0 }, *ev[] = { 0 };
+				execve(t[4], av, ev);
 				_exit(99);
 			}
 			if (pid < 0) { outcome = "error"; err = errno; }
@@ -796,6 +530,7 @@ int main(int argc, char **argv)
 		}
 		snprintf(out + n, sizeof out - n, "},\"deaths\":[%s]}\n", deaths);
 		emits(out);
+		emit_faults(t[0]);
 	}
 	dump_kmsg();
 	emits("@Z done\n");
