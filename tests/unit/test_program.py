@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from memtwin.linux.core import mm_types as t
-from memtwin.machine import machine, program
+from memtwin.machine import machine
+from memtwin.machine import program as programs
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import Source
 
@@ -41,7 +42,7 @@ STACK, THREAD_DATA, PIPES, COMMAND, REGIONS, NEXT_ADDRESS = (
 @pytest.mark.parametrize("guest_c", ["ce1adb44d50d0d4b", "cf65befca1b64fbb", "ad20bfcce5d748b9"])
 def test_the_first_programs_are_what_was_read_by_hand(guest_c: str) -> None:
     """Each figure that was a constant before there was data."""
-    known = program.program(guest_c)
+    known = programs.program(guest_c)
     areas = [(a.start, a.pages, a.vm_flags, a.source, a.offset, a.perms, a.name) for a in known.areas]
     assert areas == FIRST_AREAS
     assert known.guest_c == guest_c
@@ -70,7 +71,7 @@ def test_the_script_makes_the_stored_data_of_a_recording() -> None:
 
 
 def test_every_page_of_a_program_lies_in_an_area_that_allows_it() -> None:
-    for known in program.known().values():
+    for known in programs.known().values():
         writable = {page for a in known.areas if "WRITE" in a.flags for page in range(a.start, a.start + a.pages)}
         relro = {page for a in known.areas if "ACCOUNT" in a.flags for page in range(a.start, a.start + a.pages)}
         mapped = {page for a in known.areas for page in range(a.start, a.start + a.pages)}
@@ -106,8 +107,8 @@ def test_a_machine_has_the_program_of_its_recording_or_the_default() -> None:
     real = Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot")
     assert machine.build(real).program.path == "/worker"
     other = machine.build(OfAnUnknownProgram(real))
-    assert other.program is program.program(None)
-    assert other.program.guest_c == program.DEFAULT
+    assert other.program is programs.program(None)
+    assert other.program.guest_c == programs.DEFAULT
     assert any("0123456789abcdef" in note for note in other.notes)
 
 
