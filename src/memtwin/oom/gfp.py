@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memtwin.oom.event import OomEvent, Trigger
 
 SOURCE = "include/linux/gfp.h", "v6.1"
@@ -21,6 +23,20 @@ _OLD_FLAGS: Final = (
     (0x4000, "__GFP_COMP"), (0x8000, "__GFP_ZERO"), (0x10000, "__GFP_NOMEMALLOC"), (0x20000, "__GFP_HARDWALL"),
     (0x40000, "__GFP_THISNODE"), (0x80000, "__GFP_RECLAIMABLE"),
 )  # fmt: skip
+_BASES: Final = (
+    (0x100CCA, "GFP_HIGHUSER_MOVABLE"), (0x100CC2, "GFP_HIGHUSER"), (0x100CC0, "GFP_USER"),
+    (0x400CC0, "GFP_KERNEL_ACCOUNT"), (0xCC0, "GFP_KERNEL"), (0xC40, "GFP_NOFS"), (0xA20, "GFP_ATOMIC"),
+    (0xC00, "GFP_NOIO"), (0x800, "GFP_NOWAIT"),
+)  # fmt: skip
+_FLAGS: Final = (
+    (0x2, "__GFP_HIGHMEM"), (0x20, "__GFP_HIGH"), (0x200, "__GFP_ATOMIC"), (0x40, "__GFP_IO"), (0x80, "__GFP_FS"),
+    (0x2000, "__GFP_NOWARN"), (0x4000, "__GFP_RETRY_MAYFAIL"), (0x8000, "__GFP_NOFAIL"), (0x10000, "__GFP_NORETRY"),
+    (0x40000, "__GFP_COMP"), (0x100, "__GFP_ZERO"), (0x80000, "__GFP_NOMEMALLOC"), (0x20000, "__GFP_MEMALLOC"),
+    (0x100000, "__GFP_HARDWALL"), (0x200000, "__GFP_THISNODE"), (0x10, "__GFP_RECLAIMABLE"), (0x8, "__GFP_MOVABLE"),
+    (0x400000, "__GFP_ACCOUNT"), (0x1000, "__GFP_WRITE"), (0x400, "__GFP_DIRECT_RECLAIM"),
+    (0x800, "__GFP_KSWAPD_RECLAIM"),
+)  # fmt: skip
+"""In the order in which Linux 6.1 prints them (include/trace/events/mmflags.h)."""
 _OWN: Final = "fresh memory of its own (heap or stack)"
 _PURPOSES: Final = (
     (("moom_callback", "sysrq_handle_moom"), "nothing: somebody pressed SysRq+f to have a process killed"),
@@ -51,17 +67,30 @@ def flags(trigger: Trigger) -> str | None:
     """
     if trigger.gfp_flags is not None or trigger.gfp_mask is None:
         return trigger.gfp_flags
-    left = trigger.gfp_mask
+    return _named(trigger.gfp_mask, _OLD_BASES, _OLD_FLAGS)
+
+
+def text(mask: int) -> str:
+    """Return the flags of a request as Linux 6.1 prints them.
+
+    >>> text(0x140DCA), text(0xCC0)
+    ('GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO', 'GFP_KERNEL')
+    """
+    return _named(mask, _BASES, _FLAGS)
+
+
+def _named(mask: int, bases: Sequence[tuple[int, str]], flags: Sequence[tuple[int, str]]) -> str:
+    """Return the first base that *mask* has, the other flags, and what has no name."""
     names = []
-    for bits, name in _OLD_BASES:
-        if left & bits == bits:
-            names, left = [name], left & ~bits
+    for bits, name in bases:
+        if mask & bits == bits:
+            names, mask = [name], mask & ~bits
             break
-    for bit, name in _OLD_FLAGS:
-        if left & bit:
+    for bit, name in flags:
+        if mask & bit:
             names.append(name)
-            left &= ~bit
-    return "|".join([*names, *([f"{left:#x}"] if left else [])]) or "0x0"
+            mask &= ~bit
+    return "|".join([*names, *([f"{mask:#x}"] if mask else [])]) or "0x0"
 
 
 def highest_zone(trigger: Trigger) -> str | None:

@@ -8,6 +8,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
 from memtwin.oom import layout
+from memtwin.oom.gfp import text as gfp_text
 from memtwin.units import kib
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from memtwin.linux.records import Notice
     from memtwin.twin.twin import Twin
 
-GFP_TEXTS = (
-    (t.GFP_HIGHUSER_MOVABLE | t.GFP_ZERO, 0x140DCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"),
-    (t.GFP_HIGHUSER_MOVABLE, 0x140CCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP"),
-    (t.GFP_KERNEL, 0xCC0, "GFP_KERNEL"),
-)
-"""Flags of the model, the kernel's number and its text: the first whose flags are all there."""
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 LETTERS = "UMEHI"
 """Unmovable, movable, reclaimable, highatomic, isolated: as show_migration_types() has them."""
@@ -31,7 +26,6 @@ def report(twin: Twin, notice: Notice) -> layout.Report:
     """Build the report of an OOM event: *twin* is the machine as it was then."""
     state, order, gfp, current, chosen = twin.state, notice.order, notice.gfp, notice.current, notice.victim
     names = {process.pid: process.name for process in twin.processes.values()}
-    mask, text = next(((mask, text) for flags, mask, text in GFP_TEXTS if gfp & flags == flags), (0xCC0, "GFP_KERNEL"))
     counters = twin.counters()
     total_swap, free_swap = state.swap_pages
     poisoned = twin.machine.boot.meminfo.get("HardwareCorrupted")
@@ -42,8 +36,8 @@ def report(twin: Twin, notice: Notice) -> layout.Report:
         name=names.get(oom_kill.pid_of(state, current), "the rest"),
         pid=oom_kill.pid_of(state, current),
         kernel=" ".join(twin.machine.boot.version.split()[2:3]),
-        gfp_mask=mask,
-        gfp_text=text,
+        gfp_mask=gfp,
+        gfp_text=gfp_text(gfp),
         order=order,
         oom_score_adj=task_mmu.task_times(state, current)["oom_score_adj"],
         counts=_counts(counters, zones),

@@ -144,22 +144,25 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_BIO
     NR_KNOWN_CACHES
 
-cpdef enum:              # GFP flags: what an allocation may do to get its page, and where it may come from
-    GFP_HIGH = 1            # may dig into half of the min reserve
-    GFP_IO = 2              # may start I/O
-    GFP_FS = 4              # may call into file systems
-    GFP_DIRECT_RECLAIM = 8
-    GFP_KSWAPD_RECLAIM = 16
-    GFP_NORETRY = 32        # one round of reclaim, never the OOM killer
-    GFP_NOFAIL = 64
-    GFP_NOMEMALLOC = 128    # no reserves, not even for reclaim itself
-    GFP_MOVABLE = 256       # page of a movable pageblock, from any zone
-    GFP_RECLAIMABLE = 512
-    GFP_ZERO = 2048         # cleared: said in reports only
-    GFP_WRITE = 1024        # page cache that is about to be dirtied: spread over zones
-    GFP_KERNEL = 8 | 16 | 2 | 4
-    GFP_NOFS = 8 | 16 | 2
-    GFP_HIGHUSER_MOVABLE = 8 | 16 | 2 | 4 | 256
+cpdef enum:              # GFP flags, with the numbers of Linux 6.1: what a request may do, and where its page may be
+    GFP_HIGHMEM = 0x2
+    GFP_MOVABLE = 0x8       # page of a movable pageblock, from any zone
+    GFP_RECLAIMABLE = 0x10
+    GFP_HIGH = 0x20         # may dig into half of the min reserve
+    GFP_IO = 0x40           # may start I/O
+    GFP_FS = 0x80           # may call into file systems
+    GFP_ZERO = 0x100        # cleared: said in reports only
+    GFP_DIRECT_RECLAIM = 0x400
+    GFP_KSWAPD_RECLAIM = 0x800
+    GFP_WRITE = 0x1000      # page cache that is about to be dirtied: spread over zones
+    GFP_NOFAIL = 0x8000
+    GFP_NORETRY = 0x10000   # one round of reclaim, never the OOM killer
+    GFP_COMP = 0x40000      # a folio: set by each allocation of one
+    GFP_NOMEMALLOC = 0x80000    # no reserves, not even for reclaim itself
+    GFP_HARDWALL = 0x100000
+    GFP_KERNEL = 0xcc0
+    GFP_NOFS = 0xc40
+    GFP_HIGHUSER_MOVABLE = 0x140cca # with GFP_COMP, as folio_alloc() asks for it
 
 cpdef enum:              # FileKind
     FILE_REGULAR = 0        # on the data disk

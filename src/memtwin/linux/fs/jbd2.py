@@ -17,7 +17,7 @@ from cython.cimports.memtwin.linux.core.events import schedule_event
 from cython.cimports.memtwin.linux.core.mm_types import GFP_MOVABLE, GFP_NOFS, OWNER_KERNEL, File, u32, u64
 from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, file_at
 from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 
@@ -48,8 +48,8 @@ def commit_transaction(s: State):
     page: u32 = alloc_pages(s, 0, GFP_NOFS | GFP_MOVABLE)
     index: u64
     if page:
-        own(s, page, 0, OWNER_KERNEL)
-        free_frame(s, page, 0)
+        prep_new_page(s, page, 0, OWNER_KERNEL)
+        free_unref_page(s, page, 0)
     s.event[PGPGOUT] += KIB_PER_BLOCK * (blocks + DESCRIPTOR_AND_END + (0 if s.journal_used else 1))
     s.journal_used = True
     s.journal_due_ns = s.journal_blocks = 0

@@ -38,7 +38,7 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_KERNEL_STACK
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pgtable import (
@@ -69,7 +69,7 @@ def alloc_stack(s: State, task: u32) -> cython.bint:
             pfn = alloc_pages(s, 0, GFP_KERNEL)
             if not pfn:
                 return False
-            own(s, pfn, 0, OWNER_KERNEL)
+            prep_new_page(s, pfn, 0, OWNER_KERNEL)
             t.stack[i] = pfn
         s.vmalloc_used += STACK_PAGES
     mod_node_page_state(s, NR_KERNEL_STACK, STACK_KIB)
@@ -87,7 +87,7 @@ def free_stack(s: State, task: u32):
         s.nr_stacks_cached += 1
         return
     for i in range(STACK_PAGES):
-        free_frame(s, t.stack[i], 0)
+        free_unref_page(s, t.stack[i], 0)
     s.vmalloc_used -= STACK_PAGES
 
 

@@ -2,11 +2,11 @@ from memtwin.linux.core.mm_types cimport List, Page, PerCpuPages, Zone, i32, u8,
 from memtwin.linux.core.state cimport State
 
 cdef u32 rmqueue(State s, u32 zone, u32 order, u32 migratetype) noexcept nogil
-cdef void free_frame(State s, u32 pfn, u32 order) noexcept nogil
+cdef void free_unref_page(State s, u32 pfn, u32 order) noexcept nogil
 cdef void free_one_page(State s, u32 pfn, u32 order, u32 migratetype) noexcept nogil
 cdef bint can_split_to(State s, u32 zone, u32 order) noexcept nogil
-cdef void own(State s, u32 pfn, u32 order, u8 owner) noexcept nogil
-cdef void own_frame(Page *page, u8 owner) noexcept nogil
+cdef void prep_new_page(State s, u32 pfn, u32 order, u8 owner) noexcept nogil
+cdef void prep_new_frame(Page *page, u8 owner) noexcept nogil
 cdef u32 order_to_pindex(u32 migratetype, u32 order) noexcept nogil
 cdef void mark_block(State s, u32 pfn, u32 order, u32 migratetype, u8 owner) noexcept nogil
 cdef void relabel_block(State s, u32 pfn, u32 order, u32 migratetype) noexcept nogil

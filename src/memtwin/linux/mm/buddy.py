@@ -58,18 +58,18 @@ SOURCE = "mm/page_alloc.c", "v6.1"
 NR_PCP_TYPES = cython.declare(u32, 3)
 
 
-def own(s: State, pfn: u32, order: u32, owner: u8):
+def prep_new_page(s: State, pfn: u32, order: u32, owner: u8):
     """Hand the block at *pfn* to *owner*: one reference, nothing mapped, content zero."""
     i: u32
-    own_frame(cython.address(s.pages[pfn]), owner)
+    prep_new_frame(cython.address(s.pages[pfn]), owner)
     s.pages[pfn].order = order
     if order:
         for i in range(pfn + 1, pfn + (1 << order)):
-            own_frame(cython.address(s.pages[i]), owner)
+            prep_new_frame(cython.address(s.pages[i]), owner)
         s.pages[pfn].flags = PG_HEAD
 
 
-def own_frame(page: cython.pointer(Page), owner: u8):
+def prep_new_frame(page: cython.pointer(Page), owner: u8):
     """Hand one frame to *owner*."""
     page.owner = owner
     page.flags = 0
@@ -377,7 +377,7 @@ def free_pcppages_bulk(s: State, pcp: cython.pointer(PerCpuPages), count: i32, p
         pindex += 1
 
 
-def free_frame(s: State, pfn: u32, order: u32):
+def free_unref_page(s: State, pfn: u32, order: u32):
     """Free a block of 2^*order* pages: to this cpu's list where the order has one; counts ``pgfree``."""
     mt: u32 = s.pageblock[pfn >> PAGEBLOCK_ORDER]
     zone: u32 = zone_of(s, pfn)

@@ -63,7 +63,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_node, xa_store
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_DROP
@@ -171,9 +171,9 @@ def filemap_alloc(s: State, file: u32, index: u64, gfp: u32) -> u32:
     pfn: u32 = alloc_pages(s, 0, gfp)
     if not pfn:
         return 0
-    own(s, pfn, 0, OWNER_FILE)
+    prep_new_page(s, pfn, 0, OWNER_FILE)
     if not filemap_add(s, file, index, pfn, gfp):
-        free_frame(s, pfn, 0)
+        free_unref_page(s, pfn, 0)
         return 0
     return pfn
 

@@ -50,10 +50,10 @@ from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list
 from cython.cimports.memtwin.linux.mm.vmscan_node import (
-    begin_node,
-    end_node,
     init_scan,
-    shrink_round,
+    shrink_lruvec_round,
+    shrink_node_begin,
+    shrink_node_end,
     snapshot_refaults,
 )
 
@@ -131,7 +131,7 @@ def begin_pass(s: State) -> cython.bint:
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, cython.address(k.sc), LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     k.sc.nr_to_reclaim = kswapd_target(s, k.run_zone)
-    begin_node(s, cython.address(k.sc))
+    shrink_node_begin(s, cython.address(k.sc))
     k.in_pass = True
     return True
 
@@ -141,7 +141,7 @@ def end_pass(s: State) -> cython.bint:
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     raised: cython.bint = not (k.nr_boost_reclaim and k.sc.priority == DEF_PRIORITY - 2)
     freed: u64
-    end_node(s, cython.address(k.sc))
+    shrink_node_end(s, cython.address(k.sc))
     k.in_pass = False
     freed = k.sc.nr_reclaimed - k.sc.reclaimed_before
     if k.sc.order and k.sc.nr_reclaimed >= cython.cast(u64, 2) << k.sc.order:
@@ -219,7 +219,7 @@ def kswapd_step(s: State):
     this_cpu(s).memalloc += 1
     if not k.in_pass:
         goes_on = begin_pass(s)
-    elif not shrink_round(s, cython.address(k.sc)):
+    elif not shrink_lruvec_round(s, cython.address(k.sc)):
         goes_on = end_pass(s)
         if goes_on:
             kswapd_throttle(s)

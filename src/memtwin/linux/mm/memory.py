@@ -77,7 +77,7 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, PGREUSE
-from cython.cimports.memtwin.linux.mm.buddy import own
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
@@ -155,7 +155,7 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
     pfn = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE | (0 if tag else GFP_ZERO))
     if not pfn:
         return 0
-    own(s, pfn, 0, OWNER_ANON)
+    prep_new_page(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].tag = tag
     page_add_new_anon_rmap(s, pfn, vma, vpn)
     if vma_at(s, vma).flags & VM_LOCKED:

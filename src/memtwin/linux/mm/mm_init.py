@@ -56,7 +56,7 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_of,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
-from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, own, relabel_block
+from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, prep_new_page, relabel_block
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
 from cython.cimports.memtwin.linux.mm.mmzone import (
     calculate_totalreserve_pages,
@@ -232,13 +232,13 @@ def add_pcp_page(s: State, zone: int, cpu: int, pfn: int, migratetype: int) -> N
 def add_kernel_pages(s: State, pfn: int, count: int) -> None:
     """Give frames to the kernel for good: drivers, percpu data, stacks of kernel threads."""
     for i in range(pfn, pfn + count):
-        own(s, i, 0, OWNER_KERNEL)
+        prep_new_page(s, i, 0, OWNER_KERNEL)
 
 
 def add_slab(s: State, cache: int, pfn: int, in_use: int, on_cpu: bool) -> None:
     """Make a slab of a cache with *in_use* objects: the cpu's own, a full one, or one on the partial list."""
     c: cython.pointer(SlabCache) = cache_at(s, cache)
-    own(s, pfn, c.order, OWNER_SLAB)
+    prep_new_page(s, pfn, c.order, OWNER_SLAB)
     s.pages[pfn].mapping = cache
     s.pages[pfn].index = in_use
     c.nr_objects += in_use
@@ -260,7 +260,7 @@ def know_cache(s: State, kind: int, cache: int) -> None:
 def add_page_table(s: State, pfn: int) -> None:
     """Make a page table of a process that is not known: counted, linked nowhere."""
     table: u32 = table_get(s)
-    own(s, pfn, 0, OWNER_TABLE)
+    prep_new_page(s, pfn, 0, OWNER_TABLE)
     s.table_pfn[table] = pfn
     mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
 
@@ -269,7 +269,7 @@ def boot_mm(s: State, pgd_pfn: int) -> int:
     """Start a task with an empty address space, its top table in *pgd_pfn* and the next frame; it has no stack."""
     task: u32 = pool_get(cython.address(s.tasks))
     mm: u32 = pool_get(cython.address(s.mms))
-    own(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
+    prep_new_page(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
     mm_at(s, mm).pgd = table_get(s)
     s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
     mm_at(s, mm).users = 1
@@ -289,7 +289,7 @@ def boot_tables(s: State, task: int, vpn: int, frames: list) -> int:
         below = cython.cast(u32, table_at(s, t).entry[slot])
         if not below:
             pfn = frames.pop()
-            own(s, pfn, 0, OWNER_TABLE)
+            prep_new_page(s, pfn, 0, OWNER_TABLE)
             below = table_get(s)
             s.table_pfn[below] = pfn
             table_at(s, t).entry[slot] = below
@@ -311,7 +311,7 @@ def add_anon_pages(
         t: u32 = boot_tables(s, task, at, frames)
         vma: u32 = find_vma(s, task_at(s, task).mm, at)
         anon_vma_prepare(s, vma)
-        own(s, pfn + i, 0, OWNER_ANON)
+        prep_new_page(s, pfn + i, 0, OWNER_ANON)
         page_add_new_anon_rmap(s, pfn + i, vma, at)
         page = cython.address(s.pages[pfn + i])
         if locked:
@@ -329,7 +329,7 @@ def add_anon_pages(
 def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active: bool, mlocked: int) -> None:
     """Make frames *pfn* … the pages *index* … of a file; the first *mlocked* of them are locked as well."""
     for i in range(count):
-        own(s, pfn + i, 0, OWNER_FILE)
+        prep_new_page(s, pfn + i, 0, OWNER_FILE)
         filemap_place(s, file, index + i, pfn + i, active)
         if i < mlocked:
             s.pages[pfn + i].flags |= PG_MLOCKED

@@ -60,7 +60,7 @@ from cython.cimports.memtwin.linux.mm.vmscan_node import try_to_free_pages, zone
 JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
-def alloc_flags_slow(s: State, gfp: u32) -> u32:
+def gfp_to_alloc_flags(s: State, gfp: u32) -> u32:
     """How far a request may go now: a thread that reclaims takes what there is, a victim half of the reserves."""
     if this_cpu(s).memalloc and not gfp & GFP_NOMEMALLOC:
         return ALLOC_NO_WATERMARKS
@@ -91,7 +91,7 @@ def should_reclaim_retry(
     return False
 
 
-def direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)) -> u32:
+def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)) -> u32:
     """Reclaim, then try again; once more with empty per-cpu lists."""
     pfn: u32
     hooks.cond_resched(s)
@@ -99,14 +99,14 @@ def direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)
     hooks.cond_resched(s)
     if not progress[0]:
         return 0
-    pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+    pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
     if not pfn:
         drain_pages(s)
-        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
     return pfn
 
 
-def may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
+def alloc_pages_may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
     """The last resort: a page from above the high mark, or somebody is killed and all is tried *again*."""
     pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
     again[0] = False
@@ -131,21 +131,21 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     s.need = ENOMEM
     if gfp & GFP_KSWAPD_RECLAIM:
         wakeup_kswapd(s, order, gfp_zone(gfp))
-    pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (alloc_flags_slow(s, gfp) & ALLOC_MIN_RESERVE))
+    pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE))
     while not pfn and again:
         if gfp & GFP_KSWAPD_RECLAIM:
             wakeup_kswapd(s, order, gfp_zone(gfp))
         dying = task_at(s, this_cpu(s).current).oom_victim and not s.in_thread
-        pfn = get_page_from_freelist(s, order, gfp, alloc_flags_slow(s, gfp))
+        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
         if pfn or not gfp & GFP_DIRECT_RECLAIM or this_cpu(s).memalloc:
             break
         oom_reap(s)
-        pfn = direct_reclaim(s, order, gfp, cython.address(progress))
+        pfn = alloc_pages_direct_reclaim(s, order, gfp, cython.address(progress))
         if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
         if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
             continue
-        pfn = may_oom(s, order, gfp, cython.address(again))
+        pfn = alloc_pages_may_oom(s, order, gfp, cython.address(again))
         if dying:
             break
         no_progress = 0

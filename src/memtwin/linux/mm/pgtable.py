@@ -43,7 +43,7 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 
 SOURCE = "mm/pgtable-generic.c", "v6.1"
@@ -55,7 +55,7 @@ def alloc_table(s: State, order: u32) -> u32:
     pfn: u32 = alloc_pages(s, order, GFP_KERNEL)
     if not pfn:
         return 0
-    own(s, pfn, order, OWNER_TABLE)
+    prep_new_page(s, pfn, order, OWNER_TABLE)
     table = table_get(s)
     s.table_pfn[table] = pfn
     return table
@@ -64,7 +64,7 @@ def alloc_table(s: State, order: u32) -> u32:
 def free_table(s: State, table: u32, counted: cython.bint):
     """Give a table and its frame back; *counted*: it is a PTE or PMD table, which meminfo's PageTables holds."""
     pfn: u32 = s.table_pfn[table]
-    free_frame(s, pfn, s.pages[pfn].order)
+    free_unref_page(s, pfn, s.pages[pfn].order)
     table_put(s, table)
     if counted:
         mod_node_page_state(s, NR_PAGE_TABLE_PAGES, -1)

@@ -33,7 +33,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
 from cython.cimports.memtwin.linux.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 
 
@@ -117,7 +117,7 @@ def new_slab(s: State, cache: u32, gfp: u32) -> u32:
         pfn = alloc_pages(s, order, gfp)
     if not pfn:
         return 0
-    own(s, pfn, order, OWNER_SLAB)
+    prep_new_page(s, pfn, order, OWNER_SLAB)
     s.pages[pfn].mapping = cache
     count_slab(s, pfn, 1)
     return pfn
@@ -197,7 +197,7 @@ def discard_slab(s: State, cache: u32, slab: u32):
     list_del(s.pages, cython.address(c.partial), slab)
     c.free_partial -= slab_objects(s, slab)
     count_slab(s, slab, -1)
-    free_frame(s, slab, s.pages[slab].order)
+    free_unref_page(s, slab, s.pages[slab].order)
 
 
 def cache_info(s: State, cache: u32) -> dict:

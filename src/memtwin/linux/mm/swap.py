@@ -79,7 +79,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     UNEVICTABLE_PGS_MUNLOCKED,
     UNEVICTABLE_PGS_RESCUED,
 )
-from cython.cimports.memtwin.linux.mm.buddy import free_frame
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page
 
 
 def page_lru(s: State, pfn: u32) -> u32:
@@ -141,7 +141,7 @@ def put_page(s: State, pfn: u32):
         if page.flags & PG_MLOCKED:
             zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
             s.event[UNEVICTABLE_PGS_CLEARED] += nr_pages(s, pfn)
-        free_frame(s, pfn, 0)
+        free_unref_page(s, pfn, 0)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -18,19 +18,19 @@ cdef u32 entry_of(u32 area, u32 slot) noexcept nogil
 cdef void free_cluster_push(SwapArea *a, u32 cluster) noexcept nogil
 cdef void inc_cluster(SwapArea *a, u32 slot) noexcept nogil
 cdef void dec_cluster(SwapArea *a, u32 slot) noexcept nogil
-cdef bint ssd_try(State s, u32 area, u32 *offset) noexcept nogil
+cdef bint scan_swap_map_try_ssd_cluster(State s, u32 area, u32 *offset) noexcept nogil
 cdef void begin_rotating(State s, u32 area, Scan *scan) noexcept nogil
-cdef bint tire(Scan *scan) noexcept nogil
-cdef bint usable(State s, u32 area, u32 slot) noexcept nogil
-cdef bint scan_on(State s, u32 area, Scan *scan) noexcept nogil
+cdef bint scan_swap_map_pause(Scan *scan) noexcept nogil
+cdef bint scan_swap_map_usable(State s, u32 area, u32 slot) noexcept nogil
+cdef bint scan_swap_map_next(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint next_in_run(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint next_near(SwapArea *a, Scan *scan) noexcept nogil
 cdef u32 check_slot(State s, u32 area, Scan *scan) noexcept nogil
 cdef u32 scan_swap_map_slots(State s, u32 area, u32 goal, u32 *slots) noexcept nogil
 cdef void swap_range_alloc(State s, u32 area, u32 slot) noexcept nogil
 cdef void swap_range_free(State s, u32 area, u32 slot) noexcept nogil
-cdef void avail_add(State s, u32 area) noexcept nogil
-cdef void avail_del(State s, u32 area) noexcept nogil
+cdef void add_to_avail_list(State s, u32 area) noexcept nogil
+cdef void del_from_avail_list(State s, u32 area) noexcept nogil
 cdef void avail_requeue(State s, u32 area) noexcept nogil
 cdef u32 get_swap_pages(State s, u32 goal, u32 *entries) noexcept nogil
 cdef void swapcache_free_entries(State s, u32 *entries, u32 nr) noexcept nogil
@@ -43,6 +43,6 @@ cdef void swap_duplicate(State s, u32 entry) noexcept nogil
 cdef void swap_free(State s, u32 entry) noexcept nogil
 cdef void put_swap_page(State s, u32 entry) noexcept nogil
 cdef bint try_to_free_swap(State s, u32 pfn) noexcept nogil
-cdef bint reclaim_slot(State s, u32 entry, bint anyway) noexcept nogil
+cdef bint try_to_reclaim_swap(State s, u32 entry, bint anyway) noexcept nogil
 cdef void free_swap_and_cache(State s, u32 entry) noexcept nogil
 cdef bint add_to_swap(State s, u32 pfn) noexcept nogil

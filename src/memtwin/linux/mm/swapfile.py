@@ -111,7 +111,7 @@ def dec_cluster(a: cython.pointer(SwapArea), slot: u32):
         free_cluster_push(a, cluster)
 
 
-def ssd_try(s: State, area: u32, offset: cython.pointer(u32)) -> cython.bint:
+def scan_swap_map_try_ssd_cluster(s: State, area: u32, offset: cython.pointer(u32)) -> cython.bint:
     """The next free slot of this cpu's cluster, or of a free cluster; False: there is none."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     slot: u32
@@ -147,7 +147,7 @@ def swap_range_alloc(s: State, area: u32, slot: u32):
     if a.inuse == a.pages:
         a.lowest_bit = a.max
         a.highest_bit = 0
-        avail_del(s, area)
+        del_from_avail_list(s, area)
 
 
 def swap_range_free(s: State, area: u32, slot: u32):
@@ -157,14 +157,14 @@ def swap_range_free(s: State, area: u32, slot: u32):
     a.lowest_bit = min(a.lowest_bit, slot)
     a.highest_bit = max(a.highest_bit, slot)
     if was_full and a.writeok:
-        avail_add(s, area)
+        add_to_avail_list(s, area)
     a.inuse -= 1
     s.nr_swap_pages += 1
     invalidate_slot(s, area, slot)
     clear_shadow(s, entry_of(area, slot))
 
 
-def tire(scan: cython.pointer(Scan)) -> cython.bint:
+def scan_swap_map_pause(scan: cython.pointer(Scan)) -> cython.bint:
     """Count a slot that was looked at; whether the search takes breath now."""
     scan.latency -= 1
     if scan.latency < 0:
@@ -194,29 +194,29 @@ def begin_rotating(s: State, area: u32, scan: cython.pointer(Scan)):
             if free == SWAPFILE_CLUSTER:
                 scan.offset = a.cluster_next = slot - (SWAPFILE_CLUSTER - 1)
                 return
-        tire(scan)
+        scan_swap_map_pause(scan)
         slot += 1
 
 
-def usable(s: State, area: u32, slot: u32) -> cython.bint:
+def scan_swap_map_usable(s: State, area: u32, slot: u32) -> cython.bint:
     """Whether a slot is free, or only a swap-cache page stands in the way while swap is more than half full."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     return a.map[slot] == 0 or (a.map[slot] == SWAP_HAS_CACHE and vm_swap_full(s))
 
 
-def scan_on(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
+def scan_swap_map_next(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
     """Look upwards from here, then from the bottom to where the search began; False: nothing."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     while scan.offset < a.highest_bit:
         scan.offset += 1
-        if usable(s, area, scan.offset):
+        if scan_swap_map_usable(s, area, scan.offset):
             return True
-        scan.scanned_many = tire(scan) or scan.scanned_many
+        scan.scanned_many = scan_swap_map_pause(scan) or scan.scanned_many
     scan.offset = a.lowest_bit
     while scan.offset < scan.base:
-        if usable(s, area, scan.offset):
+        if scan_swap_map_usable(s, area, scan.offset):
             return True
-        scan.scanned_many = tire(scan) or scan.scanned_many
+        scan.scanned_many = scan_swap_map_pause(scan) or scan.scanned_many
         scan.offset += 1
     return False
 
@@ -228,7 +228,7 @@ def next_in_run(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
     if scan.latency < 0:
         return False
     if a.ssd:
-        if ssd_try(s, area, cython.address(scan.offset)):
+        if scan_swap_map_try_ssd_cluster(s, area, cython.address(scan.offset)):
             return True
     elif a.cluster_nr:
         scan.offset += 1
@@ -259,7 +259,7 @@ def check_slot(s: State, area: u32, scan: cython.pointer(Scan)) -> u32:
     if scan.offset > a.highest_bit:
         scan.base = scan.offset = a.lowest_bit
     if a.map[scan.offset] == SWAP_HAS_CACHE and vm_swap_full(s):
-        return AGAIN_ if reclaim_slot(s, entry_of(area, scan.offset), True) else SCAN
+        return AGAIN_ if try_to_reclaim_swap(s, entry_of(area, scan.offset), True) else SCAN
     if a.map[scan.offset]:
         return END if scan.nr else SCAN
     return FOUND
@@ -277,10 +277,10 @@ def scan_swap_map_slots(s: State, area: u32, goal: u32, slots: cython.pointer(u3
     verdict = AGAIN_
     if not a.ssd:
         begin_rotating(s, area, cython.address(scan))
-    elif not ssd_try(s, area, cython.address(scan.offset)):
+    elif not scan_swap_map_try_ssd_cluster(s, area, cython.address(scan.offset)):
         verdict = SCAN
     while True:
-        if verdict == SCAN and not scan_on(s, area, cython.address(scan)):
+        if verdict == SCAN and not scan_swap_map_next(s, area, cython.address(scan)):
             return scan.nr
         verdict = check_slot(s, area, cython.address(scan))
         if verdict == END:
@@ -305,7 +305,7 @@ def scan_swap_map_slots(s: State, area: u32, goal: u32, slots: cython.pointer(u3
 # --- areas by priority -----------------------------------------------------------------------------------------------
 
 
-def avail_add(s: State, area: u32):
+def add_to_avail_list(s: State, area: u32):
     """Put an area with free slots into its place by priority, behind its equals."""
     at: u32 = s.nr_avail
     while at and s.areas[s.avail[at - 1]].prio < s.areas[area].prio:
@@ -315,7 +315,7 @@ def avail_add(s: State, area: u32):
     s.nr_avail += 1
 
 
-def avail_del(s: State, area: u32):
+def del_from_avail_list(s: State, area: u32):
     """Take an area off that list."""
     i: u32
     found: cython.bint = False
@@ -330,8 +330,8 @@ def avail_del(s: State, area: u32):
 
 def avail_requeue(s: State, area: u32):
     """It was an area's turn: behind its equals."""
-    avail_del(s, area)
-    avail_add(s, area)
+    del_from_avail_list(s, area)
+    add_to_avail_list(s, area)
 
 
 def get_swap_pages(s: State, goal: u32, entries: cython.pointer(u32)) -> u32:
@@ -464,7 +464,7 @@ def try_to_free_swap(s: State, pfn: u32) -> cython.bint:
     return True
 
 
-def reclaim_slot(s: State, entry: u32, anyway: cython.bint) -> cython.bint:
+def try_to_reclaim_swap(s: State, entry: u32, anyway: cython.bint) -> cython.bint:
     """Free a slot that only the swap cache holds; *anyway*: though its page is mapped and swap not full."""
     pfn: u32 = lookup_swap_cache(s, entry)
     freed: cython.bint = False
@@ -481,7 +481,7 @@ def free_swap_and_cache(s: State, entry: u32):
     """A page-table entry that holds a slot goes away; a page that nobody maps goes with it."""
     swap_free(s, entry)
     if area_of(s, entry).map[slot_of(entry)] == SWAP_HAS_CACHE:
-        reclaim_slot(s, entry, False)
+        try_to_reclaim_swap(s, entry, False)
 
 
 def add_to_swap(s: State, pfn: u32) -> cython.bint:

@@ -68,7 +68,7 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_io import swap_readpage
@@ -124,16 +124,16 @@ def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cy
     if not pfn:
         return 0
     if lookup_swap_cache(s, entry) or not swap_count(s, entry):
-        free_frame(s, pfn, 0)
+        free_unref_page(s, pfn, 0)
         return lookup_swap_cache(s, entry)
-    own(s, pfn, 0, OWNER_ANON)
+    prep_new_page(s, pfn, 0, OWNER_ANON)
     if not swap_count(s, entry):  # who held the slot was killed to get this frame
-        free_frame(s, pfn, 0)
+        free_unref_page(s, pfn, 0)
         return 0
     s.pages[pfn].flags = PG_LOCKED | PG_SWAPBACKED
     shadow = get_shadow(s, entry)
     if not add_to_swap_cache(s, pfn, entry, gfp):
-        free_frame(s, pfn, 0)
+        free_unref_page(s, pfn, 0)
         return 0
     area_of(s, entry).map[slot_of(entry)] |= SWAP_HAS_CACHE
     s.pages[pfn].refcount -= 1
@@ -245,7 +245,7 @@ def read_synchronous(s: State, entry: u32) -> u32:
     bio: u32 = 0
     if not pfn:
         return 0
-    own(s, pfn, 0, OWNER_ANON)
+    prep_new_page(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].flags = PG_LOCKED | PG_SWAPBACKED | PG_DIRTY | PG_SWAPCACHE
     s.pages[pfn].private = entry
     if shadow:

@@ -59,16 +59,16 @@ from cython.cimports.memtwin.linux.mm.swap import put_page
 from cython.cimports.memtwin.linux.mm.swap_state import lookup_swap_cache
 from cython.cimports.memtwin.linux.mm.swapfile import (
     NO_CLUSTER,
-    avail_add,
-    avail_del,
+    add_to_avail_list,
+    del_from_avail_list,
     drain_slots,
     entry_of,
     free_cluster_push,
     free_swap_slot,
     get_swap_page,
     inc_cluster,
-    reclaim_slot,
     swap_free,
+    try_to_reclaim_swap,
 )
 from cython.cimports.memtwin.linux.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
@@ -159,7 +159,7 @@ def turn_on(s: State, area: int, prio: int) -> None:
     s.nr_rotating += not a.ssd
     s.total_swap_pages += a.pages
     s.nr_swap_pages += a.pages - a.inuse
-    avail_add(s, number)
+    add_to_avail_list(s, number)
 
 
 def read_header(s: State) -> None:
@@ -170,9 +170,9 @@ def read_header(s: State) -> None:
 def set_priority(s: State, area: int, prio: int) -> None:
     """Give an area the priority that a snapshot says it has."""
     number: u32 = area
-    avail_del(s, number)
+    del_from_avail_list(s, number)
     s.areas[number].prio = prio
-    avail_add(s, number)
+    add_to_avail_list(s, number)
 
 
 def hold_slots(s: State, area: int, slots: int) -> None:
@@ -233,7 +233,7 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= nr_pages(s, pfn)
     page_add_anon_rmap(s, pfn, vma, vpn)
     swap_free(s, entry)
-    reclaim_slot(s, entry, True)
+    try_to_reclaim_swap(s, entry, True)
     return OK
 
 
@@ -275,7 +275,7 @@ def unuse_cache(s: State, area: u32):
         pfn = lookup_swap_cache(s, entry_of(area, slot))
         while pfn and s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
             hooks.io_schedule(s)
-        reclaim_slot(s, entry_of(area, slot), True)
+        try_to_reclaim_swap(s, entry_of(area, slot), True)
     drain_slots(s)
 
 
@@ -316,7 +316,7 @@ def swapoff(s: State, task: int, area: int) -> int:
     if s.sysctl.overcommit_memory == 0 and a.pages > totalram_pages(s) + s.total_swap_pages:
         return ENOMEM
     this_cpu(s).current = task
-    avail_del(s, number)
+    del_from_avail_list(s, number)
     a.writeok = False
     s.nr_swap_pages -= a.pages
     s.total_swap_pages -= a.pages
@@ -328,7 +328,7 @@ def swapoff(s: State, task: int, area: int) -> int:
         a.writeok = True
         s.nr_swap_pages += a.pages
         s.total_swap_pages += a.pages
-        avail_add(s, number)
+        add_to_avail_list(s, number)
         return code
     forget_priority(s, area)
     a.used = False

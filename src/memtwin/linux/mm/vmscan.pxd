@@ -16,8 +16,8 @@ cdef struct ReclaimStat:    # of one batch
     u64 nr_pageout
     u64 nr_activated
 
-cdef bint is_file_lru(State s, u32 pfn) noexcept nogil
-cdef bint lru_is_file(u32 lru) noexcept nogil
+cdef bint page_is_file_lru(State s, u32 pfn) noexcept nogil
+cdef bint is_file_lru(u32 lru) noexcept nogil
 cdef u64 isolate_lru_pages(State s, ScanControl *sc, u32 lru, u64 nr_to_scan, List *taken, u64 *nr_scanned) noexcept nogil
 cdef void splice_head(State s, List *skipped, List *lru) noexcept nogil
 cdef void putback_lru_pages(State s, List *chain) noexcept nogil
@@ -25,7 +25,7 @@ cdef u32 check_references(State s, u32 pfn) noexcept nogil
 cdef u32 check_dirty_writeback(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u32 pageout(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef bint remove_mapping(State s, u32 pfn) noexcept nogil
-cdef u32 may_unmap(State s, ScanControl *sc, u32 pfn) noexcept nogil
+cdef u32 add_to_swap_and_unmap(State s, ScanControl *sc, u32 pfn) noexcept nogil
 cdef u32 shrink_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u64 shrink_page_list(State s, ScanControl *sc, List *chain, ReclaimStat *stat) noexcept nogil
 cdef u64 shrink_inactive_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil

@@ -97,12 +97,12 @@ from cython.cimports.memtwin.linux.mm.workingset import lru_note_cost, workingse
 PAGES_PER_GIB_SHIFT = cython.declare(u32, 18)
 
 
-def lru_is_file(lru: u32) -> cython.bint:
+def is_file_lru(lru: u32) -> cython.bint:
     """Whether a list is one of files."""
     return lru >= LRU_INACTIVE_FILE
 
 
-def is_file_lru(s: State, pfn: u32) -> cython.bint:
+def page_is_file_lru(s: State, pfn: u32) -> cython.bint:
     """Whether a page belongs on a file list: what swap does not back."""
     return not s.pages[pfn].flags & PG_SWAPBACKED
 
@@ -166,7 +166,7 @@ def isolate_lru_pages(
         list_add(s.pages, taken, pfn)
         nr += nr_pages(s, pfn)
     splice_head(s, cython.address(skipped), chain)
-    mod_node_page_state(s, NR_ISOLATED_ANON + lru_is_file(lru), nr)
+    mod_node_page_state(s, NR_ISOLATED_ANON + is_file_lru(lru), nr)
     return nr
 
 
@@ -213,10 +213,10 @@ def check_references(s: State, pfn: u32) -> u32:
         return PAGEREF_ACTIVATE
     if used:
         page.flags |= PG_REFERENCED
-        if before or used > 1 or (vm_flags & VM_EXEC and is_file_lru(s, pfn)):
+        if before or used > 1 or (vm_flags & VM_EXEC and page_is_file_lru(s, pfn)):
             return PAGEREF_ACTIVATE
         return PAGEREF_KEEP
-    if before and is_file_lru(s, pfn):
+    if before and page_is_file_lru(s, pfn):
         return PAGEREF_RECLAIM_CLEAN
     return PAGEREF_RECLAIM
 
@@ -228,7 +228,7 @@ def check_dirty_writeback(
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     dirty: cython.bint = page.flags & PG_DIRTY != 0
     writeback: cython.bint = page.flags & PG_WRITEBACK != 0
-    if is_file_lru(s, pfn) and page.owner != OWNER_ANON:
+    if page_is_file_lru(s, pfn) and page.owner != OWNER_ANON:
         if dirty or writeback:
             stat.nr_dirty += nr_pages(s, pfn)
         if dirty and not writeback:
@@ -251,7 +251,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
     kswapd may ask the file system for a page; ext4 declines, for the page's blocks are not chosen yet.
     """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if is_file_lru(s, pfn):
+    if page_is_file_lru(s, pfn):
         if sc.kswapd and page.flags & PG_RECLAIM and s.node_data[0].dirty:
             return PAGEREF_KEEP
         mod_lruvec_page_state(s, pfn, NR_VMSCAN_IMMEDIATE_RECLAIM, nr_pages(s, pfn))
@@ -284,7 +284,7 @@ def remove_mapping(s: State, pfn: u32) -> cython.bint:
     return True
 
 
-def may_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
+def add_to_swap_and_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
     """Find an anonymous page a slot, then take the page from all who map it."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & PG_SWAPBACKED and not page.flags & PG_SWAPCACHE:
@@ -313,7 +313,7 @@ def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cytho
     references = PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
     if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
         return references
-    verdict = may_unmap(s, sc, pfn)
+    verdict = add_to_swap_and_unmap(s, sc, pfn)
     if verdict == PAGEREF_RECLAIM and page.flags & PG_DIRTY:
         verdict = pageout(s, sc, pfn, stat)
     if verdict != PAGEREF_RECLAIM:
@@ -361,7 +361,7 @@ def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr
     """Look at pages of an inactive list; returns how many were freed."""
     taken: List
     stat: ReclaimStat
-    file: u32 = lru_is_file(lru)
+    file: u32 = is_file_lru(lru)
     nr_scanned: u64 = 0
     nr_taken: u64
     freed: u64
@@ -420,7 +420,7 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
             put_page(s, pfn)
             continue
         vm_flags = 0
-        if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and is_file_lru(s, pfn):
+        if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and page_is_file_lru(s, pfn):
             list_add(s.pages, cython.address(kept), pfn)
             continue
         s.pages[pfn].flags &= ~cython.cast(u32, PG_ACTIVE)
@@ -429,5 +429,5 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
         moved += 1
     putback_lru_pages(s, cython.address(kept))
     s.event[PGDEACTIVATE] += moved
-    mod_node_page_state(s, NR_ISOLATED_ANON + lru_is_file(lru), -cython.cast(i64, nr_taken))
+    mod_node_page_state(s, NR_ISOLATED_ANON + is_file_lru(lru), -cython.cast(i64, nr_taken))
     spend_ns(s, nr_taken * s.cost_ns[COST_SCAN_PAGE])

@@ -6,10 +6,10 @@ cdef void prepare_scan(State s, ScanControl *sc) noexcept nogil
 cdef u32 scan_balance(State s, ScanControl *sc) noexcept nogil
 cdef void get_scan_count(State s, ScanControl *sc) noexcept nogil
 cdef void shrink_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil
-cdef void narrow(ScanControl *sc) noexcept nogil
-cdef void begin_node(State s, ScanControl *sc) noexcept nogil
-cdef bint shrink_round(State s, ScanControl *sc) noexcept nogil
-cdef void end_node(State s, ScanControl *sc) noexcept nogil
+cdef void shrink_lruvec_adjust(ScanControl *sc) noexcept nogil
+cdef void shrink_node_begin(State s, ScanControl *sc) noexcept nogil
+cdef bint shrink_lruvec_round(State s, ScanControl *sc) noexcept nogil
+cdef void shrink_node_end(State s, ScanControl *sc) noexcept nogil
 cdef void shrink_node(State s, ScanControl *sc) noexcept nogil
 cdef void snapshot_refaults(State s) noexcept nogil
 cdef void init_scan(ScanControl *sc, u32 gfp, u32 order, u32 reclaim_idx) noexcept nogil
@@ -18,6 +18,6 @@ cdef bint allow_direct_reclaim(State s) noexcept nogil
 cdef void rouse_kswapd(State s) noexcept nogil
 cdef void throttle_direct_reclaim(State s) noexcept nogil
 cdef bint skip_throttle_noprogress(State s) noexcept nogil
-cdef void direct_throttle(State s, ScanControl *sc) noexcept nogil
+cdef void reclaim_throttle(State s, ScanControl *sc) noexcept nogil
 cdef u64 do_try_to_free_pages(State s, ScanControl *sc) noexcept nogil
 cdef u64 try_to_free_pages(State s, u32 order, u32 gfp) noexcept nogil

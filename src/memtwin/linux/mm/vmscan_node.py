@@ -183,7 +183,7 @@ def shrink_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_to_scan:
         sc.nr_reclaimed += shrink_inactive_list(s, sc, lru, nr_to_scan)
 
 
-def narrow(sc: cython.pointer(ScanControl)):
+def shrink_lruvec_adjust(sc: cython.pointer(ScanControl)):
     """Enough is reclaimed: stop the kind with less left, and the other where it has done as much of its target."""
     anon: u64 = sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]
     files: u64 = sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE]
@@ -200,7 +200,7 @@ def narrow(sc: cython.pointer(ScanControl)):
         sc.nr[lru] -= min(sc.nr[lru], scanned)
 
 
-def begin_node(s: State, sc: cython.pointer(ScanControl)):
+def shrink_node_begin(s: State, sc: cython.pointer(ScanControl)):
     """Begin a pass: look at the state of the lists, and set how much of each is looked at."""
     lru: u32
     sc.reclaimed_before = sc.nr_reclaimed
@@ -212,7 +212,7 @@ def begin_node(s: State, sc: cython.pointer(ScanControl)):
         sc.targets[lru] = sc.nr[lru]
 
 
-def shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     """Look at 32 pages of each list that is not done; False: the shares are done, or enough is reclaimed."""
     lru: u32
     part: u64
@@ -227,11 +227,11 @@ def shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
         return True
     if not sc.nr[LRU_INACTIVE_FILE] + sc.nr[LRU_ACTIVE_FILE] or not sc.nr[LRU_INACTIVE_ANON] + sc.nr[LRU_ACTIVE_ANON]:
         return False
-    narrow(sc)
+    shrink_lruvec_adjust(sc)
     return True
 
 
-def end_node(s: State, sc: cython.pointer(ScanControl)):
+def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
     """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
     finish_plug(s)
     if s.total_swap_pages and inactive_is_low(s, False):
@@ -250,10 +250,10 @@ def end_node(s: State, sc: cython.pointer(ScanControl)):
 
 def shrink_node(s: State, sc: cython.pointer(ScanControl)):
     """One pass of a task's own reclaim; threads may have the cpu in between."""
-    begin_node(s, sc)
-    while shrink_round(s, sc):
+    shrink_node_begin(s, sc)
+    while shrink_lruvec_round(s, sc):
         hooks.cond_resched(s)
-    end_node(s, sc)
+    shrink_node_end(s, sc)
 
 
 def snapshot_refaults(s: State):
@@ -331,7 +331,7 @@ def skip_throttle_noprogress(s: State) -> cython.bint:
     return 2 * pending <= reclaimable
 
 
-def direct_throttle(s: State, sc: cython.pointer(ScanControl)):
+def reclaim_throttle(s: State, sc: cython.pointer(ScanControl)):
     """After a pass of direct reclaim: wait a jiffy where all dirty pages are on their way, or nothing comes free.
 
     The kernel's own threads go on at once.
@@ -350,7 +350,7 @@ def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
         while sc.priority >= 0:
             sc.nr_scanned = 0
             shrink_node(s, sc)
-            direct_throttle(s, sc)
+            reclaim_throttle(s, sc)
             if sc.nr_reclaimed >= sc.nr_to_reclaim:
                 break
             sc.priority -= 1

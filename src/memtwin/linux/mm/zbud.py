@@ -20,7 +20,7 @@ Follows mm/zbud.c of Linux 6.1 (``zbud_alloc``, ``zbud_free``, ``zbud_reclaim_pa
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import OWNER_ZBUD, ZBUD_NCHUNKS, ZbudPage, u32
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zbud_at
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 
 CHUNK = cython.declare(u32, 64)
@@ -111,7 +111,7 @@ def zbud_alloc(s: State, size: u32, entry: u32, gfp: u32) -> u32:
         pfn = alloc_pages(s, 0, gfp)
         if not pfn:
             return 0
-        own(s, pfn, 0, OWNER_ZBUD)
+        prep_new_page(s, pfn, 0, OWNER_ZBUD)
         zbud = pool_get(cython.address(s.zbud_pages))
         zbud_at(s, zbud).pfn = pfn
         s.zswap.pool_pages += 1
@@ -126,7 +126,7 @@ def zbud_alloc(s: State, size: u32, entry: u32, gfp: u32) -> u32:
 
 def free_zbud_page(s: State, zbud: u32):
     """Give an empty page back."""
-    free_frame(s, zbud_at(s, zbud).pfn, 0)
+    free_unref_page(s, zbud_at(s, zbud).pfn, 0)
     pool_put(cython.address(s.zbud_pages), zbud)
     s.zswap.pool_pages -= 1
 

@@ -30,7 +30,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zone_at, zone_of, zspage_at
 from cython.cimports.memtwin.linux.core.vmstat import NR_ZSPAGES
-from cython.cimports.memtwin.linux.mm.buddy import free_frame, own
+from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
@@ -158,10 +158,10 @@ def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
             while nr:
                 nr -= 1
                 zone_at(s, zone_of(s, pages[nr])).stat[NR_ZSPAGES] -= 1
-                free_frame(s, pages[nr], 0)
+                free_unref_page(s, pages[nr], 0)
             object_free(s, slab)
             return 0
-        own(s, pages[nr], 0, OWNER_ZSMALLOC)
+        prep_new_page(s, pages[nr], 0, OWNER_ZSMALLOC)
         zone_at(s, zone_of(s, pages[nr])).stat[NR_ZSPAGES] += 1
         nr += 1
     zspage = pool_get(cython.address(s.zspages))
@@ -208,7 +208,7 @@ def free_zspage(s: State, zspage: u32):
     i: u32
     for i in range(s.zs_class[z.size_class].pages):
         zone_at(s, zone_of(s, z.pages[i])).stat[NR_ZSPAGES] -= 1
-        free_frame(s, z.pages[i], 0)
+        free_unref_page(s, z.pages[i], 0)
     count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
     object_free(s, z.slab)
     pool_put(cython.address(s.zspages), zspage)
