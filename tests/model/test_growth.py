@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import mm_init
-from memtwin.machine import machine
+from memtwin.machine.build import build
 from memtwin.run import run
 from memtwin.scenario import parse
 from memtwin.sources.recording import Recording
@@ -37,7 +37,7 @@ def test_many_areas_tables_and_processes() -> None:
 
 def test_a_boot_with_many_page_tables(recordings: Path) -> None:
     """Tables of processes that are not known: more than fit the first chunk, each counted and owned."""
-    built = machine.build(Recording(recordings / "02-anon-fits" / "run1.tar.xz").at("boot"))
+    built = build(Recording(recordings / "02-anon-fits" / "run1.tar.xz").at("boot"))
     before = built.state.node_stats()["nr_page_table_pages"]
     frames = mm_init.kernel_frames(built.state, 700)
     for pfn in frames:

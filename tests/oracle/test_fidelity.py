@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from memtwin.linux.check import invariants
-from memtwin.machine import machine
+from memtwin.machine.build import build
 from memtwin.run import run
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.validate import figures, score
@@ -105,7 +105,7 @@ def test_every_recorded_boot_becomes_a_machine(recordings: Path, tmp_path: Path)
     """Built from a boot snapshot, a machine prints the snapshot's own figures and keeps every invariant."""
     for directory in six_one(recordings):
         real = Recording(directory / "run1.tar.xz")
-        built = machine.build(real.at("boot"))
+        built = build(real.at("boot"))
         invariants.validate(built.state, (directory.name,))
         twin = Twin(built)
         # meminfo and vmstat were read a moment before buddyinfo and zoneinfo: a few pages may be gone

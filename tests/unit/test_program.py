@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from memtwin.linux.core import mm_types as t
-from memtwin.machine import machine
 from memtwin.machine import program as programs
+from memtwin.machine.build import build
 from memtwin.procfs.pid import maps
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import Source
@@ -129,8 +129,8 @@ class OfAnUnknownProgram(Source):
 
 def test_a_machine_has_the_program_of_its_recording_or_the_default() -> None:
     real = Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot")
-    assert machine.build(real).program.path == "/worker"
-    other = machine.build(OfAnUnknownProgram(real))
+    assert build(real).program.path == "/worker"
+    other = build(OfAnUnknownProgram(real))
     assert other.program is programs.program(None)
     assert other.program.guest_c == programs.DEFAULT
     assert any("0123456789abcdef" in note for note in other.notes)
@@ -138,7 +138,7 @@ def test_a_machine_has_the_program_of_its_recording_or_the_default() -> None:
 
 def test_a_worker_apart_from_pid_1_shares_no_page_with_it_at_boot() -> None:
     """Its file is cached, not mapped: the first process adds its resident pages to Mapped."""
-    built = machine.build(Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot"))
+    built = build(Recording(RECORDINGS / "121-worker-idle" / "run1.tar.xz").at("boot"))
     from memtwin.linux.mm import filemap
 
     info = filemap.file_info(built.state, built.binary)

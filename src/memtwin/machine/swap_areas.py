@@ -7,7 +7,6 @@ one whose pages would not fit into memory and the other areas ENOMEM.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memtwin.errors import NotModelledError
@@ -16,6 +15,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
 from memtwin.machine import compressed_lengths
+from memtwin.machine.machine import Area
 from memtwin.units import pages
 
 if TYPE_CHECKING:
@@ -32,16 +32,6 @@ PAGE = 4096
 NS_PER_DAY = 86_400_000_000_000
 LZO_RLE = 1
 """The number of the compressor that zram takes when nobody says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A swap area of the machine: its number in the model and what /proc/swaps calls it."""
-
-    number: int
-    filename: str
-    kind: str
-    zram: bool
 
 
 def add_disk(state: State, profile: CostProfile) -> int:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from memtwin.errors import NotModelledError, ScenarioError, UsageError
 from memtwin.machine import describe
-from memtwin.machine import machine as machines
+from memtwin.machine.build import build
 from memtwin.scenario import SwapDisk, Zswap, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from memtwin.machine.machine import Machine
-    from memtwin.scenario import Scenario
+    from memtwin.scenario import MachineLine, Scenario
     from memtwin.sources.source import Source
 
 
@@ -155,6 +155,21 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
     return tuple(areas)
 
 
+def check_header(machine: Machine, header: MachineLine) -> None:
+    """Refuse a scenario whose header asks for another machine than the snapshot is."""
+    present = sum(zone.present for zone in machine.boot.zoneinfo.zones) * 4096
+    slack = (8 << 20) + present // 50
+    have = machine.state.cpu_count
+    wrong = ""
+    if "ram" in header.given and abs(header.ram_bytes - present) > slack:
+        wrong = f"ram={header.ram_bytes >> 20}M, the snapshot {machine.boot.name} has {present >> 20} MiB"
+    elif "cpus" in header.given and header.cpus != have:
+        wrong = f"cpus={header.cpus}, the snapshot {machine.boot.name} has {have}"
+    if wrong:
+        hint = "boot from a snapshot of that machine, or change the scenario's header, or --set machine.ram=SIZE"
+        raise UsageError(f"the scenario says machine {wrong}", hint=hint)
+
+
 def check_swaps(machine: Machine, scenario: Scenario) -> None:
     """Refuse a scenario whose swaps are not the snapshot's."""
     asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps if swap.on)
@@ -178,15 +193,15 @@ def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Mach
                 f"machine cpus={scenario.machine.cpus} without a snapshot",
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
-        return machines.build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
-    machine = machines.build(
+        return build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
+    machine = build(
         boot,
         ram_bytes=settings.ram_bytes,
         swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
         zswap=zswap if settings.zswap else None,
     )
     if settings.ram_bytes is None:
-        machines.check_header(machine, scenario.machine)
+        check_header(machine, scenario.machine)
     if scenario.swaps and not settings.swaps:
         check_swaps(machine, scenario)
     if scenario.zswap and not settings.zswap:

@@ -52,8 +52,7 @@ from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.machine.machine import Machine
-    from memtwin.machine.swap_areas import Area
+    from memtwin.machine.machine import Area, Machine
     from memtwin.procfs.zoneinfo import ZoneInfo
 
 NS_PER_TICK = 10_000_000
