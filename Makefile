@@ -10,7 +10,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity journeys map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity journeys stubs map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -101,6 +101,9 @@ fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than 
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py
+
+stubs:  ## write the stubs of the compiled core (src/memtwin/linux/**/*.pyi)
+	$(PYTHON) docs/stubs.py
 
 map:  ## write docs/core-map.md, the order of imports within the compiled core
 	$(PYTHON) docs/core_map.py

@@ -316,7 +316,7 @@ class Soak:
         self.check()
         for area in self.growing.run.machine.areas:
             info = swapon.area_info(self.growing.state, area.number)
-            assert (info["used"], info["inuse"]) == (False, 0), f"{area.filename} is not empty at the end: {info}"
+            assert (info.used, info.inuse) == (False, 0), f"{area.filename} is not empty at the end: {info}"
 
 
 # --- many machines, each in a process of its own: one that crashes or hangs is told like any other failure

@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
             filename = self.run.scenario.swap_devices[area]
             number = next(a.number for a in self.run.machine.areas if a.filename == filename)
             info = swapon.area_info(self.run.machine.state, number)
-            assert (info["used"], info["inuse"]) == (False, 0)
+            assert (info.used, info.inuse) == (False, 0)
 
     @rule(mode=st.sampled_from([0, 1, 2]))
     def overcommit(self, mode: int) -> None:

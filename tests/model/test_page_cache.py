@@ -189,6 +189,6 @@ def test_a_tree_node_is_paid_for_each_64_pages() -> None:
     """4,096 cached pages: 64 leaves and a root in radix_tree_node."""
     stream = Stream(4096)
     cache = stream.done.machine.caches["radix_tree_node"]
-    before = slub.cache_info(stream.state, cache)["active_objs"]
+    before = slub.cache_info(stream.state, cache).active_objs
     read_all(stream)
-    assert slub.cache_info(stream.state, cache)["active_objs"] - before == pytest.approx(65, abs=28)
+    assert slub.cache_info(stream.state, cache).active_objs - before == pytest.approx(65, abs=28)

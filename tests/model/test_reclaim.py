@@ -107,7 +107,7 @@ def free_and_marks(state: State) -> list[tuple[int, dict[str, int]]]:
     found = []
     for zone in (0, 1):
         info = buddy_info.zone_info(state, zone)
-        marks = {name: info[name] + info["protection"][MOVABLE] for name in ("min", "low", "high")}
+        marks = {name: getattr(info, name) + info.protection[MOVABLE] for name in ("min", "low", "high")}
         found.append((state.zone_stats(zone)["nr_free_pages"], marks))
     return found
 
@@ -220,8 +220,8 @@ def test_dirty_pages_are_written_before_they_are_dropped() -> None:
     )
     state, number = done.machine.state, done.disk.numbers["f"]
     info = filemap.file_info(state, number)
-    assert info["pages"] == 76_800
-    assert info["reclaimed"] > 40_000
+    assert info.pages == 76_800
+    assert info.reclaimed > 40_000
     assert state.node_stats()["nr_written"] >= 76_800
     invariants.validate(state)
 

@@ -25,7 +25,7 @@ def machine(*swaps: str) -> Growing:
 
 def inuse(run: Growing) -> int:
     """Slots in use as /proc/swaps has them, all areas together: those in the cpu's caches are."""
-    return sum(swapon.area_info(run.state, area.number)["inuse"] for area in run.run.machine.areas)
+    return sum(swapon.area_info(run.state, area.number).inuse for area in run.run.machine.areas)
 
 
 def take(run: Growing, slots: int) -> list[tuple[int, int]]:
@@ -162,7 +162,7 @@ def test_priorities_that_the_kernel_chooses() -> None:
 
     def priorities() -> list[int]:
         found = [swapon.area_info(run.state, number) for number in range(3)]
-        return [info["prio"] for info in found if info["used"]]
+        return [info.prio for info in found if info.used]
 
     assert priorities() == [-2, -3, -4]
     assert run.do("swapoff disk2") == "ok"

@@ -25,11 +25,11 @@ def test_all_of_it_comes_back(kind: str) -> None:
     """50 and 60 MiB in 128, then B ends: A's pages in swap fit into memory again, and nobody is killed."""
     swap = f"swap {kind} size=200M\n".replace(" size=0", "")
     machine = filled(swap, 50, 60)
-    assert swapon.area_info(machine.state, 0)["inuse"] > 2500
+    assert swapon.area_info(machine.state, 0).inuse > 2500
     assert machine.do("B exit") == "ok"
     assert machine.do(f"swapoff {kind.split(maxsplit=1)[0]}") == "ok"
     info = swapon.area_info(machine.state, 0)
-    assert (info["used"], info["inuse"], machine.state.swap_pages) == (False, 0, (0, 0))
+    assert (info.used, info.inuse, machine.state.swap_pages) == (False, 0, (0, 0))
     assert machine.state.events_by_name()["oom_kill"] == 0
     invariants.validate(machine.state)
 
@@ -50,7 +50,7 @@ def test_with_another_area_it_is_moved_there() -> None:
     before = [swapon.area_info(machine.state, area.number) for area in machine.run.machine.areas]
     assert machine.do("swapoff zram") == "ok"
     after = [swapon.area_info(machine.state, area.number) for area in machine.run.machine.areas]
-    assert [info["inuse"] > 0 for info in before] == [True, False]
-    assert [info["inuse"] > 0 for info in after] == [False, True]
+    assert [info.inuse > 0 for info in before] == [True, False]
+    assert [info.inuse > 0 for info in after] == [False, True]
     assert machine.state.events_by_name()["oom_kill"] == 0
     invariants.validate(machine.state)

@@ -6,8 +6,12 @@ import ast
 import importlib.util
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "memtwin"
@@ -120,14 +124,30 @@ def test_the_model_does_no_io() -> None:
             assert not {"os", "time", "random", "socket", "sys", "io", "pathlib", "open", "print"} & set(names), path
 
 
-def test_the_cores_order_of_imports_is_written_down() -> None:
-    """Compiled modules form a ladder (what must call upwards goes through hooks), and docs/core-map.md has it."""
-    spec = importlib.util.spec_from_file_location("core_map", ROOT / "docs" / "core_map.py")
+def script(name: str) -> ModuleType:
+    """Import a script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
-    core_map = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(core_map)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_cores_order_of_imports_is_written_down() -> None:
+    """Compiled modules form a ladder (what must call upwards goes through hooks), and docs/core-map.md has it."""
+    core_map = script("core_map")
     assert core_map.PAGE.read_text() == core_map.page(), "make map writes it"
+
+
+def test_the_cores_stubs_are_what_python_sees() -> None:
+    """Each compiled module has a stub with the types of its `def` lines, and nothing of it is Any."""
+    stubs = script("stubs").written()
+    for path, text in stubs.items():
+        assert path.read_text() == text, f"{path.name}: make stubs writes it"
+        assert not re.search(r"(?:: |-> )(?:Any|dict|list|tuple|object)\b(?!\[)", text), path
+    assert len(stubs) > 50
+    assert set(SRC.rglob("*.pyi")) == set(stubs)
 
 
 @pytest.mark.parametrize("path", [*MODULES, *LAB], ids=lambda path: str(path.relative_to(ROOT)))

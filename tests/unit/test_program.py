@@ -142,5 +142,5 @@ def test_a_worker_apart_from_pid_1_shares_no_page_with_it_at_boot() -> None:
     from memtwin.linux.mm import filemap
 
     info = filemap.file_info(built.state, built.binary)
-    assert info["pages"] == info["cached"] == built.program.binary_pages
+    assert info.pages == info.cached == built.program.binary_pages
     assert built.state.node_stats()["nr_mapped"] == built.boot.vmstat["nr_mapped"]

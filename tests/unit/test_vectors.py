@@ -73,9 +73,9 @@ def test_watermarks_and_reserves(
     state = machine(managed, min_free)
     for zone, (least, low, high) in marks.items():
         info = buddy_info.zone_info(state, zone)
-        assert (info["min"], info["low"], info["high"]) == (least, low, high)
+        assert (info.min, info.low, info.high) == (least, low, high)
     for zone, reserve in reserves.items():
-        assert buddy_info.zone_info(state, zone)["protection"] == reserve
+        assert buddy_info.zone_info(state, zone).protection == reserve
     assert state.totalreserve == total
 
 
@@ -143,14 +143,14 @@ def test_slab_pages_come_back_only_when_slabs_are_empty() -> None:
     state = done.machine.state
     cache = slub.create_cache(state, 512, 8, 0, False)
     objects = [slub.allocate_object(state, cache) for _ in range(800)]
-    assert slub.cache_info(state, cache)["num_slabs"] == 100
+    assert slub.cache_info(state, cache).num_slabs == 100
     for slab in objects[::2]:
         slub.free_object(state, slab)
-    assert slub.cache_info(state, cache)["num_slabs"] == 100
-    assert slub.cache_info(state, cache)["active_objs"] <= 408
+    assert slub.cache_info(state, cache).num_slabs == 100
+    assert slub.cache_info(state, cache).active_objs <= 408
     for slab in objects[1::2]:
         slub.free_object(state, slab)
-    assert slub.cache_info(state, cache)["num_slabs"] <= slub.min_partial(512) + 1
+    assert slub.cache_info(state, cache).num_slabs <= slub.min_partial(512) + 1
     invariants.validate(state)
 
 

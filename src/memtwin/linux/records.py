@@ -31,3 +31,55 @@ class Notice(NamedTuple):
     current: int
     victim: int
     then: State
+
+
+class TaskFigures(NamedTuple):
+    """A row of the OOM report's table: memory in pages, page tables in bytes."""
+
+    pid: int
+    total_vm: int
+    rss: int
+    pgtables_bytes: int
+    swapents: int
+    oom_score_adj: int
+
+
+class FileFigures(NamedTuple):
+    """A file's pages: in all, in memory, dirty, and those that reclaim took."""
+
+    pages: int
+    cached: int
+    dirty: int
+    reclaimed: int
+
+
+class AreaFigures(NamedTuple):
+    """A swap area: whether it is on, its slots in all and in use, its priority, and the pages ever written to it."""
+
+    used: bool
+    pages: int
+    inuse: int
+    prio: int
+    written: int
+
+
+class SlabFigures(NamedTuple):
+    """A slab cache as /proc/slabinfo has it: objects, slabs, bytes of an object and the shape of a slab."""
+
+    active_objs: int
+    num_objs: int
+    objsize: int
+    objperslab: int
+    pagesperslab: int
+    num_slabs: int
+
+
+class ZoneFigures(NamedTuple):
+    """A zone's watermarks with the boost in them, its reserves, and (count, high, batch) of each CPU's list; pages."""
+
+    boost: int
+    min: int
+    low: int
+    high: int
+    protection: list[int]
+    pagesets: list[tuple[int, int, int]]

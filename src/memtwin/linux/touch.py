@@ -229,7 +229,9 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     return OK if t.done == t.pattern.touches else AGAIN
 
 
-def drawn(kind: int, touches: int, seed: int, hot_percent: int, prob_percent: int, exponent: int, npages: int) -> list:
+def drawn(
+    kind: int, touches: int, seed: int, hot_percent: int, prob_percent: int, exponent: int, npages: int
+) -> list[int]:
     """The pages that a pattern visits, in order: for holding it against the language's own generator."""
     pattern: Pattern
     fill_pattern(cython.address(pattern), kind, npages, touches, seed)

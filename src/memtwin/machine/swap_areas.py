@@ -37,7 +37,7 @@ LZO_RLE = 1
 def add_disk(state: State, profile: CostProfile) -> int:
     """Add a disk of the machine's kind; returns its number."""
     disk = profile.disk
-    return int(device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width))
+    return device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width)
 
 
 def compressor(boot: Boot, device: str) -> int:
@@ -94,18 +94,18 @@ def switch_on(machine: Machine, filename: str, size_bytes: int, prio: int) -> in
         machine.areas.append(
             _add(state, machine.boot, filename, slots=slots, prio=prio, kind="partition", profile=machine.costs)
         )
-    elif swapon.area_info(state, area.number)["used"]:
-        return int(t.EBUSY)
+    elif swapon.area_info(state, area.number).used:
+        return t.EBUSY
     else:
         swapon.turn_on(state, area.number, prio)
     swapon.read_header(state)
-    return int(t.OK)
+    return t.OK
 
 
 def switch_off(machine: Machine, filename: str, task: int) -> int:
     """Turn an area off: *task* brings all back that lies in it; returns an Outcome."""
     area = next((area for area in machine.areas if area.filename == filename), None)
-    return int(swapon.swapoff(machine.state, task, area.number)) if area else int(t.EINVAL)
+    return swapon.swapoff(machine.state, task, area.number) if area else t.EINVAL
 
 
 def _device(filename: str) -> str:
@@ -139,6 +139,6 @@ def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[s
     found: list[dict[str, str | int]] = []
     for area in areas:
         if not area.zram:
-            total = swapon.area_info(state, area.number)["written"] * PAGE
+            total = swapon.area_info(state, area.number).written * PAGE
             found.append({"device": area.filename, "bytes": total, "bytes_per_day": bytes_per_day(total, elapsed_ns)})
     return found

@@ -108,8 +108,8 @@ class Disk:
 
     def open(self, task: int, name: str) -> int:
         """Open a file, made if it is not there; returns the number of the open file."""
-        return int(kernel_fork.open_file(self.state, task, self.look_up(name)))
+        return kernel_fork.open_file(self.state, task, self.look_up(name))
 
     def pages(self, name: str) -> int:
         """How long a file is, in pages."""
-        return int(filemap.file_info(self.state, self.numbers[name])["pages"]) if name in self.numbers else 0
+        return filemap.file_info(self.state, self.numbers[name]).pages if name in self.numbers else 0

@@ -101,7 +101,7 @@ class Processes:
         """Start a fresh process of the program; returns an Outcome."""
         task = kernel_fork.spawn(self.state, self.machine.rest, self._next_pid(), adj)
         if not task:
-            return int(t.ENOMEM)
+            return t.ENOMEM
         process = Worker(name, self.last_pid, task, self.program.first_region)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in self.program.areas:
@@ -109,14 +109,14 @@ class Processes:
             code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.vm_flags, file, 0, area.offset)
             if code != t.OK:
                 kernel_fork.exit_task(self.state, task)
-                return int(code)
+                return code
         self._touch_pages(process, (self.program.arguments,), op, write=True)
         mm_init.count_event(self.state, "pgfault", self.program.faults_before_exec)
         memory.forget_before_exec(self.state, task)
         self._touch_pages(process, self.program.read_at_start, op, write=False)
         self._touch_pages(process, self.program.written_at_start, op, write=True)
         self.by_name[name] = process
-        return int(t.OK)
+        return t.OK
 
     def _prepare_mmap(self, process: Worker, op: Op) -> None:
         """The program looks for a free entry of its table of regions, and fills it."""
@@ -131,7 +131,7 @@ class Processes:
         if code == t.OK:
             process.regions[region] = Region(process.next_region, pages)
             process.next_region += program.region_step(pages)
-        return int(code)
+        return code
 
     def fmap(self, process: Worker, op: Fmap) -> int:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
@@ -140,14 +140,14 @@ class Processes:
         self._prepare_mmap(process, op)
         flags = program.RW | (t.VM_SHARED if op.shared else 0)
         if not pages:
-            return int(t.EINVAL)
+            return t.EINVAL
         code = kernel_fork.mmap(
             self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
         )
         if code == t.OK:
             process.regions[op.region] = Region(process.next_region, pages)
             process.next_region += program.region_step(pages)
-        return int(code)
+        return code
 
     def _open(self, process: Worker, name: str) -> int:
         """The open file of a name; opened at its first use and kept."""
@@ -163,7 +163,7 @@ class Processes:
                 self.state, process.task, self.program.io_buffer, self.program.io_buffer_pages, program.RW
             )
             if code != t.OK:
-                return int(code)
+                return code
             process.has_buffer = True
         pattern = op.pattern
         drawn = (
@@ -188,8 +188,8 @@ class Processes:
         self._open(process, op.file)
         file = self.disk.numbers[op.file]
         before = filemap.file_info(self.state, file)
-        code = int(fs_writeback.fsync(self.state, process.task, file))
-        if before["dirty"] or not before["pages"]:
+        code = fs_writeback.fsync(self.state, process.task, file)
+        if before.dirty or not before.pages:
             jbd2.commit(self.state)
         return code
 
@@ -199,7 +199,7 @@ class Processes:
             second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
             code = run.run(second)
             if code != t.AGAIN:
-                return int(code)
+                return code
             self.on_second()
 
     def madvise(self, process: Worker, op: Madvise) -> int:
@@ -208,21 +208,21 @@ class Processes:
         if start < 0:
             return -start
         if op.advice not in ADVICES:
-            return int(t.OK)
-        return int(madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice]))
+            return t.OK
+        return madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice])
 
     def mlock(self, process: Worker, op: Mlock | Munlock) -> int:
         """Lock or unlock a part of a region; returns an Outcome."""
         start = self._part(process, op)
         if start < 0:
             return -start
-        return int(mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock)))
+        return mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock))
 
     def _part(self, process: Worker, op: Madvise | Mlock | Munlock | Touch) -> int:
         """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
         region = process.regions.get(op.region)
         if region is None:
-            return -int(t.ENOENT)
+            return -t.ENOENT
         if op.offset_pages + op.npages > region.pages:
             return -ERANGE
         return region.start + op.offset_pages
@@ -238,8 +238,8 @@ class Processes:
         """Unmap a whole region; returns an Outcome."""
         found = process.regions.pop(region, None)
         if found is None:
-            return int(t.ENOENT)
-        return int(kernel_fork.munmap(self.state, process.task, found.start, found.pages))
+            return t.ENOENT
+        return kernel_fork.munmap(self.state, process.task, found.start, found.pages)
 
     def touch(self, process: Worker, op: Touch) -> int:
         """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
@@ -259,13 +259,13 @@ class Processes:
         )
         code = self._by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
-        return int(code)
+        return code
 
     def _user_time(self, op: Touch, touches: int) -> int:
         """What the program itself computes and touches, beside the faults."""
         table = self.machine.costs.as_table()
         fill = table[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
-        return int(touches * (table[t.COST_HIT] + fill))
+        return touches * (table[t.COST_HIT] + fill)
 
     def fork(self, process: Worker, child: str, op: Op) -> int:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
@@ -282,7 +282,7 @@ class Processes:
         else:
             self.last_pid -= 1
         self._touch_pages(process, self.program.written_by_parent, op, write=True)
-        return int(code)
+        return code
 
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""

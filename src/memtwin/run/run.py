@@ -202,8 +202,8 @@ class Run:
     def taken(self) -> dict[str, int]:
         """Pages that reclaim took since the run began, by whose they were: a file's name, or what it was instead."""
         state, events = self.machine.state, self.machine.state.events_by_name()
-        found = {name: int(filemap.file_info(state, number)["reclaimed"]) for name, number in self.disk.numbers.items()}
-        found[BUFFERS] = int(filemap.file_info(state, self.machine.bdev)["reclaimed"])
+        found = {name: filemap.file_info(state, number).reclaimed for name, number in self.disk.numbers.items()}
+        found[BUFFERS] = filemap.file_info(state, self.machine.bdev).reclaimed
         found[CACHED_BEFORE] = events["pgsteal_file"] - self._stolen_before["file"] - sum(found.values())
         found[ANONYMOUS] = events["pgsteal_anon"] - self._stolen_before["anon"]
         return found
@@ -265,8 +265,8 @@ class Run:
         elif isinstance(op, Checkpoint):
             self._checkpoint(op.label)
         elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
-            return int(t.EINVAL)
-        return int(t.OK)
+            return t.EINVAL
+        return t.OK
 
     def _switch(self, op: SwapOn | SwapOff) -> int:
         """Turn a swap area on or off; returns an Outcome."""

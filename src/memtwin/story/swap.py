@@ -39,10 +39,10 @@ def areas(run: Run) -> list[str]:
     elapsed_ns = run.samples[-1].time_ns - run.samples[0].time_ns
     for area in run.machine.areas:
         info = swapon.area_info(state, area.number)
-        written = info["written"] * PAGE_KIB
+        written = info.written * PAGE_KIB
         if not written:
             continue
-        held = f"{area.filename}: {size(info['inuse'] * PAGE_KIB)} of {size(info['pages'] * PAGE_KIB)} in use"
+        held = f"{area.filename}: {size(info.inuse * PAGE_KIB)} of {size(info.pages * PAGE_KIB)} in use"
         if area.zram:
             stored = zram.mm_stat(state, area.number)
             told.append(

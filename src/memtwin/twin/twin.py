@@ -227,14 +227,20 @@ class Twin(Source):
         found = []
         for area in self.machine.areas:
             now = swapon.area_info(self.state, area.number)
-            if now["used"]:
-                size, used = kib(Pages(now["pages"])), kib(Pages(now["inuse"]))
-                found.append(swaps.SwapArea(area.filename, area.kind, size, used, now["prio"]))
+            if now.used:
+                size, used = kib(Pages(now.pages)), kib(Pages(now.inuse))
+                found.append(swaps.SwapArea(area.filename, area.kind, size, used, now.prio))
         return swaps.Swaps(tuple(found))
 
     def mm_stat(self, area: Area) -> mm_stat.MmStat:
         """/sys/block/zram0/mm_stat."""
-        return mm_stat.MmStat(**zram.mm_stat(self.state, area.number))
+        f = zram.mm_stat(self.state, area.number)
+        names = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "mem_used_max")
+        orig, compressed, total, limit, most = (Bytes(f[name]) for name in names)
+        return mm_stat.MmStat(
+            orig, compressed, total, limit, most, f["same_pages"], f["pages_compacted"], f["huge_pages"],
+            f["huge_pages_since"],
+        )  # fmt: skip
 
     def io_stat(self, area: Area) -> io_stat.IoStat:
         """/sys/block/zram0/io_stat."""
@@ -256,18 +262,18 @@ class Twin(Source):
         stats = {**self.state.zone_stats(number), **self.state.numa_stats(number)}
         pagesets = tuple(
             replace(pageset, count=Pages(count), high=Pages(high), batch=Pages(batch))
-            for pageset, (count, high, batch) in zip(old.pagesets, now["pagesets"], strict=False)
+            for pageset, (count, high, batch) in zip(old.pagesets, now.pagesets, strict=False)
         )
         node = old.node_stats and {name: counters.get(name, was) for name, was in old.node_stats.items()}
         return replace(
             old,
             node_stats=node,
             free=Pages(stats["nr_free_pages"]),
-            boost=None if old.boost is None else Pages(now["boost"]),
-            min=Pages(now["min"]),
-            low=Pages(now["low"]),
-            high=Pages(now["high"]),
-            protection=tuple(now["protection"]),
+            boost=None if old.boost is None else Pages(now.boost),
+            min=Pages(now.min),
+            low=Pages(now.low),
+            high=Pages(now.high),
+            protection=tuple(now.protection),
             stats={name: stats.get(name, was) for name, was in old.stats.items()},
             pagesets=pagesets,
         )
@@ -319,9 +325,9 @@ class Twin(Source):
             now = slub.cache_info(self.state, self.machine.caches[old.name])
             rows.append(
                 slabinfo.SlabCache(
-                    old.name, now["active_objs"], now["num_objs"], Bytes(now["objsize"]), now["objperslab"],
-                    Pages(now["pagesperslab"]), old.limit, old.batchcount, old.sharedfactor, now["num_slabs"],
-                    now["num_slabs"], old.sharedavail,
+                    old.name, now.active_objs, now.num_objs, Bytes(now.objsize), now.objperslab,
+                    Pages(now.pagesperslab), old.limit, old.batchcount, old.sharedfactor, now.num_slabs,
+                    now.num_slabs, old.sharedavail,
                 )
             )  # fmt: skip
         return slabinfo.Slabinfo(tuple(rows))

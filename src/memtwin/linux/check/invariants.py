@@ -259,7 +259,7 @@ class MachineCheck(Check):
         if z.zpool == ZPOOL_ZBUD:
             self.zbud(objects)
 
-    def zbud(self, objects: dict) -> None:
+    def zbud(self, objects: dict[int, int]) -> None:
         """The pages of zswap's pool: each is listed once by age, and holds one or two objects where slots have them."""
         s: State = self.s
         zbud: u32 = s.zswap.lru_head
@@ -323,7 +323,7 @@ class MachineCheck(Check):
         self.equal("page cache", cached + swap_cached, global_node_page_state(s, NR_FILE_PAGES))
         self.equal("swap cache", swap_cached, global_node_page_state(s, NR_SWAPCACHED))
 
-    def held(self) -> dict:
+    def held(self) -> dict[int, int]:
         """References to frames by batches, and by the cpu's memory of device blocks."""
         s: State = self.s
         found: dict = {}
@@ -397,7 +397,7 @@ class MachineCheck(Check):
             0,
         )
 
-    def file(self, number: u32) -> dict:
+    def file(self, number: u32) -> dict[str, int]:
         """One file: counts its dirty pages, those under writeback, and its nodes full of shadows."""
         s: State = self.s
         f: cython.pointer(File) = file_at(s, number)
@@ -426,7 +426,7 @@ class MachineCheck(Check):
         self.hold(f.nr_dirty == 0 or f.wb_list != WB_CLEAN, f"file {number} is dirty and the flusher does not know")
         return {"dirty": dirty, "writeback": writeback, "shadow nodes": shadows}
 
-    def node(self, file: u32, first: u64, counted: tuple) -> int:
+    def node(self, file: u32, first: u64, counted: tuple[int, int, int]) -> int:
         """The tree node of 64 pages against what is there; 1 if it holds nothing but shadows."""
         s: State = self.s
         node: u32 = xa_node(s, file, first)
@@ -484,7 +484,7 @@ class MachineCheck(Check):
         self.hold(held >= counted, f"{held} frames hold page tables, nr_page_table_pages {counted}")
 
 
-def validate(s: State, story: tuple = ()) -> None:
+def validate(s: State, story: tuple[str, ...] = ()) -> None:
     """Check every invariant; raise a ModelBug that tells *story* (what led here) when one is broken."""
     check = MachineCheck(s, story)
     check.run()

@@ -32,7 +32,7 @@ from memtwin.errors import ModelBug
 class Check:
     """One pass over a machine: its state, what led here, and what its page tables hold."""
 
-    def __init__(self, s: State, story: tuple):
+    def __init__(self, s: State, story: tuple[str, ...]):
         self.s = s
         self.story = story
         self.entries = {}
@@ -73,7 +73,7 @@ class Check:
                 tables += mm_at(s, mm).nr_tables
         self.hold(s.committed_as >= promised, f"{promised} pages promised, Committed_AS {s.committed_as}")
 
-    def address_space(self, mm: u32, delta: tuple) -> int:
+    def address_space(self, mm: u32, delta: tuple[int, ...]) -> int:
         """One process: returns the pages promised to it."""
         s: State = self.s
         m: cython.pointer(Mm) = mm_at(s, mm)
@@ -102,7 +102,7 @@ class Check:
         self.equal(f"pages of mm {mm} in swap", swapped, m.rss[MM_SWAPENTS] + delta[2])
         return promised
 
-    def area(self, mm: u32, vma: u32) -> tuple:
+    def area(self, mm: u32, vma: u32) -> tuple[int, int, int]:
         """One area: counts its mappings per frame, checks contents; returns (anonymous, file, swapped) pages."""
         s: State = self.s
         area: cython.pointer(Vma) = vma_at(s, vma)

@@ -326,7 +326,7 @@ class State:
         new.cpu_now = cython.address(new.cpus[new.cpu])
         return new
 
-    def take_notices(self) -> list:
+    def take_notices(self) -> list[Notice]:
         """Return what the machine has reported since this was last asked (:class:`Notice`), and forget it."""
         found = []
         for i in range(self.nr_notices):
@@ -363,7 +363,7 @@ class State:
         return self.first_reclaim_ns
 
     @property
-    def scan_balances(self) -> tuple:
+    def scan_balances(self) -> tuple[int, ...]:
         """How often reclaim decided, by reason (ScanBalance)."""
         return tuple(self.scan_balance[i] for i in range(NR_SCAN_BALANCES))
 
@@ -393,7 +393,7 @@ class State:
         return self.totalreserve_pages
 
     @property
-    def swap_pages(self) -> tuple:
+    def swap_pages(self) -> tuple[int, int]:
         """Swap: all pages, free pages."""
         return self.total_swap_pages, max(self.nr_swap_pages, 0)
 
@@ -412,19 +412,19 @@ class State:
         """Threads, the kernel's own included."""
         return self.nr_threads
 
-    def node_stats(self) -> dict:
+    def node_stats(self) -> dict[str, int]:
         """Node counters by name, in the order of /proc/vmstat; pages (kernel stacks in KiB)."""
         return {name: self.node_data[0].stat[i] for i, name in enumerate(vmstat.NODE_STATS)}
 
-    def events_by_name(self) -> dict:
+    def events_by_name(self) -> dict[str, int]:
         """Event counters by name, in the order of /proc/vmstat."""
         return {name: self.event[i] for i, name in enumerate(vmstat.EVENTS)}
 
-    def zone_stats(self, zone: int) -> dict:
+    def zone_stats(self, zone: int) -> dict[str, int]:
         """Zone counters by name, in the order of /proc/vmstat; pages."""
         return {name: zone_at(self, zone).stat[i] for i, name in enumerate(vmstat.ZONE_STATS)}
 
-    def numa_stats(self, zone: int) -> dict:
+    def numa_stats(self, zone: int) -> dict[str, int]:
         """NUMA events of a zone by name."""
         return {name: zone_at(self, zone).numa[i] for i, name in enumerate(vmstat.NUMA_STATS)}
 

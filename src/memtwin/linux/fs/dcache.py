@@ -90,7 +90,7 @@ def shrink_dentries(s: State, objects: u64) -> u64:
     return freed
 
 
-def look_up(s: State, handle: tuple, inode_kind: int) -> tuple:
+def look_up(s: State, handle: tuple[int, int], inode_kind: int) -> tuple[int, int]:
     """A name is used: *handle* is what the last look-up gave, or (0, 0); returns the handle that holds now."""
     dentry, serial = handle
     if not dentry or dentry_at(s, dentry).serial != serial:
@@ -101,7 +101,7 @@ def look_up(s: State, handle: tuple, inode_kind: int) -> tuple:
     return dentry, dentry_at(s, dentry).serial
 
 
-def forget(s: State, handle: tuple) -> None:
+def forget(s: State, handle: tuple[int, int]) -> None:
     """A name goes away with its file."""
     dentry, serial = handle
     if dentry and dentry_at(s, dentry).serial == serial:

@@ -184,7 +184,7 @@ def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
     return task
 
 
-def fork(s: State, parent: int, pid: int) -> tuple:
+def fork(s: State, parent: int, pid: int) -> tuple[int, int]:
     """Fork; returns (Outcome, child)."""
     this_cpu(s).current = parent
     child: u32 = 0

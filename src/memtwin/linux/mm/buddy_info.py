@@ -8,17 +8,19 @@ from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, MIGRATE_TY
 from cython.cimports.memtwin.linux.core.state import State, zone_at
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 
+from memtwin.linux.records import ZoneFigures
+
 SOURCE = "mm/vmstat.c", "v6.1"
 
 
-def free_blocks(s: State, zone: int) -> tuple:
+def free_blocks(s: State, zone: int) -> tuple[tuple[int, ...], ...]:
     """Free blocks by migrate type, then by order."""
     return tuple(
         tuple(zone_at(s, zone).free_area[order][mt].nr for order in range(NR_ORDERS)) for mt in range(MIGRATE_TYPES)
     )
 
 
-def pageblocks(s: State, zone: int) -> tuple:
+def pageblocks(s: State, zone: int) -> tuple[int, ...]:
     """Pageblocks of each migrate type."""
     found = [0] * MIGRATE_TYPES
     if zone_at(s, zone).spanned:
@@ -29,21 +31,17 @@ def pageblocks(s: State, zone: int) -> tuple:
     return tuple(found)
 
 
-def zone_info(s: State, zone: int) -> dict:
+def zone_info(s: State, zone: int) -> ZoneFigures:
     """Watermarks with the boost in them, reserves, and (count, high, batch) of each per-cpu list."""
     z: cython.pointer(Zone) = zone_at(s, zone)
-    return {
-        "boost": z.wmark_boost,
-        "min": min_wmark_pages(s, zone),
-        "low": low_wmark_pages(s, zone),
-        "high": high_wmark_pages(s, zone),
-        "protection": [z.lowmem_reserve[i] for i in range(MAX_NR_ZONES)],
-        "pagesets": [
-            (
-                s.cpus[cpu].pcp[zone].count,
-                s.cpus[cpu].pcp[zone].high,
-                s.cpus[cpu].pcp[zone].batch,
-            )
+    return ZoneFigures(
+        z.wmark_boost,
+        min_wmark_pages(s, zone),
+        low_wmark_pages(s, zone),
+        high_wmark_pages(s, zone),
+        [z.lowmem_reserve[i] for i in range(MAX_NR_ZONES)],
+        [
+            (s.cpus[cpu].pcp[zone].count, s.cpus[cpu].pcp[zone].high, s.cpus[cpu].pcp[zone].batch)
             for cpu in range(s.nr_cpus)
         ],
-    }
+    )

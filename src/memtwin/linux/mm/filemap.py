@@ -71,6 +71,8 @@ from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.swap import deactivate_file_page, lru_add, lru_cache_add, put_page
 from cython.cimports.memtwin.linux.mm.workingset import workingset_refault
 
+from memtwin.linux.records import FileFigures
+
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
 TAG_BITS = cython.declare(u64, 0xFFFFFFFFFFFFFFF8)
 
@@ -301,7 +303,7 @@ def cached_pages(s: State, file: int) -> int:
     return file_at(s, file).nr_cached
 
 
-def file_info(s: State, file: int) -> dict:
+def file_info(s: State, file: int) -> FileFigures:
     """What is known of a file: pages in all, in memory, dirty, taken by reclaim."""
     f: cython.pointer(File) = file_at(s, file)
-    return {"pages": f.nr_pages, "cached": f.nr_cached, "dirty": f.nr_dirty, "reclaimed": f.nr_reclaimed}
+    return FileFigures(f.nr_pages, f.nr_cached, f.nr_dirty, f.nr_reclaimed)

@@ -84,7 +84,7 @@ def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, ma
     z.stat_threshold = min(125, 2 * s.nr_cpus.bit_length() * (1 + (managed >> 15).bit_length()))
 
 
-def set_watermarks(s: State, zone: int, marks: tuple, boost: int, lowmem_reserve: tuple) -> None:
+def set_watermarks(s: State, zone: int, marks: tuple[int, ...], boost: int, lowmem_reserve: tuple[int, ...]) -> None:
     """Take (min, low, high) without the boost, and the reserves, from a snapshot."""
     z: cython.pointer(Zone) = zone_at(s, zone)
     z.wmark_min, z.wmark_low, z.wmark_high = marks
@@ -173,7 +173,7 @@ def write_sysctl(s: State, name: str, value: int) -> None:
             zone_set_pageset_high_and_batch(s, zone)
 
 
-def set_lowmem_reserve_ratio(s: State, ratios: tuple) -> None:
+def set_lowmem_reserve_ratio(s: State, ratios: tuple[int, ...]) -> None:
     """Store ``vm.lowmem_reserve_ratio``; DMA, DMA32, Normal, Movable, Device."""
     for i, ratio in enumerate(ratios[:MAX_NR_ZONES]):
         s.sysctl.lowmem_reserve_ratio[i] = ratio
@@ -191,7 +191,7 @@ def set_accounts(s: State, committed_as: int, vmalloc_used: int, nr_threads: int
     s.nr_threads = nr_threads
 
 
-def set_costs(s: State, costs: tuple) -> None:
+def set_costs(s: State, costs: tuple[int, ...]) -> None:
     """Take the nanoseconds that each kind of operation costs, in the order of ``mm_types``' Cost."""
     for i in range(NR_COSTS):
         s.cost_ns[i] = costs[i]
@@ -279,7 +279,7 @@ def boot_mm(s: State, pgd_pfn: int) -> int:
     return task
 
 
-def boot_tables(s: State, task: int, vpn: int, frames: list) -> int:
+def boot_tables(s: State, task: int, vpn: int, frames: list[int]) -> int:
     """Make the tables that map page *vpn*, in frames popped from *frames*; returns the PTE table."""
     mm: u32 = task_at(s, task).mm
     t: u32 = mm_at(s, mm).pgd
@@ -301,7 +301,7 @@ def boot_tables(s: State, task: int, vpn: int, frames: list) -> int:
 
 
 def add_anon_pages(
-    s: State, task: int, vpn: int, pfn: int, count: int, active: bool, locked: bool, frames: list
+    s: State, task: int, vpn: int, pfn: int, count: int, active: bool, locked: bool, frames: list[int]
 ) -> None:
     """Map frames *pfn* … as anonymous pages at *vpn* …, on the active, inactive or unevictable list."""
     page: cython.pointer(Page)
@@ -336,7 +336,7 @@ def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active
             zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
 
 
-def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list) -> None:
+def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list[int]) -> None:
     """Map cached pages of a file into a process, read-only."""
     pfn: u32
     at: u64
@@ -360,7 +360,7 @@ def zone_number(s: State, pfn: int) -> int:
     return zone_of(s, pfn)
 
 
-def start_counters(s: State, printed: dict) -> None:
+def start_counters(s: State, printed: dict[str, int]) -> None:
     """Let event, NUMA and node counters go on from a snapshot's, but for those that the machine's own pages give."""
     for i, name in enumerate(vmstat.EVENTS):
         s.event[i] = printed.get(name, 0)
@@ -394,7 +394,7 @@ def set_zspages(s: State, zone: int, pages: int) -> None:
     zone_at(s, zone).stat[NR_ZSPAGES] = pages
 
 
-def start_numa(s: State, zone: int, counters: dict) -> None:
+def start_numa(s: State, zone: int, counters: dict[str, int]) -> None:
     """Let a zone's NUMA events go on from a snapshot's."""
     for i, name in enumerate(vmstat.NUMA_STATS):
         zone_at(s, zone).numa[i] = counters.get(name, 0)
@@ -405,7 +405,7 @@ def count_event(s: State, name: str, amount: int) -> None:
     s.event[vmstat.EVENTS.index(name)] += amount
 
 
-def kernel_frames(s: State, count: int) -> list:
+def kernel_frames(s: State, count: int) -> list[int]:
     """The first *count* single frames that the kernel took at boot and no counter owns."""
     found = []
     pfn: u32

@@ -43,6 +43,8 @@ from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.mmap import mmput
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, sync_mm_rss
 
+from memtwin.linux.records import TaskFigures
+
 OOM_REAPER_DELAY_NS = cython.declare(u64, 2_000_000_000)
 OOM_SCORE_ADJ_MIN = cython.declare(int, -1000)
 
@@ -172,7 +174,7 @@ def is_killed(s: State, task: int) -> bool:
     return task_at(s, task).killed != 0
 
 
-def task_rows(s: State) -> list:
+def task_rows(s: State) -> list[TaskFigures]:
     """The table of a report: (pid, VIRT, RSS, page tables in bytes, swapped, oom_score_adj) of every process, pages."""
     rows = []
     for task in range(1, s.tasks.nr):
@@ -180,7 +182,7 @@ def task_rows(s: State) -> list:
         if t.started and t.mm and t.pid != 1:
             m = mm_at(s, t.mm)
             swapped = mm_counter(s, t.mm, MM_SWAPENTS)
-            rows.append((t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped, t.oom_score_adj))
+            rows.append(TaskFigures(t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped, t.oom_score_adj))
     return sorted(rows)
 
 

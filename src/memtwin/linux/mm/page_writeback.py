@@ -110,7 +110,7 @@ def background_limit(s: State) -> u64:
     return background if background < limit else limit // 2
 
 
-def dirty_thresholds(s: State) -> tuple:
+def dirty_thresholds(s: State) -> tuple[int, int]:
     """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins."""
     return dirty_limit(s), background_limit(s)
 

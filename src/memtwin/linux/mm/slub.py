@@ -36,6 +36,8 @@ from cython.cimports.memtwin.linux.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SL
 from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 
+from memtwin.linux.records import SlabFigures
+
 
 def min_partial(object_size: int) -> int:
     """Slabs with room that a cache keeps, even empty: half the logarithm of the object's size, 5 to 10.
@@ -46,7 +48,7 @@ def min_partial(object_size: int) -> int:
     return min(max((object_size.bit_length() - 1) // 2, 5), 10)
 
 
-def calculate_order(object_size: int, cpus: int) -> tuple:
+def calculate_order(object_size: int, cpus: int) -> tuple[int, int]:
     """Return (order, objects) of a cache's slabs: the smallest order that wastes little.
 
     >>> calculate_order(192, 2), calculate_order(1128, 4), calculate_order(4096, 2)
@@ -200,17 +202,10 @@ def discard_slab(s: State, cache: u32, slab: u32):
     free_unref_page(s, slab, s.pages[slab].order)
 
 
-def cache_info(s: State, cache: u32) -> dict:
+def cache_info(s: State, cache: u32) -> SlabFigures:
     """What /proc/slabinfo says of a cache: objects, slabs and the shape of a slab."""
     c: cython.pointer(SlabCache) = cache_at(s, cache)
-    return {
-        "active_objs": c.room - c.free_partial,
-        "num_objs": c.room,
-        "objsize": c.object_size,
-        "objperslab": c.per_slab,
-        "pagesperslab": 1 << c.order,
-        "num_slabs": c.nr_slabs,
-    }
+    return SlabFigures(c.room - c.free_partial, c.room, c.object_size, c.per_slab, 1 << c.order, c.nr_slabs)
 
 
 def allocate_object(s: State, cache: int) -> int:

@@ -357,7 +357,7 @@ def rotate_reclaimable_page(s: State, pfn: u32):
         vec_add(s, VEC_ROTATE, pfn)
 
 
-def batched(s: State) -> list:
+def batched(s: State) -> list[tuple[int, int]]:
     """(kind, frame) of every page in a batch, for checks."""
     return [
         (kind, s.cpus[cpu].vecs[kind].pages[i])

@@ -74,6 +74,7 @@ from cython.cimports.memtwin.linux.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
 
 from memtwin.linux.core.state import raise_if_broken
+from memtwin.linux.records import AreaFigures
 
 SOURCE = "mm/swapfile.c", "v6.1"
 
@@ -345,13 +346,13 @@ def forget_priority(s: State, area: int) -> None:
             s.areas[i].prio += 1
 
 
-def area_info(s: State, area: int) -> dict:
+def area_info(s: State, area: int) -> AreaFigures:
     """What /proc/swaps says of an area: pages in all and used, priority; and the pages ever written to it."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
-    return {"used": a.used, "pages": a.pages, "inuse": a.inuse, "prio": a.prio, "written": a.written_pages}
+    return AreaFigures(a.used != 0, a.pages, a.inuse, a.prio, a.written_pages)
 
 
-def take_slot(s: State) -> tuple:
+def take_slot(s: State) -> tuple[int, int]:
     """Take the slot that the next page would get: (area, slot); (0, 0): swap is full."""
     entry: u32 = get_swap_page(s)
     return entry >> SWAP_TYPE_SHIFT, slot_of(entry)

@@ -375,7 +375,7 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     return sc.nr_reclaimed
 
 
-def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple:
+def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, ...]:
     """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
     sc: ScanControl
     init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)

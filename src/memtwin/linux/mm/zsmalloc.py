@@ -214,7 +214,7 @@ def free_zspage(s: State, zspage: u32):
     pool_put(cython.address(s.zspages), zspage)
 
 
-def size_class_of(s: State, length: int) -> tuple:
+def size_class_of(s: State, length: int) -> tuple[int, ...]:
     """(size, pages, objects) of the class that an object of *length* bytes comes into.
 
     >>> # 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)

@@ -234,7 +234,7 @@ def start_pool(s: State, stored: int, pool_pages: int) -> None:
     s.zswap.pool_pages = s.zswap.boot_pool = s.zswap.pool_total = pool_pages
 
 
-def stats(s: State) -> dict:
+def stats(s: State) -> dict[str, int]:
     """What /sys/kernel/debug/zswap has: counts, pages, and the pool in bytes."""
     return {
         "duplicate_entry": s.zswap.duplicate_entry,

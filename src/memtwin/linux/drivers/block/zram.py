@@ -141,7 +141,7 @@ def zram_slot_free_notify(s: State, area: u32, slot: u32):
     zram_free(s, area, slot)
 
 
-def mm_stat(s: State, area: int) -> dict:
+def mm_stat(s: State, area: int) -> dict[str, int]:
     """The columns of /sys/block/zram0/mm_stat: bytes, but for the pages of same, huge and compacted."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     return {
@@ -157,7 +157,7 @@ def mm_stat(s: State, area: int) -> dict:
     }
 
 
-def io_stat(s: State, area: int) -> dict:
+def io_stat(s: State, area: int) -> dict[str, int]:
     """The columns of /sys/block/zram0/io_stat: counts."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     return {
@@ -168,7 +168,7 @@ def io_stat(s: State, area: int) -> dict:
     }
 
 
-def set_lengths(s: State, algorithm: int, table: tuple) -> None:
+def set_lengths(s: State, algorithm: int, table: tuple[tuple[int, int], ...]) -> None:
     """Say how long the pages of each content become under an algorithm: (mean, spread) in bytes, by Content."""
     zs_init_classes(s)
     for kind, (mean, spread) in enumerate(table):

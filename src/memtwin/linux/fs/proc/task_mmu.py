@@ -97,7 +97,7 @@ def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)
         vpn = limit
 
 
-def smaps_rollup(s: State, task: int) -> dict:
+def smaps_rollup(s: State, task: int) -> dict[str, int]:
     """The lines of /proc/PID/smaps_rollup that the model fills, in kB, by label, and the range that they cover."""
     totals: SmapsTotals
     i: u32
@@ -127,7 +127,7 @@ def smaps_rollup(s: State, task: int) -> dict:
     }
 
 
-def task_mem(s: State, task: int) -> dict:
+def task_mem(s: State, task: int) -> dict[str, int]:
     """The Vm lines of /proc/PID/status in kB, by label; the size of the text is the program's to say."""
     t: cython.pointer(Task) = task_at(s, task)
     m: cython.pointer(Mm) = mm_at(s, t.mm)
@@ -149,7 +149,7 @@ def task_mem(s: State, task: int) -> dict:
     }
 
 
-def task_times(s: State, task: int) -> dict:
+def task_times(s: State, task: int) -> dict[str, int]:
     """Faults and times of a process: counts and nanoseconds."""
     t: cython.pointer(Task) = task_at(s, task)
     return {
@@ -162,7 +162,7 @@ def task_times(s: State, task: int) -> dict:
     }
 
 
-def areas(s: State, task: int) -> list:
+def areas(s: State, task: int) -> list[tuple[int, int, int, int, int]]:
     """(first page, one past the last, VM flags, file, page of the file) of every area, in order of address."""
     m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
     found = []

@@ -9,7 +9,7 @@ from cython.cimports.memtwin.linux.core.mm_types import u64
 from cython.cimports.memtwin.linux.core.state import State
 
 
-def cpu_times(s: State) -> dict:
+def cpu_times(s: State) -> dict[str, int]:
     """Return the time spent so far by all CPUs together, nanoseconds by state."""
     return {
         "user": s.cpu_user_ns,

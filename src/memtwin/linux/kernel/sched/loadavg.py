@@ -46,12 +46,12 @@ def hundredths(load: int) -> int:
     return (shown >> 11) * 100 + (((shown & 2047) * 100) >> 11)
 
 
-def averages(s: State) -> tuple:
+def averages(s: State) -> tuple[int, ...]:
     """The three averages in hundredths, as printed."""
     return tuple(hundredths(s.avenrun[i]) for i in range(3))
 
 
-def set_averages(s: State, printed: tuple) -> None:
+def set_averages(s: State, printed: tuple[int, int, int]) -> None:
     """Start from the averages of a snapshot, in hundredths."""
     for i, value in enumerate(printed):
         s.avenrun[i] = value * 2048 // 100

@@ -52,7 +52,7 @@ def printed(average: int) -> int:
     return (average >> 11) * 100 + (((average & 2047) * 100) >> 11)
 
 
-def lines(s: State, resource: int) -> tuple:
+def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ...]:
     """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
     return tuple(
         (
@@ -63,7 +63,7 @@ def lines(s: State, resource: int) -> tuple:
     )
 
 
-def set_line(s: State, resource: int, state: int, averages: tuple, total_us: int) -> None:
+def set_line(s: State, resource: int, state: int, averages: tuple[int, int, int], total_us: int) -> None:
     """Start from a snapshot's line: averages in hundredths, total in microseconds."""
     s.psi_total_ns[resource][state] = s.psi_last_ns[resource][state] = total_us * 1000
     for i, value in enumerate(averages):

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from bio.py and bio.pxd."""
+
+

@@ -1,0 +1,6 @@
+"""Made by ``make stubs`` from device.py and device.pxd."""
+
+from memtwin.linux.core.state import State
+
+def add_device(s: State, latency_ns: int, ns_per_page: int, width: int) -> int: ...
+def request(s: State, device: int, pages: int, write: bool) -> int: ...

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from events.py and events.pxd."""
+
+

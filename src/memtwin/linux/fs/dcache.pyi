@@ -1,0 +1,6 @@
+"""Made by ``make stubs`` from dcache.py and dcache.pxd."""
+
+from memtwin.linux.core.state import State
+
+def look_up(s: State, handle: tuple[int, int], inode_kind: int) -> tuple[int, int]: ...
+def forget(s: State, handle: tuple[int, int]) -> None: ...

@@ -1,0 +1,6 @@
+"""Made by ``make stubs`` from fs_writeback.py and fs_writeback.pxd."""
+
+from memtwin.linux.core.state import State
+
+def fsync(s: State, task: int, file: int) -> int: ...
+def sync(s: State) -> None: ...

@@ -1,0 +1,6 @@
+"""Made by ``make stubs`` from jbd2.py and jbd2.pxd."""
+
+from memtwin.linux.core.state import State
+
+def change_metadata(s: State, bdev: int, blocks: int) -> None: ...
+def commit(s: State) -> None: ...

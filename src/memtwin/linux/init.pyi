@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from init.py and init.pxd."""
+
+

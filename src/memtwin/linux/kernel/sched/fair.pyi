@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from fair.py and fair.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from xarray.py and xarray.pxd."""
+
+

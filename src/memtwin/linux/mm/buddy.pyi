@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from buddy.py and buddy.pxd."""
+
+

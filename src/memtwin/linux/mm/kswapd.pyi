@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from kswapd.py and kswapd.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from mmap.py and mmap.pxd."""
+
+

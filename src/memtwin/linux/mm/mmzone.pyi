@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from mmzone.py and mmzone.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from pgtable.py and pgtable.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from readahead.py and readahead.pxd."""
+
+

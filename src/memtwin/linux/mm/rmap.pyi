@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from rmap.py and rmap.pxd."""
+
+

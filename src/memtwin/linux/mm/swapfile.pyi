@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from swapfile.py and swapfile.pxd."""
+
+

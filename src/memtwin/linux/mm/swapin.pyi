@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from swapin.py and swapin.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from vma.py and vma.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from vmscan.py and vmscan.pxd."""
+
+

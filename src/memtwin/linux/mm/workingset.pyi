@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from workingset.py and workingset.pxd."""
+
+

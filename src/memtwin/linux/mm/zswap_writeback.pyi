@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from zswap_writeback.py and zswap_writeback.pxd."""
+
+

@@ -1,0 +1,9 @@
+"""Made by ``make stubs`` from touch.py and touch.pxd."""
+
+from memtwin.linux.core.state import State
+
+class Touch:
+    done: int
+    def __init__(self, s: State, task: int, start_vpn: int, npages: int, write: bool, content: int = ..., opno: int = ..., first_page: int = ..., kind: int = ..., touches: int = ..., seed: int = ..., hot_percent: int = ..., prob_percent: int = ..., exponent: int = ...) -> None: ...
+    def run(self, until_ns: int = ...) -> int: ...
+def drawn(kind: int, touches: int, seed: int, hot_percent: int, prob_percent: int, exponent: int, npages: int) -> list[int]: ...
