@@ -34,7 +34,7 @@ with atheris.instrument_imports(
     from memtwin.sources import archive
 
 from memtwin.errors import ProcParseError, ScenarioError, SnapshotError
-from memtwin.sources.source import MAX_TAR_BYTES, is_inside
+from memtwin.sources.limits import MAX_TAR_BYTES, is_inside
 
 READERS = tuple(MODULES.values())
 RECORDINGS = Path(__file__).parents[1] / "recordings"

@@ -102,6 +102,36 @@ def test_no_room_imports_in_a_circle() -> None:
         done |= ready
 
 
+def module_of(path: Path) -> str:
+    """The dotted name of a module."""
+    return ".".join(("memtwin", *path.relative_to(SRC).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    """Nor do the modules within a room, imports within functions counted: what two of them need stands below both."""
+    modules = {module_of(path): path for path in MODULES}
+    below: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        tree = ast.parse(path.read_text())
+        typing = [
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        ]
+        for node in typing:
+            node.body = []
+        found = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                whole = node.module.removeprefix("cython.cimports.")
+                parts = {f"{whole}.{alias.name}" for alias in node.names}
+                found |= (parts & set(modules)) | ({whole} if parts - set(modules) else set())
+        below[name] = (found & set(modules)) - {name}
+    done: set[str] = set()
+    while len(done) < len(below):
+        ready = {name for name, needs in below.items() if name not in done and needs <= done}
+        assert ready, {name: needs - done for name, needs in below.items() if name not in done}
+        done |= ready
+
+
 @pytest.mark.parametrize("room", sorted({path.parent for path in MODULES}), ids=lambda path: str(path.relative_to(SRC)))
 def test_every_room_opens_with_what_it_is_for(room: Path) -> None:
     """A package's first file says what comes in, what goes out and what may never be here."""

@@ -14,7 +14,7 @@ import tarfile
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from memtwin.errors import SnapshotError, quoted
-from memtwin.sources.source import ACCEPTED, MAX_FILE_BYTES, MAX_TAR_BYTES, is_inside
+from memtwin.sources.limits import ACCEPTED, MAX_FILE_BYTES, MAX_TAR_BYTES, is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

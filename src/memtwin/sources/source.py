@@ -20,6 +20,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from memtwin.errors import SnapshotError
+from memtwin.sources.limits import ACCEPTED, MAX_FILE_BYTES, is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,13 +42,6 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot.json"
 """The file of a snapshot that says what no file of /proc does: page size, clock tick, when, what was not readable."""
-MAX_FILE_BYTES = 64 << 20
-"""The largest file that a source reads: no file of /proc that memtwin knows comes near."""
-MAX_TAR_BYTES = 1 << 30
-"""The largest tar that is unpacked (in memory), and the most that its files have together."""
-
-ACCEPTED = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
-"""What a root may be, as a hint."""
 _AGAIN = "make it again: that deletes what was left"
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/proc_sysctl.c)
@@ -269,11 +263,6 @@ def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fie
     path = module.PATH.format(**fields) if path is None else path
     text = source.read(path)
     return None if text is None else module.parse(text, source.label(path))
-
-
-def is_inside(path: str) -> bool:
-    """Return whether *path* is relative and never steps up."""
-    return not path.startswith("/") and ".." not in path.split("/")
 
 
 def _top_of(paths: Collection[str]) -> str:

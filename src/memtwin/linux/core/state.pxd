@@ -1,6 +1,6 @@
 from memtwin.linux.core.mm_types cimport (
     AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, Filp, List, Lruvec, MAX_CPUS, MAX_NR_ZONES,
-    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page, Pgdat, SwapArea, SwapRa,
+    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page, ScanControl, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
@@ -207,6 +207,10 @@ cdef inline Cpu *this_cpu(State s) noexcept nogil:
 cdef inline Zone *zone_at(State s, u32 zone) noexcept nogil:
     """A zone by its number among those of all nodes."""
     return &s.node_data[0].zones[zone]
+
+cdef inline Pgdat *scanned_pgdat(State s, ScanControl *sc) noexcept nogil:
+    """The node that a reclaim works on."""
+    return &s.node_data[0]
 
 cdef inline Pgdat *page_pgdat(State s, u32 pfn) noexcept nogil:
     """The node that a frame belongs to."""

@@ -43,7 +43,7 @@ from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY, NR_FREE_PAGES, N
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to, rmqueue
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 
-SOURCE = "include/linux/gfp.h", "v6.1"
+SOURCE = "mm/page_alloc.c", "v6.1"
 
 
 def gfp_zone(gfp: u32) -> u32:

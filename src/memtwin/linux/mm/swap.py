@@ -329,7 +329,7 @@ def mark_page_accessed(s: State, pfn: u32):
         else:
             activate_in_batch(s, pfn)
         page.flags &= ~cython.cast(u32, PG_REFERENCED)
-        s.node_data[0].lruvec.nonresident_age += 1
+        page_lruvec(s, pfn).nonresident_age += nr_pages(s, pfn)
 
 
 def deactivate_page(s: State, pfn: u32):

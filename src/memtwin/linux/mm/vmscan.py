@@ -65,6 +65,8 @@ from cython.cimports.memtwin.linux.core.state import (
     mod_node_page_state,
     nr_pages,
     page_lruvec,
+    page_pgdat,
+    scanned_pgdat,
     spend_ns,
     zone_of,
 )
@@ -195,7 +197,7 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
             continue
         lru_add(s, pfn)
         if s.pages[pfn].flags & PG_ACTIVE:
-            s.node_data[0].lruvec.nonresident_age += 1
+            page_lruvec(s, pfn).nonresident_age += nr_pages(s, pfn)
         put_page(s, pfn)
 
 
@@ -237,7 +239,7 @@ def check_dirty_writeback(
             stat.nr_congested += 1
     if not writeback:
         return PAGEREF_RECLAIM
-    if sc.kswapd and page.flags & PG_RECLAIM and s.node_data[0].writeback:
+    if sc.kswapd and page.flags & PG_RECLAIM and page_pgdat(s, pfn).writeback:
         stat.nr_immediate += 1
     else:
         page.flags |= PG_RECLAIM
@@ -252,7 +254,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
     """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page_is_file_lru(s, pfn):
-        if sc.kswapd and page.flags & PG_RECLAIM and s.node_data[0].dirty:
+        if sc.kswapd and page.flags & PG_RECLAIM and page_pgdat(s, pfn).dirty:
             return PAGEREF_KEEP
         mod_lruvec_page_state(s, pfn, NR_VMSCAN_IMMEDIATE_RECLAIM, nr_pages(s, pfn))
         page.flags |= PG_RECLAIM
@@ -380,7 +382,7 @@ def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr
     mod_node_page_state(s, NR_ISOLATED_ANON + file, -cython.cast(i64, nr_taken))
     s.event[PGSTEAL_KSWAPD if sc.kswapd else PGSTEAL_DIRECT] += freed
     s.event[PGSTEAL_ANON + file] += freed
-    lru_note_cost(s, file != 0, stat.nr_pageout)
+    lru_note_cost(s, cython.address(scanned_pgdat(s, sc).lruvec), file != 0, stat.nr_pageout)
     if stat.nr_unqueued_dirty == nr_taken:
         s.bdi.flusher.work_pages = global_node_page_state(s, NR_DIRTY)
         wake_flusher(s)

@@ -50,12 +50,21 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     THREAD_RUNNING,
     ZONE_NORMAL,
     Kswapd,
+    Lruvec,
+    Pgdat,
     ScanControl,
     i64,
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    global_node_page_state,
+    hooks,
+    scanned_pgdat,
+    this_cpu,
+    zone_at,
+)
 from cython.cimports.memtwin.linux.core.vmstat import (
     ALLOCSTALL_DMA,
     NR_FREE_PAGES,
@@ -112,14 +121,15 @@ def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
     zone: u32
     high: u64 = 0
     files: u64 = global_node_page_state(s, LRU_ACTIVE_FILE) + global_node_page_state(s, LRU_INACTIVE_FILE)
-    sc.anon_cost = s.node_data[0].lruvec.anon_cost
-    sc.file_cost = s.node_data[0].lruvec.file_cost
+    lruvec: cython.pointer(Lruvec) = cython.address(scanned_pgdat(s, sc).lruvec)
+    sc.anon_cost = lruvec.anon_cost
+    sc.file_cost = lruvec.file_cost
     sc.may_deactivate_anon = sc.may_deactivate_file = True
     if not sc.force_deactivate:
-        sc.may_deactivate_anon = s.node_data[0].lruvec.refaults[0] != cython.cast(
+        sc.may_deactivate_anon = lruvec.refaults[0] != cython.cast(
             u64, global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
         ) or inactive_is_low(s, False)
-        sc.may_deactivate_file = s.node_data[0].lruvec.refaults[1] != cython.cast(
+        sc.may_deactivate_file = lruvec.refaults[1] != cython.cast(
             u64, global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
         ) or inactive_is_low(s, True)
     sc.cache_trim_mode = (
@@ -233,19 +243,20 @@ def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bin
 
 def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
     """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
+    pgdat: cython.pointer(Pgdat) = scanned_pgdat(s, sc)
     finish_plug(s)
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     sc.nr_reclaimed += shrink_slab(s, sc.gfp, sc.priority)
     if sc.kswapd:
         if sc.nr_writeback and sc.nr_writeback == sc.nr_taken:
-            s.node_data[0].writeback = True
+            pgdat.writeback = True
         if sc.nr_unqueued_dirty == sc.nr_file_taken:
-            s.node_data[0].dirty = True
+            pgdat.dirty = True
         if sc.nr_dirty and sc.nr_dirty == sc.nr_congested:
-            s.node_data[0].lruvec.congested = True
+            pgdat.lruvec.congested = True
     if sc.nr_reclaimed > sc.reclaimed_before:
-        s.node_data[0].kswapd.failures = 0
+        pgdat.kswapd.failures = 0
 
 
 def shrink_node(s: State, sc: cython.pointer(ScanControl)):
@@ -336,7 +347,7 @@ def reclaim_throttle(s: State, sc: cython.pointer(ScanControl)):
 
     The kernel's own threads go on at once.
     """
-    if s.in_thread or (not s.node_data[0].lruvec.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
+    if s.in_thread or (not scanned_pgdat(s, sc).lruvec.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
         return
     if not skip_throttle_noprogress(s):
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)

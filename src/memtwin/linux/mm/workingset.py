@@ -61,8 +61,8 @@ from cython.cimports.memtwin.linux.core.vmstat import (
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
 
 
-def lru_note_cost(s: State, file: cython.bint, pages: u64):
-    """Charge I/O that reclaiming one kind of page caused to that kind."""
+def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, pages: u64):
+    """Add the I/O that reclaiming one kind of page caused to the cost of that kind."""
     lists: u64 = (
         global_node_page_state(s, LRU_INACTIVE_ANON)
         + global_node_page_state(s, LRU_ACTIVE_ANON)
@@ -70,19 +70,20 @@ def lru_note_cost(s: State, file: cython.bint, pages: u64):
         + global_node_page_state(s, LRU_ACTIVE_FILE)
     )
     if file:
-        s.node_data[0].lruvec.file_cost += pages
+        lruvec.file_cost += pages
     else:
-        s.node_data[0].lruvec.anon_cost += pages
-    if s.node_data[0].lruvec.file_cost + s.node_data[0].lruvec.anon_cost > lists // 4:
-        s.node_data[0].lruvec.file_cost //= 2
-        s.node_data[0].lruvec.anon_cost //= 2
+        lruvec.anon_cost += pages
+    if lruvec.file_cost + lruvec.anon_cost > lists // 4:
+        lruvec.file_cost //= 2
+        lruvec.anon_cost //= 2
 
 
 def workingset_eviction(s: State, pfn: u32) -> u64:
     """The shadow of a page that is evicted now; never 0."""
+    lruvec: cython.pointer(Lruvec) = page_lruvec(s, pfn)
     marked: u64 = 1 if s.pages[pfn].flags & PG_WORKINGSET else 0
-    shadow: u64 = (s.node_data[0].lruvec.nonresident_age << 2) | (marked << 1) | 1
-    s.node_data[0].lruvec.nonresident_age += 1
+    shadow: u64 = (lruvec.nonresident_age << 2) | (marked << 1) | 1
+    lruvec.nonresident_age += nr_pages(s, pfn)
     return shadow
 
 
@@ -112,7 +113,7 @@ def workingset_refault(s: State, pfn: u32, shadow: u64):
     mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + file, nr)
     if shadow & 2:
         page.flags |= PG_WORKINGSET
-        lru_note_cost(s, file != 0, nr)
+        lru_note_cost(s, lruvec, file != 0, nr)
         mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + file, nr)
 
 
