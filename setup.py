@@ -17,6 +17,13 @@ COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBU
 QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]
 
+SHARED = "memtwin.linux._cyutility"
+"""What every module needs of Cython, compiled once: a sixth of the time."""
+OPTIONS = {
+    "extra_compile_args": COMPILE + QUIET,
+    "extra_link_args": LINK,
+    "define_macros": [("MEMTWIN_DEBUG", "1")] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
+}
 SOURCES = [
     path
     for path in sorted(Path("src/memtwin/linux").rglob("*.py"))
@@ -26,16 +33,10 @@ SOURCES = [
 setup(
     ext_modules=cythonize(
         [
-            Extension(
-                ".".join(path.with_suffix("").parts[1:]),
-                [str(path)],
-                extra_compile_args=COMPILE + QUIET,
-                extra_link_args=LINK,
-                define_macros=[("MEMTWIN_DEBUG", "1")] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
-            )
-            for path in SOURCES
-            if path.exists()
+            *(Extension(".".join(path.with_suffix("").parts[1:]), [str(path)], **OPTIONS) for path in SOURCES),
+            Extension(SHARED, [f"src/{SHARED.replace('.', '/')}.c"], **OPTIONS),
         ],
+        shared_utility_qualified_name=SHARED,
         nthreads=JOBS,
         build_dir="build/debug-c" if DEBUG else "build/c",
         compiler_directives={

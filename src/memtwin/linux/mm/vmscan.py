@@ -148,7 +148,7 @@ def isolate_lru_pages(
 
     Pages of zones that the caller cannot use are passed over and go to the head; they count as scanned.
     """
-    chain: cython.pointer(List) = cython.address(page_lruvec(s, pfn).lists[lru])
+    chain: cython.pointer(List) = cython.address(scanned_pgdat(s, sc).lruvec.lists[lru])
     skipped: List
     pfn: u32
     nr: u64 = 0
