@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memtwin.errors import NotModelledError, SnapshotError
+from memtwin.errors import SnapshotError
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.core.state import State
 from memtwin.linux.kernel import fork as kernel_fork
@@ -25,7 +25,7 @@ from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import filemap, mm_init, slub
-from memtwin.machine import costs, describe, program
+from memtwin.machine import checks, costs, describe, program
 from memtwin.machine.boot import Boot, notes, read_boot
 from memtwin.machine.layout import FreeBlock, ZoneLayout, ZoneNumbers, place
 from memtwin.machine.machine import Area, Machine
@@ -117,7 +117,8 @@ def build(
 
     *ram_bytes*, *swap_areas* and *zswap* (its parameters by name) change what the snapshot says; None leaves it.
     """
-    boot = read_boot(source, [*sysctl.BY_NAME, "lowmem_reserve_ratio"])
+    boot = read_boot(source, sysctl.BY_NAME)
+    checks.check(boot)
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
@@ -137,8 +138,6 @@ def build(
 def _begin(boot: Boot) -> Draft:
     """Return a machine of the snapshot's size in which every frame is without an owner."""
     zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
-    if any(zone.node for zone in boot.zoneinfo.zones):
-        raise NotModelledError(boot.name, "a machine with several NUMA nodes")
     cpus = max((len(zone.pagesets) for zone in zones), default=1) or 1
     last = max((zone.start_pfn or 0) + zone.spanned for zone in zones)
     return Draft(boot, program.program(boot.program), zones, State(last, cpus), costs.for_cpu(boot.cpuinfo))
@@ -201,16 +200,20 @@ def _numbers(d: Draft, zone: zoneinfo.ZoneInfo) -> ZoneNumbers:
 
 def set_settings(d: Draft) -> None:
     """Settings as the snapshot has them, defaults where it does not say."""
-    settings = {s.name: str(s.default) for s in sysctl.SETTINGS if s.default is not None}
-    settings["lowmem_reserve_ratio"] = " ".join(map(str, sysctl.LOWMEM_RESERVE_RATIO))
+    settings = {}
+    for setting in sysctl.SETTINGS:
+        if setting.default is not None:
+            defaults = setting.default if isinstance(setting.default, tuple) else (setting.default,)
+            settings[setting.name] = "\t".join(map(str, defaults))
     settings["min_free_kbytes"] = str(sum(4 * (zone.min - (zone.boost or 0)) for zone in d.zones))
     for name, value in (d.boot.sysctl or {}).items():
         settings[name.removeprefix("vm.")] = value
-    for name, value in settings.items():
-        if name in sysctl.BY_NAME and re.fullmatch(r"\d+", value):
-            mm_init.set_sysctl(d.state, name, int(value))
-    ratios = tuple(int(word) for word in settings["lowmem_reserve_ratio"].split())
-    mm_init.set_lowmem_reserve_ratio(d.state, ratios)
+    for setting in sysctl.SETTINGS:
+        found = setting.parse(settings[setting.name], written=False)
+        if isinstance(found, tuple):
+            mm_init.set_lowmem_reserve_ratio(d.state, found)
+        else:
+            mm_init.set_sysctl(d.state, setting.name, found)
     d.settings = settings
 
 
@@ -268,7 +271,7 @@ def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> N
 
     How full the cpu's own slab is, slabinfo does not show: half.
     """
-    missing = row.num_objs - row.active_objs
+    missing = max(row.num_objs - row.active_objs, 0)
     for number in range(slabs):
         pfn = _block(d, row.pagesperslab.bit_length() - 1)
         if number == 0:
@@ -332,7 +335,7 @@ def place_files(d: Draft) -> None:
     vm = d.boot.vmstat
     s = d.state
     ramfs = (vm.get("nr_unevictable") or 0) - d.listed["unevictable"]
-    locked = max((d.boot.meminfo.get("Mlocked") or 0) // 4 - d.listed["unevictable"], 0)
+    locked = min(max((d.boot.meminfo.get("Mlocked") or 0) // 4 - d.listed["unevictable"], 0), ramfs)
     init = binary = filemap.create_file(s, max(ramfs, d.program.binary_pages), t.FILE_RAMFS)
     if not d.program.is_init:  # a file of its own, not mapped at boot
         binary = filemap.create_file(s, d.program.binary_pages, t.FILE_RAMFS)
@@ -390,11 +393,11 @@ def place_percpu_pages(d: Draft) -> None:
         if not zone.managed:
             continue
         types = list(d.layouts[index].pageblocks.values())
-        for pageset in zone.pagesets:
+        for cpu, pageset in enumerate(zone.pagesets):
             others = [pageset.count * types.count(kind) // len(types) for kind in (UNMOVABLE, RECLAIMABLE)]
             for number in range(pageset.count):
                 kind = UNMOVABLE if number < others[0] else RECLAIMABLE if number < sum(others) else MOVABLE
-                mm_init.add_pcp_page(d.state, index, pageset.cpu, _frame(d, index), kind)
+                mm_init.add_pcp_page(d.state, index, cpu, _frame(d, index), kind)
 
 
 def own_kernel_frames(d: Draft) -> None:

@@ -66,7 +66,7 @@ class ZoneLayout:
             while self.used[order] and count >= 1 << order:
                 yield self.used[order].pop().pfn, 1 << order
                 count -= 1 << order
-        while count and (pfn := self.take(0)) is not None:
+        while count > 0 and (pfn := self.take(0)) is not None:
             yield pfn, 1
             count -= 1
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,17 +56,26 @@ class Machine:
         twin.areas = list(self.areas)
         return twin
 
-    def write_sysctl(self, name: str, value: str) -> str | None:
-        """Write ``vm.name``; returns what is wrong with it, or None."""
-        if name == "lowmem_reserve_ratio":
-            mm_init.set_lowmem_reserve_ratio(self.state, tuple(int(word) for word in value.split()))
+    def write_sysctl(self, name: str, text: str) -> None:
+        """Write ``vm.name``; raises InputError where the kernel refuses *text* or the model has no such setting."""
+        setting = sysctl.find(name)
+        value = setting.parse(text)
+        if isinstance(value, tuple):
+            before = setting.parse(self.sysctl[name], written=False)
+            assert isinstance(before, tuple)
+            value = (*value, *before[len(value) :])
+            mm_init.set_lowmem_reserve_ratio(self.state, value)
             mm_init.read_lowmem_reserve_ratio(self.state)
+            text = "\t".join(map(str, value))
         else:
-            if not re.fullmatch(r"-?\d{1,18}", value):
-                return f"vm.{name} is a number"
-            wrong: str | None = sysctl.check(name, int(value))
-            if wrong:
-                return wrong
-            mm_init.write_sysctl(self.state, name, int(value))
-        self.sysctl[name] = value
-        return None
+            mm_init.write_sysctl(self.state, name, value)
+            if name in mm_init.INSTEAD_OF:
+                self.sysctl[mm_init.INSTEAD_OF[name]] = "0"
+        self.sysctl[name] = text
+        if not setting.modelled:
+            self.note(f"vm.{name} was set to {text}; nothing in the model depends on it")
+
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        if text not in self.notes:
+            self.notes = (*self.notes, text)

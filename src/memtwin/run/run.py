@@ -19,7 +19,7 @@ import msgspec
 
 import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
-from memtwin.errors import ModelBug, NotModelledError
+from memtwin.errors import InputError, ModelBug, NotModelledError
 from memtwin.files import output
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
@@ -34,7 +34,7 @@ from memtwin.run import timeline
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
 from memtwin.run.processes import Processes, Worker, idle
-from memtwin.run.settings import apply_sysctls, prepare, settings_of
+from memtwin.run.settings import apply_sysctls, check_sysctls, prepare, settings_of
 from memtwin.run.timeline import Sample
 from memtwin.scenario import (
     Checkpoint,
@@ -264,8 +264,11 @@ class Run:
             drop_caches.drop_caches(self.machine.state, op.value)
         elif isinstance(op, Checkpoint):
             self._checkpoint(op.label)
-        elif isinstance(op, SetSysctl) and self.machine.write_sysctl(op.name.removeprefix("vm."), op.value):
-            return t.EINVAL
+        elif isinstance(op, SetSysctl):
+            try:
+                self.machine.write_sysctl(op.name.removeprefix("vm."), op.value)
+            except InputError:
+                return t.EINVAL
         return t.OK
 
     def _switch(self, op: SwapOn | SwapOff) -> int:
@@ -461,6 +464,7 @@ def simulate(
 ) -> Run:
     """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header."""
     refuse_what_cannot_be_done(scenario)
+    check_sysctls(scenario)
     asked = settings_of(settings)
     machine = prepare(scenario, boot, asked)
     apply_sysctls(machine, scenario, asked)

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memtwin.errors import NotModelledError, ScenarioError, UsageError
+from memtwin.errors import InputError, NotModelledError, ScenarioError, UsageError
+from memtwin.linux.kernel import sysctl
 from memtwin.machine import describe
 from memtwin.machine.build import build
-from memtwin.scenario import SwapDisk, Zswap, parse
+from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def settings_of(words: Sequence[str]) -> Settings:
         if not equals or not value:
             raise UsageError(f"--set {word}: expected KEY=VALUE", hint="for example --set vm.overcommit_memory=2")
         if parts[0] == "vm":
-            sysctls[key.removeprefix("vm.")] = value
+            sysctls[key.removeprefix("vm.")] = _sysctl_value(word, key.removeprefix("vm."), value)
         elif key == "machine.ram":
             ram = _size(word, value)
         elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
@@ -113,20 +114,60 @@ def _priority(word: str, value: str) -> int:
     return int(value)
 
 
-def _write(machine: Machine, name: str, value: str, where: str) -> None:
-    wrong = machine.write_sysctl(name, value)
-    if wrong:
-        raise UsageError(f"{where}: {wrong}")
+def _sysctl_value(word: str, name: str, value: str) -> str:
+    """Check a setting below ``vm.`` as a write would be; a comma stands for a blank, as in a scenario."""
+    text = value.replace(",", " ")
+    try:
+        sysctl.find(name).parse(text)
+    except InputError as problem:
+        raise UsageError(f"--set {word}: {problem}") from None
+    return text
+
+
+def check_sysctls(scenario: Scenario) -> None:
+    """Refuse a header's settings that cannot be written, and operations on settings that the model does not know."""
+    lines = scenario.text.splitlines()
+    for setting in scenario.sysctls:
+        name = setting.name.removeprefix("vm.")
+        line = lines[setting.lineno - 1].strip() if setting.lineno else f"sysctl {setting.name}={setting.value}"
+        try:
+            known = sysctl.find(name)
+        except InputError as problem:
+            raise NotModelledError(f"{scenario.path}:{setting.lineno}", f"{line!r}", hint=str(problem)) from None
+        try:
+            known.parse(setting.value)
+        except InputError:
+            if not _is_shown(known, setting.value):
+                raise ScenarioError(scenario.path, setting.lineno, line, known.allowed) from None
+    for op in scenario.ops:
+        if isinstance(op, SetSysctl):
+            try:
+                sysctl.find(op.name.removeprefix("vm."))
+            except InputError as problem:
+                raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{op.text!r}", hint=str(problem)) from None
+
+
+def _is_shown(setting: sysctl.Setting, text: str) -> bool:
+    """Whether a file may show *text* though it cannot be written: then the header may say it of a snapshot."""
+    try:
+        setting.parse(text, written=False)
+    except InputError:
+        return False
+    return True
 
 
 def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> None:
-    """Write the header's settings where the snapshot does not have them already, then those of ``--set``."""
+    """Write the header's settings where the machine does not have them already, then those of ``--set``."""
     for setting in scenario.sysctls:
-        name = setting.name.removeprefix("vm.")
-        if machine.sysctl.get(name) != setting.value:
-            _write(machine, name, setting.value, scenario.path)
+        known = sysctl.find(setting.name.removeprefix("vm."))
+        shown = known.parse(setting.value, written=False)
+        if known.parse(machine.sysctl[known.name], written=False) != shown:
+            try:
+                machine.write_sysctl(known.name, setting.value)
+            except InputError as problem:
+                raise InputError(f"{scenario.path}:{setting.lineno}: {problem}") from None
     for name, value in settings.sysctl.items():
-        _write(machine, name, value, f"--set vm.{name}")
+        machine.write_sysctl(name, value)
 
 
 def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:

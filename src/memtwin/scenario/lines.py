@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class MachineLine:
     lru_gen: OnOff | None = None
     cmdline: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
+    lineno: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SwapDisk:
     rot: int | None = None
     name: str = "disk"
     on: bool = True
+    lineno: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class SwapZram:
     prio: int = 100
     name: Literal["zram"] = "zram"
     on: Literal[True] = True
+    lineno: int = field(default=0, compare=False)
 
 
 Swap = SwapDisk | SwapZram
@@ -108,6 +111,7 @@ class Sysctl:
 
     name: str
     value: str
+    lineno: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class FileDef:
     name: str
     size_bytes: int
     content: Literal["random", "zero"] = "random"
+    lineno: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def _machine(line: Line) -> kinds.MachineLine:
         lru_gen=line.one_of(given["lru_gen"], "lru_gen", kinds.ON_OFF) if "lru_gen" in given else None,
         cmdline=tuple(word for word in given.get("cmdline", "").split(",") if word),
         given=frozenset(given),
+        lineno=line.lineno,
     )
 
 
@@ -72,11 +73,11 @@ def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
     if kind == "disk":
         rot = line.integer(given["rot"], "rot", 0, 1) if "rot" in given else None
         on = bool(line.integer(given.get("on", "1"), "on", 0, 1))
-        return kinds.SwapDisk(size_bytes, prio, rot, _disk_name(line, given.get("name"), earlier), on)
+        return kinds.SwapDisk(size_bytes, prio, rot, _disk_name(line, given.get("name"), earlier), on, line.lineno)
     if any(swap.name == "zram" for swap in earlier):
         raise line.error("at most one swap on zram")
     algo = line.one_of(given.get("algo", "lzo-rle"), "algo", kinds.ZRAM_ALGORITHMS)
-    return kinds.SwapZram(size_bytes, algo=algo, prio=prio)
+    return kinds.SwapZram(size_bytes, algo=algo, prio=prio, lineno=line.lineno)
 
 
 def _zswap(line: Line) -> kinds.Zswap:
@@ -112,7 +113,8 @@ def _file(line: Line) -> kinds.FileDef:
     words = line.counted("file NAME SIZE [content=random|zero]", 3, 4)
     given = line.options(words[3:], ("content",))
     content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
-    return kinds.FileDef(line.named(words[1], "a file's name", _FILE), line.size(words[2], "SIZE"), content)
+    name = line.named(words[1], "a file's name", _FILE)
+    return kinds.FileDef(name, line.size(words[2], "SIZE"), content, line.lineno)
 
 
 class _Header:
@@ -138,7 +140,8 @@ class _Header:
             case "swap":
                 self.swaps.append(_swap(line, self.swaps))
             case "sysctl":
-                self.sysctls.append(kinds.Sysctl(*line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])))
+                name, value = line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])
+                self.sysctls.append(kinds.Sysctl(name, value, line.lineno))
             case _:
                 file = _file(line)
                 if file.name in self.files:
