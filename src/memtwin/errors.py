@@ -11,6 +11,7 @@
     │   └── RecordingError      a recording or run: path, what is missing or wrong
     ├── OutputError         a file or directory cannot be written               exit 1
     ├── NotModelledError    the model cannot do this yet                        exit 1
+    ├── HostMemoryError     this host has no memory for what is asked           exit 1
     ├── NotBuiltError       the compiled core is missing                        exit 1
     └── ModelBug            an invariant of the model is broken: our mistake, never the user's
 
@@ -105,6 +106,21 @@ class NotModelledError(MemtwinError):
     def __init__(self, where: str, what: str, *, hint: str | None = None) -> None:
         super().__init__(f"{where}: the model cannot do {what} yet", hint=hint)
         self.where, self.what = where, what
+
+
+class HostMemoryError(MemtwinError):
+    """This host has no memory for *what*, which needs *size_bytes*; *where* names the line or the word that asks."""
+
+    def __init__(self, what: str, size_bytes: int, *, where: str = "", filename: str = "") -> None:
+        named = f"{where}: " if where else ""
+        super().__init__(f"{named}this host has no memory for {what} ({size_bytes:,} bytes)", hint="give smaller sizes")
+        self.what, self.size_bytes, self.where, self.filename = what, size_bytes, where, filename
+
+    def at(self, where: str, filename: str = "") -> HostMemoryError:
+        """Return this error with the place that asks, and of which file, unless it names them already."""
+        return HostMemoryError(
+            self.what, self.size_bytes, where=self.where or where, filename=self.filename or filename
+        )
 
 
 class NotBuiltError(MemtwinError):

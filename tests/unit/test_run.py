@@ -6,6 +6,7 @@ import csv
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from overlaid import Overlaid
 
 import memtwin
 from memtwin.cli import main
@@ -401,3 +403,35 @@ def test_a_touch_of_what_was_refused_is_told_as_a_failure() -> None:
     """The mmap was refused, so there is nothing to touch: not "every page was there"."""
     done = run.simulate(parse("machine ram=128M\nproc A\nA mmap h 900M\nA touch h 0 900M w seq\n"), None)
     assert "A writes (mark) 900 MiB of h and fails: no such region is mapped." in story.tell(done)
+
+
+@pytest.mark.parametrize("word", ["thp=always", "thp=madvise", "kernel=6.12", "lru_gen=on", "cmdline=nosmap"])
+def test_a_header_word_that_the_model_does_not_honour_is_noted(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], recordings: Path
+) -> None:
+    """On a machine made from the header, and on a snapshot that has not what the word says."""
+    (tmp_path / "s.mem").write_text(f"machine {word}\nproc A\n")
+    for boot in ((), ("--boot", str(recordings / "01-boot-idle" / "run1.tar.xz"))):
+        code, out, err = told(capsys, "run", str(tmp_path / "s.mem"), *boot)
+        assert (code, out != "") == (0, True)
+        assert f"note: the scenario asks for {word}, which nothing in the model depends on" in err
+    (tmp_path / "s.mem").write_text("machine thp=never kernel=6.1 lru_gen=off\nproc A\n")
+    assert "note:" not in told(capsys, "run", str(tmp_path / "s.mem"))[2]
+
+
+def test_a_compressor_that_was_not_measured_is_noted() -> None:
+    done = run.simulate(parse("swap zram size=8M algo=deflate\nswap zswap compressor=842\nproc A\n"), None)
+    assert [re.findall(r"compresses with (\S+)", note) for note in done.machine.notes] == [["deflate"], ["842"]]
+
+
+def test_a_snapshot_with_what_the_model_lacks_is_noted() -> None:
+    """Huge pages where a program asks, and the multi-gen LRU; the header's word is then not told again."""
+    files = {
+        "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
+        "sys/kernel/mm/lru_gen/enabled": "0x0007\n",
+    }
+    done = run.simulate(parse("machine lru_gen=on thp=madvise\nproc A\n"), Overlaid(files))
+    assert [note.partition(";")[0] for note in done.machine.notes] == [
+        "overlaid uses huge pages where a program asks for them (madvise)",
+        "overlaid has the multi-gen LRU on",
+    ]

@@ -39,6 +39,7 @@ from cython.cimports.memtwin.linux.core.state import DEBUG, State, hooks, spend_
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
 
+from memtwin.errors import HostMemoryError
 from memtwin.linux.core.state import raise_if_broken
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
@@ -159,6 +160,8 @@ class Touch:
         self.leaves = cython.cast(
             cython.pointer(cython.pointer(Table)), calloc(self.nr_leaves, cython.sizeof(cython.p_void))
         )
+        if self.leaves == cython.NULL:
+            raise HostMemoryError(f"touching {npages:,} pages", self.nr_leaves * cython.sizeof(cython.p_void))
 
     def __dealloc__(self):
         free(self.leaves)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import SnapshotError
+from memtwin.machine import compressed_lengths
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 
 THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
+LRU_GEN_ENABLED = "sys/kernel/mm/lru_gen/enabled"
 ZSWAP = "sys/module/zswap/parameters"
 ZSWAP_PARAMETERS = (
     "accept_threshold_percent", "compressor", "enabled", "max_pool_percent", "non_same_filled_pages_enabled",
@@ -62,6 +64,30 @@ class Boot:
     texts: dict[str, str] = field(default_factory=dict)
     program: str | None = None
     """Which program the snapshot's scenario ran, by ``guest_c``."""
+
+    @property
+    def huge_pages(self) -> str:
+        """When huge pages are used: always, madvise or never, which is so too where the kernel has none."""
+        chosen = re.search(r"\[(always|madvise)\]", self.texts.get(THP_ENABLED, ""))
+        return chosen[1] if chosen else "never"
+
+    @property
+    def multi_gen_lru(self) -> bool:
+        """Whether reclaim works by generations."""
+        return re.fullmatch(r"(0x)?0*|[nN]", self.texts.get(LRU_GEN_ENABLED, "0").strip()) is None
+
+    @property
+    def compressors(self) -> tuple[tuple[str, str], ...]:
+        """What compresses swapped pages, by the file that says so: of zram devices in use, and of zswap if it is on."""
+        found = []
+        for area in self.swaps.areas:
+            path = f"sys/block/{area.filename.rpartition('/')[2]}/comp_algorithm"
+            chosen = re.search(r"\[([\w-]+)\]", self.texts.get(path, ""))
+            if chosen:
+                found.append((path, chosen[1]))
+        if self.zswap.get("enabled") == "Y":
+            found.append((f"{ZSWAP}/compressor", self.zswap.get("compressor", "lzo")))
+        return tuple(found)
 
     @property
     def zswap(self) -> dict[str, str]:
@@ -113,7 +139,13 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
 def _constant_files(source: Source) -> list[str]:
     """Files that an operation of the model never changes; a run hands them on."""
     kept = ["proc/diskstats", "proc/cmdline", "proc/version", "proc/iomem", "proc/modules", "proc/mounts"]
-    kept += ["proc/partitions", "proc/cpuinfo", THP_ENABLED, *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS)]
+    kept += [
+        "proc/partitions",
+        "proc/cpuinfo",
+        THP_ENABLED,
+        LRU_GEN_ENABLED,
+        *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS),
+    ]
     return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_block(source)]))
 
 
@@ -150,8 +182,16 @@ def notes(boot: Boot) -> tuple[str, ...]:
     if not re.search(r"version 6\.1\.", boot.version):
         release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
         found.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
-    if "[always]" in boot.texts.get(THP_ENABLED, ""):
-        found.append(f"{boot.name} uses huge pages always; the model has pages of 4 KiB only, so far")
+    if boot.huge_pages != "never":
+        when = "always" if boot.huge_pages == "always" else "where a program asks for them (madvise)"
+        found.append(f"{boot.name} uses huge pages {when}; the model has pages of 4 KiB only, so far")
+    if boot.multi_gen_lru:
+        found.append(f"{boot.name} has the multi-gen LRU on; the model reclaims by active and inactive lists")
+    found += [
+        f"{boot.name} compresses with {name} ({path}): lengths as of lzo-rle, for none were measured"
+        for path, name in boot.compressors
+        if name not in compressed_lengths.TABLE
+    ]
     managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones) * 4
     if abs(boot.meminfo["MemTotal"] - managed) > managed // 100:
         found.append(

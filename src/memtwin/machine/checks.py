@@ -223,7 +223,7 @@ def _compressed(boot: Boot) -> Iterator[str]:
     for device, stat in boot.zram.items():
         path = f"sys/block/{device}/mm_stat"
         yield from _numbers(path, [("a size", int(size)) for size in (stat.orig_data_size, stat.mem_used_total)])
-        if stat.compr_data_size > stat.orig_data_size * 2:
+        if stat.orig_data_size % 4096 or stat.compr_data_size > stat.orig_data_size * 2:
             yield f"contradicts itself: {path} has {stat.compr_data_size:,} bytes for {stat.orig_data_size:,}"
     for name in ("max_pool_percent", "accept_threshold_percent"):
         text = boot.zswap.get(name, "0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from memtwin.errors import NotModelledError
+from memtwin.errors import HostMemoryError, NotModelledError
 from memtwin.linux.core import device
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.drivers.block import zram
@@ -119,7 +119,10 @@ def _add(state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind
     rotational = boot.texts.get(f"sys/block/{device}/queue/rotational", "0" if is_zram else "1").strip() == "1"
     algorithm = compressor(boot, device)
     disk = 0 if is_zram else add_disk(state, profile)
-    number = swapon.swapon(state, slots, prio, not rotational, is_zram, disk, algorithm)
+    try:
+        number = swapon.swapon(state, slots, prio, not rotational, is_zram, disk, algorithm)
+    except HostMemoryError as problem:
+        raise problem.at("", filename) from None
     if is_zram:
         zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
     return Area(number, filename, kind, is_zram)

@@ -16,8 +16,10 @@ Not modelled: block allocation, running full.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from memtwin.errors import HostMemoryError
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
@@ -53,14 +55,14 @@ def written_bitmaps(groups: int) -> int:
     (3, 8)
     """
     powers = {base**exponent for base in (3, 5, 7) for exponent in range(groups.bit_length())}
-    return sum(number == 0 or number in powers for number in range(groups))
+    return sum(number < groups for number in {0} | powers)
 
 
 def bitmaps_to_come(boot: Boot) -> int:
     """How many block bitmaps the thread of the ext4 that a fresh machine has mounted will still read."""
     mounted = [line.split() for line in boot.texts.get("proc/mounts", "").splitlines() if " ext4 " in line]
     sizes = {row[3]: int(row[2]) for line in boot.texts.get("proc/partitions", "").splitlines()
-             if len(row := line.split()) == 4 and row[2].isdigit()}  # fmt: skip
+             if len(row := line.split()) == 4 and re.fullmatch("[0-9]{1,15}", row[2])}  # fmt: skip
     if not mounted or not boot.uptime or boot.uptime.up_cs * 10_000_000 > JUST_MOUNTED_NS:
         return 0
     count = written_bitmaps(-(-sizes.get(mounted[0][0].removeprefix("/dev/"), 0) // GROUP_KIB))
@@ -69,9 +71,9 @@ def bitmaps_to_come(boot: Boot) -> int:
 
 
 class Disk:
-    """The files by name; *files* are there from the start."""
+    """The files by name; *files* are there from the start, as the scenario *where* says."""
 
-    def __init__(self, machine: Machine, files: Iterable[FileDef]) -> None:
+    def __init__(self, machine: Machine, files: Iterable[FileDef], where: str = "") -> None:
         self.machine = machine
         self.state = machine.state
         self.numbers: dict[str, int] = {}
@@ -81,7 +83,10 @@ class Disk:
         for file in files:
             length = -(-file.size_bytes // PAGE)
             hole = file.content == "zero"
-            self.numbers[file.name] = filemap.create_file(self.state, length, t.FILE_REGULAR, hole)
+            try:
+                self.numbers[file.name] = filemap.create_file(self.state, length, t.FILE_REGULAR, hole)
+            except HostMemoryError as problem:
+                raise problem.at(f"{where}:{file.lineno}: file {file.name} {file.size_bytes}") from None
 
     def prefetch_bitmaps(self) -> None:
         """Let the file system's thread do its work, if it is still to come."""

@@ -19,10 +19,11 @@ import msgspec
 
 import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
-from memtwin.errors import InputError, ModelBug, NotModelledError
+from memtwin.errors import HostMemoryError, InputError, ModelBug, NotModelledError
 from memtwin.files import output
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
+from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
@@ -34,7 +35,7 @@ from memtwin.run import timeline
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
 from memtwin.run.processes import Processes, Worker, idle
-from memtwin.run.settings import apply_sysctls, check_sysctls, prepare, settings_of
+from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.timeline import Sample
 from memtwin.scenario import (
     Checkpoint,
@@ -137,7 +138,7 @@ class Run:
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
-        self.disk = Disk(machine, scenario.files)
+        self.disk = Disk(machine, scenario.files, scenario.path)
         self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
@@ -163,6 +164,9 @@ class Run:
         """Carry out one operation; a ModelBug in it tells the operations that led there."""
         try:
             self._step(op)
+            raise_if_short()
+        except HostMemoryError as problem:
+            raise problem.at(f"{self.scenario.path}:{op.lineno}: {op.text}") from None
         except ModelBug as bug:
             raise ModelBug(bug.invariant, story=(*self.story(), f"op {op.index}: {op.text}")) from bug
 
@@ -466,6 +470,7 @@ def simulate(
     refuse_what_cannot_be_done(scenario)
     check_sysctls(scenario)
     asked = settings_of(settings)
+    check_sizes(scenario, asked)
     machine = prepare(scenario, boot, asked)
     apply_sysctls(machine, scenario, asked)
     run = Run(scenario, machine)

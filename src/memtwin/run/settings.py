@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memtwin.errors import InputError, NotModelledError, ScenarioError, UsageError
+from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
 from memtwin.linux.kernel import sysctl
-from memtwin.machine import describe
+from memtwin.machine import checks, describe
 from memtwin.machine.build import build
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Machine
     from memtwin.scenario import MachineLine, Scenario
     from memtwin.sources.source import Source
+
+PAGE = 4096
+MOST_FILE_BYTES = 16 << 40
+"""Of ext4 with blocks of 4 KiB."""
+_MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
+_MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +132,9 @@ def _sysctl_value(word: str, name: str, value: str) -> str:
 
 def check_sysctls(scenario: Scenario) -> None:
     """Refuse a header's settings that cannot be written, and operations on settings that the model does not know."""
-    lines = scenario.text.splitlines()
     for setting in scenario.sysctls:
         name = setting.name.removeprefix("vm.")
-        line = lines[setting.lineno - 1].strip() if setting.lineno else f"sysctl {setting.name}={setting.value}"
+        line = _text(scenario, setting.lineno)
         try:
             known = sysctl.find(name)
         except InputError as problem:
@@ -222,8 +227,76 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
         )
 
 
+def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
+    """What a header's ``machine`` line asks for that the machine will not have, unless the snapshot's own note says."""
+    words = []
+    is_new = not re.fullmatch(r"6\.1(-generic)?", header.kernel)
+    if is_new and f"version {header.kernel}." not in machine.boot.version:
+        words.append(f"kernel={header.kernel}")
+    if header.thp != "never" and machine.boot.huge_pages == "never":
+        words.append(f"thp={header.thp}")
+    if header.lru_gen == "on" and not machine.boot.multi_gen_lru:
+        words.append("lru_gen=on")
+    if header.cmdline and not set(header.cmdline) <= set(machine.boot.texts.get("proc/cmdline", "").split()):
+        words.append(f"cmdline={','.join(header.cmdline)}")
+    if not words:
+        return ()
+    has = "Linux 6.1, pages of 4 KiB only, and active and inactive lists"
+    return (f"the scenario asks for {' '.join(words)}, which nothing in the model depends on: it has {has}",)
+
+
+def check_sizes(scenario: Scenario, settings: Settings) -> None:
+    """Refuse sizes that the model cannot number: of RAM, of swap areas, of files."""
+    if (settings.ram_bytes or 0) > checks.MOST_FRAMES * PAGE:
+        raise UsageError(f"--set machine.ram={settings.ram_bytes}: at most {_MOST_RAM}")
+    if scenario.machine.ram_bytes > checks.MOST_FRAMES * PAGE:
+        raise NotModelledError(_line(scenario, scenario.machine.lineno), "so much RAM", hint=f"at most {_MOST_RAM}")
+    for name, change in settings.swaps.items():
+        if not 2 <= change.get("size", 2 * PAGE) // PAGE <= checks.MOST_SLOTS:
+            raise UsageError(f"--set swap.{name}.size={change['size']}: expected 8K..{_MOST_SWAP}")
+    for swap in scenario.swaps:
+        if not 2 <= swap.size_bytes // PAGE <= checks.MOST_SLOTS:
+            wrong = f"a size of 8K..{_MOST_SWAP}: a page for the header and at least one slot"
+            raise ScenarioError(scenario.path, swap.lineno, _text(scenario, swap.lineno), wrong)
+    for file in scenario.files:
+        if file.size_bytes > MOST_FILE_BYTES:
+            hint = f"at most {MOST_FILE_BYTES >> 40} TiB, as on ext4"
+            raise NotModelledError(_line(scenario, file.lineno), "a file of this size", hint=hint)
+
+
+def _text(scenario: Scenario, lineno: int) -> str:
+    return scenario.text.splitlines()[lineno - 1].strip() if lineno else ""
+
+
+def _line(scenario: Scenario, lineno: int) -> str:
+    """Where a line of the scenario is, and its text."""
+    return f"{scenario.path}:{lineno}: {_text(scenario, lineno)}"
+
+
+def _asks(scenario: Scenario, boot: Source | None, settings: Settings, filename: str) -> str:
+    """What asks for an area that is called *filename*, or, if it is empty, for RAM: a line, a word, or the snapshot."""
+    for name, device in scenario.swap_devices.items():
+        if filename and device == filename:
+            if "size" in settings.swaps.get(name, {}):
+                return f"--set swap.{name}.size={settings.swaps[name]['size']}"
+            return _line(scenario, next(swap.lineno for swap in scenario.swaps if swap.name == name))
+    if settings.ram_bytes and not filename:
+        return f"--set machine.ram={settings.ram_bytes}"
+    return boot.name if boot else _line(scenario, scenario.machine.lineno)
+
+
 def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
     """Build the machine: ``--set`` over the snapshot over the scenario's header."""
+    try:
+        machine = _prepare(scenario, boot, settings)
+    except HostMemoryError as problem:
+        raise problem.at(_asks(scenario, boot, settings, problem.filename)) from None
+    for told in header_notes(machine, scenario.machine):
+        machine.note(told)
+    return machine
+
+
+def _prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
     asked = scenario.zswap or settings.zswap
     zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
     if boot is None:

@@ -26,7 +26,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import State, area_of, file_at, mm_at, slot_of, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 
-from memtwin.errors import ModelBug
+from memtwin.errors import HostMemoryError, ModelBug
 
 
 class Check:
@@ -37,6 +37,8 @@ class Check:
         self.story = story
         self.entries = {}
         self.mapped = cython.cast(cython.pointer(i32), calloc(s.max_pfn + 1, cython.sizeof(i32)))
+        if self.mapped == cython.NULL:
+            raise HostMemoryError("checking the machine", (s.max_pfn + 1) * cython.sizeof(i32))
 
     def __dealloc__(self):
         free(self.mapped)

@@ -9,9 +9,9 @@ What an event does is decided in ``linux/kernel/softirq.py``.
 """
 
 import cython
-from cython.cimports.libc.stdlib import realloc
+from cython.cimports.memtwin.linux.core.host_memory import host_grow
 from cython.cimports.memtwin.linux.core.mm_types import Event, u32, u64
-from cython.cimports.memtwin.linux.core.state import State
+from cython.cimports.memtwin.linux.core.state import Array, State
 
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
@@ -30,8 +30,9 @@ def push_event(s: State, time_ns: u64, priority: u32, kind: u32, arg: u32):
     at: u32
     new: Event
     if s.nr_events + 2 > s.cap_events:
-        s.cap_events *= 2
-        s.events = cython.cast(cython.pointer(Event), realloc(s.events, s.cap_events * cython.sizeof(Event)))
+        s.cap_events = cython.cast(
+            u32, host_grow(cython.cast(Array, cython.address(s.events)), s.cap_events, cython.sizeof(Event))
+        )
     s.event_serial += 1
     new.time_ns = time_ns
     new.priority = priority

@@ -295,6 +295,7 @@ cdef Pool *pool_at(State s, u32 number) noexcept nogil
 cdef void on_arrays(State s, u32 what) noexcept nogil
 cdef void on_nested_arrays(State s, u32 what) noexcept nogil
 cdef void on_area(SwapArea *area, u32 what) noexcept nogil
+cdef u64 array_bytes(State s) noexcept nogil
 cdef void free_arrays(State s) noexcept nogil
 cdef void add_notice(State s, u32 kind, u32 order, u32 gfp, u32 victim) noexcept nogil
 cdef void restore_moment(State new, void *moment) noexcept nogil

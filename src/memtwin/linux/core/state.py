@@ -11,8 +11,16 @@ Not modelled: NUMA (one node), memory hotplug, CMA, ZONE_DEVICE memory.
 """
 
 import cython
-from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
+from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.memtwin.linux.core.host_memory import (
+    give_up,
+    host_grow,
+    host_memory,
+    host_zeroed,
+    longer,
+    miss_memory,
+)
 from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
     MAX_NR_ZONES,
@@ -46,8 +54,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
 
-from memtwin.errors import ModelBug
+from memtwin.errors import HostMemoryError, ModelBug
 from memtwin.linux.core import vmstat
+from memtwin.linux.core.host_memory import raise_if_short, require_memory
 from memtwin.linux.records import Notice, NoticeKind
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
@@ -61,6 +70,9 @@ FIRST_NOTICES = cython.declare(u32, 4)
 FIRST_HITS = cython.declare(u32, 4)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
+COUNT = cython.declare(u32, 3)
+
+# --- pools ------------------------------------------------------------------------------------------------------------
 
 
 def pool_init(pool: cython.pointer(Pool), size: u32):
@@ -69,7 +81,7 @@ def pool_init(pool: cython.pointer(Pool), size: u32):
     pool.cap = 16
     pool.nr = 1
     pool.free = 0
-    pool.items = calloc(pool.cap, size)
+    pool.items = host_zeroed(pool.cap, size)
 
 
 def pool_get(pool: cython.pointer(Pool)) -> u32:
@@ -83,10 +95,7 @@ def pool_get(pool: cython.pointer(Pool)) -> u32:
         memset(at, 0, pool.size)
         return item
     if pool.nr == pool.cap:
-        pool.items = realloc(pool.items, cython.cast(u64, pool.cap) * 2 * pool.size)
-        at = cython.cast(cython.p_char, pool.items) + cython.cast(u64, pool.cap) * pool.size
-        memset(at, 0, cython.cast(u64, pool.cap) * pool.size)
-        pool.cap *= 2
+        pool.cap = cython.cast(u32, host_grow(cython.address(pool.items), pool.cap, pool.size))
     pool.nr += 1
     return pool.nr - 1
 
@@ -111,12 +120,11 @@ def table_get(s: State) -> u32:
     if s.nr_tables == s.cap_tables:
         chunk = s.cap_tables // TABLES_PER_CHUNK
         s.tables = cython.cast(
-            cython.pointer(cython.pointer(Table)),
-            realloc(s.tables, (chunk + 1) * cython.sizeof(cython.p_void)),
+            cython.pointer(cython.pointer(Table)), longer(s.tables, (chunk + 1) * cython.sizeof(cython.p_void))
         )
-        s.tables[chunk] = cython.cast(cython.pointer(Table), calloc(TABLES_PER_CHUNK, cython.sizeof(Table)))
+        s.tables[chunk] = cython.cast(cython.pointer(Table), host_zeroed(TABLES_PER_CHUNK, cython.sizeof(Table)))
         s.cap_tables += TABLES_PER_CHUNK
-        s.table_pfn = cython.cast(cython.pointer(u32), realloc(s.table_pfn, s.cap_tables * cython.sizeof(u32)))
+        s.table_pfn = cython.cast(cython.pointer(u32), longer(s.table_pfn, s.cap_tables * cython.sizeof(u32)))
     s.nr_tables += 1
     s.table_pfn[s.nr_tables - 1] = 0
     return s.nr_tables - 1
@@ -133,6 +141,8 @@ def table_put(s: State, table: u32):
 def duplicate(old: cython.p_void, size: u64) -> cython.p_void:
     """A copy of *size* bytes in memory of its own."""
     new: cython.p_void = malloc(size if size else 1)
+    if new == cython.NULL:
+        give_up(size)
     memcpy(new, old, size)
     return new
 
@@ -146,8 +156,10 @@ def plain_bytes(s: State) -> u64:
 
 
 def on_array(array: cython.pointer(cython.p_void), size: u64, what: u32):
-    """Free an array, give it memory of its own, or forget it, which leaves it to another owner."""
-    if what == FREE:
+    """Free an array, give it memory of its own, forget it, which leaves it to another owner, or count its bytes."""
+    if what == COUNT:
+        host_memory.counted += size if array[0] != cython.NULL else 0
+    elif what == FREE:
         free(array[0])
     elif what == COPY and array[0] != cython.NULL:
         array[0] = duplicate(array[0], size)
@@ -222,6 +234,14 @@ def on_area(area: cython.pointer(SwapArea), what: u32):
     on_array(cython.cast(Array, cython.address(area.zswap_length)), area.max * cython.sizeof(u16), what)
 
 
+def array_bytes(s: State) -> u64:
+    """Bytes of everything that stands behind a pointer."""
+    host_memory.counted = 0
+    on_nested_arrays(s, COUNT)
+    on_arrays(s, COUNT)
+    return host_memory.counted
+
+
 def free_arrays(s: State):
     """Free everything that stands behind a pointer."""
     on_nested_arrays(s, FREE)
@@ -241,7 +261,7 @@ def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
     if s.nr_notices == s.cap_notices:
         s.cap_notices = max(s.cap_notices * 2, FIRST_NOTICES)
         s.notices = cython.cast(
-            cython.pointer(NoticeItem), realloc(s.notices, s.cap_notices * cython.sizeof(NoticeItem))
+            cython.pointer(NoticeItem), longer(s.notices, s.cap_notices * cython.sizeof(NoticeItem))
         )
     n = cython.address(s.notices[s.nr_notices])
     n.time_ns = s.now_ns
@@ -252,6 +272,9 @@ def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
     n.victim = victim
     n.moment_bytes = plain_bytes(s) + cpus + tasks + mms
     n.moment = malloc(n.moment_bytes)
+    if n.moment == cython.NULL:  # the operation ends with an error, and nobody asks for its notices
+        miss_memory(n.moment_bytes)
+        return
     at = cython.cast(cython.p_char, n.moment)
     memcpy(at, cython.address(s.first_), plain_bytes(s))
     memcpy(at + plain_bytes(s), s.cpus, cpus)
@@ -285,14 +308,17 @@ class State:
     """One machine's memory, whole.  *max_pfn*: one past the last frame number; *nr_cpus*: 1..64."""
 
     def __cinit__(self, max_pfn: int, nr_cpus: int = 1):
-        require_hooks()
         memset(cython.address(self.first_), 0, plain_bytes(self))
+        require_hooks()
+        raise_if_short()
         self.max_pfn = max_pfn
         self.nr_cpus = nr_cpus
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
         self.cpus = cython.cast(cython.pointer(Cpu), calloc(nr_cpus, cython.sizeof(Cpu)))
+        if self.pages == cython.NULL or self.pageblock == cython.NULL or self.cpus == cython.NULL:
+            raise HostMemoryError(f"a machine of {max_pfn:,} frames", (max_pfn + 1) * cython.sizeof(Page))
         self.cpu_now = self.cpus
         for cpu in range(nr_cpus):
             self.cpus[cpu].rq.entities[SCHED_TASK].queued = True
@@ -309,7 +335,7 @@ class State:
         self.bdi.flusher.bandwidth = FIRST_BANDWIDTH
         self.nr_tables = 0
         self.cap_events = 64
-        self.events = cython.cast(cython.pointer(Event), calloc(self.cap_events, cython.sizeof(Event)))
+        self.events = cython.cast(cython.pointer(Event), host_zeroed(self.cap_events, cython.sizeof(Event)))
         self.next_event_ns = cython.cast(u64, -1)
         table_get(self)  # number 0 is "none"
 
@@ -319,6 +345,7 @@ class State:
     def copy(self) -> State:
         """Return a second machine in the same state; from here each goes its own way."""
         new: State = State.__new__(State, 0, self.nr_cpus)
+        require_memory(array_bytes(self), "a copy of the machine")
         free_arrays(new)
         memcpy(cython.address(new.first_), cython.address(self.first_), plain_bytes(self))
         on_arrays(new, COPY)
@@ -438,7 +465,9 @@ def require_hooks():
 
 
 def raise_if_broken(s: State):
-    """Raise a ModelBug if a check of a page's content failed; the story is the caller's."""
+    """Raise a ModelBug if a check of a page's content failed, a HostMemoryError if an array could not grow."""
+    if host_memory.missing:
+        raise_if_short()
     if s.broken:
         when = ("", "a write fault", "unmapping", "a touch", "leaving the page cache", "swapping in")[s.broken]
         raise ModelBug(f"a page's content, met at {when}, is not what was written to it")

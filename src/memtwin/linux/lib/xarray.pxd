@@ -5,6 +5,7 @@ cdef enum:
     MOST_NODES = 12             # made for one page: a new root and a node a level
 
 cdef void *grown(void *old, u64 before, u64 after, u64 size) noexcept nogil
+cdef bint grow_array(void **array, u64 before, u64 after, u64 size) noexcept nogil
 cdef u64 level_nodes(u64 pages, u32 level) noexcept nogil
 cdef bint file_reserve(State s, u32 file, u64 pages) noexcept nogil
 cdef u32 xa_node(State s, u32 file, u64 index) noexcept nogil

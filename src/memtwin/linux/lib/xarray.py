@@ -19,8 +19,9 @@ Not modelled: multi-index entries (large folios), shrinking the tree's height wh
 """
 
 import cython
-from cython.cimports.libc.stdlib import realloc
+from cython.cimports.libc.stdlib import calloc, realloc
 from cython.cimports.libc.string import memset
+from cython.cimports.memtwin.linux.core.host_memory import miss_memory
 from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_RADIX_TREE_NODE,
     FILE_SWAP,
@@ -32,7 +33,15 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, file_at, mod_node_page_state, node_at, pool_get, pool_put
+from cython.cimports.memtwin.linux.core.state import (
+    Array,
+    State,
+    file_at,
+    mod_node_page_state,
+    node_at,
+    pool_get,
+    pool_put,
+)
 from cython.cimports.memtwin.linux.core.vmstat import WORKINGSET_NODES
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
@@ -42,14 +51,26 @@ NO_INDEX = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
 
 def grown(old: cython.p_void, before: u64, after: u64, size: u64) -> cython.p_void:
-    """An array of *after* entries of *size* bytes that starts with the *before* entries of *old*; the rest zero."""
-    new: cython.p_void = realloc(old, after * size)
-    memset(cython.cast(cython.p_char, new) + before * size, 0, (after - before) * size)
+    """An array of *after* entries that starts with the *before* entries of *old*, the rest zero; NULL: no memory."""
+    new: cython.p_void = realloc(old, after * size) if before else calloc(after, size)
+    if new == cython.NULL:
+        miss_memory(after * size)
+    elif before:
+        memset(cython.cast(cython.p_char, new) + before * size, 0, (after - before) * size)
     return new
 
 
+def grow_array(array: cython.pointer(cython.p_void), before: u64, after: u64, size: u64) -> cython.bint:
+    """Make one of a file's arrays longer; False: no memory, and it is as it was."""
+    new: cython.p_void = grown(array[0], before, after, size)
+    if new == cython.NULL:
+        return False
+    array[0] = new
+    return True
+
+
 def file_reserve(s: State, file: u32, pages: u64) -> cython.bint:
-    """Make room for *pages* pages in a file's arrays; False: larger than the tree can hold."""
+    """Make room for *pages* pages in a file's arrays; False: larger than the tree can hold, or no memory."""
     f: cython.pointer(File) = file_at(s, file)
     cap: u64 = max(f.cap_pages, FIRST_PAGES)
     level: u32
@@ -61,13 +82,17 @@ def file_reserve(s: State, file: u32, pages: u64) -> cython.bint:
         return True
     while cap < pages:
         cap *= 2
-    f.pages = cython.cast(cython.pointer(u32), grown(f.pages, f.cap_pages, cap, cython.sizeof(u32)))
-    f.shadows = cython.cast(cython.pointer(u64), grown(f.shadows, f.cap_pages, cap, cython.sizeof(u64)))
-    f.disk = cython.cast(cython.pointer(u64), grown(f.disk, f.cap_pages, cap, cython.sizeof(u64)))
+    if not (
+        grow_array(cython.cast(Array, cython.address(f.pages)), f.cap_pages, cap, cython.sizeof(u32))
+        and grow_array(cython.cast(Array, cython.address(f.shadows)), f.cap_pages, cap, cython.sizeof(u64))
+        and grow_array(cython.cast(Array, cython.address(f.disk)), f.cap_pages, cap, cython.sizeof(u64))
+    ):
+        return False
     for level in range(NR_XA_LEVELS):
         before = level_nodes(f.cap_pages, level)
         after = level_nodes(cap, level)
-        f.nodes[level] = cython.cast(cython.pointer(u32), grown(f.nodes[level], before, after, cython.sizeof(u32)))
+        if not grow_array(cython.cast(Array, cython.address(f.nodes[level])), before, after, cython.sizeof(u32)):
+            return False
     f.cap_pages = cap
     return True
 

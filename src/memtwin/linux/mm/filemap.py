@@ -71,6 +71,7 @@ from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.swap import deactivate_file_page, lru_add, lru_cache_add, put_page
 from cython.cimports.memtwin.linux.mm.workingset import workingset_refault
 
+from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.records import FileFigures
 
 GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
@@ -81,6 +82,7 @@ def create_file(s: State, pages: int, kind: int, hole: bool = False) -> int:
     """Make a file of *pages* pages, none of them in memory, and return its number; *hole*: without blocks on disk."""
     file: u32 = pool_get(cython.address(s.files))
     if not file_reserve(s, file, max(pages, 1)):
+        raise_if_short()
         raise ValueError(f"a file of {pages} pages is too large")
     file_at(s, file).nr_pages = pages
     file_at(s, file).kind = kind
@@ -92,6 +94,7 @@ def append_page(s: State, file: int) -> int:
     """Make a file one page longer; returns the index of the new page, which is not in memory."""
     f: cython.pointer(File) = file_at(s, file)
     if not file_reserve(s, file, f.nr_pages + 1):
+        raise_if_short()
         raise ValueError("the file is too large")
     f.nr_pages += 1
     return f.nr_pages - 1

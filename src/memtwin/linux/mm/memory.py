@@ -29,6 +29,7 @@ Not modelled: huge pages (to come), userfaultfd, NUMA hints.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.host_memory import host_memory
 from cython.cimports.memtwin.linux.core.mm_types import (
     COST_ANON_FAULT,
     COST_COW_FAULT,
@@ -439,6 +440,8 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
             return code
         if task_at(s, task).killed:
             return KILLED
+        if host_memory.missing:
+            return ENOMEM
 
 
 # --- what Python calls -----------------------------------------------------------------------------------------------

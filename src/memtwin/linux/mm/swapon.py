@@ -12,7 +12,7 @@ Not modelled: discard, swap on shared memory's pages.
 """
 
 import cython
-from cython.cimports.libc.stdlib import calloc, malloc
+from cython.cimports.memtwin.linux.core.host_memory import host_zeroed
 from cython.cimports.memtwin.linux.core.mm_types import (
     EINTR,
     EINVAL,
@@ -73,6 +73,7 @@ from cython.cimports.memtwin.linux.mm.swapfile import (
 from cython.cimports.memtwin.linux.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
 
+from memtwin.linux.core.host_memory import raise_if_short, require_memory
 from memtwin.linux.core.state import raise_if_broken
 from memtwin.linux.records import AreaFigures
 
@@ -82,6 +83,8 @@ MAX_AREAS = 29
 KIB_PER_PAGE = cython.declare(u64, 4)
 IDLE_ROUNDS = cython.declare(u32, 16)
 COLUMNS = cython.declare(u32, 32)
+SLOT_BYTES = 72
+"""Of all arrays that have an entry for each slot, at most."""
 
 
 def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cython.bint):
@@ -96,7 +99,7 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
     a.synchronous = synchronous
     a.lowest_bit = a.cluster_next = 1
     a.highest_bit = a.max - 1
-    a.map = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+    a.map = cython.cast(cython.pointer(u16), host_zeroed(a.max, cython.sizeof(u16)))
     a.map[0] = SWAP_HAS_CACHE
     a.file = pool_get(cython.address(s.files))
     file_reserve(s, a.file, a.max)
@@ -107,19 +110,19 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
         a.next_cpu[column] = 1
     a.free_head = a.free_tail = NO_CLUSTER
     if synchronous:
-        a.zspage = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
-        a.handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
-        a.length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+        a.zspage = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.handle = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.length = cython.cast(cython.pointer(u16), host_zeroed(a.max, cython.sizeof(u16)))
     if s.zswap.enabled:
-        a.zswap_handle = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
-        a.zswap_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
-        a.zswap_zs_slab = cython.cast(cython.pointer(u32), calloc(a.max, cython.sizeof(u32)))
-        a.zswap_length = cython.cast(cython.pointer(u16), calloc(a.max, cython.sizeof(u16)))
+        a.zswap_handle = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_slab = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_zs_slab = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_length = cython.cast(cython.pointer(u16), host_zeroed(a.max, cython.sizeof(u16)))
     if not ssd:
         return
     clusters = a.max // SWAPFILE_CLUSTER + 1
-    a.cluster_count = cython.cast(cython.pointer(u32), calloc(clusters, cython.sizeof(u32)))
-    a.cluster_link = cython.cast(cython.pointer(u32), malloc(clusters * cython.sizeof(u32)))
+    a.cluster_count = cython.cast(cython.pointer(u32), host_zeroed(clusters, cython.sizeof(u32)))
+    a.cluster_link = cython.cast(cython.pointer(u32), host_zeroed(clusters, cython.sizeof(u32)))
     a.cluster_count[0] = 1
     for column in range(COLUMNS):
         cluster = column
@@ -137,8 +140,12 @@ def swapon(s: State, pages: int, prio: int, ssd: bool, zram: bool, device: int, 
     area: u32 = s.nr_areas
     if area >= MAX_AREAS:
         raise ValueError(f"no more than {MAX_AREAS} swap areas")
+    if not 0 < pages < 1 << SWAP_TYPE_SHIFT:
+        raise ValueError(f"a swap area of {pages} slots")
+    require_memory((pages + 1) * SLOT_BYTES, f"a swap area of {pages:,} pages")
     init_area(s, area, pages, ssd, zram)
     s.nr_areas += 1
+    raise_if_short()
     s.areas[area].device = device
     s.areas[area].algorithm = algorithm
     turn_on(s, area, prio)
@@ -179,6 +186,8 @@ def set_priority(s: State, area: int, prio: int) -> None:
 def hold_slots(s: State, area: int, slots: int) -> None:
     """Say that slots were in use already, by processes that are not known: they stay so."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+    if not 0 <= slots <= a.pages:
+        raise ValueError(f"{slots} slots of an area that has {a.pages}")
     for slot in range(1, slots + 1):
         s.areas[area].map[slot] = 1
         inc_cluster(a, slot)

@@ -8,8 +8,8 @@ space, searched by halving.
 """
 
 import cython
-from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memmove
+from cython.cimports.memtwin.linux.core.host_memory import longer
 from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_FILP,
     CACHE_VMA,
@@ -24,7 +24,15 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, anon_vma_at, filp_at, mm_at, pool_get, pool_put, vma_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    anon_vma_at,
+    filp_at,
+    mm_at,
+    pool_get,
+    pool_put,
+    vma_at,
+)
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 
@@ -98,7 +106,7 @@ def insert_vma(s: State, mm: u32, vma: u32):
     index: u32 = find_vma_index(s, mm, vma_at(s, vma).start)
     if m.nr_vmas == m.cap_vmas:
         m.cap_vmas = max(m.cap_vmas * 2, 16)
-        m.vmas = cython.cast(cython.pointer(u32), realloc(m.vmas, m.cap_vmas * cython.sizeof(u32)))
+        m.vmas = cython.cast(cython.pointer(u32), longer(m.vmas, m.cap_vmas * cython.sizeof(u32)))
     memmove(
         cython.address(m.vmas[index + 1]),
         cython.address(m.vmas[index]),
