@@ -6,6 +6,7 @@ RECORDING := tests/recordings/35-zram-then-disk-small
 RUN := run/desktop-16g
 SOAK_OPS := 10000000
 FUZZ_S := 120
+MUTATIONS := 1200
 KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
@@ -75,7 +76,7 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCac
 
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
 	MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
-	PYTHONPATH=build/debug/lib ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	PYTHONPATH=build/debug/lib MEMTWIN_MUTATIONS=$(MUTATIONS) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model \
 	  tests/oracle/test_fidelity.py::test_the_twin_is_within_the_bars \
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[12-mix-swappiness-0]' \
@@ -85,10 +86,10 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (about an hour)
 	$(BIN)/python tests/model/soak.py $(SOAK_OPS)
 
-fuzz: $(VENV)/.built  ## coverage-guided fuzzing of the readers, of archives and of scenarios, two minutes each
+fuzz: $(VENV)/.built  ## coverage-guided fuzzing of readers, archives, scenarios and boot snapshots, two minutes each
 	test -x $(VENV)/fuzz/bin/python || $(PYTHON) -m venv $(VENV)/fuzz
 	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
-	@set -e; cd tests/schema; for target in readers archives scenarios; do \
+	@set -e; cd tests/schema; for target in readers archives scenarios boot; do \
 	  echo "== $$target"; \
 	  ../../$(VENV)/fuzz/bin/python fuzz.py $$target ../../build/corpus/$$target -max_total_time=$(FUZZ_S) -max_len=8000; \
 	done

@@ -7,6 +7,8 @@ archives
     The plain bytes of a tar: files that lie within it and below the limits, or a SnapshotError.
 scenarios
     The text of a scenario: one that comes back from its own text, or a ScenarioError of bounded length.
+boot
+    The files of a recorded boot, damaged as the bytes choose: a machine whose invariants hold, or a MemtwinError.
 
 It needs atheris, which has an environment of its own.
 """
@@ -14,6 +16,7 @@ It needs atheris, which has an environment of its own.
 from __future__ import annotations
 
 import io
+import random
 import sys
 import tarfile
 from pathlib import Path
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 with atheris.instrument_imports(
-    include=[f"memtwin.{part}" for part in ("procfs", "sysfs", "cgroupfs", "archive", "scenario")]
+    include=[f"memtwin.{part}" for part in ("procfs", "sysfs", "cgroupfs", "archive", "scenario", "machine")]
 ):
+    import mutations
     from kinds import MODULES
 
     from memtwin import scenario
@@ -39,6 +44,7 @@ from memtwin.sources.limits import MAX_TAR_BYTES, is_inside
 READERS = tuple(MODULES.values())
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 LONGEST_MESSAGE = 3000
+_BOOTS: dict[str, dict[str, str]] = {}
 MOST_READ, LARGEST_READ = 8, 1 << 20
 
 
@@ -81,6 +87,25 @@ def read_scenario(data: bytes) -> None:
         check_message(problem)
         return
     assert scenario.parse(found.text, "fuzz") == found
+
+
+def boot_machine(data: bytes) -> None:
+    """Build a machine from a damaged snapshot: the first byte says of which, the rest how it is damaged."""
+    choices = atheris.FuzzedDataProvider(data)
+
+    def choose(count: int) -> int:
+        return int(choices.ConsumeIntInRange(0, count - 1))
+
+    name = mutations.BOOTS[choose(len(mutations.BOOTS))]
+    if name not in _BOOTS:
+        _BOOTS[name] = mutations.recorded(name)
+    ram = ("machine.ram=268435456",) if choose(4) == 0 else ()
+    mutations.outcome(mutations.damage(_BOOTS[name], choose), ram)
+
+
+def boots() -> Iterator[bytes]:
+    """Yield choices of all kinds."""
+    yield from (random.Random(number).randbytes(64) for number in range(64))
 
 
 def recorded() -> Iterator[tuple[str, bytes]]:
@@ -137,6 +162,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], Iterator[bytes]]]
     "readers": (read_file, texts),
     "archives": (read_archive, tars),
     "scenarios": (read_scenario, scenarios),
+    "boot": (boot_machine, boots),
 }
 
 
