@@ -48,8 +48,10 @@ def _enumerations(header: str) -> list[str]:
 
 
 def _constant(name: str, value: ast.expr) -> list[str]:
-    if not name.isupper() or name == "SOURCE" or isinstance(value, ast.Call):
+    if not name.isupper() or name == "SOURCE":
         return []
+    if isinstance(value, (ast.Dict, ast.DictComp)):
+        return [f"{name}: dict[str, str]"]
     if isinstance(value, ast.Constant) and isinstance(value.value, int):
         return [f"{name}: int"]
     if isinstance(value, ast.Tuple) and all(isinstance(getattr(e, "value", None), str) for e in value.elts):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.errors import MemtwinError, ModelBug
 from memtwin.linux.check import invariants
-from memtwin.machine import machine
+from memtwin.machine.build import build
 from memtwin.run import run
 from memtwin.scenario import parse
 from memtwin.sources.source import Source
@@ -122,7 +122,7 @@ def outcome(texts: Mapping[str, str], settings: tuple[str, ...] = (), work: str 
             done.files()
         else:
             ram = next((int(word.split("=")[1]) for word in settings if word.startswith("machine.ram=")), None)
-            built = machine.build(Texts(texts), ram_bytes=ram)
+            built = build(Texts(texts), ram_bytes=ram)
     except ModelBug:
         raise
     except MemtwinError as problem:

@@ -12,7 +12,7 @@ from memtwin.errors import MemtwinError, NotModelledError, ScenarioError, Snapsh
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import sysctl
 from memtwin.linux.mm import mm_init, util
-from memtwin.machine import machine as machines
+from memtwin.machine.build import build
 from memtwin.run import run
 from memtwin.scenario import parse
 from memtwin.units import kib
@@ -85,10 +85,10 @@ def test_a_setting_in_another_unit_shows_0() -> None:
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_a_snapshot_with_a_setting_that_cannot_be_is_refused(name: str, value: str) -> None:
     if shown(name, value):
-        machines.build(Overlaid({"sysctl_vm": f"vm.{name} = 0\n"}))
+        build(Overlaid({"sysctl_vm": f"vm.{name} = 0\n"}))
         return
     with pytest.raises(SnapshotError, match=re.escape(f"vm.{name} as ")):
-        machines.build(Overlaid({"sysctl_vm": f"vm.{name} = {value.replace(',', chr(9))}\n"}))
+        build(Overlaid({"sysctl_vm": f"vm.{name} = {value.replace(',', chr(9))}\n"}))
 
 
 @pytest.mark.parametrize(
