@@ -16,8 +16,8 @@ HEADER = "machine ram=128M\nswap disk size={}M\n"
 
 
 def machine(swap_mib: int = 8) -> Growing:
-    """A machine of 128 MiB with a little swap."""
-    return Growing(HEADER.format(swap_mib))
+    """A machine of 128 MiB with a little swap, or none."""
+    return Growing(HEADER.format(swap_mib) if swap_mib else "machine ram=128M\n")
 
 
 def total(run: Growing) -> int:
@@ -198,4 +198,25 @@ def test_a_victims_memory_comes_back() -> None:
     assert run.do("f touch more 0 45M w seq") == "ok"
     assert run.state.node_stats()["nr_anon_pages"] < before
     assert run.state.swap_pages[1] > run.state.swap_pages[0] - 2 * 64 - 2047
+    invariants.validate(run.state)
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_memory_for_reading_proc_is_asked_for_by_the_reader() -> None:
+    """A chain of forks fills the machine, most of it is killed; what a checkpoint needs then no process asks for."""
+    run = machine(0)
+    run.do("proc c0")
+    run.do("c0 mmap h 2M")
+    run.do("c0 touch h 0 2M w seq")
+    number = 0
+    while run.do(f"c{number} fork c{number + 1}") == "ok":
+        number += 1
+        run.do(f"c{number} touch h 0 4K w seq")
+    run.do("checkpoint end")
+    reports = run.run.done[-1].ooms
+    assert reports
+    assert {report.pid for report in reports} == {1}
+    assert {report.victim.name for report in reports if report.victim} <= {f"c{i}" for i in range(number + 1)}
     invariants.validate(run.state)

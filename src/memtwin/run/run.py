@@ -25,6 +25,7 @@ from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
+from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast, util
@@ -254,7 +255,8 @@ class Run:
         return calls[type(op)](process, op)
 
     def _machine_op(self, op: Op) -> int:
-        """Do what concerns the whole machine; returns an Outcome."""
+        """Do what concerns the whole machine, in the name of who looks after it; returns an Outcome."""
+        kernel_fork.run_as(self.machine.state, self.machine.rest)
         if isinstance(op, Proc):
             return self.processes.start(op.name, op.adj, op)
         if isinstance(op, Sleep):
@@ -312,7 +314,8 @@ class Run:
                 self._log(line, notice.time_ns)
 
     def _checkpoint(self, label: str) -> None:
-        """Keep every file that can be read now, as text."""
+        """Keep every file that can be read now, as text; who reads /proc is no process of the scenario."""
+        kernel_fork.run_as(self.machine.state, self.machine.rest)
         twin = Twin(self.machine, self.processes.by_name)
         paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
         files = {path: text for path in paths if (text := twin.read(path)) is not None}

@@ -53,6 +53,7 @@ from cython.cimports.memtwin.linux.mm.vma import get_filp, open_filp, put_filp
 from memtwin.linux.core.state import raise_if_broken
 
 STACK_KIB = cython.declare(u32, 16)
+IDLE_TASK = cython.declare(u32, 0)
 
 
 def alloc_stack(s: State, task: u32) -> cython.bint:
@@ -198,7 +199,13 @@ def exit_task(s: State, task: int) -> None:
     """End a process."""
     this_cpu(s).current = task
     do_exit(s, task)
+    this_cpu(s).current = IDLE_TASK
     raise_if_broken(s)
+
+
+def run_as(s: State, task: int) -> None:
+    """Let *task* be who runs: for what is done in its name, as an observer's reading of /proc."""
+    this_cpu(s).current = task
 
 
 def mmap(s: State, task: int, start: int, pages: int, flags: int, file: int = 0, filp: int = 0, pgoff: int = 0) -> int:
