@@ -31,7 +31,7 @@ def run_texts(path: Path) -> tuple[dict[str, str], str]:
     files["samples"] = "\n".join(repr(sample) for sample in done.samples)
     files["notes"] = "\n".join(done.machine.notes).replace(str(path.parent), "")
     table = story.checkpoints(done)
-    return files, "\n".join([*story.tell(done), repr(table)])
+    return files, "\n".join([*story.tell(done), repr(table)]).replace(f"{path.parent}/", "")
 
 
 def checkpoints(run: str) -> tuple[str, ...]:
