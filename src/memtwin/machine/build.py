@@ -312,7 +312,7 @@ def place_anonymous_pages(d: Draft) -> None:
     unevictable = vm.get("nr_unevictable") or 0
     locked = min(max(mapped + shmem - listed, 0), unevictable, mapped)
     on_lists = min(mapped - locked, listed)
-    kernel_fork.mmap(d.state, d.rest, REST_START, max(mapped, 1), program.RW & ~t.VM_WRITE)
+    _mmap(d, REST_START, max(mapped, 1), program.RW & ~t.VM_WRITE)
     at = REST_START
     taken = {"unevictable": 0, "listed": 0}
     for zone in sorted(d.layouts, reverse=True):
@@ -380,10 +380,15 @@ def _map(d: Draft, files: Mapping[str, int], ramfs: int, cached: int) -> None:
         if not count:
             continue
         start = REST_VDSO if name == "vdso" else at
-        kernel_fork.mmap(d.state, d.rest, start, count, t.VM_READ, files[name])
+        _mmap(d, start, count, t.VM_READ, files[name])
         mm_init.map_file_pages(d.state, d.rest, start, files[name], 0, count, d.tables)
         at += count + program.HUGE_PAGES
         left -= count
+
+
+def _mmap(d: Draft, start: int, count: int, flags: int, file: int = 0) -> None:
+    if kernel_fork.mmap(d.state, d.rest, start, count, flags, file) != t.OK:
+        raise SnapshotError(d.boot.name, "its settings forbid what it has mapped (vm.max_map_count?)")
 
 
 def place_percpu_pages(d: Draft) -> None:
