@@ -91,7 +91,7 @@ def test_zones_that_the_core_does_not_have_are_refused() -> None:
 def test_the_core_holds_no_more_slots_than_an_area_has() -> None:
     """Whoever calls it: what is beyond the map is never written."""
     built = build(Overlaid({"proc/swaps": swapped(65532, 65532)}))
-    assert swapon.area_info(built.state, built.areas[0].number)["inuse"] == 16383
+    assert swapon.area_info(built.state, built.areas[0].number).inuse == 16383
     with pytest.raises(ValueError, match="16384 slots of an area that has 16383"):
         swapon.hold_slots(built.state, built.areas[0].number, 16384)
     with pytest.raises(MemtwinError):
