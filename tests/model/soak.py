@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
 OPS_PER_MACHINE = 5_000
 HANG_S = 30
-"""No machine takes so long."""
+"""No machine takes so much CPU time: a loaded host must not fail one."""
 CHECK_EVERY = 500
 FILES = {"f": 7680, "g": 17920, "hole": 5120}
 CONTENTS = ("mark", "mark", "text", "text", "half", "random", "zero")
 ALGORITHMS = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
+ZPOOLS = ("zbud", "zsmalloc")
 PRIORITIES = (-2, -2, 0, 5, 5, 100, 32767)
 SETTINGS = (
     "vm.swappiness=0", "vm.swappiness=60", "vm.swappiness=100", "vm.swappiness=200", "vm.dirty_ratio=2",
@@ -53,14 +54,15 @@ MOST_PROCESSES = 8
 MOST_REGIONS = 6
 COUNTED = (
     "pgfault", "pgmajfault", "pswpout", "pswpin", "swap_ra_hit", "pgscan_kswapd", "pgscan_direct", "oom_kill",
-    "unevictable_pgs_culled", "pglazyfreed", "workingset_refault_anon", "workingset_refault_file",
+    "unevictable_pgs_culled", "pglazyfreed", "workingset_refault_anon", "workingset_refault_file", "zswpout",
+    "zswpin",
 )  # fmt: skip
 """Events that show how much happened."""
 FINE = {"ok", "died", "skipped"}
 
 
 def header(rng: random.Random) -> tuple[str, list[str]]:
-    """A random machine's header, and the names of its swap areas."""
+    """A random machine's header, and its areas' names; half of those with areas have zswap in front of them."""
     lines = [f"machine ram={rng.choice((128, 128, 144, 192))}M"]
     names = []
     for number in range(rng.choice((0, 1, 1, 2, 2, 3))):
@@ -73,6 +75,10 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         size, algorithm = rng.choice((8, 32, 64, 128)), rng.choice(ALGORITHMS)
         lines.append(f"swap zram size={size}M algo={algorithm} prio={rng.choice(PRIORITIES)}")
         names.append("zram")
+    if names and rng.random() < 0.5:
+        pool, accept = rng.choice((1, 5, 20, 50, 100)), rng.choice((0, 50, 90, 100))
+        how = f"compressor={rng.choice(ALGORITHMS)} zpool={rng.choice(ZPOOLS)} same_filled={rng.choice(('on', 'off'))}"
+        lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero"]
     return "\n".join(lines) + "\n", names
 
@@ -340,7 +346,7 @@ def machine(seed: int, ops: int, since: int, every: int, log: Path) -> dict[str,
     pid = os.fork()
     if not pid:
         os.dup2(writer, 1)
-        signal.alarm(HANG_S)
+        signal.setitimer(signal.ITIMER_PROF, HANG_S)
         try:
             child(seed, ops, since, every, log)
         except BaseException:

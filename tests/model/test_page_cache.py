@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from streams import PAGE, Stream
 
@@ -192,3 +194,36 @@ def test_a_tree_node_is_paid_for_each_64_pages() -> None:
     before = slub.cache_info(stream.state, cache).active_objs
     read_all(stream)
     assert slub.cache_info(stream.state, cache).active_objs - before == pytest.approx(65, abs=28)
+
+
+# --- long files ------------------------------------------------------------------------------------------------------
+
+
+def host_kib() -> int:
+    """Memory of this process."""
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line)
+
+
+def test_a_sparse_file_and_a_large_area_cost_what_is_used_of_them() -> None:
+    """Files and areas of 64 GiB: what is used of them is 50 MiB, where 20 bytes for each page are 1,600."""
+    before = host_kib()
+    text = (
+        "machine ram=128M\nswap disk size=64G rot=0\nswap disk name=rot size=64G rot=1\nfile f 64G\n"
+        "proc A\nA mmap h 150M\nA touch h 0 150M w seq content=text\nA fread f 0 1M 64K\nA fread f 60G 1M 64K\n"
+        "A fread f 0 64G 4K rand:500:1\nA fwrite g 64G 64K 4K\nA fwrite g 0 64G 4K rand:100:1\nsync\n"
+        "drop_caches 3\nA fread g 64G 64K 4K\nA fread g 0 64G 4K rand:100:1\nA touch h 0 150M r seq\n"
+    )
+    done = run.simulate(parse(text), None)
+    assert {d.outcome for d in done.done} == {"ok"}
+    invariants.validate(done.machine.state)
+    again = done.machine.copy()
+    invariants.validate(again.state)
+    assert host_kib() - before < 300 << 10  # the address sanitizer takes twice as much
+
+
+def test_a_file_ends_where_ext4_ends_it() -> None:
+    """16 TiB less a page is the longest: the write behind that is EFBIG, the one before it is not."""
+    text = "machine ram=128M\nproc A\nA fwrite f 17592186036224 4K 4K\nA fwrite f 17592186040320 4K 4K\n"
+    done = run.simulate(parse(text), None)
+    assert [(d.outcome, d.errno) for d in done.done[1:]] == [("ok", 0), ("error", t.EFBIG)]
+    invariants.validate(done.machine.state)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from memtwin.linux.check import invariants
+from memtwin.linux.core.notices import take_notices
 from memtwin.linux.core.state import State
 from memtwin.linux.mm import oom_kill, slub
 from memtwin.linux.records import NoticeKind
@@ -74,18 +75,18 @@ def test_a_notice_has_the_machine_as_it_was() -> None:
     *before, last = under_way.scenario.ops
     for op in before:
         under_way.do(op)
-    assert state.take_notices() == []
+    assert take_notices(state) == []
     under_way._carry_out(last)
     twin = state.copy()
-    (notice,) = state.take_notices()
+    (notice,) = take_notices(state)
     assert notice.kind == NoticeKind.OOM
     assert notice.then.events_by_name()["oom_kill"] == 0
     assert state.events_by_name()["oom_kill"] == 1
     rows = {row[0]: row[2] for row in oom_kill.task_rows(notice.then)}
     assert rows[oom_kill.pid_of(notice.then, notice.victim)] > 20_000
     assert notice.time_ns <= state.clock_ns
-    assert state.take_notices() == []
-    (copied,) = twin.take_notices()
+    assert take_notices(state) == []
+    (copied,) = take_notices(twin)
     assert (copied.time_ns, copied.victim) == (notice.time_ns, notice.victim)
     assert copied.then.node_stats() == notice.then.node_stats()
     invariants.validate(twin)
@@ -101,7 +102,7 @@ def test_notices_wait_for_each_other() -> None:
     for op in before:
         under_way.do(op)
     under_way._carry_out(last)
-    notices = under_way.machine.state.copy().take_notices()
+    notices = take_notices(under_way.machine.state.copy())
     assert len(notices) > 4
     assert [n.time_ns for n in notices] == sorted(n.time_ns for n in notices)
     assert [n.then.events_by_name()["oom_kill"] for n in notices] == list(range(len(notices)))

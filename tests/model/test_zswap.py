@@ -176,3 +176,12 @@ def test_a_pool_under_pressure_keeps_every_content() -> None:
     done = ran(ops, "max_pool_percent=8")
     assert [one.outcome for one in done.done] == ["ok"] * 9
     assert moved(done)["written_back_pages"] > 0
+
+
+def test_a_zram_slot_that_zswap_holds_is_stored() -> None:
+    """zswap stands in front of zram too: the slot is in use, the device has nothing, and nothing is lost."""
+    header = "machine ram=256M\nswap zswap max_pool_percent=50\nswap zram size=256M\nproc A\n"
+    done = run.simulate(parse(header + out("text")), None)
+    invariants.validate(done.machine.state)
+    assert moved(done)["stored_pages"] == 8 * MIB
+    assert moved(done)["zswpout"] == 8 * MIB

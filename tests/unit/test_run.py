@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ import memtwin
 from memtwin.cli import main
 from memtwin.errors import ModelBug, NotModelledError, OutputError, SnapshotError, UsageError
 from memtwin.linux.check import invariants
-from memtwin.linux.mm import memory
+from memtwin.linux.mm import memory, oom_kill
 from memtwin.run import run, settings
 from memtwin.scenario import parse
 from memtwin.sources.recording import Recording
@@ -70,6 +71,27 @@ def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path, m
     assert sum(time % 1_000_000_000 == 0 for time in times) >= 3
     assert [row["ops_done"] for row in rows][-1] == "3"
     assert all(int(row["MemFree"]) > 0 for row in rows)
+
+
+def test_a_long_sleep_has_fewer_samples_than_seconds() -> None:
+    """Eleven days: a sample a second for a thousand seconds, then ever fewer, 500 each time the time doubles."""
+    done = run.simulate(parse("machine ram=128M\nproc A\nsleep 1000000\n"), None)
+    times = [sample.time_ns // 1_000_000_000 for sample in done.samples if not sample.between]
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert steps[:998] == [1] * 998
+    assert steps == sorted(steps)
+    assert set(steps) == {2**doubling for doubling in range(11)}
+    assert len(times) < 1000 + 500 * 10
+    assert done.machine.state.clock_ns > 1_000_000 * 1_000_000_000
+
+
+def test_nobody_is_looked_for_among_the_living_while_nobody_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """150 processes, 300 operations: the OOM killer's counter did not move, so no process is asked."""
+    asked: list[int] = []
+    monkeypatch.setattr(oom_kill, "is_killed", lambda _state, task: asked.append(task))
+    lines = [f"proc p{number}" for number in range(150)]
+    run.simulate(parse("\n".join(["machine ram=256M", *lines, *(f"p{n} exit" for n in range(150))])), None)
+    assert not asked
 
 
 def test_with_pyarrow_the_timeline_is_parquet(tmp_path: Path) -> None:
@@ -319,6 +341,51 @@ def test_the_story_tells_why_a_request_was_refused() -> None:
     """The words name the rule in force and its numbers."""
     done = run.simulate(parse("machine ram=192M\nproc A\nA mmap h 1G\n"), None)
     assert any("refused (ENOMEM). Overcommit_memory is 0" in line for line in story.tell(done))
+
+
+@pytest.mark.parametrize(
+    ("ops", "errno", "says"),
+    [
+        ("A mmap z 0", 22, "A asks for 0 KiB (z) and is refused (EINVAL). A mapping has a length."),
+        ("sysctl vm.max_map_count=8\nA mmap a 1M\nA mmap b 1M", 12, "more areas than vm.max_map_count, 8."),
+        ("A mmap a 204800G", 12, "A process has 128 TiB of addresses, and so much is not left of them."),
+        ("A mmap a 8589934591G", 12, "A process has 128 TiB of addresses, and so much is not left of them."),
+        ("sysctl vm.overcommit_memory=0\nA mmap a 1G", 12, "Overcommit_memory is 0: one request may not exceed"),
+        ("sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nA mmap a 1M", 12, "Overcommit_memory is 2: "),
+        ("sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nA fork B", 12, "Overcommit_memory is 2: "),
+        ("sysctl vm.max_map_count=8\nA fread f 0 4K 4K", 12, "A reads f and fails (errno 12): a process may not"),
+        ("sysctl vm.max_map_count=8\nA fwrite f 0 4K 4K", 12, "A writes to f and fails (errno 12): a process may not"),
+        (
+            "sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nproc B",
+            12,
+            "B cannot be started (ENOMEM). Over",
+        ),
+        ("swapon none", 22, "swapon none is refused: it has no slot behind its header (errno 22)."),
+    ],
+)
+def test_a_refusal_names_the_rule_that_refused(ops: str, errno: int, says: str) -> None:
+    """The errno is the kernel's, and the reason is told in the story and kept in ops.jsonl; counts stay right."""
+    head = "machine ram=192M\nswap disk name=none size=4K on=0\nfile f 1M\nsysctl vm.overcommit_memory=1\nproc A\n"
+    done = run.simulate(parse(head + ops), None)
+    assert (done.done[-1].outcome, done.done[-1].errno) == ("error", errno)
+    assert says in story.tell(done)[-2], story.tell(done)
+    assert json.loads(done.files()["ops.jsonl"].splitlines()[-1])["info"] == done.done[-1].why
+    assert bool(done.done[-1].why) == (errno == 12 or "mmap" in ops)
+    invariants.validate(done.machine.state)
+
+
+def test_what_others_gave_back_by_their_death_is_not_told_as_a_process_s_own() -> None:
+    """b writes 60 MiB, and for that another is killed that had 60: no size that is told is negative."""
+    text = (
+        "machine ram=128M\nproc v adj=1000\nv mmap h 60M\nv touch h 0 60M w seq\n"
+        "proc b\nb mmap h 60M\nb touch h 0 10M w seq\nb touch h 10M 50M w seq\n"
+    )
+    done = run.simulate(parse(text), None)
+    assert [d.outcome for d in done.done] == ["ok"] * 7
+    assert any(d.ooms for d in done.done)
+    told = story.tell(done)
+    assert not [line for line in told if " -" in line]
+    assert any("; with what the OOM killer made free, " in line for line in told)
 
 
 def test_json_of_a_run_is_whole(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ cdef class Touch:
     cdef u64 nr_leaves
     cdef Table **leaves         # PTE table of each 2 MiB of the range, once it was looked up
 
+cdef u32 fault_in(State s, Touch t, u64 vpn) noexcept nogil
 cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
 
 cdef u64 next_touch(Touch t) noexcept nogil

@@ -35,7 +35,16 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import DEBUG, State, hooks, spend_ns, table_at, task_at, this_cpu
+from cython.cimports.memtwin.linux.core.state import (
+    DEBUG,
+    State,
+    hooks,
+    is_cut_off,
+    spend_ns,
+    table_at,
+    task_at,
+    this_cpu,
+)
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
 
@@ -177,6 +186,12 @@ class Touch:
         return code
 
 
+def fault_in(s: State, t: Touch, vpn: u64) -> u32:
+    """Have a page there as the touch wants it; returns an Outcome."""
+    code: u32 = access_page(s, t.task, vpn, t.write)
+    return AGAIN if code == OK and is_cut_off(s) else code
+
+
 def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
@@ -202,7 +217,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
         if leaf == cython.NULL or leaf.entry[at] & wanted != wanted:
             spend_ns(s, hits * hit_ns)
             hits = 0
-            code = access_page(s, t.task, vpn, t.write)
+            code = fault_in(s, t, vpn)
             if code != OK:
                 t.pending = number
                 return code
@@ -226,7 +241,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
         if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
             spend_ns(s, hits * hit_ns)
             hits = 0
-            if s.now_ns >= until_ns:
+            if s.now_ns >= until_ns or is_cut_off(s):
                 break
     spend_ns(s, hits * hit_ns)
     return OK if t.done == t.pattern.touches else AGAIN

@@ -6,7 +6,7 @@ move is decided by counts.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class CostProfile:
 
     def as_table(self) -> tuple[int, ...]:
         """Return the numbers alone, in the model's order."""
-        return astuple(self)[:-3]
+        return tuple(getattr(self, field.name) for field in fields(self)[:-3])
 
 
 X86_64 = CostProfile(

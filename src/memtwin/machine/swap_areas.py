@@ -1,7 +1,7 @@
 """The machine's swap areas by the names that /proc/swaps has: which there are, turned on and off.
 
-Follows swapon(2) and swapoff(2) (mm/swapfile.c of Linux 6.1): an area that is on is EBUSY, one that is off EINVAL, and
-one whose pages would not fit into memory and the other areas ENOMEM.
+Follows swapon(2) and swapoff(2) (mm/swapfile.c of Linux 6.1): an area that is on is EBUSY, one without a slot or one
+that is off EINVAL, and one whose pages would not fit into memory and the other areas ENOMEM.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def switch_on(machine: Machine, filename: str, size_bytes: int, prio: int) -> in
     state = machine.state
     area = next((area for area in machine.areas if area.filename == filename), None)
     if area is None:
-        slots = size_bytes // 4096 - 1
+        slots = size_bytes // PAGE - 1
+        if slots < 1:
+            swapon.read_header(state)
+            return int(t.EINVAL)
         machine.areas.append(
             _add(state, machine.boot, filename, slots=slots, prio=prio, kind="partition", profile=machine.costs)
         )

@@ -34,6 +34,8 @@ class Dcache:
         self.state = state
         self.filp = caches.get("filp", 0)
         self._handles: dict[str, tuple[int, int]] = {}
+        self._below: dict[str, list[str]] = {}
+        """Paths that have a handle, by their first two words: those of one process stand together."""
 
     def read(self, paths: Iterable[str]) -> None:
         """Open and read files: those new to the kernel stay cached, and so do the directories above them."""
@@ -47,9 +49,8 @@ class Dcache:
             slub.free_object(self.state, slab)
 
     def forget(self, directory: str) -> None:
-        """Drop everything at and below a directory, as when a process ends."""
-        gone = [path for path in self._handles if path == directory or path.startswith(f"{directory}/")]
-        for path in gone:
+        """Drop everything at and below ``proc/PID``, as when a process ends."""
+        for path in self._below.pop(directory, ()):
             dcache.forget(self.state, self._handles.pop(path))
 
     def _look_up(self, path: str) -> None:
@@ -57,4 +58,6 @@ class Dcache:
         kind = INODES.get(words[0], t.CACHE_INODE)
         for depth in range(2, len(words) + 1):
             part = "/".join(words[:depth])
+            if part not in self._handles:
+                self._below.setdefault("/".join(words[:2]), []).append(part)
             self._handles[part] = dcache.look_up(self.state, self._handles.get(part, (0, 0)), kind)

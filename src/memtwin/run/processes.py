@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Touch
 
 PAGE = 4096
+NS_PER_S = 1_000_000_000
+SAMPLES_BY_SECOND = 1_000
+"""How many seconds of an operation have a sample each."""
 ERANGE = 34
 CONTENTS = {
     "zero": t.CONTENT_ZERO,
@@ -81,6 +84,9 @@ class Processes:
         self.by_name: dict[str, Worker] = {}
         self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
         self.on_second = on_second
+        self.kills = machine.state.oom_kills
+        """By the OOM killer, when its victims were last looked for."""
+        self.costs = machine.costs.as_table()
         self.user_ns = 0
         """Time that the operation so far spent in programs, not in the kernel."""
 
@@ -194,10 +200,10 @@ class Processes:
         return code
 
     def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
-        """Run a batch to its end, with a sample at each whole second."""
+        """Run a batch to its end, with a sample at each whole second, and fewer where it takes long."""
+        since = self.state.clock_ns
         while True:
-            second = (self.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
-            code = run.run(second)
+            code = run.run(next_sample(since, self.state.clock_ns))
             if code != t.AGAIN:
                 return code
             self.on_second()
@@ -229,6 +235,10 @@ class Processes:
 
     def bury(self) -> list[Worker]:
         """End every process that was killed for its memory; returns them."""
+        kills = self.state.oom_kills
+        if kills == self.kills:
+            return []
+        self.kills = kills
         killed = [p for p in self.by_name.values() if p.alive and oom_kill.is_killed(self.state, p.task)]
         for process in killed:
             self.end(process)
@@ -263,9 +273,8 @@ class Processes:
 
     def _user_time(self, op: Touch, touches: int) -> int:
         """What the program itself computes and touches, beside the faults."""
-        table = self.machine.costs.as_table()
-        fill = table[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
-        return touches * (table[t.COST_HIT] + fill)
+        fill = self.costs[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
+        return touches * (self.costs[t.COST_HIT] + fill)
 
     def fork(self, process: Worker, child: str, op: Op) -> int:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
@@ -313,11 +322,25 @@ def _drawn(op: Touch) -> dict[str, int]:
     return {"kind": t.PATTERN_SEQ}
 
 
+def next_sample(since_ns: int, now_ns: int) -> int:
+    """When the next sample of an operation is due that began at *since_ns*.
+
+    At each whole second of its first thousand, then at every second one until two thousand, at every fourth until four
+    thousand, and so on: 1,000 samples, and 500 for each doubling of the time.
+
+    >>> next_sample(500_000_000, 1_000_000_000), next_sample(0, 1_001_000_000_000), next_sample(0, 2_100_000_000_000)
+    (2000000000, 1002000000000, 2104000000000)
+    """
+    step_ns = NS_PER_S << max((now_ns - since_ns) // (SAMPLES_BY_SECOND * NS_PER_S), 0).bit_length()
+    return (now_ns // step_ns + 1) * step_ns
+
+
 def idle(machine: Machine, ns: int, on_second: Callable[[], None]) -> None:
     """Let the whole machine idle for *ns* nanoseconds."""
-    until = machine.state.clock_ns + ns
+    since = machine.state.clock_ns
+    until = since + ns
     while machine.state.clock_ns < until:
-        second = (machine.state.clock_ns // 1_000_000_000 + 1) * 1_000_000_000
-        sched.sleep_until(machine.state, min(second, until))
-        if machine.state.clock_ns == second:
+        then = next_sample(since, machine.state.clock_ns)
+        sched.sleep_until(machine.state, min(then, until))
+        if machine.state.clock_ns == then:
             on_second()

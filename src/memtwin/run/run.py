@@ -23,6 +23,7 @@ from memtwin.errors import HostMemoryError, InputError, ModelBug, NotModelledErr
 from memtwin.files import output
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
+from memtwin.linux.core import notices
 from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel import fork as kernel_fork
@@ -98,9 +99,21 @@ SAMPLED = ("zswpin", "zswpout", "pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_
 """Event counters that a sample takes as they are; those in ALWAYS come first."""
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
+REFUSALS = {
+    t.REFUSED_NOT: "no page was free, and none could be freed",
+    t.REFUSED_LENGTH: "a mapping has a length",
+    t.REFUSED_TASK_SIZE: "a process has 128 TiB of addresses, and so much is not left of them",
+    t.REFUSED_SWAPOFF: "what lies in the area would find no room",
+}
+"""Rules that refuse without numbers, by Refusal."""
 PANICKED = "the kernel has panicked"
 STORY_LINES = 20
 SIGKILL = 9
+_OFTEN = (
+    "meminfo", "vmstat", "buddyinfo", "pagetypeinfo", "zoneinfo", "slabinfo", "swaps", "loadavg", "uptime", "stat",
+    "diskstats",
+)  # fmt: skip
+"""Files of /proc that every checkpoint has."""
 _NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
 """A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
 
@@ -192,7 +205,8 @@ class Run:
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
-        why = self._refusal() if errno == t.ENOMEM else PANICKED if state.has_panicked else ""
+        refused = errno == t.ENOMEM or (outcome == "error" and state.refused_by)
+        why = self._refusal() if refused else PANICKED if state.has_panicked else ""
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
         done.ooms = self.ooms[killed:]
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
@@ -214,8 +228,12 @@ class Run:
         return found
 
     def _refusal(self) -> str:
-        """The rule of overcommit that is in force, with its numbers."""
+        """The rule of the kernel that refused, with its numbers."""
         state = self.machine.state
+        if state.refused_by == t.REFUSED_MAP_COUNT:
+            return f"a process may not have more areas than vm.max_map_count, {self.machine.sysctl['max_map_count']}"
+        if state.refused_by != t.REFUSED_OVERCOMMIT:
+            return REFUSALS[state.refused_by]
         if self.machine.sysctl["overcommit_memory"] == "2":
             limit, promised = kib(util.commit_limit(state)), kib(state.committed_pages)
             return (
@@ -304,7 +322,7 @@ class Run:
 
     def _read_notices(self) -> None:
         """Write to the kernel log what the machine has reported: memory that ran out, and what the reaper took."""
-        for notice in self.machine.state.take_notices():
+        for notice in notices.take_notices(self.machine.state):
             twin = Twin(replace(self.machine, state=notice.then), self.processes.by_name)
             if notice.kind == NoticeKind.REAP:
                 self._log(layout.reaped(oom_event.victim(twin, notice.victim)), notice.time_ns)
@@ -432,20 +450,7 @@ def _changes(path: str) -> bool:
     """Whether a file is recorded at each checkpoint, not only at boot."""
     if path.startswith(("workers/", "proc/pressure/", "sys/kernel/debug/")) or path.endswith(("/mm_stat", "/io_stat")):
         return True
-    often = [
-        "meminfo",
-        "vmstat",
-        "buddyinfo",
-        "pagetypeinfo",
-        "zoneinfo",
-        "slabinfo",
-        "swaps",
-        "loadavg",
-        "uptime",
-        "stat",
-        "diskstats",
-    ]
-    return path.removeprefix("proc/") in often
+    return path.removeprefix("proc/") in _OFTEN
 
 
 def _release(version: str) -> str:

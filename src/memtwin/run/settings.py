@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 PAGE = 4096
-MOST_FILE_BYTES = 16 << 40
-"""Of ext4 with blocks of 4 KiB."""
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
 _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
@@ -246,7 +244,7 @@ def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
 
 
 def check_sizes(scenario: Scenario, settings: Settings) -> None:
-    """Refuse sizes that the model cannot number: of RAM, of swap areas, of files."""
+    """Refuse sizes that the model cannot number; those of files and areas of a header the language refuses itself."""
     if (settings.ram_bytes or 0) > checks.MOST_FRAMES * PAGE:
         raise UsageError(f"--set machine.ram={settings.ram_bytes}: at most {_MOST_RAM}")
     if scenario.machine.ram_bytes > checks.MOST_FRAMES * PAGE:
@@ -254,14 +252,6 @@ def check_sizes(scenario: Scenario, settings: Settings) -> None:
     for name, change in settings.swaps.items():
         if not 2 <= change.get("size", 2 * PAGE) // PAGE <= checks.MOST_SLOTS:
             raise UsageError(f"--set swap.{name}.size={change['size']}: expected 8K..{_MOST_SWAP}")
-    for swap in scenario.swaps:
-        if not 2 <= swap.size_bytes // PAGE <= checks.MOST_SLOTS:
-            wrong = f"a size of 8K..{_MOST_SWAP}: a page for the header and at least one slot"
-            raise ScenarioError(scenario.path, swap.lineno, _text(scenario, swap.lineno), wrong)
-    for file in scenario.files:
-        if file.size_bytes > MOST_FILE_BYTES:
-            hint = f"at most {MOST_FILE_BYTES >> 40} TiB, as on ext4"
-            raise NotModelledError(_line(scenario, file.lineno), "a file of this size", hint=hint)
 
 
 def _text(scenario: Scenario, lineno: int) -> str:

@@ -37,6 +37,12 @@ RESERVED_LABELS: Final = (
 """Names that a run or a recording gives to its own files."""
 DISK_LETTERS: Final = "bcdefghijklmnopq"
 """Of the swap disks; the disk with the files is the first, ``vda``."""
+MAX_FILE_BYTES: Final = (1 << 44) - 4096
+"""The longest file of an ext4 with blocks of 4 KiB."""
+MIN_SWAP_BYTES: Final = 8192
+"""One slot behind the header: ``swapon(2)`` refuses less."""
+MAX_SWAP_BYTES: Final = 512 << 30
+"""The number of a slot has 27 bits in the model."""
 MAX_CHUNK_BYTES: Final = 1 << 20
 """The worker's I/O buffer: no single read or write is longer."""
 

@@ -69,6 +69,11 @@ def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
     if "size" not in given:
         raise line.error(f"`{usage}`", hint="size= is missing")
     size_bytes = line.whole_pages(given["size"], "size")
+    if size_bytes > kinds.MAX_SWAP_BYTES:
+        raise line.error("a swap area of at most 512G")
+    on = kind != "disk" or bool(line.integer(given.get("on", "1"), "on", 0, 1))
+    if on and size_bytes < kinds.MIN_SWAP_BYTES:
+        raise line.error("a swap area of at least 8K, its header and one slot", hint="swapon(2) refuses less: EINVAL")
     prio = _prio(line, given.get("prio", "-2" if kind == "disk" else "100"))
     if kind == "disk":
         rot = line.integer(given["rot"], "rot", 0, 1) if "rot" in given else None
@@ -113,8 +118,10 @@ def _file(line: Line) -> kinds.FileDef:
     words = line.counted("file NAME SIZE [content=random|zero]", 3, 4)
     given = line.options(words[3:], ("content",))
     content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
-    name = line.named(words[1], "a file's name", _FILE)
-    return kinds.FileDef(name, line.size(words[2], "SIZE"), content, line.lineno)
+    name, size_bytes = line.named(words[1], "a file's name", _FILE), line.size(words[2], "SIZE")
+    if size_bytes > kinds.MAX_FILE_BYTES:
+        raise line.error(f"a file of at most {kinds.MAX_FILE_BYTES} bytes, 16 TiB less a page", hint="as ext4 has them")
+    return kinds.FileDef(name, size_bytes, content, line.lineno)
 
 
 class _Header:

@@ -130,6 +130,10 @@ def _sentence(what: Told) -> str:
 
 
 def _started(op: Proc, what: Told) -> str:
+    if what.done.errno:
+        return f"{op.name} cannot be started (ENOMEM). {capital(what.done.why)}."
+    if what.done.ooms:
+        return f"{op.name} starts{_with_kills(what)}."
     return f"{op.name} starts: {_cost(what.change)}."
 
 
@@ -149,7 +153,8 @@ def _slept(op: Sleep, what: Told) -> str:
 def _mapped(op: Mmap, what: Told) -> str:
     asked, change = size(op.size_bytes >> 10), what.change
     if what.done.errno:
-        return f"{op.proc} asks for {asked} ({op.region}) and is refused (ENOMEM). {capital(what.done.why)}."
+        name = errno.errorcode[what.done.errno]
+        return f"{op.proc} asks for {asked} ({op.region}) and is refused ({name}). {capital(what.done.why)}."
     taken = size(max(-change["MemFree"], 0)) if change["MemFree"] < 0 else "nothing"
     return f"{op.proc} maps {asked} ({op.region}): {size(change['Committed_AS'])} more promised, {taken} taken yet."
 
@@ -173,11 +178,11 @@ def _touched(op: Touch, what: Told) -> str:
     if what.done.outcome == "error":
         return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
     told = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
-    if not faults:
-        return f"{told}, every page was there."
-    if what.file:
-        return f"{told}{_file_faults(what)}."
+    if what.file or not faults:
+        return f"{told}{_file_faults(what) if faults else ', every page was there'}."
     waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
+    if what.done.ooms:
+        return f"{told}{waited}{_with_kills(what)}."
     new = change["AnonPages"] + (what.done.deltas["pswpout"] - what.done.deltas["pswpin"]) * PAGE_KIB
     if not op.write and waited:
         return f"{told}{waited}."
@@ -206,7 +211,7 @@ def _read(op: Fread, what: Told) -> str:
     if not isinstance(op.pattern, Rand):
         asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
     if what.done.errno:
-        return f"{op.proc} reads {op.file} and fails (errno {what.done.errno})."
+        return f"{op.proc} reads {op.file} and fails{_failed(what.done)}."
     told = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
     if not asked:
         return f"{op.proc} reads {op.file}: there is nothing to read."
@@ -228,7 +233,7 @@ def _wrote(op: Fwrite, what: Told) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
     told = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
     if what.done.errno:
-        return f"{told} and fails (errno {what.done.errno})."
+        return f"{op.proc} writes to {op.file} and fails{_failed(what.done)}."
     return f"{told}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
 
 
@@ -263,7 +268,11 @@ def _flushed(what: Told) -> str:
 def _forked(op: Fork, what: Told) -> str:
     done, change = what.done, what.change
     if done.errno:
-        return f"{op.proc} cannot fork (ENOMEM): all that it mapped would be promised again. {capital(done.why)}."
+        if "overcommit" in done.why:
+            return f"{op.proc} cannot fork (ENOMEM): all that it mapped would be promised again. {capital(done.why)}."
+        return f"{op.proc} cannot fork (ENOMEM). {capital(done.why)}."
+    if done.ooms:
+        return f"{op.proc} forks {op.child}: the pages are shared{_with_kills(what)}."
     return (
         f"{op.proc} forks {op.child}: the pages are shared, {size(change['PageTables'])} of page tables are copied, "
         f"and {size(change['Committed_AS'])} more are promised."
@@ -301,7 +310,7 @@ def _switched(op: SwapOn | SwapOff, what: Told) -> str:
     refused = what.done.errno
     if refused:
         why = {
-            errno.EINVAL: "it is not on",
+            errno.EINVAL: "it has no slot behind its header" if way == "on" else "it is not on",
             errno.EBUSY: "it is on",
             errno.ENOMEM: "what lies in it would find no room",
         }.get(refused, "")
@@ -347,6 +356,16 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
 def _free(change: Mapping[str, int]) -> str:
     freed = change["MemFree"]
     return f"{size(abs(freed))} {'less' if freed < 0 else 'more'} free"
+
+
+def _with_kills(what: Told) -> str:
+    """What is free after an operation in which processes were killed: its own part cannot be told from theirs."""
+    return f"; with what the OOM killer made free, {_free(what.change)}"
+
+
+def _failed(done: Done) -> str:
+    """The errno of a call that failed, and the rule that refused it, if one did."""
+    return f" (errno {done.errno}){f': {done.why}' if done.why else ''}"
 
 
 def _cost(change: Mapping[str, int]) -> str:

@@ -42,6 +42,7 @@ from cython.cimports.memtwin.linux.core.state import (
     area_of,
     bio_at,
     file_at,
+    file_block,
     hooks,
     pool_get,
     pool_put,
@@ -171,7 +172,7 @@ def end_page_read(s: State, pfn: u32):
     """A page's content has come from the device."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & PG_SWAPCACHE:
-        page.tag = file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] - 1
+        page.tag = file_block(file_at(s, area_of(s, page.private).file), slot_of(page.private)) - 1
     else:
         page.tag = disk_content(s, page.mapping, page.index)
     page.flags |= PG_UPTODATE

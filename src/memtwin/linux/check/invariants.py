@@ -47,6 +47,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SWAP_HAS_CACHE,
     SWAP_MAP_COUNT,
     SWAP_TYPE_SHIFT,
+    SWAPFILE_CLUSTER,
     WB_CLEAN,
     XA_CHUNK,
     ZBUD_NCHUNKS,
@@ -65,6 +66,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     cache_at,
     file_at,
+    file_page,
     global_node_page_state,
     node_at,
     this_cpu,
@@ -206,15 +208,17 @@ class MachineCheck(Check):
         a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
         slot: u32
         inuse = stored = same = bytes_ = parked = 0
+        in_cluster: list = [0] * (a.max // SWAPFILE_CLUSTER + 1)
         for slot in range(1, a.max):
             entry = (area << SWAP_TYPE_SHIFT) | slot
             count = a.map[slot] & SWAP_MAP_COUNT
             inuse += a.map[slot] != 0
+            in_cluster[slot // SWAPFILE_CLUSTER] += count != 0
             if count != self.entries.get(entry, 0) and slot > a.held:
                 self.equal(
                     f"page-table entries that hold slot {slot} of area {area}", self.entries.get(entry, 0), count
                 )
-            cached: u32 = file_at(s, a.file).pages[slot]
+            cached: u32 = file_page(file_at(s, a.file), slot)
             if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != entry):
                 raise ModelBug(f"the swap cache's page of slot {slot} of area {area} is not its own", story=self.story)
             parked += a.map[slot] == SWAP_HAS_CACHE and not cached
@@ -222,11 +226,14 @@ class MachineCheck(Check):
                 stored += a.length[slot] != 0
                 same += a.length[slot] == 1
                 bytes_ += a.length[slot] if a.length[slot] > 1 else 0
+                in_zswap: cython.bint = a.zswap_length != cython.NULL and a.zswap_length[slot] != 0
                 self.hold(
-                    a.length[slot] or cached or not count or slot <= a.held,
+                    a.length[slot] or in_zswap or cached or not count or slot <= a.held,
                     f"slot {slot} of area {area} is in use and nothing is stored for it",
                 )
         self.equal(f"slots in use of area {area}", inuse, a.inuse)
+        for cluster, held in enumerate(in_cluster):
+            self.equal(f"slots held in cluster {cluster} of area {area}", held, a.cluster_held[cluster])
         if a.synchronous:
             self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
             self.equal(f"pages of one word in area {area}", same, a.zram_same)
@@ -366,7 +373,7 @@ class MachineCheck(Check):
         """1 for a page of the page cache; its file has it at its index."""
         s: State = self.s
         page: cython.pointer(Page) = cython.address(s.pages[pfn])
-        if file_at(s, page.mapping).pages[page.index] != pfn:
+        if file_page(file_at(s, page.mapping), page.index) != pfn:
             raise ModelBug(f"frame {pfn} is not where its file has it", story=self.story)
         clean: cython.bint = not page.flags & (PG_DIRTY | PG_LOCKED)
         if clean and is_accounted(s, page.mapping) and page.tag != disk_content(s, page.mapping, page.index):
@@ -406,16 +413,19 @@ class MachineCheck(Check):
         index: u64
         cached = dirty = writeback = shadows = 0
         for first in range(0, f.cap_pages, XA_CHUNK):
+            chunk = f.chunks[first // XA_CHUNK]
+            if chunk == cython.NULL and not xa_node(s, number, first):
+                continue
             entries = values = node_dirty = 0
-            for index in range(first, min(first + XA_CHUNK, f.cap_pages)):
-                if f.pages[index] and f.shadows[index]:
-                    raise ModelBug(f"page {index} of file {number} is cached and evicted", story=self.story)
-                entries += f.pages[index] != 0 or f.shadows[index] != 0
-                values += f.shadows[index] != 0
-                if f.pages[index]:
+            for index in range(XA_CHUNK if chunk != cython.NULL else 0):
+                if chunk.pages[index] and chunk.shadows[index]:
+                    raise ModelBug(f"page {first + index} of file {number} is cached and evicted", story=self.story)
+                entries += chunk.pages[index] != 0 or chunk.shadows[index] != 0
+                values += chunk.shadows[index] != 0
+                if chunk.pages[index]:
                     cached += 1
-                    node_dirty += accounted and s.pages[f.pages[index]].flags & PG_DIRTY != 0
-                    writeback += s.pages[f.pages[index]].flags & PG_WRITEBACK != 0
+                    node_dirty += accounted and s.pages[chunk.pages[index]].flags & PG_DIRTY != 0
+                    writeback += s.pages[chunk.pages[index]].flags & PG_WRITEBACK != 0
             dirty += node_dirty
             shadows += self.node(number, first, (entries, values, node_dirty))
         if f.kind == FILE_SWAP:

@@ -23,7 +23,18 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, area_of, file_at, mm_at, slot_of, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    area_of,
+    file_at,
+    file_block,
+    file_page,
+    mm_at,
+    slot_of,
+    table_at,
+    task_at,
+    vma_at,
+)
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 
 from memtwin.errors import HostMemoryError, ModelBug
@@ -143,9 +154,9 @@ class Check:
         """One page-table entry that holds a slot: count it, and hold what lies there against what was written."""
         s: State = self.s
         f: cython.pointer(File) = file_at(s, area_of(s, entry).file)
-        cached: u32 = f.pages[slot_of(entry)]
+        cached: u32 = file_page(f, slot_of(entry))
         tag: u64 = table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
         self.entries[entry] = self.entries.get(entry, 0) + 1
-        held: u64 = s.pages[cached].tag if cached else f.disk[slot_of(entry)] - 1
+        held: u64 = s.pages[cached].tag if cached else file_block(f, slot_of(entry)) - 1
         if held != tag and not (cached and s.pages[cached].flags & PG_LOCKED):
             raise ModelBug(f"swapped page {vpn:#x} of mm {mm} is not what was written to it", story=self.story)

@@ -184,6 +184,14 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     EBUSY = 16
     ENOSPC = 28
 
+cpdef enum:              # Refusal: which rule of the kernel refused what an operation asked for
+    REFUSED_NOT             # none did: there was no page to be had
+    REFUSED_LENGTH          # mmap of nothing
+    REFUSED_MAP_COUNT       # vm.max_map_count
+    REFUSED_TASK_SIZE       # no room among a process's addresses
+    REFUSED_OVERCOMMIT      # vm.overcommit_memory
+    REFUSED_SWAPOFF         # what lies in the area would find no room
+
 cpdef enum:             # index into State.cost_ns
     COST_HIT
     COST_ZERO_FAULT
@@ -531,12 +539,15 @@ cdef struct XaNode:         # 64 entries of the tree that holds a file's pages
     u32 next
     bint listed
 
+cdef struct FileChunk:      # what is known of 64 pages of a file
+    u32 pages[XA_CHUNK]     # frame of each, 0 where not cached
+    u64 shadows[XA_CHUNK]   # what was remembered of a page that was evicted; 0: nothing
+    u64 disk[XA_CHUNK]      # content of each page on the device, plus 1; 0: as it was created
+
 cdef struct File:
     u32 free_link
     u32 kind                # FileKind
-    u32 *pages              # frame of each page of the file, 0 where not cached
-    u64 *shadows            # what was remembered of a page that was evicted; 0: nothing
-    u64 *disk               # content of each page on the device, plus 1; 0: as it was created
+    FileChunk **chunks      # of the file's pages; NULL where none was ever cached
     u32 *nodes[NR_XA_LEVELS]
     u32 height              # levels of the tree; 0: page 0 alone, or nothing
     u32 device
@@ -635,6 +646,7 @@ cdef struct SwapArea:       # one swap partition, file or zram
     u32 max
     u32 inuse
     u16 *map                # of each slot: page-table entries that hold it, and SWAP_HAS_CACHE
+    u16 *cluster_held       # of each cluster: slots that page-table entries hold; where all are, a search passes by
     u32 lowest_bit          # no free slot below
     u32 highest_bit         # nor above; 0: full
     u32 cluster_next        # rotating: where the search goes on

@@ -1,6 +1,7 @@
 from memtwin.linux.core.mm_types cimport (
-    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, Filp, List, Lruvec, MAX_CPUS, MAX_NR_ZONES,
-    MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page, ScanControl, Pgdat, SwapArea, SwapRa,
+    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, FileChunk, Filp, List, Lruvec, MAX_CPUS,
+    MAX_NR_ZONES, MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page,
+    ScanControl, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
@@ -142,6 +143,7 @@ cdef class State:
     cdef u32 nr_tables              # ever used, entry 0 included
     cdef u32 free_table             # head of the list of tables given back, through entry[0]
     cdef u32 cap_tables
+    cdef u32 refusal                # of the running operation: a Refusal
     cdef u32 need                   # why the last allocation failed: an Outcome
     cdef u64 broken                 # which check of a page's content failed first; 0: none
     cdef u64 next_event_ns          # time of the first event in the queue
@@ -167,6 +169,9 @@ cdef class State:
     cdef u64 thread_time_before_ns  # when the operation began
     cdef u64 task_wait_ns           # time that the running operation spent waiting
     cdef u64 last_
+    cdef u32 looks_left             # of is_cut_off(), before Python is asked for a signal again
+    cdef bint cut_off               # one has come: what is under way ends early, and is no whole operation
+    cdef object cut_off_by          # the exception that its handler raised
 
     cpdef State copy(self)
 
@@ -199,6 +204,16 @@ cdef inline void spend_ns(State s, u64 ns) noexcept nogil:
     s.now_ns += ns
     if s.now_ns >= s.next_event_ns:
         hooks.run_events(s)
+
+cdef void look_for_signal(State s) noexcept with gil
+
+cdef inline bint is_cut_off(State s) noexcept nogil:
+    """Whether a signal of the host (^C) ends what is under way: to be asked in every loop that may go on for long."""
+    if s.looks_left:
+        s.looks_left -= 1
+        return s.cut_off
+    look_for_signal(s)
+    return s.cut_off
 
 cdef inline Cpu *this_cpu(State s) noexcept nogil:
     """The CPU whose turn it is."""
@@ -257,6 +272,21 @@ cdef inline AnonVmaChain *avc_at(State s, u32 avc) noexcept nogil:
 cdef inline File *file_at(State s, u32 file) noexcept nogil:
     return &(<File *> s.files.items)[file]
 
+cdef inline u32 file_page(File *f, u64 index) noexcept nogil:
+    """The frame of a page of a file; 0: it is not cached."""
+    cdef FileChunk *chunk = f.chunks[index >> 6]
+    return chunk.pages[index & 63] if chunk else 0
+
+cdef inline u64 file_shadow(File *f, u64 index) noexcept nogil:
+    """What is remembered of a page that was evicted; 0: nothing."""
+    cdef FileChunk *chunk = f.chunks[index >> 6]
+    return chunk.shadows[index & 63] if chunk else 0
+
+cdef inline u64 file_block(File *f, u64 index) noexcept nogil:
+    """The content of a page on the device, plus 1; 0: as it was created."""
+    cdef FileChunk *chunk = f.chunks[index >> 6]
+    return chunk.disk[index & 63] if chunk else 0
+
 cdef inline ZsPage *zspage_at(State s, u32 zspage) noexcept nogil:
     return &(<ZsPage *> s.zspages.items)[zspage]
 
@@ -296,6 +326,5 @@ cdef void on_arrays(State s, u32 what) noexcept nogil
 cdef void on_nested_arrays(State s, u32 what) noexcept nogil
 cdef void on_area(SwapArea *area, u32 what) noexcept nogil
 cdef u64 array_bytes(State s) noexcept nogil
+cdef void on_file(File *f, u32 what) noexcept nogil
 cdef void free_arrays(State s) noexcept nogil
-cdef void add_notice(State s, u32 kind, u32 order, u32 gfp, u32 victim) noexcept nogil
-cdef void restore_moment(State new, void *moment) noexcept nogil

@@ -11,6 +11,7 @@ Not modelled: NUMA (one node), memory hotplug, CMA, ZONE_DEVICE memory.
 """
 
 import cython
+from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.linux.core.host_memory import (
@@ -19,7 +20,6 @@ from cython.cimports.memtwin.linux.core.host_memory import (
     host_memory,
     host_zeroed,
     longer,
-    miss_memory,
 )
 from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     NR_XA_LEVELS,
     SCHED_TASK,
     SWAPFILE_CLUSTER,
+    XA_CHUNK,
     AnonVma,
     AnonVmaChain,
     Bio,
@@ -36,6 +37,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     Dentry,
     Event,
     File,
+    FileChunk,
     Filp,
     Mm,
     NoticeItem,
@@ -52,12 +54,11 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS
+from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS, OOM_KILL
 
 from memtwin.errors import HostMemoryError, ModelBug
 from memtwin.linux.core import vmstat
 from memtwin.linux.core.host_memory import raise_if_short, require_memory
-from memtwin.linux.records import Notice, NoticeKind
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
@@ -66,10 +67,10 @@ HOOKS = ("run_events", "cond_resched", "io_schedule", "schedule_timeout", "alloc
 FREE = cython.declare(u32, 0)
 COPY = cython.declare(u32, 1)
 FORGET = cython.declare(u32, 2)
-FIRST_NOTICES = cython.declare(u32, 4)
 FIRST_HITS = cython.declare(u32, 4)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
+LOOKS = cython.declare(u32, 256)
 COUNT = cython.declare(u32, 3)
 
 # --- pools ------------------------------------------------------------------------------------------------------------
@@ -193,9 +194,6 @@ def on_arrays(s: State, what: u32):
 def on_nested_arrays(s: State, what: u32):
     """Carry out *what* for each array that an entry of another array points to."""
     i: u32
-    level: u32
-    pages: u64
-    f: cython.pointer(File)
     for i in range(s.cap_tables // TABLES_PER_CHUNK):
         on_array(cython.cast(Array, cython.address(s.tables[i])), TABLES_PER_CHUNK * cython.sizeof(Table), what)
     for i in range(1, s.mms.nr):
@@ -203,19 +201,28 @@ def on_nested_arrays(s: State, what: u32):
     for i in range(s.nr_notices):
         on_array(cython.cast(Array, cython.address(s.notices[i].moment)), s.notices[i].moment_bytes, what)
     for i in range(1, s.files.nr):
-        f = file_at(s, i)
-        pages = f.cap_pages
-        on_array(cython.cast(Array, cython.address(f.pages)), pages * cython.sizeof(u32), what)
-        on_array(cython.cast(Array, cython.address(f.shadows)), pages * cython.sizeof(u64), what)
-        on_array(cython.cast(Array, cython.address(f.disk)), pages * cython.sizeof(u64), what)
-        for level in range(NR_XA_LEVELS):
-            on_array(
-                cython.cast(Array, cython.address(f.nodes[level])),
-                ((pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32),
-                what,
-            )
+        on_file(file_at(s, i), what)
     for i in range(s.nr_areas):
         on_area(cython.address(s.areas[i]), what)
+
+
+def on_file(f: cython.pointer(File), what: u32):
+    """Carry out *what* for each array of a file; a copy needs its own list of chunks before their copies go there."""
+    level: u32
+    number: u64
+    chunks: u64 = f.cap_pages // XA_CHUNK
+    if what == COPY:
+        on_array(cython.cast(Array, cython.address(f.chunks)), chunks * cython.sizeof(cython.p_void), what)
+    for number in range(chunks):
+        on_array(cython.cast(Array, cython.address(f.chunks[number])), cython.sizeof(FileChunk), what)
+    if what != COPY:
+        on_array(cython.cast(Array, cython.address(f.chunks)), 0, what)
+    for level in range(NR_XA_LEVELS):
+        on_array(
+            cython.cast(Array, cython.address(f.nodes[level])),
+            ((f.cap_pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32),
+            what,
+        )
 
 
 def on_area(area: cython.pointer(SwapArea), what: u32):
@@ -223,6 +230,11 @@ def on_area(area: cython.pointer(SwapArea), what: u32):
     clusters: u64 = (area.max // SWAPFILE_CLUSTER + 1) * cython.sizeof(u32)
     slots: u64 = area.max * cython.sizeof(u32)
     on_array(cython.cast(Array, cython.address(area.map)), area.max * cython.sizeof(u16), what)
+    on_array(
+        cython.cast(Array, cython.address(area.cluster_held)),
+        (area.max // SWAPFILE_CLUSTER + 1) * cython.sizeof(u16),
+        what,
+    )
     on_array(cython.cast(Array, cython.address(area.cluster_count)), clusters, what)
     on_array(cython.cast(Array, cython.address(area.cluster_link)), clusters, what)
     on_array(cython.cast(Array, cython.address(area.zspage)), slots, what)
@@ -246,62 +258,6 @@ def free_arrays(s: State):
     """Free everything that stands behind a pointer."""
     on_nested_arrays(s, FREE)
     on_arrays(s, FREE)
-
-
-# --- notices: what the machine reports meanwhile, kept until it is asked for ------------------------------------------
-
-
-def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
-    """Keep that something happened, and the machine's counters and processes as they are now."""
-    n: cython.pointer(NoticeItem)
-    at: cython.p_char
-    tasks: u64 = cython.cast(u64, s.tasks.cap) * s.tasks.size
-    mms: u64 = cython.cast(u64, s.mms.cap) * s.mms.size
-    cpus: u64 = s.nr_cpus * cython.sizeof(Cpu)
-    if s.nr_notices == s.cap_notices:
-        s.cap_notices = max(s.cap_notices * 2, FIRST_NOTICES)
-        s.notices = cython.cast(
-            cython.pointer(NoticeItem), longer(s.notices, s.cap_notices * cython.sizeof(NoticeItem))
-        )
-    n = cython.address(s.notices[s.nr_notices])
-    n.time_ns = s.now_ns
-    n.kind = kind
-    n.order = order
-    n.gfp = gfp
-    n.current = this_cpu(s).current
-    n.victim = victim
-    n.moment_bytes = plain_bytes(s) + cpus + tasks + mms
-    n.moment = malloc(n.moment_bytes)
-    if n.moment == cython.NULL:  # the operation ends with an error, and nobody asks for its notices
-        miss_memory(n.moment_bytes)
-        return
-    at = cython.cast(cython.p_char, n.moment)
-    memcpy(at, cython.address(s.first_), plain_bytes(s))
-    memcpy(at + plain_bytes(s), s.cpus, cpus)
-    memcpy(at + plain_bytes(s) + cpus, s.tasks.items, tasks)
-    memcpy(at + plain_bytes(s) + cpus + tasks, s.mms.items, mms)
-    s.nr_notices += 1
-
-
-def restore_moment(new: State, moment: cython.p_void):
-    """Make *new* the machine of a notice: counters, CPUs, tasks and the sizes of address spaces; no page, no file."""
-    at: cython.p_char = cython.cast(cython.p_char, moment)
-    i: u32
-    memcpy(cython.address(new.first_), at, plain_bytes(new))
-    at += plain_bytes(new)
-    on_arrays(new, FORGET)
-    new.nr_events = new.nr_notices = new.cap_notices = new.nr_areas = new.cap_tables = new.nr_tables = 0
-    for i in range(NR_POOLS):
-        if i > 1:
-            pool_at(new, i).nr = 1
-            pool_at(new, i).cap = 0
-    new.cpus = cython.cast(cython.pointer(Cpu), duplicate(at, new.nr_cpus * cython.sizeof(Cpu)))
-    new.cpu_now = cython.address(new.cpus[new.cpu])
-    at += new.nr_cpus * cython.sizeof(Cpu)
-    new.tasks.items = duplicate(at, cython.cast(u64, new.tasks.cap) * new.tasks.size)
-    at += cython.cast(u64, new.tasks.cap) * new.tasks.size
-    new.mms.items = duplicate(at, cython.cast(u64, new.mms.cap) * new.mms.size)
-    on_nested_arrays(new, FORGET)
 
 
 class State:
@@ -353,19 +309,6 @@ class State:
         new.cpu_now = cython.address(new.cpus[new.cpu])
         return new
 
-    def take_notices(self) -> list[Notice]:
-        """Return what the machine has reported since this was last asked (:class:`Notice`), and forget it."""
-        found = []
-        for i in range(self.nr_notices):
-            n: cython.pointer(NoticeItem) = cython.address(self.notices[i])
-            then: State = State.__new__(State, 0, self.nr_cpus)
-            free_arrays(then)
-            restore_moment(then, n.moment)
-            free(n.moment)
-            found.append(Notice(n.time_ns, NoticeKind(n.kind), n.order, n.gfp, n.current, n.victim, then))
-        self.nr_notices = 0
-        return found
-
     def fingerprint(self) -> bytes:
         """Return the plain counters and every frame as bytes: equal for two machines in the same state."""
         frames = cython.cast(cython.p_char, self.pages)[: (self.max_pfn + 1) * cython.sizeof(Page)]
@@ -378,6 +321,11 @@ class State:
     def reclaim_failures(self) -> int:
         """Runs of kswapd in a row that reclaimed nothing; from 16 on it is not woken any more."""
         return self.node_data[0].kswapd.failures
+
+    @property
+    def refused_by(self) -> int:
+        """The rule that refused what the last operation asked for (Refusal); 0: none did."""
+        return self.refusal
 
     @property
     def has_panicked(self) -> bool:
@@ -393,6 +341,11 @@ class State:
     def scan_balances(self) -> tuple[int, ...]:
         """How often reclaim decided, by reason (ScanBalance)."""
         return tuple(self.scan_balance[i] for i in range(NR_SCAN_BALANCES))
+
+    @property
+    def oom_kills(self) -> int:
+        """Processes killed for their memory since boot."""
+        return self.event[OOM_KILL]
 
     @property
     def clock_ns(self) -> int:
@@ -464,8 +417,27 @@ def require_hooks():
             raise ModelBug(f"hook {HOOKS[i]} is not set: linux/init.py sets them all when memtwin.linux is imported")
 
 
+def look_for_signal(s: State):
+    """Let Python handle signals of the host; an exception that a handler raises is kept for ``raise_if_broken``."""
+    s.looks_left = LOOKS
+    try:
+        PyErr_CheckSignals()
+    except BaseException as problem:
+        s.cut_off = True
+        s.cut_off_by = problem
+
+
 def raise_if_broken(s: State):
-    """Raise a ModelBug if a check of a page's content failed, a HostMemoryError if an array could not grow."""
+    """Raise what a signal's handler raised, a HostMemoryError if an array could not grow, or a ModelBug.
+
+    A ModelBug is a check of a page's content that failed; its story is the caller's.  After a signal the machine
+    stands in the midst of an operation and is not to be used any more.
+    """
+    if s.cut_off:
+        problem = s.cut_off_by
+        s.cut_off = False
+        s.cut_off_by = None
+        raise problem
     if host_memory.missing:
         raise_if_short()
     if s.broken:

@@ -51,7 +51,17 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, file_at, global_node_page_state, hooks, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    file_at,
+    file_block,
+    file_page,
+    global_node_page_state,
+    hooks,
+    is_cut_off,
+    spend_ns,
+    this_cpu,
+)
 from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY
 from cython.cimports.memtwin.linux.lib.xarray import xa_next_dirty
 from cython.cimports.memtwin.linux.mm.page_writeback import (
@@ -163,13 +173,13 @@ def write_pages(s: State, file: u32, most: u64, cyclic: cython.bint) -> u64:
     fresh: cython.bint = False
     pfn: u32
     while done < most and index < f.nr_pages:
-        pfn = f.pages[index]
+        pfn = file_page(f, index)
         if pfn and s.pages[pfn].flags & (PG_DIRTY | PG_WRITEBACK) == PG_DIRTY:
-            if bio and fresh != (f.disk[index] == 0 and f.hole):
+            if bio and fresh != (file_block(f, index) == 0 and f.hole):
                 break
             if not bio:
                 bio = new_bio(s, f.device, True)
-                fresh = f.disk[index] == 0 and f.hole
+                fresh = file_block(f, index) == 0 and f.hole
             clear_page_dirty_for_io(s, pfn)
             set_page_writeback(s, pfn)
             bio_add_page(s, bio, pfn)
@@ -261,7 +271,7 @@ def flusher_step(s: State):
 def write_all(s: State, file: u32):
     """Write every dirty page of a file and wait until that is done (fsync)."""
     f: cython.pointer(File) = file_at(s, file)
-    while f.nr_dirty or f.nr_writeback:
+    while (f.nr_dirty or f.nr_writeback) and not is_cut_off(s):
         f = file_at(s, file)
         if f.nr_dirty and write_pages(s, file, BIO_MAX_PAGES, False):
             if this_cpu(s).rq.resched:

@@ -15,7 +15,12 @@ Not modelled: what a commit writes, checkpoints, running out of journal.
 import cython
 from cython.cimports.memtwin.linux.core.events import schedule_event
 from cython.cimports.memtwin.linux.core.mm_types import GFP_MOVABLE, GFP_NOFS, OWNER_KERNEL, File, u32, u64
-from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, file_at
+from cython.cimports.memtwin.linux.core.state import (
+    EVENT_THREAD,
+    State,
+    file_at,
+    file_page,
+)
 from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT
 from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -54,8 +59,8 @@ def commit_transaction(s: State):
     s.journal_used = True
     s.journal_due_ns = s.journal_blocks = 0
     for index in range(f.nr_pages):
-        if blocks and f.pages[index]:
-            set_page_dirty(s, f.pages[index])
+        if blocks and file_page(f, index):
+            set_page_dirty(s, file_page(f, index))
             blocks -= 1
 
 

@@ -40,7 +40,16 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, file_at, filp_at, hooks, spend_ns, task_at, this_cpu
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    file_at,
+    filp_at,
+    hooks,
+    is_cut_off,
+    spend_ns,
+    task_at,
+    this_cpu,
+)
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import (
     create_buffers,
@@ -114,7 +123,7 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
     while io.done < io.pattern.touches:
         if task_at(s, io.task).killed:
             return KILLED
-        if s.now_ns >= until_ns:
+        if s.now_ns >= until_ns or is_cut_off(s):
             return AGAIN
         number = io.pending if io.pending >= 0 else draw(cython.address(io.pattern), io.done)
         io.pending = -1

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport File, XaNode, u32, u64
+from memtwin.linux.core.mm_types cimport File, FileChunk, XaNode, u32, u64
 from memtwin.linux.core.state cimport State
 
 cdef enum:
@@ -8,6 +8,7 @@ cdef void *grown(void *old, u64 before, u64 after, u64 size) noexcept nogil
 cdef bint grow_array(void **array, u64 before, u64 after, u64 size) noexcept nogil
 cdef u64 level_nodes(u64 pages, u32 level) noexcept nogil
 cdef bint file_reserve(State s, u32 file, u64 pages) noexcept nogil
+cdef FileChunk *make_chunk(File *f, u64 index) noexcept nogil
 cdef u32 xa_node(State s, u32 file, u64 index) noexcept nogil
 cdef u32 nodes_missing(State s, u32 file, u64 index) noexcept nogil
 cdef u32 xa_grow(State s, u32 file, u64 index, u32 *slabs) noexcept nogil
@@ -20,4 +21,5 @@ cdef void xa_erase_shadow(State s, u32 file, u64 index) noexcept nogil
 cdef void update_shadow_node(State s, u32 node) noexcept nogil
 cdef void shadow_list_del(State s, u32 node) noexcept nogil
 cdef void xa_count_dirty(State s, u32 file, u64 index, int delta) noexcept nogil
+cdef u64 xa_skip(State s, u32 file, u64 index) noexcept nogil
 cdef u64 xa_next_dirty(State s, u32 file, u64 index) noexcept nogil

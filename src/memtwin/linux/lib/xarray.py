@@ -13,15 +13,17 @@ memory has pages before they are given back.
 
 Nodes are objects of the slab cache ``radix_tree_node``: for each 64 pages of page cache 584 bytes of SReclaimable.
 
-Follows lib/xarray.c of Linux 6.1.  Entries are kept in flat arrays here; nodes are counted and paid for.
+Follows lib/xarray.c of Linux 6.1.  Entries are kept in chunks of 64 pages here, made when the first of them is cached;
+nodes are counted and paid for.  So a file costs the host what was ever cached of it, and 12 bytes for each 64 pages of
+its length, which are only reserved until they are used.
 
 Not modelled: multi-index entries (large folios), shrinking the tree's height while it has pages.
 """
 
 import cython
-from cython.cimports.libc.stdlib import calloc, realloc
-from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.linux.core.host_memory import miss_memory
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
+from cython.cimports.memtwin.linux.core.host_memory import host_zeroed, miss_memory
 from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_RADIX_TREE_NODE,
     FILE_SWAP,
@@ -29,6 +31,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     NR_XA_LEVELS,
     XA_CHUNK,
     File,
+    FileChunk,
     XaNode,
     u32,
     u64,
@@ -37,6 +40,8 @@ from cython.cimports.memtwin.linux.core.state import (
     Array,
     State,
     file_at,
+    file_page,
+    file_shadow,
     mod_node_page_state,
     node_at,
     pool_get,
@@ -48,15 +53,21 @@ from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 SHIFT = cython.declare(u32, 6)
 FIRST_PAGES = cython.declare(u64, 64)
 NO_INDEX = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
+MAX_FILE_PAGES = cython.declare(u64, 0xFFFFFFFF)  # s_maxbytes of ext4 with blocks of 4 KiB
 
 
 def grown(old: cython.p_void, before: u64, after: u64, size: u64) -> cython.p_void:
-    """An array of *after* entries that starts with the *before* entries of *old*, the rest zero; NULL: no memory."""
-    new: cython.p_void = realloc(old, after * size) if before else calloc(after, size)
+    """An array of *after* entries that starts with the *before* entries of *old*, the rest zero; NULL: no memory.
+
+    The host gives zeroed memory only where it is used.
+    """
+    new: cython.p_void = calloc(after, size)
     if new == cython.NULL:
         miss_memory(after * size)
-    elif before:
-        memset(cython.cast(cython.p_char, new) + before * size, 0, (after - before) * size)
+        return cython.NULL
+    if before:
+        memcpy(new, old, before * size)
+    free(old)
     return new
 
 
@@ -70,22 +81,20 @@ def grow_array(array: cython.pointer(cython.p_void), before: u64, after: u64, si
 
 
 def file_reserve(s: State, file: u32, pages: u64) -> cython.bint:
-    """Make room for *pages* pages in a file's arrays; False: larger than the tree can hold, or no memory."""
+    """Make room for *pages* pages in a file's arrays; False: larger than a file can be, or no memory."""
     f: cython.pointer(File) = file_at(s, file)
     cap: u64 = max(f.cap_pages, FIRST_PAGES)
     level: u32
     before: u64
     after: u64
-    if pages >> (SHIFT * NR_XA_LEVELS):
+    if pages > MAX_FILE_PAGES:
         return False
     if pages <= f.cap_pages:
         return True
     while cap < pages:
         cap *= 2
-    if not (
-        grow_array(cython.cast(Array, cython.address(f.pages)), f.cap_pages, cap, cython.sizeof(u32))
-        and grow_array(cython.cast(Array, cython.address(f.shadows)), f.cap_pages, cap, cython.sizeof(u64))
-        and grow_array(cython.cast(Array, cython.address(f.disk)), f.cap_pages, cap, cython.sizeof(u64))
+    if not grow_array(
+        cython.cast(Array, cython.address(f.chunks)), f.cap_pages >> SHIFT, cap >> SHIFT, cython.sizeof(cython.p_void)
     ):
         return False
     for level in range(NR_XA_LEVELS):
@@ -102,6 +111,13 @@ def level_nodes(pages: u64, level: u32) -> u64:
     return (pages >> (SHIFT * (level + 1))) + 1 if pages else 0
 
 
+def make_chunk(f: cython.pointer(File), index: u64) -> cython.pointer(FileChunk):
+    """The chunk of page *index* of a file, made if there is none."""
+    if f.chunks[index >> SHIFT] == cython.NULL:
+        f.chunks[index >> SHIFT] = cython.cast(cython.pointer(FileChunk), host_zeroed(1, cython.sizeof(FileChunk)))
+    return f.chunks[index >> SHIFT]
+
+
 def xa_node(s: State, file: u32, index: u64) -> u32:
     """The node that holds the entry of page *index*; 0: none."""
     return file_at(s, file).nodes[0][index >> SHIFT] if file_at(s, file).height else 0
@@ -113,7 +129,7 @@ def nodes_missing(s: State, file: u32, index: u64) -> u32:
     height: u32 = f.height
     missing: u32 = 0
     level: u32
-    occupied: cython.bint = f.height != 0 or f.pages[0] != 0 or f.shadows[0] != 0
+    occupied: cython.bint = f.height != 0 or file_page(f, 0) != 0 or file_shadow(f, 0) != 0
     while index >> (SHIFT * height):
         height += 1
     for level in range(height):
@@ -144,11 +160,11 @@ def xa_grow(s: State, file: u32, index: u64, slabs: cython.pointer(u32)) -> u32:
     used: u32 = 0
     while index >> (SHIFT * f.height):
         if f.height == 0:
-            if f.pages[0] or f.shadows[0]:
+            if file_page(f, 0) or file_shadow(f, 0):
                 node = xa_new_node(s, file, 0, 0, slabs[used])
                 used += 1
                 node_at(s, node).count = 1
-                node_at(s, node).nr_values = 0 if f.pages[0] else 1
+                node_at(s, node).nr_values = 0 if file_page(f, 0) else 1
                 node_at(s, node).nr_dirty = cython.cast(u32, f.nr_dirty)
                 update_shadow_node(s, node)
         elif f.nodes[f.height - 1][0]:
@@ -212,6 +228,7 @@ def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint
     have: u32 = 0
     used: u32
     node: u32
+    chunk: cython.pointer(FileChunk)
     while have < nodes_missing(s, file, index):
         slabs[have] = object_alloc_gfp(s, CACHE_RADIX_TREE_NODE, GFP_KSWAPD_RECLAIM)
         if not slabs[have]:
@@ -229,13 +246,14 @@ def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint
         have -= 1
         object_free(s, slabs[have])
     node = xa_node(s, file, index)
+    chunk = make_chunk(f, index)
     if node:
-        if f.shadows[index]:
+        if chunk.shadows[index & (XA_CHUNK - 1)]:
             node_at(s, node).nr_values -= 1
         else:
             node_at(s, node).count += 1
-    f.shadows[index] = 0
-    f.pages[index] = pfn
+    chunk.shadows[index & (XA_CHUNK - 1)] = 0
+    chunk.pages[index & (XA_CHUNK - 1)] = pfn
     if node:
         update_shadow_node(s, node)
     return True
@@ -245,8 +263,9 @@ def xa_erase(s: State, file: u32, index: u64, shadow: u64):
     """Take a page out; *shadow* is left in its place, if any."""
     f: cython.pointer(File) = file_at(s, file)
     node: u32 = xa_node(s, file, index)
-    f.pages[index] = 0
-    f.shadows[index] = shadow
+    chunk: cython.pointer(FileChunk) = f.chunks[index >> SHIFT]
+    chunk.pages[index & (XA_CHUNK - 1)] = 0
+    chunk.shadows[index & (XA_CHUNK - 1)] = shadow
     if not node:
         return
     if shadow:
@@ -261,9 +280,9 @@ def xa_erase_shadow(s: State, file: u32, index: u64):
     """Forget what was remembered of an evicted page."""
     f: cython.pointer(File) = file_at(s, file)
     node: u32 = xa_node(s, file, index)
-    if not f.shadows[index]:
+    if not file_shadow(f, index):
         return
-    f.shadows[index] = 0
+    f.chunks[index >> SHIFT].shadows[index & (XA_CHUNK - 1)] = 0
     if node:
         node_at(s, node).nr_values -= 1
         node_at(s, node).count -= 1
@@ -317,15 +336,27 @@ def xa_count_dirty(s: State, file: u32, index: u64, delta: cython.int):
         node_at(s, node).nr_dirty += delta
 
 
+def xa_skip(s: State, file: u32, index: u64) -> u64:
+    """Pass by what has no node: *index* itself if its leaf is there, else the first index behind the empty subtree."""
+    f: cython.pointer(File) = file_at(s, file)
+    level: u32 = 0
+    while level < f.height and not f.nodes[level][index >> (SHIFT * (level + 1))]:
+        level += 1
+    return (index | ((cython.cast(u64, 1) << (SHIFT * level)) - 1)) + 1 if level else index
+
+
 def xa_next_dirty(s: State, file: u32, index: u64) -> u64:
     """The first index from *index* on in a node with dirty pages; beyond the file's end: there is none."""
     f: cython.pointer(File) = file_at(s, file)
-    node: u32
+    after: u64
     if f.height == 0:
         return index if index == 0 else NO_INDEX
     while index < f.nr_pages:
-        node = xa_node(s, file, index)
-        if node and node_at(s, node).nr_dirty:
+        after = xa_skip(s, file, index)
+        if after != index:
+            index = after
+            continue
+        if node_at(s, xa_node(s, file, index)).nr_dirty:
             return index
         index = (index | (XA_CHUNK - 1)) + 1
     return NO_INDEX

@@ -45,7 +45,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_UPTODATE,
     PG_WORKINGSET,
     PG_WRITEBACK,
-    XA_CHUNK,
     File,
     Page,
     u32,
@@ -54,7 +53,11 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
+    file_block,
+    file_page,
+    file_shadow,
     hooks,
+    is_cut_off,
     mod_lruvec_page_state,
     nr_pages,
     pool_get,
@@ -62,7 +65,7 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
-from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_node, xa_store
+from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
@@ -103,8 +106,8 @@ def append_page(s: State, file: int) -> int:
 def disk_content(s: State, file: u32, index: u64) -> u64:
     """The content of a page's block on the device."""
     f: cython.pointer(File) = file_at(s, file)
-    if f.disk[index]:
-        return f.disk[index] - 1
+    if file_block(f, index):
+        return file_block(f, index) - 1
     if f.hole or f.kind != 0:
         return 0
     return (((cython.cast(u64, file) << 40) + index + 1) * GOLDEN & TAG_BITS) | CONTENT_RANDOM
@@ -112,13 +115,13 @@ def disk_content(s: State, file: u32, index: u64) -> u64:
 
 def is_hole(s: State, file: u32, index: u64) -> cython.bint:
     """Whether a page of a file has no block on the device: it reads as zeroes."""
-    return file_at(s, file).hole and not file_at(s, file).disk[index]
+    return file_at(s, file).hole and not file_block(file_at(s, file), index)
 
 
 def filemap_get(s: State, file: u32, index: u64) -> u32:
     """The frame of a page of a file; 0: not in memory, or past its end."""
     f: cython.pointer(File) = file_at(s, file)
-    return f.pages[index] if index < f.nr_pages else 0
+    return file_page(f, index) if index < f.nr_pages else 0
 
 
 def filemap_place(s: State, file: u32, index: u64, pfn: u32, active: cython.bint):
@@ -156,7 +159,7 @@ def filemap_add(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.b
     """
     f: cython.pointer(File) = file_at(s, file)
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    shadow: u64 = f.shadows[index]
+    shadow: u64 = file_shadow(f, index)
     page.owner = OWNER_FILE
     page.mapping = file
     page.index = index
@@ -285,17 +288,22 @@ def invalidate_mapping(s: State, file: u32) -> u64:
     """
     f: cython.pointer(File) = file_at(s, file)
     index: u64 = 0
+    after: u64
     dropped: u64 = 0
-    while index < f.nr_pages:
-        if f.height and not xa_node(s, file, index):
-            index = (index | (XA_CHUNK - 1)) + 1
-            continue
-        if f.pages[index]:
-            if invalidate_page(s, f.pages[index]):
+    pfn: u32
+    while index < f.nr_pages and not is_cut_off(s):
+        if f.height:
+            after = xa_skip(s, file, index)
+            if after != index:
+                index = after
+                continue
+        pfn = file_page(f, index)
+        if pfn:
+            if invalidate_page(s, pfn):
                 dropped += 1
             else:
-                deactivate_file_page(s, f.pages[index])
-        elif f.shadows[index]:
+                deactivate_file_page(s, pfn)
+        elif file_shadow(f, index):
             xa_erase_shadow(s, file, index)
         index += 1
     return dropped

@@ -45,7 +45,16 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    is_cut_off,
+    mm_at,
+    spend_ns,
+    table_at,
+    task_at,
+    this_cpu,
+    vma_at,
+)
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.pgtable import walk
@@ -109,7 +118,7 @@ def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
     taken.nr = 0
     if advice == MADV_PAGEOUT:
         pageout = cython.address(taken)
-    while vpn < end:
+    while vpn < end and not (not vpn & (PTRS_PER_TABLE - 1) and is_cut_off(s)):
         table = walk(s, mm, vpn)
         if not table:
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
@@ -134,6 +143,8 @@ def madvise_willneed(s: State, vma: u32, start: u64, end: u64):
         read_pages(s, vma_at(s, vma).filp, vma_at(s, vma).pgoff + (start - vma_at(s, vma).start), end - start, 0)
         return
     for vpn in range(start, end):
+        if is_cut_off(s):
+            break
         table = walk(s, vma_at(s, vma).mm, vpn)
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
         if pte & PTE_SWAP:

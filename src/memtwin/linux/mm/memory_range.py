@@ -36,7 +36,15 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, mm_at, nr_pages, spend_ns, table_at, vma_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    is_cut_off,
+    mm_at,
+    nr_pages,
+    spend_ns,
+    table_at,
+    vma_at,
+)
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
@@ -89,7 +97,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
     at: u32
     if not area.anon_vma:
         return OK
-    while vpn < end:
+    while vpn < end and not is_cut_off(s):
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
         src = walk(s, src_mm, vpn)
         if src:
@@ -172,7 +180,7 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
     vma: u32 = find_vma(s, mm, start)
     locked: cython.bint = vma != 0 and vma_at(s, vma).flags & VM_LOCKED != 0
     lru_add_drain(s)
-    while vpn < end:
+    while vpn < end and not is_cut_off(s):
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
         table = walk(s, mm, vpn)
         if table:

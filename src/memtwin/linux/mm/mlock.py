@@ -27,7 +27,17 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, hooks, mm_at, spend_ns, table_at, task_at, this_cpu, vma_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    hooks,
+    is_cut_off,
+    mm_at,
+    spend_ns,
+    table_at,
+    task_at,
+    this_cpu,
+    vma_at,
+)
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
@@ -85,6 +95,8 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
     code: u32
     write: cython.bint
     for vpn in range(start, end):
+        if is_cut_off(s):
+            break
         vma = find_vma(s, task_at(s, task).mm, vpn)
         if not vma or vma_at(s, vma).start > vpn:
             return ENOMEM

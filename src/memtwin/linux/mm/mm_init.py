@@ -45,6 +45,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     cache_at,
     file_at,
+    file_page,
     global_node_page_state,
     mm_at,
     mod_node_page_state,
@@ -352,7 +353,7 @@ def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: 
 
 def file_frame(s: State, file: int, index: int) -> int:
     """The frame of a page of a file."""
-    return file_at(s, file).pages[index]
+    return file_page(file_at(s, file), index)
 
 
 def zone_number(s: State, pfn: int) -> int:

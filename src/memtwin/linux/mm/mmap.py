@@ -9,8 +9,12 @@ Not modelled: mremap, mprotect, resource limits (RLIMIT_AS, RLIMIT_DATA), guard 
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
+    EINVAL,
     ENOMEM,
     OK,
+    REFUSED_LENGTH,
+    REFUSED_MAP_COUNT,
+    REFUSED_TASK_SIZE,
     VM_ACCOUNT,
     VM_LOCKED,
     VM_SHARED,
@@ -41,12 +45,20 @@ TASK_SIZE_PAGES = cython.declare(u64, 0x7FFFFFFFF)
 
 
 def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, filp: u32, pgoff: u64) -> u32:
-    """Map *pages* pages at page number *start*; private writable ones are charged; returns an Outcome."""
+    """Map *pages* pages at page number *start*; private writable ones are charged; returns an Outcome.
+
+    A refusal leaves its reason in ``State.refusal``.
+    """
     vma: u32
     area: cython.pointer(Vma)
-    if pages == 0 or start + pages > TASK_SIZE_PAGES:
-        return ENOMEM
+    if pages == 0:
+        s.refusal = REFUSED_LENGTH
+        return EINVAL
     if mm_at(s, mm).nr_vmas > s.sysctl.max_map_count:
+        s.refusal = REFUSED_MAP_COUNT
+        return ENOMEM
+    if pages > TASK_SIZE_PAGES or start > TASK_SIZE_PAGES - pages:
+        s.refusal = REFUSED_TASK_SIZE
         return ENOMEM
     if flags & VM_WRITE and not flags & VM_SHARED:
         flags |= VM_ACCOUNT

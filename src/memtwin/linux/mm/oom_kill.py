@@ -37,7 +37,8 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, add_notice, mm_at, task_at, this_cpu, vma_at, zone_at
+from cython.cimports.memtwin.linux.core.notices import add_notice
+from cython.cimports.memtwin.linux.core.state import State, mm_at, task_at, this_cpu, vma_at, zone_at
 from cython.cimports.memtwin.linux.core.vmstat import OOM_KILL
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.mmap import mmput

@@ -41,6 +41,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     THREAD_RUNNING,
     WB_CLEAN,
     WB_DIRTY,
+    XA_CHUNK,
     File,
     Flusher,
     Page,
@@ -72,7 +73,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     NR_WRITTEN,
     NR_ZONE_WRITE_PENDING,
 )
-from cython.cimports.memtwin.linux.lib.xarray import xa_count_dirty
+from cython.cimports.memtwin.linux.lib.xarray import make_chunk, xa_count_dirty
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
 from cython.cimports.memtwin.linux.mm.rmap import page_mkclean
 from cython.cimports.memtwin.linux.mm.swap import rotate_reclaimable_page
@@ -229,10 +230,12 @@ def set_page_writeback(s: State, pfn: u32):
     mod_lruvec_page_state(s, pfn, NR_WRITEBACK, nr_pages(s, pfn))
     zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
-        file_at(s, area_of(s, page.private).file).disk[slot_of(page.private)] = page.tag + 1
+        make_chunk(file_at(s, area_of(s, page.private).file), slot_of(page.private)).disk[
+            slot_of(page.private) & (XA_CHUNK - 1)
+        ] = page.tag + 1
         return
     file_at(s, page.mapping).nr_writeback += nr_pages(s, pfn)
-    file_at(s, page.mapping).disk[page.index] = page.tag + 1
+    make_chunk(file_at(s, page.mapping), page.index).disk[page.index & (XA_CHUNK - 1)] = page.tag + 1
 
 
 def end_page_writeback(s: State, pfn: u32):

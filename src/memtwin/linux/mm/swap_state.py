@@ -16,19 +16,28 @@ Not modelled: one tree for each 64 MiB of an area (the slab that they cost diffe
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import PG_SWAPCACHE, Page, i64, u32, u64
-from cython.cimports.memtwin.linux.core.state import State, area_of, file_at, mod_lruvec_page_state, nr_pages, slot_of
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    area_of,
+    file_at,
+    file_page,
+    file_shadow,
+    mod_lruvec_page_state,
+    nr_pages,
+    slot_of,
+)
 from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_erase_shadow, xa_store
 
 
 def lookup_swap_cache(s: State, entry: u32) -> u32:
     """The frame that stands for a slot; 0: none."""
-    return file_at(s, area_of(s, entry).file).pages[slot_of(entry)]
+    return file_page(file_at(s, area_of(s, entry).file), slot_of(entry))
 
 
 def get_shadow(s: State, entry: u32) -> u64:
     """What is remembered of the page that was evicted to a slot; 0: nothing."""
-    return file_at(s, area_of(s, entry).file).shadows[slot_of(entry)]
+    return file_shadow(file_at(s, area_of(s, entry).file), slot_of(entry))
 
 
 def clear_shadow(s: State, entry: u32):

@@ -3,7 +3,6 @@ from memtwin.linux.core.state cimport State
 
 cdef enum:
     LATENCY_LIMIT = 256         # slots that a search looks at before it takes breath
-    NO_CLUSTER = 0xffffffff
 
 cdef struct Scan:               # one search for slots in an area
     u32 offset
@@ -15,12 +14,10 @@ cdef struct Scan:               # one search for slots in an area
     u32 *slots
 
 cdef u32 entry_of(u32 area, u32 slot) noexcept nogil
-cdef void free_cluster_push(SwapArea *a, u32 cluster) noexcept nogil
-cdef void inc_cluster(SwapArea *a, u32 slot) noexcept nogil
-cdef void dec_cluster(SwapArea *a, u32 slot) noexcept nogil
-cdef bint scan_swap_map_try_ssd_cluster(State s, u32 area, u32 *offset) noexcept nogil
 cdef void begin_rotating(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint scan_swap_map_pause(Scan *scan) noexcept nogil
+cdef bint tire_of_cluster(Scan *scan) noexcept nogil
+cdef bint all_held(SwapArea *a, u32 slot, u32 end) noexcept nogil
 cdef bint scan_swap_map_usable(State s, u32 area, u32 slot) noexcept nogil
 cdef bint scan_swap_map_next(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint next_in_run(State s, u32 area, Scan *scan) noexcept nogil

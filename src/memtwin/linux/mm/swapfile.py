@@ -43,6 +43,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, area_of, slot_of, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.mm.swap import put_page
+from cython.cimports.memtwin.linux.mm.swap_cluster import dec_cluster, inc_cluster, scan_swap_map_try_ssd_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import (
     add_to_swap_cache,
     clear_shadow,
@@ -64,73 +65,6 @@ AGAIN_ = cython.declare(u32, 3)
 def entry_of(area: u32, slot: u32) -> u32:
     """The swap entry of a slot."""
     return (area << SWAP_TYPE_SHIFT) | slot
-
-
-# --- clusters --------------------------------------------------------------------------------------------------------
-
-
-def free_cluster_push(a: cython.pointer(SwapArea), cluster: u32):
-    """Put a free cluster at the end of the list."""
-    a.cluster_link[cluster] = NO_CLUSTER
-    if a.free_head == NO_CLUSTER:
-        a.free_head = cluster
-    else:
-        a.cluster_link[a.free_tail] = cluster
-    a.free_tail = cluster
-
-
-def inc_cluster(a: cython.pointer(SwapArea), slot: u32):
-    """A slot of a cluster is taken; the first takes the cluster off the list of free ones, of which it is the head."""
-    cluster: u32 = slot // SWAPFILE_CLUSTER
-    at: u32
-    if not a.cluster_count:
-        return
-    a.cluster_count[cluster] += 1
-    if a.cluster_count[cluster] != 1 or a.free_head == NO_CLUSTER:
-        return
-    if a.free_head == cluster:
-        a.free_head = a.cluster_link[cluster]
-        return
-    at = a.free_head
-    while a.cluster_link[at] != NO_CLUSTER:
-        if a.cluster_link[at] == cluster:
-            a.cluster_link[at] = a.cluster_link[cluster]
-            if a.free_tail == cluster:
-                a.free_tail = at
-            return
-        at = a.cluster_link[at]
-
-
-def dec_cluster(a: cython.pointer(SwapArea), slot: u32):
-    """A slot of a cluster is free; with the last the whole cluster is."""
-    cluster: u32 = slot // SWAPFILE_CLUSTER
-    if not a.cluster_count:
-        return
-    a.cluster_count[cluster] -= 1
-    if not a.cluster_count[cluster]:
-        free_cluster_push(a, cluster)
-
-
-def scan_swap_map_try_ssd_cluster(s: State, area: u32, offset: cython.pointer(u32)) -> cython.bint:
-    """The next free slot of this cpu's cluster, or of a free cluster; False: there is none."""
-    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
-    slot: u32
-    end: u32
-    while True:
-        if a.percpu_cluster[s.cpu] == NO_CLUSTER:
-            if a.free_head == NO_CLUSTER:
-                return False
-            a.percpu_cluster[s.cpu] = a.free_head
-            a.percpu_next[s.cpu] = a.free_head * SWAPFILE_CLUSTER
-        slot = a.percpu_next[s.cpu]
-        end = min((a.percpu_cluster[s.cpu] + 1) * SWAPFILE_CLUSTER, a.max)
-        while slot < end and a.map[slot]:
-            slot += 1
-        if slot < end:
-            a.percpu_next[s.cpu] = slot + 1
-            offset[0] = slot
-            return True
-        a.percpu_cluster[s.cpu] = NO_CLUSTER
 
 
 # --- searching an area -----------------------------------------------------------------------------------------------
@@ -173,6 +107,22 @@ def scan_swap_map_pause(scan: cython.pointer(Scan)) -> cython.bint:
     return False
 
 
+def tire_of_cluster(scan: cython.pointer(Scan)) -> cython.bint:
+    """Count the slots of a cluster that was passed by as ``tire`` does each; whether the search took breath in it."""
+    left: cython.int = SWAPFILE_CLUSTER - (scan.latency + 1)
+    scan.latency = LATENCY_LIMIT - left % (LATENCY_LIMIT + 1)
+    return True
+
+
+def all_held(a: cython.pointer(SwapArea), slot: u32, end: u32) -> cython.bint:
+    """Whether a cluster begins at *slot*, lies below *end*, and has no slot that a search could take or free."""
+    return (
+        slot % SWAPFILE_CLUSTER == 0
+        and slot + SWAPFILE_CLUSTER <= end
+        and a.cluster_held[slot // SWAPFILE_CLUSTER] == SWAPFILE_CLUSTER
+    )
+
+
 def begin_rotating(s: State, area: u32, scan: cython.pointer(Scan)):
     """Where a run is used up, look for the lowest 512 free slots in a row; with none, go on from the lowest slot."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
@@ -208,12 +158,20 @@ def scan_swap_map_next(s: State, area: u32, scan: cython.pointer(Scan)) -> cytho
     """Look upwards from here, then from the bottom to where the search began; False: nothing."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     while scan.offset < a.highest_bit:
+        if all_held(a, scan.offset + 1, a.highest_bit):
+            scan.offset += SWAPFILE_CLUSTER
+            scan.scanned_many = tire_of_cluster(scan)
+            continue
         scan.offset += 1
         if scan_swap_map_usable(s, area, scan.offset):
             return True
         scan.scanned_many = scan_swap_map_pause(scan) or scan.scanned_many
     scan.offset = a.lowest_bit
     while scan.offset < scan.base:
+        if all_held(a, scan.offset, scan.base):
+            scan.offset += SWAPFILE_CLUSTER
+            scan.scanned_many = tire_of_cluster(scan)
+            continue
         if scan_swap_map_usable(s, area, scan.offset):
             return True
         scan.scanned_many = scan_swap_map_pause(scan) or scan.scanned_many
@@ -431,13 +389,20 @@ def swap_count(s: State, entry: u32) -> u32:
 
 def swap_duplicate(s: State, entry: u32):
     """One more page-table entry holds a slot."""
-    area_of(s, entry).map[slot_of(entry)] += 1
+    a: cython.pointer(SwapArea) = area_of(s, entry)
+    slot: u32 = slot_of(entry)
+    if not a.map[slot] & SWAP_MAP_COUNT:
+        a.cluster_held[slot // SWAPFILE_CLUSTER] += 1
+    a.map[slot] += 1
 
 
 def swap_free(s: State, entry: u32):
     """One less; the last one parks the slot, unless its page is in the swap cache."""
-    at: cython.pointer(u16) = cython.address(area_of(s, entry).map[slot_of(entry)])
+    a: cython.pointer(SwapArea) = area_of(s, entry)
+    at: cython.pointer(u16) = cython.address(a.map[slot_of(entry)])
     at[0] -= 1
+    if not at[0] & SWAP_MAP_COUNT:
+        a.cluster_held[slot_of(entry) // SWAPFILE_CLUSTER] -= 1
     if at[0] == 0:
         at[0] = SWAP_HAS_CACHE
         free_swap_slot(s, entry)

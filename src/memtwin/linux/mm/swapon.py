@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PTE_SWAP,
     PTE_SWP_EXCLUSIVE,
     PTRS_PER_TABLE,
+    REFUSED_SWAPOFF,
     SWAP_HAS_CACHE,
     SWAP_TYPE_SHIFT,
     SWAPFILE_CLUSTER,
@@ -41,6 +42,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     hooks,
+    is_cut_off,
     mm_at,
     nr_pages,
     pool_get,
@@ -56,17 +58,15 @@ from cython.cimports.memtwin.linux.mm.mmap import mmput
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import page_add_anon_rmap
 from cython.cimports.memtwin.linux.mm.swap import put_page
+from cython.cimports.memtwin.linux.mm.swap_cluster import NO_CLUSTER, free_cluster_push, inc_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import lookup_swap_cache
 from cython.cimports.memtwin.linux.mm.swapfile import (
-    NO_CLUSTER,
     add_to_avail_list,
     del_from_avail_list,
     drain_slots,
     entry_of,
-    free_cluster_push,
     free_swap_slot,
     get_swap_page,
-    inc_cluster,
     swap_free,
     try_to_reclaim_swap,
 )
@@ -101,6 +101,7 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
     a.highest_bit = a.max - 1
     a.map = cython.cast(cython.pointer(u16), host_zeroed(a.max, cython.sizeof(u16)))
     a.map[0] = SWAP_HAS_CACHE
+    a.cluster_held = cython.cast(cython.pointer(u16), host_zeroed(a.max // SWAPFILE_CLUSTER + 1, cython.sizeof(u16)))
     a.file = pool_get(cython.address(s.files))
     file_reserve(s, a.file, a.max)
     file_at(s, a.file).nr_pages = a.max
@@ -190,6 +191,7 @@ def hold_slots(s: State, area: int, slots: int) -> None:
         raise ValueError(f"{slots} slots of an area that has {a.pages}")
     for slot in range(1, slots + 1):
         s.areas[area].map[slot] = 1
+        a.cluster_held[slot // SWAPFILE_CLUSTER] += 1
         inc_cluster(a, slot)
         s.areas[area].inuse += 1
         s.nr_swap_pages -= 1
@@ -268,6 +270,8 @@ def unuse_mm(s: State, mm: u32, area: u32) -> u32:
                 code = unuse_page(s, vma, vpn, cython.cast(u32, pte >> 12))
                 if code != OK:
                     return code
+                if is_cut_off(s):
+                    return EINTR
                 if this_cpu(s).rq.resched:
                     hooks.cond_resched(s)
             vpn += 1
@@ -280,6 +284,8 @@ def unuse_cache(s: State, area: u32):
     slot: u32
     pfn: u32
     for slot in range(1, a.max):
+        if not slot % SWAPFILE_CLUSTER and is_cut_off(s):
+            return
         if a.map[slot] != SWAP_HAS_CACHE:
             continue
         pfn = lookup_swap_cache(s, entry_of(area, slot))
@@ -300,7 +306,7 @@ def try_to_unuse(s: State, area: u32) -> u32:
     code: u32
     before: u32
     idle: u32 = 0
-    while idle < IDLE_ROUNDS:
+    while idle < IDLE_ROUNDS and not is_cut_off(s):
         before = s.areas[area].inuse
         for mm in range(1, s.mms.nr):
             if mm_at(s, mm).users:
@@ -324,6 +330,7 @@ def swapoff(s: State, task: int, area: int) -> int:
     if not a.used:
         return EINVAL
     if s.sysctl.overcommit_memory == 0 and a.pages > totalram_pages(s) + s.total_swap_pages:
+        s.refusal = REFUSED_SWAPOFF
         return ENOMEM
     this_cpu(s).current = task
     del_from_avail_list(s, number)

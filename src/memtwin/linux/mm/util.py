@@ -21,7 +21,7 @@ Not modelled: the batches of the per-cpu counter, callers without CAP_SYS_ADMIN,
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, i64, u32, u64
+from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, REFUSED_OVERCOMMIT, i64, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, mm_at, zone_at
 
 OVERCOMMIT_GUESS = cython.declare(u32, 0)
@@ -48,7 +48,7 @@ def vm_commit_limit(s: State) -> i64:
 
 
 def vm_enough_memory(s: State, mm: u32, pages: u64) -> cython.bint:
-    """Promise *pages* to *mm*, or refuse and promise nothing."""
+    """Promise *pages* to *mm*, or refuse, promise nothing and leave the reason in ``State.refusal``."""
     allowed: i64
     s.committed_as += pages
     if s.sysctl.overcommit_memory == OVERCOMMIT_ALWAYS:
@@ -62,6 +62,7 @@ def vm_enough_memory(s: State, mm: u32, pages: u64) -> cython.bint:
         if s.committed_as < allowed:
             return True
     s.committed_as -= pages
+    s.refusal = REFUSED_OVERCOMMIT
     return False
 
 

@@ -61,6 +61,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
     hooks,
+    is_cut_off,
     scanned_pgdat,
     this_cpu,
     zone_at,
@@ -262,7 +263,7 @@ def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
 def shrink_node(s: State, sc: cython.pointer(ScanControl)):
     """One pass of a task's own reclaim; threads may have the cpu in between."""
     shrink_node_begin(s, sc)
-    while shrink_lruvec_round(s, sc):
+    while shrink_lruvec_round(s, sc) and not is_cut_off(s):
         hooks.cond_resched(s)
     shrink_node_end(s, sc)
 

@@ -25,7 +25,13 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import (
+    EVENT_THREAD,
+    State,
+    is_cut_off,
+    spend_ns,
+    this_cpu,
+)
 from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flusher_step
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.linux.kernel.sched.fair import (
@@ -40,6 +46,8 @@ from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.kswapd import kswapd_runnable, kswapd_step
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_runnable, shrink_worker
+
+from memtwin.linux.core.state import raise_if_broken
 
 KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush")
 """The kernel's threads that the model has, in the order in which those of one entity get their turn."""
@@ -124,7 +132,7 @@ def cond_resched(s: State):
     entity: u32
     if s.nr_cpus > 1 and not s.in_thread:
         this_cpu(s).rq.resched = False
-        while thread_step(s):
+        while thread_step(s) and not is_cut_off(s):
             pass
         task_wakes(s)
         return
@@ -191,7 +199,7 @@ def schedule_timeout(s: State, until_ns: u64):
 def advance_to(s: State, until_ns: u64):
     """Let an idle machine's time pass until *until_ns*; its threads work when they are due."""
     since: u64
-    while s.now_ns < until_ns:
+    while s.now_ns < until_ns and not is_cut_off(s):
         since = s.now_ns
         if not thread_step(s):
             idle_until(s, until_ns)
@@ -204,3 +212,4 @@ def sleep_until(s: State, until_ns: int) -> None:
     until: u64 = until_ns
     with cython.nogil:
         advance_to(s, until)
+    raise_if_broken(s)

@@ -32,6 +32,7 @@ def account(s: State, since_ns: int, user_ns: int) -> None:
 
 
 def begin_operation(s: State) -> None:
-    """Start counting what an operation waits and what threads take of its time."""
+    """Start counting what an operation waits and what threads take of its time; nothing has refused it yet."""
     s.task_wait_ns = 0
+    s.refusal = 0
     s.thread_time_before_ns = s.thread_time_ns
