@@ -135,9 +135,13 @@ class Processes:
         self._prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
         if code == t.OK:
-            process.regions[region] = Region(process.next_region, pages)
-            process.next_region += program.region_step(pages)
+            self._keep_region(process, region, pages)
         return code
+
+    def _keep_region(self, process: Worker, name: str, pages: int) -> None:
+        """Note a region that was mapped at the process's next address, and where the one after it goes."""
+        process.regions[name] = Region(process.next_region, pages)
+        process.next_region += program.region_step(pages)
 
     def fmap(self, process: Worker, op: Fmap) -> int:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
@@ -151,8 +155,7 @@ class Processes:
             self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
         )
         if code == t.OK:
-            process.regions[op.region] = Region(process.next_region, pages)
-            process.next_region += program.region_step(pages)
+            self._keep_region(process, op.region, pages)
         return code
 
     def _open(self, process: Worker, name: str) -> int:
