@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import pytest
 from growing import Growing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memtwin.linux.check import invariants
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
+from memtwin.oom import badness, layout, parse, rank
+from memtwin.oom.badness import Charge
+from memtwin.twin.twin import Twin
 
 HEADER = "machine ram=128M\nswap disk size={}M\n"
 
@@ -26,20 +31,21 @@ def total(run: Growing) -> int:
 
 
 def points(run: Growing, name: str) -> int:
-    """A process's points, from what /proc shows of it."""
+    """A process's points, from what /proc shows of it: by the compiled rule and by that of the reports."""
     process = run.run.processes.by_name[name]
     memory = task_mmu.task_mem(run.state, process.task)
     rows = {row[0]: row for row in oom_kill.task_rows(run.state)}
     _, _, rss, tables, swapped, adj = rows[process.pid]
     assert rss * 4 == memory["VmRSS"]
-    worked = int(rss + swapped + tables // 4096 + adj * (total(run) // 1000))
+    worked = badness.points(Charge(rss, swapped, tables // 4096, adj), total(run))
     assert worked == oom_kill.points_of(run.state, process.task)
     return worked
 
 
 def score(run: Growing, name: str) -> int:
     """What /proc/PID/oom_score shows of it."""
-    return int(oom_kill.oom_score(run.state, run.run.processes.by_name[name].task))
+    twin = Twin(run.run.machine, run.run.processes.by_name)
+    return twin.oom_score(run.run.processes.by_name[name]).value
 
 
 def alive(run: Growing) -> set[str]:
@@ -217,6 +223,40 @@ def test_memory_for_reading_proc_is_asked_for_by_the_reader() -> None:
     run.do("checkpoint end")
     reports = run.run.done[-1].ooms
     assert reports
-    assert {report.pid for report in reports} == {1}
+    assert {report.trigger.pid for report in reports} == {1}
     assert {report.victim.name for report in reports if report.victim} <= {f"c{i}" for i in range(number + 1)}
     invariants.validate(run.state)
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def kill_of_two(swap_mib: int, adj: int, setting: str) -> Growing:
+    """A machine that runs out of memory once, in one of the ways in which a report can end."""
+    run = machine(swap_mib)
+    run.do("sysctl vm.overcommit_memory=1")
+    for name, size in (("a", 40), ("f", 1)):
+        run.do(f"proc {name} adj={adj if name == 'a' else min(adj, 0)}")
+        run.do(f"{name} mmap h {size}M")
+        run.do(f"{name} touch h 0 {size}M w seq")
+    if setting:
+        run.do(f"sysctl {setting}")
+    fill(run, 200)
+    return run
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from((0, 8, 64)),
+    st.sampled_from((-1000, -300, 0, 1, 500, 1000)),
+    st.sampled_from(("", "vm.panic_on_oom=1", "vm.oom_kill_allocating_task=1", "vm.oom_dump_tasks=0")),
+)
+def test_the_twins_event_comes_back_from_its_text(swap_mib: int, adj: int, setting: str) -> None:
+    """parse(print(event)) == event, and the rule of the reports chooses from the table whom the compiled one chose."""
+    for event in kill_of_two(swap_mib, adj, setting).run.ooms:
+        assert parse("\n".join(layout.render(event))) == [event]
+        ranking = rank(event)
+        if event.tasks and event.victim is not None:
+            assert ranking.follows is True, ranking.why
+        if event.tasks and event.victim is not None and not setting:
+            assert ranking.pid == event.victim.pid

@@ -52,13 +52,13 @@ def test_a_victim_that_asks_goes_round_once_more(monkeypatch: pytest.MonkeyPatch
     done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
     state = done.machine.state
     stalls: list[int] = []
-    report = run.oom_event.report
+    event = run.oom_event.event
 
     def noted(twin: Twin, notice: Notice) -> object:
         stalls.append(notice.then.events_by_name()["allocstall_movable"])
-        return report(twin, notice)
+        return event(twin, notice)
 
-    monkeypatch.setattr(run.oom_event, "report", noted)
+    monkeypatch.setattr(run.oom_event, "event", noted)
     for op in scenario.ops:
         done.do(op)
     (killed,) = stalls

@@ -336,10 +336,10 @@ def test_a_group_that_dies_together_is_one_event() -> None:
 
 def seconds(lines: list[str]) -> float:
     """Return how long it takes to read *lines*."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in oom.events(lines):
         pass
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_a_long_journal_is_skimmed() -> None:
     """20 MB of others' lines with a report in their midst: a second, not a minute."""
     noise = [NOISE[number % 4 + number % 2] for number in range(100_000)]
     lines = [*noise, *(f"May  1 11:11:51 web-1 kernel: {line}" for line in report(MODERN)), *noise]
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = [event.victim.pid for event in oom.events(lines) if event.victim]
     assert found == [HOG.pid]
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5

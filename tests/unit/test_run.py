@@ -463,7 +463,7 @@ def test_the_report_of_a_kill_on_a_kernel_that_counts_less(recordings: Path, tmp
     done = run.simulate(parse(text), open_source(boot))
     assert [event.victim.name for event in done.ooms if event.victim] == ["A"]
     assert any("bounce:0kB" in line for line in done.dmesg)
-    assert any("Memory ran out" in line for line in story.tell(done))
+    assert any("was out of memory" in line for line in story.tell(done))
 
 
 def test_a_touch_of_what_was_refused_is_told_as_a_failure() -> None:

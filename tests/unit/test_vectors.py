@@ -19,8 +19,9 @@ from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import softirq
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.kernel.sched import cputime, loadavg, psi
-from memtwin.linux.mm import buddy_info, mm_init, oom_kill, slub
+from memtwin.linux.mm import buddy_info, mm_init, slub
 from memtwin.machine import describe
+from memtwin.oom import badness
 from memtwin.run import run
 from memtwin.scenario import Hot, Pow, Rand, Seq, pages, parse
 
@@ -123,7 +124,7 @@ def test_pressure_averages() -> None:
 )
 def test_oom_score(points: int, total: int, score: int) -> None:
     """Points to /proc/PID/oom_score, truncating towards zero."""
-    assert oom_kill.scaled_score(points, total) == score
+    assert badness.scaled_score(points, total) == score
 
 
 @pytest.mark.parametrize(

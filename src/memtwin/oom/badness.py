@@ -103,12 +103,19 @@ def printed_score(charge: Charge, totalpages: int, rule: Rule) -> int | None:
 def oom_score(charge: Charge, totalpages: int) -> int:
     """Return /proc/PID/oom_score of 5.9 and later: 0 for those that are never killed.
 
-    >>> oom_score(Charge(400000, 100000, 1024), 2558127), oom_score(Charge(5000, 0, 30, -900), 2558127)
-    (796, 68)
+    >>> oom_score(Charge(400000, 100000, 1024), 2558127), oom_score(Charge(5000, 0, 30, -1000), 2558127)
+    (796, 0)
     """
     found = points(charge, totalpages)
-    if found is None:
-        return 0
+    return 0 if found is None else scaled_score(found, totalpages)
+
+
+def scaled_score(found: int, totalpages: int) -> int:
+    """Return /proc/PID/oom_score from points; the quotients are cut off as C does.
+
+    >>> scaled_score(501024, 2558127), scaled_score(-2297170, 2558127)
+    (796, 68)
+    """
     thousandths = found * 1000
     share = abs(thousandths) // max(totalpages, 1) * (1 if thousandths >= 0 else -1)
     return max((1000 + share) * 2 // 3, 0)

@@ -1,7 +1,7 @@
 """What one report of the OOM killer says, as it says it: pages where the kernel prints pages, kB where it prints kB.
 
-None, or an empty tuple or table, is what the text does not have. Nothing here is computed: see
-:mod:`memtwin.oom.ranking` and its neighbours for what follows from it.
+None, or an empty tuple or table, is what the text does not have. Nothing here is computed: see :mod:`memtwin.oom.why`
+for what follows from it. Events come from :mod:`memtwin.oom.read` and from the twin.
 """
 
 from __future__ import annotations
@@ -139,53 +139,53 @@ class Reaped(NamedTuple):
 
 
 class OomEvent(NamedTuple):
-    """One event, as far as the text tells it. *missing* names what a whole report has and this text has not."""
+    """One event, as far as the text has it. *missing* names what a whole report has and this text has not."""
 
-    trigger: Trigger
-    kernel: str | None
+    trigger: Trigger = Trigger()
+    kernel: str | None = None
     """The release, ``6.1.0-42-amd64``."""
-    constraint: str
-    constraint_printed: str | None
+    constraint: str = UNKNOWN
+    constraint_printed: str | None = None
     """The word of the ``oom-kill:`` line (5.0 and later): a few kernels print a wrong one."""
-    complete: bool
-    missing: tuple[str, ...]
-    outcome: str | None
+    complete: bool = True
+    missing: tuple[str, ...] = ()
+    outcome: str | None = None
     """:data:`KILLED`, :data:`PANIC`, :data:`NOBODY`; None when the text ends before."""
-    message: str | None
+    message: str | None = None
     """The words before "Killed process", or of the panic."""
-    victim: Kill | None
-    chosen_pid: int | None
+    victim: Kill | None = None
+    chosen_pid: int | None = None
     """Who was chosen, where that is printed: before 5.1 a child of it might die instead; it may be a thread."""
-    chosen_name: str | None
-    score: int | None
+    chosen_name: str | None = None
+    score: int | None = None
     """The printed score of the chosen process (before 5.1)."""
-    also_killed: tuple[Kill, ...]
+    also_killed: tuple[Kill, ...] = ()
     """Others that died with the victim: those sharing its memory, or the rest of its cgroup (memory.oom.group)."""
-    reaped: tuple[Reaped, ...]
-    task_memcg: str | None
+    reaped: tuple[Reaped, ...] = ()
+    task_memcg: str | None = None
     """The cgroup of the victim."""
-    tasks: tuple[Task, ...]
-    columns: tuple[str, ...]
+    tasks: tuple[Task, ...] = ()
+    columns: tuple[str, ...] = ()
     """The columns of the table of tasks, as its header names them; empty without header."""
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] = {}
     """Pages of the machine by the names of the lines below Mem-Info, and ``total pagecache``, ``RAM``, ``reserved``
     and so on of those at its end."""
-    nodes: tuple[Node, ...]
-    zones: tuple[Zone, ...]
-    huge_pages: tuple[HugePages, ...]
-    slabs: Mapping[str, tuple[int, int]]
+    nodes: tuple[Node, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    huge_pages: tuple[HugePages, ...] = ()
+    slabs: Mapping[str, tuple[int, int]] = {}
     """Unreclaimable slab caches: used and total kB."""
-    swap: Swap
-    memcg: Memcg | None
-    page_kib: int
-    page_size_from: str | None
-    """What told the page size: ``buddy lines``, ``victim``; None: 4 KiB is assumed."""
-    trace: tuple[str, ...]
+    swap: Swap = Swap()
+    memcg: Memcg | None = None
+    page_kib: int = 4
+    page_size_from: str | None = None
+    """Where the page size stands: ``buddy lines``, ``victim``; None: 4 KiB is assumed."""
+    trace: tuple[str, ...] = ()
     """Functions of the call trace, innermost first."""
-    sysrq: bool
-    killed_before: tuple[int, ...]
+    sysrq: bool = False
+    killed_before: tuple[int, ...] = ()
     """Processes that earlier reports of the same text killed: still in the table, they are not chosen again."""
-    stamp: str | None
+    stamp: str | None = None
     """The time of the first line, as it is printed."""
-    first_line: int
-    last_line: int
+    first_line: int = 1
+    last_line: int = 1

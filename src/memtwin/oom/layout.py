@@ -1,93 +1,24 @@
-"""The layout of the kernel's OOM report: the one schema that the twin writes and that a post-mortem reads.
+"""An event as the kernel's text: the lines of Linux 6.1, of which :mod:`memtwin.oom.read` makes the same event again.
 
-It imports nothing of ours.  Values are in the units that the kernel prints: pages in the first lines and in the table,
-kB in the lines of nodes and zones.
+Units are those that the kernel prints: pages in the first lines and in the table, kB in the lines of nodes and zones.
+Without call trace, register dump and time stamps; for an event of the whole machine.
 
 Follows mm/oom_kill.c (``dump_header``, ``dump_task``, ``__oom_kill_process``), mm/page_alloc.c (``show_free_areas``)
-and lib/show_mem.c of Linux 6.1.
+and lib/show_mem.c.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from memtwin.oom.event import NOBODY, PANIC
+
+if TYPE_CHECKING:
+    from memtwin.oom.event import Kill, Node, OomEvent, Task, Zone
 
 SOURCE = "mm/oom_kill.c", "v6.1"
 
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """One zone's two lines and its free blocks; *fields* in kB, in the order of printing."""
-
-    node: int
-    name: str
-    fields: dict[str, int]
-    lowmem_reserve: tuple[int, ...]
-    blocks: tuple[tuple[int, str], ...]
-    """By order: how many free blocks, and the letters of their types."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """One line of the table of tasks; memory in pages, page tables in bytes."""
-
-    pid: int
-    uid: int
-    tgid: int
-    total_vm: int
-    rss: int
-    pgtables_bytes: int
-    swapents: int
-    oom_score_adj: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Victim:
-    """Who was killed, with its sizes in kB."""
-
-    pid: int
-    name: str
-    uid: int
-    total_vm: int
-    anon_rss: int
-    file_rss: int
-    shmem_rss: int
-    pgtables: int
-    oom_score_adj: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One OOM event."""
-
-    name: str
-    pid: int
-    kernel: str
-    gfp_mask: int
-    gfp_text: str
-    order: int
-    oom_score_adj: int
-    counts: dict[str, int]
-    """Pages of the whole machine, by the names of the first lines."""
-    node: dict[str, int]
-    """kB of the node, by the names of its line."""
-    all_unreclaimable: bool
-    zones: tuple[Zone, ...]
-    pagecache_pages: int
-    swapcache_pages: int
-    free_swap_kib: int
-    total_swap_kib: int
-    ram_pages: int
-    reserved_pages: int
-    tasks: tuple[TaskRow, ...]
-    victim: Victim | None
-    message: str = "Out of memory"
-    panic: str = ""
-    hwpoisoned_pages: int | None = None
-    """None: a kernel that does not know of bad memory (CONFIG_MEMORY_FAILURE)."""
-
-
-COUNTS = (
+COUNTS: Final = (
     ("active_anon", "inactive_anon", "isolated_anon"),
     ("active_file", "inactive_file", "isolated_file"),
     ("unevictable", "dirty", "writeback"),
@@ -97,112 +28,114 @@ COUNTS = (
     ("kernel_misc_reclaimable",),
     ("free", "free_pcp", "free_cma"),
 )
-NODE = (
+"""The counters below Mem-Info, line by line."""
+NODE: Final = (
     "active_anon:", "inactive_anon:", "active_file:", "inactive_file:", "unevictable:", "isolated(anon):",
     "isolated(file):", "mapped:", "dirty:", "writeback:", "shmem:", "shmem_thp: ", "shmem_pmdmapped: ", "anon_thp: ",
     "writeback_tmp:", "kernel_stack:", "pagetables:", "sec_pagetables:",
 )  # fmt: skip
-ZONE = (
+"""The fields of a node's line; some have a blank before the figure."""
+ZONE: Final = (
     "free", "boost", "min", "low", "high", "reserved_highatomic", "active_anon", "inactive_anon", "active_file",
     "inactive_file", "unevictable", "writepending", "present", "managed", "mlocked", "bounce", "free_pcp", "local_pcp",
     "free_cma",
 )  # fmt: skip
-TABLE_HEAD = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name"
-HUGE_PAGE_SIZES_KIB = (1048576, 2048)
+COLUMNS: Final = ("uid", "tgid", "total_vm", "rss", "pgtables_bytes", "swapents", "oom_score_adj")
+TABLE_HEAD: Final = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name"
+HUGE_PAGE_SIZES_KIB: Final = (1048576, 2048)
+NOT_KILLABLE: Final = "Out of memory and no killable processes"
 
 
-def render(report: Report) -> list[str]:
-    """Return the lines of a report in the layout of 6.1, without call trace and time stamps."""
-    lines = [
-        _head(report),
-        f"CPU: 0 PID: {report.pid} Comm: {report.name} Not tainted {report.kernel}",
-        "Mem-Info:",
-    ]
+def render(event: OomEvent) -> list[str]:
+    """Return the lines of *event*."""
+    counts, swap = event.counts, event.swap
+    lines = [*_head(event), "Mem-Info:"]
     for number, names in enumerate(COUNTS):
-        lines.append(" " * (number > 0) + " ".join(f"{name}:{report.counts[name]}" for name in names))
-    lines.append(_node(report))
-    for zone in report.zones:
+        lines.append(" " * (number > 0) + " ".join(f"{name}:{counts[name]}" for name in names))
+    lines += [_node(node) for node in event.nodes]
+    for zone in event.zones:
         lines += _zone(zone)
-    lines += [_blocks(zone) for zone in report.zones]
-    for size in HUGE_PAGE_SIZES_KIB:
-        lines.append(f"Node 0 hugepages_total=0 hugepages_free=0 hugepages_surp=0 hugepages_size={size}kB")
+    lines += [_blocks(zone) for zone in event.zones]
     lines += [
-        f"{report.pagecache_pages} total pagecache pages",
-        f"{report.swapcache_pages} pages in swap cache",
-        f"Free swap  = {report.free_swap_kib}kB",
-        f"Total swap = {report.total_swap_kib}kB",
-        f"{report.ram_pages} pages RAM",
-        "0 pages HighMem/MovableOnly",
-        f"{report.reserved_pages} pages reserved",
-        *([f"{report.hwpoisoned_pages} pages hwpoisoned"] if report.hwpoisoned_pages is not None else []),
+        f"Node {huge.node} hugepages_total={huge.total} hugepages_free={huge.free} hugepages_surp={huge.surplus}"
+        f" hugepages_size={huge.size_kib}kB"
+        for huge in event.huge_pages
     ]
-    return lines + _verdict(report)
+    lines += [
+        f"{counts['total pagecache']} total pagecache pages",
+        f"{swap.cache_pages} pages in swap cache",
+        f"Free swap  = {swap.free_kib}kB",
+        f"Total swap = {swap.total_kib}kB",
+    ]
+    lines += [
+        f"{counts[name]} pages {name}"
+        for name in ("RAM", "HighMem/MovableOnly", "reserved", "hwpoisoned")
+        if name in counts
+    ]
+    if event.tasks:
+        lines += ["Tasks state (memory values in pages):", TABLE_HEAD, *(_row(task) for task in event.tasks)]
+    return lines + _verdict(event)
 
 
-def _node(report: Report) -> str:
-    fields = " ".join(f"{name}{report.node[name.rstrip(': ')]}kB" for name in NODE)
-    return f"Node 0 {fields} all_unreclaimable? {'yes' if report.all_unreclaimable else 'no'}"
+def reaped(victim: Kill) -> str:
+    """Return the line of a victim whose memory was taken before it could die."""
+    sizes = ", ".join(f"{name}:{victim.sizes[name]}kB" for name in ("anon-rss", "file-rss", "shmem-rss"))
+    return f"oom_reaper: reaped process {victim.pid} ({victim.name}), now {sizes}"
 
 
-def _zone(zone: Zone) -> list[str]:
+def _head(event: OomEvent) -> tuple[str, str]:
+    trigger = event.trigger
+    return (
+        (
+            f"{trigger.name} invoked oom-killer: gfp_mask={trigger.gfp_mask:#x}({trigger.gfp_flags}), "
+            f"order={trigger.order}, oom_score_adj={trigger.oom_score_adj}"
+        ),
+        f"CPU: 0 PID: {trigger.pid} Comm: {trigger.name} Not tainted {event.kernel}",
+    )
+
+
+def _node(node: Node) -> str:
+    fields = " ".join(f"{name}{node.fields[name.rstrip(': ')]}kB" for name in NODE)
+    return f"Node {node.number} {fields} all_unreclaimable? {'yes' if node.all_unreclaimable else 'no'}"
+
+
+def _zone(zone: Zone) -> tuple[str, str]:
     unit = {"reserved_highatomic": "KB"}
     fields = " ".join(f"{name}:{zone.fields[name]}{unit.get(name, 'kB')}" for name in ZONE)
     reserve = " ".join(str(pages) for pages in zone.lowmem_reserve)
-    return [f"Node {zone.node} {zone.name} {fields}", f"lowmem_reserve[]: {reserve}"]
+    return f"Node {zone.node} {zone.name} {fields}", f"lowmem_reserve[]: {reserve}"
 
 
 def _blocks(zone: Zone) -> str:
-    parts = [
-        f"{count}*{4 << order}kB" + (f" ({types})" if count else "") for order, (count, types) in enumerate(zone.blocks)
-    ]
-    total = sum(count * (4 << order) for order, (count, _) in enumerate(zone.blocks))
-    return f"Node {zone.node} {zone.name}: {' '.join(parts)} = {total}kB"
+    parts = (f"{count}*{kib}kB" + (f" ({types})" if count else "") for count, kib, types in zone.blocks)
+    return f"Node {zone.node} {zone.name}: {' '.join(parts)} = {zone.blocks_total_kib}kB"
 
 
-def _verdict(report: Report) -> list[str]:
-    lines = []
-    if report.tasks:
-        lines = ["Tasks state (memory values in pages):", TABLE_HEAD]
-        lines += [
-            f"[{row.pid:7d}] {row.uid:5d} {row.tgid:5d} {row.total_vm:8d} {row.rss:8d} {row.pgtables_bytes:8d} "
-            f"{row.swapents:8d}         {row.oom_score_adj:5d} {row.name}"
-            for row in report.tasks
-        ]
-    if report.panic:
-        return [*lines, report.panic]
-    victim = report.victim
-    if victim is None:
-        return [
-            *lines,
-            "Out of memory and no killable processes...",
-            "Kernel panic - not syncing: System is deadlocked on memory",
-        ]
-    return [*lines, *_killed(victim, report.message)]
-
-
-def reaped(victim: Victim) -> str:
-    """The line of a victim whose memory was taken before it could die."""
+def _row(task: Task) -> str:
     return (
-        f"oom_reaper: reaped process {victim.pid} ({victim.name}), now anon-rss:{victim.anon_rss}kB, "
-        f"file-rss:{victim.file_rss}kB, shmem-rss:{victim.shmem_rss}kB"
+        f"[{task.pid:7d}] {task.uid:5d} {task.tgid:5d} {task.total_vm:8d} {task.rss:8d} {task.pgtables_bytes:8d} "
+        f"{task.swapents:8d}         {task.oom_score_adj:5d} {task.name}"
     )
 
 
-def _head(report: Report) -> str:
-    return (
-        f"{report.name} invoked oom-killer: gfp_mask={report.gfp_mask:#x}({report.gfp_text}), order={report.order}, "
-        f"oom_score_adj={report.oom_score_adj}"
-    )
+def _verdict(event: OomEvent) -> list[str]:
+    if event.outcome == PANIC:
+        return [f"Kernel panic - not syncing: {event.message}"]
+    if event.outcome == NOBODY:
+        return [f"{NOT_KILLABLE}...", "Kernel panic - not syncing: System is deadlocked on memory"]
+    return _killed(event, event.victim) if event.victim is not None else []
 
 
-def _killed(victim: Victim, message: str) -> tuple[str, str]:
+def _killed(event: OomEvent, victim: Kill) -> list[str]:
+    trigger = event.trigger
     constraint = (
-        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
+        f"oom-kill:constraint={event.constraint_printed},nodemask={trigger.nodemask},cpuset={trigger.cpuset},"
+        f"mems_allowed={trigger.mems_allowed},global_oom,task_memcg={event.task_memcg},"
         f"task={victim.name},pid={victim.pid},uid={victim.uid}"
     )
+    sizes = ", ".join(f"{name}:{victim.sizes[name]}kB" for name in ("total-vm", "anon-rss", "file-rss", "shmem-rss"))
     killed = (
-        f"{message}: Killed process {victim.pid} ({victim.name}) total-vm:{victim.total_vm}kB, "
-        f"anon-rss:{victim.anon_rss}kB, file-rss:{victim.file_rss}kB, shmem-rss:{victim.shmem_rss}kB, "
-        f"UID:{victim.uid} pgtables:{victim.pgtables}kB oom_score_adj:{victim.oom_score_adj}"
+        f"{event.message}: Killed process {victim.pid} ({victim.name}) {sizes}, UID:{victim.uid} "
+        f"pgtables:{victim.sizes['pgtables']}kB oom_score_adj:{victim.oom_score_adj}"
     )
-    return constraint, killed
+    return [constraint, killed]

@@ -53,6 +53,12 @@ def tell(found: Analysis) -> tuple[Part, ...]:
     return tuple(part for part in parts if part.answer)
 
 
+def brief(found: Analysis) -> list[str]:
+    """Return the summary, why the memory could not be had, and who died by what margin: a paragraph."""
+    died = [] if found.event.victim is None else [_died(found)]
+    return [sentence for sentence in (summary(found), why_not(found), *died) if sentence]
+
+
 def summary(found: Analysis) -> str:
     """Return the event in one sentence."""
     event = found.event

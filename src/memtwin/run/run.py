@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 
     from memtwin.linux.core.state import State
     from memtwin.machine.machine import Machine
+    from memtwin.oom.event import OomEvent
     from memtwin.sources.source import Source
 
 SUPPORTED = (
@@ -132,7 +133,7 @@ class Done:
     """The rule by which the kernel refused."""
     file_pages: int = 0
     """How long the file that it names was before."""
-    ooms: list[layout.Report] = field(default_factory=list)
+    ooms: list[OomEvent] = field(default_factory=list)
     """The kernel's reports of memory that ran out meanwhile."""
     taken: dict[str, int] = field(default_factory=dict)
     """Pages that reclaim took meanwhile, by whose they were."""
@@ -156,7 +157,7 @@ class Run:
         self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
-        self.ooms: list[layout.Report] = []
+        self.ooms: list[OomEvent] = []
         events = machine.state.events_by_name()
         self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
 
@@ -327,7 +328,7 @@ class Run:
             if notice.kind == NoticeKind.REAP:
                 self._log(layout.reaped(oom_event.victim(twin, notice.victim)), notice.time_ns)
                 continue
-            self.ooms.append(oom_event.report(twin, notice))
+            self.ooms.append(oom_event.event(twin, notice))
             for line in layout.render(self.ooms[-1]):
                 self._log(line, notice.time_ns)
 

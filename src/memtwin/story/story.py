@@ -10,6 +10,8 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memtwin.oom.tell import brief
+from memtwin.oom.why.analysis import analyse
 from memtwin.render.table import Column, Table
 from memtwin.render.words import NS_PER_S, capital, count, listed, seconds, size
 from memtwin.scenario import (
@@ -39,7 +41,7 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
-from memtwin.story import oom, swap
+from memtwin.story import swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,7 +100,7 @@ def tell(run: Run) -> list[str]:
         sentences += _reclaimed(what, "" if why == last_why else why)
         last_why = why or last_why
         sentences += swap.swapped(change, after.figures["SwapFree"])
-        sentences += [sentence for report in done.ooms for sentence in oom.tell(report)]
+        sentences += [sentence for event in done.ooms for sentence in brief(analyse(event))]
         if any(sentences):
             told.append(" ".join(filter(None, sentences)))
     told += _ending(run)

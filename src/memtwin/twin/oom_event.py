@@ -1,13 +1,14 @@
-"""What the twin tells when the OOM killer strikes: the state of the machine at that moment as a report."""
+"""The event that the twin reports when the OOM killer strikes: the state of the machine at that moment."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
 from memtwin.oom import layout
+from memtwin.oom.event import GLOBAL, KILLED, NOBODY, PANIC, HugePages, Kill, Node, OomEvent, Swap, Task, Trigger, Zone
 from memtwin.oom.gfp import text as gfp_text
 from memtwin.units import kib
 
@@ -17,62 +18,83 @@ if TYPE_CHECKING:
     from memtwin.linux.records import Notice
     from memtwin.twin.twin import Twin
 
-ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
-LETTERS = "UMEHI"
+ZONES: Final = ("DMA", "DMA32", "Normal", "Movable", "Device")
+LETTERS: Final = "UMEHI"
 """Unmovable, movable, reclaimable, highatomic, isolated: as show_migration_types() has them."""
 
 
-def report(twin: Twin, notice: Notice) -> layout.Report:
-    """Build the report of an OOM event: *twin* is the machine as it was then."""
-    state, order, gfp, current, chosen = twin.state, notice.order, notice.gfp, notice.current, notice.victim
+def event(twin: Twin, notice: Notice) -> OomEvent:
+    """Return the event of *notice*: *twin* is the machine as it was then."""
+    state, panics = twin.state, twin.machine.sysctl.get("panic_on_oom", "0") != "0"
     names = {process.pid: process.name for process in twin.processes.values()}
-    counters = twin.counters()
+    counters, zoneinfo = twin.counters(), twin.zoneinfo().zones
     total_swap, free_swap = state.swap_pages
-    poisoned = twin.machine.boot.meminfo.get("HardwareCorrupted")
-    zones = twin.zoneinfo().zones
-    present = sum(zone.present for zone in zones)
-    panic = twin.machine.sysctl.get("panic_on_oom", "0") != "0"
-    return layout.Report(
-        name=names.get(oom_kill.pid_of(state, current), "the rest"),
-        pid=oom_kill.pid_of(state, current),
+    tasks = _tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else ()
+    missing = () if tasks else ("task table",)
+    found = OomEvent(
+        trigger=_trigger(twin, notice, names),
         kernel=" ".join(twin.machine.boot.version.split()[2:3]),
-        gfp_mask=gfp,
-        gfp_text=gfp_text(gfp),
-        order=order,
-        oom_score_adj=task_mmu.task_times(state, current)["oom_score_adj"],
-        counts=_counts(counters, zones),
-        node=_node(counters),
-        all_unreclaimable=state.reclaim_failures >= t.MAX_RECLAIM_RETRIES,
-        zones=tuple(_zone(twin, zone) for zone in zones if zone.managed),
-        pagecache_pages=counters.get("nr_file_pages", 0),
-        swapcache_pages=counters.get("nr_swapcached", 0),
-        free_swap_kib=int(kib(free_swap)),
-        total_swap_kib=int(kib(total_swap)),
-        ram_pages=present,
-        reserved_pages=present - state.memory_total,
-        tasks=_tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else (),
-        victim=victim(twin, chosen) if chosen else None,
-        message=_message(twin),
-        hwpoisoned_pages=None if poisoned is None else poisoned // 4,
-        panic="Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled" if panic else "",
+        constraint=GLOBAL,
+        complete=not missing,
+        missing=missing,
+        tasks=tasks,
+        columns=layout.COLUMNS if tasks else (),
+        counts=_counts(twin, counters, zoneinfo),
+        nodes=(Node(0, _node(counters), state.reclaim_failures >= t.MAX_RECLAIM_RETRIES),),
+        zones=tuple(_zone(twin, zone) for zone in zoneinfo if zone.managed),
+        huge_pages=tuple(HugePages(0, 0, 0, 0, size_kib) for size_kib in layout.HUGE_PAGE_SIZES_KIB),
+        swap=Swap(int(kib(total_swap)), int(kib(free_swap)), counters.get("nr_swapcached", 0)),
+        page_size_from="buddy lines",
+        **_verdict(twin, notice, panics=panics),
     )
+    return found._replace(last_line=len(layout.render(found)))
 
 
-def _message(twin: Twin) -> str:
-    chosen = twin.machine.sysctl.get("oom_kill_allocating_task", "0") != "0"
-    return "Out of memory (oom_kill_allocating_task)" if chosen else "Out of memory"
+def _trigger(twin: Twin, notice: Notice, names: Mapping[int, str]) -> Trigger:
+    pid = oom_kill.pid_of(twin.state, notice.current)
+    adj = task_mmu.task_times(twin.state, notice.current)["oom_score_adj"]
+    trigger = Trigger(names.get(pid, "the rest"), pid, notice.gfp, gfp_text(notice.gfp), notice.order, adj)
+    if not notice.victim:  # no oom-kill: line, which has the rest
+        return trigger
+    return trigger._replace(nodemask="(null)", cpuset="/", mems_allowed="0")
 
 
-def _counts(counters: Mapping[str, int], zones: tuple) -> dict[str, int]:  # type: ignore[type-arg]
+def _verdict(twin: Twin, notice: Notice, *, panics: bool) -> dict[str, Any]:
+    """Return how it ends: the fields of the last lines."""
+    if panics:
+        return {"outcome": PANIC, "message": "Out of memory: system-wide panic_on_oom is enabled"}
+    if not notice.victim:
+        return {"outcome": NOBODY, "message": layout.NOT_KILLABLE}
+    takes_current = twin.machine.sysctl.get("oom_kill_allocating_task", "0") != "0"
+    return {
+        "outcome": KILLED,
+        "message": "Out of memory (oom_kill_allocating_task)" if takes_current else "Out of memory",
+        "constraint_printed": "CONSTRAINT_NONE",
+        "task_memcg": "/",
+        "victim": victim(twin, notice.victim),
+    }
+
+
+def _counts(twin: Twin, counters: Mapping[str, int], zones: tuple) -> dict[str, int]:  # type: ignore[type-arg]
     found = {name: counters.get(f"nr_{name}", 0) for name in (
         "active_anon", "inactive_anon", "isolated_anon", "active_file", "inactive_file", "isolated_file", "unevictable",
         "dirty", "writeback", "slab_reclaimable", "slab_unreclaimable", "mapped", "shmem", "bounce",
         "kernel_misc_reclaimable", "free_cma",
     )}  # fmt: skip
-    found["pagetables"] = counters.get("nr_page_table_pages", 0)
-    found["sec_pagetables"] = counters.get("nr_sec_page_table_pages", 0)
-    found["free"] = counters.get("nr_free_pages", 0)
-    found["free_pcp"] = sum(pageset.count for zone in zones for pageset in zone.pagesets)
+    present = sum(zone.present for zone in zones)
+    poisoned = twin.machine.boot.meminfo.get("HardwareCorrupted")
+    found.update({
+        "pagetables": counters.get("nr_page_table_pages", 0),
+        "sec_pagetables": counters.get("nr_sec_page_table_pages", 0),
+        "free": counters.get("nr_free_pages", 0),
+        "free_pcp": sum(pageset.count for zone in zones for pageset in zone.pagesets),
+        "total pagecache": counters.get("nr_file_pages", 0),
+        "RAM": present,
+        "HighMem/MovableOnly": 0,
+        "reserved": present - twin.state.memory_total,
+    })  # fmt: skip
+    if poisoned is not None:  # else a kernel without CONFIG_MEMORY_FAILURE
+        found["hwpoisoned"] = poisoned // 4
     return found
 
 
@@ -91,7 +113,7 @@ def _node(counters: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def _zone(twin: Twin, zone) -> layout.Zone:  # type: ignore[no-untyped-def]
+def _zone(twin: Twin, zone) -> Zone:  # type: ignore[no-untyped-def]
     stats = zone.stats
     number = ZONES.index(zone.name)
     pcp = sum(pageset.count for pageset in zone.pagesets) * 4
@@ -107,25 +129,34 @@ def _zone(twin: Twin, zone) -> layout.Zone:  # type: ignore[no-untyped-def]
     })  # fmt: skip
     free = twin.free_blocks(number)
     blocks = tuple(
-        (sum(kind[order] for kind in free), "".join(LETTERS[i] for i, kind in enumerate(free) if kind[order]))
+        (
+            sum(kind[order] for kind in free),
+            4 << order,
+            "".join(LETTERS[i] for i, kind in enumerate(free) if kind[order]),
+        )
         for order in range(11)
     )
-    return layout.Zone(0, zone.name, fields, tuple(zone.protection), blocks)
+    total_kib = sum(count * size_kib for count, size_kib, _ in blocks)
+    return Zone(0, zone.name, fields, tuple(zone.protection), blocks, total_kib)
 
 
-def _tasks(twin: Twin, names: Mapping[int, str]) -> tuple[layout.TaskRow, ...]:
+def _tasks(twin: Twin, names: Mapping[int, str]) -> tuple[Task, ...]:
     return tuple(
-        layout.TaskRow(pid, 0, pid, total_vm, rss, tables, swapents, adj, names.get(pid, "?"))
+        Task(
+            pid, names.get(pid, "?"), uid=0, tgid=pid, total_vm=total_vm, rss=rss, pgtables_bytes=tables,
+            swapents=swapents, oom_score_adj=adj,
+        )
         for pid, total_vm, rss, tables, swapents, adj in oom_kill.task_rows(twin.state)
-    )
+    )  # fmt: skip
 
 
-def victim(twin: Twin, task: int) -> layout.Victim:
-    """A task that is killed, with its sizes now."""
+def victim(twin: Twin, task: int) -> Kill:
+    """Return a task that is killed, with its sizes now."""
     memory = task_mmu.task_mem(twin.state, task)
     pid = oom_kill.pid_of(twin.state, task)
-    return layout.Victim(
-        pid, next((process.name for process in twin.processes.values() if process.pid == pid), "?"), 0,
-        memory["VmSize"], memory["RssAnon"], memory["RssFile"], memory["RssShmem"], memory["VmPTE"],
-        task_mmu.task_times(twin.state, task)["oom_score_adj"],
-    )  # fmt: skip
+    name = next((process.name for process in twin.processes.values() if process.pid == pid), "?")
+    sizes = {
+        "total-vm": memory["VmSize"], "anon-rss": memory["RssAnon"], "file-rss": memory["RssFile"],
+        "shmem-rss": memory["RssShmem"], "pgtables": memory["VmPTE"],
+    }  # fmt: skip
+    return Kill(pid, name, 0, task_mmu.task_times(twin.state, task)["oom_score_adj"], sizes)

@@ -30,6 +30,7 @@ from memtwin.linux.mm import (  # fmt: skip
     util,
     zswap,
 )
+from memtwin.oom import badness
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -434,7 +435,10 @@ class Twin(Source):
 
     def oom_score(self, process: Process) -> oom_score.OomScore:
         """/proc/PID/oom_score."""
-        return oom_score.OomScore(oom_kill.oom_score(self.state, process.task))
+        if self.oom_score_adj(process).value == badness.OOM_SCORE_ADJ_MIN:
+            return oom_score.OomScore(0)
+        points, swap_pages = oom_kill.points_of(self.state, process.task), self.state.swap_pages[0]
+        return oom_score.OomScore(badness.scaled_score(points, self.state.memory_total + swap_pages))
 
     def oom_score_adj(self, process: Process) -> oom_score_adj.OomScoreAdj:
         """/proc/PID/oom_score_adj."""

@@ -6,8 +6,9 @@
            + oom_score_adj * (all RAM and swap in pages / 1000)
 
 The process with the most points is killed; of two with equal points the one that was started later.  -1000 is never
-chosen.  Only a process's own memory counts, shared pages fully.  ``oom_score`` in /proc is this number scaled: one
-that uses nothing and has adj 0 shows 666.
+chosen.  Only a process's own memory counts, shared pages fully.  ``oom_score`` in /proc is this number scaled
+(:mod:`memtwin.oom.badness`, the rule of every kernel for tables of figures): one that uses nothing and has adj 0 shows
+666.
 
 ``vm.panic_on_oom`` stops the machine instead; ``vm.oom_kill_allocating_task`` takes whoever asked.  With nobody left to
 kill the machine stops too.
@@ -154,22 +155,6 @@ def oom_reap(s: State):
     add_notice(s, NOTICE_REAP, 0, 0, this_cpu(s).current)
 
 
-def scaled_score(points: int, pages: int) -> int:
-    """/proc/PID/oom_score from points and all RAM and swap in pages; divisions truncate towards zero.
-
-    >>> scaled_score(501024, 2558127), scaled_score(-2297170, 2558127)
-    (796, 68)
-    """
-    return int((1000 + int(points * 1000 / pages)) * 2 / 3)
-
-
-def oom_score(s: State, task: int) -> int:
-    """What /proc/PID/oom_score shows."""
-    if task_at(s, task).oom_score_adj == -1000:
-        return 0
-    return scaled_score(oom_badness(s, task), totalpages(s))
-
-
 def is_killed(s: State, task: int) -> bool:
     """Whether a process was killed for its memory and only waits to be buried."""
     return task_at(s, task).killed != 0
@@ -193,5 +178,5 @@ def pid_of(s: State, task: int) -> int:
 
 
 def points_of(s: State, task: int) -> int:
-    """The points by which a process is chosen; -1000 is not looked at here."""
+    """Return the points by which a process is chosen; the caller minds those that never are."""
     return oom_badness(s, task)
