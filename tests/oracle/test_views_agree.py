@@ -13,11 +13,11 @@ from namespace import recorded, said, why_not
 
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.procfs import swaps as swaps_file
-from memtwin.render import table
+from memtwin.render import terminal
+from memtwin.render.amount import Scale
 from memtwin.units import Kib
 from memtwin.views import free, swaps
 
-Scale = free.Scale
 FREE = {  # arguments of the tool: the same for us
     "": (Scale(), {}),
     "-w": (Scale(), {"wide": True}),
@@ -37,12 +37,14 @@ FREE = {  # arguments of the tool: the same for us
     "-h --si -t -v -l": (Scale(base=1000, human=True), {"total": True, "committed": True, "lohi": True}),
 }
 SWAPON = {
-    "--show": lambda one: table.text(swaps.table(one)),
-    "--show --bytes": lambda one: table.text(swaps.table(one, in_bytes=True)),
-    "--show --noheadings": lambda one: table.text(swaps.table(one), headings=False),
-    "--show --raw": lambda one: table.raw(swaps.table(one)),
-    "--show=PRIO,used,NAME": lambda one: table.text(swaps.table(one, swaps.chosen("PRIO,used,NAME"))),
-    "--show=SIZE --raw --noheadings": lambda one: table.raw(swaps.table(one, ("SIZE",)), headings=False),
+    "--show": lambda one: terminal.show(swaps.view(one)),
+    "--show --bytes": lambda one: terminal.show(swaps.view(one, in_bytes=True)),
+    "--show --noheadings": lambda one: terminal.show(swaps.view(one), headings=False),
+    "--show --raw": lambda one: terminal.show(swaps.view(one), for_programs=True),
+    "--show=PRIO,used,NAME": lambda one: terminal.show(swaps.view(one, swaps.choose_columns("PRIO,used,NAME"))),
+    "--show=SIZE --raw --noheadings": lambda one: terminal.show(
+        swaps.view(one, ("SIZE",)), headings=False, for_programs=True
+    ),
 }
 
 
@@ -98,8 +100,8 @@ def test_free_prints_what_free_prints(tmp_path: Path) -> None:
     cases = [Path("/proc/meminfo").read_text(), *(one["meminfo"] for one in recorded("meminfo")), *odd_meminfos()]
     answers = said([{"meminfo": case} for case in cases], [f"free {words}" for words in FREE], tmp_path)
     for case, printed in zip(cases, answers, strict=True):
-        figures = free.free(meminfo_file.parse(case))
-        ours = [table.text(free.table(figures, scale, **flags)) for scale, flags in FREE.values()]
+        figures = free.compute(meminfo_file.parse(case))
+        ours = [terminal.show(free.view(figures, scale=scale, **flags)) for scale, flags in FREE.values()]
         assert ours == printed, case
 
 

@@ -20,6 +20,7 @@ from memtwin.procfs import stat as stat_file
 from memtwin.procfs import vmstat as vmstat_file
 from memtwin.procfs.diskstats import Disk, Diskstats
 from memtwin.procfs.slabinfo import SlabCache, Slabinfo
+from memtwin.render.terminal import show
 from memtwin.units import Bytes, Pages
 from memtwin.views import slabtop, vmstat, vmstat_disks
 
@@ -32,7 +33,7 @@ def first(case: dict[str, str], **flags: object) -> str:
     """What we print for ``vmstat`` without a delay."""
     unit = flags.pop("unit", "K")
     look = {"wide": bool(flags.get("wide")), "active": bool(flags.get("active"))}
-    return vmstat.heading(**look) + vmstat.line(vmstat.Interval(sample(case)), unit=str(unit), **look)
+    return show(vmstat.view(vmstat.Interval(sample(case)), unit=str(unit), **look))
 
 
 def sample(case: dict[str, str]) -> vmstat.Sample:
@@ -53,10 +54,10 @@ VMSTAT = {
     "-S k": lambda case: first(case, unit="k"),
     "-S M": lambda case: first(case, unit="M"),
     "-S b": lambda case: first(case, unit="b"),
-    "-s": lambda case: vmstat.statistics(sample(case)),
-    "-s -S m": lambda case: vmstat.statistics(sample(case), "m"),
-    "-s -S M": lambda case: vmstat.statistics(sample(case), "M"),
-    "-f": lambda case: f"{sample(case).stat.processes:13} forks\n",
+    "-s": lambda case: show(vmstat.statistics(sample(case))),
+    "-s -S m": lambda case: show(vmstat.statistics(sample(case), "m")),
+    "-s -S M": lambda case: show(vmstat.statistics(sample(case), "M")),
+    "-f": lambda case: show(vmstat.forks(sample(case))),
 }
 
 
@@ -94,7 +95,7 @@ def test_vmstat_prints_what_vmstat_prints(tmp_path: Path) -> None:
     assert len(cases) >= 12
     answers = said(cases, [f"vmstat {words}" for words in VMSTAT], tmp_path)
     for case, printed in zip(cases, answers, strict=True):
-        assert [show(case) for show in VMSTAT.values()] == printed, case["stat"]
+        assert [print_ours(case) for print_ours in VMSTAT.values()] == printed, case["stat"]
 
 
 def test_a_second_line_is_what_happened_in_the_second(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_second_line_is_what_happened_in_the_second(tmp_path: Path) -> None:
         )
         frozen = sample(after)._replace(meminfo=sample(before).meminfo)
         interval = vmstat.Interval(frozen, sample(before), 2)
-        assert done.stdout.splitlines()[-1] + "\n" == vmstat.line(interval)
+        assert done.stdout.splitlines()[-1] + "\n" == show(vmstat.view(interval, headings=False))
 
 
 def grew(before: dict[str, str], after: dict[str, str]) -> bool:
@@ -171,7 +172,7 @@ def test_slabtop_prints_what_slabtop_prints(tmp_path: Path) -> None:
     answers = said([{"slabinfo": case} for case in cases], commands, tmp_path)
     for case, printed in zip(cases, answers, strict=True):
         caches = slabinfo_file.parse(case).caches
-        ours = [slabtop.told(slabtop.ordered(caches, sort), PAGE_KIB * 1024) for sort in ("o", *sorts)]
+        ours = [show(slabtop.view(slabtop.order(caches, sort), PAGE_KIB * 1024, {})) for sort in ("o", *sorts)]
         assert [plain(text) for text in ours] == [plain(text) for text in printed], case
 
 
@@ -187,7 +188,7 @@ def test_time_is_stamped_in_the_tools_columns(tmp_path: Path) -> None:
     ((printed,),) = said([case], ["vmstat -t"], tmp_path)
     stamp = printed.splitlines()[-1][-19:]
     assert abs(time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")) - time.time()) < 86400
-    assert vmstat.heading(zone="UTC") + vmstat.line(vmstat.Interval(sample(case)), stamp=stamp) == printed
+    assert show(vmstat.view(vmstat.Interval(sample(case)), stamp=("UTC", stamp))) == printed
 
 
 def odd_disks() -> list[str]:
@@ -213,15 +214,15 @@ def test_disks_are_printed_as_vmstat_prints_them(tmp_path: Path) -> None:
     for case, printed in zip(cases, answers, strict=True):
         found = diskstats_file.parse(case).disks
         ours = [
-            vmstat_disks.disks(found, names),
-            vmstat_disks.disks(found, names, wide=True),
-            vmstat_disks.summary(found, names),
+            show(vmstat_disks.disks(found, names)),
+            show(vmstat_disks.disks(found, names, wide=True)),
+            show(vmstat_disks.summary(found, names)),
         ]
         assert ours == printed, case
     for case in odd_disks():
         disk = diskstats_file.parse(case).disks[0]
         ((printed_one,),) = said([{"diskstats": case}], [f"vmstat -p {disk.name}"], tmp_path)
-        assert vmstat_disks.partition(disk) == printed_one
+        assert show(vmstat_disks.partition(disk, names)) == printed_one
 
 
 def test_caches_are_printed_as_vmstat_m_prints_them(tmp_path: Path) -> None:
@@ -231,4 +232,4 @@ def test_caches_are_printed_as_vmstat_m_prints_them(tmp_path: Path) -> None:
     for case, (printed,) in zip(
         cases, said([{"slabinfo": one} for one in cases], ["vmstat -m -n"], tmp_path), strict=True
     ):
-        assert vmstat_disks.slabs(slabinfo_file.parse(case).caches) == printed, case
+        assert show(vmstat_disks.slabs(slabinfo_file.parse(case).caches, PAGE_KIB * 1024)) == printed, case

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from memtwin import cli
 from memtwin.procfs import buddyinfo as buddyinfo_file
 from memtwin.procfs import zoneinfo as zoneinfo_file
+from memtwin.render.grid import texts
 from memtwin.views import buddyinfo as view
 
 RUN = Path(__file__).parents[1] / "recordings" / "29-fragmentation" / "run1.tar.xz"
@@ -86,8 +87,8 @@ def test_pieces_and_shortage_are_told_apart() -> None:
     (short,) = answers(50, (50,) + (0,) * 10, 9)
     assert "in pieces: the fragmentation index is 0.998" in pieces.why
     assert "memory is short" in short.why
-    assert "compact_memory" in " ".join(view.verdict([pieces], 9, 4))
-    assert "must be freed first" in " ".join(view.verdict([short], 9, 4))
+    assert "compact_memory" in " ".join(texts(view.sentences([pieces], 9, 4)))
+    assert "must be freed first" in " ".join(texts(view.sentences([short], 9, 4)))
 
 
 def test_a_fragmented_guest_has_no_block_of_order_ten(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,10 @@ from memtwin.procfs.meminfo import Meminfo
 from memtwin.procfs.pid import status
 from memtwin.procfs.uptime import Uptime
 from memtwin.procfs.vmstat import Vmstat
+from memtwin.render import terminal
 from memtwin.sources.processes import processes
 from memtwin.sources.recording import Recording
-from memtwin.views.diff import Change, Moment, diff, is_event, told
+from memtwin.views.diff import Change, Moment, diff, is_event, view
 
 if TYPE_CHECKING:
     import pytest
@@ -52,21 +53,21 @@ def test_csv_is_one_change_a_row(capsys: pytest.CaptureFixture[str]) -> None:
 def test_events_of_another_boot_are_not_compared() -> None:
     assert diff(moment({"pgfault": 9}, 100), moment({"pgfault": 5}, 200)).events is None
     assert diff(moment({"pgfault": 5}, 200), moment({"pgfault": 9}, 100)).events is None
-    assert "not of one boot" in told(diff(moment({"pgfault": 9}, 100), moment({"pgfault": 5}, 200)), rows=None)
+    assert "not of one boot" in terminal.show(view(diff(moment({"pgfault": 9}, 100), moment({"pgfault": 5}, 200))))
     assert diff(moment({"pgfault": 5}, 100), moment({"pgfault": 9}, 300)).events == (Change("pgfault", 5, 9),)
 
 
 def test_what_came_and_went_is_called_so_and_hostile_names_stay_text() -> None:
     found = diff(moment({}, 1, {"1 a": 4096, "2 b\x1b[2J": 8192}), moment({}, 2, {"1 a": 4096, "3 c": 4096}))
     assert [one.name for one in found.processes] == ["2 b\x1b[2J", "3 c"]
-    text = told(found, rows=None)
+    text = terminal.show(view(found))
     assert "gone" in text
     assert "new" in text
     assert "\x1b" not in text
 
 
 def test_nothing_changed_is_said() -> None:
-    assert told(diff(moment({}, 1), moment({}, 1)), rows=None) == "no change\n"
+    assert terminal.show(view(diff(moment({}, 1), moment({}, 1)))) == "no change\n"
 
 
 def test_amounts_and_events_of_vmstat_are_told_apart() -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from memtwin import cli
 from memtwin.procfs.meminfo import Meminfo, render
+from memtwin.render import terminal
+from memtwin.render.amount import Scale
+from memtwin.render.grid import texts
 from memtwin.views import free, free_explained
 from memtwin.views.used import FORMULAS, used
 
@@ -49,9 +52,9 @@ def test_what_a_formula_takes_and_the_kernel_does_not_print_makes_it_unknown() -
 def test_one_line_is_that_of_free_404() -> None:
     printed = "SwapUse    30000000 CachUse    47000000  MemUse    70000000 MemFree     1000000 \n"
     human = "SwapUse        28Gi CachUse        44Gi  MemUse        66Gi MemFree       976Mi \n"
-    figures = free.free(Meminfo(MEMINFO))
-    assert free.line(figures) == printed
-    assert free.line(figures, free.Scale(human=True)) == human
+    figures = free.compute(Meminfo(MEMINFO))
+    assert terminal.show(free.view(figures, line=True)) == printed
+    assert terminal.show(free.view(figures, scale=Scale(human=True), line=True)) == human
 
 
 def run(capsys: pytest.CaptureFixture[str], root: Path, meminfo: dict[str, int], *args: str) -> str:
@@ -80,10 +83,10 @@ def test_explain_has_every_formula_and_says_why_free_is_low(capsys: pytest.Captu
 
 def test_explain_knows_a_containers_filter_and_an_old_kernel() -> None:
     filtered = Meminfo(MEMINFO | {"MemAvailable": 200_000_000, "SwapFree": 2**54})
-    said = " ".join(free_explained.sentences(filtered))
+    said = " ".join(texts(free_explained.sentences(filtered)))
     assert said.count("lxcfs") == 2
     old = {label: value for label, value in MEMINFO.items() if label != "MemAvailable"}
-    assert "prints no MemAvailable" in " ".join(free_explained.sentences(Meminfo(old)))
+    assert "has no MemAvailable" in " ".join(texts(free_explained.sentences(Meminfo(old))))
 
 
 def test_metrics_bear_the_names_of_node_exporter(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

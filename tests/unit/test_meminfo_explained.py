@@ -49,7 +49,7 @@ def test_one_field_is_told_with_this_machines_amount(capsys: pytest.CaptureFixtu
 def test_the_listing_has_every_row_once(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--explain")
     _, plain, _ = run(capsys)
-    assert [line.split()[0] for line in out.splitlines()[1:-2]] == [line.split(":")[0] for line in plain.splitlines()]
+    assert [line.split()[0] for line in out.splitlines()[1:-1]] == [line.split(":")[0] for line in plain.splitlines()]
 
 
 def test_a_misspelt_field_is_answered_with_those_that_come_near(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def test_every_view_works(
 
 def test_a_kernel_without_memavailable_is_told_so(linux_310: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["free", "--explain", "--root", str(linux_310)]) == 0
-    assert "prints no MemAvailable" in capsys.readouterr().out
+    assert "has no MemAvailable" in capsys.readouterr().out
 
 
 def test_large_pages_are_found_and_counted(pages_of_64k: Path, capsys: pytest.CaptureFixture[str]) -> None:

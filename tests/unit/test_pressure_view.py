@@ -9,6 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.pressure import Pressure, Stall, parse, render
+from memtwin.render.grid import texts
 from memtwin.sources.recording import Recording
 from memtwin.views import pressure as view
 
@@ -26,16 +27,17 @@ def test_the_irq_file_has_only_full() -> None:
 
 
 def test_words_follow_the_averages() -> None:
-    assert "nothing is done" in " ".join(view.sentences({"memory": stalled(2000, 600)}))
-    assert "at least one task waits for memory" in " ".join(view.sentences({"memory": stalled(2000, 400)}))
-    assert "Nothing waits" in " ".join(view.sentences({"memory": stalled(900, 400)}))
-    assert "Nothing waits" not in " ".join(view.sentences({"cpu": stalled(0, 0), "io": stalled(1000, 0)}))
+    assert "nothing is done" in " ".join(texts(view.sentences({"memory": stalled(2000, 600)})))
+    assert "at least one task waits for memory" in " ".join(texts(view.sentences({"memory": stalled(2000, 400)})))
+    assert "Nothing waits" in " ".join(texts(view.sentences({"memory": stalled(900, 400)})))
+    assert "Nothing waits" not in " ".join(texts(view.sentences({"cpu": stalled(0, 0), "io": stalled(1000, 0)})))
 
 
 def test_the_share_of_an_interval_is_what_the_total_grew() -> None:
-    rows = view.data({"io": stalled(0, 0, 3_000_000)}, {"io": stalled(0, 0, 1_000_000)}, 4.0)
+    grid = view.view({"io": stalled(0, 0, 3_000_000)}, {"io": stalled(0, 0, 1_000_000)}, 4.0).grids[0]
+    rows = grid.objects()
     assert [row["interval_percent"] for row in rows] == [50.0, 25.0]
-    assert view.data({"io": stalled(0, 0)})[0]["interval_percent"] is None
+    assert view.view({"io": stalled(0, 0)}).grids[0].objects()[0]["interval_percent"] is None
 
 
 def test_a_recording_tells_what_its_kernel_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from memtwin import cli
 from memtwin.errors import UsageError
 from memtwin.procfs.pid.smaps import parse
+from memtwin.render.amount import column
 from memtwin.sources.recording import Recording
 from memtwin.views import ps, ps_explained
 
@@ -134,7 +135,7 @@ def test_pss_is_the_column_that_adds_up(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_does_not_exist_is_refused_with_what_does(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="unknown field: FOO"):
-        ps.chosen("pid,foo")
+        ps.choose_fields("pid,foo")
     assert cli.main(["ps", "-p", "4194305"]) == 1
     assert "no process 4194305" in capsys.readouterr().err
     assert cli.main(["ps", "--root", f"{RUN}@childread", "--explain", "-p", "81"]) == 1
@@ -161,4 +162,4 @@ def test_mappings_are_told_apart_by_what_backs_them() -> None:
 
 def test_sizes_fit_their_column() -> None:
     """Up to the largest memory that Linux can address (4 PiB with five levels of page tables)."""
-    assert max(len(ps.size(kib)) for power in range(43) for kib in (1 << power, (1 << power) - 1)) <= 5
+    assert max(len(column(kib << 10)) for power in range(43) for kib in (1 << power, (1 << power) - 1)) <= 5

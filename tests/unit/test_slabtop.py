@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from memtwin import cli
-from memtwin.procfs.slabinfo import SlabCache, parse
+from memtwin.procfs.slabinfo import SlabCache, is_reclaimable, parse
+from memtwin.render import terminal
+from memtwin.render.grid import texts
 from memtwin.sources.recording import Recording
 from memtwin.units import Bytes, Pages
 from memtwin.views import slabtop
@@ -36,7 +38,7 @@ def test_the_caches_add_up_to_slab_of_meminfo_without_large_kmallocs(capsys: pyt
 def test_reclaimable_by_name_is_what_meminfo_counts_as_reclaimable() -> None:
     source = Recording(RUN).at("f400")
     caches = parse(source.read("proc/slabinfo") or "").caches
-    back_kib = sum(slabtop.size_bytes(one, 4096) for one in caches if slabtop.by_name(one.name)) // 1024
+    back_kib = sum(slabtop.size_bytes(one, 4096) for one in caches if is_reclaimable(one.name)) // 1024
     counted_kib = int((source.read("proc/meminfo") or "").split("\nSReclaimable:")[1].split()[0])
     assert abs(back_kib - counted_kib) <= counted_kib * 0.05
 
@@ -46,21 +48,21 @@ def test_sysfs_of_this_host_agrees_with_the_names() -> None:
     flags = {path.parent.name: path.read_text() == "1\n" for path in slab.glob("*/reclaim_account")}
     if not flags:
         pytest.skip("no /sys/kernel/slab on this machine")
-    big = [name for name in ("dentry", "inode_cache", "ext4_inode_cache", "kmalloc-64", "task_struct") if name in flags]
-    assert {name: flags[name] for name in big} == {name: slabtop.by_name(name) for name in big}
+    named = {name: is_reclaimable(name) for name in flags if not name.startswith(":")}
+    assert {name for name, flag in named.items() if flag != flags[name]} == set()
 
 
 def test_change_is_against_the_sample_before_and_sysfs_wins_over_the_name() -> None:
     caches = [cache("dentry", 3, 400), cache("mine", 40, 40)]
     known = {"mine": slabtop.Known(reclaimable=True, merged=("other",))}
-    text = slabtop.explained(caches, 4096, known, {"dentry": 4096 * 60, "mine": 4096 * 10})
+    text = terminal.show(slabtop.explain(caches, 4096, known, {"dentry": 4096 * 60, "mine": 4096 * 10}))
     assert [line.split()[:3] for line in text.splitlines()[1:]] == [
         ["dentry", "400K", "+160K"],
         ["mine", "40K", "+0K"],
     ]
     assert text.splitlines()[1].split()[-1] == "name"
     assert "other" in text.splitlines()[2]
-    said = " ".join(slabtop.sentences(caches, 4096, known))
+    said = " ".join(texts(slabtop.sentences(caches, 4096, known)))
     assert "440 of 440 KiB are of reclaimable caches" in said
     assert "dentry holds 400 KiB and uses 0% of it" in said
 
@@ -76,4 +78,4 @@ def test_a_host_without_the_file_is_told_what_to_do(capsys: pytest.CaptureFixtur
 
 
 def test_a_hostile_name_stays_text() -> None:
-    assert "\x1b" not in slabtop.told([cache("a\x1b[2J", 1, 4)], 4096)
+    assert "\x1b" not in terminal.show(slabtop.view([cache("a\x1b[2J", 1, 4)], 4096, {}))

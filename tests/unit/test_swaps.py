@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from memtwin import cli
 from memtwin.procfs.swaps import SwapArea, Swaps
+from memtwin.render.grid import texts
 from memtwin.sources.recording import Recording
 from memtwin.sysfs.zram import mm_stat
 from memtwin.units import Bytes, Kib
@@ -55,7 +56,7 @@ def test_zswap_at_its_limit_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def said(areas: list[tuple[str, int, int, int]], devices: tuple[Zram, ...] = (), zswap: Zswap = NONE) -> str:
     made = Swaps(tuple(SwapArea(name, "partition", Kib(size), Kib(used), rank) for name, size, used, rank in areas))
-    return " ".join(sentences(made, devices, zswap))
+    return " ".join(texts(sentences(made, devices, zswap)))
 
 
 def test_the_next_page_goes_to_the_highest_priority_with_room() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from memtwin import cli
+from memtwin.render import terminal
+from memtwin.render.grid import texts
 from memtwin.sources.recording import Recording, runs_in
-from memtwin.views.swapuse import Swapped, User, sentences, shares, told
+from memtwin.views.swapuse import Swapped, User, sentences, shares, view
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SWAPPING = sorted(
@@ -59,15 +61,15 @@ def test_what_no_process_has_is_the_caches_the_cpus_and_then_shared_memory() -> 
 
 def test_shared_slots_that_only_vmswap_counts_are_said() -> None:
     found = swapped(User(1, "a", 4_000, False), User(2, "b", 4_000, False))
-    assert "add up to 8000 KiB, more than is used" in " ".join(sentences(found))
+    assert "add up to 8000 KiB, more than is used" in " ".join(texts(sentences(found)))
     assert shares(found) == ()
 
 
 def test_many_processes_are_cut_and_summed_and_hostile_names_stay_text() -> None:
-    text = told(swapped(*(User(i, f"x\x1b[{i}m", 100, True) for i in range(30))), 20)
+    text = terminal.show(view(swapped(*(User(i, f"x\x1b[{i}m", 100, True) for i in range(30))), 20))
     assert "\x1b" not in text
     assert "10 more processes" in text
-    assert told(Swapped(0, 0, 0, 0, (), 1, 4), 20) == "There is no swap area.\n"
+    assert terminal.show(view(Swapped(0, 0, 0, 0, (), 1, 4), 20)) == "There is no swap area.\n"
 
 
 def test_sysv_segments_that_are_swapped_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

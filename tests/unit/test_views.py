@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,14 @@ from memtwin.errors import UsageError
 from memtwin.procfs.meminfo import Meminfo
 from memtwin.procfs.meminfo import parse as parse_meminfo
 from memtwin.procfs.swaps import SwapArea, Swaps
+from memtwin.render import amount, terminal
 from memtwin.render.json import envelope
 from memtwin.render.table import Column, Table, clean, display_width, raw, text
 from memtwin.units import Kib
 from memtwin.views import free, meminfo, swaps
+
+if TYPE_CHECKING:
+    from memtwin.render.grid import View
 
 HOSTILE = "a\x1b[31m\x07\r\n\t\u202e\u2066\u200b\x9b\x7f\ud800 \udcff"
 
@@ -75,14 +80,20 @@ MEMINFO = {
 }  # fmt: skip
 
 
+def json_of(view: View) -> dict[str, Any]:
+    data = view.data()
+    assert isinstance(data, dict)
+    return data
+
+
 def test_free_counts_as_procps_4_0_2_does() -> None:
-    figures = free.free(Meminfo(MEMINFO))
+    figures = free.compute(Meminfo(MEMINFO))
     assert figures.mem == free.Span(Kib(1000), Kib(500), Kib(300))
     assert figures.cache == 207
     assert figures.swap == free.Span(Kib(100), Kib(40), Kib(60))
     assert figures.commit.free == -100
     assert figures.low == free.Span(Kib(1000), Kib(700), Kib(300))
-    data = free.data(figures)
+    data = json_of(free.view(figures))
     assert data["mem"]["used_bytes"] == 512000
     assert data["commit"] == {"limit_bytes": 614400, "committed_bytes": 716800, "free_bytes": -102400}
 
@@ -91,28 +102,28 @@ def test_free_counts_as_procps_4_0_2_does() -> None:
 def test_an_available_that_cannot_be_is_replaced_by_free(available: int | None, used: int) -> None:
     given_ = {**MEMINFO, "MemAvailable": available}
     record = Meminfo({label: value for label, value in given_.items() if value is not None})
-    assert free.free(record).mem.used == used
+    assert free.compute(record).mem.used == used
 
 
 def test_what_the_kernel_does_not_print_is_a_dash_and_null() -> None:
     record = Meminfo({label: value for label, value in MEMINFO.items() if label not in {"Shmem", "CommitLimit"}})
-    figures = free.free(record)
-    rows = text(free.table(figures, committed=True)).splitlines()
+    figures = free.compute(record)
+    rows = terminal.show(free.view(figures, committed=True)).splitlines()
     assert rows[1].split() == ["Mem:", "1000", "500", "300", "-", "217", "500"]
     assert rows[3].split() == ["Comm:", "-", "700", "-"]
-    assert free.data(figures)["mem"]["shared_bytes"] is None
+    assert json_of(free.view(figures))["mem"]["shared_bytes"] is None
 
 
 def test_nothing_at_all_is_dashes_not_a_crash() -> None:
-    figures = free.free(Meminfo({}))
-    assert text(free.table(figures, total=True, lohi=True)).splitlines()[1].split() == ["Mem:", *"------"]
+    figures = free.compute(Meminfo({}))
+    assert terminal.show(free.view(figures, total=True, lohi=True)).splitlines()[1].split() == ["Mem:", *"------"]
 
 
 def test_meminfo_is_printed_as_it_is_and_in_bytes() -> None:
     file = "MemTotal:           1000 kB\nNewRow:                7 kB\nHugePages_Total:       3\nodd \x1b line\n"
     record = parse_meminfo(file)
-    assert meminfo.text(record) == file.replace("\x1b", "\\x1b")
-    assert meminfo.data(record) == {
+    assert terminal.show(meminfo.view(record)) == file.replace("\x1b", "\\x1b")
+    assert meminfo.view(record).data() == {
         "MemTotal_bytes": 1024000,
         "NewRow_bytes": 7168,
         "HugePages_Total_count": 3,
@@ -128,13 +139,16 @@ SWAPS = Swaps(
 
 
 def test_swaps_are_shown_as_swapon_shows_them() -> None:
-    assert text(swaps.table(SWAPS)) == (
+    assert terminal.show(swaps.view(SWAPS)) == (
         "NAME       TYPE      SIZE  USED PRIO\n"
         "/dev/vdb   partition 512M 57.8M   -2\n"
         "/swap file file       96M    0B  100\n"
     )
-    assert raw(swaps.table(SWAPS, ("PRIO", "NAME")), headings=False) == "-2 /dev/vdb\n100 /swap\\x20file\n"
-    assert swaps.data(SWAPS)[0] == {
+    assert (
+        terminal.show(swaps.view(SWAPS, ("PRIO", "NAME")), headings=False, for_programs=True)
+        == "-2 /dev/vdb\n100 /swap\\x20file\n"
+    )
+    assert json_of(swaps.view(SWAPS))["areas"][0] == {
         "name": "/dev/vdb",
         "type": "partition",
         "size_bytes": 536866816,
@@ -144,16 +158,16 @@ def test_swaps_are_shown_as_swapon_shows_them() -> None:
 
 
 def test_an_unknown_column_is_wrong_usage() -> None:
-    assert swaps.chosen("name, Prio") == ("NAME", "PRIO")
+    assert swaps.choose_columns("name, Prio") == ("NAME", "PRIO")
     with pytest.raises(UsageError, match="FOO") as caught:
-        swaps.chosen("NAME,FOO")
+        swaps.choose_columns("NAME,FOO")
     assert "PRIO" in (caught.value.hint or "")
 
 
 @given(st.integers(0, 2**63))
 def test_a_human_size_has_at_most_seven_characters(size_bytes: int) -> None:
-    assert len(swaps.human(size_bytes)) <= 7  # 1017.1K, as swapon prints it
-    assert len(free.written(Kib(size_bytes >> 14), free.Scale(human=True))) <= 5
+    assert len(amount.util_linux(size_bytes)) <= 7  # 1017.1K, as swapon prints it
+    assert len(amount.procps(size_bytes >> 4, amount.Scale(human=True))) <= 5
 
 
 def test_views_and_procfs_import_without_click() -> None:

@@ -10,6 +10,7 @@ from old_zone import ZONE
 
 from memtwin import cli
 from memtwin.procfs.zoneinfo import parse, render
+from memtwin.render import terminal
 from memtwin.sources.recording import Recording
 from memtwin.views import zoneinfo as view
 
@@ -45,7 +46,9 @@ def test_the_state_follows_the_marks() -> None:
 
 
 def test_bar_and_marks_are_to_scale() -> None:
-    head, bar, marks, sizes, sentence = view.told(parse(zone(400, boost=40)), 4, unicode=False).splitlines()
+    head, bar, marks, sizes, sentence = terminal.show(
+        view.view(parse(zone(400, boost=40)), 4), unicode=False
+    ).splitlines()
     assert bar == "  " + "#" * 30 + "." * 30
     assert [marks.index(letter) - 2 for letter in "mlhr"] == [7, 15, 22, 30]
     assert "1,600 KiB free of 35 MiB" in head
@@ -54,11 +57,13 @@ def test_bar_and_marks_are_to_scale() -> None:
         == "min 400 KiB, low 800 KiB, high 1,200 KiB, of it boost 160 KiB, reserve against higher zones 400 KiB"
     )
     assert sentence.strip() == "kswapd has nothing to do here; it wakes when 800 KiB more are taken."
-    assert view.told(parse(zone(4000)), 4, unicode=False).splitlines()[1].endswith("#>")
+    assert terminal.show(view.view(parse(zone(4000)), 4), unicode=False).splitlines()[1].endswith("#>")
 
 
 def test_below_min_programs_must_reclaim() -> None:
-    assert "200 KiB below min: every program that asks here must reclaim" in view.told(parse(zone(50)), 4)
+    assert "200 KiB below min: every program that asks here must reclaim" in terminal.show(
+        view.view(parse(zone(50)), 4)
+    )
 
 
 def test_a_recording_is_drawn_and_its_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:

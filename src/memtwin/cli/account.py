@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, memory_of, open_root, root_option, show
+from memtwin.cli.common import form_options, memory_of, open_root, root_option, show
 from memtwin.procfs import vmstat, zoneinfo
 from memtwin.sources.host import host
 from memtwin.sources.source import load
@@ -25,14 +25,7 @@ def command(root: str, form: str | None) -> None:
     source = open_root(root)
     sheet = _account(source)
     boot = None if source.at_boot is None else _account(source.at_boot)
-    output = Output(
-        "account",
-        lambda: view.told(sheet, boot),
-        lambda: view.data(sheet, boot),
-        lambda: view.metrics(sheet),
-        lambda: view.rows_of(sheet),
-    )
-    show(output, form, source)
+    show(view.view(sheet, boot), form, source)
 
 
 def _account(source: Source) -> view.Account:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, number, open_root, root_option, show
 from memtwin.procfs import buddyinfo, zoneinfo
-from memtwin.render.prose import bullets
 from memtwin.sources.host import host
 from memtwin.views import buddyinfo as view
 
@@ -33,12 +32,13 @@ def command(root: str, form: str | None, order: int | None, purpose: str) -> Non
     source = open_root(root)
     record = needed(source, buddyinfo)
     page_kib = host(source).page_kib
-
-    def text() -> str:
-        if order is None:
-            return view.told(record, page_kib)
-        found = view.answers(record, needed(source, zoneinfo), order, _HIGHEST[purpose])
-        threshold = number(source, "proc/sys/vm/extfrag_threshold")
-        return bullets(view.verdict(found, order, page_kib, 500 if threshold is None else threshold))
-
-    show(Output("buddyinfo", text, lambda: view.data(record, page_kib), lambda: view.metrics(record)), form, source)
+    if order is None:
+        show(view.view(record, page_kib), form, source)
+        return
+    threshold = number(source, "proc/sys/vm/extfrag_threshold")
+    zones = needed(source, zoneinfo)
+    asked = view.view_order(
+        record, zones, order, page_kib, highest=_HIGHEST[purpose],
+        threshold=view.THRESHOLD if threshold is None else threshold,
+    )  # fmt: skip
+    show(asked, form, source)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from memtwin.errors import SnapshotError, UsageError, shortened
+from memtwin.render import terminal
+from memtwin.render.grid import rows_for_csv
 from memtwin.render.table import clean
 from memtwin.sources.source import load, open_source
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from memtwin.procfs.meminfo import Meminfo
+    from memtwin.render.grid import View
     from memtwin.render.openmetrics import Metric
     from memtwin.sources.source import R_co, Schema, Source
 
@@ -152,11 +155,35 @@ def origin(source: Source) -> tuple[str, int | None]:
     return LIVE if source.is_live else source.name, taken_unix_ms(source)
 
 
-def show(output: Output, form: str | None, source: Source, *, index: int = 0) -> None:
-    """Write *output* in *form* to stdout, and to stderr one note of what could not be read.
+def show(
+    view: View | Output, form: str | None, source: Source, *, index: int = 0, headings: bool = True,
+    for_programs: bool = False, unicode: bool = True,
+) -> None:  # fmt: skip
+    """Write *view* in *form* to stdout, and to stderr one note of what could not be read.
 
     *index* counts the samples of ``-s``: CSV has its headings once, and OpenMetrics is one sample only.
     """
+    if isinstance(view, Output):
+        _show_output(view, form, source, index)
+    elif form == "json":
+        from memtwin.render import json  # noqa: PLC0415 - for this form only
+
+        root, taken = origin(source)
+        write(json.text(view, root=root, at_unix_ms=taken))
+    elif form == "csv":
+        from memtwin.render import csv  # noqa: PLC0415 - for this form only
+
+        write(csv.text(csv.rows(rows_for_csv(view)), headings=index == 0))
+    elif form == "openmetrics":
+        _expose(view.name, view.metrics)
+    else:
+        write(terminal.show(view, headings=headings, for_programs=for_programs, unicode=unicode))
+    if index == 0:
+        note_unread(source)
+    sys.stdout.flush()
+
+
+def _show_output(output: Output, form: str | None, source: Source, index: int) -> None:
     if form == "json":
         from memtwin.render.json import envelope  # noqa: PLC0415 - for this form only
 
@@ -168,12 +195,9 @@ def show(output: Output, form: str | None, source: Source, *, index: int = 0) ->
         flat = output.rows() if output.rows else csv.rows(output.data())
         write(csv.text(flat, headings=index == 0))
     elif form == "openmetrics":
-        _expose(output)
+        _expose(output.view, output.metrics)
     else:
         write(output.text())
-    if index == 0:
-        note_unread(source)
-    sys.stdout.flush()
 
 
 def note(text: str) -> None:
@@ -208,9 +232,9 @@ def write(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def _expose(output: Output) -> None:
+def _expose(name: str, metrics: Callable[[], Iterable[Metric]] | None) -> None:
     from memtwin.render import openmetrics  # noqa: PLC0415 - for this form only
 
-    if output.metrics is None:
-        raise UsageError(f"{output.view} has no metrics", hint="--json and --csv have all its figures")
-    write(openmetrics.text(output.metrics()))
+    if metrics is None:
+        raise UsageError(f"{name} has no metrics", hint="--json and --csv have all its figures")
+    write(openmetrics.text(metrics()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, note_unread, open_root, show
+from memtwin.cli.common import form_options, note_unread, open_root, show
 from memtwin.errors import SnapshotError
 from memtwin.procfs import meminfo, slabinfo, swaps, uptime, vmstat
 from memtwin.procfs.pid import status
@@ -33,16 +33,7 @@ def command(before: str, after: str, form: str | None, *, every: bool) -> None:
     old, new = open_root(before), open_root(after)
     found = view.diff(_moment(old), _moment(new))
     note_unread(old)
-    show(
-        Output(
-            "diff",
-            lambda: view.told(found, rows=None if every else _ROWS),
-            lambda: view.data(found),
-            rows=lambda: view.rows_of(found),
-        ),
-        form,
-        new,
-    )
+    show(view.view(found, rows=None if every else _ROWS), form, new)
 
 
 def _moment(source: Source) -> view.Moment:

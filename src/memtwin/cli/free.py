@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from memtwin.cli.common import (
-    Output,
     form_options,
     needed,
     open_root,
@@ -20,7 +20,7 @@ from memtwin.cli.common import (
 )
 from memtwin.errors import UsageError
 from memtwin.procfs import meminfo as meminfo_file
-from memtwin.render import table
+from memtwin.render.amount import Scale
 from memtwin.views import free as view
 from memtwin.views.used import DEFAULT, FORMULAS, used
 
@@ -55,13 +55,13 @@ def _unit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> view.Scale:
+def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> Scale:
     asked = [unit for unit in _UNITS if flags[unit]]
     if len(asked) > 1:
         units = " and ".join(f"--{unit}" for unit in asked)
         raise UsageError(f"several units at once: {units}", hint="choose one")
     power, base = _UNITS[asked[0]] if asked else (1, 1024)
-    return view.Scale(power, 1000 if si else base, human)
+    return Scale(power, 1000 if si else base, human)
 
 
 @click.command("free")
@@ -92,34 +92,20 @@ def command(
     source = open_root(root)
     formula = formula or _of_installed_free()
 
-    def output() -> Output:
-        memory = needed(source, meminfo_file)
-        if explain:
-            return _explained(memory)
-        figures = view.free(memory, formula)
-
-        def text() -> str:
-            if line:
-                return view.line(figures, scale)
-            return table.text(view.table(figures, scale, wide=wide, lohi=lohi, total=total, committed=committed))
-
-        return Output("free", text, lambda: {"as": formula} | view.data(figures), lambda: _metrics(memory))
-
     for index in samples(seconds, count, form):
+        memory = needed(source, meminfo_file)
         if index and form is None and not line:
             write("\n")
-        show(output(), form, source, index=index)
+        if explain:
+            from memtwin.views import free_explained  # noqa: PLC0415 - when asked for
 
-
-def _explained(memory: Meminfo) -> Output:
-    from memtwin.views import free_explained  # noqa: PLC0415 - when asked for
-
-    return Output(
-        "free-explained",
-        lambda: free_explained.told(memory),
-        lambda: free_explained.data(memory),
-        rows=lambda: free_explained.data(memory)["used"],
-    )
+            found = free_explained.view(memory)
+        else:
+            found = view.view(
+                view.compute(memory, formula), formula, scale, wide=wide, lohi=lohi, total=total,
+                committed=committed, line=line, metrics=partial(_metrics, memory),
+            )  # fmt: skip
+        show(found, form, source, index=index)
 
 
 def _metrics(memory: Meminfo) -> list[Metric]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, number, open_root, root_option, show
 from memtwin.errors import SnapshotError
 from memtwin.procfs import meminfo
 from memtwin.procfs.pid import limits as limits_file
 from memtwin.procfs.pid import maps, status
+from memtwin.render.grid import Sentence
 from memtwin.sources import cgroups
 from memtwin.sources.processes import processes
 from memtwin.views import limits as view
@@ -44,21 +45,17 @@ def command(root: str, form: str | None, pid: int | None) -> None:
     process = _process(source, pid)
     memory = needed(source, meminfo)
     mode = number(source, _OVERCOMMIT)
-    found, notes = list(view.of_machine(memory, mode)), [_MODES[mode]] if mode in _MODES else []
+    found, notes = (
+        list(view.of_machine(memory, mode)),
+        [Sentence(_MODES[mode], (_OVERCOMMIT,))] if mode in _MODES else [],
+    )
     if process is not None:
         found += _of_process(process)
         notes += _map_count(source, process)
         for group in cgroups.of_process(source, process):
             found += view.of_cgroup(group)
             notes += view.of_events(group)
-    output = Output(
-        "limits",
-        lambda: view.told(found, notes),
-        lambda: view.data(found, notes),
-        lambda: view.metrics(found),
-        lambda: view.data(found, notes)["limits"],
-    )
-    show(output, form, source)
+    show(view.view(found, notes), form, source)
 
 
 def _process(source: Source, pid: int | None) -> Process | None:
@@ -77,9 +74,10 @@ def _of_process(process: Process) -> Iterator[view.Limit]:
         yield from view.of_process(limits, told)
 
 
-def _map_count(source: Source, process: Process) -> Iterator[str]:
+def _map_count(source: Source, process: Process) -> Iterator[Sentence]:
     """Yield how many mappings the process may still have: malloc of large blocks, thread stacks and JITs need them."""
     most, mapped = number(source, _MAP_COUNT), process.load(maps)
     if most is not None and mapped is not None and mapped.rows:
         near = ": mmap will fail with ENOMEM although memory is free" if len(mapped.rows) > most * 9 // 10 else ""
-        yield f"{len(mapped.rows)} of {most} mappings (vm.max_map_count){near}."
+        rows = (_MAP_COUNT, "proc/PID/maps")
+        yield Sentence(f"{len(mapped.rows)} of {most} mappings (vm.max_map_count){near}.", rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, open_root, root_option, show
 from memtwin.procfs import loadavg, pressure, stat
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.processes import processes
@@ -33,11 +33,7 @@ def command(root: str, form: str | None) -> None:
         load(source, pressure, resource="cpu"),
         load(source, pressure, resource="io"),
     )
-    show(
-        Output("loadavg", lambda: view.told(found), lambda: view.data(found), lambda: view.metrics(found)),
-        form,
-        source,
-    )
+    show(view.view(found), form, source)
 
 
 def _tasks(source: Source) -> tuple[view.Task, ...] | None:

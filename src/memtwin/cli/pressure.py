@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, open_root, root_option, samples, sampling_options, show, write
+from memtwin.cli.common import form_options, open_root, root_option, samples, sampling_options, show, write
 from memtwin.errors import SnapshotError
 from memtwin.procfs import pressure as pressure_file
-from memtwin.render import table
-from memtwin.render.prose import bullets
 from memtwin.sources.source import load
 from memtwin.views import pressure as view
 
@@ -33,32 +31,21 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     some: at least one task waited; full: all waited at once. With -s the share of each interval, too.
     """
     source = open_root(root)
-    before: tuple[float, dict[str, pressure_file.Pressure]] | None = None
+    file = "proc/pressure/{}" if cgroup is None else f"{_folder(source, cgroup)}/{{}}.pressure"
+    earlier: tuple[float, dict[str, pressure_file.Pressure]] | None = None
     for index in samples(seconds, count, form):
-        now = (time.monotonic(), _read(source, cgroup))
+        now, found = time.monotonic(), _read(source, cgroup, file)
         if index and form is None:
             write("\n")
-        show(_output(now, before), form, source, index=index)
-        before = now
+        before, passed = (None, 0.0) if earlier is None else (earlier[1], round(now - earlier[0], 2))
+        show(view.view(found, before, passed, file), form, source, index=index)
+        earlier = now, found
 
 
-def _output(
-    now: tuple[float, dict[str, pressure_file.Pressure]], before: tuple[float, dict[str, pressure_file.Pressure]] | None
-) -> Output:
-    found = now[1]
-    earlier, passed = (None, 0.0) if before is None else (before[1], round(now[0] - before[0], 2))
-
-    def text() -> str:
-        return table.text(view.table(found, earlier, passed)) + bullets(view.sentences(found))
-
-    return Output("pressure", text, lambda: view.data(found, earlier, passed), lambda: view.metrics(found))
-
-
-def _read(source: Source, cgroup: str | None) -> dict[str, pressure_file.Pressure]:
+def _read(source: Source, cgroup: str | None, file: str) -> dict[str, pressure_file.Pressure]:
     found = {}
     for resource in view.RESOURCES:
-        path = None if cgroup is None else _of_cgroup(source, cgroup.strip("/"), resource)
-        record = load(source, pressure_file, path, resource=resource)
+        record = load(source, pressure_file, None if cgroup is None else file.format(resource), resource=resource)
         if record is not None:
             found[resource] = record
     if not found:
@@ -69,7 +56,7 @@ def _read(source: Source, cgroup: str | None) -> dict[str, pressure_file.Pressur
     return found
 
 
-def _of_cgroup(source: Source, cgroup: str, resource: str) -> str:
-    """Return the path of a cgroup's file: below the unified hierarchy, mounted alone or beside v1's."""
+def _folder(source: Source, cgroup: str) -> str:
+    """Return a cgroup's directory: below the unified hierarchy, mounted alone or beside v1's."""
     root = "sys/fs/cgroup/unified" if source.names("sys/fs/cgroup/unified") else "sys/fs/cgroup"
-    return f"{root}/{cgroup}/{resource}.pressure".replace("//", "/")
+    return f"{root}/{cgroup.strip('/')}".rstrip("/")

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, note, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, note, open_root, root_option, show
 from memtwin.errors import SnapshotError, UsageError
 from memtwin.procfs import meminfo, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, status
-from memtwin.render import table
-from memtwin.render.prose import bullets
 from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, processes
 from memtwin.sources.source import load
@@ -53,21 +51,15 @@ def command(
     if explain:
         _explain(source, form, pids)
         return
-    names = view.chosen(fields)
-    asked = {*names, *view.chosen(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
-    found = view.ordered(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
+    names = view.choose_fields(fields)
+    asked = {*names, *view.choose_fields(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
+    found = view.order(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
     if pids and not found:
         raise SnapshotError(source.owner, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
     shown = [one for one in found if kernel_threads or pids or not one.is_kernel_thread]
     shown = [one for one in shown if user is None or user in {one.user, (one.status.get("Uid") or "").split("\t")[0]}]
     shown = shown[:top]
-    output = Output(
-        "ps",
-        lambda: table.text(view.table(shown, names, in_bytes=in_bytes), headings=not noheadings),
-        lambda: view.data(shown, names),
-        lambda: view.metrics(shown, names),
-    )
-    show(output, form, source)
+    show(view.view(shown, names, in_bytes=in_bytes), form, source, headings=not noheadings)
 
 
 def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
@@ -76,11 +68,10 @@ def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
     if not pids:
         found = list(_found(source, {"rollup"}, ()))
         memory = needed(source, meminfo)
-        sentences = list(ps_explained.machine(found, memory))
-        show(Output("ps-explained", lambda: bullets(sentences), lambda: {"sentences": sentences}), form, source)
+        show(ps_explained.view_machine(found, memory), form, source)
         return
     if len(pids) > 1:
-        raise UsageError("--explain tells of one process", hint="give one -p")
+        raise UsageError("--explain with -p explains one process", hint="give one -p")
     from memtwin.procfs.pid import smaps  # noqa: PLC0415 - when asked for
 
     process = next((one for one in processes(source) if one.pid == pids[0]), None)
@@ -90,11 +81,7 @@ def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
         why = source.unread.get(path, "absent")
         hint = "snapshots and runs do not keep smaps: it is slow to read" if why == "absent" and process else None
         raise SnapshotError(source.owner, f"{path}: {why}", hint=hint)
-    show(
-        Output("ps-mapped", lambda: ps_explained.mapped(record), lambda: ps_explained.data(record)),
-        form,
-        source,
-    )
+    show(ps_explained.view_process(record), form, source)
 
 
 def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.Process]:

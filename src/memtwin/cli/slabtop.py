@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
+from memtwin.cli.common import form_options, needed, open_root, root_option, samples, show, write
 from memtwin.procfs import slabinfo
-from memtwin.render.prose import bullets
 from memtwin.sources.host import host
 from memtwin.views import slabtop as view
 
@@ -41,34 +40,13 @@ def command(
     page_bytes = host(source).page_kib * 1024
     before: dict[str, int] | None = None
     for index in samples(None if once else delay, 1 if once else count, form):
-        caches = view.ordered(needed(source, slabinfo).caches, sort)
+        caches = view.order(needed(source, slabinfo).caches, sort)
         if index and form is None:
             write("\n")
-        show(_output(source, caches, page_bytes, before, explain=explain), form, source, index=index)
+        known = _known(source, caches) if explain or form == "json" else {}
+        found = view.explain(caches, page_bytes, known, before) if explain else view.view(caches, page_bytes, known)
+        show(found, form, source, index=index)
         before = {cache.name: view.size_bytes(cache, page_bytes) for cache in caches}
-
-
-def _output(
-    source: Source,
-    caches: list[slabinfo.SlabCache],
-    page_bytes: int,
-    before: dict[str, int] | None,
-    *,
-    explain: bool,
-) -> Output:
-    def text() -> str:
-        if not explain:
-            return view.told(caches, page_bytes)
-        known = _known(source, caches)
-        sentences = bullets(view.sentences(caches, page_bytes, known)) if before is None else ""
-        return view.explained(caches, page_bytes, known, before) + sentences
-
-    return Output(
-        "slabtop",
-        text,
-        lambda: view.data(caches, page_bytes, _known(source, caches)),
-        lambda: view.metrics(caches),
-    )
 
 
 def _known(source: Source, caches: list[slabinfo.SlabCache]) -> dict[str, view.Known]:

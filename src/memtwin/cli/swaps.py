@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, number, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, number, open_root, root_option, show
 from memtwin.procfs import swaps as swaps_file
-from memtwin.render import table
-from memtwin.render.prose import bullets
 from memtwin.sources.source import load
 from memtwin.views import swaps as view
 
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from memtwin.procfs.swaps import Swaps
     from memtwin.sources.source import Source
     from memtwin.views.compressed_swap import Zram, Zswap
-
-
-_ALL = ",".join((*view.COLUMNS, *view.OF_HEADER))
 
 
 @click.command("swaps")
@@ -42,23 +37,13 @@ def command(
 
     JSON and --explain have zram's data, memory and ratio and the state of zswap too.
     """
-    columns = view.chosen(shown)
+    columns = view.choose_columns(shown)
     source = open_root(root)
-    swaps = needed(source, swaps_file)
-
-    def text() -> str:
-        layout = table.raw if raw else table.text
-        headers = _headers(source, swaps) if set(columns) & set(view.OF_HEADER) else {}
-        rows = view.table(swaps, columns, in_bytes=in_bytes, headers=headers)
-        areas = layout(rows, headings=not noheadings) if swaps.areas else ""
-        return f"{areas}\n{_explained(source, swaps)}".lstrip("\n") if explain else areas
-
-    def data() -> dict[str, Any]:
-        from memtwin.views import compressed_swap  # noqa: PLC0415 - when asked for
-
-        return {"areas": view.data(swaps)} | compressed_swap.data(_zram(source), _zswap(source))
-
-    show(Output("swaps", text, data, lambda: view.metrics(swaps), lambda: view.data(swaps), 2), form, source)
+    record = needed(source, swaps_file)
+    headers = _headers(source, record) if form is None and set(columns) & set(view.OF_HEADER) else {}
+    compressed = (_zram(source), _zswap(source)) if explain or form == "json" else None
+    found = view.view(record, columns, in_bytes=in_bytes, headers=headers, compressed=compressed, explain=explain)
+    show(found, form, source, headings=not noheadings, for_programs=raw)
 
 
 def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
@@ -75,19 +60,6 @@ def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
         if header is not None:
             found[area.filename] = header
     return found
-
-
-def _explained(source: Source, swaps: Swaps) -> str:
-    from memtwin.views import compressed_swap  # noqa: PLC0415 - when asked for
-
-    devices, zswap = _zram(source), _zswap(source)
-    parts = []
-    if devices:
-        parts.append(table.text(compressed_swap.zram_table(devices)))
-    if zswap.is_there:
-        parts.append(table.text(compressed_swap.zswap_table(zswap)))
-    parts.append(bullets(compressed_swap.sentences(swaps, devices, zswap)))
-    return "\n".join(parts)
 
 
 def _zram(source: Source) -> list[Zram]:

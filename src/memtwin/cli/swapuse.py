@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, note, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, note, open_root, root_option, show
 from memtwin.procfs import meminfo, stat, swaps
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.host import host
@@ -32,15 +32,7 @@ _SWAP: Final = "swap"
 def command(root: str, form: str | None, *, every: bool) -> None:
     """Print whose memory is in swap, in lines that add up to the used swap."""
     source = open_root(root)
-    swapped = _swapped(source)
-    output = Output(
-        "swapuse",
-        lambda: view.told(swapped, None if every else _ROWS),
-        lambda: view.data(swapped),
-        lambda: view.metrics(swapped),
-        lambda: view.rows_of(swapped),
-    )
-    show(output, form, source)
+    show(view.view(_swapped(source), None if every else _ROWS), form, source)
     if are_hidden(source):
         note(HIDDEN)
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, samples, show, write
+from memtwin.cli.common import form_options, needed, open_root, root_option, samples, show
 from memtwin.errors import UsageError
 from memtwin.procfs import meminfo, stat, uptime, vmstat
-from memtwin.render.prose import bullets
 from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.views import vmstat as view
@@ -53,7 +52,8 @@ def command(
     """
     source = open_root(root)
     if forks or stats:
-        _once(source, form, unit, stats=stats)
+        now = _sample(source, host(source))
+        show(view.statistics(now, unit) if stats else view.forks(now), form, source)
         return
     if disks or disk_sum or partition is not None:
         _disks(source, form, partition, wide=wide, whole=disk_sum)
@@ -69,22 +69,14 @@ def command(
         now = _sample(source, facts)
         interval = view.Interval(now, before, delay or 0)
         if not (no_first and before is None):
-            if form is None and (shown == 0 or (not one_header and shown % _screen() == 0)):
-                write(view.heading(wide=wide, active=active, zone=time.tzname[0] if timestamp else None))
-            stamp = time.strftime("%Y-%m-%d %H:%M:%S") if timestamp else ""
-            show(_output(interval, unit, stamp, active=active, wide=wide, explain=explain), form, source, index=shown)
+            stamp = (time.tzname[0], time.strftime("%Y-%m-%d %H:%M:%S")) if timestamp else None
+            found = view.view(
+                interval, unit=unit, wide=wide, active=active, stamp=stamp, explain=explain,
+                headings=shown == 0 or (not one_header and shown % _screen() == 0),
+            )  # fmt: skip
+            show(found, form, source, index=shown)
             shown += 1
         before = now
-
-
-def _output(interval: view.Interval, unit: str, stamp: str, *, active: bool, wide: bool, explain: bool) -> Output:
-    def text() -> str:
-        told = view.line(interval, unit=unit, wide=wide, active=active, stamp=stamp)
-        if explain:
-            told += bullets(view.hidden(interval))
-        return told
-
-    return Output("vmstat", text, lambda: view.data(interval), lambda: view.metrics(interval.now))
 
 
 def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, whole: bool) -> None:
@@ -98,35 +90,19 @@ def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, wh
         if not found:
             raise UsageError(f"no disk or partition {name}", hint="proc/diskstats lists them")
 
-    def text() -> str:
-        if name is not None:
-            return vmstat_disks.partition(found[0])
-        return vmstat_disks.summary(found, names) if whole else vmstat_disks.disks(found, names, wide=wide)
-
-    show(Output("vmstat-disks", text, lambda: vmstat_disks.data(found, names)), form, source)
+    if name is not None:
+        show(vmstat_disks.partition(found[0], names), form, source)
+    elif whole:
+        show(vmstat_disks.summary(found, names), form, source)
+    else:
+        show(vmstat_disks.disks(found, names, wide=wide), form, source)
 
 
 def _slabs(source: Source, form: str | None) -> None:
     from memtwin.procfs import slabinfo  # noqa: PLC0415 - when asked for
-    from memtwin.views import slabtop, vmstat_disks  # noqa: PLC0415 - when asked for
+    from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
 
-    caches, page_bytes = needed(source, slabinfo).caches, host(source).page_kib * 1024
-    output = Output(
-        "vmstat-slabs",
-        lambda: vmstat_disks.slabs(caches),
-        lambda: slabtop.data(caches, page_bytes, {}),
-        lambda: slabtop.metrics(caches),
-    )
-    show(output, form, source)
-
-
-def _once(source: Source, form: str | None, unit: str, *, stats: bool) -> None:
-    now = _sample(source, host(source))
-
-    def text() -> str:
-        return view.statistics(now, unit) if stats else f"{now.stat.processes:13} forks\n"
-
-    show(Output("vmstat-stats", text, lambda: view.statistics_data(now), lambda: view.metrics(now)), form, source)
+    show(vmstat_disks.slabs(needed(source, slabinfo).caches, host(source).page_kib * 1024), form, source)
 
 
 def _sample(source: Source, facts: Host) -> view.Sample:

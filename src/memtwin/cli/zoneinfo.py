@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from memtwin.cli.common import Output, form_options, needed, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, open_root, root_option, show
 from memtwin.procfs import zoneinfo
 from memtwin.sources.host import host
 from memtwin.views import zoneinfo as view
@@ -23,12 +23,5 @@ def command(root: str, form: str | None, *, plain: bool) -> None:
     """
     source = open_root(root)
     record = needed(source, zoneinfo)
-    page_kib = host(source).page_kib
     fits = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
-    output = Output(
-        "zoneinfo",
-        lambda: view.told(record, page_kib, unicode=fits),
-        lambda: view.data(record, page_kib),
-        lambda: view.metrics(record),
-    )
-    show(output, form, source)
+    show(view.view(record, host(source).page_kib), form, source, unicode=fits)

@@ -25,6 +25,38 @@ COLUMNS = (
 _N = " +([0-9]{1,20})"
 _LINE = re.compile(rf"(\S.*?){_N * 5} : tunables{_N * 3} : slabdata{_N * 3}", re.ASCII)
 
+_RECLAIMABLE = frozenset((
+    "bdev_cache", "bio_post_read_ctx", "btrfs_inode", "btrfs_trans_handle", "buffer_head", "ceph_cap_flush",
+    "ceph_dentry_info", "ceph_inode_info", "dax_cache", "dentry", "dquot", "erofs_inode", "exfat_cache",
+    "ext4_allocation_context", "ext4_extent_status", "ext4_fc_dentry_update", "ext4_free_data", "ext4_io_end",
+    "ext4_pending_reservation", "ext4_prealloc_space", "extent_status", "fat_cache", "fscrypt_info",
+    "fscrypt_inode_info", "fuse_inode", "gfs2_glock", "gfs2_inode", "gfs2_quotad", "inode_cache", "jbd2_journal_handle",
+    "jbd2_journal_head", "jbd2_revoke_record_s", "jbd2_revoke_table_s", "jbd2_transaction_s", "jffs2_i", "jfs_ip",
+    "mb_cache_entry", "mbcache", "ntfs3_enode_cache", "ovl_inode", "pending_reservation", "pidfs_attr_cache",
+    "pidfs_xattr_cache", "radix_tree_node", "romfs_i", "ubifs_inode_slab", "vxfs_inode", "xfs_buf", "xfs_ili",
+    "xfs_inode",
+))  # fmt: skip
+_RECLAIMABLE_STARTS = ("erofs_pcluster-", "ext4_groupinfo_", "f2fs_", "kmalloc-rcl-")
+_NOT_RECLAIMABLE = frozenset((
+    "dlmfs_inode_cache", "f2fs_bio_post_read_ctx", "hugetlbfs_inode_cache", "jffs2_inode_cache", "lsm_inode_cache",
+    "mqueue_inode_cache", "shmem_inode_cache",
+))  # fmt: skip
+
+
+def is_reclaimable(name: str) -> bool:
+    """Return whether caches of this name are made with SLAB_RECLAIM_ACCOUNT: their pages count in SReclaimable.
+
+    The names are those of the callers of kmem_cache_create() and KMEM_CACHE() of v6.1 (SLAB_TEMPORARY is the same
+    flag), and of v6.18 where a cache has another name there. File systems' inode caches have the flag, but for six.
+    slabinfo does not print it; where sysfs is there, ``/sys/kernel/slab/NAME/reclaim_account`` says it.
+
+    >>> is_reclaimable("ext4_inode_cache"), is_reclaimable("lsm_inode_cache"), is_reclaimable("kmalloc-64")
+    (True, False, False)
+    """
+    if name in _NOT_RECLAIMABLE:
+        return False
+    return name in _RECLAIMABLE or name.startswith(_RECLAIMABLE_STARTS) or name.endswith("_inode_cache")
+
 
 @dataclass(frozen=True, slots=True)
 class SlabCache:

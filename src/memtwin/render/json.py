@@ -13,15 +13,30 @@ from memtwin import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from memtwin.render.grid import View
+
 
 def envelope(
     view: str, data: Mapping[str, Any] | list[Any], *, root: str | None, version: int = 1, at_unix_ms: int | None = None
 ) -> str:
-    """Return the line that tells *data* of *view*; *version* counts changes that a reader must know of.
+    """Return the line with *data* of *view*; *version* counts changes that a reader must know of.
 
     *at_unix_ms* is when the figures were read, in milliseconds since 1970; null where that is not known (a model).
     """
-    told = {
-        "memtwin": __version__, "view": view, "version": version, "root": root, "at_unix_ms": at_unix_ms, "data": data,
-    }  # fmt: skip
-    return json.dumps(told, separators=(", ", ": "), allow_nan=False) + "\n"
+    return _line(_head(view, version, root, at_unix_ms) | {"data": data})
+
+
+def text(view: View, *, root: str | None, at_unix_ms: int | None = None) -> str:
+    """Return *view* as one line; its sentences stand beside ``data``, each with the rows that it rests on."""
+    whole = _head(view.name, view.version, root, at_unix_ms) | {"data": view.data()}
+    if view.sentences:
+        whole["sentences"] = [one._asdict() for one in view.sentences]
+    return _line(whole)
+
+
+def _head(view: str, version: int, root: str | None, at_unix_ms: int | None) -> dict[str, Any]:
+    return {"memtwin": __version__, "view": view, "version": version, "root": root, "at_unix_ms": at_unix_ms}
+
+
+def _line(whole: Mapping[str, Any]) -> str:
+    return json.dumps(whole, separators=(", ", ": "), allow_nan=False) + "\n"

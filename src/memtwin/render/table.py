@@ -15,12 +15,16 @@ Align = Literal["left", "right"]
 
 
 class Column(NamedTuple):
-    """One column: *width* is its least width; unless it may *grow*, a longer cell pushes its row on."""
+    """One column: *width* is its least width; unless it may *grow*, a longer cell pushes its row on.
+
+    A cell that ends its row is not filled up with blanks unless *pad* asks for it.
+    """
 
     title: str
     align: Align = "left"
     width: int = 0
     grow: bool = True
+    pad: bool = False
 
 
 class Table(NamedTuple):
@@ -65,7 +69,7 @@ def lines(table: Table, *, headings: bool = True, gap: int = 1) -> Iterator[str]
         del rows[0]
     for row in rows:
         cells = [
-            _padded(cell, column.align, width, is_last=i == len(row) - 1)
+            _padded(cell, column.align, width, is_last=i == len(row) - 1 and not column.pad)
             for i, (cell, column, width) in enumerate(zip(row, table.columns, widths, strict=False))
         ]
         yield (" " * gap).join(cells)

@@ -33,6 +33,8 @@ class Group(NamedTuple):
     amounts: Mapping[str, int | None]
     stat: Mapping[str, int]
     events: Mapping[str, int]
+    folder: str = ""
+    """Where its files lie, from the root of the source."""
 
     @property
     def limit_bytes(self) -> int | None:
@@ -79,4 +81,4 @@ def read(source: Source, path: str, version: int) -> Group | None:
     if all(value is None for value in amounts.values()):
         return None
     stat, events = (load(source, keyed, f"{folder}/memory.{name}") for name in ("stat", "events"))
-    return Group(f"cgroup {path}", version, amounts, stat or {}, events or {})
+    return Group(f"cgroup {path}", version, amounts, stat or {}, events or {}, folder)

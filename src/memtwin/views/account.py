@@ -17,10 +17,10 @@ itself, which no line of meminfo counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.prose import bullets
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import KIB, PERCENT_1
+from memtwin.render.grid import Column, Form, Grid, Sentence, Value, View, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,66 +76,71 @@ def account(s: Sources) -> Account:
     return Account(tuple(line for line in lines if line.kib), m["MemTotal"], outside)
 
 
-def told(sheet: Account, boot: Account | None = None) -> str:
-    """Return the sheet as text; *boot* is that of the same machine at its start, if it is known."""
-    columns = (Column(""), Column("KIB", "right"), Column("OF RAM", "right"), Column("FROM"))
-    rows: list[tuple[str, ...]] = []
+def view(sheet: Account, boot: Account | None = None) -> View:
+    """Return the sheet; *boot* is that of the same machine at its start, if it is known."""
+    return View("account", _grids(sheet, boot), tuple(sentences(sheet, boot)), lambda: [_metric(sheet)])
+
+
+def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
+    """Yield what the rest may be, and what lies outside MemTotal."""
+    rest, total = sheet.unexplained_kib, sheet.total_kib
+    if rest < -SMALL * total:
+        yield Sentence(
+            "The lines add up to more than there is: the files are of different moments, or of a container's filter.",
+            _MEMINFO,
+        )
+    elif rest > SMALL * total:
+        yield Sentence(
+            f"{rest} KiB are pages that no row of meminfo owns: drivers' buffers, network rings, trace buffers and the "
+            "like, taken from the page allocator itself." + _how_it_is_known(sheet, boot),
+            _MEMINFO,
+        )
+    if sheet.outside_kib:
+        yield Sentence(
+            f"Outside MemTotal: {sheet.outside_kib} KiB of RAM that the kernel never gave to its allocator: its own "
+            "image, struct pages (64 bytes for each page of 4 KiB, 1.6 % of RAM), a crash kernel, what firmware holds.",
+            ("proc/meminfo: MemTotal", "proc/zoneinfo"),
+        )
+
+
+_MEMINFO: Final = ("proc/meminfo: MemTotal", "proc/meminfo: MemFree")
+_COLUMNS: Final = (Column(None, ""), Column(None, "KIB", KIB), Column(None, "OF RAM", PERCENT_1), Column(None, "FROM"))
+
+
+def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
+    """Return the sheet with a heading a group for a terminal, and its lines for JSON and CSV."""
+    shown: list[tuple[Value, ...]] = []
     group = ""
     for line in sheet.lines:
         if line.group != group:
             group = line.group
-            rows.append((group,))
-        rows.append((f"  {line.name}", str(line.kib), _share(line.kib, sheet), line.source))
+            shown.append((group,))
+        shown.append((f"  {line.name}", line.kib * 1024, _share(line.kib, sheet), line.source))
     rest = sheet.unexplained_kib
-    rows.append(("unexplained", str(rest), _share(rest, sheet), "MemTotal - all of the above"))
-    rows.append(("MemTotal", str(sheet.total_kib), "100.0%", ""))
-    return text(Table(columns, tuple(rows))) + bullets(sentences(sheet, boot))
+    shown.append(("unexplained", rest * 1024, _share(rest, sheet), "MemTotal - all of the above"))
+    shown.append(("MemTotal", sheet.total_kib * 1024, 100.0, ""))
+    whole = figures(
+        total_bytes=sheet.total_kib * 1024,
+        unexplained_bytes=rest * 1024,
+        unexplained_at_boot_bytes=None if boot is None else boot.unexplained_kib * 1024,
+        outside_bytes=None if sheet.outside_kib is None else sheet.outside_kib * 1024,
+    )
+    columns = (Column("group"), Column("name"), Column("size_bytes"), Column("source"))
+    lines = tuple((line.group, line.name, line.kib * 1024, line.source) for line in sheet.lines)
+    return (
+        Grid(_COLUMNS, tuple(shown), form=Form.TERMINAL),
+        whole,
+        Grid(columns, lines, "lines", form=Form.JSON),
+        Grid(columns, (*lines, ("", "unexplained", rest * 1024, "")), form=Form.CSV),
+    )
 
 
-def sentences(sheet: Account, boot: Account | None) -> Iterator[str]:
-    """Yield what is to be said of the rest, and of what lies outside."""
-    rest, total = sheet.unexplained_kib, sheet.total_kib
-    if rest < -SMALL * total:
-        yield "The lines add up to more than there is: the files are of different moments, or of a container's filter."
-    elif rest > SMALL * total:
-        yield (
-            f"{rest} KiB are pages that no row of meminfo owns: drivers' buffers, network rings, trace buffers and the "
-            "like, taken from the page allocator itself." + _how_it_is_known(sheet, boot)
-        )
-    if sheet.outside_kib:
-        yield (
-            f"Outside MemTotal: {sheet.outside_kib} KiB of RAM that the kernel never gave to its allocator: its own "
-            "image, struct pages (64 bytes for each page of 4 KiB, 1.6 % of RAM), a crash kernel, what firmware holds."
-        )
-
-
-def data(sheet: Account, boot: Account | None = None) -> dict[str, Any]:
-    """Return the sheet for JSON."""
-    return {
-        "total_bytes": sheet.total_kib * 1024,
-        "unexplained_bytes": sheet.unexplained_kib * 1024,
-        "unexplained_at_boot_bytes": None if boot is None else boot.unexplained_kib * 1024,
-        "outside_bytes": None if sheet.outside_kib is None else sheet.outside_kib * 1024,
-        "lines": [
-            {"group": line.group, "name": line.name, "size_bytes": line.kib * 1024, "source": line.source}
-            for line in sheet.lines
-        ],
-    }
-
-
-def rows_of(sheet: Account) -> list[dict[str, Any]]:
-    """Return the sheet as flat rows for CSV, the rest among them."""
-    rest = {"group": "", "name": "unexplained", "size_bytes": sheet.unexplained_kib * 1024, "source": ""}
-    return [*data(sheet)["lines"], rest]
-
-
-def metrics(sheet: Account) -> list[Metric]:
-    """Return the lines as one family."""
+def _metric(sheet: Account) -> Metric:
     from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
 
     samples = [({"line": f"{line.group}: {line.name}"}, line.kib * 1024) for line in sheet.lines]
     samples.append(({"line": "unexplained"}, sheet.unexplained_kib * 1024))
-    return [Metric("memtwin_account_bytes", "gauge", "RAM, each page in one line.", tuple(samples))]
+    return Metric("memtwin_account_bytes", "gauge", "RAM, each page in one line.", tuple(samples))
 
 
 def _free(s: Sources) -> Iterator[Line]:
@@ -204,5 +209,5 @@ def _how_it_is_known(sheet: Account, boot: Account | None) -> str:
     return " If it grows over days (`memtwin diff`), a driver or a module leaks."
 
 
-def _share(kib: int, sheet: Account) -> str:
-    return f"{100 * kib / sheet.total_kib:.1f}%"
+def _share(kib: int, sheet: Account) -> float:
+    return 100 * kib / sheet.total_kib

@@ -13,9 +13,10 @@ zone's reserve against it, and a block of order *n* or more is on a list of its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import KIB_K, block
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Value, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from memtwin.render.openmetrics import Metric
 
 _COSTLY = 3
-_THRESHOLD = 500
+THRESHOLD = 500
 
 
 class Answer(NamedTuple):
@@ -69,31 +70,20 @@ def fragmentation_index(counts: Sequence[int], order: int) -> int | None:
     return 1000 - (1000 + free * 1000 // (1 << order)) // blocks
 
 
-def table(record: Buddyinfo, page_kib: int) -> Table:
-    """Return the counts of blocks: a row a zone, a column an order."""
-    orders = max((len(zone.counts) for zone in record.zones), default=0)
-    heads = (size_of(order, page_kib) for order in range(orders))
-    columns = (Column("NODE", "right"), Column("ZONE"), Column("FREE", "right"), *(Column(h, "right") for h in heads))
-    rows = tuple(
-        (str(zone.node), zone.zone, f"{zone.free_pages * page_kib}K", *map(str, zone.counts)) for zone in record.zones
-    )
-    return Table(columns, rows)
+def view(record: Buddyinfo, page_kib: int) -> View:
+    """Return the free blocks, and both indexes: a row a zone (and index), a column an order."""
+    grids = (_counts(record, page_kib), _indexes(record, page_kib), data(record, page_kib))
+    return View("buddyinfo", grids, metrics=lambda: metrics(record))
 
 
-def index_table(record: Buddyinfo, page_kib: int) -> Table:
-    """Return both indexes: a row a zone and index, a column an order; ``ok`` where a block can be had."""
-    orders = max((len(zone.counts) for zone in record.zones), default=0)
-    heads = (Column(size_of(order, page_kib), "right") for order in range(orders))
-    columns = (Column("NODE", "right"), Column("ZONE"), Column("INDEX"), *heads)
-    rows = []
-    for zone in record.zones:
-        counts, span = zone.counts, range(len(zone.counts))
-        share = (f"{unusable_index(counts, order) / 10:.0f}%" for order in span)
-        rows.append((str(zone.node), zone.zone, "unusable", *share))
-        indexes = (fragmentation_index(counts, order) for order in span)
-        told = ("ok" if index is None else f"{index / 1000:.3f}" for index in indexes)
-        rows.append((str(zone.node), zone.zone, "fragmentation", *told))
-    return Table(columns, tuple(rows))
+def view_order(
+    record: Buddyinfo, zoneinfo: Zoneinfo, order: int, page_kib: int, *, highest: str = "Normal",
+    threshold: int = THRESHOLD,
+) -> View:  # fmt: skip
+    """Return in words whether a block of *order* can be had; JSON has the free blocks."""
+    found = answers(record, zoneinfo, order, highest)
+    said = tuple(sentences(found, order, page_kib, threshold))
+    return View("buddyinfo", (data(record, page_kib),), said, lambda: metrics(record))
 
 
 def answers(record: Buddyinfo, zoneinfo: Zoneinfo, order: int, highest: str = "Normal") -> list[Answer]:
@@ -110,46 +100,47 @@ def answers(record: Buddyinfo, zoneinfo: Zoneinfo, order: int, highest: str = "N
     return found
 
 
-def verdict(found: Sequence[Answer], order: int, page_kib: int, threshold: int = _THRESHOLD) -> Iterator[str]:
+def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int = THRESHOLD) -> Iterator[Sentence]:
     """Yield whether a block can be had, from which zone, and what would help if not."""
-    size = f"order {order} ({size_of(order, page_kib)})"
+    size = f"order {order} ({block(page_kib * 1024 << order)})"
     for answer in found:
         if answer.now:
-            yield f"Yes: a block of {size} can be had now, from node {answer.node} zone {answer.zone}."
+            yield Sentence(f"Yes: a block of {size} can be had now, from node {answer.node} zone {answer.zone}.", _ROWS)
             break
         if answer.after:
-            yield (
+            yield Sentence(
                 f"Yes, from node {answer.node} zone {answer.zone}, but below its low watermark: kswapd is woken, and "
-                "atomic allocations may still fail."
+                "atomic allocations may still fail.",
+                _ROWS,
             )
             break
     else:
-        yield f"No block of {size} can be had now."
+        yield Sentence(f"No block of {size} can be had now.", _ROWS)
         if order > _COSTLY:
-            yield (
+            yield Sentence(
                 "Beyond order 3 the kernel may give up instead of killing: the caller sees the failure, or takes small "
-                "pages (huge pages do)."
+                "pages (huge pages do).",
+                (),
             )
         yield from _what_helps(found, threshold)
     for answer in found:
-        yield f"node {answer.node} zone {answer.zone}: {answer.why}."
+        yield Sentence(f"node {answer.node} zone {answer.zone}: {answer.why}.", _ROWS)
 
 
-def data(record: Buddyinfo, page_kib: int) -> list[dict[str, Any]]:
+def data(record: Buddyinfo, page_kib: int) -> Grid:
     """Return the zones for JSON: one object an order."""
-    return [
-        {
-            "node": zone.node,
-            "zone": zone.zone,
-            "order": order,
-            "block_bytes": page_kib * 1024 << order,
-            "free_blocks_count": count,
-            "unusable_index": unusable_index(zone.counts, order) / 1000,
-            "fragmentation_index": None if (index := fragmentation_index(zone.counts, order)) is None else index / 1000,
-        }
+    keys = (
+        "node", "zone", "order", "block_bytes", "free_blocks_count", "unusable_index", "fragmentation_index",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            zone.node, zone.zone, order, page_kib * 1024 << order, count, unusable_index(zone.counts, order) / 1000,
+            None if (index := fragmentation_index(zone.counts, order)) is None else index / 1000,
+        )
         for zone in record.zones
         for order, count in enumerate(zone.counts)
-    ]
+    )  # fmt: skip
+    return Grid(tuple(map(Column, keys)), rows, form=Form.DATA)
 
 
 def metrics(record: Buddyinfo) -> list[Metric]:
@@ -164,19 +155,35 @@ def metrics(record: Buddyinfo) -> list[Metric]:
     return [Metric("node_buddyinfo_blocks", "gauge", "Count of free blocks according to size.", samples)]
 
 
-def told(record: Buddyinfo, page_kib: int) -> str:
-    """Return both tables as text."""
-    return text(table(record, page_kib)) + "\n" + text(index_table(record, page_kib))
+def _counts(record: Buddyinfo, page_kib: int) -> Grid:
+    heads = (Column(None, title, NUMBER) for title in _sizes(record, page_kib))
+    columns = (Column(None, "NODE", NUMBER), Column(None, "ZONE"), Column(None, "FREE", KIB_K), *heads)
+    rows = tuple((zone.node, zone.zone, zone.free_pages * page_kib * 1024, *zone.counts) for zone in record.zones)
+    return Grid(columns, rows, form=Form.TERMINAL)
 
 
-def size_of(order: int, page_kib: int) -> str:
-    """Return the size of a block of *order*.
+def _indexes(record: Buddyinfo, page_kib: int) -> Grid:
+    """Return both indexes; ``ok`` where a block can be had."""
+    heads = (Column(None, title, _INDEX) for title in _sizes(record, page_kib))
+    columns = (Column(None, "NODE", NUMBER), Column(None, "ZONE"), Column(None, "INDEX"), *heads)
+    rows: list[tuple[Value, ...]] = []
+    for zone in record.zones:
+        counts, span = zone.counts, range(len(zone.counts))
+        shares = (f"{unusable_index(counts, order) / 10:.0f}%" for order in span)
+        rows.append((zone.node, zone.zone, "unusable", *shares))
+        indexes = (fragmentation_index(counts, order) for order in span)
+        rows.append((zone.node, zone.zone, "fragmentation", *("ok" if one is None else one for one in indexes)))
+    return Grid(columns, tuple(rows), form=Form.TERMINAL)
 
-    >>> size_of(0, 4), size_of(9, 4)
-    ('4K', '2M')
-    """
-    kib = page_kib << order
-    return f"{kib >> 10}M" if kib >= 1024 else f"{kib}K"
+
+def _sizes(record: Buddyinfo, page_kib: int) -> Iterator[str]:
+    """Yield the size of a block of each order."""
+    orders = max((len(zone.counts) for zone in record.zones), default=0)
+    return (block(page_kib * 1024 << order) for order in range(orders))
+
+
+_INDEX: Final = Style(lambda thousandths: f"{thousandths / 1000:.3f}", "right")
+_ROWS: Final = ("proc/buddyinfo", "proc/zoneinfo")
 
 
 def _answer(blocks: ZoneBlocks, zone: ZoneInfo, order: int, top: int) -> Answer:
@@ -197,12 +204,13 @@ def _answer(blocks: ZoneBlocks, zone: ZoneInfo, order: int, top: int) -> Answer:
     return Answer(blocks.node, blocks.zone, has_block and free > low, has_block and free > least, why, in_pieces)
 
 
-def _what_helps(found: Sequence[Answer], threshold: int) -> Iterator[str]:
+def _what_helps(found: Sequence[Answer], threshold: int) -> Iterator[Sentence]:
     if any(answer.in_pieces for answer in found):
-        yield (
+        yield Sentence(
             "`echo 1 > /proc/sys/vm/compact_memory` moves pages together; dropping caches first gives it more to work "
             f"with. The kernel compacts by itself where the index is above vm.extfrag_threshold ({threshold}), and "
-            "reclaims where it is not. A higher vm.min_free_kbytes keeps larger blocks free."
+            "reclaims where it is not. A higher vm.min_free_kbytes keeps larger blocks free.",
+            _ROWS,
         )
     else:
-        yield "Memory must be freed first: `memtwin account` says who has it."
+        yield Sentence("Memory must be freed first: `memtwin account` says who has it.", _ROWS)

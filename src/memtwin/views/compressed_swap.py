@@ -10,10 +10,10 @@ Sources: Documentation/admin-guide/blockdev/zram.rst, Documentation/admin-guide/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.table import Column, Table
-from memtwin.views.swaps import human
+from memtwin.render.amount import HUNDREDTHS, UTIL_LINUX, util_linux
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Value, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,73 +71,55 @@ class Zswap(NamedTuple):
         return self.total_bytes * self.max_pool_percent // 100
 
 
-def zram_table(devices: Sequence[Zram]) -> Table:
-    """Return one row a device."""
-    titles = ("DISKSIZE", "DATA", "COMPR", "MEMORY", "RATIO", "SAME", "HUGE")
-    columns = (Column("ZRAM"), Column("ALGORITHM"), *(Column(title, "right") for title in titles))
-    return Table(columns, tuple(_row(one) for one in devices))
-
-
-def _row(one: Zram) -> tuple[str, ...]:
-    stat = one.mm_stat
-    sizes = (None, None, None) if stat is None else (stat.orig_data_size, stat.compr_data_size, stat.mem_used_total)
-    pages = (None, None) if stat is None else (stat.same_pages, stat.huge_pages)
+def grids(devices: Sequence[Zram], zswap: Zswap, *, explain: bool) -> tuple[Grid, Grid, Grid]:
+    """Return zram's devices and zswap for JSON, and with *explain* for a terminal, as far as they are there."""
+    counters = tuple((f"{name}_count", count) for name, count in zswap.counters.items())
     return (
-        one.device,
-        one.algorithm or "-",
-        *(_size(size) for size in (one.disksize_bytes, *sizes)),
-        _ratio(one.ratio),
-        *("-" if count is None else str(count) for count in pages),
-    )
+        Grid(_ZRAM, tuple(_zram_row(one) for one in devices), "zram",
+             form=Form.DATA | (Form.TERMINAL if explain and devices else Form.NONE)),
+        Grid(_ZSWAP, (_zswap_row(zswap),), form=Form.TERMINAL if explain and zswap.is_there else Form.NONE),
+        figures("zswap", on=zswap.on, algorithm=zswap.compressor, pool_kind=zswap.zpool, data_bytes=zswap.stored_bytes,
+                pool_bytes=zswap.pool_bytes, limit_bytes=zswap.limit_bytes, ratio=zswap.ratio, **dict(counters)),
+    )  # fmt: skip
 
 
-def zswap_table(zswap: Zswap) -> Table:
-    """Return zswap as one row."""
-    titles = ("DATA", "POOL", "LIMIT", "RATIO", "WRITTEN BACK", "LIMIT HIT")
-    columns = (Column("ZSWAP"), Column("ALGORITHM"), Column("POOL KIND"), *(Column(title, "right") for title in titles))
-    state = "-" if zswap.on is None else "on" if zswap.on else "off"
-    counts = (zswap.counters.get(name) for name in ("written_back_pages", "pool_limit_hit"))
-    cells = (_size(zswap.stored_bytes), _size(zswap.pool_bytes), _size(zswap.limit_bytes), _ratio(zswap.ratio))
-    told = ("-" if count is None else str(count) for count in counts)
-    return Table(columns, ((state, zswap.compressor or "-", zswap.zpool or "-", *cells, *told),))
-
-
-def sentences(swaps: Swaps, devices: Sequence[Zram], zswap: Zswap) -> Iterator[str]:
+def sentences(swaps: Swaps, devices: Sequence[Zram], zswap: Zswap) -> Iterator[Sentence]:
     """Yield which area the next page goes to, and what the compressed ones cost and bring."""
-    yield from _of_order(swaps)
+    for text in _of_order(swaps):
+        yield Sentence(text, ("proc/swaps: Filename",))
     for one in devices:
-        yield from _of_zram(one)
+        rows = (f"sys/block/{one.device}/mm_stat", f"sys/block/{one.device}/disksize")
+        for text in _of_zram(one):
+            yield Sentence(text, rows)
     yield from _of_zswap(zswap, swaps, devices)
 
 
-def data(devices: Sequence[Zram], zswap: Zswap) -> dict[str, Any]:
-    """Return both for JSON."""
-    return {
-        "zram": [
-            {
-                "device": one.device,
-                "algorithm": one.algorithm,
-                "disksize_bytes": one.disksize_bytes,
-                "data_bytes": one.mm_stat and one.mm_stat.orig_data_size,
-                "compressed_bytes": one.mm_stat and one.mm_stat.compr_data_size,
-                "memory_bytes": one.mm_stat and one.mm_stat.mem_used_total,
-                "same_pages": one.mm_stat and one.mm_stat.same_pages,
-                "huge_pages": one.mm_stat and one.mm_stat.huge_pages,
-                "ratio": one.ratio,
-            }
-            for one in devices
-        ],
-        "zswap": {
-            "on": zswap.on,
-            "algorithm": zswap.compressor,
-            "pool_kind": zswap.zpool,
-            "data_bytes": zswap.stored_bytes,
-            "pool_bytes": zswap.pool_bytes,
-            "limit_bytes": zswap.limit_bytes,
-            "ratio": zswap.ratio,
-            **{f"{name}_count": count for name, count in zswap.counters.items()},
-        },
-    }
+_ZRAM: Final = (
+    Column("device", "ZRAM"), Column("algorithm", "ALGORITHM"), Column("disksize_bytes", "DISKSIZE", UTIL_LINUX),
+    Column("data_bytes", "DATA", UTIL_LINUX), Column("compressed_bytes", "COMPR", UTIL_LINUX),
+    Column("memory_bytes", "MEMORY", UTIL_LINUX), Column("same_pages", "SAME", NUMBER),
+    Column("huge_pages", "HUGE", NUMBER), Column("ratio", "RATIO", HUNDREDTHS),
+)  # fmt: skip
+_ZSWAP: Final = (
+    Column(None, "ZSWAP"), Column(None, "ALGORITHM"), Column(None, "POOL KIND"), Column(None, "DATA", UTIL_LINUX),
+    Column(None, "POOL", UTIL_LINUX), Column(None, "LIMIT", UTIL_LINUX), Column(None, "RATIO", HUNDREDTHS),
+    Column(None, "WRITTEN BACK", NUMBER), Column(None, "LIMIT HIT", NUMBER),
+)  # fmt: skip
+
+
+def _zram_row(one: Zram) -> tuple[Value, ...]:
+    stat = one.mm_stat
+    held: tuple[Value, ...] = (None,) * 5
+    if stat is not None:
+        held = (stat.orig_data_size, stat.compr_data_size, stat.mem_used_total, stat.same_pages, stat.huge_pages)
+    return (one.device, one.algorithm, one.disksize_bytes, *held, one.ratio)
+
+
+def _zswap_row(zswap: Zswap) -> tuple[Value, ...]:
+    state = None if zswap.on is None else "on" if zswap.on else "off"
+    counts = (zswap.counters.get(name) for name in ("written_back_pages", "pool_limit_hit"))
+    sizes = (zswap.stored_bytes, zswap.pool_bytes, zswap.limit_bytes)
+    return (state, zswap.compressor, zswap.zpool, *sizes, zswap.ratio, *counts)
 
 
 def _of_order(swaps: Swaps) -> Iterator[str]:
@@ -163,8 +145,8 @@ def _of_zram(one: Zram) -> Iterator[str]:
     if stat is None or one.disksize_bytes is None:
         return
     yield (
-        f"{one.device}: disksize {human(one.disksize_bytes)} is how much data it takes, not RAM: now "
-        f"{human(stat.orig_data_size)} of data take {human(stat.mem_used_total)} of RAM."
+        f"{one.device}: disksize {util_linux(one.disksize_bytes)} is how much data it takes, not RAM: now "
+        f"{util_linux(stat.orig_data_size)} of data take {util_linux(stat.mem_used_total)} of RAM."
     )
     if one.ratio is not None and one.ratio < _POOR_RATIO:
         yield (
@@ -173,22 +155,20 @@ def _of_zram(one: Zram) -> Iterator[str]:
         )
 
 
-def _of_zswap(zswap: Zswap, swaps: Swaps, devices: Sequence[Zram]) -> Iterator[str]:
+def _of_zswap(zswap: Zswap, swaps: Swaps, devices: Sequence[Zram]) -> Iterator[Sentence]:
     if not (zswap.on or zswap.pool_bytes):
         return
-    if devices and any(area.filename.rpartition("/")[2].startswith("zram") for area in swaps.areas):
-        yield "zswap is on before a zram area: pages are compressed twice. Switch one of them off."
+    # Without the parameter file, meminfo's own row says that a pool is there.
+    state = "proc/meminfo: Zswap" if zswap.on is None else "sys/module/zswap/parameters/enabled"
+    if zswap.on and devices and any(area.filename.rpartition("/")[2].startswith("zram") for area in swaps.areas):
+        yield Sentence(
+            "zswap is on in front of a zram area: pages are compressed twice. Switch one of them off.",
+            (state, "proc/swaps: Filename"),
+        )
     limit = zswap.limit_bytes
     if limit and zswap.pool_bytes is not None and zswap.pool_bytes > _NEARLY_FULL * limit:
-        yield (
-            f"zswap's pool ({human(zswap.pool_bytes)}) is at its limit ({human(limit)}, max_pool_percent "
-            f"{zswap.max_pool_percent}): its oldest pages go to the area behind, at that area's speed."
+        yield Sentence(
+            f"zswap's pool ({util_linux(zswap.pool_bytes)}) is at its limit ({util_linux(limit)}, max_pool_percent "
+            f"{zswap.max_pool_percent}): its oldest pages go to the area behind, at that area's speed.",
+            (state, "proc/meminfo: MemTotal", "sys/module/zswap/parameters/max_pool_percent"),
         )
-
-
-def _size(size_bytes: int | None) -> str:
-    return "-" if size_bytes is None else human(size_bytes)
-
-
-def _ratio(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.2f}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import KIB, TENTHS
+from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Style, Value, View, figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.slabinfo import Slabinfo
@@ -81,38 +82,39 @@ def diff(before: Moment, after: Moment) -> Diff:
     )
 
 
-def told(found: Diff, *, rows: int | None) -> str:
-    """Return the changes as text, at most *rows* slab caches and processes (None: all)."""
-    parts = [_section("memory, KiB", found.memory, 1024)]
+def view(found: Diff, *, rows: int | None = None) -> View:
+    """Return the changes, in a terminal at most *rows* slab caches and processes (None: all)."""
+    shown = [_section("memory, KiB", found.memory)]
+    notes = []
     if found.events is None:
-        parts.append("events: not compared, the two are not of one boot (or one has no proc/vmstat)\n")
+        notes.append(Sentence("Events are not compared: the two are not of one boot, or one has no proc/vmstat.", ()))
     else:
-        parts.append(_event_section(found.events, found.elapsed_s or 0.0))
-    parts.append(_section("swap areas, KiB used", found.swaps, 1024))
-    parts.append(_section("slab caches, KiB", found.slabs[:rows], 1024, left=len(found.slabs[rows:]) if rows else 0))
-    left = len(found.processes[rows:]) if rows else 0
-    parts.append(_section("processes, KiB resident", found.processes[:rows], 1024, left=left))
-    return "\n".join(part for part in parts if part) or "no change\n"
-
-
-def data(found: Diff) -> dict[str, Any]:
-    """Return the changes for JSON: sizes in bytes, events as counts."""
-    return {
-        "elapsed_s": found.elapsed_s,
-        "memory": _told(found.memory, "_bytes"),
-        "events": None if found.events is None else _told(found.events, "_count"),
-        "swaps": _told(found.swaps, "_bytes"),
-        "slabs": _told(found.slabs, "_bytes"),
-        "processes": _told(found.processes, "_bytes"),
-    }
-
-
-def rows_of(found: Diff) -> list[dict[str, Any]]:
-    """Return the changes as flat rows for CSV."""
-    whole = data(found)
-    return [
-        {"section": section} | row for section in whole if isinstance(whole[section], list) for row in whole[section]
+        shown.append(_event_section(found.events, found.elapsed_s or 0.0))
+    shown += [
+        _section("swap areas, KiB used", found.swaps),
+        _section("slab caches, KiB", found.slabs, rows),
+        _section("processes, KiB resident", found.processes, rows),
     ]
+    grids = [grid for grid in shown if grid.rows]
+    text = None if grids or notes else "no change\n"
+    return View("diff", (*grids, *_data(found)), tuple(notes), text=text)
+
+
+def _data(found: Diff) -> Iterator[Grid]:
+    """Yield the changes for JSON, sizes in bytes and events as counts, and all of them as flat rows for CSV."""
+    yield figures(elapsed_s=found.elapsed_s)
+    flat: list[dict[str, Any]] = []
+    for name, unit in (("memory", "_bytes"), ("events", "_count"), ("swaps", "_bytes"), ("slabs", "_bytes"),
+                       ("processes", "_bytes")):  # fmt: skip
+        changes: tuple[Change, ...] | None = getattr(found, name)
+        columns = (Column("name"), *(Column(f"{side}{unit}") for side in ("before", "after", "change")))
+        rows = None if changes is None else tuple((*one, one.change) for one in changes)
+        grid = Grid(columns, rows, name, form=Form.JSON)
+        flat += [{"section": name} | row for row in grid.objects()]
+        yield grid
+    keys = tuple(dict.fromkeys(key for row in flat for key in row))
+    cells = tuple(tuple(row.get(key, ABSENT) for key in keys) for row in flat)
+    yield Grid(tuple(map(Column, keys)), cells, form=Form.CSV)
 
 
 def is_event(name: str) -> bool:
@@ -155,40 +157,32 @@ def _slabs(record: Slabinfo | None) -> dict[str, int]:
     return {cache.name: cache.num_objs * cache.objsize for cache in record.caches} if record else {}
 
 
-def _told(changes: Iterable[Change], unit: str) -> list[dict[str, Any]]:
-    return [
-        {"name": one.name, f"before{unit}": one.before, f"after{unit}": one.after, f"change{unit}": one.change}
-        for one in changes
-    ]
-
-
-def _section(title: str, changes: tuple[Change, ...], unit: int, *, left: int = 0) -> str:
-    if not changes:
-        return ""
-    columns = (Column(title), Column("BEFORE", "right"), Column("AFTER", "right"), Column("CHANGE", "right"))
-    rows = tuple(
-        (one.name, *(_amount(side, unit) for side in (one.before, one.after)), _signed(one, unit)) for one in changes
+def _section(title: str, changes: Sequence[Change], most: int | None = None) -> Grid:
+    columns = (
+        Column(None, title),
+        Column(None, "BEFORE", KIB),
+        Column(None, "AFTER", KIB),
+        Column(None, "CHANGE", _CHANGE),
     )
-    return text(Table(columns, rows)) + (f"and {left} more\n" if left else "")
+    rows: list[tuple[Value, ...]] = [(one.name, one.before, one.after, _change(one)) for one in changes[:most]]
+    left = len(changes) - len(rows)
+    if left:
+        rows.append((f"and {left} more",))
+    return Grid(columns, tuple(rows), form=Form.TERMINAL)
 
 
-def _event_section(changes: tuple[Change, ...], elapsed_s: float) -> str:
-    if not changes:
-        return ""
-    columns = (Column(f"events in {elapsed_s:.2f} s"), Column("COUNT", "right"), Column("A SECOND", "right"))
-    rows = tuple(
-        (one.name, str(one.change), f"{(one.change or 0) / elapsed_s:.1f}" if elapsed_s else "-") for one in changes
-    )
-    return text(Table(columns, rows))
+def _event_section(changes: Sequence[Change], elapsed_s: float) -> Grid:
+    columns = (
+        Column(None, f"events in {elapsed_s:.2f} s"), Column(None, "COUNT", NUMBER), Column(None, "A SECOND", TENTHS)
+    )  # fmt: skip
+    rows = tuple((one.name, one.change, (one.change or 0) / elapsed_s if elapsed_s else None) for one in changes)
+    return Grid(columns, rows, form=Form.TERMINAL)
 
 
-def _amount(size: int | None, unit: int) -> str:
-    return "-" if size is None else str(size // unit)
-
-
-def _signed(one: Change, unit: int) -> str:
+def _change(one: Change) -> Value:
     if one.before is None:
         return "new"
-    if one.after is None:
-        return "gone"
-    return f"{(one.after - one.before) // unit:+d}"
+    return "gone" if one.after is None else one.change
+
+
+_CHANGE: Final = Style(lambda change_bytes: f"{change_bytes // 1024:+d}", "right")

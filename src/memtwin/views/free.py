@@ -15,16 +15,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.table import Column, Table
+from memtwin.render.amount import Scale, procps
+from memtwin.render.grid import ABSENT, Column, Form, Grid, Shape, Style, Value, View
+from memtwin.render.grid import figures as figures_of
 from memtwin.units import Kib
 from memtwin.views.used import DEFAULT, cache, used
 
 if TYPE_CHECKING:
-    from memtwin.procfs.meminfo import Meminfo
+    from collections.abc import Callable, Iterable
 
-_PREFIXES: Final = "KMGTP"
-_SIGN: Final = 1 << 63
-"""The tool counts bytes in signed 64 bits: what a container's filter prints as 2^54 - 1 kB is -1 kB there."""
+    from memtwin.procfs.meminfo import Meminfo
+    from memtwin.render.openmetrics import Metric
+
+KIBIBYTES: Final = Scale()
 
 
 class Span(NamedTuple):
@@ -49,15 +52,7 @@ class Free(NamedTuple):
     commit: Span
 
 
-class Scale(NamedTuple):
-    """How a number is written: in base**power bytes, or *human*, in the unit that gives four characters."""
-
-    power: int = 1
-    base: int = 1024
-    human: bool = False
-
-
-def free(meminfo: Meminfo, formula: str = DEFAULT) -> Free:
+def compute(meminfo: Meminfo, formula: str = DEFAULT) -> Free:
     """Return what ``free`` makes of *meminfo*; *formula* is one of :data:`memtwin.views.used.FORMULAS`."""
 
     def kib(label: str) -> Kib | None:
@@ -83,90 +78,65 @@ def free(meminfo: Meminfo, formula: str = DEFAULT) -> Free:
     )
 
 
-KIBIBYTES: Final = Scale()
+_TITLES: Final = ("total", "used", "free")
+_DATA: Final = tuple(
+    Column(f"{name}_bytes")
+    for name in ("total", "used", "limit", "committed", "free", "shared", "buffers", "cache", "available")
+)
+"""Columns of the JSON; a row has those that are not ABSENT."""
 
 
-def table(
-    figures: Free, scale: Scale = KIBIBYTES, *, wide: bool = False, lohi: bool = False, total: bool = False,
-    committed: bool = False,
-) -> Table:  # fmt: skip
-    """Return the table of ``free`` with its flags -w, -l, -t and -v."""
-    caches_titles = ("buffers", "cache") if wide else ("buff/cache",)
-    titles = ("total", "used", "free", "shared", *caches_titles, "available")
+def view(
+    figures: Free, formula: str = DEFAULT, scale: Scale = KIBIBYTES, *, wide: bool = False, lohi: bool = False,
+    total: bool = False, committed: bool = False, line: bool = False,
+    metrics: Callable[[], Iterable[Metric]] | None = None,
+) -> View:  # fmt: skip
+    """Return the table of ``free`` with its flags -w, -l, -t, -v, or with -L its one line."""
     mem, swap = figures.mem, figures.swap
+    caches_titles = ("buffers", "cache") if wide else ("buff/cache",)
     caches = (figures.buffers, figures.cache) if wide else (_plus(figures.buffers, figures.cache),)
-    rows = [("Mem:", (*mem, figures.shared, *caches, figures.available))]
+    rows: list[tuple[str, tuple[Kib | None, ...]]] = [("Mem:", (*mem, figures.shared, *caches, figures.available))]
     if lohi:
         rows += [("Low:", figures.low), ("High:", figures.high)]
     rows.append(("Swap:", swap))
     if total:
-        both = zip(mem, swap, strict=True)
-        rows.append(("Total:", tuple(_plus(ram, disk) for ram, disk in both)))
+        rows.append(("Total:", tuple(_plus(ram, disk) for ram, disk in zip(mem, swap, strict=True))))
     if committed:
         rows.append(("Comm:", figures.commit))
-    columns = (Column("", width=8, grow=False), *(Column(title, "right", 11, grow=False) for title in titles))
-    return Table(columns, tuple((head, *(written(cell, scale) for cell in cells)) for head, cells in rows))
+    style = Style(lambda size_bytes: procps(size_bytes, scale), "right")
+    titles = (*_TITLES, "shared", *caches_titles, "available")
+    columns = (
+        Column(None, "", width=8, grow=False), *(Column(None, title, style, 11, grow=False) for title in titles)
+    )  # fmt: skip
+    cells = tuple((head, *map(_bytes, sizes)) for head, sizes in rows)
+    shown = Grid(columns, cells, form=Form.TERMINAL)
+    return View("free", (_line(figures, style) if line else shown, *_data(figures, formula)), metrics=metrics)
 
 
-def line(figures: Free, scale: Scale = KIBIBYTES) -> str:
-    """Return the one line of ``free -L``."""
-    cache_use = _plus(figures.buffers, figures.cache)
-    pairs = (("SwapUse", figures.swap.used), ("CachUse", cache_use), (" MemUse", figures.mem.used))
-    told = "".join(f"{head} {written(size, scale):>11} " for head, size in (*pairs, ("MemFree", figures.mem.free)))
-    return f"{told}\n"
+def _line(figures: Free, style: Style) -> Grid:
+    """Return the one line of ``free -L``: names and figures in turns."""
+    pairs = (
+        ("SwapUse", figures.swap.used), ("CachUse", _plus(figures.buffers, figures.cache)),
+        (" MemUse", figures.mem.used), ("MemFree", figures.mem.free),
+    )  # fmt: skip
+    columns = (*(column for _ in pairs for column in (Column(None, ""), Column(None, "", style, 11))), Column(None, ""))
+    cells = (*(cell for name, kib in pairs for cell in (name, _bytes(kib))), "")
+    return Grid(columns, (cells,), form=Form.TERMINAL, headings=False)
 
 
-def data(figures: Free) -> dict[str, dict[str, int | None]]:
-    """Return the figures in bytes, for JSON."""
-    mem = _bytes_of(figures.mem) | {
-        "shared_bytes": _bytes(figures.shared),
-        "buffers_bytes": _bytes(figures.buffers),
-        "cache_bytes": _bytes(figures.cache),
-        "available_bytes": _bytes(figures.available),
-    }
-    commit = figures.commit
-    return {
-        "mem": mem,
-        "low": _bytes_of(figures.low),
-        "high": _bytes_of(figures.high),
-        "swap": _bytes_of(figures.swap),
-        "commit": {
-            "limit_bytes": _bytes(commit.total),
-            "committed_bytes": _bytes(commit.used),
-            "free_bytes": _bytes(commit.free),
-        },
-    }
+def _data(figures: Free, formula: str) -> tuple[Grid, Grid]:
+    mem, commit, nothing = figures.mem, figures.commit, (ABSENT,) * 4
+    rows = [
+        ("mem", *_spread(mem), *map(_bytes, (figures.shared, figures.buffers, figures.cache, figures.available))),
+        *((name, *_spread(getattr(figures, name)), *nothing) for name in ("low", "high", "swap")),
+        ("commit", ABSENT, ABSENT, *map(_bytes, commit), *nothing),
+    ]
+    return figures_of(**{"as": formula}), Grid((Column(""), *_DATA), rows, shape=Shape.KEYED, form=Form.DATA)
 
 
-def written(size: Kib | None, scale: Scale) -> str:
-    """Return *size* as ``free`` writes it.
-
-    >>> written(Kib(8_053_064), Scale(human=True)), written(Kib(8_053_064), Scale(2))
-    ('7.7Gi', '7864')
-    """
-    if size is None:
-        return "-"
-    size_bytes = (size * 1024 + _SIGN) % (2 * _SIGN) - _SIGN
-    if scale.human:
-        return _human(size_bytes, scale.base)
-    return str(size_bytes if scale.power == 0 else int(size_bytes / scale.base**scale.power))
-
-
-def _human(size_bytes: int, base: int) -> str:
-    """Return the first of one decimal and none, K and up, that has four characters, not counting an ``i``."""
-    from struct import pack, unpack  # noqa: PLC0415 - for -h only
-
-    told = f"{size_bytes}B"
-    mark = "" if base == 1000 else "i"
-    for power, prefix in enumerate(_PREFIXES, 1):
-        if len(told.removesuffix(mark)) <= 4:
-            break
-        scaled = size_bytes / base**power
-        (single,) = unpack("f", pack("f", scaled))  # the tool rounds a C float
-        told = f"{single:.1f}{prefix}{mark}"
-        if len(told) > 4 + len(mark):
-            told = f"{int(scaled)}{prefix}{mark}"
-    return told
+def _spread(span: Span) -> tuple[Value, ...]:
+    """Return total, used and free with no limit and nothing committed between them."""
+    return _bytes(span.total), _bytes(span.used), ABSENT, ABSENT, _bytes(span.free)
 
 
 def _span(total: Kib | None, unused: Kib | None) -> Span:
@@ -184,11 +154,3 @@ def _minus(a: Kib | None, b: Kib | None) -> Kib | None:
 
 def _bytes(size: Kib | None) -> int | None:
     return None if size is None else size * 1024
-
-
-def _bytes_of(span: Span) -> dict[str, int | None]:
-    return {
-        "total_bytes": _bytes(span.total),
-        "used_bytes": _bytes(span.used),
-        "free_bytes": _bytes(span.free),
-    }

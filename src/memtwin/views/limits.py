@@ -8,10 +8,10 @@ Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, setrl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.prose import bullets
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import PROSE
+from memtwin.render.grid import Column, Grid, Sentence, View
 from memtwin.render.words import size
 from memtwin.views.used import used, used_swap
 
@@ -29,7 +29,7 @@ class Limit(NamedTuple):
     """One limit: *name* as its file or call is named, *scope* whose it is; both amounts in bytes.
 
     *cache_bytes* is what of the use is page cache, which the kernel drops before the limit hurts. A *special* limit is
-    met by some kinds of memory only: stacks, locked pages, swap.
+    met by some kinds of memory only: stacks, locked pages, swap. *rows* are where the figures stand.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Limit(NamedTuple):
     then: str
     cache_bytes: int | None = None
     special: bool = False
+    rows: tuple[str, ...] = ()
 
     @property
     def left_bytes(self) -> int | None:
@@ -63,6 +64,7 @@ _RLIMITS: Final = {
     "Max locked memory": ("RLIMIT_MEMLOCK", "VmLck", "mlock fails (ENOMEM, EPERM)"),
 }
 _SPECIAL: Final = {"memory.swap.max", "RLIMIT_STACK", "RLIMIT_MEMLOCK"}
+_RAM: Final = ("proc/meminfo: MemTotal", "proc/meminfo: MemAvailable")
 _NEVER: Final = 2
 """vm.overcommit_memory: promise no more than CommitLimit."""
 
@@ -74,7 +76,8 @@ def of_cgroup(group: Group) -> Iterator[Limit]:
         limit = group.amounts.get(name)
         if limit is not None:
             counted = cache if name in {"memory.max", "memory.high", "memory.limit_in_bytes"} else None
-            yield Limit(name, group.path, limit, group.amounts.get(file), then, counted, name in _SPECIAL)
+            rows = (f"{group.folder}/{name}", f"{group.folder}/{file}")
+            yield Limit(name, group.path, limit, group.amounts.get(file), then, counted, name in _SPECIAL, rows)
 
 
 def of_process(limits: Limits, status: Status) -> Iterator[Limit]:
@@ -84,7 +87,8 @@ def of_process(limits: Limits, status: Status) -> Iterator[Limit]:
         if limit is not None:
             used_kib = status.kib(label)
             used_bytes = None if used_kib is None else used_kib * 1024
-            yield Limit(name, "process", limit, used_bytes, then, special=name in _SPECIAL)
+            rows = (f"proc/PID/limits: {row}", f"proc/PID/status: {label}")
+            yield Limit(name, "process", limit, used_bytes, then, special=name in _SPECIAL, rows=rows)
 
 
 def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limit]:
@@ -92,50 +96,59 @@ def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limi
     limit, promised = meminfo.get("CommitLimit"), meminfo.get("Committed_AS")
     if overcommit_memory == _NEVER and limit is not None and promised is not None:
         then = "mmap, malloc and fork fail (ENOMEM) for everybody"
-        yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then)
+        rows = ("proc/meminfo: CommitLimit", "proc/meminfo: Committed_AS", "proc/sys/vm/overcommit_memory")
+        yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then, rows=rows)
     total, swap, taken = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0), used(meminfo)
     if total is not None and taken is not None and "MemAvailable" in meminfo:
         then = "the OOM killer ends the largest process"
         both = taken + (used_swap(meminfo) or 0)
-        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then)
+        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then, rows=_RAM)
 
 
-def ordered(limits: Sequence[Limit]) -> list[Limit]:
+def order(limits: Sequence[Limit]) -> list[Limit]:
     """Return *limits*, the nearest first; special ones, then those whose use is not known, last."""
     return sorted(limits, key=lambda one: (one.left_bytes is None, one.special, one.left_bytes or 0))
 
 
-def told(limits: Sequence[Limit], notes: Sequence[str]) -> str:
+def view(limits: Sequence[Limit], notes: Sequence[Sentence]) -> View:
     """Return a row a limit, the nearest first, and what is to be said."""
-    titles = ("AT", "USED", "LEFT")
-    columns = (Column("LIMIT"), Column("OF"), *(Column(title, "right") for title in titles), Column("THEN"))
+    columns = (
+        Column("name", "LIMIT"), Column("scope", "OF"), Column("limit_bytes", "AT", PROSE),
+        Column("used_bytes", "USED", PROSE), Column(None, "LEFT", PROSE), Column("then", "THEN"),
+        Column("cache_bytes"), Column("special"), Column("left_bytes"),
+    )  # fmt: skip
     rows = tuple(
-        (one.name, one.scope, _size(one.limit_bytes), _size(one.used_bytes), _size(one.left_bytes), one.then)
-        for one in ordered(limits)
-    )
-    return text(Table(columns, rows)) + bullets([*sentences(limits), *notes])
+        (one.name, one.scope, one.limit_bytes, one.used_bytes, one.left_bytes, one.then, one.cache_bytes, one.special,
+         one.left_bytes)
+        for one in order(limits)
+    )  # fmt: skip
+    said = (*sentences(limits), *notes)
+    return View("limits", (Grid(columns, rows, "limits"),), said, lambda: metrics(limits), version=2)
 
 
-def sentences(limits: Sequence[Limit]) -> Iterator[str]:
+def sentences(limits: Sequence[Limit]) -> Iterator[Sentence]:
     """Yield which limit is hit first when more memory is taken."""
     if not limits:
-        yield "No limit is known."
+        yield Sentence("No limit is known.", ())
         return
-    first = ordered(limits)[0]
+    first = order(limits)[0]
     if first.left_bytes is None:
         return
     if first.left_bytes <= 0:
-        yield f"{first.name} of {_whose(first)} is reached: {first.then}."
+        yield Sentence(f"{first.name} of {_whose(first)} is reached: {first.then}.", first.rows)
     else:
-        yield f"First comes {first.name} of {_whose(first)}, {_size(first.left_bytes)} away: {first.then}."
+        yield Sentence(
+            f"First comes {first.name} of {_whose(first)}, {_size(first.left_bytes)} away: {first.then}.", first.rows
+        )
     if first.cache_bytes:
-        yield (
+        yield Sentence(
             f"{_size(first.cache_bytes)} of what it counts are cache of files read once, which the kernel drops first: "
-            f"{_size(first.left_bytes + first.cache_bytes)} are left in truth."
+            f"{_size(first.left_bytes + first.cache_bytes)} are really left.",
+            first.rows,
         )
 
 
-def of_events(group: Group) -> Iterator[str]:
+def of_events(group: Group) -> Iterator[Sentence]:
     """Yield what a cgroup's limits have done already."""
     meanings = {
         "high": "times slowed at memory.high",
@@ -144,12 +157,7 @@ def of_events(group: Group) -> Iterator[str]:
     }
     happened = [f"{group.events[name]} {meaning}" for name, meaning in meanings.items() if group.events.get(name)]
     if happened:
-        yield f"{group.path}: {', '.join(happened)} since it was made."
-
-
-def data(limits: Sequence[Limit], notes: Sequence[str]) -> dict[str, Any]:
-    """Return the limits for JSON, the nearest first."""
-    return {"limits": [one._asdict() | {"left_bytes": one.left_bytes} for one in ordered(limits)], "notes": list(notes)}
+        yield Sentence(f"{group.path}: {', '.join(happened)} since it was made.", (f"{group.folder}/memory.events",))
 
 
 def metrics(limits: Sequence[Limit]) -> list[Metric]:

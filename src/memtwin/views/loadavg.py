@@ -10,11 +10,11 @@ After a burst ends, the 1-minute average still shows 37 % of it a minute later. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.procfs.text import decimal
-from memtwin.render.prose import bullets
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import HUNDREDTHS
+from memtwin.render.grid import Column, Form, Grid, Sentence, View, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 8
 _WAITS: Final = 1000
+_LOADAVG: Final = ("proc/loadavg",)
 
 
 class Task(NamedTuple):
@@ -47,45 +48,38 @@ class Load(NamedTuple):
     io: Pressure | None = None
 
 
-def told(load: Load) -> str:
-    """Return the averages in a table, against the CPUs, and in words."""
-    columns = (Column("OVER"), Column("LOAD", "right"), Column("PER CPU", "right"))
+def view(load: Load) -> View:
+    """Return the averages against the CPUs, the tasks that count now, and what they mean."""
+    one, five, fifteen = (value / 100 for value in _averages(load.averages))
+    columns = (Column(None, "OVER"), Column(None, "LOAD", HUNDREDTHS), Column(None, "PER CPU", HUNDREDTHS))
     rows = tuple(
-        (name, decimal(value), "-" if not load.cpus else f"{value / 100 / load.cpus:.2f}")
-        for name, value in zip(("1 min", "5 min", "15 min"), _averages(load.averages), strict=True)
+        (over, value, value / load.cpus if load.cpus else None)
+        for over, value in (("1 min", one), ("5 min", five), ("15 min", fifteen))
     )
-    return text(Table(columns, rows)) + bullets(sentences(load))
+    data = figures(
+        load1=one, load5=five, load15=fifteen, cpus_count=load.cpus, runnable_count=load.averages.running,
+        threads_count=load.averages.threads, running_count=load.running, blocked_count=load.blocked,
+        last_pid=load.averages.last_pid,
+    )  # fmt: skip
+    grids = (Grid(columns, rows, form=Form.TERMINAL), data, _tasks(load))
+    return View("loadavg", grids, tuple(sentences(load)), lambda: metrics(load))
 
 
-def sentences(load: Load) -> Iterator[str]:
+def sentences(load: Load) -> Iterator[Sentence]:
     """Yield the trend, what is in the load now, and which of CPU and disk it is about."""
     one, _, fifteen = _averages(load.averages)
     yield from _of_cpus(load)
     if one > fifteen * 3 // 2 and one - fifteen > 50:
-        yield "It rises: the last minute is above the last quarter of an hour."
+        yield Sentence("It rises: the last minute is above the last quarter of an hour.", _LOADAVG)
     elif fifteen > one * 3 // 2 and fifteen - one > 50:
-        yield "It falls: what made the load is over, and the longer averages still remember it."
+        yield Sentence("It falls: what made the load is over, and the longer averages still remember it.", _LOADAVG)
     if load.running is not None and load.blocked is not None:
-        yield f"Now: {load.running} running or waiting for a CPU, {load.blocked} waiting for a disk."
+        yield Sentence(
+            f"Now: {load.running} running or waiting for a CPU, {load.blocked} waiting for a disk.",
+            ("proc/stat: procs_running", "proc/stat: procs_blocked"),
+        )
     yield from _of_tasks(load)
     yield from _of_pressure(load)
-
-
-def data(load: Load) -> dict[str, Any]:
-    """Return the figures for JSON."""
-    one, five, fifteen = (value / 100 for value in _averages(load.averages))
-    return {
-        "load1": one,
-        "load5": five,
-        "load15": fifteen,
-        "cpus_count": load.cpus,
-        "runnable_count": load.averages.running,
-        "threads_count": load.averages.threads,
-        "running_count": load.running,
-        "blocked_count": load.blocked,
-        "last_pid": load.averages.last_pid,
-        "tasks": None if load.tasks is None else [task._asdict() for task in load.tasks],
-    }
 
 
 def metrics(load: Load) -> list[Metric]:
@@ -96,36 +90,47 @@ def metrics(load: Load) -> list[Metric]:
     return [gauge(f"node_load{minutes}", f"{minutes}m load average.", value / 100) for minutes, value in values]
 
 
+def _tasks(load: Load) -> Grid:
+    """Return the tasks that count now, for JSON; null without any process."""
+    columns = (Column("pid"), Column("name"), Column("state"))
+    return Grid(columns, load.tasks, "tasks", form=Form.JSON)
+
+
 def _averages(record: Loadavg) -> tuple[int, int, int]:
     return record.load1_hundredths, record.load5_hundredths, record.load15_hundredths
 
 
-def _of_cpus(load: Load) -> Iterator[str]:
+def _of_cpus(load: Load) -> Iterator[Sentence]:
     one = load.averages.load1_hundredths / 100
     if not load.cpus:
         return
     have = f"{load.cpus} CPU{'s' if load.cpus > 1 else ''}"
-    if one > load.cpus:
-        yield f"Over the last minute {one:.2f} tasks ran or waited on {have}: {one - load.cpus:.2f} had to wait."
-    else:
-        yield f"Over the last minute {one:.2f} tasks ran or waited on {have}: room for {load.cpus - one:.2f} more."
+    wait, room = f"{one - load.cpus:.2f} had to wait", f"room for {load.cpus - one:.2f} more"
+    yield Sentence(
+        f"Over the last minute {one:.2f} tasks ran or waited on {have}: {wait if one > load.cpus else room}.",
+        (*_LOADAVG, "proc/stat: cpu"),
+    )
 
 
-def _of_tasks(load: Load) -> Iterator[str]:
+def _of_tasks(load: Load) -> Iterator[Sentence]:
     blocked = [task for task in load.tasks or () if task.state == "D"]
     if blocked:
         named = ", ".join(f"{task.name} ({task.pid})" for task in blocked[:_SHOWN])
         more = f" and {len(blocked) - _SHOWN} more" if len(blocked) > _SHOWN else ""
-        yield (
+        yield Sentence(
             f"In uninterruptible sleep (D): {named}{more}. They count as load and use no CPU: a slow disk, NFS, swap. "
-            "`cat /proc/PID/stack` says where one waits."
+            "`cat /proc/PID/stack` says where one waits.",
+            ("proc/PID/stat",),
         )
 
 
-def _of_pressure(load: Load) -> Iterator[str]:
+def _of_pressure(load: Load) -> Iterator[Sentence]:
     cpu = load.cpu.some.avg60_hundredths if load.cpu and load.cpu.some else None
     disk = load.io.some.avg60_hundredths if load.io and load.io.some else None
     if cpu is not None and disk is not None and max(cpu, disk) >= _WAITS:
         what = "CPU" if cpu >= disk else "disk"
         waits = f"{decimal(cpu)}% of the time for a CPU and {decimal(disk)}% for a disk"
-        yield f"Over the last minute tasks waited {waits}: it is about {what}."
+        yield Sentence(
+            f"Over the last minute tasks waited {waits}: it is about {what}.",
+            ("proc/pressure/cpu: some", "proc/pressure/io: some"),
+        )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import UsageError
+from memtwin.render.amount import PERCENT_1
+from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Value, View
 from memtwin.render.prose import wrapped
-from memtwin.render.table import Column, Table, text
 from memtwin.views.meminfo_fields import fields
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memtwin.procfs.meminfo import Meminfo
 
 _NOT_RAM: Final = frozenset((
@@ -19,40 +22,19 @@ _NOT_RAM: Final = frozenset((
 UNKNOWN: Final = "A row that memtwin does not know: of a newer kernel, or of a vendor's."
 
 
-def listing(meminfo: Meminfo) -> str:
-    """Return every row of *meminfo*, its share of MemTotal where it is RAM, and one sentence."""
-    known = fields()
-    columns = (Column("FIELD"), Column("KIB", "right"), Column("OF RAM", "right"), Column("MEANING"))
-    rows = tuple(
-        (label, str(value), _share(meminfo, label), known[label].what if label in known else UNKNOWN)
-        for label, value in meminfo.items()
-    )
-    return text(Table(columns, rows)) + "\n`memtwin meminfo --explain FIELD` tells more of one.\n"
+def view(meminfo: Meminfo, asked: str | None) -> View:
+    """Return every row with its meaning, or all that is known of the one *asked* for, in any case of letters.
+
+    Raise UsageError if there is no such row. A row that this kernel does not print has null.
+    """
+    if asked is not None:
+        label = find_label(asked, meminfo)
+        return View("meminfo-explained", (_grid(meminfo, [label], Form.DATA),), text=_describe(meminfo, label))
+    more = Sentence("`memtwin meminfo --explain FIELD` explains one row in full.", ())
+    return View("meminfo-explained", (_grid(meminfo, list(meminfo), Form.ALL),), (more,))
 
 
-def story(meminfo: Meminfo, asked: str) -> str:
-    """Return all that is known of the row *asked*, in any case of letters; raise UsageError if there is no such row."""
-    label = found(asked, meminfo)
-    field = fields().get(label)
-    amount = "this kernel does not print it"
-    if label in meminfo:
-        share = _share(meminfo, label)
-        unit = "" if label.startswith("HugePages_") else " KiB"
-        amount = f"{meminfo[label]}{unit}" + (f", {share} of RAM" if share != "-" else "")
-    if field is None:
-        return f"{label}: {amount}\n{UNKNOWN}\n"
-    told = (("", field.what), ("Overlaps: ", field.overlaps), ("Since: ", f"Linux {field.since}."),
-            ("Fed by: ", field.feeds), ("If large: ", field.large))  # fmt: skip
-    return f"{label}: {amount}\n" + "".join(wrapped(head + body) for head, body in told)
-
-
-def data(meminfo: Meminfo, asked: str | None) -> list[dict[str, Any]]:
-    """Return the rows (or the one asked for) for JSON; a row that this kernel does not print has null."""
-    labels = list(meminfo) if asked is None else [found(asked, meminfo)]
-    return [_told(meminfo, label) for label in labels]
-
-
-def found(asked: str, meminfo: Meminfo) -> str:
+def find_label(asked: str, meminfo: Meminfo) -> str:
     """Return the label that *asked* names; raise UsageError, with those that come near, if there is none."""
     labels: dict[str, str] = {label.lower(): label for label in (*fields(), *meminfo)}
     if asked.lower() in labels:
@@ -64,22 +46,44 @@ def found(asked: str, meminfo: Meminfo) -> str:
     raise UsageError(f"meminfo has no field {asked}", hint=hint)
 
 
-def _told(meminfo: Meminfo, label: str) -> dict[str, Any]:
+def _grid(meminfo: Meminfo, labels: Sequence[str], form: Form) -> Grid:
+    columns = (
+        Column("field", "FIELD"), Column("size_bytes"), Column("count"), Column(None, "KIB", NUMBER),
+        Column(None, "OF RAM", PERCENT_1), Column("what"), Column(None, "MEANING"), Column("overlaps"), Column("since"),
+        Column("feeds"), Column("if_large"),
+    )  # fmt: skip
+    return Grid(columns, tuple(_row(meminfo, label) for label in labels), form=form)
+
+
+def _row(meminfo: Meminfo, label: str) -> tuple[Value, ...]:
     field, value = fields().get(label), meminfo.get(label)
-    count = label.startswith("HugePages_")
-    return {
-        "field": label,
-        "count" if count else "size_bytes": value if value is None or count else value * 1024,
-        "what": field.what if field else None,
-        "overlaps": field.overlaps if field else None,
-        "since": field.since if field else None,
-        "feeds": field.feeds if field else None,
-        "if_large": field.large if field else None,
-    }
+    is_count = label.startswith("HugePages_")
+    size = ABSENT if is_count else None if value is None else value * 1024
+    told = (field.what, field.what, field.overlaps, field.since, field.feeds, field.large) if field else None
+    return (
+        label, size, value if is_count else ABSENT, value, _share(meminfo, label),
+        *(told or (None, UNKNOWN, None, None, None, None)),
+    )  # fmt: skip
 
 
-def _share(meminfo: Meminfo, label: str) -> str:
+def _describe(meminfo: Meminfo, label: str) -> str:
+    field, amount = fields().get(label), "this kernel does not print it"
+    if label in meminfo:
+        share = _share(meminfo, label)
+        unit = "" if label.startswith("HugePages_") else " KiB"
+        amount = f"{meminfo[label]}{unit}" + ("" if share is None else f", {share:.1f}% of RAM")
+    if field is None:
+        return f"{label}: {amount}\n{UNKNOWN}\n"
+    parts = (("", field.what), ("Overlaps: ", field.overlaps), ("Since: ", f"Linux {field.since}."),
+             ("Fed by: ", field.feeds), ("If large: ", field.large))  # fmt: skip
+    return f"{label}: {amount}\n" + "".join(wrapped(head + body) for head, body in parts)
+
+
+def _share(meminfo: Meminfo, label: str) -> float | None:
+    """Return the percentage of RAM that a row is; None for what is not RAM or not known."""
     total = meminfo.get("MemTotal")
-    if not total or label in _NOT_RAM or label.startswith("HugePages_") or label not in fields():
-        return "-"
-    return f"{100 * meminfo[label] / total:.1f}%"
+    if not total or label not in meminfo or label not in fields():
+        return None
+    if label in _NOT_RAM or label.startswith("HugePages_"):
+        return None
+    return 100 * meminfo[label] / total

@@ -7,10 +7,11 @@ seconds; between two samples the share is exact. Source: kernel/sched/psi.c, Doc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from memtwin.procfs.text import decimal
-from memtwin.render.table import Column, Table
+from memtwin.render.amount import PERCENT_2
+from memtwin.render.grid import Column, Grid, Sentence, Style, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from memtwin.render.openmetrics import Metric
 
 RESOURCES: Final = ("cpu", "memory", "io", "irq")
+_FILE: Final = "proc/pressure/{}"
 _SOME_MATTERS: Final = 1000
 _FULL_MATTERS: Final = 500
 _WHAT: Final = {
@@ -32,58 +34,40 @@ _WHAT: Final = {
 }
 
 
-def table(found: Mapping[str, Pressure], earlier: Mapping[str, Pressure] | None = None, seconds: float = 0.0) -> Table:
-    """Return a row a resource and kind; with *earlier*, *seconds* before, also the share of that interval."""
-    titles = ["AVG10", "AVG60", "AVG300", "TOTAL"]
-    if earlier is not None:
-        titles.insert(0, f"LAST {seconds:g} S")
-    columns = (Column("RESOURCE"), Column("KIND"), *(Column(title, "right") for title in titles))
-    rows = []
-    for resource, kind, stall in _stalls(found):
-        cells = [f"{decimal(share)}%" for share in _averages(stall)]
-        if earlier is not None:
-            before = getattr(earlier.get(resource), kind, None)
-            cells.insert(0, "-" if before is None else f"{_share(before, stall, seconds):.2f}%")
-        rows.append((resource, kind, *cells, f"{stall.total_us / 1e6:.1f}s"))
-    return Table(columns, tuple(rows))
+def view(
+    found: Mapping[str, Pressure], earlier: Mapping[str, Pressure] | None = None, seconds: float = 0.0,
+    file: str = _FILE,
+) -> View:  # fmt: skip
+    """Return a row a resource and kind; with *earlier*, *seconds* before, the share of that interval too.
+
+    *file* is the path of a resource's file.
+    """
+    return View("pressure", (_grid(found, earlier, seconds),), tuple(sentences(found, file)), lambda: metrics(found))
 
 
-def sentences(found: Mapping[str, Pressure]) -> Iterator[str]:
-    """Yield what the averages over 10 seconds mean; nothing waits, if nothing does."""
+def sentences(found: Mapping[str, Pressure], file: str = _FILE) -> Iterator[Sentence]:
+    """Yield what the averages over 10 seconds mean, or that nothing waits."""
     calm = True
     for resource, pressure in found.items():
         waits, why = _WHAT[resource]
         some, full = pressure.some, pressure.full
         if full is not None and full.avg10_hundredths >= _FULL_MATTERS and resource != "cpu":
             calm = False
-            yield f"{decimal(full.avg10_hundredths)}% of the time everything {waits} and nothing is done: {why}."
+            yield Sentence(
+                f"{decimal(full.avg10_hundredths)}% of the time everything {waits} and nothing is done: {why}.",
+                (f"{file.format(resource)}: full",),
+            )
         elif some is not None and some.avg10_hundredths >= _SOME_MATTERS:
             calm = False
-            yield f"{decimal(some.avg10_hundredths)}% of the time at least one task {waits}: {why}."
+            yield Sentence(
+                f"{decimal(some.avg10_hundredths)}% of the time at least one task {waits}: {why}.",
+                (f"{file.format(resource)}: some",),
+            )
     if calm and found:
-        yield "Nothing waits to speak of: some is below 10 % and full below 5 % over the last 10 seconds."
-
-
-def data(
-    found: Mapping[str, Pressure], earlier: Mapping[str, Pressure] | None = None, seconds: float = 0.0
-) -> list[dict[str, Any]]:
-    """Return the rows for JSON; ``interval_percent`` is null in the first sample."""
-    told = []
-    for resource, kind, stall in _stalls(found):
-        before = None if earlier is None else getattr(earlier.get(resource), kind, None)
-        ten, sixty, three_hundred = (share / 100 for share in _averages(stall))
-        told.append(
-            {
-                "resource": resource,
-                "kind": kind,
-                "avg10_percent": ten,
-                "avg60_percent": sixty,
-                "avg300_percent": three_hundred,
-                "total_us": stall.total_us,
-                "interval_percent": None if before is None else round(_share(before, stall, seconds), 2),
-            }
+        yield Sentence(
+            "Nothing waits to speak of: some is below 10 % and full below 5 % over the last 10 seconds.",
+            tuple(f"{file.format(resource)}: some" for resource, pressure in found.items() if pressure.some),
         )
-    return told
 
 
 def metrics(found: Mapping[str, Pressure]) -> list[Metric]:
@@ -96,6 +80,24 @@ def metrics(found: Mapping[str, Pressure]) -> list[Metric]:
                f"Time for which tasks were {verb[kind]} for {resource}.", (({}, stall.total_us / 1e6),))
         for resource, kind, stall in _stalls(found)
     ]  # fmt: skip
+
+
+def _grid(found: Mapping[str, Pressure], earlier: Mapping[str, Pressure] | None, seconds: float) -> Grid:
+    columns = (
+        Column("resource", "RESOURCE"), Column("kind", "KIND"),
+        Column("interval_percent", None if earlier is None else f"LAST {seconds:g} S", PERCENT_2),
+        Column("avg10_percent", "AVG10", PERCENT_2), Column("avg60_percent", "AVG60", PERCENT_2),
+        Column("avg300_percent", "AVG300", PERCENT_2), Column("total_us", "TOTAL", _SECONDS),
+    )  # fmt: skip
+    rows = []
+    for resource, kind, stall in _stalls(found):
+        before = None if earlier is None else getattr(earlier.get(resource), kind, None)
+        share = None if before is None else round(_share(before, stall, seconds), 2)
+        rows.append((resource, kind, share, *(one / 100 for one in _averages(stall)), stall.total_us))
+    return Grid(columns, tuple(rows))
+
+
+_SECONDS: Final = Style(lambda us: f"{us / 1e6:.1f}s", "right")
 
 
 def _stalls(found: Mapping[str, Pressure]) -> Iterator[tuple[str, str, Stall]]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.errors import UsageError
-from memtwin.render.table import Align, Column, Table
+from memtwin.render.amount import COLUMN, DURATION, TENTHS
+from memtwin.render.grid import NUMBER, TEXT, Column, Grid, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -144,7 +145,7 @@ _UNITS: Final = {"size": "_bytes", "count": "", "percent": "_percent", "seconds"
 _COUNTS: Final = {"MINFLT", "MAJFLT", "THREADS"}
 
 
-def chosen(words: str) -> tuple[str, ...]:
+def choose_fields(words: str) -> tuple[str, ...]:
     """Return the fields that ``-o PID,RES`` names, in any case of letters."""
     names = tuple(word.strip().upper() for word in words.split(",") if word.strip())
     for name in names:
@@ -153,11 +154,11 @@ def chosen(words: str) -> tuple[str, ...]:
     return names
 
 
-def ordered(processes: Iterable[Process], keys: str) -> list[Process]:
+def order(processes: Iterable[Process], keys: str) -> list[Process]:
     """Return *processes* sorted by ``-RES,PID``: a minus falls; what is not known comes last."""
     found = list(processes)
     for key in reversed([word.strip() for word in keys.split(",") if word.strip()]):
-        (name,) = chosen(key.lstrip("+-")) or ("PID",)
+        (name,) = choose_fields(key.lstrip("+-")) or ("PID",)
         of, falling = FIELDS[name].of, key.startswith("-")
         known = [(value, process) for process in found if (value := of(process)) is not None]
         unknown = [process for process in found if of(process) is None]
@@ -171,19 +172,12 @@ def needs(names: Iterable[str]) -> set[str]:
     return {FIELDS[name].needs for name in names} - {""}
 
 
-def table(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool = False) -> Table:
-    """Return one row a process; sizes in the unit that suits them, or in bytes."""
-    columns = tuple(Column(name, _align(FIELDS[name].kind)) for name in names)
-    rows = tuple(
-        tuple(_cell(FIELDS[name].of(process), FIELDS[name].kind, in_bytes=in_bytes) for name in names)
-        for process in processes
-    )
-    return Table(columns, rows)
-
-
-def data(processes: Sequence[Process], names: Sequence[str]) -> list[dict[str, Value]]:
-    """Return one object a process for JSON: ``res_bytes``, ``cpu_percent``, ``command``."""
-    return [{_key(name): _raw(FIELDS[name].of(one), FIELDS[name].kind) for name in names} for one in processes]
+def view(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool = False) -> View:
+    """Return one row a process: ``res_bytes``, ``cpu_percent``, ``command``; sizes in a fitting unit, or in bytes."""
+    styles = _STYLES | ({"size": NUMBER} if in_bytes else {})
+    columns = tuple(Column(_key(name), name, styles[FIELDS[name].kind]) for name in names)
+    rows = tuple(tuple(_value(FIELDS[name], process) for name in names) for process in processes)
+    return View("ps", (Grid(columns, rows),), metrics=lambda: metrics(processes, names))
 
 
 def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
@@ -196,48 +190,21 @@ def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
         if field.kind == "text" or name in {"PID", "PPID"}:
             continue
         samples = tuple(
-            ({"pid": str(one.pid), "command": str(one.status.get("Name"))}, _number(field.of(one), field.kind))
-            for one in processes
+            ({"pid": str(one.pid), "command": str(one.status.get("Name"))}, _number(field, one)) for one in processes
         )
         told.append(Metric(f"memtwin_process_{_key(name)}", "gauge", f"{field.meaning}.", samples))
     return told
 
 
-def size(kib: int) -> str:
-    """Return an amount of KiB in at most five characters.
-
-    >>> size(836), size(12_345), size(7_340_032)
-    ('836K', '12.1M', '7.0G')
-    """
-    if kib < 1000:
-        return f"{kib}K"
-    scaled = float(kib)
-    for unit in "MGTP":
-        scaled /= 1024
-        if scaled < 1000:
-            return f"{scaled:.1f}{unit}" if scaled < 100 else f"{scaled:.0f}{unit}"
-    return f"{scaled:.0f}P"
+def _value(field: Field, process: Process) -> Value:
+    """Return a cell, sizes in bytes."""
+    value = field.of(process)
+    return value * 1024 if field.kind == "size" and isinstance(value, int) else value
 
 
-def _align(kind: str) -> Align:
-    return "left" if kind == "text" else "right"
-
-
-def _cell(value: Value, kind: str, *, in_bytes: bool) -> str:
-    if value is None:
-        return "-"
-    if kind == "size" and isinstance(value, int):
-        return str(value * 1024) if in_bytes else size(value)
-    if kind == "seconds" and isinstance(value, int):
-        return _duration(value)
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def _duration(seconds: int) -> str:
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days}d{hours % 24:02}h"
-    return f"{hours}h{minutes % 60:02}m" if hours else f"{minutes}m{seconds % 60:02}s"
+def _number(field: Field, process: Process) -> int | float | None:
+    value = _value(field, process)
+    return value if isinstance(value, int | float) else None
 
 
 def _key(name: str) -> str:
@@ -245,10 +212,4 @@ def _key(name: str) -> str:
     return f"{name.strip('%').lower()}{unit}"
 
 
-def _raw(value: Value, kind: str) -> Value:
-    return value * 1024 if kind == "size" and isinstance(value, int) else value
-
-
-def _number(value: Value, kind: str) -> int | float | None:
-    raw = _raw(value, kind)
-    return raw if isinstance(raw, int | float) else None
+_STYLES: Final = {"text": TEXT, "count": NUMBER, "size": COLUMN, "percent": TENTHS, "seconds": DURATION}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.table import Column, Table, text
-from memtwin.views.ps import size
+from memtwin.render.amount import COLUMN, column
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,36 +30,66 @@ class Kind(NamedTuple):
     swap: int
 
 
-def machine(processes: Sequence[Process], meminfo: Meminfo) -> Iterator[str]:
-    """Yield the sums over all processes, and what they are to be held against."""
+def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
+    """Return the sums over all processes, and the rows of meminfo to compare them with."""
     with_memory = [one for one in processes if not one.is_kernel_thread]
     virt, res = (sum(one.kib(label) or 0 for one in with_memory) for label in ("VmSize", "VmRSS"))
-    pss = [one.rolled("Pss") for one in with_memory]
+    known = [pss for one in with_memory if (pss := one.rolled("Pss")) is not None]
+    pss = sum(known) if known else None
+    data = figures(
+        processes_count=len(with_memory), virt_bytes=virt * 1024, res_bytes=res * 1024,
+        pss_bytes=None if pss is None else pss * 1024, pss_unknown_count=len(with_memory) - len(known),
+    )  # fmt: skip
+    said = (
+        *_of_sums(len(with_memory), virt, res, meminfo),
+        *_of_pss(pss, len(with_memory) - len(known), meminfo),
+        _SHR,
+    )
+    return View("ps-explained", (data,), said, version=2)
+
+
+def _of_sums(count: int, virt_kib: int, res_kib: int, meminfo: Meminfo) -> Iterator[Sentence]:
     total = meminfo.get("MemTotal")
-    of_ram = f", on a machine with {size(total)} of RAM" if total else ""
-    yield (
-        f"VIRT: {len(with_memory)} processes have asked for {size(virt)} of address space{of_ram}. Most of it has "
-        "never been touched, and takes no memory: libraries' mappings, reserved heaps, stacks of threads, files."
+    of_ram = f", on a machine with {_size(total)} of RAM" if total else ""
+    yield Sentence(
+        f"VIRT: {count} processes have asked for {_size(virt_kib)} of address space{of_ram}. Most of it has never been "
+        "touched, and takes no memory: libraries' mappings, reserved heaps, stacks of threads, files.",
+        ("proc/PID/status: VmSize",) if count else (),
     )
-    yield (
-        f"RES: {size(res)} if added up, but a page that five processes map is in five of them. A library such as libc "
-        "is in RAM once."
+    yield Sentence(
+        f"RES: {_size(res_kib)} if added up, but a page that five processes map is counted in five of them. A library "
+        "such as libc is in RAM once.",
+        ("proc/PID/status: VmRSS",) if count else (),
     )
-    if all(one is not None for one in pss):
-        divided = sum(one or 0 for one in pss)
-        mapped = meminfo.get("AnonPages", 0) + meminfo.get("Mapped", 0)
-        yield (
-            f"PSS: {size(divided)}. Each page is divided among those who map it, so that this sum is what the "
-            f"processes have in RAM: AnonPages + Mapped of meminfo are {size(mapped)}."
+
+
+def _of_pss(pss_kib: int | None, unread: int, meminfo: Meminfo) -> Iterator[Sentence]:
+    if pss_kib is None:
+        return
+    if unread:
+        yield Sentence(
+            f"PSS: {_size(pss_kib)}, and {unread} more could not be read. It is the only column that adds up.",
+            ("proc/PID/smaps_rollup: Pss",),
         )
-    elif any(one is not None for one in pss):
-        divided = sum(one or 0 for one in pss)
-        unread = sum(one is None for one in pss)
-        yield f"PSS: {size(divided)}, and {unread} more could not be read. It is the only column that adds up."
-    yield (
-        "SHR is the part of RES that files or shared memory back: libraries mostly. It may be shared, and need not be. "
-        "USS is what would be free at once if the process ended."
+        return
+    rows: tuple[str, ...] = ("proc/PID/smaps_rollup: Pss",)
+    beside = ""
+    if {"AnonPages", "Mapped"} <= meminfo.keys():
+        mapped = meminfo["AnonPages"] + meminfo["Mapped"]
+        beside = f": AnonPages + Mapped of meminfo are {_size(mapped)}"
+        rows = (*rows, "proc/meminfo: AnonPages", "proc/meminfo: Mapped")
+    yield Sentence(
+        f"PSS: {_size(pss_kib)}. Each page is divided among the processes that map it, so that this sum is what they "
+        f"have in RAM{beside}.",
+        rows,
     )
+
+
+_SHR: Final = Sentence(
+    "SHR is the part of RES that files or shared memory back: libraries mostly. It may be shared, and need not be. "
+    "USS is what would be free at once if the process ended.",
+    (),
+)
 
 
 def kinds(smaps: Smaps) -> list[Kind]:
@@ -71,26 +101,16 @@ def kinds(smaps: Smaps) -> list[Kind]:
     return sorted(told, key=lambda kind: (-kind.res, -kind.virt))
 
 
-def mapped(smaps: Smaps) -> str:
-    """Return a row a kind, and their sum."""
-    titles = ("MAPPINGS", "VIRT", "RES", "PSS", "SHARED", "SWAP")
-    columns = (Column("KIND"), *(Column(title, "right") for title in titles))
-    rows = kinds(smaps)
-    whole = Kind("sum", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))) if rows else None
-    cells = [(row.name, str(row.mappings), *map(size, row[2:])) for row in (*rows, *([whole] if whole else []))]
-    return text(Table(columns, tuple(cells)))
-
-
-def data(smaps: Smaps) -> list[dict[str, Any]]:
-    """Return the kinds for JSON."""
-    return [
-        {
-            "kind": kind.name,
-            "mappings_count": kind.mappings,
-            **{f"{name}_bytes": getattr(kind, name) * 1024 for name in ("virt", "res", "pss", "shared", "swap")},
-        }
-        for kind in kinds(smaps)
-    ]
+def view_process(smaps: Smaps) -> View:
+    """Return a row a kind of mapping, and in a terminal their sum."""
+    titles = ("VIRT", "RES", "PSS", "SHARED", "SWAP")
+    columns = (
+        Column("kind", "KIND"), Column("mappings_count", "MAPPINGS", NUMBER),
+        *(Column(f"{title.lower()}_bytes", title, COLUMN) for title in titles),
+    )  # fmt: skip
+    rows = tuple((one.name, one.mappings, *(kib * 1024 for kib in one[2:])) for one in kinds(smaps))
+    whole = (("sum", *(sum(column) for column in list(zip(*rows, strict=True))[1:])),) if rows else ()
+    return View("ps-mapped", (Grid(columns, rows, form=Form.DATA), Grid(columns, (*rows, *whole), form=Form.TERMINAL)))
 
 
 def _summed(name: str, blocks: Sequence[Block]) -> Kind:
@@ -120,3 +140,7 @@ def _kind(block: Block) -> str:
 def _is_code(block: Block) -> bool:
     path = block.mapping.path or ""
     return "x" in block.mapping.perms or ".so" in path or "/bin/" in path or "/lib" in path
+
+
+def _size(kib: int) -> str:
+    return column(kib * 1024)

@@ -8,9 +8,11 @@ merged, being alike: its name is that of one of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.table import Column, Table, clean, text
+from memtwin.procfs.slabinfo import is_reclaimable
+from memtwin.render.amount import KIB_K, KIB_K_CHANGE, PERCENT
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,14 +38,6 @@ SORTS: Final[Mapping[str, Callable[[SlabCache], int]]] = {
 }
 """What ``-s`` sorts by, falling; ``n``, by name, is the only one that rises."""
 
-_HEADING: Final = "  OBJS ACTIVE  USE OBJ SIZE  SLABS OBJ/SLAB CACHE SIZE NAME                   "
-_RECLAIMABLE: Final = frozenset((
-    "bdev_cache", "btrfs_inode", "buffer_head", "dax_cache", "dentry", "dquot", "ext4_extent_status", "extent_status",
-    "erofs_inode", "fscrypt_inode_info", "inode_cache", "mb_cache_entry", "ovl_inode", "radix_tree_node", "xfs_buf",
-    "xfs_ili", "xfs_inode",
-))  # fmt: skip
-_RECLAIMABLE_STARTS: Final = ("kmalloc-rcl-", "jbd2_", "erofs_pcluster-", "ext4_free_data", "ext4_groupinfo_")
-_NOT_SHRUNK: Final = frozenset(("shmem_inode_cache", "hugetlbfs_inode_cache", "mqueue_inode_cache"))
 _MERGED_SHOWN: Final = 4
 
 
@@ -54,76 +48,89 @@ class Known(NamedTuple):
     merged: tuple[str, ...] = ()
 
 
-def ordered(caches: Sequence[SlabCache], sort: str) -> list[SlabCache]:
+def order(caches: Sequence[SlabCache], sort: str) -> list[SlabCache]:
     """Return *caches* by a letter of :data:`SORTS` or ``n``; equals stay in the kernel's order."""
     if sort == "n":
         return sorted(caches, key=lambda cache: cache.name)
     return sorted(caches, key=SORTS[sort], reverse=True)
 
 
-def told(caches: Sequence[SlabCache], page_bytes: int) -> str:
-    """Return the summary and one row a cache, in the order given."""
-    rows = "".join(f"{_row(cache, page_bytes)}\n" for cache in caches)
-    return f"{_summary(caches)}\n{_HEADING}\n{rows}"
+def view(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> View:
+    """Return the summary and one row a cache, in the order given; *known* is for JSON alone."""
+    columns = (
+        Column(None, "OBJS", NUMBER, 6), Column(None, "ACTIVE", NUMBER, 6), Column(None, "USE", PERCENT, 4),
+        Column(None, "OBJ SIZE", _OBJECT, 8), Column(None, "SLABS", NUMBER, 6), Column(None, "OBJ/SLAB", NUMBER, 8),
+        Column(None, "CACHE SIZE", KIB_K, 10), Column(None, "NAME", width=23, pad=True),
+    )  # fmt: skip
+    rows = tuple(
+        (one.num_objs, one.active_objs, _use(one), one.objsize, one.num_slabs, one.objperslab,
+         size_bytes(one, page_bytes), one.name)
+        for one in caches
+    )  # fmt: skip
+    fixed = tuple(column._replace(grow=False) for column in columns)
+    grids = (_summary(caches), Grid(fixed, rows, form=Form.TERMINAL), data(caches, page_bytes, known))
+    return View("slabtop", grids, metrics=lambda: metrics(caches))
 
 
-def explained(
+def explain(
     caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known], before: Mapping[str, int] | None
-) -> str:
+) -> View:
     """Return size, change since *before* (bytes by name), reclaimable or not, and what was merged, a row a cache."""
-    titles = ("CACHE SIZE", "CHANGE", "USE", "OBJS", "OBJ SIZE")
-    columns = (Column("NAME"), *(Column(title, "right") for title in titles), Column("RECLAIMABLE"), Column("MERGED"))
+    columns = (
+        Column(None, "NAME"), Column(None, "CACHE SIZE", KIB_K), Column(None, "CHANGE", KIB_K_CHANGE),
+        Column(None, "USE", PERCENT), Column(None, "OBJS", NUMBER), Column(None, "OBJ SIZE", _BYTES),
+        Column(None, "RECLAIMABLE"), Column(None, "MERGED"),
+    )  # fmt: skip
     rows = []
     for cache in caches:
         size, facts = size_bytes(cache, page_bytes), known.get(cache.name, Known(None))
-        change = "-" if before is None else f"{(size - before.get(cache.name, 0)) // 1024:+d}K"
-        flag = {True: "yes", False: "no", None: f"{'yes' if by_name(cache.name) else 'no'}, by its name"}
+        change = None if before is None else size - before.get(cache.name, 0)
+        flag = {True: "yes", False: "no", None: f"{'yes' if is_reclaimable(cache.name) else 'no'}, by its name"}
         merged = " ".join(facts.merged[:_MERGED_SHOWN]) + (" ..." if len(facts.merged) > _MERGED_SHOWN else "")
         rows.append((
-            cache.name, f"{size // 1024}K", change, f"{_use(cache)}%", str(cache.num_objs), f"{cache.objsize}B",
-            flag[facts.reclaimable], merged,
+            cache.name, size, change, _use(cache), cache.num_objs, cache.objsize, flag[facts.reclaimable], merged,
         ))  # fmt: skip
-    return text(Table(columns, tuple(rows)))
+    grids = (Grid(columns, tuple(rows), form=Form.TERMINAL), data(caches, page_bytes, known))
+    said = tuple(sentences(caches, page_bytes, known)) if before is None else ()
+    return View("slabtop", grids, said, lambda: metrics(caches))
 
 
-def sentences(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> Iterator[str]:
+def sentences(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> Iterator[Sentence]:
     """Yield how much of the slab memory can be given back, and which caches are large and mostly empty."""
     whole = sum(size_bytes(cache, page_bytes) for cache in caches)
-    back = sum(size_bytes(cache, page_bytes) for cache in caches if is_reclaimable(cache.name, known))
+    back = sum(size_bytes(cache, page_bytes) for cache in caches if can_shrink(cache.name, known))
     if not whole:
         return
-    yield (
+    yield Sentence(
         f"{back // 1024} of {whole // 1024} KiB are of reclaimable caches (inodes, dentries, page cache indexes): the "
         "kernel shrinks them when memory is short, `echo 2 > /proc/sys/vm/drop_caches` does at once. The rest goes "
-        "only when those who hold the objects let go."
+        "only when the code that holds the objects frees them.",
+        ("proc/slabinfo",),
     )
     for cache in caches:
         size = size_bytes(cache, page_bytes)
         if size > whole // 20 and _use(cache) < 50:
-            yield (
+            yield Sentence(
                 f"{cache.name} holds {size // 1024} KiB and uses {_use(cache)}% of it: objects were freed, but a few "
-                "in each slab keep its pages."
+                "in each slab keep its pages.",
+                (f"proc/slabinfo: {cache.name}",),
             )
 
 
-def data(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> list[dict[str, Any]]:
-    """Return the caches for JSON; ``reclaimable`` is null where only the name could tell."""
-    return [
-        {
-            "name": cache.name,
-            "size_bytes": size_bytes(cache, page_bytes),
-            "active_objects_count": cache.active_objs,
-            "objects_count": cache.num_objs,
-            "object_size_bytes": cache.objsize,
-            "objects_per_slab_count": cache.objperslab,
-            "pages_per_slab_count": cache.pagesperslab,
-            "active_slabs_count": cache.active_slabs,
-            "slabs_count": cache.num_slabs,
-            "reclaimable": known[cache.name].reclaimable if cache.name in known else None,
-            "merged": list(known[cache.name].merged) if cache.name in known else [],
-        }
-        for cache in caches
-    ]
+def data(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> Grid:
+    """Return the caches for JSON; ``reclaimable`` is null where only the name could say."""
+    keys = (
+        "name", "size_bytes", "active_objects_count", "objects_count", "object_size_bytes", "objects_per_slab_count",
+        "pages_per_slab_count", "active_slabs_count", "slabs_count", "reclaimable", "merged",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            one.name, size_bytes(one, page_bytes), one.active_objs, one.num_objs, one.objsize, one.objperslab,
+            one.pagesperslab, one.active_slabs, one.num_slabs, *known.get(one.name, Known(None)),
+        )
+        for one in caches
+    )  # fmt: skip
+    return Grid(tuple(map(Column, keys)), rows, form=Form.DATA)
 
 
 def metrics(caches: Sequence[SlabCache]) -> list[Metric]:
@@ -149,24 +156,13 @@ def size_bytes(cache: SlabCache, page_bytes: int) -> int:
     return cache.num_slabs * cache.pagesperslab * page_bytes
 
 
-def is_reclaimable(name: str, known: Mapping[str, Known]) -> bool:
+def can_shrink(name: str, known: Mapping[str, Known]) -> bool:
     """Return whether the kernel can shrink the cache: as sysfs says, else by its name."""
-    told = known[name].reclaimable if name in known else None
-    return by_name(name) if told is None else told
+    flag = known[name].reclaimable if name in known else None
+    return is_reclaimable(name) if flag is None else flag
 
 
-def by_name(name: str) -> bool:
-    """Return whether caches of this name are made with SLAB_RECLAIM_ACCOUNT in v6.1.
-
-    >>> by_name("ext4_inode_cache"), by_name("kmalloc-64")
-    (True, False)
-    """
-    if name in _RECLAIMABLE or name.startswith(_RECLAIMABLE_STARTS):
-        return True
-    return name.endswith("_inode_cache") and name not in _NOT_SHRUNK
-
-
-def _summary(caches: Sequence[SlabCache]) -> str:
+def _summary(caches: Sequence[SlabCache]) -> Grid:
     active, objects = sum(cache.active_objs for cache in caches), sum(cache.num_objs for cache in caches)
     used = sum(cache.active_objs * cache.objsize for cache in caches)
     size = sum(cache.num_objs * cache.objsize for cache in caches)
@@ -174,20 +170,15 @@ def _summary(caches: Sequence[SlabCache]) -> str:
     filled = sum(1 for cache in caches if cache.num_objs)
     sizes = [int(cache.objsize) for cache in caches] or [0]
     mean = size // objects if objects else 0
-    return (
-        f" Active / Total Objects (% used)    : {active} / {objects} ({_percent(active, objects)})\n"
-        f" Active / Total Slabs (% used)      : {slabs[0]} / {slabs[1]} ({_percent(*slabs)})\n"
-        f" Active / Total Caches (% used)     : {filled} / {len(caches)} ({_percent(filled, len(caches))})\n"
-        f" Active / Total Size (% used)       : {_kib(used)} / {_kib(size)} ({_percent(used, size)})\n"
-        f" Minimum / Average / Maximum Object : {_kib(min(sizes))} / {_kib(mean)} / {_kib(max(sizes))}\n"
+    rows = (
+        ("Active / Total Objects (% used)", f"{active} / {objects} ({_percent(active, objects)})"),
+        ("Active / Total Slabs (% used)", f"{slabs[0]} / {slabs[1]} ({_percent(*slabs)})"),
+        ("Active / Total Caches (% used)", f"{filled} / {len(caches)} ({_percent(filled, len(caches))})"),
+        ("Active / Total Size (% used)", f"{_kib(used)} / {_kib(size)} ({_percent(used, size)})"),
+        ("Minimum / Average / Maximum Object", f"{_kib(min(sizes))} / {_kib(mean)} / {_kib(max(sizes))}"),
     )
-
-
-def _row(cache: SlabCache, page_bytes: int) -> str:
-    return (
-        f"{cache.num_objs:6} {cache.active_objs:6} {_use(cache):3}% {_kib(cache.objsize):>8} {cache.num_slabs:6} "
-        f"{cache.objperslab:8} {size_bytes(cache, page_bytes) // 1024:9}K {clean(cache.name):23}"
-    )
+    columns = (Column(None, "", width=35), Column(None, ""))
+    return Grid(columns, tuple((f" {label}", f": {text}") for label, text in rows), form=Form.TERMINAL, headings=False)
 
 
 def _percent(part: int, whole: int) -> str:
@@ -196,3 +187,7 @@ def _percent(part: int, whole: int) -> str:
 
 def _kib(size: int) -> str:
     return f"{size / 1024:.2f}K"
+
+
+_OBJECT: Final = Style(_kib, "right")
+_BYTES: Final = Style(lambda size: f"{size}B", "right")

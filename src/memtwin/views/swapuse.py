@@ -15,10 +15,10 @@ Which of the last two the rest is cannot be told from outside, only that the CPU
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from memtwin.render.prose import bullets
-from memtwin.render.table import Column, Table, text
+from memtwin.render.amount import KIB, PERCENT_1
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,76 +84,85 @@ def shares(s: Swapped) -> tuple[Share, ...]:
     return tuple(line for line in lines if line.kib)
 
 
-def told(s: Swapped, rows: int | None) -> str:
-    """Return the lines as text, at most *rows* processes (None: all)."""
+def view(s: Swapped, rows: int | None = None) -> View:
+    """Return the lines, in a terminal at most *rows* processes (None: all)."""
+    processes = tuple((one.pid, one.name, one.kib * 1024, one.exact) for one in s.users)
+    others = tuple((line.name, line.kib * 1024) for line in shares(s))
+    sizes = {
+        "zram_slots_bytes": s.zram_slots_kib, "zram_memory_bytes": s.zram_memory_kib,
+        "zswap_data_bytes": s.zswapped_kib, "zswap_memory_bytes": s.zswap_memory_kib,
+    }  # fmt: skip
+    swap = Column("swap_bytes")
+    flat = (
+        *((name, pid, size) for pid, name, size, _ in processes),
+        *((name, None, size) for name, size in others),
+    )  # fmt: skip
+    data = (
+        figures(used_bytes=s.used_kib * 1024),
+        Grid((Column("pid"), Column("name"), swap, Column("exact")), processes, "processes", form=Form.JSON),
+        Grid((Column("name"), swap), others, "others", form=Form.JSON),
+        figures(**{name: None if kib is None else kib * 1024 for name, kib in sizes.items()}),
+        Grid((Column("who"), Column("pid"), swap), flat, form=Form.CSV),
+    )
     if not s.total_kib:
-        return "There is no swap area.\n"
+        return View("swapuse", data, metrics=lambda: [_metric(s)], text="There is no swap area.\n")
+    return View("swapuse", (_sheet(s, rows), *data), tuple(sentences(s)), lambda: [_metric(s)])
+
+
+def _sheet(s: Swapped, rows: int | None) -> Grid:
+    """Return the lines in one column that ends with their sum, the processes with most swap first."""
     users = sorted((user for user in s.users if user.kib), key=lambda user: (-user.kib, user.pid))
-    columns = (Column("WHO"), Column("PID", "right"), Column("KIB", "right"), Column("OF USED", "right"))
     shown = users[:rows]
-    lines: list[tuple[str, ...]] = [(one.name, str(one.pid), str(one.kib), _percent(one.kib, s)) for one in shown]
+    lines: list[tuple[str, int | str, int]] = [(one.name, one.pid, one.kib) for one in shown]
     left = sum(user.kib for user in users[len(shown) :])
     if left:
-        lines.append((f"{len(users) - len(shown)} more processes", "", str(left), _percent(left, s)))
-    lines += [(line.name, "", str(line.kib), _percent(line.kib, s)) for line in shares(s)]
-    lines.append(("used swap (SwapTotal - SwapFree)", "", str(s.used_kib), "100.0%" if s.used_kib else "-"))
-    return text(Table(columns, tuple(lines))) + bullets(sentences(s))
+        lines.append((f"{len(users) - len(shown)} more processes", "", left))
+    lines += [(line.name, "", line.kib) for line in shares(s)]
+    lines.append(("used swap (SwapTotal - SwapFree)", "", s.used_kib))
+    columns = (
+        Column(None, "WHO"),
+        Column(None, "PID", NUMBER),
+        Column(None, "KIB", KIB),
+        Column(None, "OF USED", PERCENT_1),
+    )
+    cells = tuple((who, pid, kib * 1024, 100 * kib / s.used_kib if s.used_kib else None) for who, pid, kib in lines)
+    return Grid(columns, cells, form=Form.TERMINAL)
 
 
-def sentences(s: Swapped) -> Iterator[str]:
-    """Yield where the swapped memory lies, and how far the lines can be trusted."""
+def sentences(s: Swapped) -> Iterator[Sentence]:
+    """Yield where the swapped memory lies, and how exact the lines are."""
     owned = sum(user.kib for user in s.users)
     if s.zram_slots_kib:
         cost = "" if s.zram_memory_kib is None else f", where they take {s.zram_memory_kib} KiB"
-        yield f"{s.zram_slots_kib} KiB of the used slots are on zram, which is RAM{cost}."
+        yield Sentence(f"{s.zram_slots_kib} KiB of the used slots are on zram, which is RAM{cost}.", _SWAPS)
     if s.zswapped_kib:
         cost = "" if s.zswap_memory_kib is None else f", where they take {s.zswap_memory_kib} KiB of RAM"
-        yield f"{s.zswapped_kib} KiB of it are in zswap's pool{cost}, and not on the disk (yet)."
+        yield Sentence(
+            f"{s.zswapped_kib} KiB of it are in zswap's pool{cost}, and not on the disk (yet).",
+            ("proc/meminfo: Zswapped",),
+        )
     both = s.cached_kib - s.unmapped_kib - max(s.used_kib - owned, 0)
     if both > 0 and owned <= s.used_kib:
-        yield f"{both} KiB of the processes' slots have their page in RAM too: a forked process has read it back."
+        yield Sentence(
+            f"{both} KiB of the processes' slots have their page in RAM too: a forked process has read it back.",
+            ("proc/meminfo: SwapCached", "proc/PID/status: VmSwap"),
+        )
     if owned > s.used_kib:
-        yield (
+        yield Sentence(
             f"The processes add up to {owned} KiB, more than is used: VmSwap, which some were counted by, has a shared "
-            "slot once for each process. Root can read SwapPss, which divides them."
+            "slot once for each process. Root can read SwapPss, which divides them.",
+            ("proc/meminfo: SwapTotal", "proc/PID/status: VmSwap"),
         )
 
 
-def data(s: Swapped) -> dict[str, Any]:
-    """Return the lines for JSON."""
-
-    def size(kib: int | None) -> int | None:
-        return None if kib is None else kib * 1024
-
-    return {
-        "used_bytes": s.used_kib * 1024,
-        "processes": [
-            {"pid": one.pid, "name": one.name, "swap_bytes": one.kib * 1024, "exact": one.exact} for one in s.users
-        ],
-        "others": [{"name": line.name, "swap_bytes": line.kib * 1024} for line in shares(s)],
-        "zram_slots_bytes": size(s.zram_slots_kib),
-        "zram_memory_bytes": size(s.zram_memory_kib),
-        "zswap_data_bytes": size(s.zswapped_kib),
-        "zswap_memory_bytes": size(s.zswap_memory_kib),
-    }
+_SWAPS: Final = ("proc/swaps: Filename",)
 
 
-def rows_of(s: Swapped) -> list[dict[str, Any]]:
-    """Return the lines as flat rows for CSV."""
-    rows = [{"who": one.name, "pid": one.pid, "swap_bytes": one.kib * 1024} for one in s.users]
-    return rows + [{"who": line.name, "pid": None, "swap_bytes": line.kib * 1024} for line in shares(s)]
-
-
-def metrics(s: Swapped) -> list[Metric]:
-    """Return the lines as one family."""
+def _metric(s: Swapped) -> Metric:
     from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
 
     users: Sequence[tuple[dict[str, str], int]] = [
         ({"who": one.name, "pid": str(one.pid)}, one.kib * 1024) for one in s.users
     ]
     others = [({"who": line.name, "pid": ""}, line.kib * 1024) for line in shares(s)]
-    return [Metric("memtwin_swap_use_bytes", "gauge", "Used swap by who holds it.", (*users, *others))]
-
-
-def _percent(kib: int, s: Swapped) -> str:
-    return f"{100 * kib / s.used_kib:.1f}%" if s.used_kib else "-"
+    return Metric("memtwin_swap_use_bytes", "gauge", "Used swap by who holds it.", (*users, *others))

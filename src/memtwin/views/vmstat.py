@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from memtwin.render.table import clean
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Shape, Style, Value, View, figures
 from memtwin.views.used import cache, used, used_swap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.stat import Stat
@@ -38,17 +38,17 @@ _HEAD: Final = (
 _STAMP: Final = " -----timestamp-----"
 PRESSURE: Final = {
     "pgmajfault": "faults that had to read from a disk or swap",
-    "pgscan_kswapd": "pages that kswapd looked at",
-    "pgscan_direct": "pages that programs had to look at themselves",
-    "pgsteal_kswapd": "pages that kswapd freed",
-    "pgsteal_direct": "pages that programs freed themselves",
+    "pgscan_kswapd": "pages scanned by kswapd",
+    "pgscan_direct": "pages scanned by programs themselves (direct reclaim)",
+    "pgsteal_kswapd": "pages reclaimed by kswapd",
+    "pgsteal_direct": "pages reclaimed by programs themselves",
     "workingset_refault_anon": "pages read back from swap soon after they went there",
     "workingset_refault_file": "pages of files read again soon after they were dropped",
     "allocstall": "allocations that had to reclaim first",
     "compact_stall": "allocations that had to compact first",
     "oom_kill": "processes killed for memory",
 }
-"""Rows of /proc/vmstat that vmstat hides and that tell a machine that is short of memory."""
+"""Rows of /proc/vmstat that vmstat does not show, and by which a shortage of memory is known."""
 
 
 class Sample(NamedTuple):
@@ -88,46 +88,52 @@ class Interval(NamedTuple):
         return self.now.up_s if self.before is None else float(self.seconds)
 
 
-def heading(*, wide: bool = False, active: bool = False, zone: str | None = None) -> str:
-    """Return the two lines of headings; *zone* is the time zone's name, for ``-t``."""
+def view(
+    interval: Interval, *, unit: str = "K", wide: bool = False, active: bool = False,
+    stamp: tuple[str, str] | None = None, headings: bool = True, explain: bool = False,
+) -> View:  # fmt: skip
+    """Return one line of figures; *stamp*, for ``-t``, is the name of the time zone and the time.
+
+    *headings* puts the two lines of headings above it; *explain* adds what vmstat does not show.
+    """
     third, fourth = ("inact", "active") if active else ("buff", "cache")
     names = ["r", "b", "swpd", "free", third, fourth, "si", "so", "bi", "bo", "in", "cs", "us", "sy", "id", "wa", "st"]
     widths = _WIDE if wide else _NARROW
     if wide:
         names.append("gu")
-    second = " ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
-    stamps = ("", "") if zone is None else (_STAMP, f" {zone:>19}")
-    return f"{_HEAD[wide]}{stamps[0]}\n{second}{stamps[1]}\n"
+    columns = [Column(None, name, NUMBER, width, grow=False) for name, width in zip(names, widths, strict=True)]
+    cells: tuple[Value, ...] = _cells(interval, unit, wide=wide, active=active)
+    head = _HEAD[wide]
+    if stamp is not None:
+        columns.append(Column(None, stamp[0], Style(str, "right"), 19, grow=False))
+        cells = (*cells, stamp[1])
+        head += _STAMP
+    line = Grid(tuple(columns), (cells,), form=Form.TERMINAL, title=f"{head}\n" if headings else "", headings=headings)
+    said = tuple(sentences(interval)) if explain else ()
+    return View("vmstat", (line, figures(**_data(interval))), said, lambda: metrics(interval.now))
 
 
-def line(interval: Interval, *, unit: str = "K", wide: bool = False, active: bool = False, stamp: str = "") -> str:
-    """Return one line of figures."""
-    now = interval.now
-    shares = _shares(interval.ticks())
-    cells = [
-        now.stat.procs_running,
-        now.stat.procs_blocked,
-        *(None if kib is None else _scaled(kib, unit) for kib in _memory(now.meminfo, active=active)),
-        *_rates(interval, unit),
-        *(shares if wide else shares[:-1]),
-    ]
-    widths = _WIDE if wide else _NARROW
-    told = " ".join(f"{'-' if cell is None else cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-    return f"{told}{f' {clean(stamp)}' if stamp else ''}\n"
-
-
-def statistics(now: Sample, unit: str = "K") -> str:
+def statistics(now: Sample, unit: str = "K") -> View:
     """Return ``vmstat -s``: amounts and counts since boot, one a line."""
-    sizes = _amounts(now).items()
-    scaled = {f"{unit} {name}": None if kib is None else _scaled(kib, unit) for name, kib in sizes}
-    rows = (scaled | _counts(now)).items()
-    return "".join(f"{'-' if count is None else count:>13} {name}\n" for name, count in rows)
+    sizes = [
+        (f"{_key(name)}_bytes", None if kib is None else kib * 1024, None if kib is None else _scaled(kib, unit),
+         f"{unit} {name}")
+        for name, kib in _amounts(now).items()
+    ]  # fmt: skip
+    counts = [(f"{_key(name)}_count", count, count, name) for name, count in _counts(now).items()]
+    return View("vmstat-stats", (_listing([*sizes, *counts]),), metrics=lambda: metrics(now))
 
 
-def statistics_data(now: Sample) -> dict[str, int | None]:
-    """Return the same for JSON: ``total_memory_bytes``, ``forks_count``."""
-    sizes = {f"{_key(name)}_bytes": None if kib is None else kib * 1024 for name, kib in _amounts(now).items()}
-    return sizes | {f"{_key(name)}_count": count for name, count in _counts(now).items()}
+def forks(now: Sample) -> View:
+    """Return ``vmstat -f``: the processes started since boot; JSON has all of ``-s``."""
+    whole = statistics(now)
+    line = _listing([("forks_count", now.stat.processes, now.stat.processes, "forks")])._replace(form=Form.TERMINAL)
+    return whole._replace(grids=(line, whole.grids[0]._replace(form=Form.DATA)))
+
+
+def _listing(rows: Sequence[tuple[Value, ...]]) -> Grid:
+    columns = (Column(""), Column(""), Column(None, "", NUMBER, 13, grow=False), Column(None, ""))
+    return Grid(columns, rows, shape=Shape.PAIRS, headings=False)
 
 
 def _key(name: str) -> str:
@@ -176,20 +182,20 @@ def _counts(now: Sample) -> dict[str, int | None]:
     }
 
 
-def hidden(interval: Interval) -> Iterator[str]:
-    """Yield, for ``--explain``, what vmstat does not show, and what the figures mean."""
+def sentences(interval: Interval) -> Iterator[Sentence]:
+    """Yield what vmstat does not show, and what the figures mean."""
     length = interval.length_s
     over = "since boot" if interval.before is None else f"in {interval.seconds} s"
     for name, meaning in PRESSURE.items():
         count = interval.grown(name)
         if count:
             rate = f", {count / length:.1f} a second" if length else ""
-            yield f"{name}: {count} {over}{rate}: {meaning}."
+            yield Sentence(f"{name}: {count} {over}{rate}: {meaning}.", (_evidence(interval.now.vmstat, name),))
     yield from _judged(interval)
 
 
-def data(interval: Interval) -> dict[str, Any]:
-    """Return the interval for JSON: bytes, true rates a second, percent; ``seconds`` null since boot."""
+def _data(interval: Interval) -> dict[str, Any]:
+    """Return the interval as figures: bytes, true rates a second, percent; ``seconds`` null since boot."""
     now, length = interval.now, interval.length_s
     swap, free, buffers, cached = _memory(now.meminfo, active=False)
     inactive, active = _memory(now.meminfo, active=True)[2:]
@@ -248,6 +254,22 @@ def _row(vmstat: Mapping[str, int], name: str) -> int | None:
     return sum(parts) if parts else None
 
 
+def _cells(interval: Interval, unit: str, *, wide: bool, active: bool) -> tuple[int | None, ...]:
+    """Return the figures of one line, rounded as the tool rounds them."""
+    now, shares = interval.now, _shares(interval.ticks())
+    memory = (None if kib is None else _scaled(kib, unit) for kib in _memory(now.meminfo, active=active))
+    return (
+        now.stat.procs_running, now.stat.procs_blocked, *memory, *_rates(interval, unit),
+        *(shares if wide else shares[:-1]),
+    )  # fmt: skip
+
+
+def _evidence(vmstat: Mapping[str, int], name: str) -> str:
+    """Return the row that a counter is read from; of those that are summed, the first."""
+    row = name if name in vmstat else next((label for label in vmstat if label.startswith(f"{name}_")), name)
+    return f"proc/vmstat: {row}"
+
+
 def _memory(m: Meminfo, *, active: bool) -> tuple[int | None, ...]:
     pair = (m.get("Inactive"), m.get("Active")) if active else (m.get("Buffers"), cache(m))
     return (used_swap(m), m.get("MemFree"), *pair)
@@ -302,23 +324,34 @@ def _shares(ticks: Mapping[str, int]) -> tuple[int, ...]:
     return tuple((100 * part + whole // 2) // whole for part in (user - guest, system, idle, wait, steal, guest))
 
 
-def _judged(interval: Interval) -> Iterator[str]:
+def _judged(interval: Interval) -> Iterator[Sentence]:
     now, cpus = interval.now, len(interval.now.stat.cpus)
     swapped_in, swapped_out = interval.grown("pswpin"), interval.grown("pswpout")
+    swap_rows = ("proc/vmstat: pswpin", "proc/vmstat: pswpout")
     if interval.before is None:
-        yield (
-            "The first line is an average since boot"
-            + (f", and its rates are divided by the {cpus} CPUs too" if cpus > 1 else "")
-            + ": `memtwin vmstat 1 5` shows what goes on now."
+        divided = f", and its rates are divided by the {cpus} CPUs too" if cpus > 1 else ""
+        yield Sentence(
+            f"The first line is an average since boot{divided}: `memtwin vmstat 1 5` shows what goes on now.", ()
         )
     elif swapped_in and swapped_out:
-        yield (
-            "Pages come from swap while others go there (si and so): programs use more memory than there is. "
-            "If this lasts, everything waits for the swap device."
+        yield Sentence(
+            "Pages are read from swap while others are written there (si and so): programs use more memory than there "
+            "is. If this lasts, they spend their time waiting for the swap device.",
+            swap_rows,
         )
     elif swapped_out:
-        yield "Pages go to swap and none come back: memory that nobody touches makes room. This is how it should be."
+        yield Sentence(
+            "Pages are written to swap and none are read back: memory that is not used makes room. This is how it "
+            "should be.",
+            swap_rows,
+        )
     if now.stat.procs_blocked > cpus > 0:
-        yield f"b is {now.stat.procs_blocked}: more tasks wait for a disk or swap than there are CPUs ({cpus})."
+        yield Sentence(
+            f"b is {now.stat.procs_blocked}: more tasks wait for a disk or swap than there are CPUs ({cpus}).",
+            ("proc/stat: procs_blocked",),
+        )
     if interval.grown("allocstall") and interval.before is not None:
-        yield "allocstall grows: kswapd does not keep up, and programs reclaim memory before they go on."
+        yield Sentence(
+            "allocstall grows: kswapd does not keep up, and programs reclaim memory before they go on.",
+            (_evidence(now.vmstat, "allocstall"),),
+        )

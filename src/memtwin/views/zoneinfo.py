@@ -7,8 +7,9 @@ have come from a higher zone leaves *protection* (lowmem_reserve) on top of each
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from memtwin.render.grid import Column, Form, Grid, Meter, View
 from memtwin.render.words import size
 
 if TYPE_CHECKING:
@@ -17,19 +18,16 @@ if TYPE_CHECKING:
     from memtwin.procfs.zoneinfo import ZoneInfo, Zoneinfo
     from memtwin.render.openmetrics import Kind, Metric
 
-WIDTH: Final = 60
-"""Columns of a bar."""
-_BARS: Final = {True: ("█", "░", "▶"), False: ("#", ".", ">")}
 _ROOM: Final = 2
 """The bar ends at so many times the high watermark (with the reserve): what is beyond needs no attention."""
 
 
-def told(record: Zoneinfo, page_kib: int, *, unicode: bool = True) -> str:
-    """Return a drawing and a sentence for each populated zone."""
+def view(record: Zoneinfo, page_kib: int) -> View:
+    """Return a bar and a sentence for each zone that has memory; JSON has all zones."""
     zones = [zone for zone in record.zones if zone.managed]
-    if not zones:
-        return "no zone has memory\n"
-    return "\n".join(_drawn(zone, page_kib, unicode=unicode) for zone in zones)
+    text = None if zones else "no zone has memory\n"
+    meters = tuple(_meter(zone, page_kib) for zone in zones)
+    return View("zoneinfo", (_grid(record, page_kib),), (), lambda: metrics(record), text=text, meters=meters)
 
 
 def state(zone: ZoneInfo) -> str:
@@ -41,22 +39,6 @@ def state(zone: ZoneInfo) -> str:
         if zone.free < getattr(zone, mark):
             return f"below {mark}"
     return "plenty"
-
-
-def data(record: Zoneinfo, page_kib: int) -> list[dict[str, Any]]:
-    """Return the zones for JSON, amounts in bytes."""
-    return [
-        {
-            "node": zone.node,
-            "zone": zone.name,
-            **{f"{name}_bytes": _bytes(getattr(zone, name), page_kib) for name in _SIZES},
-            "boost_bytes": _bytes(zone.boost, page_kib),
-            "protection_bytes": [_bytes(pages, page_kib) for pages in zone.protection],
-            "per_cpu_lists_bytes": sum(lists.count for lists in zone.pagesets) * page_kib * 1024,
-            "state": state(zone) if zone.managed else None,
-        }
-        for zone in record.zones
-    ]
 
 
 def metrics(record: Zoneinfo) -> list[Metric]:
@@ -113,50 +95,56 @@ _NODE_GAUGES: Final = {  # by the kernel's name: node_exporter's
 _SIZES: Final = ("free", "min", "low", "high", "spanned", "present", "managed")
 
 
-def _drawn(zone: ZoneInfo, page_kib: int, *, unicode: bool) -> str:
+def _grid(record: Zoneinfo, page_kib: int) -> Grid:
+    keys = (
+        "node", "zone", *(f"{name}_bytes" for name in _SIZES), "boost_bytes", "protection_bytes",
+        "per_cpu_lists_bytes", "state",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            zone.node, zone.name, *(_bytes(getattr(zone, name), page_kib) for name in _SIZES),
+            _bytes(zone.boost, page_kib), tuple(_bytes(pages, page_kib) for pages in zone.protection),
+            sum(lists.count for lists in zone.pagesets) * page_kib * 1024, state(zone) if zone.managed else None,
+        )
+        for zone in record.zones
+    )  # fmt: skip
+    return Grid(tuple(map(Column, keys)), rows, form=Form.DATA)
+
+
+def _meter(zone: ZoneInfo, page_kib: int) -> Meter:
+    """Return the zone's free pages, with min (m), low (l), high (h) and the highest with the reserve (r) under them."""
     reserve = max(zone.protection, default=0)
-    scale = max(_ROOM * (zone.high + reserve), 1)
-    full, empty, more = _BARS[unicode]
-    filled = min(WIDTH * zone.free // scale, WIDTH)
-    bar = full * filled + empty * (WIDTH - filled) + (more if zone.free > scale else " ")
+    marks: tuple[tuple[str, int], ...] = (("h", zone.high), ("l", zone.low), ("m", zone.min))
+    if reserve:
+        marks = (("r", zone.high + reserve), *marks)
     lists = sum(pages.count for pages in zone.pagesets)
     head = f"node {zone.node} zone {zone.name}: {_size(zone.free, page_kib)} free of {_size(zone.managed, page_kib)}"
     on_lists = f", {_size(lists, page_kib)} more on the CPUs' lists" if lists else ""
-    marks = f"  min {_size(zone.min, page_kib)}, low {_size(zone.low, page_kib)}, high {_size(zone.high, page_kib)}"
+    sizes = f"min {_size(zone.min, page_kib)}, low {_size(zone.low, page_kib)}, high {_size(zone.high, page_kib)}"
     kept = f", reserve against higher zones {_size(reserve, page_kib)}" if reserve else ""
     boosted = f", of it boost {_size(zone.boost, page_kib)}" if zone.boost else ""
-    lines = [f"{head}{on_lists}", f"  {bar}", f"  {_scale(zone, scale)}", f"{marks}{boosted}{kept}"]
-    return "".join(f"{line.rstrip()}\n" for line in (*lines, *(f"  {line}" for line in _sentences(zone, page_kib))))
+    feet = (f"{sizes}{boosted}{kept}", _describe(zone, page_kib))
+    return Meter(f"{head}{on_lists}", zone.free, _ROOM * (zone.high + reserve), marks, feet)
 
 
-def _scale(zone: ZoneInfo, scale: int) -> str:
-    """Return the line under the bar: where min (m), low (l), high (h) are, and the highest with the reserve (r)."""
-    reserve = max(zone.protection, default=0)
-    line = [" "] * (WIDTH + 1)
-    marks = {"r": zone.high + reserve, "h": zone.high, "l": zone.low, "m": zone.min}
-    for letter, pages in marks.items():
-        if letter != "r" or reserve:
-            line[min(WIDTH * pages // scale, WIDTH)] = letter
-    return "".join(line)
-
-
-def _sentences(zone: ZoneInfo, page_kib: int) -> Iterator[str]:
+def _describe(zone: ZoneInfo, page_kib: int) -> str:
     now = state(zone)
     if now == "plenty":
-        yield f"kswapd has nothing to do here; it wakes when {_size(zone.free - zone.low, page_kib)} more are taken."
-    elif now == "below high":
+        return f"kswapd has nothing to do here; it wakes when {_size(zone.free - zone.low, page_kib)} more are taken."
+    if now == "below high":
         to_high, to_min = _size(zone.high - zone.free, page_kib), _size(zone.free - zone.min, page_kib)
-        yield (
+        return (
             f"between low and high: kswapd works if it was woken, and stops when {to_high} more are free; programs "
             f"reclaim when {to_min} more are taken."
         )
-    elif now == "below low":
-        yield f"kswapd works; {_size(zone.free - zone.min, page_kib)} are left before programs must reclaim themselves."
-    else:
-        yield (
-            f"{_size(zone.min - zone.free, page_kib)} below min: every program that asks here must reclaim first, and "
-            "waits; atomic allocations live on the rest."
+    if now == "below low":
+        return (
+            f"kswapd works; {_size(zone.free - zone.min, page_kib)} are left before programs must reclaim themselves."
         )
+    return (
+        f"{_size(zone.min - zone.free, page_kib)} below min: every program that asks here must reclaim first, and "
+        "waits; atomic allocations live on the rest."
+    )
 
 
 def _size(pages: int, page_kib: int) -> str:
