@@ -11,6 +11,22 @@ from memtwin.cli import main
 
 HERE = Path(__file__).parent
 RECORDINGS = HERE.parent / "tests" / "recordings"
+STALLS_HEAD = """
+## Who waited
+
+Stalls depend on the microsecond at which a thread gets the CPU, so two runs of the same kernel differ. Here an error is
+the distance from the range of the real runs over its middle, at most 100 %, mean over the checkpoints; after the stroke
+stands the *control*: what each real run has against the others. The bar, where there are three real runs: the control
+and 10 points, for `allocstall`, PSI memory `some` and `full`; a figure beyond it is in bold. Empty: nothing stalled.
+
+| scenario | runs | allocstall | PSI some | PSI full | kswapd scan | direct scan | compact_stall | migrated | scanned |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+STALLS = (
+    "allocstall", "psi_some", "psi_full", "pgscan_kswapd", "pgscan_direct", "compact_stall", "pgmigrate_success",
+    "compact_migrate_scanned",
+)  # fmt: skip
+BARRED = 3
 HEAD = """# Fidelity
 
 Made by `make fidelity`: each recorded scenario is run from its own boot snapshot and held against every run of the
@@ -36,6 +52,36 @@ def row(verdict: dict[str, object]) -> str:
     return f"| {name} | {shares} | {verdict['victims_matched']}/{verdict['victims_asked']} | {figures} | |\n"
 
 
+def stall_row(verdict: dict[str, object], runs: int) -> str:
+    """One line of the table of stalls; nothing where nothing stalled."""
+    stalls = verdict.get("stalls")
+    if not isinstance(stalls, list) or not stalls:
+        return ""
+    by_name = {stall["figure"]: stall for stall in stalls}
+    cells = [stall_cell(by_name.get(name), barred=number < BARRED) for number, name in enumerate(STALLS)]
+    return f"| {verdict['scenario']} | {runs} | {' | '.join(cells)} |\n"
+
+
+def stall_cell(stall: dict[str, float] | None, *, barred: bool) -> str:
+    """The twin's error and the control's."""
+    if stall is None:
+        return ""
+    control = "-" if stall["control"] is None else f"{stall['control']:.0%}"
+    cell = f"{stall['error']:.0%} / {control}"
+    return cell if stall["within"] or not barred else f"**{cell}**"
+
+
+def means(verdicts: list[dict[str, object]]) -> str:
+    """The last line of the table of stalls: the mean of each column, twin and control."""
+    cells = []
+    for name in STALLS:
+        found = [s for v in verdicts for s in v.get("stalls") or () if s["figure"] == name]  # type: ignore[attr-defined]
+        found = [s for s in found if s["control"] is not None]
+        twin, control = (sum(s[key] for s in found) / max(len(found), 1) for key in ("error", "control"))
+        cells.append(f"{twin:.0%} / {control:.0%}" if found else "")
+    return f"| *mean* | | {' | '.join(cells)} |\n"
+
+
 def judged() -> list[dict[str, object]]:
     """Every scenario's verdict, from ``memtwin validate --json``."""
     out = io.StringIO()
@@ -48,4 +94,8 @@ def judged() -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    (HERE / "fidelity.md").write_text(HEAD + "".join(row(verdict) for verdict in judged()))
+    verdicts = judged()
+    runs = {path.name: len(list(path.glob("run*"))) for path in RECORDINGS.iterdir() if path.is_dir()}
+    lines = [HEAD, *(row(verdict) for verdict in verdicts), STALLS_HEAD]
+    lines += [stall_row(verdict, runs[str(verdict["scenario"])]) for verdict in verdicts]
+    (HERE / "fidelity.md").write_text("".join(lines) + means(verdicts))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtwin.sources.recording import Recording
+from memtwin.study.stalls import Stall, error, stalls
 from memtwin.study.validate import Figure, figures, pool, quantile, score
 
 if TYPE_CHECKING:
@@ -160,3 +161,34 @@ def test_a_quantile_lies_between_least_and_greatest(values: list[float], q: floa
     assert quantile(values, q) <= max(values) * (1 + 1e-12)
     assert quantile(values, 0) == min(values)
     assert quantile(values, 1) == max(values)
+
+
+def waited(path: Path, allocstall: int, some_us: int = 0) -> Recording:
+    vmstat = f"allocstall_dma32 {allocstall - 5}\nallocstall_normal 5\npgscan_direct 10\n"
+    pressure = f"some avg10=0.00 avg60=0.00 avg300=0.00 total={some_us}\nfull avg10=0.00 avg60=0.00 total=0\n"
+    return write_run(path, {"proc/vmstat": vmstat, "proc/pressure/memory": pressure})
+
+
+def test_a_stall_counts_from_the_range_over_its_middle_and_beside_the_control(tmp_path: Path) -> None:
+    """The control is each real run against the others; what happened nowhere is no figure."""
+    reals = [waited(tmp_path / str(n), n, 1_000_000) for n in (80, 100, 120)]
+    found = stalls(reals, waited(tmp_path / "twin", 150, 1_000_000))
+    control = (20 / 110 + 0 + 20 / 90) / 3
+    assert found[0] == Stall("allocstall", 1, pytest.approx(0.3), pytest.approx(control), 80, 120, 150)
+    assert not found[0].within
+    assert found[1] == Stall("psi_some", 1, 0.0, 0.0, 1_000_000, 1_000_000, 1_000_000)
+    assert [one.figure for one in found] == ["allocstall", "psi_some"]
+
+
+def test_one_real_run_has_no_control_and_stalls_of_nobody_are_nothing(tmp_path: Path) -> None:
+    assert stalls([waited(tmp_path / "quiet", 10)], waited(tmp_path / "twin", 5)) == ()
+    (only,) = stalls([waited(tmp_path / "a", 100)], waited(tmp_path / "b", 90))
+    assert only.control is None
+    assert only.within
+    assert error(0, 0, 10**9, 16.0) == 1.0
+
+
+def test_a_checkpoint_that_the_twin_lacks_is_not_compared(tmp_path: Path) -> None:
+    real = waited(tmp_path / "real", 100)
+    twin = write_run(tmp_path / "twin", {"proc/meminfo": meminfo(1)})
+    assert stalls([real], twin) == ()

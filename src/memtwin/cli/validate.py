@@ -14,6 +14,7 @@ from memtwin.cli.common import write
 from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
 from memtwin.render.table import Column, Table, clean, text
 from memtwin.sources.recording import Recording, runs_in
+from memtwin.study.stalls import STALLED, Stall, stalls
 from memtwin.study.validate import Row, Score, pool, score
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Verdict:
 
     name: str
     score: Score | None = None
+    stalls: tuple[Stall, ...] = ()
     reason: str = ""
     failed: bool = False
 
@@ -44,6 +46,8 @@ def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, 
     RECORDING is a directory that holds the runs of one scenario (run1.tar.xz, run2.tar.xz, ...), or a run;
     runs of one scenario on one kernel are judged together. The model starts from the first run's `boot`.
     A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range.
+    The second table is of who waited: errors over the middle of the real runs' range, the twin's and what each
+    real run has against the others.
     """
     groups = _groups(recordings)
     if against is not None and len(groups) > 1:
@@ -80,9 +84,9 @@ def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
 
 def _judge(name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None]) -> Verdict:
     if against is not None:
-        return Verdict(name, score(reals, Recording(against), name))
+        return _verdict(name, reals, Recording(against))
     try:
-        return Verdict(name, _replayed(name, reals, progress))
+        return _replayed(name, reals, progress)
     except NotBuiltError:
         raise
     except NotModelledError as problem:
@@ -91,7 +95,11 @@ def _judge(name: str, reals: list[Recording], against: str | None, progress: Cal
         return Verdict(name, reason=str(problem), failed=True)
 
 
-def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Score:
+def _verdict(name: str, reals: list[Recording], run: Recording) -> Verdict:
+    return Verdict(name, score(reals, run, name), stalls(reals, run))
+
+
+def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Verdict:
     """Run the scenario on the model, from the first real run's boot, and score it."""
     try:
         from memtwin.run.run import run_scenario  # noqa: PLC0415 - the model is loaded only to be run
@@ -102,7 +110,7 @@ def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], 
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
         out = Path(scratch) / "run"
         run_scenario(reals[0].scenario(), reals[0].at("boot"), out, progress=progress)
-        return score(reals, Recording(out), name)
+        return _verdict(name, reals, Recording(out))
 
 
 class _Progress:
@@ -139,13 +147,43 @@ def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
     rows = [_cells(verdict) for verdict in verdicts]
     if len(verdicts) > 1:
         rows.append(_cells(Verdict("pooled", pool(scores))))
-    parts = [text(Table(columns, tuple(rows)), gap=2)]
+    parts = [text(Table(columns, tuple(rows)), gap=2), _stall_table(verdicts)]
     for verdict in verdicts:
         if verdict.reason:
             parts.append(f"\n{clean(verdict.name)}: {clean(verdict.reason)}\n")
         if verdict.score and verbose:
             parts.append(f"\n{clean(verdict.name)}: the worst figures\n{_worst_table(verdict.score)}")
+        if verdict.stalls and verbose:
+            parts.append(f"\n{clean(verdict.name)}: who waited, at its end\n{_stalls_of(verdict.stalls)}")
     return "".join(parts)
+
+
+def _stall_table(verdicts: Sequence[Verdict]) -> str:
+    """The twin's error and the control's of each figure of stalls, where something stalled."""
+    rows = [(verdict.name, *_stall_cells(verdict.stalls)) for verdict in verdicts if verdict.stalls]
+    if not rows:
+        return ""
+    titles = ("who waited: twin/control", *STALLED, "kswapd scan", "direct scan", "migrated")
+    columns = tuple(Column(title, "left" if i == 0 else "right") for i, title in enumerate(titles))
+    return "\n" + text(Table(columns, tuple(rows)), gap=2)
+
+
+def _stall_cells(found: tuple[Stall, ...]) -> tuple[str, ...]:
+    by_name = {stall.figure: stall for stall in found}
+    names = (*STALLED, "pgscan_kswapd", "pgscan_direct", "pgmigrate_success")
+    return tuple(_pair(by_name[name]) if name in by_name else "" for name in names)
+
+
+def _pair(stall: Stall) -> str:
+    control = "-" if stall.control is None else f"{stall.control:.0%}"
+    return f"{stall.twin:.0%}/{control}"
+
+
+def _stalls_of(found: tuple[Stall, ...]) -> str:
+    titles = ("figure", "real low", "real high", "twin", "error/control")
+    rows = [(stall.figure, str(stall.low), str(stall.high), str(stall.own), _pair(stall)) for stall in found]
+    columns = tuple(Column(title, "left" if i < 1 else "right") for i, title in enumerate(titles))
+    return text(Table(columns, tuple(rows)), gap=2)
 
 
 def _cells(verdict: Verdict) -> tuple[str, ...]:
@@ -193,6 +231,11 @@ def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
     if one:
         told |= _shares(one)
         told["victims"] = [{"real": real, "twin": twin} for real, twin in one.victims]
+        told["stalls"] = [
+            {"figure": stall.figure, "error": stall.twin, "control": stall.control, "within": stall.within,
+             "real_low": stall.low, "real_high": stall.high, "twin": stall.own}
+            for stall in verdict.stalls
+        ]  # fmt: skip
     if one and verbose:
         told["worst"] = [
             {"checkpoint": row.checkpoint, "figure": row.figure, "kind": row.kind, "real_low": row.low,

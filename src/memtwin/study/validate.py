@@ -7,8 +7,8 @@ A figure inside the range of the real runs is the kernel's own noise and has err
 The floor is 1 % of MemTotal for sizes, 256 for counters of events, 10 for oom_score; a figure below
 its floor in all runs says nothing and is left out. Counters count since the checkpoint ``boot``, which is
 the twin's input and is not scored itself. kswapd's and direct reclaim's shares differ between two real runs,
-so that their sums are scored (pgscan, pgsteal). A figure that the twin lacks is missing. OOM victims are
-compared by name and order where the real runs agree on them.
+so that their sums are scored here (pgscan, pgsteal) and the shares in ``stalls.py``. A figure that the twin
+lacks is missing. OOM victims are compared by name and order where the real runs agree on them.
 
 Judge each scenario by its own mean and p90: pooled over many, quiet figures hide bad ones.
 """
