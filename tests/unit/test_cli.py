@@ -82,7 +82,7 @@ def test_swaps_take_the_flags_of_swapon_show(capsys: pytest.CaptureFixture[str])
         (["swaps", "--show=FOO"], 2, "unknown column: FOO"),
         (["free", "--root", f"{DISK}/run1.tar.xz"], 1, "hint: its checkpoints are boot, f180"),
         (["free", "--root", f"{DISK}/run1.tar.xz@nope"], 1, "no checkpoint 'nope'"),
-        (["free", "--root", str(DISK)], 1, "holds 2 runs"),
+        (["free", "--root", str(DISK)], 1, "holds 3 runs"),
         (["free", "--root", "/nonexistent-directory"], 1, "/nonexistent-directory"),
         (["validate", "/nonexistent-directory"], 1, "is not there"),
         (["validate"], 2, "RECORDING"),
@@ -195,12 +195,15 @@ def test_free_reads_no_more_modules_than_it_needs() -> None:
 
 
 def test_validate_against_a_run_prints_its_score(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "validate", str(DISK), "--against", f"{DISK}.k612/run1.tar.xz", "-v")
+    reals = [f"{DISK}/run1.tar.xz", f"{DISK}/run2.tar.xz"]
+    code, out, err = run(capsys, "validate", *reals, "--against", f"{DISK}.k612/run1.tar.xz", "-v")
     assert (code, err) == (0, "")
     head, row = out.splitlines()[:2]
     assert head.split() == ["scenario", "exact", "median", "p90", "mean", "victims", "missing", "figures"]
     assert row.split() == ["03-anon-swap-disk", "7%", "1.0%", "90.6%", "21.0%", "0/0", "0", "198"]
     assert "the worst figures" in out
+    assert "who waited: twin/control" in out
+    assert "who waited, at its end" in out
 
 
 def test_validate_takes_single_runs_and_groups_them_by_scenario_and_kernel(
@@ -243,7 +246,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 def test_validate_runs_the_model_on_each_scenario_and_pools_them(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "validate", str(OOM), str(DISK))
     assert (code, err) == (0, "")
-    rows = [line.split() for line in out.splitlines()[1:]]
+    rows = [line.split() for line in out.partition("\n\n")[0].splitlines()[1:]]
     assert [row[0] for row in rows] == ["26-oom-noswap", "03-anon-swap-disk", "pooled"]
     assert [row[4] for row in rows] == ["0.0%"] * 3
     assert rows[0][5] == "2/2"

@@ -8,7 +8,12 @@ Follows init/main.c of Linux 6.1 as far as a start in one place goes.
 """
 
 from cython.cimports.memtwin.linux.core.state import hooks
-from cython.cimports.memtwin.linux.kernel.sched.core import cond_resched, io_schedule, schedule_timeout
+from cython.cimports.memtwin.linux.kernel.sched.core import (
+    cond_resched,
+    io_schedule,
+    io_schedule_timeout,
+    schedule_timeout,
+)
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.page_alloc import alloc_pages_slowpath
 from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_worker
@@ -17,5 +22,6 @@ hooks.run_events = run_events
 hooks.cond_resched = cond_resched
 hooks.io_schedule = io_schedule
 hooks.schedule_timeout = schedule_timeout
+hooks.io_schedule_timeout = io_schedule_timeout
 hooks.alloc_slow = alloc_pages_slowpath
 hooks.shrink_zswap = shrink_worker

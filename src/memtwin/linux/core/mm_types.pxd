@@ -368,6 +368,8 @@ cdef struct SchedEntity:
     u64 vruntime            # ns that it has run
     u64 picked_vruntime     # when its turn began
     bint queued             # it wants to run, or does
+    bint iowait             # it waits for a device
+    u32 memstall            # sections that it is in, one in another, in which it works or waits for want of memory
     u64 busy_until_ns       # with more than one CPU: its own is at work until then
 
 cdef struct Rq:             # who runs on one CPU
@@ -376,6 +378,7 @@ cdef struct Rq:             # who runs on one CPU
     u64 exec_start_ns       # time up to which its runtime has been accounted
     u64 min_vruntime        # about where an entity starts that wakes up
     u64 tick                # number of the last tick that was handled
+    u64 psi_since_ns        # time up to which pressure has been accounted
     bint resched            # a thread was woken that should run before the task goes on
 
 cdef struct BlkPlug:        # requests gathered by who writes to swap

@@ -185,6 +185,7 @@ cdef struct Hooks:          # calls upwards, all of them set by linux/init.py
     Hook cond_resched       # let threads that were woken run
     Hook io_schedule        # the task waits: another runs, or time passes to the next event
     TimeHook schedule_timeout   # the task sleeps until a point in time
+    TimeHook io_schedule_timeout    # the same, and it is a device that it waits for
     AllocHook alloc_slow    # the allocator's slow path
     Hook shrink_zswap       # zswap's worker was queued: it takes the CPU at once
 

@@ -62,7 +62,15 @@ from memtwin.linux.core.host_memory import raise_if_short, require_memory
 
 SOURCE = "include/linux/mmzone.h", "v6.1"
 
-HOOKS = ("run_events", "cond_resched", "io_schedule", "schedule_timeout", "alloc_slow", "shrink_zswap")
+HOOKS = (
+    "run_events",
+    "cond_resched",
+    "io_schedule",
+    "schedule_timeout",
+    "io_schedule_timeout",
+    "alloc_slow",
+    "shrink_zswap",
+)
 """The fields of struct Hooks, in its order."""
 FREE = cython.declare(u32, 0)
 COPY = cython.declare(u32, 1)

@@ -64,7 +64,7 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
-from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -259,11 +259,13 @@ def wait_on_page_locked(s: State, pfn: u32):
 
     Waiting for a page that was in real use before it was evicted is a stall for want of memory.
     """
-    since: u64 = s.now_ns
+    thrashing: cython.bint = s.pages[pfn].flags & (PG_LOCKED | PG_WORKINGSET) == PG_LOCKED | PG_WORKINGSET
+    if thrashing:
+        psi_memstall_enter(s)
     while s.pages[pfn].flags & PG_LOCKED:
         hooks.io_schedule(s)
-    if s.pages[pfn].flags & PG_WORKINGSET:
-        psi_memstall(s, s.now_ns - since)
+    if thrashing:
+        psi_memstall_leave(s)
 
 
 def invalidate_page(s: State, pfn: u32) -> cython.bint:

@@ -46,6 +46,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     NR_WRITTEN,
     PAGEOUTRUN,
 )
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list
@@ -103,6 +104,7 @@ def begin_run(s: State):
         zone_at(s, zone).reclaim_active = zone <= k.run_zone
     k.boosted = k.nr_boost_reclaim != 0
     k.in_run = True
+    psi_memstall_enter(s)
 
 
 def end_run(s: State):
@@ -110,6 +112,7 @@ def end_run(s: State):
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32
     k.in_run = False
+    psi_memstall_leave(s)
     for zone in range(MAX_NR_ZONES):
         zone_at(s, zone).reclaim_active = False
         zone_at(s, zone).wmark_boost -= min(zone_at(s, zone).wmark_boost, k.zone_boosts[zone])
@@ -205,7 +208,6 @@ def kswapd_runnable(s: State) -> cython.bint:
 def kswapd_step(s: State):
     """Let kswapd do one piece of work: begin a run or a pass, look at 32 pages of each list, or end what it began."""
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
-    since: u64 = s.now_ns
     goes_on: cython.bint = True
     if k.state == THREAD_NAP:
         kswapd_nap_over(s)
@@ -227,4 +229,3 @@ def kswapd_step(s: State):
         end_run(s)
         kswapd_go_to_sleep(s)
     this_cpu(s).memalloc -= 1
-    s.psi_total_ns[0][0] += s.now_ns - since

@@ -16,6 +16,7 @@ Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, memory policies and cpusets
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
+    GFP_DIRECT_RECLAIM,
     GFP_KSWAPD_RECLAIM,
     GFP_MOVABLE,
     GFP_RECLAIMABLE,
@@ -130,7 +131,12 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
 
 
 def alloc_pages(s: State, order: u32, gfp: u32) -> u32:
-    """Allocate 2^*order* pages as *gfp* allows; 0: refused, and ``State.need`` says why."""
+    """Allocate 2^*order* pages as *gfp* allows; 0: refused, and ``State.need`` says why.
+
+    A request that may wait is a point where who was woken gets the CPU (``might_alloc``).
+    """
+    if this_cpu(s).rq.resched and gfp & GFP_DIRECT_RECLAIM:
+        hooks.cond_resched(s)
     spread: u32 = ALLOC_SPREAD_DIRTY if gfp & GFP_WRITE else 0
     pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_LOW | spread)
     if pfn:

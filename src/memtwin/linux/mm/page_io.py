@@ -16,6 +16,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SWAP_IO,
     PG_DIRTY,
     PG_RECLAIM,
+    PG_WORKINGSET,
     PLUG_MAX_BIOS,
     SWAP_TYPE_SHIFT,
     BlkPlug,
@@ -27,6 +28,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import State, area_of, bio_at, nr_pages, slot_of, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, set_page_writeback
 from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.linux.mm.zswap import zswap_load, zswap_store
@@ -145,7 +147,17 @@ def write_to_device(s: State, pfn: u32) -> u32:
 
 
 def swap_readpage(s: State, pfn: u32, bio: cython.pointer(u32)):
-    """Read a page of the swap cache, or one that is about to be mapped, from its slot.
+    """Read a page from its slot; of one that was in real use before it was evicted, that is a stall."""
+    thrashing: cython.bint = s.pages[pfn].flags & PG_WORKINGSET != 0
+    if thrashing:
+        psi_memstall_enter(s)
+    read_from_slot(s, pfn, bio)
+    if thrashing:
+        psi_memstall_leave(s)
+
+
+def read_from_slot(s: State, pfn: u32, bio: cython.pointer(u32)):
+    """Read a page of the swap cache, or one that is about to be mapped.
 
     What zswap or zram have is there at once; from a disk it joins the request *bio*, or begins one (0: none yet).
     """

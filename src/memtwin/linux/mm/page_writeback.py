@@ -378,6 +378,6 @@ def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> c
     if rate and pause < MIN_PAUSE_NS:
         t.nr_dirtied_pause = max(cython.cast(u32, rate // 100), 8)
         return False
-    hooks.schedule_timeout(s, s.now_ns + pause)
+    hooks.io_schedule_timeout(s, s.now_ns + pause)
     t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)
     return rate == 0

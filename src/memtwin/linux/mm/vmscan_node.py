@@ -75,7 +75,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_ACTIVATE_FILE,
 )
-from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, pgdat_balanced
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
@@ -376,14 +376,14 @@ def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
 def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     """Reclaim for a task that asked for memory; returns the pages reclaimed.  The task stalls for as long."""
     sc: ScanControl
-    since: u64 = s.now_ns
     init_scan(cython.address(sc), gfp, order, gfp_zone(gfp))
+    psi_memstall_enter(s)
     if gfp & GFP_FS:
         throttle_direct_reclaim(s)
     this_cpu(s).memalloc += 1
     do_try_to_free_pages(s, cython.address(sc))
     this_cpu(s).memalloc -= 1
-    psi_memstall(s, s.now_ns - since)
+    psi_memstall_leave(s)
     return sc.nr_reclaimed
 
 

@@ -22,5 +22,7 @@ cdef void task_wakes(State s) noexcept nogil
 cdef void cond_resched(State s) noexcept nogil
 cdef void idle_until(State s, u64 until_ns) noexcept nogil
 cdef void io_schedule(State s) noexcept nogil
+cdef void io_schedule_timeout(State s, u64 until_ns) noexcept nogil
+cdef void thread_waits(State s) noexcept nogil
 cdef void schedule_timeout(State s, u64 until_ns) noexcept nogil
 cdef void advance_to(State s, u64 until_ns) noexcept nogil

@@ -5,8 +5,8 @@ The kernel's **threads** are entries of one table, ``KTHREADS``: a name, whether
 entity; the first of them that has work does it.
 
 On one CPU they share it with the task by the rules of ``fair.py``: they run when the task waits, or at a point where
-the kernel would switch (the return from a fault or a system call, between the pages of a write, between pieces of a
-task's own reclaim).  With more CPUs a thread has one of its own and works beside the task.
+the kernel would switch (the return from a fault or a system call, an allocation that may wait, between the pages of a
+write, between pieces of a task's own reclaim).  With more CPUs a thread has one of its own and works beside the task.
 
 Follows kernel/sched/core.c of Linux 6.1 (``__cond_resched``, ``io_schedule``, ``schedule_timeout``).
 
@@ -22,6 +22,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SCHED_IDLE,
     SCHED_KSWAPD,
     SCHED_TASK,
+    SchedEntity,
     u32,
     u64,
 )
@@ -42,6 +43,7 @@ from cython.cimports.memtwin.linux.kernel.sched.fair import (
     update_curr,
     wakeup_preempts,
 )
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.kswapd import kswapd_runnable, kswapd_step
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
@@ -123,6 +125,7 @@ def thread_step(s: State) -> cython.bint:
 def task_wakes(s: State):
     """The task has waited; it goes on."""
     update_curr(s)
+    this_cpu(s).rq.entities[SCHED_TASK].iowait = False
     enqueue_entity(s, SCHED_TASK)
     switch_to(s, SCHED_TASK)
 
@@ -169,20 +172,34 @@ def io_schedule(s: State):
         s.in_thread = False
         finish_plug(s)
         s.in_thread = True
-        update_curr(s)
-        idle_until(s, FOREVER)
-        this_cpu(s).rq.exec_start_ns = s.now_ns
-        spend_ns(s, s.cost_ns[COST_WAKE])
+        thread_waits(s)
         return
-    if thread_step(s):
-        s.psi_total_ns[1][0] += s.now_ns - since
-    else:
+    this_cpu(s).rq.entities[SCHED_TASK].iowait = True
+    if not thread_step(s):
         idle_until(s, FOREVER)
         spend_ns(s, s.cost_ns[COST_WAKE])
         s.task_wait_ns += s.now_ns - since
-        s.psi_total_ns[1][0] += s.now_ns - since
-        s.psi_total_ns[1][1] += s.now_ns - since
     task_wakes(s)
+
+
+def io_schedule_timeout(s: State, until_ns: u64):
+    """The task sleeps for the sake of a device until a point in time."""
+    this_cpu(s).rq.entities[SCHED_TASK].iowait = True
+    schedule_timeout(s, until_ns)
+
+
+def thread_waits(s: State):
+    """The running thread waits for a device; nobody else runs meanwhile."""
+    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
+    update_curr(s)
+    e.iowait = True
+    e.queued = False
+    idle_until(s, FOREVER)
+    psi_account(s)
+    e.iowait = False
+    e.queued = True
+    this_cpu(s).rq.exec_start_ns = s.now_ns
+    spend_ns(s, s.cost_ns[COST_WAKE])
 
 
 def schedule_timeout(s: State, until_ns: u64):

@@ -19,6 +19,7 @@ Not modelled: nice values, several tasks that run at the same time, groups, budd
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 
 LATENCY_NS = cython.declare(u64, 6_000_000)
 MIN_GRANULARITY_NS = cython.declare(u64, 750_000)
@@ -47,11 +48,10 @@ def nr_waiting(s: State) -> u32:
 
 
 def update_curr(s: State):
-    """Book the time since this was last called to who runs, and as pressure if somebody waited meanwhile."""
+    """Book the time since this was last called to who runs, and as pressure."""
     least: u64
     this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime += s.now_ns - this_cpu(s).rq.exec_start_ns
-    if this_cpu(s).rq.curr != SCHED_IDLE and nr_waiting(s):
-        s.psi_total_ns[2][0] += s.now_ns - this_cpu(s).rq.exec_start_ns
+    psi_account(s)
     this_cpu(s).rq.exec_start_ns = s.now_ns
     least = least_vruntime(s, SCHED_IDLE)
     if least != ~cython.cast(u64, 0):

@@ -1,20 +1,22 @@
 """Pressure stall information: the share of time in which tasks could not go on for want of memory,
 of I/O, or of a cpu.
 
-*some*: at least one task was stalled; *full*: all tasks that were not idle were.  ``total`` is the stalled time so far;
-every 2.004 s three fading means take a step towards the share of that period that was stalled::
+*some*: at least one task was stalled; *full*: all tasks that were not idle were.  kswapd counts as stalled from the
+beginning of a run to its end, a task while it reclaims, while it waits for a page that was in real use before it was
+evicted, and while it reads one from swap.  ``total`` is the stalled time so far; every 2.004 s three fading means take
+a step towards the share of that period that was stalled::
 
     avg10, avg60, avg300  of  100 * stalled time / 2.004 s      (a whole percent, in fixed point with 11 bits)
 
-Follows kernel/sched/psi.c of Linux 6.1.  Stalls come from the modules that stall (reclaim, swap-in); here is the
-arithmetic.
+Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``).
 
-Not modelled: triggers, cgroups, irq pressure.
+Not modelled: triggers, cgroups, irq pressure, the weighing of several CPUs by how busy each was: a thread that works
+beside the task is a stall of the whole machine.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import u32, u64
-from cython.cimports.memtwin.linux.core.state import State
+from cython.cimports.memtwin.linux.core.mm_types import SCHED_IDLE, Rq, u32, u64
+from cython.cimports.memtwin.linux.core.state import State, this_cpu
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_load
 
 PSI_PERIOD_NS = 2_004_000_000
@@ -36,15 +38,55 @@ def update_averages(s: State):
     """Step the averages of memory, io and cpu, some and full (of cpu always 0: somebody has it)."""
     resource: u32
     state: u32
+    psi_account(s)
     for resource in range(3):
         for state in range(2):
             update_one(s, resource, state)
 
 
-def psi_memstall(s: State, ns: u64):
-    """Book time that the task, the only one that had anything to do, lost for want of memory: some and full."""
-    s.psi_total_ns[0][0] += ns
-    s.psi_total_ns[0][1] += ns
+def psi_account(s: State):
+    """Book the time since this was last called as pressure, by who ran, waited or stalled meanwhile.
+
+    Memory is *full* also while who is on the CPU is in a stall itself, whoever else would run.  To be called before
+    any of these states changes.
+    """
+    rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
+    ns: u64 = s.now_ns - rq.psi_since_ns
+    who: u32
+    running: u32 = 0
+    waiting: u32 = 0
+    stalled: u32 = 0
+    stalled_running: u32 = 0
+    rq.psi_since_ns = s.now_ns
+    if not ns:
+        return
+    for who in range(SCHED_IDLE):
+        running += 1 if rq.entities[who].queued else 0
+        waiting += 1 if rq.entities[who].iowait and not rq.entities[who].queued else 0
+        stalled += 1 if rq.entities[who].memstall else 0
+        stalled_running += 1 if rq.entities[who].memstall and rq.entities[who].queued else 0
+    if stalled:
+        s.psi_total_ns[0][0] += ns
+        if running == stalled_running or rq.entities[rq.curr].memstall:
+            s.psi_total_ns[0][1] += ns
+    if waiting:
+        s.psi_total_ns[1][0] += ns
+        if not running:
+            s.psi_total_ns[1][1] += ns
+    if running > 1:
+        s.psi_total_ns[2][0] += ns
+
+
+def psi_memstall_enter(s: State):
+    """From now on who is on the CPU works or waits for want of memory."""
+    psi_account(s)
+    this_cpu(s).rq.entities[this_cpu(s).rq.curr].memstall += 1
+
+
+def psi_memstall_leave(s: State):
+    """What psi_memstall_enter() began is over."""
+    psi_account(s)
+    this_cpu(s).rq.entities[this_cpu(s).rq.curr].memstall -= 1
 
 
 def printed(average: int) -> int:
@@ -54,6 +96,7 @@ def printed(average: int) -> int:
 
 def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ...]:
     """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
+    psi_account(s)
     return tuple(
         (
             tuple(printed(s.psi_avg[resource][state][i]) for i in range(3)),
