@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),
+    "record": Entry("memtwin.cli.record", "Record a machine and its processes over time: a trace."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),

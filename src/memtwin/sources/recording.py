@@ -25,6 +25,7 @@ from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, sh
 from memtwin.procfs import uptime
 from memtwin.scenario import Scenario, parse
 from memtwin.sources.source import Source, TarSource, load, open_source, refuse
+from memtwin.sources.trace import Trace, is_trace
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
@@ -196,8 +197,13 @@ def runs_in(path: str | Path) -> list[Path]:
 
 
 def resolve(spec: str) -> Source:
-    """Return the source that *spec* names: ``RUN@CHECKPOINT``, ``RUN@3.5s``, or what :func:`open_source` takes."""
+    """Return the source that *spec* names: ``RUN@CHECKPOINT``, ``RUN@3.5s``, ``TRACE@03:12``, or what
+    :func:`open_source` takes. A trace without a moment is its last sample.
+    """
     path, at, label = spec.rpartition("@")
+    named = path if at and not _is_there(spec) else spec
+    if is_trace(named):
+        return Trace(named).at(label if named == path else "last")
     if at and not _is_there(spec):
         recording = Recording(path, partial=True)
         up_s = _seconds(label)
