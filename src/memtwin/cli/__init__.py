@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
     "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),
     "swapuse": Entry("memtwin.cli.swapuse", "Whose memory is in swap."),
+    "top": Entry("memtwin.cli.top", "The machine and its busiest tasks, again and again."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
     "zoneinfo": Entry("memtwin.cli.zoneinfo", "Free memory drawn against the watermarks."),

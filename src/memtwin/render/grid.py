@@ -36,10 +36,11 @@ ABSENT: Final = _Absent.ABSENT
 
 
 class Style(NamedTuple):
-    """How a terminal shows the cells of a column."""
+    """How a terminal shows the cells of a column: *write* is for numbers, with *writes_text* for texts too."""
 
     write: Callable[[Value], str] = str
     align: Align = "left"
+    writes_text: bool = False
 
 
 TEXT: Final = Style()

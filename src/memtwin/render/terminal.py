@@ -64,7 +64,8 @@ def _written(cell: Value, column: GridColumn) -> str:
         return "-"
     if cell is ABSENT:
         return ""
-    return cell if isinstance(cell, str) else column.style.write(cell)
+    is_written = isinstance(cell, str) and not column.style.writes_text
+    return cell if is_written else column.style.write(cell)
 
 
 def _drawn(meter: Meter, *, unicode: bool) -> str:

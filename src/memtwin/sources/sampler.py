@@ -1,0 +1,242 @@
+"""A machine looked at again and again: its files, and what each task did since the time before.
+
+Only ``/proc/PID/stat`` is read of every task; :meth:`Sampler.fill` reads more of those that are shown. On the live host
+descriptors are kept as far as RLIMIT_NOFILE allows, and a task whose file reads as before keeps its record: a process
+that sleeps costs one system call. A source that is not live has one moment, so no time passes in it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from memtwin.procfs import loadavg, meminfo, stat, uptime
+from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, statm, status
+from memtwin.procfs.pid import stat as pid_stat
+from memtwin.sources.host import host, taken_unix_ms
+from memtwin.sources.processes import Process, processes
+from memtwin.sources.source import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from memtwin.procfs.loadavg import Loadavg
+    from memtwin.procfs.meminfo import Meminfo
+    from memtwin.procfs.pid.stat import PidStat
+    from memtwin.procfs.stat import Stat
+    from memtwin.sources.source import Source
+
+RECORDS: Final = {
+    "statm": statm, "status": status, "smaps_rollup": smaps_rollup, "oom_score": oom_score,
+    "oom_score_adj": oom_score_adj,
+}  # fmt: skip
+"""Files of a task that :meth:`Sampler.fill` parses; ``cmdline`` and ``cgroup`` are texts."""
+UTMP: Final = "var/run/utmp"
+_UTMP_BYTES: Final = 384
+_UTMP_NAME: Final = 44
+_USER_PROCESS: Final = 7
+_SPARE_DESCRIPTORS: Final = 64
+"""Left for everything else that the program opens."""
+_STAT_BYTES: Final = 4096
+
+
+class Task:
+    """A process, or a thread of one: *stat*, ticks and faults since the sample before (None: not seen then).
+
+    *records* are its other files by name, as far as :meth:`Sampler.fill` has read them; None cannot be read.
+    """
+
+    __slots__ = ("before", "process", "records", "stat")
+
+    def __init__(self, process: Process, record: PidStat, before: PidStat | None) -> None:
+        self.process, self.stat, self.before = process, record, before
+        self.records: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int:
+        """The process's id; of a thread its own."""
+        return self.process.pid
+
+    @property
+    def ticks(self) -> int:
+        """CPU time since its start, in ticks."""
+        return (self.stat.field("utime") or 0) + (self.stat.field("stime") or 0)
+
+    def grown(self, *names: str) -> int:
+        """Return how much fields of stat grew since the sample before; of a task that is new, all of them."""
+        if self.before is self.stat:
+            return 0
+        now = sum(self.stat.field(name) or 0 for name in names)
+        return now if self.before is None else now - sum(self.before.field(name) or 0 for name in names)
+
+
+class Sample(NamedTuple):
+    """One moment of a machine; None is not known. *at_unix_ms* is the time of day, *users* who are logged in."""
+
+    at_unix_ms: int | None
+    up_s: float | None
+    users: int | None
+    load: Loadavg | None
+    stat: Stat | None
+    memory: Meminfo | None
+    tasks: tuple[Task, ...]
+    ticks_per_s: int
+    page_bytes: int
+    passed_s: float | None = None
+    before: Stat | None = None
+
+    @property
+    def cpus(self) -> int:
+        """CPUs that are online; 1 where that is not known."""
+        return len(self.stat.cpus) if self.stat and self.stat.cpus else 1
+
+
+class Sampler:
+    """Takes samples of *source*: of all its tasks, or of the processes *pids* in their order; *threads*: one by one."""
+
+    def __init__(self, source: Source, *, pids: Sequence[int] = (), threads: bool = False) -> None:
+        self.source, self.pids, self.threads = source, pids, threads
+        self._host = host(source)
+        self._files: _Kept | None = _Kept() if source.is_live else None
+        self._known: dict[str, tuple[str, PidStat]] = {}
+        self._last: Sample | None = None
+
+    def sample(self) -> Sample:
+        """Return the machine as it is now, and what changed since the call before."""
+        source, last = self.source, self._last
+        up = load(source, uptime)
+        up_s = None if up is None else up.up_cs / 100
+        tasks = tuple(self._tasks())
+        passed = None if last is None or up_s is None or last.up_s is None else up_s - last.up_s
+        self._last = Sample(
+            taken_unix_ms(source), up_s, _users(source), load(source, loadavg), load(source, stat),
+            load(source, meminfo), tasks, self._host.ticks_per_s, self._host.page_kib * 1024,
+            passed, last.stat if last else None,
+        )  # fmt: skip
+        return self._last
+
+    def fill(self, tasks: Iterable[Task], names: Iterable[str]) -> None:
+        """Read the files *names* of *tasks* that are not read yet."""
+        wanted = tuple(names)
+        for task in tasks:
+            for name in wanted:
+                if name not in task.records:
+                    task.records[name] = _record(task.process, name)
+
+    def close(self) -> None:
+        """Close the kept descriptors."""
+        if self._files is not None:
+            self._files.close()
+
+    def _tasks(self) -> Iterator[Task]:
+        known: dict[str, tuple[str, PidStat]] = {}
+        for process in self._processes():
+            path = f"{process.root}/stat"
+            text = self._files.read(path) if self._files is not None else process.read("stat")
+            if text is None:
+                continue
+            old = self._known.get(process.root)
+            is_same = old is not None and old[0] == text
+            record = old[1] if old and is_same else pid_stat.parse(text, self.source.label(path))
+            known[process.root] = (text, record)
+            yield Task(process, record, _same(old[1], record) if old else None)
+        self._known = known
+        if self._files is not None:
+            self._files.forget_others(known)
+
+    def _processes(self) -> Iterator[Process]:
+        if not self.pids:
+            found = processes(self.source)
+        else:
+            known = {one.pid: one for one in processes(self.source)}
+            found = (known[pid] for pid in self.pids if pid in known)
+        if not self.threads:
+            yield from found
+            return
+        for process in found:
+            for name in sorted(self.source.names(f"{process.root}/task"), key=lambda name: (len(name), name)):
+                yield Process(self.source, int(name), f"{process.root}/task/{name}")
+
+
+class _Kept:
+    """Files of /proc by path, read through descriptors that stay open as long as there is room for them."""
+
+    def __init__(self) -> None:
+        import resource  # noqa: PLC0415 - for the live host only
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._most = hard - _SPARE_DESCRIPTORS
+        self._fds: dict[str, int] = {}
+
+    def read(self, path: str) -> str | None:
+        """Return the text of /*path*, or None if the task is gone."""
+        fd = self._fds.get(path)
+        try:
+            if fd is not None:
+                return os.pread(fd, _STAT_BYTES, 0).decode(errors="surrogateescape")
+            fd = os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            if fd is not None:  # another process may have got the number meanwhile
+                os.close(self._fds.pop(path))
+                return self.read(path)
+            return None
+        try:
+            text = os.pread(fd, _STAT_BYTES, 0).decode(errors="surrogateescape")
+        except OSError:
+            os.close(fd)
+            return None
+        if len(self._fds) < self._most:
+            self._fds[path] = fd
+        else:
+            os.close(fd)
+        return text
+
+    def forget_others(self, roots: Iterable[str]) -> None:
+        """Close the files of tasks that do not lie in *roots*."""
+        kept = {f"{root}/stat" for root in roots}
+        for path in [path for path in self._fds if path not in kept]:
+            os.close(self._fds.pop(path))
+
+    def close(self) -> None:
+        """Close all."""
+        self.forget_others(())
+
+
+def wait(seconds: float, start: float) -> None:
+    """Sleep until *seconds* after *start*, a time of :func:`time.monotonic`."""
+    time.sleep(max(start + seconds - time.monotonic(), 0.0))
+
+
+def names_of_users(source: Source) -> dict[int, str]:
+    """Return names by number, as the source's own /etc/passwd has them."""
+    rows = (line.split(":") for line in (source.read("etc/passwd") or "").splitlines())
+    return {int(words[2]): words[0] for words in rows if len(words) > 2 and words[2].isdecimal()}
+
+
+def _same(old: PidStat, new: PidStat) -> PidStat | None:
+    """Return *old* if it is of the same process, not of one that had the number before."""
+    return old if old.field("starttime") == new.field("starttime") else None
+
+
+def _record(process: Process, name: str) -> Any:
+    if name not in RECORDS:
+        return process.read(name)
+    found: Any = process.load(RECORDS[name])
+    if found is None and name == "smaps_rollup" and "/task/" in process.root:
+        owner = Process(process.source, process.pid, process.root.partition("/task/")[0])
+        found = owner.load(smaps_rollup)
+    return found
+
+
+def _users(source: Source) -> int | None:
+    """Return how many entries of utmp are users; None where there is no such file, as in a snapshot."""
+    if not source.is_live:
+        return None
+    text = source.read(UTMP)
+    if text is None:
+        return 0
+    data = text.encode(errors="surrogateescape")
+    rows = (data[at : at + _UTMP_BYTES] for at in range(0, len(data) - _UTMP_BYTES + 1, _UTMP_BYTES))
+    return sum(row[0] == _USER_PROCESS and row[_UTMP_NAME] != 0 for row in rows)
