@@ -25,6 +25,7 @@ _DELAY_S: Final = 3.0
 _NARROW: Final = 80
 _UNITS: Final = "kmgtpe"
 _DIGITS: Final = 5
+_NO_SCREENS: Final = {"", "dumb", "unknown"}
 
 
 def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int | None:
@@ -39,7 +40,7 @@ def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int
 
 
 @click.command("top")
-@click.option("-b", "--batch", is_flag=True, help="Print samples one after the other.")
+@click.option("-b", "--batch", is_flag=True, help="Print samples one after the other, no screen.")
 @click.option("-n", "--iterations", type=click.IntRange(min=1), metavar="N", help="End after N samples.")
 @click.option(
     "-d", "--delay", type=click.FloatRange(0, 1e6), default=_DELAY_S, metavar="SECONDS", help="Between samples."
@@ -56,17 +57,27 @@ def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int
 @click.option("-i", "--idle-toggle", "busy", is_flag=True, help="Without tasks that used no CPU.")
 @click.option("-1", "--single-cpu-toggle", "each_cpu", is_flag=True, help="A line for each CPU.")
 @click.option("-E", "--scale-summary-mem", "unit", type=click.Choice(list(_UNITS)), default="m", help="Unit of memory.")
+@click.option(
+    "-e",
+    "--scale-task-mem",
+    "task_unit",
+    type=click.Choice(list(_UNITS[:-1])),
+    default="k",
+    help="Least unit of the tasks' sizes.",
+)
 @click.option("--fields", default=",".join(DEFAULT), metavar="FIELDS", help=f"Columns, of {', '.join(FIELDS)}.")
 @root_option
 @form_options
 def command(
     root: str, form: str | None, fields: str, key: str, *, pids: tuple[str, ...], user: str | None,
-    any_user: str | None, width: int | None, unit: str, delay: float, iterations: int | None, batch: bool,
-    arguments: bool, threads: bool, busy: bool, each_cpu: bool,
-) -> None:  # fmt: skip
-    """Print the machine and its tasks, the busiest first, again and again, as top of procps 4.0.2 does."""
-    if not batch and not form:
-        raise UsageError("give -b: it prints, there is no screen")
+    any_user: str | None, width: int | None, unit: str, task_unit: str, delay: float, iterations: int | None,
+    batch: bool, arguments: bool, threads: bool, busy: bool, each_cpu: bool,
+) -> int:  # fmt: skip
+    """Show the machine and its busiest tasks, again and again, as top of procps 4.0.2 does.
+
+    On a terminal it is a screen with top's keys: h lists them, q ends it. With -b, with a form, or where there is no
+    terminal that can show a screen, it prints.
+    """
     if (any_user is not None and user is not None) or (pids and (user or any_user)):
         raise UsageError("conflicting process selections: -p, -u, -U", hint="give one of them")
     if form == "openmetrics" and (iterations or 1) > 1:
@@ -75,19 +86,24 @@ def command(
     users = names_of_users(source)
     options = view.Options(
         view.choose_fields(fields), view.field_named(key.lstrip("+-")), key.startswith("-"), width or _columns(),
-        None, arguments, threads, not busy, each_cpu, _uid(user, users), _uid(any_user, users), _UNITS.index(unit),
-        _digits(source),
+        arguments, threads, not busy, each_cpu, _uid(user, users), _uid(any_user, users), _UNITS.index(unit),
+        _UNITS.index(task_unit), _digits(source),
     )  # fmt: skip
     sampler = Sampler(source, pids=_pids(pids), threads=threads)
     if threads and not source.is_live:
         raise UsageError(f"{source.owner} has no threads: its files are those of processes", hint="leave out -H")
     if are_hidden(source):
         note(HIDDEN)
-    times = iterations or (None if source.is_live and not form else 1)
     try:
+        if not batch and not form and _is_screen():
+            from memtwin.tui.top import run  # noqa: PLC0415 - for the screen only
+
+            return run(sampler, users, options, delay_s=delay, times=iterations)
+        times = iterations or (None if source.is_live and not form else 1)
         _print(sampler, users, options, form, delay=delay, times=times)
     finally:
         sampler.close()
+    return 0
 
 
 def _print(
@@ -100,7 +116,8 @@ def _print(
     while True:
         start = time.monotonic()
         frame = Frame(sampler.sample(), users, options.arguments, options.threads)
-        tasks = view.choose(frame, options, sampler.fill)
+        tasks = view.order(frame, options, sampler.fill)
+        sampler.fill(tasks, view.needs(options.fields, frame))
         if done and form is None:
             click.echo()
         show(view.view(frame, tasks, options), form, sampler.source, index=done)
@@ -108,6 +125,11 @@ def _print(
         if done == times:
             return
         wait(delay, start)
+
+
+def _is_screen() -> bool:
+    """Return whether there is a terminal that can show a picture: keys, output, and more than TERM=dumb."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in _NO_SCREENS
 
 
 def _pids(words: tuple[str, ...]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from memtwin.sources.processes import Process, processes
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from memtwin.procfs.loadavg import Loadavg
     from memtwin.procfs.meminfo import Meminfo
@@ -99,7 +99,7 @@ class Sampler:
         self.source, self.pids, self.threads = source, pids, threads
         self._host = host(source)
         self._files: _Kept | None = _Kept() if source.is_live else None
-        self._known: dict[str, tuple[str, PidStat]] = {}
+        self._known: dict[str, _Known] = {}
         self._last: Sample | None = None
 
     def sample(self) -> Sample:
@@ -130,37 +130,58 @@ class Sampler:
             self._files.close()
 
     def _tasks(self) -> Iterator[Task]:
-        known: dict[str, tuple[str, PidStat]] = {}
-        for process in self._processes():
-            path = f"{process.root}/stat"
-            text = self._files.read(path) if self._files is not None else process.read("stat")
-            if text is None:
+        old = self._known
+        known: dict[str, _Known] = {}
+        for root, pid in self._roots():
+            before = old.get(root)
+            data = self._read(root)
+            if data is None:
                 continue
-            old = self._known.get(process.root)
-            is_same = old is not None and old[0] == text
-            record = old[1] if old and is_same else pid_stat.parse(text, self.source.label(path))
-            known[process.root] = (text, record)
-            yield Task(process, record, _same(old[1], record) if old else None)
+            if before is not None and before.data == data:
+                now = before
+            else:
+                path = f"{root}/stat"
+                record = pid_stat.parse(data.decode(errors="surrogateescape"), self.source.label(path))
+                now = _Known(before.process if before else self._process(root, pid), data, record)
+            known[root] = now
+            yield Task(now.process, now.record, _same(before.record, now.record) if before else None)
         self._known = known
         if self._files is not None:
             self._files.forget_others(known)
 
-    def _processes(self) -> Iterator[Process]:
-        if not self.pids:
-            found = processes(self.source)
-        else:
-            known = {one.pid: one for one in processes(self.source)}
-            found = (known[pid] for pid in self.pids if pid in known)
+    def _read(self, root: str) -> bytes | None:
+        if self._files is not None:
+            return self._files.read(root)
+        text = self.source.read(f"{root}/stat")
+        return None if text is None else text.encode(errors="surrogateescape")
+
+    def _roots(self) -> Iterator[tuple[str, int]]:
+        """Yield where the files of each task lie, and its id."""
+        found = ((process.root, process.pid) for process in processes(self.source))
+        if self.pids:
+            known = {pid: root for root, pid in found}
+            found = ((known[pid], pid) for pid in self.pids if pid in known)
         if not self.threads:
             yield from found
             return
-        for process in found:
-            for name in sorted(self.source.names(f"{process.root}/task"), key=lambda name: (len(name), name)):
-                yield Process(self.source, int(name), f"{process.root}/task/{name}")
+        for root, _ in found:
+            for name in sorted(self.source.names(f"{root}/task"), key=lambda name: (len(name), name)):
+                yield f"{root}/task/{name}", int(name)
+
+    def _process(self, root: str, pid: int) -> Process:
+        return Process(self.source, pid, root)
+
+
+class _Known(NamedTuple):
+    """A task as it was: its stat as bytes, and as a record."""
+
+    process: Process
+    data: bytes
+    record: PidStat
 
 
 class _Kept:
-    """Files of /proc by path, read through descriptors that stay open as long as there is room for them."""
+    """stat of tasks by the directory that it lies in, read through descriptors that stay open while there is room."""
 
     def __init__(self) -> None:
         import resource  # noqa: PLC0415 - for the live host only
@@ -170,34 +191,36 @@ class _Kept:
         self._most = hard - _SPARE_DESCRIPTORS
         self._fds: dict[str, int] = {}
 
-    def read(self, path: str) -> str | None:
-        """Return the text of /*path*, or None if the task is gone."""
-        fd = self._fds.get(path)
+    def read(self, root: str) -> bytes | None:
+        """Return the bytes of /*root*/stat, or None if the task is gone."""
+        fd = self._fds.get(root)
+        if fd is not None:
+            try:
+                return os.pread(fd, _STAT_BYTES, 0)
+            except OSError:  # it is gone, but another may have got its number
+                os.close(self._fds.pop(root))
+        return self._open(root)
+
+    def _open(self, root: str) -> bytes | None:
         try:
-            if fd is not None:
-                return os.pread(fd, _STAT_BYTES, 0).decode(errors="surrogateescape")
-            fd = os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(f"/{root}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            if fd is not None:  # another process may have got the number meanwhile
-                os.close(self._fds.pop(path))
-                return self.read(path)
             return None
         try:
-            text = os.pread(fd, _STAT_BYTES, 0).decode(errors="surrogateescape")
+            data = os.pread(fd, _STAT_BYTES, 0)
         except OSError:
             os.close(fd)
             return None
         if len(self._fds) < self._most:
-            self._fds[path] = fd
+            self._fds[root] = fd
         else:
             os.close(fd)
-        return text
+        return data
 
-    def forget_others(self, roots: Iterable[str]) -> None:
-        """Close the files of tasks that do not lie in *roots*."""
-        kept = {f"{root}/stat" for root in roots}
-        for path in [path for path in self._fds if path not in kept]:
-            os.close(self._fds.pop(path))
+    def forget_others(self, roots: Collection[str]) -> None:
+        """Close the files of tasks that are not among *roots*."""
+        for root in [root for root in self._fds if root not in roots]:
+            os.close(self._fds.pop(root))
 
     def close(self) -> None:
         """Close all."""
@@ -217,6 +240,8 @@ def names_of_users(source: Source) -> dict[int, str]:
 
 def _same(old: PidStat, new: PidStat) -> PidStat | None:
     """Return *old* if it is of the same process, not of one that had the number before."""
+    if old is new:
+        return old
     return old if old.field("starttime") == new.field("starttime") else None
 
 

@@ -7,6 +7,7 @@ A stored machine is one moment, without an interval: what was done in it is ``-`
 from __future__ import annotations
 
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.errors import UsageError
@@ -47,7 +48,7 @@ _UNITS: Final = "KMGTPE"
 
 
 class Options(NamedTuple):
-    """What is shown: *fields*, ordered by *key*, in *columns* of a terminal and *rows* (None: all).
+    """What is shown: *fields*, ordered by *key*, in *columns* of a terminal.
 
     *user* is an effective uid and *any_user* one of any kind; *units* are the powers of 1024 KiB of the summary's and
     the tasks' sizes.
@@ -57,7 +58,6 @@ class Options(NamedTuple):
     key: str = "%CPU"
     rising: bool = False
     columns: int = 80
-    rows: int | None = None
     arguments: bool = False
     threads: bool = False
     idle: bool = True
@@ -65,6 +65,7 @@ class Options(NamedTuple):
     user: int | None = None
     any_user: int | None = None
     unit: int = 1
+    task_unit: int = 0
     pid_width: int = _PID_DIGITS
 
 
@@ -81,45 +82,61 @@ def field_named(word: str) -> str:
     return found
 
 
-def choose(frame: Frame, options: Options, fill: Callable[[Iterable[Task], Iterable[str]], None]) -> list[Task]:
-    """Return the tasks to show, in order; *fill* reads further files of tasks: of all only what the order needs."""
+def order(frame: Frame, options: Options, fill: Callable[[Iterable[Task], Iterable[str]], None]) -> list[Task]:
+    """Return the tasks to show, in their order; *fill* reads of all tasks the files that the choice and order need.
+
+    Equal ones keep their order, and what is not known comes last.
+    """
     tasks: Sequence[Task] = frame.sample.tasks
     if options.user is not None or options.any_user is not None:
         fill(tasks, ("status",))
         tasks = [task for task in tasks if _is_of(task, frame, options)]
     if not options.idle:
         tasks = [task for task in tasks if task.grown("utime", "stime")]
-    found = _ordered(tasks, frame, options, fill)[: options.rows]
-    fill(found, _needs(options.fields, frame))
-    return found
+    of = CHEAP.get(options.key)
+    if of is None:
+        fill(tasks, needs((options.key,), frame))
+        of = FIELDS[options.key].of
+    values = [(of(task, frame), task) for task in tasks]
+    known = [pair for pair in values if pair[0] is not None]
+    known.sort(key=itemgetter(0), reverse=not options.rising)
+    return [task for _, task in known] + [task for value, task in values if value is None]
+
+
+def needs(names: Iterable[str], frame: Frame) -> set[str]:
+    """Return the files besides stat that the fields *names* are made of."""
+    found = {file for name in names for file in FIELDS[name].needs}
+    return found | ({"cmdline"} if frame.arguments and "COMMAND" in names else set())
 
 
 def view(frame: Frame, tasks: Sequence[Task], options: Options) -> View:
     """Return the summary of all tasks of the sample, and a row for each of *tasks*."""
-    shown = _fitting(options)
-    columns = tuple(_column(name, FIELDS[name], shown) for name in options.fields)
-    rows = tuple(tuple(FIELDS[name].of(task, frame) for name in options.fields) for task in tasks)
-    lines = [line[: options.columns] for line in summary(frame, options)]
+    lines = [line[: options.columns] for part in summary(frame, options) for line in part]
     return View(
         "top",
-        (_figures(frame), Grid(columns, rows, "tasks")),
+        (_figures(frame), grid(frame, tasks, options)),
         text="".join(f"{line}\n" for line in lines),
         metrics=lambda: metrics(frame.sample),
     )
 
 
-def summary(frame: Frame, options: Options) -> list[str]:
-    """Return the lines above the tasks."""
+def grid(frame: Frame, tasks: Sequence[Task], options: Options) -> Grid:
+    """Return a row for each of *tasks*."""
+    shown = _fitting(options)
+    columns = tuple(_column(name, FIELDS[name], shown, options) for name in options.fields)
+    return Grid(
+        columns, tuple(tuple(FIELDS[name].of(task, frame) for name in options.fields) for task in tasks), "tasks"
+    )
+
+
+def summary(frame: Frame, options: Options) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines above the tasks: uptime and load, tasks and CPUs, memory and swap."""
     sample = frame.sample
     cpus, memory = _cpus(sample, each=options.each_cpu), _memory(sample, options.unit)
     if options.each_cpu:
         cpus, memory = _abreast(cpus), _abreast(memory)
-    return [
-        f"top - {_clock(sample)} up {_up(sample.up_s)}, {_users(sample.users)},  load average: {_load(sample)}",
-        _states(sample, "Threads" if options.threads else "Tasks"),
-        *cpus,
-        *memory,
-    ]
+    load = f"top - {_clock(sample)} up {_up(sample.up_s)}, {_users(sample.users)},  load average: {_load(sample)}"
+    return [load], [_states(sample, "Threads" if options.threads else "Tasks"), *cpus], memory
 
 
 def metrics(sample: Sample) -> list[Metric]:
@@ -144,25 +161,6 @@ def _is_of(task: Task, frame: Frame, options: Options) -> bool:
     return bool(effective_uid(task, frame) == options.user)
 
 
-def _ordered(
-    tasks: Sequence[Task], frame: Frame, options: Options, fill: Callable[[Iterable[Task], Iterable[str]], None]
-) -> list[Task]:
-    """Return *tasks* by the key; equal ones keep their order, and what is not known comes last."""
-    of = CHEAP.get(options.key)
-    if of is None:
-        fill(tasks, _needs((options.key,), frame))
-        of = FIELDS[options.key].of
-    values = [(of(task, frame), task) for task in tasks]
-    known = [pair for pair in values if pair[0] is not None]
-    known.sort(key=lambda pair: pair[0], reverse=not options.rising)
-    return [task for _, task in known] + [task for value, task in values if value is None]
-
-
-def _needs(names: Iterable[str], frame: Frame) -> set[str]:
-    found = {file for name in names for file in FIELDS[name].needs}
-    return found | ({"cmdline"} if frame.arguments and "COMMAND" in names else set())
-
-
 def _fitting(options: Options) -> dict[str, int]:
     """Return the widths of the fields that fit on the screen, the first ones, where a variable one shares the rest."""
     widths: dict[str, int] = {}
@@ -180,12 +178,12 @@ def _fitting(options: Options) -> dict[str, int]:
     return widths
 
 
-def _column(name: str, field: Field, shown: dict[str, int]) -> Column:
+def _column(name: str, field: Field, shown: dict[str, int], options: Options) -> Column:
     """Return a column; one that does not fit is in the data alone."""
     if name not in shown:
         return Column(field.key)
     width = shown[name]
-    return Column(field.key, name, field.style(width), width, grow=False)
+    return Column(field.key, name, field.style(width, options.task_unit), width, grow=False)
 
 
 def _clock(sample: Sample) -> str:

@@ -72,25 +72,26 @@ class Field(NamedTuple):
     needs: tuple[str, ...] = ()
     align: Any = "right"
 
-    def style(self, width: int) -> Style:
-        """Return how a column of *width* writes it."""
+    def style(self, width: int, unit: int = 0) -> Style:
+        """Return how a column of *width* writes it, sizes in KiB times 1024**unit or more."""
+        if self.write is memory:
+            return Style(lambda cell: memory(cell, width, unit), self.align)
         return Style(lambda cell: self.write(cell, width), self.align, writes_text=True)
 
 
-def memory(size_bytes: int, width: int) -> str:
-    """Return a size in KiB, or in the first larger unit that fits.
+def memory(size_bytes: int, width: int, unit: int = 0) -> str:
+    """Return a size in KiB times 1024**unit, or in the first larger unit that fits.
 
-    >>> memory(123456 << 10, 6), memory(1234567 << 10, 6), memory(1 << 50, 6)
-    ('123456', '1.2g', '1.0p')
+    >>> memory(123456 << 10, 6), memory(1234567 << 10, 6), memory(1 << 50, 6), memory(4096, 6, 1)
+    ('123456', '1.2g', '1.0p', '0.0m')
     """
     number = single(size_bytes // 1024)
-    written = f"{number:.0f}"
-    for suffix in _SUFFIXES:
-        if len(written) <= width:
+    for power, suffix in enumerate(_SUFFIXES):
+        written = f"{number:.1f}{suffix}" if power else f"{number:.0f}"
+        if power >= unit and len(written) <= width:
             return written
         number = single(number / 1024)
-        written = f"{number:.1f}{_SUFFIXES[_SUFFIXES.index(suffix) + 1]}" if suffix != "p" else "?"
-    return written
+    return "?"
 
 
 def count(number: int, width: int) -> str:
