@@ -1,6 +1,7 @@
-"""What is asked for over HTTP: metrics for a collector.
+"""What is asked for over HTTP: metrics, for a collector that comes again and again.
 
-In: a source, an address. Out: a server on that address, on loopback unless another is named.
+In: a function that collects them, and the address to listen on. Out: answers to `GET /metrics`, from a server on
+loopback unless another address is named.
 
-Never here: a figure that is computed. What is served are the views' metrics.
+Never here: a figure that is computed. What is served are the views' metrics, made anew at each request.
 """
