@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from terminals import Terminal, left_clean, run_to_end
 
+from memtwin.sources.recording import resolve
 from memtwin.sources.sampler import Sampler
 from memtwin.sources.source import open_source
 from memtwin.tui.screen import Line, split_keys
@@ -117,13 +118,30 @@ def test_a_stored_machine_takes_no_signals(top: Top) -> None:
 def test_what_is_hidden_and_what_stands_out(top: Top) -> None:
     whole = top.lines(80, 20)
     assert [line.style for line in whole if line.style] == ["reverse", "bold"]
-    press(top, "l", "t", "m")
+    press(top, "l", "t", "m", "m")
     assert len([line for line in top.lines(80, 20) if line.text.startswith(("top", "Tasks", "MiB"))]) == 0
     press(top, "l", "t", "m", "h")
     assert [line.text for line in top.lines(80, 20)] == HELP.splitlines()
     press(top, "q")
     assert top.lines(80, 20) == whole
     assert not top.press("q")
+
+
+def test_memory_as_bars(top: Top) -> None:
+    press(top, "m")
+    assert top.lines(80, 20)[2].text == ""  # this meminfo has no caches, so that there is no bar of it
+    top.sampler = Sampler(resolve(ROOT))
+    top.look()
+    bar, legend, zram, disk = (line.text for line in top.lines(80, 20)[3:7])
+    assert [len(line) for line in (bar, zram, disk)] == [80, 80, 80]
+    assert bar.startswith("Mem  [█████")
+    assert legend.split()[:2] == ["█used", "193M"]
+    assert zram.startswith("zram0[█████")
+    assert zram.endswith("] 96.0M/96.0M")
+    assert disk.startswith("vdb  [███")
+    assert disk.endswith("] 131M/300M")
+    press(top, "m", "m")
+    assert top.lines(80, 20)[3].text.startswith("MiB Mem")
 
 
 def test_a_process_is_ended_and_reniced() -> None:

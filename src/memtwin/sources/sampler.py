@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from memtwin.procfs import loadavg, meminfo, stat, uptime
+from memtwin.procfs import loadavg, meminfo, stat, swaps, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.host import host, taken_unix_ms
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.pid.stat import PidStat
     from memtwin.procfs.stat import Stat
+    from memtwin.procfs.swaps import Swaps
     from memtwin.sources.source import Source
 
 RECORDS: Final = {
@@ -83,6 +84,7 @@ class Sample(NamedTuple):
     tasks: tuple[Task, ...]
     ticks_per_s: int
     page_bytes: int
+    swaps: Swaps | None = None
     passed_s: float | None = None
     before: Stat | None = None
 
@@ -112,7 +114,7 @@ class Sampler:
         self._last = Sample(
             taken_unix_ms(source), up_s, _users(source), load(source, loadavg), load(source, stat),
             load(source, meminfo), tasks, self._host.ticks_per_s, self._host.page_kib * 1024,
-            passed, last.stat if last else None,
+            load(source, swaps), passed, last.stat if last else None,
         )  # fmt: skip
         return self._last
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.errors import UsageError
 from memtwin.render import table, terminal
 from memtwin.tui.screen import Ended, Line, Screen
+from memtwin.views import memory_bar
 from memtwin.views import top as view
 from memtwin.views.top_fields import FIELDS, Frame
 
@@ -35,7 +37,8 @@ P M N T      sort by %CPU, %MEM, PID, TIME+
 R            turn the order round
 c            command lines or names      H    threads or processes
 i            idle tasks too or not       1    one line for each CPU or one for all
-l t m        show or hide the load average, tasks and CPUs, memory
+l t          show or hide the load average, tasks and CPUs
+m            memory in figures, as bars, or not at all
 E e          unit of memory above, of the tasks below
 f            choose columns              n #  at most so many tasks
 u U          tasks of one user: effective, or any of his ids
@@ -59,11 +62,15 @@ class _Prompt(NamedTuple):
 class Top:
     """What the keys change: *options* of the view, which row is first, what is hidden, a question that is open."""
 
-    def __init__(self, sampler: Sampler, users: Mapping[int, str], options: view.Options, delay_s: float) -> None:
+    def __init__(
+        self, sampler: Sampler, users: Mapping[int, str], options: view.Options, delay_s: float, *, unicode: bool = True
+    ) -> None:
         self.sampler, self.users, self.options, self.delay_s = sampler, users, options, delay_s
+        self.unicode = unicode
         self.first = 0
         self.most: int | None = None
         self.hidden: set[str] = set()
+        self.has_bars = False
         self.message = ""
         self.help = False
         self.sought = ""
@@ -84,8 +91,9 @@ class Top:
         assert self.frame is not None
         frame = self.frame._replace(arguments=self.options.arguments)
         options = self.options._replace(columns=columns)
-        parts = view.summary(frame, options)
-        head = [line for name, part in zip("ltm", parts, strict=True) if name not in self.hidden for line in part]
+        load, states, memory = view.summary(frame, options)
+        parts = zip("ltm", (load, states, self._bars(columns) if self.has_bars else memory), strict=True)
+        head = [line for name, part in parts if name not in self.hidden for line in part]
         room = max(rows - len(head) - 2, 0)
         self.tasks = view.order(frame, options, self.sampler.fill)
         self.first = max(min(self.first, len(self.tasks) - 1), 0)
@@ -149,19 +157,35 @@ class Top:
             "u": lambda: self._ask_user("user"), "U": lambda: self._ask_user("any_user"),
             "f": lambda: self._ask(f"Columns [{','.join(self.options.fields)}]", self._choose_fields),
             "k": self._ask_kill, "r": self._ask_nice, "L": lambda: self._ask("Find", self._find),
-            "&": lambda: self._find(self.sought),
+            "&": lambda: self._find(self.sought), "m": self._next_memory,
         }  # fmt: skip
         if key in simple:
             simple[key]()
         elif key in _SORTS:
             self._set(key=_SORTS[key], rising=False)
-        elif key in {"l", "t", "m"}:
+        elif key in {"l", "t"}:
             self.hidden ^= {key}
         elif not self._scroll(key):
             self.message = _UNKNOWN
 
     def _set(self, **changes: object) -> None:
         self.options = self.options._replace(**changes)  # type: ignore[arg-type]
+
+    def _bars(self, columns: int) -> list[str]:
+        assert self.frame is not None
+        sample = self.frame.sample
+        parts = None if sample.memory is None else memory_bar.segments(sample.memory)
+        return [] if parts is None else memory_bar.lines(parts, sample.swaps, columns, unicode=self.unicode)
+
+    def _next_memory(self) -> None:
+        """Show memory in figures, as bars, not at all, and in figures again."""
+        if "m" in self.hidden:
+            self.hidden -= {"m"}
+        elif self.has_bars:
+            self.hidden |= {"m"}
+            self.has_bars = False
+        else:
+            self.has_bars = True
 
     def _show_help(self) -> None:
         self.help = True
@@ -283,8 +307,9 @@ def run(sampler: Sampler, users: Mapping[int, str], options: view.Options, *, de
     """Show samples until ``q`` or *times* of them: return 0; 1 if the terminal went away or a signal ended it."""
     gc.freeze()  # thousands of tasks a sample, and none in a circle: the collector would go through all of them
     gc.set_threshold(_COLLECT_AFTER)
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     with suppress(Ended), Screen() as screen:
-        _show(screen, Top(sampler, users, options, delay_s), times)
+        _show(screen, Top(sampler, users, options, delay_s, unicode=is_unicode), times)
         return 0
     return 1
 
