@@ -154,7 +154,7 @@ def test_everything_can_be_told_of_every_report(row: Indexed) -> None:
             assert found.ranking.why
 
 
-PASSING = {"071": "some pages came free", "035": "the fault failed for another reason", "015": "no shortage",
+PASSING = {"071": "some pages came free", "035": "the page fault failed for another reason", "015": "no shortage",
            "073": "an earlier victim had just given up", "061": "enough", "065": "enough"}  # fmt: skip
 """Reports in which a zone had enough when they were printed, and what is said of it."""
 

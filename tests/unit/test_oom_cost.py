@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import layouts
 import pytest
 
+from memtwin.oom.deaths.watch import Watch
 from memtwin.oom.event import Memcg
-from memtwin.oom.killers import Watch
-from memtwin.oom.read.parse import events
+from memtwin.oom.read.parse import events_of
+from memtwin.oom.read.shape import restored
 from memtwin.oom.why.analysis import analyses
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ GROWTH, LINE, NUMBER = 2.3, 16_000, 300
 def post_mortem(lines: Iterable[str]) -> list[OomEvent]:
     watch = Watch()
     found = []
-    for number, analysis in enumerate(analyses(events(watch.over(lines))), 1):
-        watch.saw(number, analysis.event)
+    for number, analysis in enumerate(analyses(events_of(watch.over(restored(lines)))), 1):
+        watch.note(number, analysis.event)
         found.append(analysis.event)
     watch.time_line()
     return found

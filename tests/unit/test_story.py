@@ -176,7 +176,7 @@ def test_a_panic_is_told() -> None:
         "machine ram=192M\nsysctl vm.overcommit_memory=1\nsysctl vm.panic_on_oom=1\nproc A\nA mmap h 300M\n"
         "A touch h 0 300M w seq\nA touch h 0 1M r seq\n"
     )
-    assert "The kernel panicked, as vm.panic_on_oom tells it to" in line(lines, "A touch h 0 300M w seq: did not end")
+    assert "The kernel panicked, as vm.panic_on_oom asks of it" in line(lines, "A touch h 0 300M w seq: did not end")
     assert "skipped, the kernel has panicked" in line(lines, "A touch h 0 1M")
 
 

@@ -13,7 +13,7 @@ from memtwin.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memtwin.oom.killers import Watch
+    from memtwin.oom.deaths.watch import Watch
     from memtwin.oom.why.analysis import Analysis
 
 _KERNEL_LOG: Final = "the kernel log"
@@ -62,26 +62,43 @@ def command(
 def _post_mortem(
     name: str, lines: Iterable[str], event: int | None, page: str | None, *, as_json: bool, every: bool
 ) -> None:
-    from memtwin.oom.killers import Watch  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.read.parse import events  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.deaths.watch import Watch  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.read.parse import events_of  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.read.shape import restored  # noqa: PLC0415 - only the form that is asked for
     from memtwin.oom.why.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
 
     if page is not None:
         _check(page)
-    watch = Watch()
-    found = _kept(enumerate(analyses(events(watch.over(lines))), 1), watch)
+    watch, counted = Watch(), _Counted(lines)
+    found = _kept(enumerate(analyses(events_of(watch.over(restored(counted)))), 1), watch)
     if page is not None:
         _html(name, found, event, watch, page)
     elif as_json:
         _json(name, found, event, watch)
     else:
         _text(name, found, event, watch, every=every)
+    if counted.binary:
+        note(f"{name} has NUL bytes in {counted.binary:,} lines: what is text in it was read")
+
+
+class _Counted:
+    """Lines as they pass, and how many of them are no text."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.binary = 0
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            if "\0" in line:
+                self.binary += 1
+            yield line
 
 
 def _kept(found: Iterable[tuple[int, Analysis]], watch: Watch) -> Iterator[tuple[int, Analysis]]:
     """Pass the analyses on; the watch keeps what the other deaths of the log are joined with."""
     for number, analysis in found:
-        watch.saw(number, analysis.event)
+        watch.note(number, analysis.event)
         yield number, analysis
 
 
@@ -89,15 +106,15 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
     told, count = _tell(found, event, every=every)
     if event is not None and not told:
         raise UsageError(f"--event {event}: {name} has {count}")
-    if not told:
-        write(f"No OOM event in {name}: the kernel's OOM killer did not act, or its report is not in this log.\n")
+    deaths = watch.time_line() if event is None else []
+    if deaths:
+        from memtwin.oom.deaths.words import table  # noqa: PLC0415 - only the form that is asked for
+
+        write(("\n" if told else f"{name} has no report of the kernel's OOM killer. ") + table(deaths, count))
+    elif not told:
+        write(f"No OOM event in {name}: no line of it is the kernel's OOM killer's, or another killer's.\n")
         if name == _KERNEL_LOG:
             note("the kernel's buffer forgets; --journal looks further back")
-    deaths = watch.time_line()
-    if deaths and event is None:
-        from memtwin.oom.killers import told as others  # noqa: PLC0415 - only the form that is asked for
-
-        write("\n" + others(deaths, count))
 
 
 def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
@@ -138,10 +155,10 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
 
 def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
     """Write the post-mortems, holding only those that may be told; return how many were, and how many there are."""
-    from memtwin.oom.faces.report import line, listing, text  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.faces.report import Listing, text  # noqa: PLC0415 - only the form that is asked for
 
     held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
-    rows: list[tuple[str, str, str]] = []
+    listing = Listing()
     told = number = 0
     for number, analysis in found:
         if every or number == event:
@@ -149,10 +166,10 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
             told += 1
         elif event is None:
             held.append((number, analysis))
-            rows.append(line(analysis, number))
-    if len(rows) > _SHOWN:
-        write(listing(tuple(rows)))
-        held = deque([held[-1]])
+            listing.add(analysis, number)
+    if listing.events > _SHOWN and listing.fullest is not None:
+        write(listing.text())
+        held = deque([listing.fullest])
     for number, analysis in held:
         write(("\n\n" if told else "") + text(analysis, number, every=every))
         told += 1

@@ -1,8 +1,9 @@
 """The OOM post-mortem: what the kernel's report says, and what follows from it.
 
-In: text with a kernel log, or processes that still run. Out: events (``read``), what follows from each (``why``), and
-text, JSON or HTML of it (``faces``). ``event`` is the report as data, ``layout`` the report as the kernel's text,
-``badness`` the rule of the choice, ``killers`` the other deaths of the same log, ``live`` the ranking of a machine now.
+In: text with a kernel log or a piece of one, or processes that still run. Out: events (``read``), what follows from
+each (``why``), and text, JSON or HTML of it (``faces``). ``event`` is the report as data, ``layout`` the report as the
+kernel's text, ``badness`` the rule of the choice, ``deaths`` what other programs of the same log say, ``live`` the
+ranking of a machine now.
 
 Never here: the model, or a sentence that does not rest on a line of the log.
 

@@ -23,6 +23,10 @@ KILLED, PANIC, NOBODY = "killed", "panic", "no victim"
 """How a report ends: a process was killed, the kernel panicked by its settings, or nobody could be killed."""
 
 
+CERTAIN, PROBABLE, POSSIBLE = "certain", "probable", "possible"
+"""How sure a conclusion is: it stands in the text; nothing else in the text fits as well; it is one of several."""
+
+
 class Trigger(NamedTuple):
     """Who asked for memory that was not there, and for what."""
 
@@ -149,11 +153,19 @@ class OomEvent(NamedTuple):
     """The word of the ``oom-kill:`` line (5.0 and later): a few kernels print a wrong one."""
     complete: bool = True
     missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What is in the text and could not be read."""
+    confidence: str = CERTAIN
+    """:data:`PROBABLE`: the victim was chosen, and a child of it may have died; :data:`POSSIBLE`: the text has the
+    memory of the machine alone, which a failed allocation prints as well."""
     outcome: str | None = None
     """:data:`KILLED`, :data:`PANIC`, :data:`NOBODY`; None when the text ends before."""
     message: str | None = None
     """The words before "Killed process", or of the panic."""
+    panic: str | None = None
+    """The words of a line of a panic, if there is one."""
     victim: Kill | None = None
+    """Without sizes where the line of the kill is not in the text: the ``oom-kill:`` line named it."""
     chosen_pid: int | None = None
     """Who was chosen, where that is printed: before 5.1 a child of it might die instead; it may be a thread."""
     chosen_name: str | None = None

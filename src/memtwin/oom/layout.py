@@ -44,6 +44,7 @@ COLUMNS: Final = ("uid", "tgid", "total_vm", "rss", "pgtables_bytes", "swapents"
 TABLE_HEAD: Final = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name"
 HUGE_PAGE_SIZES_KIB: Final = (1048576, 2048)
 NOT_KILLABLE: Final = "Out of memory and no killable processes"
+DEADLOCKED: Final = "System is deadlocked on memory"
 
 
 def render(event: OomEvent) -> list[str]:
@@ -119,10 +120,11 @@ def _row(task: Task) -> str:
 
 
 def _verdict(event: OomEvent) -> list[str]:
+    panic = [] if event.panic is None else [f"Kernel panic - not syncing: {event.panic}"]
     if event.outcome == PANIC:
-        return [f"Kernel panic - not syncing: {event.message}"]
+        return panic
     if event.outcome == NOBODY:
-        return [f"{NOT_KILLABLE}...", "Kernel panic - not syncing: System is deadlocked on memory"]
+        return [f"{NOT_KILLABLE}...", *panic]
     return _killed(event, event.victim) if event.victim is not None else []
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom import gfp
-from memtwin.oom.event import CPUSET, GLOBAL, KILLED, MEMCG, MEMPOLICY, NOBODY, PANIC, UNKNOWN
+from memtwin.oom.event import CPUSET, GLOBAL, KILLED, MEMCG, MEMPOLICY, NOBODY, PANIC, POSSIBLE, PROBABLE, UNKNOWN
 from memtwin.oom.why import sheet as sheets
-from memtwin.oom.why.causes import why_not
+from memtwin.oom.why.causes import forbidden_kib, is_false_alarm, is_fragmented, why_not
 from memtwin.oom.why.culprit import GROUP, MEMORY
-from memtwin.oom.why.total import UNLIMITED_KIB, ram_pages
+from memtwin.oom.why.generation import is_child
+from memtwin.oom.why.total import UNLIMITED_KIB, ram_pages, swap_used_kib
 from memtwin.render.words import capital, listed, size
 
 if TYPE_CHECKING:
     from memtwin.oom.badness import Rule
-    from memtwin.oom.event import Memcg, OomEvent, Task
+    from memtwin.oom.event import Kill, Memcg, OomEvent, Task
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.culprit import Culprit
     from memtwin.oom.why.rows import Row
@@ -60,32 +61,85 @@ def brief(found: Analysis) -> list[str]:
 
 
 def summary(found: Analysis) -> str:
-    """Return the event in one sentence."""
+    """Return the event in two sentences: who died and whose memory was out; what filled it and what would help."""
+    lead = _lead(found)
+    if found.event.sysrq:
+        return lead
+    return f"{lead} {filled}" if (filled := _filled(found)) else lead
+
+
+def headline(found: Analysis) -> str:
+    """Return the event in one sentence, for a list of many."""
+    return _lead(found)
+
+
+def _lead(found: Analysis) -> str:
     event = found.event
-    where = _where(event)
-    if event.outcome == PANIC:
-        return f"The kernel panicked, as vm.panic_on_oom tells it to: {where}."
-    if event.outcome == NOBODY:
+    where, victim = _where(found), event.victim
+    if event.outcome in {PANIC, NOBODY}:
+        return _nobody_died(event, where)
+    if event.confidence == POSSIBLE:
         return (
-            f"Nobody could be killed, and the kernel panicked: {where}."
-            if event.constraint != MEMCG
-            else (f"Nobody could be killed: {where}.")
+            "The text has the memory of the machine as the OOM killer prints it, and no other line of it: possibly an"
+            " OOM event, possibly a failed allocation."
         )
-    if event.victim is None:
-        return f"{capital(where)}; the text ends before it says who was killed."
+    if victim is None:
+        return f"{capital(where)}; who was killed is not in the text."
+    return _victim_died(event, victim, where)
+
+
+def _nobody_died(event: OomEvent, where: str) -> str:
+    if event.outcome == PANIC:
+        return f"The kernel panicked, as vm.panic_on_oom asks of it: {where}."
+    if event.panic is not None:
+        return f"Nobody could be killed, and the kernel panicked: {where}."
+    return f"Nobody could be killed: {where}." + ("" if event.constraint == MEMCG else " No panic is in the text.")
+
+
+def _victim_died(event: OomEvent, victim: Kill, where: str) -> str:
+    name = who(victim.name, victim.pid)
     if event.sysrq:
-        return f"{who(event.victim.name, event.victim.pid)} was killed because somebody asked for it with SysRq+f."
-    return f"{who(event.victim.name, event.victim.pid)} was killed: {where}.{_largest(found)}"
+        return f"{name} was killed because SysRq+f was pressed."
+    if event.confidence == PROBABLE:
+        return f"{name} was chosen, and it or a child of it was killed: {where}."
+    if not victim.sizes and "kill line" in event.missing:
+        return f"{name} was chosen to be killed: {where}. Its kill line is not in the text."
+    return f"{name} was killed: {where}."
+
+
+def _filled(found: Analysis) -> str:
+    """Return what filled the memory, and what would help, as one sentence."""
+    holder = _largest(found)
+    helps = "; ".join(f"({number}) {clause}" for number, clause in enumerate(found.advice, 1))
+    if len(found.advice) == 1:
+        helps = found.advice[0]
+    if holder and helps:
+        return f"{holder}; what would help: {helps}."
+    return f"{holder}." if holder else f"What would help: {helps}." if helps else ""
 
 
 def who(name: str | None, pid: int | None) -> str:
-    """Return a process as a sentence has it."""
+    """Return a process with its pid, where that is known."""
     return f"{name or 'a process'} ({pid})" if pid is not None else name or "a process"
 
 
-def _where(event: OomEvent) -> str:
+def _where(found: Analysis) -> str:
+    event = found.event
     if event.constraint == MEMCG:
         return _where_cgroup(event.memcg)
+    if event.constraint == GLOBAL and is_false_alarm(found):
+        free = sum(view.free for view in found.zones)
+        return f"a page fault failed, though {size(free)} were free on the machine: a false alarm of a global OOM"
+    if event.constraint == GLOBAL and is_fragmented(found):
+        piece = size(event.page_kib << max(event.trigger.order or 0, 0))
+        free = sum(view.free for view in found.zones if view.why_not is None)
+        block = f"no usable block of {piece} (order {event.trigger.order})"
+        return f"{size(free)} were free where the request may take it, but {block}: fragmentation"
+    if event.constraint == GLOBAL and (free := forbidden_kib(found)):
+        highest = gfp.highest_zone(event.trigger)
+        return (
+            f"the request may use zone {highest} and below only, which were out of memory; {size(free)} were free above"
+        )
     if event.constraint == GLOBAL:
         ram = ram_pages(event)
         of = f" ({size(ram * event.page_kib)} of RAM, {_swap(event)})" if ram is not None else ""
@@ -93,7 +147,7 @@ def _where(event: OomEvent) -> str:
     told = {
         CPUSET: f"the nodes of its cpuset ({event.trigger.mems_allowed}) were out of memory",
         MEMPOLICY: f"the nodes of its memory policy ({event.trigger.nodemask}) were out of memory",
-        UNKNOWN: "memory was out",
+        UNKNOWN: "memory was out, and whose is not in the text",
     }
     return told.get(event.constraint, f"memory was out ({event.constraint})")
 
@@ -106,15 +160,21 @@ def _where_cgroup(memcg: Memcg | None) -> str:
 
 
 def _largest(found: Analysis) -> str:
-    """Return who had the most, where that is not the victim, as the second sentence of a summary."""
-    culprit = found.culprit
-    if culprit is None or culprit.is_victim:
+    """Return what had the most, as a clause."""
+    culprit, event = found.culprit, found.event
+    is_elsewhere = is_false_alarm(found) or is_fragmented(found) or forbidden_kib(found)
+    if culprit is None or (event.constraint == GLOBAL and is_elsewhere):
         return ""
     if culprit.kind == MEMORY:
-        return f" {size(culprit.kib)} of it were {_kind(found, culprit)}, which no process holds."
+        return f"{size(culprit.kib)} of it were {_kind(found, culprit)}, which no process holds"
     if culprit.kind == GROUP:
-        return f" {culprit.processes} processes named {culprit.name} had more: up to {size(culprit.kib)} together."
-    return f" {who(culprit.name, culprit.pid)} had more: {size(culprit.kib)}."
+        return f"{culprit.processes} processes named {culprit.name} had the most, up to {size(culprit.kib)} together"
+    if culprit.is_victim:
+        return f"It had the most, {size(culprit.kib)} in RAM and swap"
+    if found.sheet is not None and culprit.kib * 5 < found.sheet.total_kib:
+        return f"No process of the table has a fifth of it; the largest, {culprit.name}, has {size(culprit.kib)}"
+    verb = "had the most" if event.victim is None else "had more"
+    return f"{who(culprit.name, culprit.pid)} {verb}, {size(culprit.kib)} in RAM and swap"
 
 
 def _kind(found: Analysis, culprit: Culprit) -> str:
@@ -145,7 +205,7 @@ def _asked(event: OomEvent) -> str:
     if trigger.name is None and trigger.order is None:
         return ""
     if event.sysrq:
-        return "Nobody needed memory: somebody had a process killed with SysRq+f (or echo f > /proc/sysrq-trigger)."
+        return "Nobody needed memory: a process was killed by hand with SysRq+f (or echo f > /proc/sysrq-trigger)."
     name = who(trigger.name, trigger.pid)
     if trigger.gfp_mask == 0:
         return f"{name}, whose page fault came back for want of memory; the report does not say which request failed."
@@ -154,6 +214,8 @@ def _asked(event: OomEvent) -> str:
         "" if pages == 1 else f" in one piece ({pages} pages, order {trigger.order})"
     )
     purpose = gfp.purpose(event)
+    if trigger.order is None:
+        return f"{name}; what for is not in the text."
     told = f"{name} asked for {what}" + (f", {purpose}." if purpose else ".")
     highest = gfp.highest_zone(trigger)
     text = gfp.flags(trigger)
@@ -172,16 +234,20 @@ def _whose(event: OomEvent) -> str:
         has = f"{size(ram * event.page_kib)} of RAM, {_swap(event)}"
         return f"The whole machine's: {has}. No cgroup's limit had a part in it."
     if event.constraint in {CPUSET, MEMPOLICY}:
-        return f"{capital(_where(event))}; other nodes may have had free memory."
+        allowed = event.trigger.mems_allowed if event.constraint == CPUSET else event.trigger.nodemask
+        return f"That of nodes {allowed or '(not in the text)'}; other nodes may have had free memory."
+    if event.constraint == MEMCG:
+        return "A cgroup's; its name is not in the text."
     return "" if event.constraint == "unknown" else f"The kernel's word for it is {event.constraint}."
 
 
 def _cgroup(event: OomEvent, memcg: Memcg) -> str:
-    told = f"That of cgroup {memcg.path or '(not named)'}"
+    told = f"That of cgroup {memcg.path}" if memcg.path else "A cgroup's (its name is not in the text)"
     if memcg.usage is not None and memcg.limit is not None:
         limit = size(memcg.limit) if memcg.limit < UNLIMITED_KIB else "no limit"
         told += f": {size(memcg.usage)} used of {limit}"
-    told += f"; {_cgroup_swap(memcg)}."
+    swap = _cgroup_swap(memcg)
+    told += f"; {swap}." if swap else "."
     if event.task_memcg and memcg.path and event.task_memcg != memcg.path:
         told += f" The victim was in {event.task_memcg}, below it: its own limit was not the one that was reached."
     if event.constraint_printed == "CONSTRAINT_NONE":
@@ -191,11 +257,13 @@ def _cgroup(event: OomEvent, memcg: Memcg) -> str:
 
 def _cgroup_swap(memcg: Memcg) -> str:
     if memcg.memsw_usage is not None and memcg.memsw_limit is not None:
-        swap = memcg.memsw_usage - (memcg.usage or 0)
+        swap = swap_used_kib(memcg)
+        if swap is None:
+            return "what it has in swap was not counted (swap accounting is off)"
         limit = size(memcg.memsw_limit) if memcg.memsw_limit < UNLIMITED_KIB else "no limit"
         return f"{size(swap) if swap > 0 else 'nothing'} in swap, with {limit} for both together"
     if memcg.swap_usage is None or memcg.swap_limit is None:
-        return "its use of swap is not told"
+        return ""
     if memcg.swap_limit == 0:
         return "it may not use swap"
     limit = size(memcg.swap_limit) if memcg.swap_limit < UNLIMITED_KIB else "no limit"
@@ -209,11 +277,14 @@ def _died(found: Analysis) -> str:
     if event.outcome == NOBODY:
         return "Nobody: no process was left that may be killed."
     if event.victim is None:
-        return "The text does not say."
+        return "Not in the text."
     victim = event.victim
-    told = f"{who(victim.name, victim.pid)}"
     sizes = [f"{size(victim.sizes[name])} {word}" for name, word in _SIZES if victim.sizes.get(name)]
-    told += f" with {listed(sizes)} resident" if sizes else ""
+    resident = f" with {listed(sizes)} resident" if sizes else ""
+    if is_child(event):
+        return _child_died(found, f"{who(victim.name, victim.pid)}{resident}")
+    uid = f", uid {victim.uid}" if victim.uid else ""
+    told = f"{victim.name} ({victim.pid}{uid}){resident}"
     if ranking.chosen is not None and ranking.chosen.points is not None:
         told += f": {_points(ranking.chosen, ranking.rule)}"
     told += "."
@@ -223,6 +294,15 @@ def _died(found: Analysis) -> str:
         told += f" and {len(event.also_killed) - 5} more" if len(event.also_killed) > 5 else ""
         told += " (memory.oom.group, or they shared its memory)."
     return told
+
+
+def _child_died(found: Analysis, child: str) -> str:
+    """Return who was chosen, and who died for it."""
+    event, chosen = found.event, found.ranking.chosen
+    told = f"{who(event.chosen_name, event.chosen_pid)} was chosen"
+    if chosen is not None and chosen.points is not None:
+        told += f": {_points(chosen, found.ranking.rule)}"
+    return f"{told}.{_margin(found)} In its place died a child of it, {child}, as before 5.1.{_reaped(event)}"
 
 
 def _reaped(event: OomEvent) -> str:
@@ -248,7 +328,7 @@ def _points(row: Row, rule: Rule | None) -> str:
         parts.append(f"{charge.page_tables:,} of page tables")
     if rule is not None and rule.permille:
         return f"{row.points} of 1,000 points, from {listed(parts)}"
-    told = f"{row.points:,} points, from {listed(parts)}"
+    told = f"{row.points:,} {'point' if row.points == 1 else 'points'}, from {listed(parts)}"
     base = charge.rss + charge.swapents + charge.page_tables
     if charge.oom_score_adj and row.points is not None:
         told += f", and {row.points - base:+,} for oom_score_adj {charge.oom_score_adj}"
@@ -274,6 +354,8 @@ def _right(found: Analysis) -> str:
     event, ranking = found.event, found.ranking
     if event.outcome == PANIC or (event.outcome != KILLED and not event.tasks):
         return ""
+    if not event.tasks and event.score is None:
+        return ""
     lead = {True: "Yes, by the kernel's rule: ", False: "No: ", None: "It cannot be known from this text: "}
     told = lead[ranking.follows] + ranking.why + "."
     check = ranking.score_check
@@ -291,7 +373,7 @@ def _right(found: Analysis) -> str:
 
 def _had(found: Analysis) -> str:
     culprit = found.culprit
-    if culprit is None:
+    if culprit is None or (found.event.constraint == GLOBAL and is_false_alarm(found)):
         return ""
     told = f"{size(culprit.kib)}"
     if culprit.kind == MEMORY:

@@ -62,9 +62,10 @@ def _trigger(twin: Twin, notice: Notice, names: Mapping[int, str]) -> Trigger:
 def _verdict(twin: Twin, notice: Notice, *, panics: bool) -> dict[str, Any]:
     """Return how it ends: the fields of the last lines."""
     if panics:
-        return {"outcome": PANIC, "message": "Out of memory: system-wide panic_on_oom is enabled"}
+        words = "Out of memory: system-wide panic_on_oom is enabled"
+        return {"outcome": PANIC, "message": words, "panic": words}
     if not notice.victim:
-        return {"outcome": NOBODY, "message": layout.NOT_KILLABLE}
+        return {"outcome": NOBODY, "message": layout.NOT_KILLABLE, "panic": layout.DEADLOCKED}
     takes_current = twin.machine.sysctl.get("oom_kill_allocating_task", "0") != "0"
     return {
         "outcome": KILLED,

@@ -1,4 +1,7 @@
-"""An event for programs: one object, sizes in pages where the kernel counts pages and in bytes elsewhere."""
+"""An event for programs: one object, sizes in pages where the kernel counts pages and in bytes elsewhere.
+
+docs/oom.schema.json has the whole answer as JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from memtwin.oom.why.rows import Row
     from memtwin.oom.why.zones import ZoneView
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def data(found: Analysis) -> dict[str, Any]:
@@ -24,7 +27,8 @@ def data(found: Analysis) -> dict[str, Any]:
     return {
         "kernel": event.kernel, "stamp": event.stamp, "first_line": event.first_line, "last_line": event.last_line,
         "constraint": event.constraint, "constraint_printed": event.constraint_printed, "complete": event.complete,
-        "missing": list(event.missing), "outcome": event.outcome, "message": event.message,
+        "missing": list(event.missing), "unread": list(event.unread), "confidence": event.confidence,
+        "outcome": event.outcome, "message": event.message, "panic": event.panic,
         "page_bytes": event.page_kib * 1024, "page_size_known": event.page_size_from is not None,
         "trigger": _trigger(event), "victim": _kill(event.victim),
         "also_killed": [_kill(kill) for kill in event.also_killed],
@@ -34,6 +38,7 @@ def data(found: Analysis) -> dict[str, Any]:
         "ranking": [_row(row) for row in found.ranking.rows],
         "recomputed": _recomputed(found),
         "culprit": found.culprit._asdict() if found.culprit else None,
+        "advice": list(found.advice),
         "would_change": [_change(change) for change in found.changes],
         "ruled_out": list(found.ruled_out),
         "zones": [_zone(view) for view in found.zones],

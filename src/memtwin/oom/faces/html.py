@@ -9,8 +9,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from memtwin.oom.deaths.words import killer, sentences, when, who
 from memtwin.oom.event import MEMCG
-from memtwin.oom.faces.report import sentence
+from memtwin.oom.faces.report import sentence as change_sentence
 from memtwin.oom.tell import summary, tell
 from memtwin.render.table import clean
 from memtwin.render.words import size
@@ -18,7 +19,7 @@ from memtwin.render.words import size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memtwin.oom.killers import Death
+    from memtwin.oom.deaths.death import Death
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.rows import Row
     from memtwin.oom.why.zones import ZoneView
@@ -57,10 +58,10 @@ def page(found: Sequence[tuple[int, Analysis]], deaths: Sequence[Death], source:
         f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n",
     ]
     if not found:
-        parts.append("<p class='lead'>No OOM event of the kernel's in this log.</p>\n")
+        parts.append("<p class='lead'>This log has no report of the kernel's OOM killer.</p>\n")
     for number, analysis in found:
         parts += _event(number, analysis)
-    parts += _deaths(deaths)
+    parts += _deaths(deaths, len(found))
     return "".join([*parts, "</body></html>\n"])
 
 
@@ -74,10 +75,12 @@ def _event(number: int, found: Analysis) -> Iterator[str]:
     yield "</dl>\n"
     if found.changes:
         yield "<h3>What would have changed it, at this moment</h3>\n<ul>"
-        yield "".join(f"<li>{_text(sentence(change))}</li>\n" for change in found.changes)
+        yield "".join(f"<li>{_text(change_sentence(change))}</li>\n" for change in found.changes)
         yield "</ul>\n"
     if event.missing:
-        yield f"<p class='note'>The text lacks: {_text(', '.join(event.missing))}.</p>\n"
+        yield f"<p class='note'>Not in the text: {_text(', '.join(event.missing))}.</p>\n"
+    if event.unread:
+        yield f"<p class='note'>Not read: {_text(', '.join(event.unread))}.</p>\n"
     if found.zones and event.constraint != MEMCG:
         yield "<h3>Zones against what they must keep</h3>\n" + _zones(found.zones)
     if found.ranking.rows:
@@ -167,17 +170,17 @@ def _sheet(found: Analysis) -> Iterator[str]:
     yield f"<tr><td>= {_text(sheet.what)}</td>{total}</tr></table>\n"
 
 
-def _deaths(deaths: Sequence[Death]) -> Iterator[str]:
+def _deaths(deaths: Sequence[Death], events: int) -> Iterator[str]:
     if not deaths:
         return
     heads = "".join(f"<th>{head}</th>" for head in ("when", "who", "by", "why"))
-    yield f"<section><h2>Deaths that the log tells of</h2>\n<table class='line'><tr>{heads}</tr>\n"
+    yield f"<section><h2>Deaths in this log</h2>\n<table class='line'><tr>{heads}</tr>\n"
     for death in deaths:
-        by = f"the kernel, event {death.event}" if death.event else death.by
-        who = death.who if death.pid is None else f"{death.who} ({death.pid})"
-        cells = (death.stamp or f"line {death.line}", who, by, death.why)
+        cells = (when(death), who(death), killer(death), death.why)
         yield "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>\n"
-    yield "</table></section>\n"
+    yield "</table>\n<ul>"
+    yield "".join(f"<li>{_text(sentence)}</li>\n" for sentence in sentences(deaths, events))
+    yield "</ul></section>\n"
 
 
 def _svg(drawn: Sequence[str], height: int, told: str) -> str:

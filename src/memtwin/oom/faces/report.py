@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom.badness import OOM_SCORE_ADJ_MIN
 from memtwin.oom.event import MEMCG
-from memtwin.oom.tell import summary, tell, who
+from memtwin.oom.tell import headline, summary, tell, who
 from memtwin.oom.why.remedies import NONE
 from memtwin.render import table
 from memtwin.render.prose import wrapped
@@ -16,6 +16,7 @@ from memtwin.render.words import listed, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memtwin.oom.event import OomEvent
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.remedies import Change
     from memtwin.oom.why.rows import Row
@@ -41,13 +42,15 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
             yield wrapped(sentence(change), first="- ", rest="  ")
         for told in found.ruled_out:
             yield wrapped(told, first="- ", rest="  ")
-        yield "" if found.event.sysrq else wrapped(
+        yield "" if found.event.sysrq or not found.changes else wrapped(
             "These are the smallest changes: a request fails at the first page too few. Whether the next one would have"
             " failed no report can say; a replay of the workload can.",
             first="  ", rest="  ",
         )  # fmt: skip
     if found.event.missing:
-        yield "\n" + wrapped(f"The text lacks: {listed(found.event.missing)}. What needs it is left out.")
+        yield "\n" + wrapped(f"Not in the text: {listed(found.event.missing)}. What needs it is left out.")
+    if found.event.unread:
+        yield wrapped(f"Not read: {listed(found.event.unread)}.")
     for title, rows in (
         ("Zones", _zones(found)),
         ("Where the memory was", _sheet(found)),
@@ -64,18 +67,65 @@ def _pages(found: Analysis) -> str:
     return f"Ranking (points and memory in pages of {found.event.page_kib} KiB, score in thousandths)"
 
 
-def line(found: Analysis, number: int) -> tuple[str, str, str]:
-    """Return the cells of an event's line in :func:`listing`."""
-    return str(number), found.event.stamp or f"line {found.event.first_line}", summary(found)
+class _Line(NamedTuple):
+    """Events of a listing that are alike: the first's number and time, the last's, and what happened."""
+
+    number: int
+    last: int
+    when: str
+    until: str
+    what: str
 
 
-def listing(rows: tuple[tuple[str, str, str], ...]) -> str:
-    """Return a line for each event of many, and what follows it."""
-    columns = (Column("event", "right"), Column("when"), Column("what"))
-    return (
-        table.text(Table(columns, rows), gap=2)
-        + "\nThe last of them (--event N tells of another, --all of every one):\n\n"
-    )
+class Listing:
+    """A line for each event of many, those that repeat each other in one, and the last one that is whole."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.fullest: tuple[int, Analysis] | None = None
+        """The last event of those that lack least: it says most about why."""
+        self._lines: list[_Line] = []
+
+    def add(self, found: Analysis, number: int) -> None:
+        """Add an event; only the fullest so far is kept whole."""
+        self.events += 1
+        event = found.event
+        if self.fullest is None or _completeness(event) >= _completeness(self.fullest[1].event):
+            self.fullest = number, found
+        when, what = event.stamp or f"line {event.first_line}", _without_pid(headline(found), event)
+        before = self._lines[-1] if self._lines else None
+        if before is not None and before.what == what:
+            self._lines[-1] = before._replace(last=number, until=when)
+        else:
+            self._lines.append(_Line(number, number, when, when, what))
+
+    def text(self) -> str:
+        """Return the lines, and what follows them."""
+        columns = (Column("event", "right"), Column("when"), Column("what"))
+        rows = tuple(
+            (str(line.number), line.when, line.what)
+            if line.last == line.number
+            else (
+                f"{line.number}-{line.last}",
+                f"{line.when} to {line.until}",
+                f"{line.last - line.number + 1} x {line.what}",
+            )
+            for line in self._lines
+        )
+        assert self.fullest is not None
+        number, found = self.fullest
+        which = "The last of them" if found.event.complete else "The one that says most"
+        hint = f"{which} is event {number} (--event N shows another, --all every one):"
+        return f"{table.text(Table(columns, rows), gap=2)}\n{hint}\n\n"
+
+
+def _completeness(event: OomEvent) -> tuple[bool, int]:
+    return event.complete, -len(event.missing)
+
+
+def _without_pid(sentence: str, event: OomEvent) -> str:
+    """Return the sentence without the victim's pid: restarted, the same program dies again under another."""
+    return sentence if event.victim is None else sentence.replace(f" ({event.victim.pid})", "", 1)
 
 
 def _title(found: Analysis, number: int) -> str:
@@ -104,6 +154,8 @@ def sentence(change: Change) -> str:
         was = "" if change.was is None else f" instead of {change.was}"
         never = " (never kill it)" if change.amount == OOM_SCORE_ADJ_MIN else ""
         lead = f"oom_score_adj {change.amount}{never}{was} for {who(change.name, change.pid)}"
+    elif change.what == "huge pages":
+        lead = f"{size(change.amount)} fewer huge pages (vm.nr_hugepages)"
     else:
         lead = f"{size(change.amount)} more {_WHAT[change.what]}"
     if change.gives == NONE:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from memtwin.oom.event import (
+    CERTAIN,
     CPUSET,
     GLOBAL,
     KILLED,
     MEMCG,
     MEMPOLICY,
+    NOBODY,
+    POSSIBLE,
+    PROBABLE,
     UNKNOWN,
     HugePages,
     Kill,
@@ -45,9 +49,10 @@ class Builder:
 
     def __init__(self, first_line: int, stamp: str | None) -> None:
         self.first_line = self.last_line = first_line
-        self.stamp = stamp
+        self.stamp = self.last_stamp = stamp
         self.has_header = self.has_table = self.has_totals = self.has_dump = False
-        self.is_snipped = False
+        self.is_snipped = self.is_certain = False
+        self.unread: set[str] = set()
         self.section = ""
         self.before = self.prefix = ""
         self.trigger = Trigger()
@@ -70,9 +75,17 @@ class Builder:
         self.message: str | None = None
         self.chosen: tuple[int, str] | None = None
         self.score: int | None = None
+        self.panic: str | None = None
+        self.condemned: Kill | None = None
+        """The victim as the ``oom-kill:`` line names it."""
         self.kills: list[Kill] = []
         self.is_group_kill = False
         self.reaped: list[Reaped] = []
+
+    @property
+    def has_whole_dump(self) -> bool:
+        """Whether the text has Mem-Info with its zones: an event, possibly, though nothing else is there."""
+        return self.has_dump and bool(self.zones) and bool(self.counts)
 
     def add_zone(self, zone: Zone) -> None:
         """Add a zone; the first of its node and name is where its free blocks go."""
@@ -84,19 +97,27 @@ class Builder:
         page = self._page_size()
         memcg = self.memcg._replace(stats=self.memcg_stats) if self.memcg is not None else None
         missing = self._missing()
+        kills = self.kills or ([self.condemned] if self.condemned is not None else [])
+        is_guess = not kills and self.chosen is not None  # before 5.1 a child of it may have died
+        if is_guess and self.chosen is not None:
+            kills = [Kill(*self.chosen)]
+        confidence = PROBABLE if is_guess else CERTAIN if self.is_certain else POSSIBLE
         names = {(task.pid, task.name) for task in self.tasks}
         before = tuple(pid for pid, name in killed_before if (pid, name) in names)
         return OomEvent(
             trigger=self.trigger, kernel=self.kernel, constraint=self._constraint(),
-            constraint_printed=self.constraint_printed, complete=not missing, missing=missing, outcome=self.outcome,
-            message=self.message, victim=self.kills[0] if self.kills else None,
+            constraint_printed=self.constraint_printed, complete=not missing, missing=missing,
+            unread=tuple(sorted(self.unread)), confidence=confidence,
+            outcome=self.outcome or (KILLED if kills else None), message=self.message, panic=self.panic,
+            victim=kills[0] if kills else None,
             chosen_pid=self.chosen[0] if self.chosen else None, chosen_name=self.chosen[1] if self.chosen else None,
             score=self.score, also_killed=tuple(self.kills[1:]), reaped=tuple(self.reaped),
             task_memcg=self.task_memcg, tasks=tuple(self.tasks), columns=self.columns, counts=self.counts,
             nodes=tuple(self.nodes), zones=tuple(self.zones), huge_pages=tuple(self.huge_pages), slabs=self.slabs,
             swap=self.swap, memcg=memcg, page_kib=page.kib, page_size_from=page.source, trace=tuple(self.trace),
             sysrq=self.trigger.order == -1, killed_before=before,
-            stamp=self.stamp, first_line=self.first_line, last_line=self.last_line,
+            stamp=self.stamp, first_line=min(self.first_line, self.last_line),
+            last_line=max(self.first_line, self.last_line),
         )  # fmt: skip
 
     def _constraint(self) -> str:
@@ -106,7 +127,8 @@ class Builder:
             return _CONSTRAINTS.get(printed, printed)
         if is_memcg or any(name.startswith("mem_cgroup_out_of_memory") for name in self.trace):
             return MEMCG
-        return GLOBAL if self.has_dump or self.message or printed else UNKNOWN
+        is_told = self.message is not None and (self.outcome != NOBODY or self.panic is not None)
+        return GLOBAL if self.has_dump or is_told or printed else UNKNOWN
 
     def _missing(self) -> tuple[str, ...]:
         missing = [] if self.has_header else ["header"]
@@ -125,7 +147,7 @@ class Builder:
         elif self.outcome == KILLED and not self.kills:
             missing.append("line of the killed process")
         if self.is_snipped:
-            missing.append("lines that somebody cut out")
+            missing.append("lines that were cut out")
         return tuple(missing)
 
     def _missing_rows(self) -> list[str]:
@@ -133,6 +155,7 @@ class Builder:
             return ["head of the task table"] if self.tasks else ["task table"]
         pids = {task.pid for task in self.tasks} | {task.tgid for task in self.tasks}
         victims = {kill.pid for kill in self.kills[:1]} | ({self.chosen[0]} if self.chosen else set())
+        victims |= {self.condemned.pid} if self.condemned is not None else set()
         if victims and not self.tasks:
             return ["task rows"]
         return ["row of the victim"] if victims and not victims & pids else []

@@ -19,12 +19,10 @@ _NODEMASK = re.compile(r"\bnodemask=(\(null\)|[\d,-]{1,80}?)(?=[, ]|$)")
 _CPUSET = re.compile(r"cpuset=(\S{1,512}?),? ?mems_allowed=([\d,-]{1,80})")
 _CPU = re.compile(r"\bPID: (\d{1,10})[, ]\s?comm: (.{1,64}?)\s(?:Kdump: loaded )?((?:Not t|T)ainted.*)", re.IGNORECASE)
 _RELEASE = re.compile(r"(?:^|\s)(\d{1,2}\.\d{1,3}[.\w+~-]{0,80})")
-_FRAME = re.compile(r"(?:^|\s|\]|\()(\?\s)?([A-Za-z_][\w.]{1,80})\+0x[0-9a-f]{1,8}/0x")
-
-
-def is_header(text: str) -> bool:
-    """Whether a report begins here."""
-    return "oom-killer" in text and ("invoked oom-killer" in text or "oom-killer: gfp_mask=" in text)
+_FRAME = re.compile(
+    r"(?:^|\s|\]|\()(\?\s)?([A-Za-z_][\w.]{1,80})(?:\+0x[0-9a-f]{1,8}/0x|\s\((?:[\w.-]{1,64}/){0,16}[\w.-]{1,64}\.[chS]:\d)"
+)
+"""Of a stack as it is printed, and of one that decode_stacktrace.sh has put file names in."""
 
 
 def header(builder: Builder, text: str) -> None:

@@ -16,6 +16,8 @@ KMSG: Final = "/dev/kmsg"
 MAX_LINE_BYTES: Final = 1 << 20
 """Bytes of a line that are kept; a JSON object of journalctl may be long, a line of a report has some 1,500."""
 _CHUNK_BYTES: Final = 1 << 18
+_UTF_16_BYTES: Final = 1024
+_FEW_BYTES: Final = 16
 _RECORD: Final = 8192
 """Bytes of the longest record of /dev/kmsg."""
 _JOURNAL: Final = b"LPKSHHRH"
@@ -45,7 +47,7 @@ def of_file(path: str) -> Iterator[str]:
 def _lines(file: IO[bytes]) -> Iterator[str]:
     """Yield the lines of *file* as they come; of one that is longer than MAX_LINE_BYTES, its beginning."""
     rest, is_cut = b"", False
-    while chunk := file.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]  # every binary stream here has it
+    for chunk in _chunks(file):
         first, newline, more = chunk.partition(b"\n")
         rest = rest if is_cut else rest + first
         if len(rest) > MAX_LINE_BYTES:
@@ -59,6 +61,34 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
             yield from _decoded(whole).split("\n")
     if rest:
         yield _decoded(rest)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is read, as UTF-8: Windows writes UTF-16, with a mark at its start or without."""
+    chunk: bytes = file.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]  # every binary stream here has it
+    encoding = _utf_16(chunk)
+    if encoding is None:
+        while chunk:
+            yield chunk
+            chunk = file.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]  # every binary stream here has it
+        return
+    import codecs  # noqa: PLC0415 - few logs come from Windows
+
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    while chunk:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+        chunk = file.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]  # every binary stream here has it
+
+
+def _utf_16(octets: bytes) -> str | None:
+    """Return the encoding of a text whose every second byte is NUL; None for UTF-8 and for what is no text."""
+    if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    start = octets[:_UTF_16_BYTES]
+    nul = [start[place::2].count(0) * 2 for place in (0, 1)]
+    if len(start) < _FEW_BYTES or min(nul) * 10 > len(start) or max(nul) * 10 < len(start) * 7:
+        return None
+    return "utf-16-be" if nul[0] > nul[1] else "utf-16-le"
 
 
 def _decoded(octets: bytes) -> str:

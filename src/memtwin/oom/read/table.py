@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(r"\[\s*pid\s*\]\s+(uid\s.{0,400}?\bname)(?=\s|$)")
 _HEAD_BEGIN = re.compile(r"\[\s*pid\s*\]\s+uid\b")
-_ROW = re.compile(r"\[\s*(\d{1,10})\]\s+(\d{1,10}\s+\d{1,10}\s.*)")
+_ROW = re.compile(r"\[\s*(\d{1,10})\]\s+(-?\d{1,10}\s+\d{1,10}\s.*)")
 _NUMBER = re.compile(r"-?\d{1,20}")
 _DIRECT: Final = {
     "uid", "tgid", "total_vm", "rss", "rss_anon", "rss_file", "rss_shmem", "pgtables_bytes", "swapents",
@@ -73,13 +73,14 @@ def row(builder: Builder, text: str) -> bool:
         return False
     columns = builder.columns or _guess(found[2])
     words = found[2].split(None, len(columns))
-    if len(words) < len(columns) or not all(map(_NUMBER.fullmatch, words[: len(columns)])):
+    if len(words) <= len(columns) or not all(map(_NUMBER.fullmatch, words[: len(columns)])):
+        builder.unread.add("rows of the task table that are cut off")
         return True
     values = dict(zip(columns, map(int, words), strict=False))
     tables = [values.pop(name) for name in _PAGE_TABLES if name in values]
     task = Task(
         pid=int(found[1]),
-        name=words[len(columns)].strip() if len(words) > len(columns) else "",
+        name=words[len(columns)].strip(),
         page_tables=sum(tables) if tables else None,
         **(values if values.keys() <= _DIRECT else {name: values[name] for name in values.keys() & _DIRECT}),
     )

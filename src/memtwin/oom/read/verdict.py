@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from memtwin.oom.read.builder import Builder
 
 _CONSTRAINT = re.compile(r"oom-kill:\s?constraint=(\w{1,60})")
+_CHOSEN_TASK = re.compile(r"task=(.{0,64}?),pid=(\d{1,10})(?:,uid=(-?\d{1,10}))?$")
 _CHOSEN = re.compile(r"[Kk]ill process (\d{1,10}) \((.{0,64}?)\) score (\d{1,20})")
 _KILLED = re.compile(
     r"Killed process (\d{1,10})(?:,? UID (\d{1,10}),?)? \((.{0,64}?)\)[,.]?(?=\s(?:total-vm|vsz|UID|sharing)|\s*$)"
 )
+_KILLED_SHORT = re.compile(r"Killed process (\d{1,10})(?:,? UID (\d{1,10}),?)? \(([^()]{1,64})\)")
+"""The same where the sizes are not in the line."""
 _SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,20})kB")
 _UID = re.compile(r"\bUID[: ](\d{1,10})")
 _ADJ = re.compile(r"\boom_score_adj:(-?\d{1,5})")
@@ -30,7 +33,15 @@ def constraint(builder: Builder, text: str) -> bool:
     if not found:
         return False
     builder.constraint_printed = found[1]
-    rest = text[found.end() :].partition(",task=")[0]
+    rest, _, task = text[found.end() :].rstrip().rpartition(",task=")
+    chosen_task = _CHOSEN_TASK.match(f"task={task}")
+    if not rest:
+        rest = task
+    if not chosen_task and rest.endswith(">"):  # cut off by a pager: the last value is not whole
+        rest = rest.rpartition(",")[0]
+    if chosen_task:
+        uid = int(chosen_task[3]) if chosen_task[3] else None
+        builder.condemned = Kill(int(chosen_task[2]), chosen_task[1], uid)
     place, _, task_memcg = rest.partition(",task_memcg=")
     builder.task_memcg = task_memcg or None
     place, is_memcg, oom_memcg = place.partition(",oom_memcg=")
@@ -52,14 +63,15 @@ def chosen(builder: Builder, text: str) -> bool:
         return False
     builder.chosen, builder.score = (int(found[1]), found[2]), int(found[3])
     builder.outcome = builder.outcome or KILLED
-    _said(builder, text)
+    _note_message(builder, text)
     return True
 
 
 def killed(builder: Builder, text: str) -> bool:
     """Read "Killed process P (NAME) total-vm:..."; a second one is somebody killed along with the victim."""
-    found = _KILLED.search(text)
+    found = _KILLED.search(text) or _KILLED_SHORT.search(text)
     if not found:
+        builder.unread.add("line of the killed process")
         return "Killed process" in text
     sizes = {("total-vm" if name == "vsz" else name): int(kib) for name, kib in _SIZE.findall(text, found.end())}
     uid, adj = _UID.search(text, found.end()), _ADJ.search(text, found.end())
@@ -68,14 +80,17 @@ def killed(builder: Builder, text: str) -> bool:
     if len(builder.kills) < _MOST_KILLS and all(other.pid != kill.pid for other in builder.kills[-8:]):
         builder.kills.append(kill)
     builder.outcome = KILLED
-    _said(builder, text)
+    _note_message(builder, text)
     return True
 
 
-def is_told(builder: Builder, text: str) -> bool:
-    """Whether *text* tells of a process whose end is told already: two logs in one."""
-    found = _KILLED.search(text)
-    return found is not None and any(kill.pid == int(found[1]) and kill.name == found[3] for kill in builder.kills)
+def pid_of(text: str) -> int | None:
+    """Return the process that a line of a constraint, a choice or a kill names."""
+    found = _KILLED_SHORT.search(text) or _KILLED.search(text) or _CHOSEN.search(text)
+    if found is None and "oom-kill:" in text:
+        task = _CHOSEN_TASK.match("task=" + text.rstrip().rpartition(",task=")[2])
+        return int(task[2]) if task else None
+    return int(found[1]) if found else None
 
 
 def reaped(text: str) -> Reaped | None:
@@ -87,20 +102,21 @@ def reaped(text: str) -> Reaped | None:
 
 
 def no_victim(builder: Builder, text: str) -> bool:
-    """Read that nobody could be killed, or that the kernel panics."""
+    """Read that nobody could be killed, or that the kernel panics: from 4.19 on the first does not mean the second."""
     if "no killable process" in text:
         builder.outcome, builder.message = NOBODY, "Out of memory and no killable processes"
         return True
     found = _PANIC.search(text)
     if found:
+        builder.panic = builder.panic or found[1].removesuffix(" ]---").strip()
         if builder.outcome is None:
             builder.outcome = NOBODY if "deadlocked" in found[1] else PANIC
-            builder.message = found[1].strip()
+            builder.message = builder.panic
         return True
     return False
 
 
-def _said(builder: Builder, text: str) -> None:
+def _note_message(builder: Builder, text: str) -> None:
     found = _MESSAGE.search(text)
     if found and builder.message is None:
         builder.message = found[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from memtwin.oom.why.advice import advice
 from memtwin.oom.why.culprit import Culprit, culprit
 from memtwin.oom.why.ranking import rank
 from memtwin.oom.why.remedies import Change, ruled_out, would_change
@@ -26,6 +27,8 @@ class Analysis(NamedTuple):
     sheet: Sheet | None
     culprit: Culprit | None
     changes: tuple[Change, ...]
+    advice: tuple[str, ...]
+    """Clauses: the one or two changes that would help most."""
     ruled_out: tuple[str, ...]
     """Sentences: what would not have helped, and what no figure can be given for."""
     follows_a_kill: bool
@@ -38,7 +41,8 @@ def analyse(event: OomEvent, *, follows_a_kill: bool = False) -> Analysis:
     balance = sheet(event)
     holder = culprit(event, balance)
     changes = would_change(event, ranking, holder)
-    return Analysis(event, ranking, zone_views(event), balance, holder, changes, ruled_out(event), follows_a_kill)
+    found = Analysis(event, ranking, zone_views(event), balance, holder, changes, (), ruled_out(event), follows_a_kill)
+    return found._replace(advice=advice(found))
 
 
 def analyses(events: Iterable[OomEvent]) -> Iterator[Analysis]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from memtwin.oom.event import MEMCG
 from memtwin.oom.why import sheet as sheets
 from memtwin.oom.why.sheet import dirty_kib
+from memtwin.oom.why.total import swap_used_kib
 from memtwin.render.words import capital, count, listed, size
 
 if TYPE_CHECKING:
@@ -37,8 +38,33 @@ def why_not(found: Analysis) -> str:
         return "There was no shortage: the report is that of a manual kill."
     if event.constraint == MEMCG:
         return _cgroup(found, event.memcg) if event.memcg is not None else ""
+    if is_false_alarm(found):
+        return f"{' '.join(_zones(found))} The report is of the whole machine, which was not short of memory."
     sentences = [*_zones(found), *_reclaim(found), *_fixed(found)]
     return " ".join(sentences)
+
+
+def is_false_alarm(found: Analysis) -> bool:
+    """Whether the report is of the machine, and a page fault's error, with more free than every mark.
+
+    A task over a cgroup's limit whose charge fails in a page fault ends there: pagefault_out_of_memory() before 5.16.
+    """
+    event = found.event
+    is_fault = event.trigger.gfp_mask == 0 or any(name.startswith("pagefault_out_of_memory") for name in event.trace)
+    return is_fault and any(view.passes and view.free > view.high for view in found.zones)
+
+
+def is_fragmented(found: Analysis) -> bool:
+    """Whether memory was free, in no block that is large enough."""
+    views = [view for view in found.zones if view.why_not is None]
+    return any(view.short <= 0 and view.has_block is False for view in views) and not any(view.passes for view in views)
+
+
+def forbidden_kib(found: Analysis) -> int:
+    """Return what was free in zones that the request may not use, if that is most of what was free."""
+    free = sum(view.free for view in found.zones)
+    kept = sum(view.free for view in found.zones if view.why_not)
+    return kept if kept * 2 > free else 0
 
 
 def _zones(found: Analysis) -> list[str]:
@@ -49,7 +75,7 @@ def _zones(found: Analysis) -> list[str]:
     short = [view for view in views if view.short > 0]
     told = [_short(view) for view in sorted(short, key=lambda view: -(view.managed or view.free))[:_MANY]]
     if len(short) > _MANY:
-        told.append(f"{count(len(short) - _MANY, 'more zone')} likewise.")
+        told.append(f"{count(len(short) - _MANY, 'more zone')} had too little as well.")
     passing = [view for view in views if view.short <= 0]
     blocked = [view for view in passing if view.has_block is False]
     told += [_fragmented(view, found.event.page_kib << order) for view in blocked]
@@ -87,8 +113,8 @@ def _passing(found: Analysis, views: list[ZoneView]) -> list[str]:
         return []
     event = found.event
     names = listed(view.place for view in views[:_MANY])
-    if event.trigger.gfp_mask == 0:
-        why = "the fault failed for another reason, such as a cgroup's limit"
+    if event.trigger.gfp_mask == 0 or is_false_alarm(found):
+        why = "the page fault failed for another reason, such as a cgroup's limit"
         return [f"Memory was there ({names} had enough free): {why}."]
     told = f"{capital(names)} had enough when the report was printed"
     if all(view.free < view.high for view in views):
@@ -165,9 +191,11 @@ def _cgroup_anon(memcg: Memcg, anon: int) -> str:
         return f"{size(anon)} of processes' memory could not go to swap: the limit of both together was reached."
     if memcg.swap_limit is not None and memcg.swap_usage is not None and memcg.swap_usage >= memcg.swap_limit:
         return f"{size(anon)} of processes' memory could not go to swap: the cgroup's swap was full."
-    if not memcg.swap_usage and (memcg.memsw_usage or 0) <= (memcg.usage or 0):
-        return f"{size(anon)} are processes' memory, and none of it is in swap: the machine may have none."
-    return f"{size(anon)} are processes' memory that was in use or found no room in swap in time."
+    in_swap = {
+        None: "; what of it is in swap is not in the text",
+        0: ", and none of it is in swap: the machine may have none",
+    }.get(swap_used_kib(memcg), " that was in use or found no room in swap in time")
+    return f"{size(anon)} are processes' memory{in_swap}."
 
 
 def kb(kib: int) -> str:

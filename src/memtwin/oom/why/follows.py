@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from memtwin.oom.badness import printed_score
 from memtwin.oom.event import NOBODY, PANIC
-from memtwin.oom.why.generation import chosen_task
+from memtwin.oom.why.generation import chosen_task, is_child
 from memtwin.oom.why.rows import Ranking, always_beats, never_beats
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def judge(
     task = chosen_task(event)
     chosen = next((row for row in rows if task is not None and row.task is task), None)
     follows, why, pid = _verdict(event, candidates, chosen, rule, total)
-    others = [row for row in candidates if row is not chosen and not _same_memory(row, chosen)]
+    child = event.victim.pid if event.victim is not None and is_child(event) else None
+    others = [
+        row for row in candidates if row is not chosen and row.task.pid != child and not _same_memory(row, chosen)
+    ]
     runner_up = others[0] if others else None
     margin = None
     if chosen is not None and chosen.points is not None and runner_up is not None and runner_up.points is not None:
@@ -62,9 +66,13 @@ def _why_unknown(event: OomEvent, chosen: Row | None, rule: Rule | None) -> str 
     """Return what keeps the choice from being judged."""
     reasons = (
         (event.outcome == PANIC, "vm.panic_on_oom is set: the kernel panics and chooses nobody"),
-        (event.outcome is None, "the text ends before it says who was killed"),
+        (event.outcome is None, "the line of the kill is not in the text"),
         (rule is None, "kernels before 2.6.36 judged by run time and nice level, which no report has"),
-        (not event.tasks, "the text has no row of the task table"),
+        (
+            not event.tasks and "rows of the task table that are cut off" in event.unread,
+            "the rows of the task table are cut off",
+        ),
+        (not event.tasks, "the task table is not in the text"),
         (chosen is None, "the row of the victim is not in the text"),
     )
     return next((why for is_so, why in reasons if is_so), None)
@@ -93,7 +101,8 @@ def _held(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total
         return _does_not_follow(event, chosen, better, first)
     unsure = [row for row in rivals if not always_beats(chosen, row, rule, total)]
     if unsure:
-        return _unknown(chosen, unsure, total, first)
+        unknown = _unknown(chosen, unsure, total, first)
+        return unknown._replace(why=unknown.why + _first_of_equals(event, candidates, chosen, rule, total))
     ties = [row for row in rivals if row.points == chosen.points and row.points is not None]
     why = f"{chosen.task.name} has the most points" if rivals else "it is the only process that may be killed"
     if ties:
@@ -105,14 +114,14 @@ def _held(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total
 
 def _does_not_follow(event: OomEvent, chosen: Row, better: list[Row], first: int | None) -> Verdict:
     row = better[0]
-    named = f"{row.task.name} ({row.task.pid})"
+    named, have = f"{row.task.name} ({row.task.pid})", "have" if len(better) > 1 else "has"
     if event.score is None and event.chosen_pid is None and event.tasks and event.tasks[0].page_tables is not None:
         why = f"the line that says who was chosen is missing: {chosen.task.name} may be a child of {named}"
         return Verdict(None, why, first)
     more = f" and {len(better) - 1} more" if len(better) > 1 else ""
     why = (
-        f"this does not follow from the table: {named}{more} has more points; the kernel passes over a process that was"
-        " killed before, is in the midst of vfork() or changed its memory since, which the table does not show"
+        f"this does not follow from the table: {named}{more} {have} more points; the kernel passes over a process that"
+        " was killed before, is in the midst of vfork() or changed its memory since, which the table does not show"
     )
     return Verdict(follows=False, why=why, pid=first)
 
@@ -132,6 +141,23 @@ def _unknown(chosen: Row, unsure: list[Row], total: Total | None, first: int | N
     count = f"{len(unsure)} other process{'es' if len(unsure) > 1 else ''}"
     why = f"the table does not show {' and '.join(hidden)}: {count} may have had more points"
     return Verdict(None, why, first)
+
+
+def _first_of_equals(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total: Total | None) -> str:
+    """Return what the printed score says of a choice that hidden swap decides: whether it was the first of equals."""
+    if event.score is None or total is None:
+        return ""
+    equals = {row.task.pid for row in candidates if printed_score(row.low, total.low, rule) == event.score}
+    first = next((task for task in event.tasks if task.pid in equals), None)
+    if len(equals) < _TWO or first is not chosen.task:
+        return ""
+    return (
+        f". {len(equals)} processes have the printed score of {event.score} by what the table shows; of equals this"
+        f" kernel takes the first of the list, and that is {chosen.task.name} ({chosen.task.pid})"
+    )
+
+
+_TWO = 2
 
 
 def _same_memory(row: Row, chosen: Row | None) -> bool:

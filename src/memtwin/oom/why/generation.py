@@ -69,8 +69,16 @@ def by_version(event: OomEvent) -> Rule | None:
     return RULE_4_17 if "pgtables_bytes" in event.columns else RULE_3_14
 
 
-def rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreCheck | None]:
-    """Return the rule of *event*, and the printed score held against it."""
+def rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreCheck | None, Total | None]:
+    """Return the rule of *event*, the printed score held against it, and the totalpages that the score decides."""
+    rule, check = _rule_of(event, total)
+    if check is None or check.total is None or total is None or total.is_exact:
+        return rule, check, total
+    told = f"{total.told.partition(';')[0]}, with the swap that the printed score has in it"
+    return rule, check, total._replace(low=check.total, high=check.total, told=told)
+
+
+def _rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreCheck | None]:
     rule = by_version(event)
     if event.score is None:
         return rule, None
@@ -86,16 +94,16 @@ def rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreChe
 
 def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) -> tuple[Rule, ScoreCheck]:
     rules = (rule, *(other for other in _WITH_SCORE if other is not rule))
-    for other in rules:
+    for other, at in ((other, at) for at in total.ends for other in rules):
         low, _ = charges(event, task, other)
         for charge in (low, low._replace(root=False)):
-            if printed_score(charge, total.low, other) == score:
-                told = _by(rule, other, total)
+            if printed_score(charge, at, other) == score:
+                told = _by(rule, other, total, at)
                 if low.root:
                     told += _SPARED[other.root] if charge.root else _NOT_SPARED
                 is_spared = charge.root == low.root or event.constraint != MEMCG
                 found = other if is_spared else other._replace(root="none")  # all of a container are such a root
-                return found, ScoreCheck(score, score, equal=True, why=told)
+                return found, ScoreCheck(score, score, equal=True, why=told, total=at if score > 0 else None)
     for other in rules:
         low, high = charges(event, task, other)
         is_hidden = low != high._replace(root=low.root) or not total.is_exact
@@ -116,17 +124,17 @@ def _between(low: Charge, high: Charge, total: Total, rule: Rule, score: int) ->
     return min(found) <= score <= max(found)
 
 
-def _by(rule: Rule, other: Rule, total: Total) -> str:
+def _by(rule: Rule, other: Rule, total: Total, at: int) -> str:
     told = f"by the rule of {other.told}"
     if other is not rule:
         told += ", which this kernel has under an older number"
-    return told + ("" if total.is_exact else f"; of a total of {total.low:,} pages")
+    return told + ("" if total.is_exact else f"; of a total of {at:,} pages")
 
 
 def _hidden(low: Charge, high: Charge, total: Total, thousandths: int) -> str:
     hidden = []
     if low.swapents != high.swapents:
-        about = f", some {thousandths * total.low // 1000:,}," if total.is_exact else ""
+        about = f" (some {thousandths * total.low // 1000:,})" if total.is_exact else ""
         hidden.append(f"its pages in swap{about}")
     if low.page_tables != high.page_tables:
         hidden.append("its page tables")
@@ -135,11 +143,20 @@ def _hidden(low: Charge, high: Charge, total: Total, thousandths: int) -> str:
     return f"the report does not show {' and '.join(hidden)}, which the score has in it"
 
 
+def is_child(event: OomEvent) -> bool:
+    """Whether another process died than was chosen, a child in its place: before 5.1."""
+    chosen, victim = event.chosen_pid, event.victim
+    if chosen is None or victim is None or victim.pid == chosen:
+        return False
+    row = next((task for task in event.tasks if task.pid == chosen), None)
+    return row is None or row.tgid != victim.pid or event.chosen_name != victim.name
+
+
 def chosen_task(event: OomEvent) -> Task | None:
     """Return the row of the process that was chosen, or of its process if a thread was."""
     pids = [event.chosen_pid, event.victim.pid if event.victim else None]
-    if event.chosen_pid is not None and event.victim and event.chosen_name != event.victim.name:
-        pids = [event.chosen_pid]  # a child died in its place
+    if event.chosen_pid is not None and is_child(event):
+        pids = [event.chosen_pid]
     for pid in pids:
         for task in event.tasks:
             if pid is not None and pid in {task.pid, task.tgid}:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def rank(event: OomEvent) -> Ranking:
     """Rank the processes of *event* by the rule of its kernel."""
     total = totalpages(event)
-    rule, check = rule_of(event, total)
+    rule, check, total = rule_of(event, total)
     rows = tuple(_row(event, task, rule, total) for task in event.tasks)
     return judge(event, rows, rule, total, check)
 

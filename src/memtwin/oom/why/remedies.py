@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.oom.badness import OOM_SCORE_ADJ_MIN, points
 from memtwin.oom.event import GLOBAL, KILLED, MEMCG
 from memtwin.oom.why.culprit import MEMORY, Culprit
-from memtwin.oom.why.total import UNLIMITED_KIB
+from memtwin.oom.why.generation import is_child
+from memtwin.oom.why.total import UNLIMITED_KIB, swap_used_kib
 from memtwin.oom.why.zones import zone_views
 from memtwin.render.words import size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from memtwin.oom.event import OomEvent, Zone
     from memtwin.oom.why.rows import Ranking, Row
+    from memtwin.oom.why.zones import ZoneView
 
 ANOTHER, NONE = "another victim", "no kill"
 ZRAM_RATIO: Final = 3
 """Uncompressed to compressed, of zram and zswap: what zstd and lzo-rle make of usual process memory, roughly."""
 _ADJ_MAX: Final = 1000
+_SMALL: Final = 20
+"""A zone with less than a twentieth of the largest is no place where RAM is added."""
 _MOST_RAM: Final = 1
 """Additions of RAM beyond so many times what is there are no advice."""
 
@@ -52,7 +56,8 @@ def would_change(event: OomEvent, ranking: Ranking, culprit: Culprit | None) -> 
         found += [_limit(event), _limit_for_all(event), _memcg_swap(event)]
     elif event.constraint == GLOBAL and not event.sysrq:
         found += list(_memory(event))
-    return tuple(change for change in found if change is not None)
+    changes = [change for change in found if change is not None]
+    return tuple(sorted(changes, key=lambda change: "adj" in change.what))
 
 
 def ruled_out(event: OomEvent) -> tuple[str, ...]:
@@ -74,17 +79,14 @@ def _ruled_out_in_cgroup(event: OomEvent) -> tuple[str, ...]:
 
 def _ruled_out_on_machine(event: OomEvent) -> tuple[str, ...]:
     views = [view for view in zone_views(event) if view.why_not is None]
-    no_figure = "How much more RAM or swap would have helped cannot be computed"
     if not views or not event.trigger.gfp_mask:
-        return (f"{no_figure}: the text does not have the zones with their marks, or not what was asked for.",)
+        return ()
     if any(view.passes for view in views):
-        return (f"{no_figure}: a zone had enough when the report was printed.",)
+        return ("More RAM or swap is no answer: a zone had enough free when the report was printed.",)
     if any(view.short <= 0 for view in views):
         piece = size(event.page_kib << max(event.trigger.order or 0, 0))
-        return (
-            f"{no_figure}: memory was free, but in no piece of {piece}. Compaction helps there, or smaller requests.",
-        )
-    nearest = min(views, key=lambda view: view.short)
+        return (f"More RAM or swap is no answer: memory was free, but in no piece of {piece}.",)
+    nearest = _nearest(views)
     free = event.swap.free_kib
     if free is not None and free > nearest.short:
         return (f"More swap would not have helped: {size(free)} of it were free.",)
@@ -105,7 +107,7 @@ def _at(ranking: Ranking) -> tuple[int, str] | None:
 
 def _victim_adj(event: OomEvent, ranking: Ranking) -> Change | None:
     chosen, other, rule, at = ranking.chosen, ranking.runner_up, ranking.rule, _at(ranking)
-    if chosen is None or ranking.follows is not True or "allocating_task" in (event.message or ""):
+    if chosen is None or ranking.follows is not True or "allocating_task" in (event.message or "") or is_child(event):
         return None
     task, was = chosen.task, chosen.low.oom_score_adj
     if other is None or rule is None or at is None:
@@ -199,9 +201,10 @@ def _memory(event: OomEvent) -> tuple[Change, ...]:
         or not event.trigger.gfp_mask
     ):
         return ()
-    nearest = min(views, key=lambda view: view.short)
+    nearest = _nearest(views)
     where = nearest.place
-    changes = [
+    changes = [*_huge_pages(event, nearest.short)]
+    changes += [
         Change("RAM", nearest.short, NONE, None, None, None, None,
                f"it lies in {where}, nobody else takes it, and the marks stay as they are"),
     ]  # fmt: skip
@@ -218,6 +221,22 @@ def _memory(event: OomEvent) -> tuple[Change, ...]:
                f"pages compress {ZRAM_RATIO}:1, and {where} gives and takes them"),
     ]  # fmt: skip
     return tuple(changes)
+
+
+def _nearest(views: Sequence[ZoneView]) -> ZoneView:
+    """Return the zone that lacked least, of those that RAM can be added to: the small ones at the bottom are fixed."""
+    largest = max(view.managed or view.free for view in views)
+    return min((view for view in views if (view.managed or view.free) * _SMALL >= largest), key=lambda view: view.short)
+
+
+def _huge_pages(event: OomEvent, short: int) -> list[Change]:
+    """Return how many huge pages fewer would have let the request pass: those that nobody used."""
+    for huge in event.huge_pages:
+        if huge.free * huge.size_kib >= max(short, 1):
+            amount = -(-max(short, 1) // huge.size_kib) * huge.size_kib
+            assumes = f"{huge.free:,} of the {huge.total:,} huge pages of {size(huge.size_kib)} were free"
+            return [Change("huge pages", amount, NONE, None, None, None, None, assumes)]
+    return []
 
 
 def _has_anon(zone: Zone, kib: int) -> bool:
@@ -238,9 +257,7 @@ def _limit_for_all(event: OomEvent) -> Change | None:
     memcg = event.memcg
     if memcg is None or memcg.usage is None or memcg.limit is None or memcg.limit >= UNLIMITED_KIB:
         return None
-    swap = memcg.swap_usage
-    if swap is None and memcg.memsw_usage is not None:
-        swap = memcg.memsw_usage - memcg.usage
+    swap = swap_used_kib(memcg)
     if not swap or swap < 0:
         return None
     more = memcg.usage + swap + (event.page_kib << max(event.trigger.order or 0, 0)) - memcg.limit

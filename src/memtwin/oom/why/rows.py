@@ -41,6 +41,8 @@ class ScoreCheck(NamedTuple):
     computed: int | None
     equal: bool | None
     why: str
+    total: int | None = None
+    """The totalpages with which they are equal."""
 
 
 class Ranking(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom.why.total import ram_pages
 
@@ -15,6 +15,10 @@ SOURCE = "mm/page_alloc.c", "v6.1"
 
 ANON, SHMEM, FILE, SLAB, UNNAMED, HUGE = "anon", "shmem", "file", "slab_unreclaimable", "unnamed", "hugetlb"
 UNEVICTABLE, TABLES, KERNEL = "unevictable", "pagetables", "kernel"
+
+
+_SLACK: Final = 20
+"""Counters are read one after the other: items may exceed the total by a twentieth of it."""
 
 
 class Item(NamedTuple):
@@ -45,7 +49,13 @@ def sheet(event: OomEvent) -> Sheet | None:
     ram = ram_pages(event)
     if ram is None or not {"free", "active_anon", "inactive_anon"} <= event.counts.keys():
         return None
-    return _machine_sheet(event, ram * event.page_kib)
+    found = _machine_sheet(event, ram * event.page_kib)
+    return found if _is_sane(found) else None
+
+
+def _is_sane(found: Sheet) -> bool:
+    """Whether the items fit into the total: not where the text has the zones of one node and the counters of all."""
+    return found.kib(UNNAMED) >= -found.total_kib // _SLACK and all(item.kib <= found.total_kib for item in found.items)
 
 
 def dirty_kib(event: OomEvent) -> int:
@@ -108,8 +118,12 @@ def _memcg_sheet(memcg: Memcg, usage: int) -> Sheet:
     stats = memcg.stats
     items = _version_1(memcg, stats) if "cache" in stats and "anon" not in stats else _version_2(memcg, stats)
     rest = usage - sum(item.kib for item in items)
+    cached = min(stats.get("swapcached", 0) >> 10, max(rest, 0))
+    if cached:
+        items.append(Item("swapcached", "pages in swap that are still in RAM (swapcached)", cached, of_processes=True))
+        rest -= cached
     if rest >= 0:
-        told = "charged, but in no counter of the text: what cpus hold ready, and kernel memory"
+        told = "charged, but in no counter of the text: what CPUs hold ready, and kernel memory"
     else:
         told = "counted twice meanwhile: the counters lag behind"
     items.append(Item(UNNAMED, told, rest, of_processes=False))

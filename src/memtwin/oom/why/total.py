@@ -21,11 +21,29 @@ class Total(NamedTuple):
     low: int
     high: int | None
     told: str
+    least_swap: int | None = None
+    """With the swap that is in use, which is the least that the machine can have; None: not known."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether the report tells it to the page."""
+        """Whether the report has it to the page."""
         return self.low == self.high
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """What it can be exactly: without swap, with the swap in use, with all that the cgroup may use."""
+        return tuple(dict.fromkeys(pages for pages in (self.low, self.high, self.least_swap) if pages is not None))
+
+
+def swap_used_kib(memcg: Memcg) -> int | None:
+    """Return what the cgroup has in swap; None where the text does not have it, or where version 1 did not count it."""
+    if memcg.swap_usage is not None:
+        return memcg.swap_usage
+    if memcg.memsw_usage is None or memcg.usage is None:
+        return None
+    if memcg.memsw_usage < memcg.usage // 2:  # swap accounting is off: both together cannot be less than one of them
+        return None
+    return max(memcg.memsw_usage - memcg.usage, 0)
 
 
 def totalpages(event: OomEvent) -> Total | None:
@@ -84,7 +102,9 @@ def _memcg(event: OomEvent, memcg: Memcg, limit_kib: int) -> Total:
         return Total(total, total, "the limit of the cgroup and what it may have of the swap")
     if most == limit:
         return Total(limit, limit, "the limit of the cgroup, which may not swap")
-    return Total(limit, most, "the limit of the cgroup; how much swap the machine has is not printed")
+    told = "the limit of the cgroup; how much swap the machine has is not printed"
+    in_use = max((swap_used_kib(memcg) or 0) // page, sum(task.swapents or 0 for task in event.tasks))
+    return Total(limit, most, told, limit + in_use if in_use and (most is None or limit + in_use < most) else None)
 
 
 def node_list(text: str) -> set[int]:
