@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 class Overlaid(Source):
-    """*below* (else the machine that described ones stand on) with *texts* by path."""
+    """*below* (else the machine that described ones stand on) with *texts* by path; None: it has no such file."""
 
-    def __init__(self, texts: Mapping[str, str], below: Source | None = None) -> None:
+    def __init__(self, texts: Mapping[str, str | None], below: Source | None = None) -> None:
         super().__init__("overlaid")
         self._below, self._texts = below or describe.ground(), texts
 
     def read(self, path: str) -> str | None:
+        if self._texts.get(path, "") is None:
+            self.unread[path] = "absent"
         return self._texts[path] if path in self._texts else self._below.read(path)
 
     def names(self, path: str = "") -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import SnapshotError
 from memtwin.machine import compressed_lengths
+from memtwin.machine.processes import BootProcess, read_processes
 from memtwin.procfs import (
     buddyinfo,
     loadavg,
@@ -22,11 +23,12 @@ from memtwin.procfs import (
     vmstat,
     zoneinfo,
 )
+from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from memtwin.sources.source import Source
 
@@ -64,6 +66,10 @@ class Boot:
     texts: dict[str, str] = field(default_factory=dict)
     program: str | None = None
     """Which program the snapshot's scenario ran, by ``guest_c``."""
+    page_bytes: int | None = None
+    """The page size; None: not known."""
+    processes: tuple[BootProcess, ...] = ()
+    """Kernel threads among them."""
 
     @property
     def huge_pages(self) -> str:
@@ -96,10 +102,10 @@ class Boot:
         return {name: self.texts[path].strip() for name, path in paths.items() if path in self.texts}
 
 
-def read_boot(source: Source, settings: Iterable[str]) -> Boot:
+def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, int], None] | None = None) -> Boot:
     """Read what a machine is built from; raises SnapshotError that names the first file that is missing.
 
-    *settings*: names below ``vm.`` to look for on a live host.
+    *settings*: names below ``vm.`` to look for on a live host; *progress* is told processes read and all processes.
     """
 
     def must(module: Any) -> Any:
@@ -133,7 +139,19 @@ def read_boot(source: Source, settings: Iterable[str]) -> Boot:
         zram={name: found for name in ("zram0",) if (found := load(source, mm_stat, device=name))},
         texts=texts,
         program=source.program,
+        page_bytes=_page_bytes(source),
+        processes=read_processes(source, progress),
     )
+
+
+def _page_bytes(source: Source) -> int | None:
+    """Return the page size as the source or its huge pages tell it: 512 PTEs of 8 bytes fill a page of 4096."""
+    told = host(source).page_bytes
+    memory = None if source.is_live else load(source, meminfo)
+    huge = (memory.get("Hugepagesize") or 0) if memory else 0
+    if huge in {32 << 10, 512 << 10}:  # arm64 with pages of 16 and 64 KiB
+        return {32 << 10: 16384, 512 << 10: 65536}[huge]
+    return told
 
 
 def _constant_files(source: Source) -> list[str]:
@@ -184,7 +202,9 @@ def notes(boot: Boot) -> tuple[str, ...]:
         found.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
     if boot.huge_pages != "never":
         when = "always" if boot.huge_pages == "always" else "where a program asks for them (madvise)"
-        found.append(f"{boot.name} uses huge pages {when}; the model has pages of 4 KiB only, so far")
+        huge = sum(boot.meminfo.get(row) or 0 for row in ("AnonHugePages", "FileHugePages"))
+        has = f": its {huge:,} kB in huge pages are base pages here" if huge else ""
+        found.append(f"{boot.name} uses huge pages {when}; the model has pages of 4 KiB only, so far{has}")
     if boot.multi_gen_lru:
         found.append(f"{boot.name} has the multi-gen LRU on; the model reclaims by active and inactive lists")
     found += [
@@ -198,6 +218,8 @@ def notes(boot: Boot) -> tuple[str, ...]:
             f"meminfo of {boot.name} says MemTotal {boot.meminfo['MemTotal']} kB, its zones manage {managed} kB "
             "(a container or a balloon?): the zones are believed"
         )
+    if "pgfault" not in boot.vmstat:
+        found.append(f"vmstat of {boot.name} has no counters of events: they start at 0")
     missing = [
         path for path, record in (("pagetypeinfo", boot.pagetypeinfo), ("slabinfo", boot.slabinfo)) if not record
     ]

@@ -1,10 +1,10 @@
 """Building a machine from a snapshot of a real kernel: every frame gets the owner that the counters say.
 
-What a kernel and its first processes took is input here, not prediction: every number that the snapshot prints is
-printed again by the machine before its first operation.  Where the snapshot does not say who owns something:
+What a kernel and its processes took is input here, not prediction: every number that the snapshot prints is printed
+again by the machine before its first operation.  Where the snapshot does not say who owns something:
 
-- *the rest*: one process (pid 1) holds all anonymous and mapped pages that no process of the scenario made;
-- one unnamed file holds the page cache, one block device the Buffers, one shared-memory file the Shmem;
+- *the rest*, (unattributed): one process holds all anonymous and mapped pages that no listed process has;
+- one unnamed file holds the page cache that nobody maps, one block device the Buffers, one more the tmpfs;
 - what lies in ramfs (unevictable pages of files) is the program that the scenario's processes run;
 - frames that no counter owns belong to the kernel.
 
@@ -13,97 +13,51 @@ The kernel version is the snapshot's (``proc/version``); the model follows 6.1.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memtwin.errors import SnapshotError
-from memtwin.linux.core import mm_types as t
+from memtwin.linux import restore
 from memtwin.linux.core.state import State
-from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
-from memtwin.linux.mm import filemap, mm_init, slub
-from memtwin.machine import checks, costs, describe, program
+from memtwin.linux.mm import mm_init
+from memtwin.machine import checks, costs, describe, fold, populate, program
+from memtwin.machine.accounts import accounts
 from memtwin.machine.boot import Boot, notes, read_boot
-from memtwin.machine.layout import FreeBlock, ZoneLayout, ZoneNumbers, place
-from memtwin.machine.machine import Area, Machine
+from memtwin.machine.draft import ZONES, Draft
+from memtwin.machine.frames import Frames
+from memtwin.machine.layout import FreeBlock, ZoneNumbers, place
+from memtwin.machine.machine import Machine
+from memtwin.machine.missing import missing
+from memtwin.machine.moments import settle
+from memtwin.machine.page_cache import (
+    dirty_cache,
+    place_cache,
+    place_files,
+    place_mapped_files,
+    place_shmem,
+    processes_of,
+)
+from memtwin.machine.populate import place_processes, place_rest, place_swap, place_zram, settle_counts
+from memtwin.machine.slabs import know_caches, place_slabs
 from memtwin.machine.swap_areas import add_disk, from_snapshot, zswap_from_snapshot
 from memtwin.units import pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from memtwin.machine.program import Program
-    from memtwin.procfs import slabinfo, zoneinfo
+    from memtwin.procfs import zoneinfo
     from memtwin.sources.source import Source
 
-ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 MIGRATE_TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 UNMOVABLE, MOVABLE, RECLAIMABLE = range(3)
-REST_START = 0x200000000
-"""Page number where *the rest*'s anonymous memory is mapped; its files follow."""
-REST_FILES = 0x400000000
-REST_VDSO = 0x7FFFF7FFD
+FRAMES_OF_PROCESS = 10
+"""Of a process, beyond all counters: its stack, its top table, and those above the two levels that are counted."""
 UPPER_TABLES = 8
 """Tables of *the rest* above the two levels that nr_page_table_pages counts, at most."""
-KNOWN_CACHES = {
-    "task_struct": t.CACHE_TASK_STRUCT,
-    "signal_cache": t.CACHE_SIGNAL,
-    "sighand_cache": t.CACHE_SIGHAND,
-    "files_cache": t.CACHE_FILES,
-    "cred_jar": t.CACHE_CRED,
-    "pid": t.CACHE_PID,
-    "mm_struct": t.CACHE_MM_STRUCT,
-    "vm_area_struct": t.CACHE_VMA,
-    "anon_vma": t.CACHE_ANON_VMA,
-    "anon_vma_chain": t.CACHE_ANON_VMA_CHAIN,
-    "radix_tree_node": t.CACHE_RADIX_TREE_NODE,
-    "buffer_head": t.CACHE_BUFFER_HEAD,
-    "filp": t.CACHE_FILP,
-    "dentry": t.CACHE_DENTRY,
-    "inode_cache": t.CACHE_INODE,
-    "proc_inode_cache": t.CACHE_PROC_INODE,
-    "ext4_inode_cache": t.CACHE_EXT4_INODE,
-    "lsm_inode_cache": t.CACHE_LSM_INODE,
-    "zs_handle": t.CACHE_ZS_HANDLE,
-    "zspage": t.CACHE_ZSPAGE,
-    "zswap_entry": t.CACHE_ZSWAP_ENTRY,
-    "bio-192": t.CACHE_BIO,
-}
-MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
-"""Caches that slabinfo does not show: objects of their size lie in another one's slabs."""
-RECLAIMABLE_CACHES = re.compile(
-    r"dentry|inode_cache|(proc|sock|bdev|dax|ext4|xfs|btrfs|nfs|fuse|isofs|fat)_(inode_)?(cache|inode)|"
-    r"radix_tree_node|buffer_head|kmalloc-rcl-.*|ext4_groupinfo.*|ext4_extent_status|ext4_pending.*|"
-    r"ext4_fc_dentry.*|mbcache|jbd2_revoke_record.*|fuse_request"
-)
-"""Caches made with SLAB_RECLAIM_ACCOUNT; slabinfo does not print that flag."""
-GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
-"""Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """A machine that is being built: what the steps so far have made, and what the next ones need."""
-
-    boot: Boot
-    program: Program
-    zones: list[zoneinfo.ZoneInfo]
-    state: State
-    profile: costs.CostProfile
-    layouts: dict[int, ZoneLayout] = field(default_factory=dict)
-    """Of each zone: which of its frames are in use and have no owner yet."""
-    caches: dict[str, int] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
-    tables: list[int] = field(default_factory=list)
-    """Frames for page tables of *the rest*."""
-    rest: int = 0
-    listed: dict[str, int] = field(default_factory=dict)
-    """Pages on the anonymous and unevictable lists that are accounted for: shmem and ramfs have the others."""
-    files: dict[str, int] = field(default_factory=dict)
-    areas: list[Area] = field(default_factory=list)
+ON_LISTS = ("nr_zone_inactive", "nr_zone_active", "nr_zone_unevictable")
 
 
 def build(
@@ -119,6 +73,8 @@ def build(
     """
     boot = read_boot(source, sysctl.BY_NAME)
     checks.check(boot)
+    told = [fold.note(boot)] if fold.is_needed(boot) else []
+    boot = settle(fold.fold(boot) if told else boot)
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
@@ -131,7 +87,8 @@ def build(
     return Machine(
         state=draft.state, boot=boot, caches=draft.caches, binary=draft.files["binary"], vdso=draft.files["vdso"],
         bdev=draft.files["bdev"], rest=draft.rest, areas=draft.areas, sysctl=draft.settings, costs=draft.profile,
-        program=draft.program, notes=(*notes(boot), *_unknown_program(draft)),
+        program=draft.program, processes=draft.booted,
+        notes=(*notes(boot), *told, *_unknown_program(draft), *draft.notes, *missing(draft)),
     )  # fmt: skip
 
 
@@ -140,7 +97,8 @@ def _begin(boot: Boot) -> Draft:
     zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
     cpus = max((len(zone.pagesets) for zone in zones), default=1) or 1
     last = max((zone.start_pfn or 0) + zone.spanned for zone in zones)
-    return Draft(boot, program.program(boot.program), zones, State(last, cpus), costs.for_cpu(boot.cpuinfo))
+    state, profile = State(last, cpus), costs.for_cpu(boot.cpuinfo)
+    return Draft(boot, program.program(boot.program), zones, state, profile, accounts(boot), Frames(boot.name))
 
 
 def _unknown_program(d: Draft) -> tuple[str, ...]:
@@ -153,6 +111,7 @@ def _unknown_program(d: Draft) -> tuple[str, ...]:
 
 def place_free_blocks(d: Draft) -> None:
     """Zones, watermarks, free lists."""
+    mm_init.set_zone_ends(d.state, *_zone_ends(d.zones))
     end = 0
     for zone in d.zones:
         if zone.managed:
@@ -172,12 +131,27 @@ def place_free_blocks(d: Draft) -> None:
         layout = place(_numbers(d, zone))
         for block in layout.unmanaged:
             mm_init.add_unmanaged(d.state, block.pfn, 1 << block.order)
-        d.layouts[index] = layout
+        d.frames.add_zone(index, layout, _bound(zone))
         for first, migratetype in layout.pageblocks.items():
             mm_init.set_pageblock(d.state, first >> 9, migratetype)
         for free in sorted(layout.free, key=_list_order):
             mm_init.add_free_block(d.state, index, free.pfn, free.order, free.migratetype)
     mm_init.compute_totalreserve(d.state)
+
+
+def _zone_ends(zones: list[zoneinfo.ZoneInfo]) -> tuple[int, int]:
+    """Return where DMA and DMA32 end: where the next zone with memory begins."""
+    starts = {zone.name: zone.start_pfn or 0 for zone in zones if zone.managed}
+    ends = {zone.name: (zone.start_pfn or 0) + zone.spanned for zone in zones if zone.managed}
+    dma32 = starts.get("Normal", ends.get("DMA32", ends.get("DMA", 0)))
+    dma = starts.get("DMA32", dma32) if "DMA" in starts else 0
+    return dma, dma32 if "DMA32" in starts else dma
+
+
+def _bound(zone: zoneinfo.ZoneInfo) -> int:
+    """Return how many frames a zone's own counters claim: those on its LRU and per-CPU lists."""
+    listed = sum(pages for name, pages in zone.stats.items() if name.startswith(ON_LISTS))
+    return listed + sum(pageset.count for pageset in zone.pagesets) + zone.stats.get("nr_zspages", 0)
 
 
 def _numbers(d: Draft, zone: zoneinfo.ZoneInfo) -> ZoneNumbers:
@@ -217,197 +191,25 @@ def set_settings(d: Draft) -> None:
     d.settings = settings
 
 
-# --- frames to owners
-
-
-def _frame(d: Draft, zone: int | None = None) -> int:
-    """One used frame, from *zone* or from the highest that has one."""
-    order = [zone] if zone is not None else sorted(d.layouts, reverse=True)
-    for index in order:
-        pfn = d.layouts[index].take(0)
-        if pfn is not None:
-            return pfn
-    raise SnapshotError(d.boot.name, "its counters add up to more pages than are in use")
-
-
-def _frames(d: Draft, count: int) -> list[int]:
-    return [_frame(d) for _ in range(count)]
-
-
-def _runs(d: Draft, count: int, zone: int | None) -> list[tuple[int, int]]:
-    """Used frames as (first, number), *count* in all."""
-    runs: list[tuple[int, int]] = []
-    order = [zone] if zone is not None else sorted(d.layouts, reverse=True)
-    for index in order:
-        runs += d.layouts[index].take_frames(count - sum(n for _, n in runs))
-    if sum(n for _, n in runs) < count:
-        raise SnapshotError(d.boot.name, "its counters add up to more pages than are in use")
-    return runs
-
-
-def place_slabs(d: Draft) -> None:
-    """Slab caches and their slabs, the largest orders first; what slabinfo does not explain as one-page slabs."""
-    rows = d.boot.slabinfo.caches if d.boot.slabinfo else ()
-    slabs = {row.name: row.num_slabs for row in rows}
-    for reclaimable in (True, False):
-        kind = [row for row in rows if bool(RECLAIMABLE_CACHES.fullmatch(row.name)) == reclaimable]
-        name = "nr_slab_reclaimable" if reclaimable else "nr_slab_unreclaimable"
-        left = (d.boot.vmstat.get(name) or 0) - sum(row.pages for row in kind)
-        for row in sorted(kind, key=lambda row: row.name not in GROW_WHEN_READ):
-            drop = min(slabs[row.name], -(left // row.pagesperslab)) if left < 0 else 0
-            slabs[row.name] -= drop
-            left += drop * row.pagesperslab
-        _unexplained_slabs(d, reclaimable, left)
-    for row in sorted(rows, key=lambda row: -row.pagesperslab):
-        reclaimable = RECLAIMABLE_CACHES.fullmatch(row.name) is not None
-        order = row.pagesperslab.bit_length() - 1
-        cache = slub.create_cache(d.state, row.objsize, row.objperslab, order, reclaimable)
-        d.caches[row.name] = cache
-        _cache_slabs(d, cache, row, slabs[row.name])
-
-
-def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> None:
-    """Make the slabs of one cache; free objects that slabinfo shows are spread over its last slabs.
-
-    How full the cpu's own slab is, slabinfo does not show: half.
-    """
-    missing = max(row.num_objs - row.active_objs, 0)
-    for number in range(slabs):
-        pfn = _block(d, row.pagesperslab.bit_length() - 1)
-        if number == 0:
-            mm_init.add_slab(d.state, cache, pfn, row.objperslab // 2, on_cpu=True)
-            continue
-        free = min(missing, row.objperslab)
-        missing -= free
-        mm_init.add_slab(d.state, cache, pfn, row.objperslab - free, on_cpu=False)
-
-
-def _block(d: Draft, order: int) -> int:
-    for index in sorted(d.layouts, reverse=True):
-        pfn = d.layouts[index].take(order)
-        if pfn is not None:
-            return pfn
-    raise SnapshotError(d.boot.name, f"no room in its used memory for a slab of {1 << order} pages")
-
-
-def _unexplained_slabs(d: Draft, reclaimable: bool, count: int) -> None:  # noqa: FBT001
-    """Slab pages that no cache shows: large kmalloc, or a snapshot without slabinfo."""
-    cache = slub.create_cache(d.state, 4096, 1, 0, reclaimable)
-    for pfn, frames in _runs(d, count, None):
-        for offset in range(frames):
-            mm_init.add_slab(d.state, cache, pfn + offset, 1, on_cpu=False)
-
-
-def _zone_count(d: Draft, zone: int, name: str) -> int:
-    found = next((z for z in d.zones if z.name == ZONES[zone]), None)
-    return found.stats.get(name, 0) if found and found.managed else 0
-
-
-def place_anonymous_pages(d: Draft) -> None:
-    """Give anonymous pages to *the rest*; what the lists have beyond them is shmem."""
-    vm = d.boot.vmstat
-    shmem = vm.get("nr_shmem") or 0
-    mapped = vm.get("nr_anon_pages") or 0
-    listed = (vm.get("nr_inactive_anon") or 0) + (vm.get("nr_active_anon") or 0)
-    unevictable = vm.get("nr_unevictable") or 0
-    locked = min(max(mapped + shmem - listed, 0), unevictable, mapped)
-    on_lists = min(mapped - locked, listed)
-    _mmap(d, REST_START, max(mapped, 1), program.RW & ~t.VM_WRITE)
-    at = REST_START
-    taken = {"unevictable": 0, "listed": 0}
-    for zone in sorted(d.layouts, reverse=True):
-        for kind, name, active in (
-            ("unevictable", "nr_zone_unevictable", False),
-            ("listed", "nr_zone_active_anon", True),
-            ("listed", "nr_zone_inactive_anon", False),
-        ):
-            left = (locked if kind == "unevictable" else on_lists) - taken[kind]
-            count = min(_zone_count(d, zone, name), left)
-            for pfn, frames in _runs(d, count, zone):
-                mm_init.add_anon_pages(d.state, d.rest, at, pfn, frames, active, kind == "unevictable", d.tables)
-                at += frames
-            taken[kind] += count
-    d.listed = {"unevictable": taken["unevictable"], "shmem": max(listed - on_lists, 0)}
-
-
-def place_files(d: Draft) -> None:
-    """Page cache: the program in ramfs, Buffers, the rest as one file; and what of it is mapped."""
-    vm = d.boot.vmstat
-    s = d.state
-    ramfs = (vm.get("nr_unevictable") or 0) - d.listed["unevictable"]
-    locked = min(max((d.boot.meminfo.get("Mlocked") or 0) // 4 - d.listed["unevictable"], 0), ramfs)
-    init = binary = filemap.create_file(s, max(ramfs, d.program.binary_pages), t.FILE_RAMFS)
-    if not d.program.is_init:  # a file of its own, not mapped at boot
-        binary = filemap.create_file(s, d.program.binary_pages, t.FILE_RAMFS)
-        apart = min(d.program.binary_pages, ramfs - locked)
-        _fill(d, binary, 0, apart, None, active=False)
-        ramfs -= apart
-    _fill(d, init, 0, ramfs, None, active=False, mlocked=locked)
-    bdev = filemap.create_file(s, max(pages(d.boot.meminfo.get("Buffers") or 0), 1), t.FILE_BDEV)
-    listed = {
-        (zone, active): _zone_count(d, zone, f"nr_zone_{'in' * (not active)}active_file")
-        for zone in sorted(d.layouts, reverse=True)
-        for active in (True, False)
-    }
-    total = sum(listed.values())
-    cache = filemap.create_file(s, max(total, 1), 0)
-    buffers = pages(d.boot.meminfo.get("Buffers") or 0)
-    index = 0
-    for (zone, active), count in listed.items():
-        to_bdev = min(max(buffers - index, 0), count)
-        _fill(d, bdev, index, to_bdev, zone, active=active)
-        _fill(d, cache, max(index - buffers, 0), count - to_bdev, zone, active=active)
-        index += count
-    vdso = filemap.create_file(s, d.program.vdso_pages, t.FILE_VDSO)
-    _fill(d, vdso, 0, d.program.vdso_pages, None, active=False)
-    _map(d, {"vdso": vdso, "init": init, "cache": cache}, ramfs, max(total - buffers, 0))
-    d.files = {"binary": binary, "vdso": vdso, "bdev": bdev}
-
-
-def _fill(d: Draft, file: int, index: int, count: int, zone: int | None, *, active: bool, mlocked: int = 0) -> None:
-    for pfn, frames in _runs(d, count, zone):
-        mm_init.add_file_pages(d.state, file, index, pfn, frames, active, min(mlocked, frames))
-        mlocked = max(mlocked - frames, 0)
-        index += frames
-
-
-def _map(d: Draft, files: Mapping[str, int], ramfs: int, cached: int) -> None:
-    """Map as many file pages as nr_mapped says: the vdso, the program of PID 1, then the cache."""
-    left = d.boot.vmstat.get("nr_mapped") or 0
-    at = REST_FILES
-    for name, available in (("vdso", 1), ("init", ramfs), ("cache", cached)):
-        count = min(left, available)
-        if not count:
-            continue
-        start = REST_VDSO if name == "vdso" else at
-        _mmap(d, start, count, t.VM_READ, files[name])
-        mm_init.map_file_pages(d.state, d.rest, start, files[name], 0, count, d.tables)
-        at += count + program.HUGE_PAGES
-        left -= count
-
-
-def _mmap(d: Draft, start: int, count: int, flags: int, file: int = 0) -> None:
-    if kernel_fork.mmap(d.state, d.rest, start, count, flags, file) != t.OK:
-        raise SnapshotError(d.boot.name, "its settings forbid what it has mapped (vm.max_map_count?)")
-
-
 def place_percpu_pages(d: Draft) -> None:
     """Pages on per-cpu lists.  Their types are not printed: a freed page has its pageblock's, so in proportion."""
     for zone in d.zones:
         index = ZONES.index(zone.name)
         if not zone.managed:
             continue
-        types = list(d.layouts[index].pageblocks.values())
+        types = list(d.frames.layouts[index].pageblocks.values())
+        count = sum(pageset.count for pageset in zone.pagesets)
+        frames = (pfn + i for pfn, n in d.frames.runs(count, index) for i in range(n))
         for cpu, pageset in enumerate(zone.pagesets):
             others = [pageset.count * types.count(kind) // len(types) for kind in (UNMOVABLE, RECLAIMABLE)]
             for number in range(pageset.count):
                 kind = UNMOVABLE if number < others[0] else RECLAIMABLE if number < sum(others) else MOVABLE
-                mm_init.add_pcp_page(d.state, index, cpu, _frame(d, index), kind)
+                mm_init.add_pcp_page(d.state, index, cpu, next(frames), kind)
 
 
 def own_kernel_frames(d: Draft) -> None:
     """Frames in use that no counter owns."""
-    for layout in d.layouts.values():
+    for layout in d.frames.layouts.values():
         for pfn, count in layout.take_frames(layout.remaining()):
             mm_init.add_kernel_pages(d.state, pfn, count)
 
@@ -445,38 +247,65 @@ def _list_order(block: FreeBlock) -> tuple[int, int, int]:
     return block.order, block.migratetype, block.pfn
 
 
+def balance(d: Draft) -> None:
+    """Take what the counters add up to beyond the frames in use off the page cache: they are of different moments."""
+    others = sum(pageset.count for zone in d.zones for pageset in zone.pagesets) + sum(
+        zone.stats.get("nr_zspages", 0) for zone in d.zones
+    )
+    processes = len(processes_of(d)) * FRAMES_OF_PROCESS + UPPER_TABLES + d.program.vdso_pages
+    short = d.accounts.total + others + processes - d.frames.remaining()
+    d.zspages = {zone: d.zone_count(zone, "nr_zspages") for zone in d.frames.zones}
+    d.content = populate.content(d)
+    if short <= 0:
+        return
+    managed = sum(int(zone.managed) for zone in d.zones)
+    if short > managed // 100 or short > d.accounts.cache:
+        wanted = d.accounts.total + others + processes
+        raise SnapshotError(
+            d.boot.name, f"its counters add up to more pages than are in use: {wanted:,}, and {wanted - short:,} are",
+            hint="are meminfo, vmstat, zoneinfo and buddyinfo of one moment?",
+        )  # fmt: skip
+    d.accounts = replace(d.accounts, cache=d.accounts.cache - short)
+    if short > processes:
+        d.notes.append(
+            f"the counters of {d.boot.name} add up to {short * 4:,} kB more than is in use: its files are of different "
+            "moments, and so much less of the page cache is there"
+        )
+
+
 def make_rest(d: Draft) -> None:
-    """Make *the rest*, and put frames by for its page tables."""
-    d.tables = _frames(d, (d.boot.vmstat.get("nr_page_table_pages") or 0) + UPPER_TABLES)
-    d.rest = mm_init.boot_mm(d.state, _block(d, 1))
+    """Make *the rest*, and put frames by for the page tables of all processes."""
+    d.tables = d.frames.singles(d.accounts.tables + UPPER_TABLES)
+    has_init = any(process.pid == 1 for process in d.boot.processes)
+    d.rest = restore.add_task(d.state, 0 if has_init else 1, -1000, d.frames.block(1), ())
 
 
 def count_page_tables(d: Draft) -> None:
     """Make as many frames page tables as the snapshot counts; what was put by beyond is the kernel's."""
-    counted = d.boot.vmstat.get("nr_page_table_pages") or 0
+    counted = d.accounts.tables
     while d.state.node_stats()["nr_page_table_pages"] < counted and d.tables:
         mm_init.add_page_table(d.state, d.tables.pop())
     for pfn in d.tables:
         mm_init.add_kernel_pages(d.state, pfn, 1)
 
 
-def know_caches(d: Draft) -> None:
-    """Say which slab caches are those whose objects the model allocates."""
-    for name, kind in KNOWN_CACHES.items():
-        mm_init.know_cache(d.state, kind, d.caches.get(name, 0) or d.caches.get(MERGED.get(name, ""), 0))
-
-
 def add_devices(d: Draft) -> None:
-    """Set what things cost, add the disk, zswap and the swap areas, and start what samples by itself."""
+    """Set what things cost, add the disk, zswap and the swap areas, which are empty yet."""
     mm_init.set_costs(d.state, d.profile.as_table())
     add_disk(d.state, d.profile)
     zswap_from_snapshot(d.state, d.boot)
     d.areas = [from_snapshot(d.state, d.boot, area, d.profile) for area in d.boot.swaps.areas]
+
+
+def start(d: Draft) -> None:
+    """Let the machine's own timers run, and old data age."""
+    dirty_cache(d)
     softirq.start(d.state)
 
 
 STEPS = (
-    place_free_blocks, set_settings, place_slabs, make_rest, place_anonymous_pages, place_files, count_page_tables,
-    place_percpu_pages, own_kernel_frames, start_counters, know_caches, add_devices,
+    place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files, place_mapped_files,
+    place_processes, place_rest, place_shmem, place_swap, place_cache, settle_counts, count_page_tables,
+    place_percpu_pages, place_zram, own_kernel_frames, start_counters, know_caches, start,
 )  # fmt: skip
 """In this order: each gives frames to owners, and the last owner is the kernel."""

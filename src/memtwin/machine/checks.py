@@ -22,27 +22,28 @@ if TYPE_CHECKING:
     from memtwin.machine.boot import Boot
     from memtwin.procfs.zoneinfo import ZoneInfo
 
-PLACES = {"DMA": (0, 1 << 12), "DMA32": (1 << 12, 1 << 20), "Normal": (1 << 20, 1 << 31)}
-"""The frames that a zone can have on x86-64: below 16 MiB, below 4 GiB, above."""
+BEFORE = ("DMA", "DMA32", "Normal")
+"""The zones that memory may be in, by address."""
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 MOST_FRAMES = 1 << 31
 """8 TiB: a frame's number is half of 32 bits."""
 MOST_SLOTS = (1 << 27) - 1
 """Of a swap area, its header among them: the bits that a swap entry has for a slot."""
 MOST_AREAS = 29
-MOST_CPUS = 64
+MOST_CPUS = 1024
 MOST_NUMBER = (1 << 63) - 1
 MOST_SMALL = (1 << 31) - 1
 """Of tasks, sizes of lists and of objects."""
 MOST_UPTIME_CS = 1 << 38
 """87 years."""
 ORDERS = 11
+PAGE_BYTES = 4096
 PAGES = (
     "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable", "nr_anon_pages",
     "nr_mapped", "nr_file_pages", "nr_shmem", "nr_page_table_pages", "nr_slab_reclaimable", "nr_slab_unreclaimable",
 )  # fmt: skip
 """Counters of vmstat that are pages of this machine."""
-NEEDED = ("nr_free_pages", "nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_page_table_pages", "pgfault")
+NEEDED = ("nr_free_pages", "nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_page_table_pages")
 """Counters that every kernel of the last ten years has."""
 KIB_ROWS = ("Buffers", "Mlocked", "Zswap")
 """Rows of meminfo that are memory of this machine and become pages of the model."""
@@ -50,8 +51,25 @@ KIB_ROWS = ("Buffers", "Mlocked", "Zswap")
 
 def check(boot: Boot) -> None:
     """Raise a SnapshotError if *boot* cannot be a machine, a NotModelledError if it is none that the core has."""
+    _refuse_lacking(boot)
     for problem in _problems(boot):
         raise SnapshotError(boot.name, problem, hint="is each of its files whole, and are they of one machine?")
+
+
+def _refuse_lacking(boot: Boot) -> None:
+    """Raise a NotModelledError for what the model lacks in a machine that may be sound."""
+    if boot.page_bytes not in {None, PAGE_BYTES}:
+        hint = "it has pages of 4096 bytes, as x86-64 has"
+        raise NotModelledError(boot.name, f"pages of {boot.page_bytes} bytes", hint=hint)
+    orders = max((len(row.counts) for row in boot.buddyinfo.zones), default=ORDERS)
+    if orders > ORDERS:
+        hint = "its largest free block has 4 MiB"
+        raise NotModelledError(boot.name, f"free blocks of {orders} orders", hint=hint)
+    for zone in boot.zoneinfo.zones:
+        if zone.name not in ZONES:
+            raise NotModelledError(boot.name, f"a zone {quoted(zone.name)}", hint=f"{', '.join(ZONES)} are")
+        if zone.managed and zone.name not in (*BEFORE, "Movable"):
+            raise NotModelledError(boot.name, f"memory in zone {zone.name}")
 
 
 def _problems(boot: Boot) -> Iterator[str]:
@@ -60,9 +78,8 @@ def _problems(boot: Boot) -> Iterator[str]:
     yield from _numbers("proc/vmstat", boot.vmstat.items())
     if "MemTotal" not in boot.meminfo:
         yield "proc/meminfo has no MemTotal"
-    for name in NEEDED:
-        if name not in boot.vmstat:
-            yield f"proc/vmstat has no {name}"
+    needed = (*NEEDED, "pgfault") if "pgpgin" in boot.vmstat else NEEDED  # events, or their end is cut off
+    yield from (f"proc/vmstat has no {name}" for name in needed if name not in boot.vmstat)
     yield from _zones(boot)
     managed = sum(int(zone.managed) for zone in boot.zoneinfo.zones)
     for name in PAGES:
@@ -91,14 +108,14 @@ def _zones(boot: Boot) -> Iterator[str]:
         if (zone.node, zone.name) in seen:
             yield f"contradicts itself: proc/zoneinfo has zone {quoted(zone.name)} of node {zone.node} twice"
         seen.add((zone.node, zone.name))
-    if any(zone.node for zone in zones):
-        raise NotModelledError(boot.name, "a machine with several NUMA nodes")
     populated = [zone for zone in zones if zone.managed]
     if not populated:
         yield "proc/zoneinfo has no zone with memory"
     for zone in zones:
         yield from _zone(boot, zone)
-    names = [zone.name for zone in zones]
+    for node in {zone.node for zone in zones}:
+        yield from _order([zone for zone in populated if zone.node == node])
+    names = [zone.name for zone in zones if zone.node == zones[0].node]
     if names != sorted(names, key=ZONES.index):
         yield f"proc/zoneinfo has its zones in the order {', '.join(names)}"
     cpus = [len(zone.pagesets) for zone in populated]
@@ -111,11 +128,8 @@ def _zones(boot: Boot) -> Iterator[str]:
 def _zone(boot: Boot, zone: ZoneInfo) -> Iterator[str]:
     """Yield what is wrong with one zone."""
     where = f"proc/zoneinfo, zone {zone.name}"
-    if zone.name not in ZONES:
-        raise NotModelledError(boot.name, f"a zone {quoted(zone.name)}", hint=f"{', '.join(ZONES)} are")
     if (zone.start_pfn or 0) + zone.spanned > MOST_FRAMES:
         yield f"{where} ends beyond {MOST_FRAMES >> 28} TiB"
-    _place(boot, zone)
     for less, more in (("managed", "present"), ("present", "spanned"), ("free", "managed")):
         if getattr(zone, less) > getattr(zone, more):
             figures = f"{getattr(zone, less):,} pages {less}, {getattr(zone, more):,} {more}"
@@ -133,16 +147,13 @@ def _zone(boot: Boot, zone: ZoneInfo) -> Iterator[str]:
     yield from _pagesets(where, zone)
 
 
-def _place(boot: Boot, zone: ZoneInfo) -> None:
-    """Raise a NotModelledError for a zone with memory where the core has none."""
-    start, end = zone.start_pfn or 0, (zone.start_pfn or 0) + zone.spanned
-    if zone.managed and zone.name not in PLACES:
-        raise NotModelledError(boot.name, f"memory in zone {zone.name}")
-    if zone.managed and not (PLACES[zone.name][0] <= start and end <= PLACES[zone.name][1]):
-        raise NotModelledError(
-            boot.name, f"zone {zone.name} from frame {start} to {end}",
-            hint="on x86-64 DMA ends at 16 MiB and DMA32 at 4 GiB",
-        )  # fmt: skip
+def _order(zones: list[ZoneInfo]) -> Iterator[str]:
+    """Yield what is wrong with where the zones with memory lie: one behind the other, DMA first."""
+    end = 0
+    for zone in sorted((zone for zone in zones if zone.name in BEFORE), key=lambda zone: BEFORE.index(zone.name)):
+        if (zone.start_pfn or 0) < end:
+            yield f"contradicts itself: proc/zoneinfo, zone {zone.name} begins before the zone below it ends"
+        end = (zone.start_pfn or 0) + zone.spanned
 
 
 def _pagesets(where: str, zone: ZoneInfo) -> Iterator[str]:

@@ -11,7 +11,7 @@ Units: frames (pages of 4 KiB) and pageblocks (512 frames).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.errors import SnapshotError
@@ -95,10 +95,10 @@ def place(zone: ZoneNumbers) -> ZoneLayout:
     end = zone.start_pfn + zone.spanned
     chunks = list(range(-(-zone.start_pfn // CHUNK) * CHUNK, end - CHUNK + 1, CHUNK))
     _place_chunks(zone, layout, chunks)
-    mixed = _type_pageblocks(zone, layout, chunks, end)
-    _place_pageblocks(zone, layout, mixed)
-    _place_small(zone, layout, mixed)
-    _find_used(zone, layout, end)
+    rooms = _type_pageblocks(zone, layout, chunks, end)
+    _place_pageblocks(zone, layout, rooms)
+    _place_small(zone, layout, rooms)
+    _find_used(zone, layout, rooms, end)
     return layout
 
 
@@ -121,8 +121,31 @@ def _place_chunks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int]) -> N
                 layout.pageblocks[block] = migratetype
 
 
-def _type_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int], end: int) -> dict[int, list[int]]:
-    """Give the other pageblocks their types; return those that lie whole in the zone, by type."""
+@dataclass(slots=True)
+class Rooms:
+    """Where smaller free blocks may lie: of each type, aligned *nodes* by order, the lowest first frame last.
+
+    A node has no free buddy if it keeps one frame that is in use, so it is never filled: a block takes the upper half
+    of a node of twice its size, and the lower half stays as a node for smaller blocks. Every way to choose among
+    nodes leaves as much room for the orders below, so a block fits whenever there is any room for it.
+    """
+
+    nodes: dict[int, list[list[int]]]
+    partial: list[int]
+    """Pageblocks that are cut by the end of the zone: frames in use only."""
+
+    def find(self, order: int, migratetype: int) -> tuple[list[list[int]], int] | None:
+        """Return the nodes and the size of the smallest one above *order*: of the type, else of any."""
+        for kind in (migratetype, *sorted(self.nodes)):
+            nodes = self.nodes.get(kind)
+            for size in range(order + 1, PAGEBLOCK_ORDER + 1) if nodes else ():
+                if nodes and nodes[size]:
+                    return nodes, size
+        return None
+
+
+def _type_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int], end: int) -> Rooms:
+    """Give the other pageblocks their types; those that lie whole in the zone are room for smaller blocks."""
     left = dict(zone.pageblocks)
     for migratetype in layout.pageblocks.values():
         left[migratetype] = left.get(migratetype, 0) - 1
@@ -131,18 +154,22 @@ def _type_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int], e
     in_chunks = {block for chunk in chunks for block in (chunk, chunk + PAGEBLOCK)}
     pending.sort(key=lambda pfn: (pfn not in in_chunks, pfn))
     types = [migratetype for migratetype, count in sorted(left.items()) for _ in range(max(count, 0))]
-    mixed: dict[int, list[int]] = {}
+    rooms = Rooms({}, [])
     for position, pfn in enumerate(pending):
         migratetype = types[position] if position < len(types) else MOVABLE
         layout.pageblocks[pfn] = migratetype
-        if pfn + PAGEBLOCK <= end:
-            mixed.setdefault(migratetype, []).append(pfn)
-    return mixed
+        if pfn + PAGEBLOCK > end:
+            rooms.partial.append(pfn)
+        else:
+            nodes = rooms.nodes.setdefault(migratetype, [[] for _ in range(PAGEBLOCK_ORDER + 1)])
+            nodes[PAGEBLOCK_ORDER].append(pfn)
+    return rooms
 
 
-def _place_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, mixed: dict[int, list[int]]) -> None:
+def _place_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms) -> None:
     """Put the free blocks of one pageblock each where the buddy pageblock is not free as well."""
     whole: set[int] = set()
+    mixed = {kind: nodes[PAGEBLOCK_ORDER] for kind, nodes in rooms.nodes.items()}
     for migratetype, counts in zone.free.items():
         for _ in range(counts[PAGEBLOCK_ORDER] if len(counts) > PAGEBLOCK_ORDER else 0):
             pfn = _pop_pageblock(mixed, migratetype, whole)
@@ -151,10 +178,12 @@ def _place_pageblocks(zone: ZoneNumbers, layout: ZoneLayout, mixed: dict[int, li
             whole.add(pfn)
             layout.pageblocks[pfn] = migratetype
             layout.free.append(FreeBlock(pfn, PAGEBLOCK_ORDER, migratetype))
+    for pfns in mixed.values():
+        pfns.sort(reverse=True)
 
 
 def _pop_pageblock(mixed: dict[int, list[int]], migratetype: int, whole: set[int]) -> int | None:
-    """Take a mixed pageblock of a type (else of any) that starts in the zone and has no free buddy."""
+    """Take a pageblock of a type (else of any) that starts in the zone and has no free buddy."""
     for kind in (migratetype, *sorted(mixed)):
         for position in range(len(mixed.get(kind, ())) - 1, -1, -1):
             pfn = mixed[kind][position]
@@ -163,66 +192,35 @@ def _pop_pageblock(mixed: dict[int, list[int]], migratetype: int, whole: set[int
     return None
 
 
-def _place_small(zone: ZoneNumbers, layout: ZoneLayout, mixed: dict[int, list[int]]) -> None:
-    """Put the free blocks smaller than a pageblock into mixed pageblocks, the largest first.
+def _place_small(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms) -> None:
+    """Put the free blocks smaller than a pageblock into the rooms, the largest first."""
+    for order in range(PAGEBLOCK_ORDER - 1, -1, -1):
+        for migratetype, counts in zone.free.items():
+            for _ in range(counts[order]):
+                found = rooms.find(order, migratetype)
+                if found is None:
+                    raise _too_many(zone, order)
+                nodes, size = found
+                pfn = nodes[size].pop()
+                while size > order + 1:
+                    size -= 1
+                    nodes[size].append(pfn)
+                    pfn += 1 << size
+                nodes[order].append(pfn)
+                layout.free.append(FreeBlock(pfn + (1 << order), order, migratetype))
 
-    A block takes the upper half of a node twice its size; the lower half can hold only smaller blocks.  So its buddy
-    is never wholly free.
+
+def _find_used(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms, end: int) -> None:
+    """Declare as many frames between the free blocks used as the zone manages; the rest is not managed.
+
+    Those in pageblocks with free blocks come first, and then from the lowest address up.
     """
-    spill: list[tuple[int, int]] = []
-    for migratetype, counts in zone.free.items():
-        nodes = _nodes(mixed.get(migratetype, []))
-        for order in range(PAGEBLOCK_ORDER - 1, -1, -1):
-            placed = (_place_in_node(layout, nodes, order, migratetype) for _ in range(counts[order]))
-            spill += [(order, migratetype) for there in placed if not there]
-    other = _nodes(_untouched(layout, mixed))
-    for order, migratetype in sorted(spill, reverse=True):
-        if not _place_in_node(layout, other, order, migratetype):
-            raise _too_many(zone, order)
-
-
-def _nodes(pageblocks: list[int]) -> list[list[int]]:
-    """Return the room in pageblocks as first frames by order, the lowest last."""
-    return [[] for _ in range(PAGEBLOCK_ORDER)] + [sorted(pageblocks, reverse=True)]
-
-
-def _untouched(layout: ZoneLayout, mixed: dict[int, list[int]]) -> list[int]:
-    """Mixed pageblocks without a free block."""
-    holding = {block.pfn // PAGEBLOCK for block in layout.free}
-    return [pfn for pfns in mixed.values() for pfn in pfns if pfn // PAGEBLOCK not in holding]
-
-
-def _place_in_node(layout: ZoneLayout, nodes: list[list[int]], order: int, migratetype: int) -> bool:
-    """Place one block in the smallest node that is larger than it."""
-    size = next((size for size in range(order + 1, PAGEBLOCK_ORDER + 1) if nodes[size]), None)
-    if size is None:
-        return False
-    pfn = nodes[size].pop()
-    while size > order + 1:
-        size -= 1
-        nodes[size].append(pfn)
-        pfn += 1 << size
-    nodes[order].append(pfn)
-    layout.free.append(FreeBlock(pfn + (1 << order), order, migratetype))
-    return True
-
-
-def _find_used(zone: ZoneNumbers, layout: ZoneLayout, end: int) -> None:
-    """Declare as many frames between the free blocks used as the zone manages; the rest is not managed."""
-    free = {block.pfn: block.order for block in layout.free}
-    wanted = zone.managed - sum(1 << order for order in free.values())
+    wanted = zone.managed - sum(1 << block.order for block in layout.free)
     if wanted < 0:
         raise SnapshotError("proc/zoneinfo", f"zone {zone.name} has more free pages than it manages")
-    heap: list[tuple[int, int, int]] = []
-    pfn = zone.start_pfn
-    holding = {block // PAGEBLOCK for block in free}
-    while pfn < end:
-        if pfn in free:
-            pfn += 1 << free[pfn]
-            continue
-        order = _largest_block(pfn, end, free)
-        heappush(heap, (pfn // PAGEBLOCK not in holding, pfn, order))
-        pfn += 1 << order
+    holding = {block.pfn // PAGEBLOCK for block in layout.free}
+    heap = [(pfn // PAGEBLOCK not in holding, pfn, order) for pfn, order in _between(zone, rooms, end)]
+    heapify(heap)
     while wanted:
         if not heap:
             raise SnapshotError("proc/zoneinfo", f"zone {zone.name} manages more pages than it spans")
@@ -235,14 +233,25 @@ def _find_used(zone: ZoneNumbers, layout: ZoneLayout, end: int) -> None:
     layout.unmanaged = [Block(pfn, order) for _, pfn, order in heap]
 
 
-def _largest_block(pfn: int, end: int, free: Mapping[int, int]) -> int:
-    """The order of the largest aligned block at *pfn* that reaches neither *end* nor a free block."""
-    order = 0
-    while (
-        order < MAX_ORDER
-        and pfn % (2 << order) == 0
-        and pfn + (2 << order) <= end
-        and not any(at in free for at in range(pfn + (1 << order), pfn + (2 << order)))
-    ):
-        order += 1
-    return order
+def _between(zone: ZoneNumbers, rooms: Rooms, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (first frame, order) of the aligned blocks between the free ones."""
+    whole = {pfn for nodes in rooms.nodes.values() for pfn in nodes[PAGEBLOCK_ORDER]}
+    for nodes in rooms.nodes.values():
+        for order, pfns in enumerate(nodes[:PAGEBLOCK_ORDER]):
+            for pfn in pfns:
+                yield from _pieces(max(pfn, zone.start_pfn), pfn + (1 << order))
+    for pfn in sorted(whole):
+        if pfn & PAGEBLOCK == 0 and pfn + PAGEBLOCK in whole and pfn >= zone.start_pfn:
+            yield pfn, MAX_ORDER
+        elif not (pfn & PAGEBLOCK and pfn - PAGEBLOCK in whole and pfn - PAGEBLOCK >= zone.start_pfn):
+            yield from _pieces(max(pfn, zone.start_pfn), pfn + PAGEBLOCK)
+    for pfn in rooms.partial:
+        yield from _pieces(max(pfn, zone.start_pfn), min(pfn + PAGEBLOCK, end))
+
+
+def _pieces(pfn: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of frames into the largest aligned blocks."""
+    while pfn < end:
+        order = min((pfn & -pfn).bit_length() - 1 if pfn else MAX_ORDER, (end - pfn).bit_length() - 1)
+        yield pfn, order
+        pfn += 1 << order

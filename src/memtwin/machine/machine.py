@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memtwin.linux.kernel import sysctl
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memtwin.linux.core.state import State
     from memtwin.machine.boot import Boot
     from memtwin.machine.costs import CostProfile
+    from memtwin.machine.processes import BootProcess
     from memtwin.machine.program import Program
 
 
@@ -26,6 +27,19 @@ class Area:
     filename: str
     kind: str
     zram: bool
+
+
+@dataclass(slots=True)
+class Booted:
+    """A process of the snapshot in the machine: its task, and what was read of it."""
+
+    name: str
+    pid: int
+    task: int
+    read: BootProcess
+    alive: bool = True
+    command: int = 0
+    """Commands of a scenario that it was given."""
 
 
 @dataclass(slots=True)
@@ -45,6 +59,8 @@ class Machine:
     costs: CostProfile
     program: Program
     """What its scenario's processes run; *binary* is its file."""
+    processes: list[Booted]
+    """The processes of the snapshot, those that have ended since among them."""
     notes: tuple[str, ...]
     """What a reader of results should know: where the machine differs from what the model follows."""
 
@@ -54,6 +70,7 @@ class Machine:
         twin.state = self.state.copy()
         twin.sysctl = dict(self.sysctl)
         twin.areas = list(self.areas)
+        twin.processes = [replace(process) for process in self.processes]
         return twin
 
     def write_sysctl(self, name: str, text: str) -> None:

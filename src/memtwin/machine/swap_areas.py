@@ -66,7 +66,7 @@ def zswap_from_snapshot(state: State, boot: Boot) -> None:
 
 
 def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> Area:
-    """Turn on an area that the snapshot has; slots in use belong to nobody that is known."""
+    """Turn on an area that the snapshot has; which slots are in use comes later."""
     made = _add(
         state,
         boot,
@@ -77,11 +77,6 @@ def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostP
         profile=profile,
     )
     swapon.set_priority(state, made.number, area.priority)
-    swapon.hold_slots(state, made.number, pages(int(area.used_kib)))
-    stat = boot.zram.get(_device(area.filename))
-    if made.zram and stat:
-        numbers = (stat.orig_data_size >> 12, stat.compr_data_size, stat.mem_used_total >> 12)
-        swapon.set_zram_stats(state, made.number, *numbers)
     return made
 
 

@@ -21,7 +21,7 @@ from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memtwin.machine.machine import Machine
+    from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
     from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Touch
 
@@ -236,15 +236,20 @@ class Processes:
             return -ERANGE
         return region.start + op.offset_pages
 
-    def bury(self) -> list[Worker]:
+    def bury(self) -> list[Worker | Booted]:
         """End every process that was killed for its memory; returns them."""
         kills = self.state.oom_kills
         if kills == self.kills:
             return []
         self.kills = kills
-        killed = [p for p in self.by_name.values() if p.alive and oom_kill.is_killed(self.state, p.task)]
+        every: list[Worker | Booted] = [*self.by_name.values(), *self.machine.processes]
+        killed = [p for p in every if p.alive and oom_kill.is_killed(self.state, p.task)]
         for process in killed:
-            self.end(process)
+            if isinstance(process, Worker):
+                self.end(process)
+            else:
+                kernel_fork.exit_task(self.state, process.task)
+                process.alive = False
         return killed
 
     def munmap(self, process: Worker, region: str) -> int:

@@ -66,6 +66,7 @@ from memtwin.scenario import (
     WorkerOp,
 )
 from memtwin.twin import oom_event
+from memtwin.twin.booted import changes, is_of_booted
 from memtwin.twin.twin import Twin
 from memtwin.units import kib
 
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memtwin.linux.core.state import State
-    from memtwin.machine.machine import Machine
+    from memtwin.machine.machine import Booted, Machine
     from memtwin.oom.event import OomEvent
     from memtwin.sources.source import Source
 
@@ -312,7 +313,7 @@ class Run:
         self.processes.end(process)
         return self._death(process, SIGKILL if isinstance(op, Kill) else 0)
 
-    def _death(self, process: Worker, signal: int) -> dict[str, Any]:
+    def _death(self, process: Worker | Booted, signal: int) -> dict[str, Any]:
         """The line of a process that ended, among the deaths; nobody asks for its files any more."""
         self.dcache.forget(f"proc/{process.pid}")
         return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
@@ -349,11 +350,11 @@ class Run:
         self.dcache.read(self._read_paths(paths, label))
 
     def _read_paths(self, paths: list[str], label: str) -> list[str]:
-        """The kernel's names of the files that a checkpoint reads; at boot the settings are read one by one."""
+        """The kernel's names of the files that a checkpoint reads, those of the machine's own processes left out."""
         pids = {name: process.pid for name, process in self.processes.by_name.items()}
         named = []
         for path in paths:
-            if path == _NOT_READ_BY_THE_LAB:
+            if path == _NOT_READ_BY_THE_LAB or is_of_booted(path):
                 continue
             words = path.split("/")
             named.append(f"proc/{pids[words[1]]}/{words[2]}" if words[0] == "workers" else path)
@@ -451,7 +452,7 @@ def _changes(path: str) -> bool:
     """Whether a file is recorded at each checkpoint, not only at boot."""
     if path.startswith(("workers/", "proc/pressure/", "sys/kernel/debug/")) or path.endswith(("/mm_stat", "/io_stat")):
         return True
-    return path.removeprefix("proc/") in _OFTEN
+    return changes(path) or path.removeprefix("proc/") in _OFTEN
 
 
 def _release(version: str) -> str:

@@ -1,7 +1,8 @@
 """The processes of a source: those of a live host or a snapshot, or the workers of a recording or a run.
 
 A machine keeps a process's files in ``proc/PID/``. A recording has ``workers/NAME/`` beside its ``proc/``, and
-``workers.txt`` with a line ``NAME PID STATE`` for each; what else ran there (its init) is not recorded.
+``workers.txt`` with a line ``NAME PID STATE`` for each; what else ran there (its init) is not recorded. A run on a
+machine that had processes of its own has both.
 """
 
 from __future__ import annotations
@@ -55,11 +56,10 @@ class Process:
 def processes(source: Source) -> Iterator[Process]:
     """Yield the processes of *source* in the order of their pids, dead workers left out."""
     workers = source.read(WORKERS)
-    if workers is not None:
-        yield from _workers(source, workers)
-        return
-    for pid in sorted(int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
-        yield Process(source, pid, f"proc/{pid}")
+    found = {process.pid: process for process in (_workers(source, workers) if workers is not None else ())}
+    for pid in (int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
+        found.setdefault(pid, Process(source, pid, f"proc/{pid}"))
+    yield from (found[pid] for pid in sorted(found))
 
 
 def are_hidden(source: Source) -> bool:
@@ -83,9 +83,7 @@ def _hides(line: str) -> bool:
 
 
 def _workers(source: Source, text: str) -> Iterator[Process]:
-    found = []
     for line in text.splitlines():
         words = line.split()
         if len(words) == 3 and words[1].isdecimal() and words[2] == "alive":
-            found.append(Process(source, int(words[1]), f"workers/{words[0]}", words[0]))
-    yield from sorted(found, key=lambda process: process.pid)
+            yield Process(source, int(words[1]), f"workers/{words[0]}", words[0])

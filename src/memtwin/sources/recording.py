@@ -15,6 +15,7 @@ A recording that does not reach its scenario's end is refused with what is missi
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _CUT_OFF = "the run did not come to its end: make it again"
 _LONGEST_HINT = 1000
 _SIGKILL = 9
 _CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
+_OF_PROCESS = re.compile(r"proc/[0-9]{1,10}/(cgroup|cmdline|comm)", re.ASCII)
 
 
 class Recording:
@@ -274,7 +276,8 @@ def _is_constant(path: str) -> bool:
 
     What a block device counts (``stat``, ``mm_stat``, ``io_stat``) is of its moment.
     """
-    return path.startswith(_CONSTANT) and not path.endswith("stat")
+    of_process = _OF_PROCESS.fullmatch(path) is not None
+    return of_process or (path.startswith(_CONSTANT) and not path.endswith("stat"))
 
 
 def _opened(path: str | Path, *, partial: bool) -> Source:

@@ -26,7 +26,7 @@ LETTERS: Final = "UMEHI"
 def event(twin: Twin, notice: Notice) -> OomEvent:
     """Return the event of *notice*: *twin* is the machine as it was then."""
     state, panics = twin.state, twin.machine.sysctl.get("panic_on_oom", "0") != "0"
-    names = {process.pid: process.name for process in twin.processes.values()}
+    names = names_of(twin)
     counters, zoneinfo = twin.counters(), twin.zoneinfo().zones
     total_swap, free_swap = state.swap_pages
     tasks = _tasks(twin, names) if twin.machine.sysctl.get("oom_dump_tasks", "1") != "0" else ()
@@ -48,6 +48,11 @@ def event(twin: Twin, notice: Notice) -> OomEvent:
         **_verdict(twin, notice, panics=panics),
     )
     return found._replace(last_line=len(layout.render(found)))
+
+
+def names_of(twin: Twin) -> dict[int, str]:
+    """Return the names of all processes by pid: the machine's own and the scenario's."""
+    return {process.pid: process.name for process in (*twin.machine.processes, *twin.processes.values())}
 
 
 def _trigger(twin: Twin, notice: Notice, names: Mapping[int, str]) -> Trigger:
@@ -155,7 +160,7 @@ def victim(twin: Twin, task: int) -> Kill:
     """Return a task that is killed, with its sizes now."""
     memory = task_mmu.task_mem(twin.state, task)
     pid = oom_kill.pid_of(twin.state, task)
-    name = next((process.name for process in twin.processes.values() if process.pid == pid), "?")
+    name = names_of(twin).get(pid, "?")
     sizes = {
         "total-vm": memory["VmSize"], "anon-rss": memory["RssAnon"], "file-rss": memory["RssFile"],
         "shmem-rss": memory["RssShmem"], "pgtables": memory["VmPTE"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.core import vmstat as names
 from memtwin.linux.drivers.block import zram  # fmt: skip
 from memtwin.linux.fs.proc import task_mmu  # fmt: skip
@@ -48,6 +47,8 @@ from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, sta
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.source import Source
 from memtwin.sysfs.zram import io_stat, mm_stat
+from memtwin.twin import booted
+from memtwin.twin.perms import perms_of
 from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Process(Protocol):
 
 
 class Twin(Source):
-    """A machine as a root of files; ``workers/NAME/…`` are the files of a scenario's processes."""
+    """A machine as a root of files; ``workers/NAME/…`` are the only files of a scenario's processes."""
 
     def __init__(self, machine: Machine, processes: Mapping[str, Process] | None = None) -> None:
         super().__init__("twin")
@@ -112,6 +113,7 @@ class Twin(Source):
         for area in machine.areas:
             self._add_zram(area)
         self._add_zswap()
+        self._files.update(booted.files(self))
         for name, process in self.processes.items():
             if process.alive:
                 self._add_process(name, process)
@@ -416,7 +418,7 @@ class Twin(Source):
         for start, end, flags, _file, offset in task_mmu.areas(self.state, process.task):
             known = areas.get(start)
             binary = known is not None and known.source == "binary"
-            perms = known.perms if known else _perms(flags)
+            perms = known.perms if known else perms_of(flags)
             rows.append(
                 maps.Mapping(
                     start << PAGE_SHIFT, end << PAGE_SHIFT, perms, (offset << PAGE_SHIFT) if binary else 0,
@@ -451,9 +453,3 @@ ROLLUP = (
     "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss", "Locked",
 )  # fmt: skip
 """The rows of smaps_rollup in 6.1's order."""
-
-
-def _perms(flags: int) -> str:
-    letters = ("r", t.VM_READ), ("w", t.VM_WRITE), ("x", t.VM_EXEC)
-    shown = "".join(letter if flags & bit else "-" for letter, bit in letters)
-    return shown + ("s" if flags & t.VM_SHARED else "p")

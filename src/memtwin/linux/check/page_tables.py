@@ -8,6 +8,7 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.memtwin.linux.core.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
+    MM_SHMEMPAGES,
     MM_SWAPENTS,
     OWNER_ANON,
     PG_LOCKED,
@@ -77,7 +78,7 @@ class Check:
                 before = deltas.get(mm, (0, 0, 0))
                 deltas[mm] = (
                     before[0] + task_at(s, task).rss_delta[MM_ANONPAGES],
-                    before[1] + task_at(s, task).rss_delta[MM_FILEPAGES],
+                    before[1] + task_at(s, task).rss_delta[MM_FILEPAGES] + task_at(s, task).rss_delta[MM_SHMEMPAGES],
                     before[2] + task_at(s, task).rss_delta[MM_SWAPENTS],
                 )
         for mm in range(1, s.mms.nr):
@@ -111,7 +112,7 @@ class Check:
             swapped += found[2]
         self.equal(f"pages of address space of mm {mm}", total, m.total_vm)
         self.equal(f"anonymous pages mapped by mm {mm}", anon, m.rss[MM_ANONPAGES] + delta[0])
-        self.equal(f"file pages mapped by mm {mm}", files, m.rss[MM_FILEPAGES] + delta[1])
+        self.equal(f"file pages mapped by mm {mm}", files, m.rss[MM_FILEPAGES] + m.rss[MM_SHMEMPAGES] + delta[1])
         self.equal(f"pages of mm {mm} in swap", swapped, m.rss[MM_SWAPENTS] + delta[2])
         return promised
 

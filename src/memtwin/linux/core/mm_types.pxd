@@ -17,7 +17,7 @@ cpdef enum:
     PCP_BATCH_SCALE_MAX = 5
     PAGEVEC_SIZE = 15
     PTRS_PER_TABLE = 512
-    MAX_CPUS = 64
+    MAX_CPUS = 1024
     STACK_PAGES = 4         # THREAD_SIZE of x86-64: 16 KiB
     NR_CACHED_STACKS = 2    # kept per cpu for the next thread
     NR_TASK_OBJECTS = 8

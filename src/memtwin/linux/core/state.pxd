@@ -94,6 +94,7 @@ cdef class State:
     cdef u64 shrink_deferred[2]     # objects that a pass did not come to, by shrinker
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
     cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
+    cdef u64 zone_end[2]            # one past the last frame of DMA, of DMA32
     cdef bint in_thread             # a background thread runs, not the task
     cdef u64 thread_ns              # what its piece of work took, on another cpu
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
@@ -315,8 +316,8 @@ cdef inline SlabCache *cache_at(State s, u32 cache) noexcept nogil:
     return &(<SlabCache *> s.caches.items)[cache]
 
 cdef inline u32 zone_of(State s, u64 pfn) noexcept nogil:
-    """The zone that holds *pfn*: DMA below 16 MiB, DMA32 below 4 GiB."""
-    return 0 if pfn < 4096 else (1 if pfn < 1048576 else 2)
+    """The zone that holds *pfn*: on x86-64 DMA below 16 MiB, DMA32 below 4 GiB."""
+    return 0 if pfn < s.zone_end[0] else (1 if pfn < s.zone_end[1] else 2)
 
 cdef void *duplicate(void *old, u64 size) noexcept nogil
 cdef u64 plain_bytes(State s) noexcept nogil

@@ -268,6 +268,10 @@ def free_arrays(s: State):
     on_arrays(s, FREE)
 
 
+DMA_END = cython.declare(u64, 1 << 12)
+DMA32_END = cython.declare(u64, 1 << 20)
+
+
 class State:
     """One machine's memory, whole.  *max_pfn*: one past the last frame number; *nr_cpus*: 1..64."""
 
@@ -276,6 +280,7 @@ class State:
         require_hooks()
         raise_if_short()
         self.max_pfn = max_pfn
+        self.zone_end[0], self.zone_end[1] = DMA_END, DMA32_END
         self.nr_cpus = nr_cpus
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))

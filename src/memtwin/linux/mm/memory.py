@@ -42,7 +42,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_ZERO,
     KILLED,
     MM_ANONPAGES,
-    MM_FILEPAGES,
     OK,
     OWNER_ANON,
     PG_ANON_EXCLUSIVE,
@@ -86,6 +85,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_WRITE_FAULT,
     check_tag,
     count_fault,
+    mm_counter_of,
     sync_mm_rss,
     walk,
     walk_alloc,
@@ -193,7 +193,7 @@ def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32)
     page_add_file_rmap(s, pfn)
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_page(s, pfn)
-    task_at(s, task).rss_delta[MM_FILEPAGES] += nr_pages(s, pfn)
+    task_at(s, task).rss_delta[mm_counter_of(s, pfn)] += nr_pages(s, pfn)
 
 
 def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
@@ -345,9 +345,7 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     table_at(s, table).tag[at] = tag
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
-        task_at(s, task).rss_delta[MM_ANONPAGES if s.pages[before].owner == OWNER_ANON else MM_FILEPAGES] -= nr_pages(
-            s, before
-        )
+        task_at(s, task).rss_delta[mm_counter_of(s, before)] -= nr_pages(s, before)
         page_remove_rmap(s, before)
         if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
             try_to_free_swap(s, before)

@@ -12,11 +12,8 @@ import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
     COST_FORK_PAGE,
     COST_UNMAP_PAGE,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
     MM_SWAPENTS,
     OK,
-    OWNER_ANON,
     OWNER_FILE,
     PG_ANON_EXCLUSIVE,
     PG_SWAPCACHE,
@@ -49,6 +46,7 @@ from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
     check_tag,
+    mm_counter_of,
     sync_mm_rss,
     update_hiwater_rss,
     walk,
@@ -81,7 +79,7 @@ def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointe
     page.refcount += 1
     page.mapcount += 1
     page.flags &= ~PG_ANON_EXCLUSIVE
-    mm_at(s, dst_mm).rss[MM_ANONPAGES if page.owner == OWNER_ANON else MM_FILEPAGES] += nr_pages(s, src[0] >> 12)
+    mm_at(s, dst_mm).rss[mm_counter_of(s, src[0] >> 12)] += nr_pages(s, src[0] >> 12)
 
 
 def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u32) -> u32:
@@ -152,7 +150,7 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
             check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
             if s.pages[pfn].owner == OWNER_FILE:
                 zap_file_page(s, pfn, pte)
-            m.rss[MM_ANONPAGES if s.pages[pfn].owner == OWNER_ANON else MM_FILEPAGES] -= nr_pages(s, pfn)
+            m.rss[mm_counter_of(s, pfn)] -= nr_pages(s, pfn)
             page_remove_rmap(s, pfn)
             if locked:
                 munlock_page(s, pfn)

@@ -11,34 +11,22 @@ import cython
 from cython.cimports.memtwin.linux.core.list import list_add_tail
 from cython.cimports.memtwin.linux.core.mm_types import (
     MAX_NR_ZONES,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
     NR_COSTS,
     NR_KNOWN_CACHES,
-    OWNER_ANON,
     OWNER_FILE,
     OWNER_KERNEL,
     OWNER_NONE,
     OWNER_PCP,
     OWNER_SLAB,
     OWNER_TABLE,
-    PG_ACTIVE,
     PG_MLOCKED,
     PG_PARTIAL,
-    PG_UNEVICTABLE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
     WB_DIRTY,
     WB_MORE_IO,
-    Page,
     PerCpuPages,
     Zone,
     i64,
     u32,
-    u64,
 )
 from cython.cimports.memtwin.linux.core.state import (
     SlabCache,
@@ -47,12 +35,8 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     file_page,
     global_node_page_state,
-    mm_at,
     mod_node_page_state,
-    pool_get,
-    table_at,
     table_get,
-    task_at,
     zone_at,
     zone_of,
 )
@@ -66,11 +50,7 @@ from cython.cimports.memtwin.linux.mm.mmzone import (
     zone_set_pageset_high_and_batch,
 )
 from cython.cimports.memtwin.linux.mm.page_writeback import set_ratelimit, wake_flusher
-from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER
-from cython.cimports.memtwin.linux.mm.rmap import anon_vma_prepare, page_add_file_rmap, page_add_new_anon_rmap
 from cython.cimports.memtwin.linux.mm.slub import count_slab
-from cython.cimports.memtwin.linux.mm.swap import lru_add
-from cython.cimports.memtwin.linux.mm.vma import find_vma
 
 from memtwin.linux.core import vmstat
 
@@ -83,6 +63,12 @@ def set_zone(s: State, zone: int, start_pfn: int, spanned: int, present: int, ma
     z.present = present
     z.managed = managed
     z.stat_threshold = min(125, 2 * s.nr_cpus.bit_length() * (1 + (managed >> 15).bit_length()))
+
+
+def set_zone_ends(s: State, dma: int, dma32: int) -> None:
+    """Say where zones DMA and DMA32 end: one past the last frame; an empty one ends where the one below does."""
+    s.zone_end[0] = dma
+    s.zone_end[1] = dma32
 
 
 def set_watermarks(s: State, zone: int, marks: tuple[int, ...], boost: int, lowmem_reserve: tuple[int, ...]) -> None:
@@ -266,67 +252,6 @@ def add_page_table(s: State, pfn: int) -> None:
     mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
 
 
-def boot_mm(s: State, pgd_pfn: int) -> int:
-    """Start a task with an empty address space, its top table in *pgd_pfn* and the next frame; it has no stack."""
-    task: u32 = pool_get(cython.address(s.tasks))
-    mm: u32 = pool_get(cython.address(s.mms))
-    prep_new_page(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
-    mm_at(s, mm).pgd = table_get(s)
-    s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
-    mm_at(s, mm).users = 1
-    task_at(s, task).mm = mm
-    task_at(s, task).pid = 1
-    task_at(s, task).oom_score_adj = -1000
-    return task
-
-
-def boot_tables(s: State, task: int, vpn: int, frames: list[int]) -> int:
-    """Make the tables that map page *vpn*, in frames popped from *frames*; returns the PTE table."""
-    mm: u32 = task_at(s, task).mm
-    t: u32 = mm_at(s, mm).pgd
-    below: u32
-    for shift in (27, 18, 9):
-        slot = (vpn >> shift) & (PTRS_PER_TABLE - 1)
-        below = cython.cast(u32, table_at(s, t).entry[slot])
-        if not below:
-            pfn = frames.pop()
-            prep_new_page(s, pfn, 0, OWNER_TABLE)
-            below = table_get(s)
-            s.table_pfn[below] = pfn
-            table_at(s, t).entry[slot] = below
-            mm_at(s, mm).nr_tables += 1
-            if shift < 27:
-                mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
-        t = below
-    return t
-
-
-def add_anon_pages(
-    s: State, task: int, vpn: int, pfn: int, count: int, active: bool, locked: bool, frames: list[int]
-) -> None:
-    """Map frames *pfn* … as anonymous pages at *vpn* …, on the active, inactive or unevictable list."""
-    page: cython.pointer(Page)
-    at: u64
-    for i in range(count):
-        at = vpn + i
-        t: u32 = boot_tables(s, task, at, frames)
-        vma: u32 = find_vma(s, task_at(s, task).mm, at)
-        anon_vma_prepare(s, vma)
-        prep_new_page(s, pfn + i, 0, OWNER_ANON)
-        page_add_new_anon_rmap(s, pfn + i, vma, at)
-        page = cython.address(s.pages[pfn + i])
-        if locked:
-            page.flags |= PG_UNEVICTABLE | PG_MLOCKED
-            zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
-        elif active:
-            page.flags |= PG_ACTIVE
-        lru_add(s, pfn + i)
-        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (
-            ((pfn + i) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
-        )
-        mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
-
-
 def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active: bool, mlocked: int) -> None:
     """Make frames *pfn* … the pages *index* … of a file; the first *mlocked* of them are locked as well."""
     for i in range(count):
@@ -335,20 +260,6 @@ def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active
         if i < mlocked:
             s.pages[pfn + i].flags |= PG_MLOCKED
             zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
-
-
-def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list[int]) -> None:
-    """Map cached pages of a file into a process, read-only."""
-    pfn: u32
-    at: u64
-    for i in range(count):
-        at = vpn + i
-        t: u32 = boot_tables(s, task, at, frames)
-        pfn = file_frame(s, file, index + i)
-        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
-        s.pages[pfn].refcount += 1
-        page_add_file_rmap(s, pfn)
-        mm_at(s, task_at(s, task).mm).rss[MM_FILEPAGES] += 1
 
 
 def file_frame(s: State, file: int, index: int) -> int:
@@ -373,7 +284,7 @@ def start_counters(s: State, printed: dict[str, int]) -> None:
 KEPT_NODE_STATS = {
     name
     for name in vmstat.NODE_STATS
-    if name.startswith("workingset_")
+    if (name.startswith("workingset_") and name != "workingset_nodes")
     or name
     in {
         "nr_dirtied",

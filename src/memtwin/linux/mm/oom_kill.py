@@ -70,7 +70,7 @@ def oom_badness(s: State, task: u32) -> i64:
 def killable(s: State, task: u32) -> cython.bint:
     """Whether a process may be chosen at all."""
     t: cython.pointer(Task) = task_at(s, task)
-    return t.started and t.mm != 0 and not t.killed and t.oom_score_adj != OOM_SCORE_ADJ_MIN
+    return t.started and t.mm != 0 and not t.killed and t.pid != 1 and t.oom_score_adj != OOM_SCORE_ADJ_MIN
 
 
 def select_bad_process(s: State) -> u32:
@@ -165,7 +165,7 @@ def task_rows(s: State) -> list[TaskFigures]:
     rows = []
     for task in range(1, s.tasks.nr):
         t: cython.pointer(Task) = task_at(s, cython.cast(u32, task))
-        if t.started and t.mm and t.pid != 1:
+        if t.started and t.mm:
             m = mm_at(s, t.mm)
             swapped = mm_counter(s, t.mm, MM_SWAPENTS)
             rows.append(TaskFigures(t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped, t.oom_score_adj))

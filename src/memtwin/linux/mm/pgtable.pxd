@@ -21,6 +21,7 @@ cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
 cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64 ceiling, u32 shift) noexcept nogil
 cdef void sync_mm_rss(State s, u32 task) noexcept nogil
 cdef i64 mm_counter(State s, u32 mm, u32 kind) noexcept nogil
+cdef u32 mm_counter_of(State s, u32 pfn) noexcept nogil
 cdef i64 mm_rss(State s, u32 mm) noexcept nogil
 cdef void update_hiwater_rss(State s, u32 mm) noexcept nogil
 cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil

@@ -26,6 +26,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     NR_MM_COUNTERS,
     OWNER_ANON,
     OWNER_TABLE,
+    PG_SWAPBACKED,
     PTRS_PER_TABLE,
     Mm,
     Task,
@@ -151,6 +152,13 @@ def mm_counter(s: State, mm: u32, kind: u32) -> i64:
     Reclaim takes what a task has not told yet from what it has, so that the sum itself may be negative for a while.
     """
     return max(mm_at(s, mm).rss[kind], cython.cast(i64, 0))
+
+
+def mm_counter_of(s: State, pfn: u32) -> u32:
+    """Which of an address space's counters a mapped page is in (the kernel's ``mm_counter``)."""
+    if s.pages[pfn].owner == OWNER_ANON:
+        return MM_ANONPAGES
+    return MM_SHMEMPAGES if s.pages[pfn].flags & PG_SWAPBACKED else MM_FILEPAGES
 
 
 def mm_rss(s: State, mm: u32) -> i64:

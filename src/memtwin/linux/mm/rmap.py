@@ -24,7 +24,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_ANON_VMA,
     CACHE_ANON_VMA_CHAIN,
     MM_ANONPAGES,
-    MM_FILEPAGES,
     MM_SWAPENTS,
     OWNER_ANON,
     PG_ANON_EXCLUSIVE,
@@ -63,7 +62,13 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_MAPPED
-from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_UNMAP, check_tag, update_hiwater_rss, walk
+from cython.cimports.memtwin.linux.mm.pgtable import (
+    CHECK_AT_UNMAP,
+    check_tag,
+    mm_counter_of,
+    update_hiwater_rss,
+    walk,
+)
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate
 
@@ -347,7 +352,7 @@ def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64))
     update_hiwater_rss(s, mm)
     entry[0] = 0
     if page.owner != OWNER_ANON:
-        m.rss[MM_FILEPAGES] -= nr_pages(s, pfn)
+        m.rss[mm_counter_of(s, pfn)] -= nr_pages(s, pfn)
     else:
         m.rss[MM_ANONPAGES] -= nr_pages(s, pfn)
         if page.flags & PG_SWAPCACHE:

@@ -200,11 +200,9 @@ def hold_slots(s: State, area: int, slots: int) -> None:
     s.areas[area].highest_bit = s.areas[area].highest_bit if slots < s.areas[area].pages else 0
 
 
-def set_zram_stats(s: State, area: int, pages: int, compressed: int, pool_pages: int) -> None:
-    """Start zram's figures from a snapshot's: pages stored, their compressed bytes, pages of the pool."""
-    s.areas[area].zram_pages = s.areas[area].zram_boot_pages = pages
-    s.areas[area].zram_compressed = compressed
-    s.areas[area].zram_pool_pages = s.areas[area].zram_pool_max = pool_pages
+def held_slots(s: State, area: int) -> int:
+    """Slots in use of processes that are not known: 1 and on."""
+    return s.areas[cython.cast(u32, area)].held
 
 
 def entry_at(s: State, mm: u32, vpn: u64) -> cython.pointer(u64):

@@ -1,0 +1,318 @@
+"""Processes as a snapshot shows them: tasks, areas, pages and swap slots that are there before the first operation.
+
+Nothing is allocated here and no time passes: the caller (``memtwin.machine``) says which frames are whose. Objects of
+slab caches that such a process has (its task_struct, its areas) are among those that slabinfo counts, and are not tied
+to it: when it ends they stay.
+
+Not a kernel file: a running kernel came to its state step by step, and CRIU has the kernel do it again.
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.mm_types import (
+    CONTENT_MASK,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SWAPENTS,
+    OWNER_ANON,
+    OWNER_KERNEL,
+    OWNER_TABLE,
+    PG_ACTIVE,
+    PG_ANON_EXCLUSIVE,
+    PG_DIRTY,
+    PG_MLOCKED,
+    PG_SWAPBACKED,
+    PG_UNEVICTABLE,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_WRITE,
+    PTRS_PER_TABLE,
+    STACK_PAGES,
+    VM_ACCOUNT,
+    VM_SHARED,
+    VM_WRITE,
+    Page,
+    Task,
+    Vma,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    file_at,
+    file_page,
+    mm_at,
+    mod_node_page_state,
+    pool_get,
+    table_at,
+    table_get,
+    task_at,
+    vma_at,
+    zone_at,
+    zone_of,
+)
+from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTIED, NR_MLOCK, NR_PAGE_TABLE_PAGES
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
+from cython.cimports.memtwin.linux.mm.filemap import filemap_get
+from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
+from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_counter_of, walk
+from cython.cimports.memtwin.linux.mm.rmap import (
+    anon_vma_fork,
+    anon_vma_prepare,
+    page_add_file_rmap,
+    page_add_new_anon_rmap,
+)
+from cython.cimports.memtwin.linux.mm.swap import lru_add
+from cython.cimports.memtwin.linux.mm.vma import find_vma, insert_vma, new_vma, vm_stat_account
+
+PAGE = cython.declare(u32, 4096)
+ZS_HANDLE_SIZE = cython.declare(u32, 8)
+GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
+
+
+# --- tasks and their areas -------------------------------------------------------------------------------------------
+
+
+def add_task(s: State, pid: int, oom_score_adj: int, pgd_pfn: int, stack: tuple[int, ...]) -> int:
+    """Make a task with an empty address space: its top table in *pgd_pfn* and the next frame, *stack* its frames.
+
+    Without *stack* it is one that never ends.
+    """
+    task: u32 = pool_get(cython.address(s.tasks))
+    mm: u32 = pool_get(cython.address(s.mms))
+    t: cython.pointer(Task) = task_at(s, task)
+    prep_new_page(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
+    mm_at(s, mm).pgd = table_get(s)
+    s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
+    mm_at(s, mm).users = 1
+    t.mm = mm
+    t.pid = pid
+    t.oom_score_adj = oom_score_adj
+    t.started = bool(stack)
+    for i, pfn in enumerate(stack[:STACK_PAGES]):
+        prep_new_page(s, pfn, 0, OWNER_KERNEL)
+        t.stack[i] = pfn
+    return task
+
+
+def set_times(s: State, task: int, min_flt: int, maj_flt: int, utime_ns: int, stime_ns: int, start_ns: int) -> None:
+    """Say how many faults a task had, how long it ran, and when it began."""
+    t: cython.pointer(Task) = task_at(s, task)
+    t.min_flt = min_flt
+    t.maj_flt = maj_flt
+    t.utime_ns = utime_ns
+    t.stime_ns = stime_ns
+    t.start_ns = start_ns
+
+
+def add_area(s: State, task: int, start: int, pages: int, flags: int, file: int, pgoff: int) -> None:
+    """Map pages *start* … of a task; private writable ones are promised already."""
+    vma: u32 = new_vma(s)
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    mm: u32 = task_at(s, task).mm
+    if flags & VM_WRITE and not flags & VM_SHARED:
+        flags |= VM_ACCOUNT
+    area.mm = mm
+    area.start = start
+    area.end = area.start + cython.cast(u64, pages)
+    area.flags = flags
+    area.file = file
+    area.pgoff = pgoff if file else start
+    insert_vma(s, mm, vma)
+    vm_stat_account(s, mm, flags, pages)
+
+
+def link_areas(s: State, child: int, parent: int) -> None:
+    """Let areas of *child* map pages of *parent*'s areas at the same place, as after a fork."""
+    i: u32
+    mine: u32
+    mm: u32 = task_at(s, child).mm
+    for i in range(mm_at(s, task_at(s, parent).mm).nr_vmas):
+        theirs: u32 = mm_at(s, task_at(s, parent).mm).vmas[i]
+        if not vma_at(s, theirs).anon_vma:
+            continue
+        mine = find_vma(s, mm, vma_at(s, theirs).start)
+        if not mine or vma_at(s, mine).start != vma_at(s, theirs).start or vma_at(s, mine).anon_vma:
+            continue
+        if vma_at(s, mine).pgoff == vma_at(s, theirs).pgoff:
+            anon_vma_fork(s, mine, theirs)
+
+
+# --- page tables -----------------------------------------------------------------------------------------------------
+
+
+def make_tables(s: State, task: int, vpn: int, frames: list[int]) -> int:
+    """Make the tables that map page *vpn*, in frames popped from *frames*; returns the PTE table."""
+    mm: u32 = task_at(s, task).mm
+    t: u32 = mm_at(s, mm).pgd
+    below: u32
+    for shift in (27, 18, 9):
+        slot = (vpn >> shift) & (PTRS_PER_TABLE - 1)
+        below = cython.cast(u32, table_at(s, t).entry[slot])
+        if not below:
+            pfn = frames.pop()
+            prep_new_page(s, pfn, 0, OWNER_TABLE)
+            below = table_get(s)
+            s.table_pfn[below] = pfn
+            table_at(s, t).entry[slot] = below
+            mm_at(s, mm).nr_tables += 1
+            if shift < 27:
+                mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
+        t = below
+    return t
+
+
+def add_empty_tables(s: State, task: int, wanted: int, frames: list[int]) -> None:
+    """Make tables that map nothing any more, within the areas of a task, until it has *wanted*, or no area lacks one.
+
+    A table stays when its pages are reclaimed or given up with madvise: only munmap and exit free it.
+    """
+    mm: u32 = task_at(s, task).mm
+    i: u32
+    vpn: u64
+    for i in range(mm_at(s, mm).nr_vmas):
+        vpn = vma_at(s, mm_at(s, mm).vmas[i]).start
+        while vpn < vma_at(s, mm_at(s, mm).vmas[i]).end:
+            if mm_at(s, mm).nr_tables >= wanted or len(frames) < 4:
+                return
+            if not walk(s, mm, vpn):
+                make_tables(s, task, vpn, frames)
+            vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+
+
+def tables_of(s: State, task: int) -> int:
+    """Page tables of a task below the top one."""
+    return mm_at(s, task_at(s, task).mm).nr_tables
+
+
+# --- anonymous pages -------------------------------------------------------------------------------------------------
+
+
+def content_of(task: u64, vpn: u64, kind: u32) -> u64:
+    """A content tag of its own for a page whose content no snapshot tells; *kind* says how well it compresses."""
+    return (((task << 40) ^ (vpn + 1)) * GOLDEN & ~cython.cast(u64, CONTENT_MASK)) | kind
+
+
+def add_anon_pages(
+    s: State, task: int, vpn: int, pfn: int, count: int, state: int, content: int, frames: list[int]
+) -> None:
+    """Map frames *pfn* … as anonymous pages at *vpn* …, on the list that *state* (AnonState) says."""
+    page: cython.pointer(Page)
+    at: u64
+    frame: u32 = pfn
+    t: u32
+    vma: u32
+    kind: u32 = content
+    where: u32 = state
+    writable: cython.bint
+    i: u32
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, vpn) + i
+        frame = cython.cast(u32, pfn) + i
+        t = make_tables(s, task, at, frames)
+        vma = find_vma(s, task_at(s, task).mm, at)
+        writable = vma_at(s, vma).flags & VM_WRITE != 0
+        anon_vma_prepare(s, vma)
+        prep_new_page(s, frame, 0, OWNER_ANON)
+        page_add_new_anon_rmap(s, frame, vma, at)
+        page = cython.address(s.pages[frame])
+        if where == LOCKED:
+            page.flags |= PG_UNEVICTABLE | PG_MLOCKED
+            zone_at(s, zone_of(s, frame)).stat[NR_MLOCK] += 1
+        elif where == ACTIVE:
+            page.flags |= PG_ACTIVE
+        elif where == LAZYFREE:
+            page.flags &= ~cython.cast(u32, PG_SWAPBACKED)
+        lru_add(s, frame)
+        page.tag = content_of(task, at, kind) if kind else 0
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (
+            (cython.cast(u64, frame) << 12) | PTE_PRESENT | (PTE_WRITE if writable else 0)
+        )
+        if where != LAZYFREE:
+            table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] |= PTE_ACCESSED | PTE_DIRTY
+        table_at(s, t).tag[at & (PTRS_PER_TABLE - 1)] = page.tag
+        mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
+
+
+def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, frames: list[int]) -> int:
+    """Map the anonymous pages that *owner* has at *vpn* … at the same place in *task*, up to the first that it lacks.
+
+    Returns how many. As after a fork neither may write to them without a copy. The areas must be linked.
+    """
+    i: u32
+    at: u64
+    shared: u32 = 0
+    theirs: u32
+    mine: u32
+    entry: cython.pointer(u64)
+    page: cython.pointer(Page)
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, vpn) + i
+        theirs = walk(s, task_at(s, owner).mm, at)
+        if not theirs:
+            break
+        entry = cython.address(table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)])
+        if not entry[0] & PTE_PRESENT or s.pages[entry[0] >> 12].owner != OWNER_ANON:
+            break
+        page = cython.address(s.pages[entry[0] >> 12])
+        entry[0] &= ~cython.cast(u64, PTE_WRITE)
+        page.flags &= ~cython.cast(u32, PG_ANON_EXCLUSIVE)
+        page.mapcount += 1
+        page.refcount += 1
+        mine = make_tables(s, task, at, frames)
+        table_at(s, mine).entry[at & (PTRS_PER_TABLE - 1)] = entry[0]
+        table_at(s, mine).tag[at & (PTRS_PER_TABLE - 1)] = page.tag
+        mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
+        shared += 1
+    return shared
+
+
+def delay_counts(s: State, task: int, anon: int, file: int, swap: int) -> None:
+    """Say how many pages a task has counted by itself and not yet folded into its address space, by kind."""
+    t: cython.pointer(Task) = task_at(s, task)
+    for kind, pages in ((MM_ANONPAGES, anon), (MM_FILEPAGES, file), (MM_SWAPENTS, swap)):
+        t.rss_delta[kind] += pages
+        mm_at(s, t.mm).rss[kind] -= pages
+
+
+def set_peaks(s: State, task: int, vm: int, rss: int) -> None:
+    """Say how large a task's address space (VmPeak) and resident set (VmHWM) have been, in pages."""
+    mm_at(s, task_at(s, task).mm).hiwater_vm = vm
+    mm_at(s, task_at(s, task).mm).hiwater_rss = rss
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list[int]) -> int:
+    """Map those of a file's pages *index* … that are cached at *vpn* …, read-only; returns how many those are."""
+    pfn: u32
+    at: u64
+    i: u32
+    t: u32
+    mapped: u32 = 0
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, vpn) + i
+        pfn = filemap_get(s, file, index + i)
+        if not pfn:
+            continue
+        t = make_tables(s, task, at, frames)
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
+        s.pages[pfn].refcount += 1
+        page_add_file_rmap(s, pfn)
+        mm_at(s, task_at(s, task).mm).rss[mm_counter_of(s, pfn)] += 1
+        mapped += 1
+    return mapped
+
+
+def dirty_file_pages(s: State, file: int, index: int, count: int) -> None:
+    """Let cached pages *index* … of a file differ from their copies on the device."""
+    i: u64
+    pfn: u32
+    s.in_thread = True  # nobody is held to account for them
+    for i in range(cython.cast(u64, index), cython.cast(u64, index + count)):
+        pfn = file_page(file_at(s, file), i)
+        if not s.pages[pfn].flags & PG_DIRTY:
+            set_page_dirty(s, pfn)
+            mod_node_page_state(s, NR_DIRTIED, -1)
+    s.in_thread = False

@@ -1,0 +1,4 @@
+from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.state cimport State
+
+cdef void take_slot(State s, u32 area, u32 slot, u64 tag) noexcept nogil

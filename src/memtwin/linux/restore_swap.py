@@ -1,0 +1,230 @@
+"""What lies in swap when a snapshot is taken: who holds which slot, the swap cache, and zram's pool.
+
+Slots are taken from the bottom of an area up. Nothing is written or read.
+
+Not a kernel file, as ``restore.py`` is none.
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.mm_types import (
+    MM_SWAPENTS,
+    OWNER_ANON,
+    OWNER_ZSMALLOC,
+    PG_ACTIVE,
+    PG_SWAPBACKED,
+    PG_SWAPCACHE,
+    PG_UPTODATE,
+    PTE_PRESENT,
+    PTE_SWAP,
+    PTE_SWP_EXCLUSIVE,
+    PTRS_PER_TABLE,
+    SWAP_HAS_CACHE,
+    SWAPFILE_CLUSTER,
+    XA_CHUNK,
+    Page,
+    SwapArea,
+    i64,
+    u16,
+    u32,
+    u64,
+)
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    file_at,
+    mm_at,
+    pool_get,
+    table_at,
+    task_at,
+    zspage_at,
+)
+from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length
+from cython.cimports.memtwin.linux.lib.xarray import make_chunk
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+from cython.cimports.memtwin.linux.mm.rmap import (
+    anon_vma_prepare,
+)
+from cython.cimports.memtwin.linux.mm.swap import lru_add
+from cython.cimports.memtwin.linux.mm.swap_cluster import inc_cluster
+from cython.cimports.memtwin.linux.mm.swap_state import add_to_swap_cache
+from cython.cimports.memtwin.linux.mm.swapfile import entry_of, swap_duplicate
+from cython.cimports.memtwin.linux.mm.vma import find_vma
+from cython.cimports.memtwin.linux.mm.zsmalloc import (
+    ZS_ALMOST_EMPTY,
+    ZS_ALMOST_FULL,
+    class_index,
+    count_pool,
+    huge_class_size,
+    insert_zspage,
+    remove_zspage,
+)
+from cython.cimports.memtwin.linux.restore import content_of
+
+from memtwin.linux.restore import make_tables
+
+PAGE = cython.declare(u32, 4096)
+ZS_HANDLE_SIZE = cython.declare(u32, 8)
+
+
+# --- swap ------------------------------------------------------------------------------------------------------------
+
+
+def next_slot(s: State, area: int) -> int:
+    """The lowest free slot of an area whose slots are taken from the bottom up; 0: it is full."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+    return a.lowest_bit if a.inuse < a.pages else 0
+
+
+def take_slot(s: State, area: u32, slot: u32, tag: u64):
+    """Take a slot, the lowest free one, and say what lies there; who holds it is the caller's to count."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    inc_cluster(a, slot)
+    a.inuse += 1
+    s.nr_swap_pages -= 1
+    a.lowest_bit = slot + 1
+    if a.inuse == a.pages:
+        a.highest_bit = 0
+    make_chunk(file_at(s, a.file), slot).disk[slot & (XA_CHUNK - 1)] = tag + 1
+
+
+def add_swapped_pages(
+    s: State, task: int, vpn: int, area: int, slot: int, count: int, content: int, frames: list[int]
+) -> None:
+    """Let page-table entries of pages *vpn* … hold the slots *slot* …, the lowest free ones of an area."""
+    i: u32
+    at: u64
+    t: u32
+    tag: u64
+    number: u32 = area
+    kind: u32 = content
+    first: u32 = slot
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, vpn) + i
+        tag = content_of(task, at, kind) if kind else 0
+        take_slot(s, number, first + i, tag)
+        a.map[first + i] = 1
+        a.cluster_held[(first + i) // SWAPFILE_CLUSTER] += 1
+        t = make_tables(s, task, at, frames)
+        anon_vma_prepare(s, find_vma(s, task_at(s, task).mm, at))
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (
+            (cython.cast(u64, entry_of(number, first + i)) << 12) | PTE_SWAP | PTE_SWP_EXCLUSIVE
+        )
+        table_at(s, t).tag[at & (PTRS_PER_TABLE - 1)] = tag
+        mm_at(s, task_at(s, task).mm).rss[MM_SWAPENTS] += 1
+
+
+def share_swapped_pages(s: State, task: int, owner: int, vpn: int, count: int, frames: list[int]) -> int:
+    """As :func:`share_anon_pages`, of pages in swap: each slot is held once more."""
+    i: u32
+    at: u64
+    theirs: u32
+    mine: u32
+    entry: cython.pointer(u64)
+    shared: u32 = 0
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, vpn) + i
+        theirs = walk(s, task_at(s, owner).mm, at)
+        if not theirs:
+            break
+        entry = cython.address(table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)])
+        if not entry[0] & PTE_SWAP:
+            break
+        entry[0] &= ~cython.cast(u64, PTE_SWP_EXCLUSIVE)
+        swap_duplicate(s, cython.cast(u32, entry[0] >> 12))
+        mine = make_tables(s, task, at, frames)
+        table_at(s, mine).entry[at & (PTRS_PER_TABLE - 1)] = entry[0]
+        table_at(s, mine).tag[at & (PTRS_PER_TABLE - 1)] = table_at(s, theirs).tag[at & (PTRS_PER_TABLE - 1)]
+        mm_at(s, task_at(s, task).mm).rss[MM_SWAPENTS] += 1
+        shared += 1
+    return shared
+
+
+def cache_mapped_page(s: State, task: int, vpn: int, area: int, slot: int) -> bool:
+    """Give a mapped page that came back from swap its slot, the lowest free one; whether there is such a page."""
+    table: u32 = walk(s, task_at(s, task).mm, vpn)
+    pte: u64 = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
+    pfn: u32 = cython.cast(u32, pte >> 12)
+    if not pte & PTE_PRESENT or s.pages[pfn].owner != OWNER_ANON or s.pages[pfn].flags & PG_SWAPCACHE:
+        return False
+    take_slot(s, area, slot, s.pages[pfn].tag)
+    s.areas[cython.cast(u32, area)].map[cython.cast(u32, slot)] = SWAP_HAS_CACHE
+    add_to_swap_cache(s, pfn, entry_of(area, slot), 0)
+    return True
+
+
+def cache_swapped_page(s: State, area: int, slot: int, pfn: int, active: bool) -> None:
+    """Let a frame be the swap cache's page of a slot that page-table entries hold: read in, and mapped by nobody."""
+    page: cython.pointer(Page) = cython.address(s.pages[cython.cast(u32, pfn)])
+    number: u32 = area
+    at: u32 = slot
+    prep_new_page(s, pfn, 0, OWNER_ANON)
+    page.flags = PG_SWAPBACKED | PG_UPTODATE | (PG_ACTIVE if active else 0)
+    page.tag = max(make_chunk(file_at(s, s.areas[number].file), at).disk[at & (XA_CHUNK - 1)], cython.cast(u64, 1)) - 1
+    page.refcount = 0
+    add_to_swap_cache(s, pfn, entry_of(number, at), 0)
+    s.areas[number].map[at] |= cython.cast(u16, SWAP_HAS_CACHE)
+    lru_add(s, pfn)
+
+
+# --- zram ------------------------------------------------------------------------------------------------------------
+
+
+def store_in_zram(s: State, area: int, slot: int, count: int, frames: list[int]) -> None:
+    """Keep what lies in the slots *slot* … of a zram area in its pool, whose new pages are popped from *frames*."""
+    number: u32 = area
+    at: u32
+    length: u32
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
+    for at in range(cython.cast(u32, slot), cython.cast(u32, slot + count)):
+        if len(frames) < 4:  # there is no room for it: as if it were one word
+            a.length[at] = LENGTH_SAME
+            a.zram_same += 1
+            a.zram_pages += 1
+            continue
+        length = compressed_length(s, a.algorithm, make_chunk(file_at(s, a.file), at).disk[at & (XA_CHUNK - 1)] - 1)
+        if length >= huge_class_size(s):
+            length = PAGE
+            a.zram_huge += 1
+        a.zspage[at] = zs_restore(s, number, length, frames)
+        a.length[at] = length
+        a.zram_compressed += length
+        a.zram_pages += 1
+
+
+def zs_restore(s: State, area: u32, length: u32, frames: list[int]) -> u32:
+    """Find room in a zram area's pool for an object; a new group of pages is made of *frames*."""
+    index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
+    zspage: u32 = s.zs_class[index].head[0][ZS_ALMOST_FULL]
+    if not zspage:
+        zspage = s.zs_class[index].head[0][ZS_ALMOST_EMPTY]
+    if zspage:
+        remove_zspage(s, zspage)
+    else:
+        zspage = pool_get(cython.address(s.zspages))
+        zspage_at(s, zspage).size_class = index
+        zspage_at(s, zspage).area = area
+        for i in range(s.zs_class[index].pages):
+            pfn = frames.pop()
+            prep_new_page(s, pfn, 0, OWNER_ZSMALLOC)
+            zspage_at(s, zspage).pages[i] = pfn
+        count_pool(s, area, s.zs_class[index].pages)
+    zspage_at(s, zspage).inuse += 1
+    insert_zspage(s, zspage)
+    return zspage
+
+
+def start_zram(s: State, area: int, pages: int, compressed_bytes: int, pool_pages: int) -> None:
+    """Let a zram area's figures be a snapshot's; what no process's slot explains is of processes that are not known."""
+    a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+    if pages > cython.cast(i64, a.zram_pages):
+        a.zram_boot_pages = pages - a.zram_pages
+        a.zram_pages = pages
+        a.zram_compressed = max(a.zram_compressed, cython.cast(u64, compressed_bytes))
+    a.zram_pool_pages = max(a.zram_pool_pages, cython.cast(u64, pool_pages))
+    a.zram_pool_max = max(a.zram_pool_max, a.zram_pool_pages)
+
+
+def pool_pages(s: State, area: int) -> int:
+    """Pages of a zram area's pool."""
+    return s.areas[cython.cast(u32, area)].zram_pool_pages

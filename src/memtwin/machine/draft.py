@@ -1,0 +1,100 @@
+"""A machine that is being built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from memtwin.machine.lists import Lists, Unevictable
+
+if TYPE_CHECKING:
+    from memtwin.linux.core.state import State
+    from memtwin.machine import costs
+    from memtwin.machine.accounts import Accounts
+    from memtwin.machine.boot import Boot
+    from memtwin.machine.frames import Frames
+    from memtwin.machine.machine import Area, Booted
+    from memtwin.machine.program import Program
+    from memtwin.procfs import zoneinfo
+
+LEAST_FRAMES = 8
+"""For tables that a range of pages may need beyond one for each 512 of them: two a level and some to spare."""
+ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
+
+
+@dataclass
+class Draft:
+    """A machine that is being built: what the steps so far have made, and what the next ones need."""
+
+    boot: Boot
+    program: Program
+    zones: list[zoneinfo.ZoneInfo]
+    state: State
+    profile: costs.CostProfile
+    accounts: Accounts
+    frames: Frames
+    content: int = 0
+    """What pages of unknown content hold (Content)."""
+    caches: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    tables: list[int] = field(default_factory=list)
+    """Frames put by for page tables."""
+    rest: int = 0
+    files: dict[str, int] = field(default_factory=dict)
+    areas: list[Area] = field(default_factory=list)
+    booted: list[Booted] = field(default_factory=list)
+    slots: list[tuple[int, int, int]] = field(default_factory=list)
+    """Swap slots of processes: area, the first, how many."""
+    zspages: dict[int, int] = field(default_factory=dict)
+    """Frames of zsmalloc's pools, by zone."""
+    anon_left: int = 0
+    """Of the anonymous pages, the page cache and shared memory: what is not placed yet."""
+    cache_left: int = 0
+    shmem_left: int = 0
+    held: int = 0
+    """Swap slots in use that no process of the snapshot has."""
+    unplaced: int = 0
+    """Anonymous, swapped and file pages of processes beyond what the machine counts."""
+    unplaced_swap: int = 0
+    unmapped_files: int = 0
+    filled: list[tuple[int, int, int]] = field(default_factory=list)
+    """Pages of files on the disk that are cached: file, first page, how many."""
+    ramfs_init: int = 0
+    """Pages of PID 1's program in ramfs."""
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def anon_lists(self) -> Lists:
+        """Places on the anonymous lists."""
+        return self._lists("anon")
+
+    @cached_property
+    def file_lists(self) -> Lists:
+        """Places on the file lists."""
+        return self._lists("file")
+
+    @cached_property
+    def unevictable(self) -> Unevictable:
+        """Places on the unevictable list."""
+        counts = {zone: self.zone_count(zone, "nr_zone_unevictable") for zone in self.frames.zones}
+        return Unevictable(self.frames, counts)
+
+    def reserve(self, count: int = 1024) -> None:
+        """See to it that there are frames for the page tables of *count* pages more."""
+        wanted = (count >> 9) + LEAST_FRAMES
+        if len(self.tables) < wanted:
+            self.tables += self.frames.singles(wanted)
+
+    def _lists(self, kind: str) -> Lists:
+        counts = {
+            (zone, active): self.zone_count(zone, f"nr_zone_{'in' * (not active)}active_{kind}")
+            for zone in self.frames.zones
+            for active in (True, False)
+        }
+        return Lists(self.frames, counts)
+
+    def zone_count(self, zone: int, name: str) -> int:
+        """Return a counter of a zone."""
+        found = next((z for z in self.zones if z.name == ZONES[zone]), None)
+        return found.stats.get(name, 0) if found and found.managed else 0

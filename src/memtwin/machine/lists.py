@@ -1,0 +1,64 @@
+"""Pages of each zone on each LRU list, as zoneinfo counts them, handed out to their owners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.machine.frames import Frames
+
+
+class Listed(NamedTuple):
+    """Frames *pfn* … for a list."""
+
+    pfn: int
+    frames: int
+    active: bool
+
+
+class Lists:
+    """The places on the lists of one kind, ``anon`` or ``file``: active ones first, the highest zone first.
+
+    Owners come by age: pages that are older have had more chances to become active.
+    """
+
+    def __init__(self, frames: Frames, counts: dict[tuple[int, bool], int]) -> None:
+        self.frames = frames
+        self.left = {key: counts.get(key, 0) for key in sorted(counts, key=lambda key: (not key[1], -key[0]))}
+
+    def take(self, count: int, *, youngest: bool = False) -> Iterator[Listed]:
+        """Yield frames for *count* pages; those that no list has a place for are put on the inactive one.
+
+        With *youngest* inactive ones come first.
+        """
+        keys = reversed(self.left) if youngest else iter(self.left)
+        for key in list(keys):
+            places = self.left[key]
+            taken = min(places, count)
+            if taken:
+                self.left[key] -= taken
+                count -= taken
+                for pfn, frames in self.frames.runs(taken, key[0]):
+                    yield Listed(pfn, frames, key[1])
+        for pfn, frames in self.frames.runs(count) if count else ():
+            yield Listed(pfn, frames, active=False)
+
+
+class Unevictable:
+    """The places on the unevictable list, the highest zone first."""
+
+    def __init__(self, frames: Frames, counts: dict[int, int]) -> None:
+        self.frames = frames
+        self.left = dict(sorted(counts.items(), reverse=True))
+
+    def take(self, count: int) -> Iterator[tuple[int, int]]:
+        """Yield (first frame, frames) for *count* pages."""
+        for zone, places in self.left.items():
+            taken = min(places, count)
+            if taken:
+                self.left[zone] -= taken
+                count -= taken
+                yield from self.frames.runs(taken, zone)
+        yield from self.frames.runs(count) if count else ()

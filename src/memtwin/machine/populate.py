@@ -1,0 +1,296 @@
+"""Steps that give a machine its processes: their areas, pages, shared pages and swap slots.
+
+What the snapshot counts beyond its processes is *the rest*'s, which no snapshot names: a process that never ends and is
+never chosen by the OOM killer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin.linux import restore, restore_swap
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.mm import mm_init, swapon
+from memtwin.machine import compressed_lengths, program
+from memtwin.machine.families import families, in_swap
+from memtwin.machine.machine import Booted
+from memtwin.machine.page_cache import key_of, mmap_rest, processes_of
+from memtwin.machine.processes import SPECIAL, by_start
+from memtwin.units import PAGE_SHIFT, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memtwin.machine.draft import Draft
+    from memtwin.machine.families import Family
+    from memtwin.machine.processes import Area, BootProcess
+
+NS_PER_TICK = 10_000_000
+REST_START = 0x200000000
+"""Page number where *the rest*'s anonymous memory is mapped."""
+FLAGS = {"r": t.VM_READ, "w": t.VM_WRITE, "x": t.VM_EXEC, "s": t.VM_SHARED}
+KINDS = (("zero", t.CONTENT_ZERO), ("text", t.CONTENT_TEXT), ("half", t.CONTENT_HALF), ("random", t.CONTENT_RANDOM))
+FAULT_AROUND_PAGES = 16
+SLOTS_AT_ONCE = 64
+MOST_UNFOLDED = 64
+"""Faults after which a thread folds what it counted by itself into its address space."""
+
+
+# --- processes
+
+
+def place_processes(d: Draft) -> None:
+    """Make every process with memory: its areas, then its pages, oldest first; a fork's share comes from its elder."""
+    tasks: dict[int, int] = {}
+    locked = sum(area.anon for process in processes_of(d) for area in process.areas if area.locked)
+    left = d.accounts.anon - max(d.accounts.anon_locked - locked, 0)
+    for process in processes_of(d):
+        tasks[process.pid] = _task(d, process)
+    for family in families(processes_of(d)):
+        for process in family.members:
+            left -= _place_anonymous(d, process, family, tasks, left)
+    for process in processes_of(d):
+        _map_files(d, process, tasks[process.pid])
+        d.booted.append(Booted(process.name, process.pid, tasks[process.pid], process))
+    d.anon_left = left + max(d.accounts.anon_locked - locked, 0)
+
+
+def _task(d: Draft, process: BootProcess) -> int:
+    """Make a process's task and its areas."""
+    stack = tuple(d.frames.singles(t.STACK_PAGES))
+    task = restore.add_task(d.state, process.pid, process.adj, d.frames.block(1), stack)
+    for area in by_start(process):
+        flags = sum(FLAGS.get(letter, 0) for letter in area.row.perms)
+        flags |= t.VM_GROWSDOWN if area.path == "[stack]" else 0
+        flags |= t.VM_LOCKED if area.locked else 0
+        flags |= t.VM_PFNMAP if area.path in SPECIAL else 0
+        key = key_of(d, area)
+        file = d.files.get(key, 0) if key else 0
+        restore.add_area(d.state, task, area.start, area.pages, flags, file, area.row.offset >> PAGE_SHIFT)
+    if process.stat:
+        stat = process.stat
+        restore.set_times(
+            d.state, task, stat.field("minflt") or 0, stat.field("majflt") or 0,
+            (stat.field("utime") or 0) * NS_PER_TICK, (stat.field("stime") or 0) * NS_PER_TICK,
+            process.start_ticks * NS_PER_TICK,
+        )  # fmt: skip
+    return task
+
+
+def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict[int, int], most: int) -> int:
+    """Give a process its anonymous pages; returns how many frames that took, *most* at most."""
+    task, elder = tasks[process.pid], tasks[family.elder.pid]
+    shared = family.shared.get(process.pid, 0)
+    if shared:
+        restore.link_areas(d.state, task, elder)
+    taken = 0
+    for area in by_start(process):
+        at, left = _first_resident(area), area.anon
+        if shared and left:
+            d.reserve()
+            got = restore.share_anon_pages(d.state, task, elder, at, min(left, shared), d.tables)
+            shared -= got
+            at, left = at + got, left - got  # an elder's pages come first in an area, as its fork found them
+        count = min(left, most - taken)
+        d.unplaced += left - count
+        taken += count
+        lazy = min(area.lazy, count)
+        place_pages(d, task, at, count - lazy, locked=area.locked)
+        place_lazily_freed(d, task, at + count - lazy, lazy)
+    return taken
+
+
+def _first_resident(area: Area) -> int:
+    """Return the first resident page of an area: behind what is in swap; a stack's are at its top."""
+    if area.path == "[stack]":
+        return area.start + area.pages - area.anon
+    return area.start + area.swap
+
+
+def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False) -> None:
+    """Map *count* anonymous pages from page *at* on."""
+    if locked:
+        for pfn, frames in d.unevictable.take(count):
+            d.reserve(frames)
+            restore.add_anon_pages(d.state, task, at, pfn, frames, restore.LOCKED, d.content, d.tables)
+            at += frames
+        return
+    for listed in d.anon_lists.take(count):
+        d.reserve(listed.frames)
+        kind = restore.ACTIVE if listed.active else restore.INACTIVE
+        restore.add_anon_pages(d.state, task, at, listed.pfn, listed.frames, kind, d.content, d.tables)
+        at += listed.frames
+
+
+def place_lazily_freed(d: Draft, task: int, at: int, count: int) -> None:
+    """Map *count* anonymous pages that were given up with MADV_FREE: they are on the inactive file list."""
+    for listed in d.file_lists.take(count, youngest=True):
+        d.reserve(listed.frames)
+        restore.add_anon_pages(d.state, task, at, listed.pfn, listed.frames, restore.LAZYFREE, d.content, d.tables)
+        at += listed.frames
+
+
+def place_rest(d: Draft) -> None:
+    """Give *the rest* the anonymous pages that no process has: locked ones, as far as there are, and others."""
+    count = d.anon_left
+    locked = min(sum(d.unevictable.left.values()), count)
+    lazy = min(max(d.accounts.lazy - sum(process.lazy for process in processes_of(d)), 0), count - locked)
+    mmap_rest(d, REST_START, max(count, 1), program.RW & ~t.VM_WRITE)
+    place_pages(d, d.rest, REST_START, locked, locked=True)
+    place_pages(d, d.rest, REST_START + locked, count - locked - lazy)
+    place_lazily_freed(d, d.rest, REST_START + count - lazy, lazy)
+
+
+def _map_files(d: Draft, process: BootProcess, task: int) -> None:
+    """Map what a process has resident of files and shared memory."""
+    mapped = 0
+    for area in by_start(process):
+        key = key_of(d, area)
+        if key is None or not area.file + area.shmem:
+            continue
+        own = area.first_file_page - area.start
+        first = own + (0 if key in {"vdso", "anonymous files"} else area.row.offset >> PAGE_SHIFT)
+        count = min(area.file + area.shmem, area.pages - own)
+        d.reserve(count)
+        mapped += restore.map_file_pages(d.state, task, area.start + own, d.files[key], first, count, d.tables)
+    d.unmapped_files += max(process.file + process.shmem - mapped, 0)
+
+
+def settle_counts(d: Draft) -> None:
+    """Set what each process counts of itself: tables that map nothing, peaks, and pages not folded yet."""
+    for booted in d.booted:
+        process = booted.read
+        d.reserve(process.tables << 9)
+        restore.add_empty_tables(d.state, booted.task, process.tables, d.tables)
+        most = MOST_UNFOLDED * (process.status.number("Threads") or 1) * FAULT_AROUND_PAGES
+        exact = (process.anon, process.file, process.swap)
+        delays = [real - told for real, told in zip(exact, process.counted, strict=True)]
+        if all(abs(delay) <= most for delay in delays):  # more is what changed between two reads
+            restore.delay_counts(d.state, booted.task, *delays)
+        peaks = [pages(process.status.kib(label) or 0) for label in ("VmPeak", "VmHWM")]
+        restore.set_peaks(d.state, booted.task, *peaks)
+
+
+# --- swap
+
+
+def content(d: Draft) -> int:
+    """Return the content that pages of unknown content have: of those whose mean length is nearest to zram's.
+
+    Where nothing is compressed yet it is text.
+    """
+    for area in d.boot.swaps.areas:
+        stat = d.boot.zram.get(area.filename.rpartition("/")[2])
+        stored = (stat.orig_data_size >> PAGE_SHIFT) - stat.same_pages if stat else 0
+        if stat and stored > 0:
+            mean = stat.compr_data_size / stored
+            lengths = compressed_lengths.lengths(d.boot.compressors[0][1] if d.boot.compressors else "lzo-rle")
+            known = {number: lengths[number][0] for _, number in KINDS if number != t.CONTENT_ZERO}
+            return min(known, key=lambda number: abs(known[number] - mean))
+    return t.CONTENT_TEXT
+
+
+def place_swap(d: Draft) -> None:
+    """Give slots in use to the processes whose pages lie there, and the others to nobody; then the swap cache."""
+    used = {area.number: int(shown.used_kib) >> 2 for area, shown in zip(d.areas, d.boot.swaps.areas, strict=True)}
+    cached = d.accounts.swap_cache - d.accounts.unmapped
+    owned = sum(process.swap - shared for process, _, shared in in_swap(processes_of(d)))
+    nobody = max(sum(used.values()) - owned - cached, 0)
+    d.held = nobody
+    for area in sorted(d.areas, key=lambda area: swapon.area_info(d.state, area.number).prio):
+        held = min(nobody, used[area.number])
+        swapon.hold_slots(d.state, area.number, held)
+        nobody -= held
+        used[area.number] -= held
+    left = _place_slots(d, used)
+    _cache_mapped(d, left, cached)
+    _cache_unmapped(d)
+
+
+def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
+    """Let the processes' swapped pages hold slots, of the area of the highest priority first; returns what is left."""
+    left = {area.number: used[area.number] for area in by_priority(d)}
+    tasks = {booted.pid: booted.task for booted in d.booted}
+    for process, elder, common in in_swap(processes_of(d)):
+        task, shared = tasks[process.pid], common
+        for area in by_start(process):
+            at, count = area.start, area.swap
+            if shared and count:
+                d.reserve(count)
+                restore.link_areas(d.state, task, tasks[elder.pid])
+                got = restore_swap.share_swapped_pages(
+                    d.state, task, tasks[elder.pid], at, min(count, shared), d.tables
+                )
+                shared -= got
+                at, count = at + got, count - got
+            for number, slots in left.items():
+                taken = min(slots, count)
+                if not taken:
+                    continue
+                first = restore_swap.next_slot(d.state, number)
+                d.reserve(taken)
+                restore_swap.add_swapped_pages(d.state, task, at, number, first, taken, d.content, d.tables)
+                d.slots.append((number, first, taken))
+                left[number] -= taken
+                at, count = at + taken, count - taken
+            d.unplaced_swap += count
+    return left
+
+
+def by_priority(d: Draft) -> list:  # type: ignore[type-arg]
+    """Return the swap areas, the one that is used first first."""
+    return sorted(d.areas, key=lambda area: -swapon.area_info(d.state, area.number).prio)
+
+
+def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
+    """Give *count* mapped pages a slot that they kept when they came back: of processes with pages in swap first."""
+    order = sorted(d.booted, key=lambda booted: not booted.read.swap)
+    runs = [(b.task, _first_resident(a), a.anon) for b in order for a in by_start(b.read) if not a.locked]
+    pending = [(task, at + i) for task, at, size in runs for i in range(min(size, count))]
+    for task, vpn in pending:
+        number = next((number for number, slots in left.items() if slots), None)
+        if not count or number is None:
+            return
+        if restore_swap.cache_mapped_page(d.state, task, vpn, number, restore_swap.next_slot(d.state, number)):
+            left[number] -= 1
+            count -= 1
+
+
+def _cache_unmapped(d: Draft) -> None:
+    """Let pages that were read in and are mapped by nobody stand for slots, those taken last first."""
+    count = d.accounts.unmapped
+    slots = ((number, first + i) for number, first, taken in reversed(d.slots) for i in reversed(range(taken)))
+    held = ((area.number, 1 + i) for area in d.areas for i in range(swapon.held_slots(d.state, area.number)))
+    chosen = iter([*_first(slots, count), *_first(held, count)])
+    for listed in d.anon_lists.take(count, youngest=True):
+        for pfn in range(listed.pfn, listed.pfn + listed.frames):
+            number, slot = next(chosen, (0, 0))
+            if slot:
+                restore_swap.cache_swapped_page(d.state, number, slot, pfn, listed.active)
+            else:
+                mm_init.add_kernel_pages(d.state, pfn, 1)
+
+
+def _first(items: Iterator[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    return [item for item, _ in zip(items, range(count), strict=False)]
+
+
+def place_zram(d: Draft) -> None:
+    """Put what processes have in zram into its pool, and let its figures be the snapshot's."""
+    for area in d.areas:
+        stat = d.boot.zram.get(area.filename.rpartition("/")[2])
+        if not area.zram or stat is None:
+            continue
+        frames = []
+        for zone, count in d.zspages.items():
+            frames += [pfn + i for pfn, n in d.frames.runs(count, zone) for i in range(n)]
+        for number, first, taken in d.slots:
+            for slot in range(first, first + taken if number == area.number else first, SLOTS_AT_ONCE):
+                if len(frames) < SLOTS_AT_ONCE << 2:
+                    frames += d.frames.singles(min(SLOTS_AT_ONCE << 2, d.frames.remaining()))
+                restore_swap.store_in_zram(d.state, number, slot, min(SLOTS_AT_ONCE, first + taken - slot), frames)
+        for pfn in frames:
+            mm_init.add_kernel_pages(d.state, pfn, 1)
+        d.zspages = {}
+        figures = stat.orig_data_size >> PAGE_SHIFT, stat.compr_data_size, stat.mem_used_total >> PAGE_SHIFT
+        restore_swap.start_zram(d.state, area.number, *figures)

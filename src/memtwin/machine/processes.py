@@ -1,0 +1,334 @@
+"""The processes of a snapshot, read: what each has in memory and in swap, and where in its address space.
+
+==================  ===============================================================================================
+which pages         from
+==================  ===============================================================================================
+resident, by kind   smaps_rollup (walked: exact); else status, which lags by what a task has not folded yet
+in each area        smaps, where it is there; else the rule below
+shared after fork   the difference between Rss and Pss of anonymous pages
+==================  ===============================================================================================
+
+Without smaps nothing says which pages of an area are resident. Then: a program's own data and the top of its stack are
+resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
+then what is resident. File pages are resident in proportion to each mapping, from its first page on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from memtwin.errors import InputError
+from memtwin.procfs.pid import maps, oom_score_adj, smaps, smaps_rollup, stat, statm, status
+from memtwin.sources.processes import processes
+from memtwin.units import PAGE_SHIFT, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from memtwin.sources.processes import Process
+    from memtwin.sources.source import Source
+
+SPECIAL = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso_data]", "[uprobes]")
+SHARED_MEMORY = (
+    "/dev/shm/",  # noqa: S108 - of the snapshot
+    "/memfd:",
+    "/SYSV",
+    "/dev/zero",
+    "/i915",
+    "/drm mm object",
+)
+MOST_AREAS_TRIED = 40
+"""Of a process with locked memory: among how many the locked ones are searched."""
+STACK_RESIDENT = 4
+"""Pages at the top of a stack that any program uses."""
+END_OF_ADDRESSES = 1 << 47 >> PAGE_SHIFT
+
+
+@dataclass(slots=True)
+class Area:
+    """One mapping of a process: pages, and what it holds of each kind."""
+
+    row: maps.Mapping
+    start: int
+    pages: int
+    anon: int = 0
+    swap: int = 0
+    file: int = 0
+    shmem: int = 0
+    lazy: int = 0
+    """Of the anonymous pages those given up with MADV_FREE, the last ones."""
+    locked: bool = False
+
+    @property
+    def first_file_page(self) -> int:
+        """The first page that may be the file's own: behind its process's."""
+        return self.start + self.anon + self.swap
+
+    @property
+    def path(self) -> str:
+        """What maps calls it."""
+        return self.row.path or ""
+
+    @property
+    def is_private_memory(self) -> bool:
+        """Whether its pages become its process's own when they are written."""
+        return self.row.perms[1] == "w" and self.row.perms[3] == "p"
+
+    @property
+    def is_shared_memory(self) -> bool:
+        """Whether it maps pages of tmpfs, or of shared anonymous memory."""
+        return self.row.perms[3] == "s" and self.path.startswith(SHARED_MEMORY)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it maps a file's pages."""
+        return self.row.inode != 0 and not self.is_shared_memory
+
+
+@dataclass(slots=True)
+class BootProcess:
+    """A process as its files show it; sizes in pages."""
+
+    pid: int
+    name: str
+    root: str
+    """Where its files lie in the snapshot."""
+    status: status.Status
+    stat: stat.PidStat | None
+    adj: int
+    areas: list[Area] = field(default_factory=list)
+    anon: int = 0
+    file: int = 0
+    shmem: int = 0
+    swap: int = 0
+    shared_anon: float = 0.0
+    """Anonymous pages less its proportional share of them: how much others have of them."""
+    shared_swap: float = 0.0
+    """The same of its pages in swap."""
+    lazy: int = 0
+    """Of the anonymous pages those given up with MADV_FREE."""
+    counted: tuple[int, int, int] = (0, 0, 0)
+    """Anonymous, file and swapped pages as status counts them."""
+    tables: int = 0
+    locked: int = 0
+    texts: dict[str, str] = field(default_factory=dict)
+    """Files that no operation changes."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it has an address space: kernel threads and zombies have none."""
+        return "VmSize" in self.status
+
+    @property
+    def parent(self) -> int:
+        """Its parent's pid."""
+        return self.status.number("PPid") or 0
+
+    @property
+    def start_ticks(self) -> int:
+        """When it began, in ticks since boot."""
+        return (self.stat.field("starttime") if self.stat else 0) or 0
+
+
+def read_processes(source: Source, progress: Callable[[int, int], None] | None = None) -> tuple[BootProcess, ...]:
+    """Read the processes of *source*, by age; one that ends meanwhile, or whose files are damaged, is left out."""
+    listed = list(processes(source))
+    found = []
+    for done, process in enumerate(listed):
+        if progress:
+            progress(done, len(listed))
+        read = _read(process)
+        if read is not None:
+            found.append(read)
+    if progress:
+        progress(len(listed), len(listed))
+    return tuple(sorted(found, key=lambda process: (process.start_ticks, process.pid)))
+
+
+def _read(process: Process) -> BootProcess | None:
+    """Read one process; None: it has ended."""
+    try:
+        shown = process.load(status)
+        if shown is None:
+            return None
+        adj = process.load(oom_score_adj)
+        found = BootProcess(
+            process.pid, shown.get("Name", process.name), process.root, shown, process.load(stat),
+            int(adj.value) if adj else 0,
+        )  # fmt: skip
+        if found.has_memory:
+            _read_memory(process, found)
+    except InputError:
+        return None
+    for name in ("cgroup", "comm", "cmdline"):
+        text = process.read(name)
+        if text is not None:
+            found.texts[name] = text
+    return found
+
+
+def _read_memory(process: Process, found: BootProcess) -> None:
+    """Read what a process has in memory, and fill its areas."""
+    shown = found.status
+
+    def counted(label: str) -> int:
+        return pages(shown.kib(label) or 0)
+
+    found.anon, found.file, found.shmem = counted("RssAnon"), counted("RssFile"), counted("RssShmem")
+    found.swap, found.locked = counted("VmSwap"), counted("VmLck")
+    found.tables = counted("VmPTE") + counted("VmPMD")
+    if "RssAnon" not in shown:
+        resident = process.load(statm)
+        found.file = int(resident.shared) if resident else 0
+        found.anon = max(counted("VmRSS") - found.file, 0)
+    found.counted = (found.anon, found.file, found.swap)
+    listing = None if process.source.is_live else process.load(smaps)  # the live kernel walks every page for it
+    rollup = None if listing else process.load(smaps_rollup)
+    if listing is not None and listing.blocks:
+        _areas_of_smaps(found, listing)
+        return
+    mapped = process.load(maps)
+    found.areas = [_area(row) for row in mapped.rows] if mapped else []
+    if rollup is not None:
+        rows = rollup.rows
+        found.anon = pages(rows.get("Anonymous") or 0)
+        found.file = max(pages(rows.get("Rss") or 0) - found.anon - found.shmem, 0)
+        found.swap = pages(rows.get("Swap") or 0)
+        if "Pss_Anon" in rows:
+            found.shared_anon = max(found.anon - (rows.get("Pss_Anon") or 0) / 4, 0.0)
+        found.shared_swap = max(found.swap - (rows.get("SwapPss") or rows.get("Swap") or 0) / 4, 0.0)
+        found.lazy = pages(rows.get("LazyFree") or 0)
+    if not found.areas:
+        _make_areas(found)
+    _lock_areas(found)
+    _fill(found)
+
+
+def _area(row: maps.Mapping) -> Area:
+    start = row.start >> PAGE_SHIFT
+    return Area(row, start, (row.end >> PAGE_SHIFT) - start)
+
+
+def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
+    """Take what each area holds from smaps."""
+    found.anon = found.file = found.shmem = found.swap = 0
+    shared = 0.0
+    for block in listing.blocks:
+        area = _area(block.mapping)
+        area.anon, area.swap = pages(block.kib("Anonymous") or 0), pages(block.kib("Swap") or 0)
+        others = max(pages(block.kib("Rss") or 0) - area.anon, 0)
+        if area.is_shared_memory:
+            area.shmem, area.swap = others, 0  # Swap of shared memory is not in VmSwap
+        else:
+            area.file = others
+            area.lazy = pages(block.kib("LazyFree") or 0)
+            found.lazy += area.lazy
+            swap_pss = block.kib("SwapPss")
+            found.shared_swap += 0.0 if swap_pss is None else area.swap - swap_pss / 4
+            if area.anon and not others:
+                shared += max(area.anon - (block.kib("Pss") or 0) / 4, 0.0)
+        area.locked = bool(block.kib("Locked"))
+        found.areas.append(area)
+        found.anon += area.anon
+        found.file += area.file
+        found.shmem += area.shmem
+        found.swap += area.swap
+    found.shared_anon = shared
+
+
+def _make_areas(found: BootProcess) -> None:
+    """Make areas for a process whose maps may not be read: its file pages, its own memory, and the rest of VIRT."""
+    at = 1 << 20
+    sizes = {
+        ("r-xp", ""): found.file, ("rw-s", "/dev/zero"): found.shmem,
+        ("rw-p", ""): max(found.anon + found.swap, pages(found.status.kib("VmData") or 0)),
+    }  # fmt: skip
+    total = pages(found.status.kib("VmSize") or 0)
+    sizes["---p", ""] = max(total - sum(sizes.values()), 0)
+    for (perms, path), size in sizes.items():
+        if size:
+            row = maps.Mapping(at << PAGE_SHIFT, (at + size) << PAGE_SHIFT, perms, path=path or None)
+            found.areas.append(Area(row, at, size))
+            at += size + 512
+
+
+def _lock_areas(found: BootProcess) -> None:
+    """Choose areas that add up to VmLck: mlock cuts an area where it ends, so a few of just that size, or in order."""
+    left = found.locked
+    usual = [area for area in found.areas if area.path not in SPECIAL]
+    private = [area for area in usual if area.is_private_memory and not area.is_file][:MOST_AREAS_TRIED]
+    exact = (some for number in (1, 2, 3) for some in combinations(private, number) if _sum(some) == left)
+    for area in next(exact, ()) if left and _sum(usual) != left else usual:
+        if area.pages <= left:
+            area.locked = True
+            left -= area.pages
+
+
+def _sum(areas: Iterable[Area]) -> int:
+    return sum(area.pages for area in areas)
+
+
+def _fill(found: BootProcess) -> None:
+    """Decide how much of each kind each area holds, by the rule above."""
+    private = [area for area in found.areas if area.is_private_memory]
+    own = [area for area in private if area.is_file]
+    stacks = [area for area in private if area.path == "[stack]"]
+    others = [area for area in private if area not in own and area not in stacks]
+    swap, anon = found.swap, found.anon
+    for area in (area for area in private if area.locked):
+        area.anon = min(area.pages, anon)
+        anon -= area.anon
+    for area, most in [*((area, area.pages) for area in own), *((area, STACK_RESIDENT) for area in stacks)]:
+        more = min(area.pages - area.anon, max(most - area.anon, 0), anon)
+        area.anon += more
+        anon -= more
+    for area in [*others, *stacks]:
+        area.swap = min(area.pages - area.anon, swap)
+        swap -= area.swap
+    for area in [*others, *stacks, *own]:
+        more = min(area.pages - area.anon - area.swap, anon)
+        area.anon += more
+        anon -= more
+    if anon + swap:
+        _add_area(found, anon, swap)
+    lazy = found.lazy
+    for area in sorted(others, key=lambda area: -area.anon):
+        if not area.locked:
+            area.lazy = min(area.anon, lazy)
+            lazy -= area.lazy
+    files = [area for area in found.areas if area.is_file and area.row.perms != "---p"] or [
+        area for area in found.areas if area.row.perms == "r-xp" and not area.path
+    ]
+    _spread(files, "file", found.file, lambda area: area.pages - area.anon - area.swap)
+    shared = [area for area in found.areas if area.is_shared_memory]
+    _spread(shared, "shmem", found.shmem, lambda area: area.pages)
+
+
+def _add_area(found: BootProcess, anon: int, swap: int) -> None:
+    """Make an area for private pages that no area that maps shows has room for."""
+    at = max((area.start + area.pages for area in found.areas if area.start < END_OF_ADDRESSES >> 1), default=0) + 512
+    row = maps.Mapping(at << PAGE_SHIFT, (at + anon + swap) << PAGE_SHIFT, "rw-p")
+    found.areas.append(Area(row, at, anon + swap, anon=anon, swap=swap))
+    found.areas.sort(key=lambda area: area.start)
+
+
+def _spread(areas: list[Area], kind: str, count: int, room: Callable[[Area], int]) -> None:
+    """Spread *count* pages over areas in proportion to their room."""
+    rooms = [max(room(area), 0) for area in areas]
+    total, left = sum(rooms), count
+    for area, has in zip(areas, rooms, strict=True):
+        share = min(-(-count * has // total) if total else 0, has, left)
+        setattr(area, kind, share)
+        left -= share
+
+
+def by_start(process: BootProcess) -> Iterator[Area]:
+    """Yield the areas of a process that are mapped, by address, special ones of the kernel left out."""
+    end = 0
+    for area in sorted(process.areas, key=lambda area: area.start):
+        if area.path == "[vsyscall]" or area.start < end or area.start + area.pages > END_OF_ADDRESSES:
+            continue
+        end = area.start + area.pages
+        yield area

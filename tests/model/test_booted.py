@@ -1,0 +1,82 @@
+"""Every recorded moment becomes a machine with its processes, its swap and its files, and prints them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from memtwin.linux.check import invariants
+from memtwin.linux.fs.proc import task_mmu
+from memtwin.machine.build import build
+from memtwin.procfs import buddyinfo, meminfo
+from memtwin.procfs.pid import smaps_rollup
+from memtwin.run.run import Run
+from memtwin.scenario import parse
+from memtwin.sources.recording import Recording
+from memtwin.sources.source import load
+from memtwin.twin.twin import Twin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from memtwin.sources.source import Source
+
+ROWS = ("MemFree", "Cached", "Dirty", "Shmem", "AnonPages", "Slab", "SwapFree", "PageTables")
+RECORDINGS = (
+    "03-anon-swap-disk", "10-file-once", "21-dirty-fsync", "28-mlock", "29-fragmentation",
+    "93-two-disks-priorities", "107-oom-four-adj", "118-oom-zram-text",
+)  # fmt: skip
+
+
+def checkpoints(recordings: Path, name: str) -> list[Source]:
+    recording = Recording(recordings / name / "run1.tar.xz")
+    return [recording.at(label) for label in recording.checkpoints]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_every_checkpoint_boots_and_prints_its_files_back(recordings: Path, name: str) -> None:
+    for source in checkpoints(recordings, name):
+        built = build(source)
+        invariants.validate(built.state, (source.name,))
+        read, now = load(source, meminfo), Twin(built).meminfo()
+        assert read is not None
+        for row in ROWS:
+            assert abs(read[row] - now[row]) <= read["MemTotal"] // 1000, (source.name, row, read[row], now[row])
+        assert Twin(built).buddyinfo() == load(source, buddyinfo), source.name
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_booted_process_is_what_its_files_say(recordings: Path, name: str) -> None:
+    seen = 0
+    for source in checkpoints(recordings, name):
+        built = build(source)
+        for process in built.processes:
+            where, shown = (source.name, process.name), process.read.status
+            has = task_mmu.task_mem(built.state, process.task)
+            for row in ("RssAnon", "RssFile", "RssShmem", "VmSwap", "VmSize", "VmLck", "VmPTE"):
+                assert abs((shown.kib(row) or 0) - has[row]) <= 16, (*where, row, shown.kib(row), has[row])
+            rollup = load(source, smaps_rollup, f"{process.read.root}/smaps_rollup")
+            walked = task_mmu.smaps_rollup(built.state, process.task)
+            assert rollup is not None
+            for row in ("Rss", "Anonymous", "Swap"):
+                assert abs(rollup.rows[row] - walked[row]) <= 16, (*where, row, rollup.rows[row], walked[row])
+            score = int(source.read(f"{process.read.root}/oom_score") or 0)
+            assert Twin(built).oom_score(process).value == score, where
+            seen += 1
+    assert seen
+
+
+def test_the_oom_killer_takes_a_booted_process(recordings: Path) -> None:
+    """A hog on a machine whose own process is larger: that one dies, by its name, and its files are gone."""
+    source = Recording(recordings / "107-oom-four-adj" / "run1.tar.xz").at("grown")
+    machine = build(source)
+    largest = max(machine.processes, key=lambda process: Twin(machine).oom_score(process).value)
+    run = Run(parse("proc hog adj=-900\nhog mmap a 200M\nhog touch a 0 200M w seq\ncheckpoint after\n"), machine)
+    run.execute()
+    deaths = [death for done in run.done for death in done.deaths]
+    assert (largest.name, largest.pid) in {(death["name"], death["pid"]) for death in deaths}
+    assert f"proc/{largest.pid}/status" in run.checkpoints["boot"]
+    assert f"proc/{largest.pid}/status" not in run.checkpoints["after"]
+    assert any(f"Killed process {largest.pid} ({largest.name})" in line for line in run.dmesg)
+    invariants.validate(machine.state, ())
