@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity journeys stubs map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity future journeys stubs map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -102,6 +102,9 @@ fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than 
 
 fidelity: $(VENV)/.built  ## write docs/fidelity.md from all recordings
 	$(BIN)/python docs/fidelity.py
+
+future: $(VENV)/.built  ## write docs/future.md: recordings run on from their middle
+	$(BIN)/python docs/future.py
 
 stubs:  ## write the stubs of the compiled core (src/memtwin/linux/**/*.pyi)
 	$(PYTHON) docs/stubs.py

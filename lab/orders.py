@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from memtwin import scenario as sc
+from memtwin.errors import InputError
 
 ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 """Modules of compressors that are not named as the compressor is."""
@@ -70,6 +71,8 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
         verb = type(op).__name__.lower()
         return (verb, op.proc, *_worker_words(op))
     match op:
+        case sc.Attach() | sc.Until():
+            raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: a guest of the lab boots without processes")
         case sc.Proc():
             return ("proc", op.name, op.adj, f"/{program(op)}")
         case sc.Sleep():

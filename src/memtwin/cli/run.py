@@ -24,33 +24,55 @@ BAR = 24
 
 
 @click.command("run")
-@click.argument("scenario", metavar="SCENARIO")
+@click.argument("scenario", metavar="[SCENARIO]", required=False)
 @click.option(
     "--boot", metavar="WHERE",
     help="Start from this machine: a snapshot's directory or tar, a recording (its boot), RUN@CHECKPOINT, or `live`.",
 )  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE",
-    help="Change the machine: vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio, swap.zswap.WORD. May be given "
-    "several times.",
+    help="Change the machine: vm.NAME, machine.ram (8G, -2G, 50%, half), swap.NAME.size, swap.NAME.prio, "
+    "swap.zswap.WORD. May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--swap", "swaps", multiple=True, metavar="SPEC",
+    help="With --boot: add a swap area (zram:8G,algo=zstd,prio=100, disk:8G, file:4G), or change one of the machine "
+    "(/dev/sda2:off, /dev/sda2:4G, /dev/sda2,prio=5). May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--grow", "growing", multiple=True, metavar="NAME=SIZE",
+    help="With --boot and no SCENARIO: let a process of the machine, by name or pid, grow by SIZE, 1 GiB a second, or "
+    "within a time: nginx=4G,over=10m. May be given several times.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="DIR", help="Leave the run in this directory, in a recording's layout.")
-def command(scenario: str, boot: str | None, settings: tuple[str, ...], output: str | None) -> int:
+def command(
+    *, scenario: str | None, boot: str | None, settings: tuple[str, ...], swaps: tuple[str, ...],
+    growing: tuple[str, ...], output: str | None,
+) -> int:  # fmt: skip
     """Run a workload on the model of a machine.
 
     SCENARIO is a file in the scenario language, or a recording: then its workload runs from its own boot.
-    Without --boot the machine is made from the scenario's header, on the ground of a Debian 12 guest.
+    Without --boot the machine is made from the scenario's header, on the ground of a Debian 12 guest; with it the
+    snapshot's processes run on, and a scenario or --grow may use them.
     Prints what happened in words, then the machine at each checkpoint, in KiB.
     """
-    workload, source = _workload(scenario)
+    if growing and boot is None:
+        raise UsageError("--grow without --boot", hint="--boot live, or a snapshot: only such a machine has processes")
+    if (scenario is None) == (not growing):
+        raise UsageError("give a SCENARIO, or --grow", hint="memtwin run --boot live --grow NAME=4G")
+    workload, source = _workload(scenario) if scenario is not None else (None, None)
     if boot is not None:
         source = _boot(boot)
     if output is not None:
         _check(Path(output))
-    from memtwin.run import run  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.run import change, grow, run  # noqa: PLC0415 - the compiled core, once the arguments are right
     from memtwin.story import story  # noqa: PLC0415 - the compiled core, once the arguments are right
 
-    done = run.simulate(workload, source, settings=settings, progress=_progress)
+    changes = [change.swap_change(word) for word in swaps]
+    if changes and source is None:
+        raise UsageError("--swap without --boot", hint="a described machine has the swap lines of its scenario")
+    workload = workload or grow.scenario(growing)
+    done = run.simulate(workload, source, settings=settings, swaps=changes, progress=_progress)
     for note in done.machine.notes:
         click.echo(f"note: {table.clean(note)}", err=True)
     try:

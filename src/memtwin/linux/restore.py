@@ -10,6 +10,7 @@ Not a kernel file: a running kernel came to its state step by step, and CRIU has
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
     CONTENT_MASK,
+    LRU_INACTIVE_ANON,
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SWAPENTS,
@@ -20,6 +21,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_ANON_EXCLUSIVE,
     PG_DIRTY,
     PG_MLOCKED,
+    PG_REFERENCED,
     PG_SWAPBACKED,
     PG_UNEVICTABLE,
     PTE_ACCESSED,
@@ -34,6 +36,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     Page,
     Task,
     Vma,
+    i64,
     u32,
     u64,
 )
@@ -59,6 +62,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_co
 from cython.cimports.memtwin.linux.mm.rmap import (
     anon_vma_fork,
     anon_vma_prepare,
+    next_mapping,
     page_add_file_rmap,
     page_add_new_anon_rmap,
 )
@@ -265,6 +269,51 @@ def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, fram
         mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
         shared += 1
     return shared
+
+
+def age_pages(s: State, task: int, count: int) -> None:
+    """Let the first *count* anonymous pages of a task be unused since reclaim last looked at them."""
+    mm: u32 = task_at(s, task).mm
+    i: u32
+    vpn: u64
+    table: u32
+    entry: cython.pointer(u64)
+    left: i64 = count
+    for i in range(mm_at(s, mm).nr_vmas):
+        vpn = vma_at(s, mm_at(s, mm).vmas[i]).start
+        while vpn < vma_at(s, mm_at(s, mm).vmas[i]).end and left > 0:
+            table = walk(s, mm, vpn)
+            if not table:
+                vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+                continue
+            entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+            if entry[0] & PTE_PRESENT and entry[0] & PTE_ACCESSED and s.pages[entry[0] >> 12].owner == OWNER_ANON:
+                entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+                left -= 1
+            vpn += 1
+
+
+def mark_kept(s: State, count: int) -> None:
+    """Let the *count* pages nearest the head of the inactive list be those that reclaim has scanned and kept.
+
+    Such a page was in use when it was scanned: it is marked as referenced, and goes unless it was used again since.
+    """
+    pfn: u32 = s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON].head
+    left: i64 = count
+    cursor: u32
+    vma: u32 = 0
+    vpn: u64 = 0
+    entry: cython.pointer(u64)
+    while pfn and left > 0:
+        cursor = 0
+        while s.pages[pfn].mapcount:
+            entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+            if entry == cython.NULL:
+                break
+            entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+        s.pages[pfn].flags |= PG_REFERENCED
+        left -= 1
+        pfn = s.pages[pfn].next
 
 
 def delay_counts(s: State, task: int, anon: int, file: int, swap: int) -> None:

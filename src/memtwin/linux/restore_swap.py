@@ -21,6 +21,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SWAP_HAS_CACHE,
     SWAPFILE_CLUSTER,
     XA_CHUNK,
+    Lruvec,
     Page,
     SwapArea,
     i64,
@@ -38,7 +39,7 @@ from cython.cimports.memtwin.linux.core.state import (
     zspage_at,
 )
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length
-from cython.cimports.memtwin.linux.lib.xarray import make_chunk
+from cython.cimports.memtwin.linux.lib.xarray import make_chunk, xa_erase, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import (
@@ -85,6 +86,15 @@ def take_slot(s: State, area: u32, slot: u32, tag: u64):
     if a.inuse == a.pages:
         a.highest_bit = 0
     make_chunk(file_at(s, a.file), slot).disk[slot & (XA_CHUNK - 1)] = tag + 1
+    leave_shadow(s, a.file, slot)
+
+
+def leave_shadow(s: State, file: u32, slot: u32):
+    """Leave what a page leaves that reclaim evicts: the clock of its eviction, which goes on by a page."""
+    lruvec: cython.pointer(Lruvec) = cython.address(s.node_data[0].lruvec)
+    xa_store(s, file, slot, slot, 0)  # any page: only the entry's place counts
+    xa_erase(s, file, slot, (lruvec.nonresident_age << 2) | 1)
+    lruvec.nonresident_age += 1
 
 
 def add_swapped_pages(

@@ -70,6 +70,8 @@ class Boot:
     """The page size; None: not known."""
     processes: tuple[BootProcess, ...] = ()
     """Kernel threads among them."""
+    told: tuple[str, ...] = ()
+    """What was changed of it to make it a machine that the model has."""
 
     @property
     def huge_pages(self) -> str:
@@ -119,7 +121,7 @@ def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, 
 
     texts = {path: text for path in _constant_files(source) if (text := source.read(path)) is not None}
     return Boot(
-        name=source.name,
+        name=source.owner,
         meminfo=must(meminfo),
         vmstat=must(vmstat),
         zoneinfo=must(zoneinfo),

@@ -40,13 +40,13 @@ from memtwin.machine.page_cache import (
     place_shmem,
     processes_of,
 )
-from memtwin.machine.populate import place_processes, place_rest, place_swap, place_zram, settle_counts
+from memtwin.machine.populate import mark_scanned, place_processes, place_rest, place_swap, place_zram, settle_counts
 from memtwin.machine.slabs import know_caches, place_slabs
 from memtwin.machine.swap_areas import add_disk, from_snapshot, zswap_from_snapshot
 from memtwin.units import pages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from memtwin.procfs import zoneinfo
     from memtwin.sources.source import Source
@@ -71,10 +71,26 @@ def build(
 
     *ram_bytes*, *swap_areas* and *zswap* (its parameters by name) change what the snapshot says; None leaves it.
     """
-    boot = read_boot(source, sysctl.BY_NAME)
+    return build_from(read(source), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap)
+
+
+def read(source: Source, progress: Callable[[int, int], None] | None = None) -> Boot:
+    """Read what a machine is built from and check it; *progress* is told processes read and all processes."""
+    boot = read_boot(source, sysctl.BY_NAME, progress)
     checks.check(boot)
-    told = [fold.note(boot)] if fold.is_needed(boot) else []
-    boot = settle(fold.fold(boot) if told else boot)
+    if not fold.is_needed(boot):
+        return settle(boot)
+    return replace(settle(fold.fold(boot)), told=(fold.note(boot),))
+
+
+def build_from(
+    boot: Boot,
+    *,
+    ram_bytes: int | None = None,
+    swap_areas: tuple[describe.Area, ...] | None = None,
+    zswap: Mapping[str, str] | None = None,
+) -> Machine:
+    """Build a machine from records that were read and checked; the other arguments as :func:`build`."""
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
@@ -87,8 +103,8 @@ def build(
     return Machine(
         state=draft.state, boot=boot, caches=draft.caches, binary=draft.files["binary"], vdso=draft.files["vdso"],
         bdev=draft.files["bdev"], rest=draft.rest, areas=draft.areas, sysctl=draft.settings, costs=draft.profile,
-        program=draft.program, processes=draft.booted,
-        notes=(*notes(boot), *told, *_unknown_program(draft), *draft.notes, *missing(draft)),
+        program=draft.program, processes=draft.booted, files=draft.files,
+        notes=(*notes(boot), *boot.told, *_unknown_program(draft), *draft.notes, *missing(draft)),
     )  # fmt: skip
 
 
@@ -305,7 +321,7 @@ def start(d: Draft) -> None:
 
 STEPS = (
     place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files, place_mapped_files,
-    place_processes, place_rest, place_shmem, place_swap, place_cache, settle_counts, count_page_tables,
+    place_processes, place_rest, place_shmem, place_swap, place_cache, mark_scanned, settle_counts, count_page_tables,
     place_percpu_pages, place_zram, own_kernel_frames, start_counters, know_caches, start,
 )  # fmt: skip
 """In this order: each gives frames to owners, and the last owner is the kernel."""

@@ -36,6 +36,8 @@ FOUR_GIB = 1 << 20
 CHUNK = 1024
 MAX_MIN_FREE_KB = 262_144
 HUGE_PAGE = 512
+MIN_FREE_SLACK = 20
+"""A min_free_kbytes that differs by less than such a part is the kernel's own: it is set early in a boot."""
 MIN_RAM_BYTES = 128 << 20
 
 
@@ -79,7 +81,7 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
     if high:
         spans["Normal"] = (FOUR_GIB, high, high - high // PAGE_ARRAY)
     managed = int(dma.managed) + sum(pages for _, _, pages in spans.values())
-    min_free = min_free_kbytes(managed, len(spans) + 1, thp=_thp(boot))
+    min_free = _set_by_its_host(boot) or min_free_kbytes(managed, len(spans) + 1, thp=_thp(boot))
     zones, blocks = [], {}
     for old in boot.zoneinfo.zones:
         if old.name in spans:
@@ -93,6 +95,7 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
         else:
             zones.append(old)
     total_managed = sum(int(zone.managed) for zone in zones)
+    scale = int((boot.sysctl or {}).get("vm.watermark_scale_factor", "10"))
     settings = dict(boot.sysctl or {})
     settings["vm.min_free_kbytes"] = str(min_free)
     values = dict(boot.meminfo.items())
@@ -100,11 +103,20 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
     return replace(
         boot,
         meminfo=meminfo.Meminfo(values),
-        zoneinfo=zoneinfo.Zoneinfo(tuple(_with_marks(zone, zones, min_free) for zone in zones)),
+        zoneinfo=zoneinfo.Zoneinfo(tuple(_with_marks(zone, zones, min_free, scale) for zone in zones)),
         buddyinfo=_buddyinfo(boot, blocks),
         pagetypeinfo=_pagetypeinfo(boot, blocks, {zone.name: int(zone.spanned) for zone in zones}),
         sysctl=settings,
     )
+
+
+def _set_by_its_host(boot: Boot) -> int | None:
+    """Return ``vm.min_free_kbytes`` of a snapshot if it is not what the kernel chooses for a machine of its size."""
+    zones = [zone for zone in boot.zoneinfo.zones if zone.managed]
+    usual = min_free_kbytes(sum(int(zone.managed) for zone in zones), len(zones), thp=_thp(boot))
+    text = (boot.sysctl or {}).get("vm.min_free_kbytes", "")
+    given = int(text) if text.isdecimal() else usual
+    return given if abs(given - usual) > usual // MIN_FREE_SLACK else None
 
 
 def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
@@ -225,11 +237,13 @@ def _batch(managed: int) -> int:
     return int(max((1 << (batch.bit_length() - 1)) - 1, 1))
 
 
-def _with_marks(zone: zoneinfo.ZoneInfo, zones: list[zoneinfo.ZoneInfo], min_free: int) -> zoneinfo.ZoneInfo:
+def _with_marks(
+    zone: zoneinfo.ZoneInfo, zones: list[zoneinfo.ZoneInfo], min_free: int, scale: int
+) -> zoneinfo.ZoneInfo:
     """Watermarks, reserves and list sizes of a zone among all zones (``__setup_per_zone_wmarks``)."""
     total = sum(int(other.managed) for other in zones)
     least = (min_free >> 2) * int(zone.managed) // total
-    gap = max(least >> 2, int(zone.managed) * 10 // 10_000)
+    gap = max(least >> 2, int(zone.managed) * scale // 10_000)
     low = least + gap
     position = zones.index(zone)
     ratio = (256, 256, 32, 0, 0)[position]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memtwin.linux.kernel import sysctl
@@ -59,10 +59,14 @@ class Machine:
     costs: CostProfile
     program: Program
     """What its scenario's processes run; *binary* is its file."""
+    files: dict[str, int]
+    """Cached files of the snapshot: those that processes map by device, inode and path, and ``cache``, all others."""
     processes: list[Booted]
     """The processes of the snapshot, those that have ended since among them."""
     notes: tuple[str, ...]
     """What a reader of results should know: where the machine differs from what the model follows."""
+    changes: list[str] = field(default_factory=list)
+    """Sentences: what was changed of the machine before the run, and what that cost."""
 
     def copy(self) -> Machine:
         """Return a second machine in the same state; from here each goes its own way."""
@@ -70,6 +74,7 @@ class Machine:
         twin.state = self.state.copy()
         twin.sysctl = dict(self.sysctl)
         twin.areas = list(self.areas)
+        twin.changes = list(self.changes)
         twin.processes = [replace(process) for process in self.processes]
         return twin
 

@@ -156,11 +156,18 @@ def _map_files(d: Draft, process: BootProcess, task: int) -> None:
     d.unmapped_files += max(process.file + process.shmem - mapped, 0)
 
 
+def mark_scanned(d: Draft) -> None:
+    """Mark the pages that reclaim has scanned and not taken: as many as its counters differ by, at most all."""
+    scanned, taken = (d.boot.vmstat.get(name) or 0 for name in ("pgscan_anon", "pgsteal_anon"))
+    restore.mark_kept(d.state, max(scanned - taken, 0))
+
+
 def settle_counts(d: Draft) -> None:
     """Set what each process counts of itself: tables that map nothing, peaks, and pages not folded yet."""
     for booted in d.booted:
         process = booted.read
         d.reserve(process.tables << 9)
+        restore.age_pages(d.state, booted.task, process.unused)
         restore.add_empty_tables(d.state, booted.task, process.tables, d.tables)
         most = MOST_UNFOLDED * (process.status.number("Threads") or 1) * FAULT_AROUND_PAGES
         exact = (process.anon, process.file, process.swap)

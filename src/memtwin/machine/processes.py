@@ -8,6 +8,8 @@ in each area        smaps, where it is there; else the rule below
 shared after fork   the difference between Rss and Pss of anonymous pages
 ==================  ===============================================================================================
 
+How many pages were used since reclaim last looked at them is Referenced; the oldest are taken not to be.
+
 Without smaps nothing says which pages of an area are resident. Then: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
 then what is resident. File pages are resident in proportion to each mapping, from its first page on.
@@ -109,6 +111,8 @@ class BootProcess:
     """The same of its pages in swap."""
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE."""
+    unused: int = 0
+    """Of the resident pages those that nobody used since reclaim last looked at them."""
     counted: tuple[int, int, int] = (0, 0, 0)
     """Anonymous, file and swapped pages as status counts them."""
     tables: int = 0
@@ -200,6 +204,8 @@ def _read_memory(process: Process, found: BootProcess) -> None:
             found.shared_anon = max(found.anon - (rows.get("Pss_Anon") or 0) / 4, 0.0)
         found.shared_swap = max(found.swap - (rows.get("SwapPss") or rows.get("Swap") or 0) / 4, 0.0)
         found.lazy = pages(rows.get("LazyFree") or 0)
+        if "Referenced" in rows:
+            found.unused = pages(max((rows.get("Rss") or 0) - rows["Referenced"], 0))
     if not found.areas:
         _make_areas(found)
     _lock_areas(found)
@@ -224,6 +230,8 @@ def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
         else:
             area.file = others
             area.lazy = pages(block.kib("LazyFree") or 0)
+            referenced = block.kib("Referenced")
+            found.unused += 0 if referenced is None else max(area.anon + others - pages(referenced), 0)
             found.lazy += area.lazy
             swap_pss = block.kib("SwapPss")
             found.shared_swap += 0.0 if swap_pss is None else area.swap - swap_pss / 4

@@ -9,27 +9,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from memtwin.errors import UsageError
 from memtwin.linux import touch
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import fs_writeback, jbd2, read_write
+from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
 from memtwin.machine import program
-from memtwin.scenario import Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.scenario import LARGEST_AREA, Attach, Fwrite, Hot, Mlock, Pow, Rand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
-    from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Touch
+    from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Scenario, Touch
 
 PAGE = 4096
 NS_PER_S = 1_000_000_000
 SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
 ERANGE = 34
+ESRCH = 3
+MOST_CANDIDATES = 12
+"""Processes that an error names."""
+LAST_REGION = 0x700000000
+"""Page number below which regions are mapped: shared libraries and stacks lie above."""
 CONTENTS = {
     "zero": t.CONTENT_ZERO,
     "mark": t.CONTENT_MARK,
@@ -66,7 +73,10 @@ class Worker:
     regions: dict[str, Region] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     """Open files by name."""
-    has_buffer: bool = False
+    buffer: int = 0
+    """Page number of its buffer for reads and writes; 0: it has none yet."""
+    runs_program: bool = True
+    """Whether it runs the program whose own touches are known; a process that was attached to does what it is told."""
 
 
 class Processes:
@@ -83,8 +93,9 @@ class Processes:
         self.program = machine.program
         self.by_name: dict[str, Worker] = {}
         self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
+        self.pids = {process.pid for process in machine.boot.processes}
         self.on_second = on_second
-        self.kills = machine.state.oom_kills
+        self.kills = -1
         """By the OOM killer, when its victims were last looked for."""
         self.costs = machine.costs.as_table()
         self.user_ns = 0
@@ -92,10 +103,12 @@ class Processes:
 
     def _next_pid(self) -> int:
         self.last_pid += 1
+        while self.last_pid in self.pids:
+            self.last_pid += 1
         return self.last_pid
 
     def _touch_pages(self, process: Worker, vpns: tuple[int, ...], op: Op, *, write: bool) -> None:
-        for vpn in vpns:
+        for vpn in vpns if process.runs_program else ():
             memory.touch_page(self.state, process.task, vpn, write)
 
     def command(self, process: Worker, op: Op) -> None:
@@ -123,6 +136,29 @@ class Processes:
         self._touch_pages(process, self.program.written_at_start, op, write=True)
         self.by_name[name] = process
         return t.OK
+
+    def attach(self, op: Attach) -> int:
+        """Let a process of the snapshot be one of the scenario's; returns an Outcome (ESRCH: it has died since)."""
+        found = candidates(self.machine, op)
+        if not found:
+            return ESRCH
+        booted = found[0]
+        areas = task_mmu.areas(self.state, booted.task)
+        there = [end for start, end, *_ in areas if self.program.first_region <= start < LAST_REGION]
+        first = max(there) + program.region_step(1) if there else self.program.first_region
+        worker = Worker(op.name, booted.pid, booted.task, first, runs_program=self._is_ours(booted))
+        private = [(end - start, start) for start, end, flags, *_ in areas if _is_private(flags)]
+        if private:
+            pages, start = max(private)
+            worker.regions[LARGEST_AREA] = Region(start, pages)
+        self.by_name[op.name] = worker
+        booted.alive = False  # as one of the machine's own: from here it is the scenario's
+        return t.OK
+
+    def _is_ours(self, booted: Booted) -> bool:
+        """Whether a process of the snapshot runs the program that the snapshot's scenario ran."""
+        paths = {area.path for area in booted.read.areas}
+        return self.machine.boot.program is not None and self.program.path in paths
 
     def _prepare_mmap(self, process: Worker, op: Op) -> None:
         """The program looks for a free entry of its table of regions, and fills it."""
@@ -167,13 +203,15 @@ class Processes:
     def io(self, process: Worker, op: Fread | Fwrite) -> int:
         """Read or write a file through the process's buffer; returns an Outcome."""
         filp = self._open(process, op.file)
-        if not process.has_buffer:
-            code = kernel_fork.mmap(
-                self.state, process.task, self.program.io_buffer, self.program.io_buffer_pages, program.RW
-            )
+        if not process.buffer:
+            at, pages = self.program.io_buffer, self.program.io_buffer_pages
+            if not process.runs_program:
+                at = process.next_region
+                process.next_region += program.region_step(pages)
+            code = kernel_fork.mmap(self.state, process.task, at, pages, program.RW)
             if code != t.OK:
                 return code
-            process.has_buffer = True
+            process.buffer = at
         pattern = op.pattern
         drawn = (
             {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
@@ -186,7 +224,7 @@ class Processes:
             op.chunk_bytes,
             op.length_bytes // op.chunk_bytes,
             isinstance(op, Fwrite),
-            self.program.io_buffer,
+            process.buffer,
             op.index,
             **drawn,
         )
@@ -290,7 +328,8 @@ class Processes:
         if code == t.OK:
             twin = Worker(child, self.last_pid, task, process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
-            twin.files, twin.has_buffer = dict(process.files), process.has_buffer
+            twin.files, twin.buffer = dict(process.files), process.buffer
+            twin.runs_program = process.runs_program
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)
             self.by_name[child] = twin
@@ -308,6 +347,34 @@ class Processes:
             kernel_fork.close_file(self.state, filp)
         process.files.clear()
         process.alive = False
+
+
+def candidates(machine: Machine, op: Attach) -> list[Booted]:
+    """Return the processes of a machine that an ``attach`` may mean: the one with its pid, or those of its name."""
+    alive = [process for process in machine.processes if process.alive]
+    if op.pid is not None:
+        return [process for process in alive if process.pid == op.pid]
+    return [process for process in alive if process.name == op.comm]
+
+
+def refuse_attach(scenario: Scenario, machine: Machine) -> None:
+    """Raise a UsageError for the first ``attach`` that names no process of the machine, or several."""
+    for op in scenario.ops:
+        found = candidates(machine, op) if isinstance(op, Attach) else [None]
+        if len(found) != 1:
+            listed = [process for process in found if process] or machine.processes
+            some = ", ".join(f"{process.name} {process.pid}" for process in listed[:MOST_CANDIDATES])
+            more = f" and {len(listed) - MOST_CANDIDATES} more" if len(listed) > MOST_CANDIDATES else ""
+            number = "no process" if not found else f"{len(found)} processes"
+            raise UsageError(
+                f"{scenario.path}:{op.lineno}: {op.text}: {machine.boot.name} has {number} of this name or pid",
+                hint=f"attach NAME pid=N; there are {some or 'none'}{more}",
+            )
+
+
+def _is_private(flags: int) -> bool:
+    """Whether an area is a process's own writable memory, and no stack."""
+    return flags & t.VM_WRITE != 0 and not flags & (t.VM_SHARED | t.VM_GROWSDOWN)
 
 
 def _drawn(op: Touch) -> dict[str, int]:

@@ -29,17 +29,19 @@ from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
-from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast, util
+from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast
 from memtwin.linux.records import NoticeKind
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.run import timeline
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
-from memtwin.run.processes import Processes, Worker, idle
+from memtwin.run.processes import Processes, Worker, idle, refuse_attach
+from memtwin.run.refusals import refusal
 from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.timeline import Sample
 from memtwin.scenario import (
+    Attach,
     Checkpoint,
     DropCaches,
     Exit,
@@ -63,6 +65,7 @@ from memtwin.scenario import (
     SwapOn,
     Sync,
     Touch,
+    Until,
     WorkerOp,
 )
 from memtwin.twin import oom_event
@@ -76,10 +79,12 @@ if TYPE_CHECKING:
     from memtwin.linux.core.state import State
     from memtwin.machine.machine import Booted, Machine
     from memtwin.oom.event import OomEvent
+    from memtwin.run.change import SwapChange
     from memtwin.sources.source import Source
 
 SUPPORTED = (
-    Proc, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep, Sync,
+    Proc, Attach, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep,
+    Until, Sync,
     DropCaches, SetSysctl, SwapOn, SwapOff, Checkpoint,
 )  # fmt: skip
 """Operations that the model can do."""
@@ -101,13 +106,6 @@ SAMPLED = ("zswpin", "zswpout", "pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_
 """Event counters that a sample takes as they are; those in ALWAYS come first."""
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
-REFUSALS = {
-    t.REFUSED_NOT: "no page was free, and none could be freed",
-    t.REFUSED_LENGTH: "a mapping has a length",
-    t.REFUSED_TASK_SIZE: "a process has 128 TiB of addresses, and so much is not left of them",
-    t.REFUSED_SWAPOFF: "what lies in the area would find no room",
-}
-"""Rules that refuse without numbers, by Refusal."""
 PANICKED = "the kernel has panicked"
 STORY_LINES = 20
 SIGKILL = 9
@@ -159,11 +157,16 @@ class Run:
         self.dcache = Dcache(machine.state, machine.caches)
         self.dmesg: list[str] = []
         self.ooms: list[OomEvent] = []
+        self.ooms_before: list[OomEvent] = []
+        """Of before the first operation: while the machine was changed."""
         events = machine.state.events_by_name()
         self._stolen_before = {kind: events[f"pgsteal_{kind}"] for kind in ("file", "anon")}
 
     def execute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Carry out every operation; raises NotModelledError where the model cannot go on."""
+        self._read_notices()
+        self.ooms_before = list(self.ooms)
+        self.processes.bury()
         self._sample(between=True)
         self._checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
@@ -193,22 +196,22 @@ class Run:
         file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
         cputime.begin_operation(state)
-        mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Checkpoint)) else 1)
+        mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Until, Checkpoint)) else 1)
         outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
         self._read_notices()
         buried = self.processes.bury()
         deaths += [self._death(process, SIGKILL) for process in buried]
         panicked = state.has_panicked and outcome != "skipped"
-        if panicked or (isinstance(op, WorkerOp) and op.proc in {process.name for process in buried}):
+        if panicked or (isinstance(op, WorkerOp) and op.proc in {p.name for p in buried if isinstance(p, Worker)}):
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
-        if not isinstance(op, Sleep):
+        if not isinstance(op, (Sleep, Until)):
             cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
         deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
         refused = errno == t.ENOMEM or (outcome == "error" and state.refused_by)
-        why = self._refusal() if refused else PANICKED if state.has_panicked else ""
+        why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
         done.ooms = self.ooms[killed:]
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
@@ -228,22 +231,6 @@ class Run:
         found[CACHED_BEFORE] = events["pgsteal_file"] - self._stolen_before["file"] - sum(found.values())
         found[ANONYMOUS] = events["pgsteal_anon"] - self._stolen_before["anon"]
         return found
-
-    def _refusal(self) -> str:
-        """The rule of the kernel that refused, with its numbers."""
-        state = self.machine.state
-        if state.refused_by == t.REFUSED_MAP_COUNT:
-            return f"a process may not have more areas than vm.max_map_count, {self.machine.sysctl['max_map_count']}"
-        if state.refused_by != t.REFUSED_OVERCOMMIT:
-            return REFUSALS[state.refused_by]
-        if self.machine.sysctl["overcommit_memory"] == "2":
-            limit, promised = kib(util.commit_limit(state)), kib(state.committed_pages)
-            return (
-                f"overcommit_memory is 2: {promised:,} kB are promised and CommitLimit is {limit:,} kB "
-                "(less a reserve for recovery)"
-            )
-        total = kib(state.memory_total + state.swap_pages[0])
-        return f"overcommit_memory is 0: one request may not exceed all RAM and swap, {total:,} kB"
 
     def _carry_out(self, op: Op) -> tuple[str, int, list[dict[str, Any]]]:
         """Do one operation: (outcome, errno, deaths)."""
@@ -277,10 +264,14 @@ class Run:
     def _machine_op(self, op: Op) -> int:
         """Do what concerns the whole machine, in the name of who looks after it; returns an Outcome."""
         kernel_fork.run_as(self.machine.state, self.machine.rest)
+        now = self.machine.state.clock_ns
         if isinstance(op, Proc):
             return self.processes.start(op.name, op.adj, op)
-        if isinstance(op, Sleep):
-            idle(self.machine, op.sleep_ns, self._sample)
+        if isinstance(op, Attach):
+            return self.processes.attach(op)
+        if isinstance(op, (Sleep, Until)):
+            begun = self.samples[0].time_ns
+            idle(self.machine, op.sleep_ns if isinstance(op, Sleep) else begun + op.run_ns - now, self._sample)
         elif isinstance(op, Sync):
             jbd2.commit(self.machine.state)
             fs_writeback.sync(self.machine.state)
@@ -474,14 +465,19 @@ def simulate(
     boot: Source | None,
     *,
     settings: Sequence[str] = (),
+    swaps: Sequence[SwapChange] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header."""
+    """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header.
+
+    *swaps* change the machine's swap areas before the run; *progress* is told processes read, then operations done.
+    """
     refuse_what_cannot_be_done(scenario)
     check_sysctls(scenario)
     asked = settings_of(settings)
     check_sizes(scenario, asked)
-    machine = prepare(scenario, boot, asked)
+    machine = prepare(scenario, boot, asked, swaps, progress)
+    refuse_attach(scenario, machine)
     apply_sysctls(machine, scenario, asked)
     run = Run(scenario, machine)
     run.execute(progress)

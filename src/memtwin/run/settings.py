@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
 from memtwin.linux.kernel import sysctl
-from memtwin.machine import checks, describe
-from memtwin.machine.build import build
+from memtwin.machine import checks, describe, resize
+from memtwin.machine.build import build, build_from, read
+from memtwin.run.change import change_swaps, ram_bytes, squeeze
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
+    from memtwin.run.change import SwapChange
     from memtwin.scenario import MachineLine, Scenario
     from memtwin.sources.source import Source
 
@@ -28,7 +31,8 @@ _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 class Settings:
     """What ``--set`` asks for: RAM, sizes and priorities of swap areas by name, settings below ``vm.``, zswap."""
 
-    ram_bytes: int | None = None
+    ram: str | None = None
+    """As it was written: a size, or one relative to what the machine has."""
     swaps: dict[str, dict[str, int]] = field(default_factory=dict)
     sysctl: dict[str, str] = field(default_factory=dict)
     zswap: dict[str, str] = field(default_factory=dict)
@@ -39,7 +43,7 @@ def settings_of(words: Sequence[str]) -> Settings:
 
     ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap`` line, and ``enabled``.
     """
-    ram: int | None = None
+    ram: str | None = None
     areas: dict[str, dict[str, int]] = {}
     sysctls: dict[str, str] = {}
     zswap: dict[str, str] = {}
@@ -51,7 +55,8 @@ def settings_of(words: Sequence[str]) -> Settings:
         if parts[0] == "vm":
             sysctls[key.removeprefix("vm.")] = _sysctl_value(word, key.removeprefix("vm."), value)
         elif key == "machine.ram":
-            ram = _size(word, value)
+            ram_bytes(value, 0)
+            ram = value
         elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
             zswap[parts[2]] = _zswap_word(word, parts[2], value)
         elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
@@ -180,7 +185,7 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
         if name not in known:
             raise UsageError(
                 f"--set swap.{name}: the scenario has no such swap area",
-                hint=f"it has {', '.join(known)}" if known else "it has none",
+                hint=f"it has {', '.join(known)}" if known else "add one with --swap, as --swap zram:4G",
             )
     areas = []
     chosen = -1
@@ -199,19 +204,18 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
     return tuple(areas)
 
 
-def check_header(machine: Machine, header: MachineLine) -> None:
-    """Refuse a scenario whose header asks for another machine than the snapshot is."""
-    present = sum(zone.present for zone in machine.boot.zoneinfo.zones) * 4096
+def note_header(machine: Machine, header: MachineLine) -> None:
+    """Note what a scenario's header says of the machine and the snapshot overrides."""
+    present = resize.present_bytes(machine)
     slack = (8 << 20) + present // 50
     have = machine.state.cpu_count
-    wrong = ""
+    wrong = []
     if "ram" in header.given and abs(header.ram_bytes - present) > slack:
-        wrong = f"ram={header.ram_bytes >> 20}M, the snapshot {machine.boot.name} has {present >> 20} MiB"
-    elif "cpus" in header.given and header.cpus != have:
-        wrong = f"cpus={header.cpus}, the snapshot {machine.boot.name} has {have}"
+        wrong.append(f"ram={header.ram_bytes >> 20}M, it has {present >> 20} MiB")
+    if "cpus" in header.given and header.cpus != have:
+        wrong.append(f"cpus={header.cpus}, it has {have}")
     if wrong:
-        hint = "boot from a snapshot of that machine, or change the scenario's header, or --set machine.ram=SIZE"
-        raise UsageError(f"the scenario says machine {wrong}", hint=hint)
+        machine.note(f"the scenario says machine {'; '.join(wrong)}: the snapshot {machine.boot.name} is the machine")
 
 
 def check_swaps(machine: Machine, scenario: Scenario) -> None:
@@ -245,8 +249,8 @@ def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
 
 def check_sizes(scenario: Scenario, settings: Settings) -> None:
     """Refuse sizes that the model cannot number; those of files and areas of a header the language refuses itself."""
-    if (settings.ram_bytes or 0) > checks.MOST_FRAMES * PAGE:
-        raise UsageError(f"--set machine.ram={settings.ram_bytes}: at most {_MOST_RAM}")
+    if settings.ram and ram_bytes(settings.ram, scenario.machine.ram_bytes) > checks.MOST_FRAMES * PAGE:
+        raise UsageError(f"--set machine.ram={settings.ram}: at most {_MOST_RAM}")
     if scenario.machine.ram_bytes > checks.MOST_FRAMES * PAGE:
         raise NotModelledError(_line(scenario, scenario.machine.lineno), "so much RAM", hint=f"at most {_MOST_RAM}")
     for name, change in settings.swaps.items():
@@ -270,15 +274,25 @@ def _asks(scenario: Scenario, boot: Source | None, settings: Settings, filename:
             if "size" in settings.swaps.get(name, {}):
                 return f"--set swap.{name}.size={settings.swaps[name]['size']}"
             return _line(scenario, next(swap.lineno for swap in scenario.swaps if swap.name == name))
-    if settings.ram_bytes and not filename:
-        return f"--set machine.ram={settings.ram_bytes}"
+    if settings.ram and not filename:
+        return f"--set machine.ram={settings.ram}"
     return boot.name if boot else _line(scenario, scenario.machine.lineno)
 
 
-def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
-    """Build the machine: ``--set`` over the snapshot over the scenario's header."""
+def prepare(
+    scenario: Scenario,
+    boot: Source | None,
+    settings: Settings,
+    swaps: Sequence[SwapChange] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Machine:
+    """Build the machine: ``--set`` over the snapshot over the scenario's header, then what *swaps* change of it.
+
+    *progress* is told processes read and all processes of the snapshot.
+    """
     try:
-        machine = _prepare(scenario, boot, settings)
+        machine = _prepare(scenario, boot, settings, progress)
+        change_swaps(machine, swaps)
     except HostMemoryError as problem:
         raise problem.at(_asks(scenario, boot, settings, problem.filename)) from None
     for told in header_notes(machine, scenario.machine):
@@ -286,28 +300,43 @@ def prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Mach
     return machine
 
 
-def _prepare(scenario: Scenario, boot: Source | None, settings: Settings) -> Machine:
+def _prepare(
+    scenario: Scenario, boot: Source | None, settings: Settings, progress: Callable[[int, int], None] | None
+) -> Machine:
     asked = scenario.zswap or settings.zswap
     zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
+    header = scenario.machine
     if boot is None:
-        ram = settings.ram_bytes or scenario.machine.ram_bytes
-        if scenario.machine.cpus != 1:
+        ram = ram_bytes(settings.ram, header.ram_bytes) if settings.ram else header.ram_bytes
+        if header.cpus != 1:
             raise NotModelledError(
                 scenario.path,
-                f"machine cpus={scenario.machine.cpus} without a snapshot",
+                f"machine cpus={header.cpus} without a snapshot",
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
         return build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
-    machine = build(
-        boot,
-        ram_bytes=settings.ram_bytes,
-        swap_areas=swap_areas(scenario, settings) if settings.swaps else None,
-        zswap=zswap if settings.zswap else None,
-    )
-    if settings.ram_bytes is None:
-        check_header(machine, scenario.machine)
+    parts: dict[str, Any] = {
+        "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
+        "zswap": zswap if settings.zswap else None,
+    }
+    source = read(boot, progress)
+    machine = build_from(source, **parts)
+    if settings.ram:
+        machine = _with_ram(machine, settings.ram, source, parts)
+    else:
+        note_header(machine, header)
     if scenario.swaps and not settings.swaps:
         check_swaps(machine, scenario)
     if scenario.zswap and not settings.zswap:
         check_zswap(machine, scenario.zswap)
+    return machine
+
+
+def _with_ram(machine: Machine, word: str, read: Boot, parts: Mapping[str, Any]) -> Machine:
+    """Return a booted machine of another size: a balloon takes memory away, more is free in the highest zone."""
+    has = resize.present_bytes(machine)
+    asked = ram_bytes(word, has)
+    if asked > has:
+        return build_from(read, ram_bytes=asked, **parts)
+    squeeze(machine, asked)
     return machine

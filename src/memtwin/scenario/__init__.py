@@ -29,7 +29,9 @@ from __future__ import annotations
 from memtwin.scenario.lines import (
     ADVICES,
     CONTENTS,
+    LARGEST_AREA,
     Advice,
+    Attach,
     Checkpoint,
     Compact,
     Content,
@@ -61,6 +63,7 @@ from memtwin.scenario.lines import (
     Sync,
     Sysctl,
     Touch,
+    Until,
     WorkerOp,
     Zswap,
 )
@@ -70,7 +73,9 @@ from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, split
 __all__ = [
     "ADVICES",
     "CONTENTS",
+    "LARGEST_AREA",
     "Advice",
+    "Attach",
     "Checkpoint",
     "Compact",
     "Content",
@@ -107,6 +112,7 @@ __all__ = [
     "Sync",
     "Sysctl",
     "Touch",
+    "Until",
     "WorkerOp",
     "Zswap",
     "load",

@@ -30,6 +30,8 @@ ACCESSES: Final = ("r", "w")
 SHARINGS: Final = ("shared", "private")
 ZPOOLS: Final = ("zbud", "z3fold", "zsmalloc")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
+LARGEST_AREA: Final = "anon"
+"""The region of an attached process that it has from the start: its largest private mapping."""
 HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
 RESERVED_LABELS: Final = (
     "boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt", "timeline.csv", "timeline.parquet",
@@ -155,6 +157,15 @@ class Proc(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Attach(Op):
+    """Let *name* be a process of the machine's snapshot: the one with *pid*, or the only one called *comm*."""
+
+    name: str
+    pid: int | None
+    comm: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mmap(WorkerOp):
     """Map private anonymous memory, readable and writable; nothing is touched."""
 
@@ -269,6 +280,13 @@ class Sleep(Op):
     """No process runs; kswapd, writeback and timers go on."""
 
     sleep_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Until(Op):
+    """As :class:`Sleep`, until the run is *run_ns* old; nothing if it is already."""
+
+    run_ns: int
 
 
 @dataclass(frozen=True, slots=True)

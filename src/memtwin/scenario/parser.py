@@ -196,7 +196,7 @@ class _Body:
         line.named(name, "a process's name", _NAME)
         if name in self.regions:
             raise line.error(f"a new process name; {name!r} is already used")
-        if name in {"proc", "sleep", "drop_caches", "checkpoint", "sysctl"}:
+        if name in {"proc", "attach", "sleep", "until", "drop_caches", "checkpoint", "sysctl"}:
             raise line.error(f"a process name that is no operation, not {name!r}")
         return name
 
@@ -228,13 +228,30 @@ def _proc(body: _Body, line: Line) -> kinds.Op:
     return kinds.Proc(line.index, line.lineno, line.text, name, adj)
 
 
-def _sleep(_body: _Body, line: Line) -> kinds.Op:
-    word = line.counted("sleep SECONDS", 2, 2)[1]
+def _attach(body: _Body, line: Line) -> kinds.Op:
+    words = line.counted("attach NAME [pid=N|comm=WORD]", 2, 3)
+    given = line.options(words[2:], ("pid", "comm"))
+    pid = line.integer(given["pid"], "pid", 1, 1 << 22) if "pid" in given else None
+    name = body.fresh_process(line, words[1])
+    body.regions[name] = {kinds.LARGEST_AREA}
+    return kinds.Attach(line.index, line.lineno, line.text, name, pid, given.get("comm", name))
+
+
+def _seconds(line: Line, usage: str) -> int:
+    """Return the only word behind the operation, seconds, in nanoseconds."""
+    word = line.counted(usage, 2, 2)[1]
     match = _SECONDS.fullmatch(word)
     if not match or not (match[1] or match[2]):
         raise line.error(f"SECONDS as a decimal number, not {quoted(word)}")
-    sleep_ns = int(match[1] or 0) * 1_000_000_000 + int((match[2] or "").ljust(9, "0")[:9])
-    return kinds.Sleep(line.index, line.lineno, line.text, sleep_ns)
+    return int(match[1] or 0) * 1_000_000_000 + int((match[2] or "").ljust(9, "0")[:9])
+
+
+def _sleep(_body: _Body, line: Line) -> kinds.Op:
+    return kinds.Sleep(line.index, line.lineno, line.text, _seconds(line, "sleep SECONDS"))
+
+
+def _until(_body: _Body, line: Line) -> kinds.Op:
+    return kinds.Until(line.index, line.lineno, line.text, _seconds(line, "until SECONDS"))
 
 
 def _sync(_body: _Body, line: Line) -> kinds.Op:
@@ -371,7 +388,9 @@ def _end(make: type[kinds.Exit | kinds.Kill]) -> Callable[[_Body, Line], kinds.O
 
 _GLOBAL: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "proc": _proc,
+    "attach": _attach,
     "sleep": _sleep,
+    "until": _until,
     "sync": _sync,
     "drop_caches": _drop_caches,
     "compact": _compact,

@@ -39,7 +39,8 @@ FILES: Final = (
     *(f"sys/block/zram*/{name}" for name in (
         "backing_dev", "bd_stat", "comp_algorithm", "disksize", "io_stat", "mm_stat", "recomp_algorithm", "stat",
     )),
-    "sys/block/*/size", "sys/block/dm-*/dm/name", "sys/module/zswap/parameters/*", "sys/kernel/debug/zswap/*",
+    "sys/block/*/queue/rotational", "sys/block/*/size",
+    "sys/block/dm-*/dm/name", "sys/module/zswap/parameters/*", "sys/kernel/debug/zswap/*",
     "sys/kernel/debug/extfrag/*", "sys/kernel/mm/transparent_hugepage/*",
     "sys/kernel/mm/transparent_hugepage/khugepaged/*", "sys/kernel/mm/hugepages/*/*", "sys/kernel/mm/ksm/*",
     "sys/kernel/mm/lru_gen/*", "sys/kernel/mm/swap/*", "sys/kernel/mm/page_idle/none",

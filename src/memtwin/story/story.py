@@ -15,6 +15,7 @@ from memtwin.oom.why.analysis import analyse
 from memtwin.render.table import Column, Table
 from memtwin.render.words import NS_PER_S, capital, count, listed, seconds, size
 from memtwin.scenario import (
+    Attach,
     Checkpoint,
     DropCaches,
     Exit,
@@ -85,6 +86,8 @@ def tell(run: Run) -> list[str]:
             f"{size(run.samples[0].figures['MemFree'])} free, Linux {_release(boot.version)}."
         )
     ]
+    told += run.machine.changes
+    told += [sentence for event in run.ooms_before for sentence in brief(analyse(event))]
     between = [sample for sample in run.samples if sample.between]
     files: dict[tuple[str, str], str] = {}
     began = run.machine.state.reclaim_began_ns
@@ -352,6 +355,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Kill: _ended,
     SetSysctl: _set,
     Sleep: _slept,
+    Attach: lambda op, what: f"{op.name} has died since (ESRCH)." if what.done.errno else "",
 }
 
 
@@ -459,9 +463,10 @@ def _ending(run: Run) -> list[str]:
     spared = "" if change["pgsteal_anon"] else "; no anonymous page"
     began_in = next((f"in {done.op.text!r}" for done in run.done if done.began), "before the first operation")
     balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
+    when = f"{seconds(began - first.time_ns)} into the run, {began_in}" if began > first.time_ns else "before the run"
     return [
         f"{told}.",
-        f"Reclaim began {seconds(began - first.time_ns)} into the run, {began_in}, and took "
+        f"Reclaim began {when}, and took "
         f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
         f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
         + (" ".join(_missed(change)) or "Nothing of that was missed: no page was read again."),

@@ -185,14 +185,19 @@ def _since(boot: dict[str, Figure], now: dict[str, Figure]) -> dict[str, Figure]
 # -------------------------------------------------------------------------------------------------- scores
 
 
-def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = None) -> Score:
-    """Hold *twin* against every run in *reals*, the first of which says which checkpoints there are."""
+def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = None, *, since: str = "boot") -> Score:
+    """Hold *twin* against every run in *reals*, the first of which says which checkpoints there are.
+
+    *since*: the real runs' checkpoint that the twin booted from; only what came later is compared, counted since then.
+    """
     floors = _floors(reals[0])
     runs = [*reals, twin]
-    boots = [figures(run, "boot") if "boot" in run.checkpoints else {} for run in runs]
+    starts = [*[since] * len(reals), "boot"]
+    boots = [figures(run, start) if start in run.checkpoints else {} for run, start in zip(runs, starts, strict=True)]
     rows: list[Row] = []
     missing = 0
-    for checkpoint in reals[0].checkpoints:
+    labels = reals[0].checkpoints
+    for checkpoint in labels if since == "boot" else labels[labels.index(since) + 1 :]:
         seen = [
             _since(boot, figures(run, checkpoint)) if checkpoint in run.checkpoints else None
             for run, boot in zip(runs, boots, strict=True)
@@ -201,7 +206,7 @@ def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = No
         found, lacking = _compare(checkpoint, there, seen[-1] or {}, floors)
         rows += found
         missing += lacking
-    pairs = _victims(reals, twin)
+    pairs = _victims(reals, twin, since)
     real, own = reals[0].outcomes(), twin.outcomes()
     both = real.keys() & own.keys()
     return _summed(
@@ -274,11 +279,17 @@ def _floors(recording: Recording) -> dict[Kind, float]:
     return {"size": total_kib / 100, "count": COUNT_FLOOR, "score": OOM_SCORE_FLOOR}
 
 
-def _victims(reals: Sequence[Recording], twin: Recording) -> tuple[tuple[str, str], ...]:
-    taken = [[name for _, name in real.victims()] for real in reals]
+def _victims(reals: Sequence[Recording], twin: Recording, since: str) -> tuple[tuple[str, str], ...]:
+    """Return (who the kernel killed, who the twin killed) after checkpoint *since*; nothing if the real runs differ."""
+    taken = [[name for number, name in real.victims() if number >= _number(real, since)] for real in reals]
     if any(names != taken[0] for names in taken):
         return ()
     return tuple(zip_longest(taken[0], (name for _, name in twin.victims()), fillvalue="none"))
+
+
+def _number(recording: Recording, label: str) -> int:
+    """Return the number of the operation that took a checkpoint; 0 of boot."""
+    return next((op["i"] for op in recording.ops if str(op.get("op", "")).split() == ["checkpoint", label]), 0)
 
 
 def _summed(

@@ -1,0 +1,80 @@
+"""A booted machine with less memory: a balloon takes it, as a hypervisor's would.
+
+What the machine must give up for it goes by the kernel's own rules: page cache, swap, and at last the OOM killer. The
+watermarks and reserves are then those of a machine of that size, but for a min_free_kbytes that its host had set.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.mm import balloon, mm_init, page_alloc_fast
+from memtwin.machine import describe
+
+if TYPE_CHECKING:
+    from memtwin.linux.core.state import State
+    from memtwin.machine.machine import Machine
+
+PAGE = 4096
+LEAST_PAGES = 16_384
+"""64 MiB: what is left at least."""
+ROWS = (("page cache", "nr_file_pages"), ("anonymous memory", "nr_anon_pages"))
+
+
+def present_bytes(machine: Machine) -> int:
+    """Return how much RAM a machine has, what its kernel keeps for itself among it."""
+    return sum(int(zone.present) for zone in machine.boot.zoneinfo.zones) * PAGE
+
+
+def take_away(machine: Machine, pages: int) -> None:
+    """Take *pages* pages from a machine; adds a sentence to ``machine.changes`` that says what went for them."""
+    state = machine.state
+    usual = _min_free_kbytes(machine)
+    is_usual = abs(int(machine.sysctl["min_free_kbytes"]) - usual) <= usual // describe.MIN_FREE_SLACK
+    before = _figures(state)
+    taken = balloon.inflate(state, machine.rest, min(pages, max(state.memory_total - LEAST_PAGES, 0)))
+    if is_usual:
+        machine.sysctl["min_free_kbytes"] = str(_min_free_kbytes(machine))
+        mm_init.set_sysctl(state, "min_free_kbytes", int(machine.sysctl["min_free_kbytes"]))
+    mm_init.compute_watermarks(state)
+    machine.changes.append(_sentence(taken, pages, before, _figures(state)))
+
+
+def _min_free_kbytes(machine: Machine) -> int:
+    zones = sum(bool(zone.managed) for zone in machine.boot.zoneinfo.zones)
+    return describe.min_free_kbytes(machine.state.memory_total, zones, thp=machine.boot.huge_pages != "never")
+
+
+def _figures(state: State) -> dict[str, int]:
+    """Return pages of each kind that a balloon may cost, and how many processes were killed."""
+    node = state.node_stats()
+    found = {label: node[name] for label, name in ROWS}
+    found["free memory"] = page_alloc_fast.free_pages(state)
+    found["slab"] = node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"]
+    found["swap"] = state.swap_pages[1]
+    found["killed"] = state.oom_kills
+    return found
+
+
+def _sentence(taken: int, wanted: int, before: dict[str, int], after: dict[str, int]) -> str:
+    """Say what a balloon took, in MiB."""
+    went = [
+        f"{(before[label] - after[label]) >> 8:,} MiB of {label}"
+        for label in ("free memory", "page cache", "anonymous memory", "slab")
+        if before[label] - after[label] >= 1 << 8
+    ]
+    swapped = before["swap"] - after["swap"]
+    words = f"{taken >> 8:,} MiB of memory were taken away: {', '.join(went) or 'nothing that was in use'} went"
+    if swapped >= 1 << 8:
+        words += f", {swapped >> 8:,} MiB of that to swap"
+    if after["killed"] > before["killed"]:
+        words += f"; the OOM killer took {after['killed'] - before['killed']}"
+    if taken < wanted:
+        words += f"; {(wanted - taken) >> 8:,} MiB more could not be had"
+    return words + "."
+
+
+def outcome(code: int) -> str:
+    """Return the name of an Outcome of the kernel's that refuses."""
+    return {t.ENOMEM: "ENOMEM", t.EINVAL: "EINVAL", t.EBUSY: "EBUSY"}.get(code, str(code))

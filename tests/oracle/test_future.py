@@ -1,0 +1,34 @@
+"""From the middle of a recording, does the twin go on as the real kernel did?
+
+Which pages are resident or cached then is not recorded, so the bars are wider than those of a run from boot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from future import future, middle
+
+from memtwin.sources.recording import Recording, runs_in
+from memtwin.study.validate import score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEAN, P90 = 0.06, 0.20
+WITHIN = (
+    "02-anon-fits", "06-zram-random", "10-file-once", "103-zram-lz4-classes", "107-oom-four-adj", "108-oom-swap-full",
+    "11-file-reread-fits", "120-zram-two-prios-128m", "22-fork-cow", "26-oom-noswap", "29-fragmentation",
+    "117-rot-mixed-files", "118-oom-zram-text", "30-drop-caches", "33-overcommit2", "90-forks", "91-many-regions",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_the_rest_of_a_recording_from_its_middle(recordings: Path, tmp_path: Path, name: str) -> None:
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    label = middle(reals[0])
+    future(reals[0], label).write(tmp_path / "run")
+    verdict = score(reals, Recording(tmp_path / "run", partial=True), since=label)
+    assert verdict.compared
+    assert verdict.meets(mean=MEAN, p90=P90), (verdict.mean, verdict.p90, verdict.victims)
