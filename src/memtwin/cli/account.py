@@ -6,38 +6,72 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, memory_of, open_root, root_option, show
+from memtwin.cli.common import form_options, memory_of, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import vmstat, zoneinfo
+from memtwin.sources import owners
 from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import account as view
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from memtwin.sources.source import Source
 
 
 @click.command("account")
+@sampling_options
 @root_option
 @form_options
-def command(root: str, form: str | None) -> None:
+def command(root: str, form: str | None, seconds: float | None, count: int | None) -> None:
     """Print where all of RAM is: a sheet that counts each page once and adds up to MemTotal."""
     source = open_root(root)
-    sheet = _account(source)
-    boot = None if source.at_boot is None else _account(source.at_boot)
-    show(view.view(sheet, boot), form, source)
+    boot = None
+    if source.at_boot is not None:
+        source.at_boot.lenient = True
+        boot = _account(source.at_boot)
+    repeat(lambda: view.view(_account(source), boot), form, source, seconds, count)
 
 
 def _account(source: Source) -> view.Account:
+    memory, counters = memory_of(source, "MemTotal", "MemFree"), load(source, vmstat) or vmstat.Vmstat({})
+    page_kib = host(source).page_kib
     devices = (name for name in source.names("sys/block") if name.startswith("zram"))
     zram = [stat for name in devices if (stat := load(source, mm_stat, device=name))]
+    is_exact = memory.get("VmallocUsed", 0) > 0 and not memory.get("VmallocChunk")
     return view.account(
         view.Sources(
-            memory_of(source, "MemTotal", "MemFree"),
-            load(source, vmstat) or {},
+            memory,
+            counters,
             load(source, zoneinfo),
-            host(source).page_kib,
+            page_kib,
             sum(stat.mem_used_total for stat in zram) // 1024 if zram else None,
             (source.read("sys/module/zswap/parameters/zpool") or "").strip() in {"zsmalloc", ""},
+            None if "Hugetlb" in memory else owners.huge_page_pools_kib(source),
+            None if is_exact else owners.vmalloc_kib(source, page_kib),
+            tuple(_owners(source, memory, counters, page_kib)),
         )
     )
+
+
+def _owners(
+    source: Source, memory: Mapping[str, int], counters: Mapping[str, int], page_kib: int
+) -> Iterator[view.Line]:
+    """Yield what files beside meminfo name, the surest first."""
+    zfs = owners.zfs_kib(source)
+    if zfs is not None:
+        yield view.Line("pools", "ZFS' cache (ARC)", *zfs)
+    if "Balloon" not in memory:
+        balloon = owners.vmware_balloon_kib(source, page_kib)
+        if balloon is not None:
+            yield view.Line("pools", "balloon (VMware)", balloon, "sys/kernel/debug/vmmemctl: current")
+        elif (held := owners.ballooned_kib(counters, page_kib)) is not None:
+            yield view.Line("pools", "balloon", held, "vmstat: balloon_inflate - balloon_deflate")
+    gpu = owners.gpu_kib(source)
+    if gpu is not None:
+        yield view.Line("pools", "GPU (amdgpu, GTT)", gpu, "sys/class/drm: mem_info_gtt_used")
+    added = None if "nr_memmap_pages" in counters else owners.memory_without_cpus_kib(source)
+    if added is not None:
+        kib = added // page_kib * 64 // 1024
+        yield view.Line("kernel", "struct pages of nodes without CPUs", kib, "64 bytes a page of those nodes")

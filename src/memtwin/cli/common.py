@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
+    from memtwin.errors import MemtwinError
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.render.grid import View
     from memtwin.render.openmetrics import Metric
@@ -43,6 +44,8 @@ _LONGEST_S: Final = 1e6
 _GONE: Final = {"absent", "No such process", "Not a directory"}
 """Reasons that need no note: the file is not part of this kernel, or its process ended meanwhile."""
 _NAMED_UNREAD: Final = 3
+_WRAPPED_KIB: Final = 1 << 53
+"""8 EiB: an address space of 64 bits has no more than 16."""
 _LONGEST_NOTE: Final = 1000
 """Characters of a note: a snapshot says itself why a file was not read."""
 
@@ -50,23 +53,32 @@ root_option = click.option(
     "--root",
     default=LIVE,
     metavar="WHERE",
-    help="A directory or tar of a snapshot or sosreport, RUN@CHECKPOINT, RUN@3.5s, or `live` (the default).",
+    help="A directory or tar of a snapshot or sosreport, RUN@CHECKPOINT, RUN@3.5s, a pasted file of /proc, - for one "
+    "on stdin, or `live` (the default).",
 )
 
 
 def form_options(command: F) -> F:
     """Add ``--json``, ``--csv`` and ``--openmetrics``, which the command takes as *form*; a table otherwise."""
-    for form, told in (
+    for form, text in (
         ("openmetrics", "Metrics as Prometheus reads them, by node_exporter's names where it has one."),
         ("csv", "Comma-separated values, sizes in bytes."),
         ("json", "One JSON object a line, sizes in bytes."),
     ):
-        command = click.option(f"--{form}", "form", flag_value=form, help=told)(command)
+        command = click.option(f"--{form}", is_flag=True, expose_value=False, callback=_choose_form, help=text)(command)
     return command
 
 
+def _choose_form(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    chosen = ctx.params.setdefault("form", None)
+    if value:
+        if chosen is not None:
+            raise UsageError(f"--{chosen} and --{param.name}: one form at a time", hint="ask twice")
+        ctx.params["form"] = param.name
+
+
 def sampling_options(command: F) -> F:
-    """Add ``-s`` and ``-c``, which the command takes as *seconds* and *count* for :func:`samples`."""
+    """Add ``-s`` and ``-c``, which the command takes as *seconds* and *count* for :func:`repeat`."""
     times = click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
     every = click.option("-s", "--seconds", type=float, metavar="N", help="Repeat every N seconds.")
     return every(times(command))
@@ -87,13 +99,15 @@ class Output(NamedTuple):
 
 
 def open_root(root: str) -> Source:
-    """Return the source that ``--root`` names."""
+    """Return the source that ``--root`` names, to look at: what is damaged in it is noted, not an error."""
     if root == LIVE:
-        return open_source(LIVE)
+        source = open_source(LIVE)
+        source.lenient = True
+        return source
     from memtwin.sources.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
 
     source = resolve(root)
-    source.name = root
+    source.name, source.lenient = root, True
     if source.told:
         note(source.told)
     return source
@@ -104,19 +118,44 @@ def needed(source: Source, module: Schema[R_co], **fields: str | int) -> R_co:
     found = load(source, module, **fields)
     if found is None:
         path = module.PATH.format(**fields)
+        if path in source.damaged:
+            raise source.damaged[path]
         why = source.unread.get(path, "absent")
         problem = "is missing" if why == "absent" else f"cannot be read: {why}"
-        hint = "root may read it" if why == "Permission denied" else "--root is the directory that holds proc/"
+        hint = "root may read it" if why == "Permission denied" else None
+        if why == "absent" and not source.names("proc"):
+            hint = "--root is the directory that holds proc/"
         raise SnapshotError(source.owner, f"{path} {problem}", hint=hint)
     return found
 
 
-def memory_of(source: Source, *rows: str) -> Meminfo:
-    """Read /proc/meminfo, which must have *rows*, and none of them 0."""
+def no_process(source: Source, *pids: int) -> MemtwinError:
+    """Return the error that *source* has none of *pids*, or that the files of one are damaged."""
+    for pid in pids:
+        for path, damage in source.damaged.items():
+            if path.startswith(f"proc/{pid}/"):
+                return damage
+    return SnapshotError(source.owner, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
+
+
+def meminfo_of(source: Source) -> Meminfo:
+    """Read /proc/meminfo without the rows that no 64-bit kernel can mean: a negative amount that was printed unsigned.
+
+    A container's filter (lxcfs) prints such for swap. They are unknown, and one note names them.
+    """
     from memtwin.procfs import meminfo  # noqa: PLC0415 - not every view needs it
 
     memory = needed(source, meminfo)
-    lacking = [row for row in rows if not memory.get(row)]
+    wrapped = [row for row, value in memory.items() if value >= _WRAPPED_KIB]
+    if wrapped:
+        source.repaired[meminfo.PATH] = f"{', '.join(wrapped)} out of range (below 0, printed unsigned): unknown"
+    return memory.without(wrapped) if wrapped else memory
+
+
+def memory_of(source: Source, *rows: str, may_be_0: bool = False) -> Meminfo:
+    """Read /proc/meminfo, which must have *rows*, none of them 0 unless that *may_be_0*."""
+    memory = meminfo_of(source)
+    lacking = [row for row in rows if (row not in memory if may_be_0 else not memory.get(row))]
     if lacking:
         raise SnapshotError(source.owner, f"proc/meminfo has no {' and '.join(lacking)}", hint="is the file whole?")
     return memory
@@ -128,13 +167,16 @@ def number(source: Source, path: str) -> int | None:
     return int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
 
 
-def samples(seconds: float | None, count: int | None, form: str | None) -> Iterator[int]:
+def samples(seconds: float | None, count: int | None, form: str | None, source: Source) -> Iterator[int]:
     """Yield 0, 1, ... *count* times (for ever with *seconds* alone, once with neither), *seconds* (or 1 s) apart.
 
-    An exposition of metrics is one sample: to ask for more in that *form* is a UsageError.
+    An exposition of metrics is one sample, and so is a saved moment: to ask for more is a UsageError.
     """
-    if form == "openmetrics" and (seconds is not None or (count or 1) > 1):
-        raise UsageError("--openmetrics is one sample", hint="let the collector ask again")
+    if is_series(seconds, count):
+        if form == "openmetrics":
+            raise UsageError("--openmetrics is one sample", hint="let the collector ask again")
+        if not source.is_live:
+            raise UsageError(f"{source.owner} is one moment: a second sample would be the same", hint="memtwin diff")
     if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
         raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
     last = count if count is not None else None if seconds else 1
@@ -148,6 +190,21 @@ def samples(seconds: float | None, count: int | None, form: str | None) -> Itera
         time.sleep(max(start + index * step - time.monotonic(), 0.0))
 
 
+def is_series(seconds: float | None, count: int | None) -> bool:
+    """Return whether ``-s`` and ``-c`` ask for more than one sample."""
+    return seconds is not None if count is None else count > 1
+
+
+def repeat(
+    make: Callable[[], View], form: str | None, source: Source, seconds: float | None, count: int | None, **how: bool
+) -> None:
+    """Show the view that *make* returns, as often as ``-s`` and ``-c`` say; *how* is for :func:`show`."""
+    for index in samples(seconds, count, form, source):
+        if index and form is None:
+            write("\n")
+        show(make(), form, source, index=index, is_series=is_series(seconds, count), **how)
+
+
 def origin(source: Source) -> tuple[str, int | None]:
     """Return what ``--root`` calls *source*, and when its files were read, in milliseconds since 1970."""
     from memtwin.sources.host import taken_unix_ms  # noqa: PLC0415 - for JSON only
@@ -156,12 +213,12 @@ def origin(source: Source) -> tuple[str, int | None]:
 
 
 def show(
-    view: View | Output, form: str | None, source: Source, *, index: int = 0, headings: bool = True,
-    for_programs: bool = False, unicode: bool = True,
+    view: View | Output, form: str | None, source: Source, *, index: int = 0, is_series: bool = False,
+    headings: bool = True, for_programs: bool = False, unicode: bool = True,
 ) -> None:  # fmt: skip
     """Write *view* in *form* to stdout, and to stderr one note of what could not be read.
 
-    *index* counts the samples of ``-s``: CSV has its headings once, and OpenMetrics is one sample only.
+    *index* counts the samples of ``-s``: CSV has its headings once, and with *is_series* the time in its first column.
     """
     if isinstance(view, Output):
         _show_output(view, form, source, index)
@@ -173,7 +230,12 @@ def show(
     elif form == "csv":
         from memtwin.render import csv  # noqa: PLC0415 - for this form only
 
-        write(csv.text(csv.rows(rows_for_csv(view)), headings=index == 0))
+        columns, rows = rows_for_csv(view)
+        flat = csv.rows(rows)
+        if is_series:
+            columns, at = ("at_unix_ms", *columns), origin(source)[1]
+            flat = [{"at_unix_ms": at} | row for row in flat]
+        write(csv.text(flat, headings=index == 0, columns=columns))
     elif form == "openmetrics":
         _expose(view.name, view.metrics)
     else:
@@ -213,18 +275,25 @@ def note_leftovers(names: Sequence[str]) -> None:
 
 
 def note_unread(source: Source) -> None:
-    """Say once which files could not be read, and why; files that a kernel does not have are no news."""
+    """Say once which files could not be read, and why, and which were repaired; an absent file needs no note."""
+    refused = _by_reason((path, why) for path, why in source.unread.items() if why not in _GONE)
+    if refused:
+        is_user = source.is_live and os.geteuid() != 0 and "Permission denied" in source.unread.values()
+        note(f"could not read {refused}{' (root may read more)' if is_user else ''}")
+    if source.repaired:
+        note(f"read in spite of damage: {_by_reason(source.repaired.items())}")
+
+
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return paths by what they have in common, some of each."""
     reasons: dict[str, list[str]] = {}
-    for path, why in source.unread.items():
-        if why not in _GONE:
-            reasons.setdefault(why, []).append(path)
-    told = []
+    for path, why in pairs:
+        reasons.setdefault(why, []).append(path)
+    parts = []
     for why, paths in reasons.items():
         more = f" and {len(paths) - _NAMED_UNREAD} more" if len(paths) > _NAMED_UNREAD else ""
-        told.append(f"{', '.join(paths[:_NAMED_UNREAD])}{more}: {why}")
-    if told:
-        is_user = source.is_live and os.geteuid() != 0 and "Permission denied" in reasons
-        note(f"could not read {'; '.join(told)}{' (root may read more)' if is_user else ''}")
+        parts.append(f"{', '.join(paths[:_NAMED_UNREAD])}{more}: {why}")
+    return "; ".join(parts)
 
 
 def write(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, note_unread, open_root, show
+from memtwin.cli.common import form_options, meminfo_of, note_unread, open_root, show
 from memtwin.errors import SnapshotError
 from memtwin.procfs import meminfo, slabinfo, swaps, uptime, vmstat
 from memtwin.procfs.pid import status
@@ -37,12 +37,11 @@ def command(before: str, after: str, form: str | None, *, every: bool) -> None:
 
 
 def _moment(source: Source) -> view.Moment:
-    memory = load(source, meminfo)
-    if memory is None:
+    if load(source, meminfo) is None:
         problem = f"proc/meminfo: {source.unread.get(meminfo.PATH, 'absent')}"
         raise SnapshotError(source.owner, problem, hint="each side is a directory or tar that holds proc/")
     return view.Moment(
-        memory,
+        meminfo_of(source),
         load(source, vmstat),
         load(source, swaps),
         load(source, slabinfo),

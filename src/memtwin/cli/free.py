@@ -10,6 +10,8 @@ import click
 
 from memtwin.cli.common import (
     form_options,
+    is_series,
+    meminfo_of,
     needed,
     open_root,
     root_option,
@@ -92,20 +94,21 @@ def command(
     source = open_root(root)
     formula = formula or _of_installed_free()
 
-    for index in samples(seconds, count, form):
-        memory = needed(source, meminfo_file)
+    for index in samples(seconds, count, form, source):
+        memory, known = needed(source, meminfo_file), meminfo_of(source)
         if index and form is None and not line:
             write("\n")
         if explain:
+            from memtwin.sources.owners import zfs_kib  # noqa: PLC0415 - when asked for
             from memtwin.views import free_explained  # noqa: PLC0415 - when asked for
 
-            found = free_explained.view(memory)
+            found = free_explained.view(memory, zfs_kib(source))
         else:
             found = view.view(
                 view.compute(memory, formula), formula, scale, wide=wide, lohi=lohi, total=total,
-                committed=committed, line=line, metrics=partial(_metrics, memory),
+                committed=committed, line=line, metrics=partial(_metrics, known), known=view.compute(known, formula),
             )  # fmt: skip
-        show(found, form, source, index=index)
+        show(found, form, source, index=index, is_series=is_series(seconds, count))
 
 
 def _metrics(memory: Meminfo) -> list[Metric]:

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import form_options, needed, number, open_root, root_option, show
-from memtwin.errors import SnapshotError
-from memtwin.procfs import meminfo
+from memtwin.cli.common import (
+    form_options,
+    meminfo_of,
+    no_process,
+    number,
+    open_root,
+    repeat,
+    root_option,
+    sampling_options,
+)
 from memtwin.procfs.pid import limits as limits_file
 from memtwin.procfs.pid import maps, status
 from memtwin.render.grid import Sentence
@@ -20,6 +27,7 @@ from memtwin.views import limits as view
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memtwin.render.grid import View
     from memtwin.sources.processes import Process
     from memtwin.sources.source import Source
 
@@ -34,28 +42,39 @@ _MODES: Final = {
 
 @click.command("limits")
 @click.argument("pid", type=int, required=False)
+@sampling_options
 @root_option
 @form_options
-def command(root: str, form: str | None, pid: int | None) -> None:
+def command(root: str, form: str | None, seconds: float | None, count: int | None, pid: int | None) -> None:
     """Print every limit that a process's memory can run into, the nearest first, and what happens there.
 
     PID is the process; without it the one that calls, or of a snapshot the machine alone.
     """
     source = open_root(root)
     process = _process(source, pid)
-    memory = needed(source, meminfo)
+    repeat(lambda: _view(source, process), form, source, seconds, count)
+
+
+def _view(source: Source, process: Process | None) -> View:
     mode = number(source, _OVERCOMMIT)
-    found, notes = (
-        list(view.of_machine(memory, mode)),
-        [Sentence(_MODES[mode], (_OVERCOMMIT,))] if mode in _MODES else [],
-    )
+    found = list(view.of_machine(meminfo_of(source), mode))
+    notes = [Sentence(_MODES[mode], (_OVERCOMMIT,))] if mode in _MODES else []
     if process is not None:
         found += _of_process(process)
         notes += _map_count(source, process)
-        for group in cgroups.of_process(source, process):
+        groups = list(cgroups.of_process(source, process))
+        for group in groups:
             found += view.of_cgroup(group)
             notes += view.of_events(group)
-    show(view.view(found, notes), form, source)
+        if not groups:
+            notes.append(_no_cgroup(source, process))
+    return view.view(found, notes)
+
+
+def _no_cgroup(source: Source, process: Process) -> Sentence:
+    """Say that limits of cgroups are not known: a report has neither /proc/PID/cgroup nor the cgroups' files."""
+    lacks = f"{process.root}/cgroup" if process.read("cgroup") is None else "the memory files of its cgroups"
+    return Sentence(f"Limits of cgroups are not known: {source.owner} has not {lacks}.", ())
 
 
 def _process(source: Source, pid: int | None) -> Process | None:
@@ -64,7 +83,7 @@ def _process(source: Source, pid: int | None) -> Process | None:
     wanted = os.getppid() if pid is None else pid
     process = next((one for one in processes(source) if one.pid == wanted), None)
     if process is None or process.load(status) is None:
-        raise SnapshotError(source.owner, f"no process {wanted}", hint="memtwin ps lists them")
+        raise no_process(source, wanted)
     return process
 
 

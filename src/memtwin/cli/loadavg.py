@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, needed, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import loadavg, pressure, stat
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.processes import processes
@@ -14,26 +14,33 @@ from memtwin.sources.source import load
 from memtwin.views import loadavg as view
 
 if TYPE_CHECKING:
+    from memtwin.render.grid import View
     from memtwin.sources.source import Source
 
 
 @click.command("loadavg")
+@sampling_options
 @root_option
 @form_options
-def command(root: str, form: str | None) -> None:
+def command(root: str, form: str | None, seconds: float | None, count: int | None) -> None:
     """Print the load averages and what is in them: tasks that run, want to, or wait for a disk."""
     source = open_root(root)
+    repeat(lambda: _view(source), form, source, seconds, count)
+
+
+def _view(source: Source) -> View:
     now = load(source, stat)
-    found = view.Load(
-        needed(source, loadavg),
-        len(now.cpus) if now else None,
-        now.procs_running if now else None,
-        now.procs_blocked if now else None,
-        _tasks(source),
-        load(source, pressure, resource="cpu"),
-        load(source, pressure, resource="io"),
+    return view.view(
+        view.Load(
+            needed(source, loadavg),
+            len(now.cpus) if now else None,
+            now.procs_running if now else None,
+            now.procs_blocked if now else None,
+            _tasks(source),
+            load(source, pressure, resource="cpu"),
+            load(source, pressure, resource="io"),
+        )
     )
-    show(view.view(found), form, source)
 
 
 def _tasks(source: Source) -> tuple[view.Task, ...] | None:

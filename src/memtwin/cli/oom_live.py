@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memtwin.cli.common import Output, memory_of, note, open_root, show
-from memtwin.errors import UsageError
+from memtwin.errors import SnapshotError, UsageError
 from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
 from memtwin.oom.why.generation import rule_of_release
@@ -28,6 +28,9 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     source = open_root(root)
     facts = host(source)
     page_kib = facts.page_kib
+    if next(iter(processes(source)), None) is None:
+        problem = "has no processes: who would die is not known"
+        raise SnapshotError(source.owner, problem, hint="memtwin snapshot keeps them")
     found = list(_found(source, page_kib))
     wanted = dict(_adjustment(word) for word in adjustments)
     for pid in wanted:

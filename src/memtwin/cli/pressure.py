@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, open_root, root_option, samples, sampling_options, show, write
+from memtwin.cli.common import form_options, is_series, open_root, root_option, samples, sampling_options, show, write
 from memtwin.errors import SnapshotError
 from memtwin.procfs import pressure as pressure_file
 from memtwin.sources.source import load
@@ -33,12 +33,12 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     source = open_root(root)
     file = "proc/pressure/{}" if cgroup is None else f"{_folder(source, cgroup)}/{{}}.pressure"
     earlier: tuple[float, dict[str, pressure_file.Pressure]] | None = None
-    for index in samples(seconds, count, form):
+    for index in samples(seconds, count, form, source):
         now, found = time.monotonic(), _read(source, cgroup, file)
         if index and form is None:
             write("\n")
         before, passed = (None, 0.0) if earlier is None else (earlier[1], round(now - earlier[0], 2))
-        show(view.view(found, before, passed, file), form, source, index=index)
+        show(view.view(found, before, passed, file), form, source, index=index, is_series=is_series(seconds, count))
         earlier = now, found
 
 

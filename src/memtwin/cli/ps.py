@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import form_options, needed, note, open_root, root_option, show
+from memtwin.cli.common import (
+    form_options,
+    meminfo_of,
+    no_process,
+    note,
+    open_root,
+    repeat,
+    root_option,
+    sampling_options,
+)
 from memtwin.errors import SnapshotError, UsageError
 from memtwin.procfs import meminfo, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, stat, status
@@ -16,8 +25,9 @@ from memtwin.sources.source import load
 from memtwin.views import ps as view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from memtwin.render.grid import View
     from memtwin.sources.processes import Process
     from memtwin.sources.source import Source
 
@@ -36,10 +46,12 @@ _FIELDS: Final = ", ".join(view.FIELDS)
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
 @click.option("--noheadings", is_flag=True, help="No line of headings.")
 @click.option("--explain", is_flag=True, help="Why VIRT, RES and SHR do not add up; with -p, what a process maps.")
+@sampling_options
 @root_option
 @form_options
 def command(
-    root: str, form: str | None, *, fields: str, keys: str, pids: tuple[int, ...], user: str | None, top: int | None,
+    root: str, form: str | None, seconds: float | None, count: int | None,
+    *, fields: str, keys: str, pids: tuple[int, ...], user: str | None, top: int | None,
     kernel_threads: bool, in_bytes: bool, noheadings: bool, explain: bool,
 ) -> None:  # fmt: skip
     """Print processes and their memory.
@@ -49,27 +61,36 @@ def command(
     """
     source = open_root(root)
     if explain:
-        _explain(source, form, pids)
+        repeat(lambda: _explain(source, pids), form, source, seconds, count)
         return
     names = view.choose_fields(fields)
+
+    def make() -> View:
+        shown = _select(source, names, keys, pids, user, kernel_threads=kernel_threads)
+        return view.view(shown[:top], names, in_bytes=in_bytes)
+
+    repeat(make, form, source, seconds, count, headings=not noheadings)
+
+
+def _select(
+    source: Source, names: Sequence[str], keys: str, pids: tuple[int, ...], user: str | None, *, kernel_threads: bool
+) -> list[view.Process]:
+    """Return the processes that are asked for, in order; raise if those of *pids* are not there."""
     asked = {*names, *view.choose_fields(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
     found = view.order(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
     if pids and not found:
-        raise SnapshotError(source.owner, f"no process {', '.join(map(str, pids))}", hint="memtwin ps lists them")
+        raise no_process(source, *pids)
     shown = [one for one in found if kernel_threads or pids or not one.is_kernel_thread]
-    shown = [one for one in shown if user is None or user in {one.user, (one.status.get("Uid") or "").split("\t")[0]}]
-    shown = shown[:top]
-    show(view.view(shown, names, in_bytes=in_bytes), form, source, headings=not noheadings)
+    return [one for one in shown if user is None or user in {one.user, (one.status.get("Uid") or "").split("\t")[0]}]
 
 
-def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
+def _explain(source: Source, pids: tuple[int, ...]) -> View:
     from memtwin.views import ps_explained  # noqa: PLC0415 - when asked for
 
     if not pids:
         found = list(_found(source, {"rollup"}, ()))
-        memory = needed(source, meminfo)
-        show(ps_explained.view_machine(found, memory), form, source)
-        return
+        memory = meminfo_of(source)
+        return ps_explained.view_machine(found, memory)
     if len(pids) > 1:
         raise UsageError("--explain with -p explains one process", hint="give one -p")
     from memtwin.procfs.pid import smaps  # noqa: PLC0415 - when asked for
@@ -81,7 +102,7 @@ def _explain(source: Source, form: str | None, pids: tuple[int, ...]) -> None:
         why = source.unread.get(path, "absent")
         hint = "snapshots and runs do not keep smaps: it is slow to read" if why == "absent" and process else None
         raise SnapshotError(source.owner, f"{path}: {why}", hint=hint)
-    show(ps_explained.view_process(record), form, source)
+    return ps_explained.view_process(record)
 
 
 def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.Process]:
@@ -120,7 +141,7 @@ def _process(
         process.pid,
         told,
         process.load(stat) if "stat" in wanted else None,
-        process.load(smaps_rollup) if "rollup" in wanted and has_memory else None,
+        rollup_of(process) if "rollup" in wanted and has_memory else None,
         score.value if score else None,
         adjustment.value if adjustment else None,
         users.get(uid, uid or None) if "user" in wanted else None,
@@ -128,6 +149,17 @@ def _process(
         " ".join((process.read("cmdline") or "").split("\0")).strip() or None if "args" in wanted else None,
         machine,
     )
+
+
+def rollup_of(process: Process) -> smaps_rollup.SmapsRollup | None:
+    """Return smaps_rollup, or the sums of smaps where there is none: before Linux 4.14, and in most reports."""
+    found = process.load(smaps_rollup)
+    if found is not None or process.source.unread.get(f"{process.root}/smaps_rollup") != "absent":
+        return found
+    from memtwin.procfs.pid import smaps  # noqa: PLC0415 - rarely needed
+
+    record = process.load(smaps)
+    return smaps.roll_up(record) if record else None
 
 
 def _memory_cgroup(lines: list[str]) -> str | None:

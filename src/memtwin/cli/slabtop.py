@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, needed, open_root, root_option, samples, show, write
+from memtwin.cli.common import form_options, is_series, needed, open_root, root_option, samples, show, write
 from memtwin.procfs import slabinfo
 from memtwin.sources.host import host
 from memtwin.views import slabtop as view
@@ -39,13 +39,13 @@ def command(
     source = open_root(root)
     page_bytes = host(source).page_kib * 1024
     before: dict[str, int] | None = None
-    for index in samples(None if once else delay, 1 if once else count, form):
+    for index in samples(None if once else delay, 1 if once else count, form, source):
         caches = view.order(needed(source, slabinfo).caches, sort)
         if index and form is None:
             write("\n")
         known = _known(source, caches) if explain or form == "json" else {}
         found = view.explain(caches, page_bytes, known, before) if explain else view.view(caches, page_bytes, known)
-        show(found, form, source, index=index)
+        show(found, form, source, index=index, is_series=not once and is_series(delay, count))
         before = {cache.name: view.size_bytes(cache, page_bytes) for cache in caches}
 
 

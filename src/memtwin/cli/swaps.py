@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, needed, number, open_root, root_option, show
+from memtwin.cli.common import form_options, needed, number, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import swaps as swaps_file
 from memtwin.sources.source import load
 from memtwin.views import swaps as view
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from memtwin.procfs.swap_header import SwapHeader
     from memtwin.procfs.swaps import Swaps
+    from memtwin.render.grid import View
     from memtwin.sources.source import Source
     from memtwin.views.compressed_swap import Zram, Zswap
 
@@ -28,22 +29,35 @@ if TYPE_CHECKING:
 @click.option("--noheadings", is_flag=True, help="No line of headings.")
 @click.option("--raw", is_flag=True, help="For programs: one blank between columns.")
 @click.option("--explain", is_flag=True, help="zram and zswap too, and in which order the areas are used.")
+@sampling_options
 @root_option
 @form_options
 def command(
-    root: str, form: str | None, shown: str, *, in_bytes: bool, noheadings: bool, raw: bool, explain: bool
-) -> None:
+    root: str,
+    form: str | None,
+    seconds: float | None,
+    count: int | None,
+    shown: str,
+    *,
+    in_bytes: bool,
+    noheadings: bool,
+    raw: bool,
+    explain: bool,
+) -> None:  # fmt: skip
     """List the swap areas and what they hold, as `swapon --show` does.
 
     JSON and --explain have zram's data, memory and ratio and the state of zswap too.
     """
     columns = view.choose_columns(shown)
     source = open_root(root)
-    record = needed(source, swaps_file)
-    headers = _headers(source, record) if form is None and set(columns) & set(view.OF_HEADER) else {}
-    compressed = (_zram(source), _zswap(source)) if explain or form == "json" else None
-    found = view.view(record, columns, in_bytes=in_bytes, headers=headers, compressed=compressed, explain=explain)
-    show(found, form, source, headings=not noheadings, for_programs=raw)
+
+    def make() -> View:
+        record = needed(source, swaps_file)
+        headers = _headers(source, record) if form is None and set(columns) & set(view.OF_HEADER) else {}
+        compressed = (_zram(source), _zswap(source)) if explain or form == "json" else None
+        return view.view(record, columns, in_bytes=in_bytes, headers=headers, compressed=compressed, explain=explain)
+
+    repeat(make, form, source, seconds, count, headings=not noheadings, for_programs=raw)
 
 
 def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:

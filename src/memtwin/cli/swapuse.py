@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import form_options, needed, note, open_root, root_option, show
-from memtwin.procfs import meminfo, stat, swaps
+from memtwin.cli.common import form_options, memory_of, note, open_root, repeat, root_option, sampling_options
+from memtwin.procfs import stat, swaps
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, processes
@@ -27,18 +27,22 @@ _SWAP: Final = "swap"
 
 @click.command("swapuse")
 @click.option("--all", "every", is_flag=True, help=f"All processes, not the {_ROWS} with most.")
+@sampling_options
 @root_option
 @form_options
-def command(root: str, form: str | None, *, every: bool) -> None:
+def command(root: str, form: str | None, seconds: float | None, count: int | None, *, every: bool) -> None:
     """Print whose memory is in swap, in lines that add up to the used swap."""
     source = open_root(root)
-    show(view.view(_swapped(source), None if every else _ROWS), form, source)
+    rows = None if every else _ROWS
+    repeat(lambda: view.view(_swapped(source), rows), form, source, seconds, count)
     if are_hidden(source):
         note(HIDDEN)
 
 
 def _swapped(source: Source) -> view.Swapped:
-    memory = needed(source, meminfo)
+    memory = memory_of(source, "SwapTotal", may_be_0=True)
+    if memory["SwapTotal"]:
+        memory = memory_of(source, "SwapFree", may_be_0=True)
     areas, cpus = load(source, swaps), load(source, stat)
     zram = {area.filename.rpartition("/")[2]: area for area in areas.areas if "/zram" in area.filename} if areas else {}
     stats = [found for device in zram if (found := load(source, mm_stat, device=device))]
@@ -55,6 +59,7 @@ def _swapped(source: Source) -> view.Swapped:
         sum(stat.mem_used_total for stat in stats) // 1024 if stats else None,
         memory.get("Zswapped"),
         memory.get("Zswap"),
+        next(iter(processes(source)), None) is not None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import form_options, needed, open_root, root_option, samples, show
+from memtwin.cli.common import form_options, is_series, needed, open_root, root_option, samples, show
 from memtwin.errors import UsageError
 from memtwin.procfs import meminfo, stat, uptime, vmstat
 from memtwin.sources.host import host
@@ -59,13 +59,13 @@ def command(
         _disks(source, form, partition, wide=wide, whole=disk_sum)
         return
     if slabs:
-        _slabs(source, form)
+        _slabs(source, form, None if one_header else _screen())
         return
     if no_first and not delay:
         raise UsageError("--no-first leaves nothing", hint="give a DELAY too: memtwin vmstat -y 1")
     before, shown, facts = None, 0, host(source)
     times = count if count is None or not no_first else count + 1
-    for _ in samples(delay, times or (None if delay else 1), form):
+    for _ in samples(delay, times or (None if delay else 1), form, source):
         now = _sample(source, facts)
         interval = view.Interval(now, before, delay or 0)
         if not (no_first and before is None):
@@ -74,7 +74,7 @@ def command(
                 interval, unit=unit, wide=wide, active=active, stamp=stamp, explain=explain,
                 headings=shown == 0 or (not one_header and shown % _screen() == 0),
             )  # fmt: skip
-            show(found, form, source, index=shown)
+            show(found, form, source, index=shown, is_series=is_series(delay, count))
             shown += 1
         before = now
 
@@ -83,7 +83,7 @@ def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, wh
     from memtwin.procfs import diskstats  # noqa: PLC0415 - when asked for
     from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
 
-    found, names = needed(source, diskstats).disks, set(source.names("sys/block"))
+    found, names = needed(source, diskstats).disks, set(source.names("sys/block")) or None
     if name is not None:
         name = name.removeprefix("/dev/")
         found = tuple(disk for disk in found if disk.name == name)
@@ -98,11 +98,11 @@ def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, wh
         show(vmstat_disks.disks(found, names, wide=wide), form, source)
 
 
-def _slabs(source: Source, form: str | None) -> None:
+def _slabs(source: Source, form: str | None, screen: int | None) -> None:
     from memtwin.procfs import slabinfo  # noqa: PLC0415 - when asked for
     from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
 
-    show(vmstat_disks.slabs(needed(source, slabinfo).caches, host(source).page_kib * 1024), form, source)
+    show(vmstat_disks.slabs(needed(source, slabinfo).caches, host(source).page_kib * 1024, screen), form, source)
 
 
 def _sample(source: Source, facts: Host) -> view.Sample:

@@ -21,6 +21,7 @@ from memtwin.procfs.table import Row, Table
 
 SOURCE = ("fs/proc/meminfo.c", "v6.1")
 PATH = "proc/meminfo"
+LINES_STAND_ALONE = True
 
 
 def _kb(label: str) -> Row:
@@ -87,7 +88,7 @@ MEMINFO = (
     _kb("CmaTotal"),  # CONFIG_CMA
     _kb("CmaFree"),
     _kb("Unaccepted"),  # since v6.5, CONFIG_UNACCEPTED_MEMORY
-    _kb("Balloon"),  # since v6.18
+    _kb("Balloon"),  # since v6.16
     _pages("HugePages_Total"),  # mm/hugetlb.c: counts of the default huge page
     _pages("HugePages_Free"),
     _pages("HugePages_Rsvd"),
@@ -114,6 +115,15 @@ class Meminfo(Table):
     def row(cls, label: str) -> Row:
         """Return how meminfo prints *label*: as most rows, if it is not known."""
         return cls.ROWS.get(label) or _kb(label)
+
+
+def is_whole(line: str) -> bool:
+    """Return whether a last line without its newline can be a whole one: its unit is there, where it has one.
+
+    >>> is_whole("MemFree:          20000 kB"), is_whole("MemFree:          200"), is_whole("HugePages_Free:        0")
+    (True, False, True)
+    """
+    return line.endswith(" kB") or line.startswith("HugePages_")
 
 
 def parse(text: str, path: str = PATH) -> Meminfo:

@@ -38,7 +38,7 @@ class Stat:
     processes: int
     procs_running: int
     procs_blocked: int
-    softirq_total: int
+    softirq_total: int | None  # since v2.6.31
     softirq: tuple[int, ...]
     unknown: tuple[tuple[int, str], ...] = ()
 
@@ -57,12 +57,12 @@ def parse(text: str, path: str = PATH) -> Stat:
             rows[name] = _numbers(lines, name, rest)
         else:
             unknown.append((index, line))
-    for name in ("cpu", "intr", *_SCALARS, "softirq"):
+    for name in ("cpu", "intr", *_SCALARS):
         if name not in rows:
             lines.lineno += 1
             lines.line = ""
             raise lines.bad(f"a line {name}")
-    intr, softirq = rows["intr"], rows["softirq"]
+    intr, softirq = rows["intr"], rows.get("softirq")
     ctxt, btime, processes, running, blocked = (rows[name][0] for name in _SCALARS)
     return Stat(
         rows["cpu"],
@@ -74,8 +74,8 @@ def parse(text: str, path: str = PATH) -> Stat:
         processes,
         running,
         blocked,
-        softirq[0],
-        softirq[1:],
+        softirq[0] if softirq else None,
+        softirq[1:] if softirq else (),
         tuple(unknown),
     )
 
@@ -86,7 +86,8 @@ def render(record: Stat) -> str:
     lines += [_line(f"cpu{number}", *times) for number, times in record.cpus.items()]
     lines.append(_line("intr", record.intr_total, *record.intr))
     lines += [f"{name} {getattr(record, name)}" for name in _SCALARS]
-    lines.append(_line("softirq", record.softirq_total, *record.softirq))
+    if record.softirq_total is not None:
+        lines.append(_line("softirq", record.softirq_total, *record.softirq))
     return join(put_back(lines, record.unknown))
 
 

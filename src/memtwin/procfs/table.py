@@ -15,7 +15,7 @@ from memtwin.procfs.text import Lines, join, put_back
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 V = TypeVar("V")
 Unknown = tuple[tuple[int, str], ...]
@@ -144,6 +144,12 @@ class Table(Labelled[int]):
         if cls.known(label):
             raise lines.bad(f"{label} and a number{usual.unit}")
         return None
+
+    def without(self, labels: Iterable[str]) -> Self:
+        """Return the record without the rows *labels*."""
+        left = set(labels)
+        values = {label: value for label, value in self.items() if label not in left}
+        return type(self)(values, unknown=self.unknown, odd=self._odd)
 
     def lines(self) -> list[str]:
         """Return the rows as the kernel prints them, without the unknown lines."""

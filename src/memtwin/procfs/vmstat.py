@@ -17,6 +17,7 @@ from memtwin.procfs.table import Row, Table
 
 SOURCE = ("mm/vmstat.c", "v6.1")
 PATH = "proc/vmstat"
+LINES_STAND_ALONE = True
 
 
 class Vmstat(Table):

@@ -3,6 +3,7 @@ r"""``/proc/zoneinfo``: each zone's watermarks, sizes, counters and per-CPU page
 Layout: ``Node %d, zone %8s``; in the first populated zone of each node the node's counters; the watermarks
 and sizes; and, unless the zone is empty, its counters (``%-12s %lu``), each CPU's page set, two last lines. Lines
 of other versions (``scanned`` and the counters before v4.8, ``inactive_ratio``) are kept and printed back in place.
+From v4.8 to v4.11 a zone's counters stand before its protection.
 
 >>> empty = ZoneInfo(0, "Device", free=0, min=0, low=0, high=0, spanned=0, present=0, managed=0,
 ...                  boost=0, cma=0, protection=(0, 0, 0, 0, 0))
@@ -79,6 +80,8 @@ class ZoneInfo:
     managed: Pages
     cma: Pages | None = None  # since v5.10
     protection: tuple[int, ...]
+    stats_first: bool = False
+    """The zone's counters stand before its protection: v4.8 to v4.11."""
     stats: dict[str, int] = field(default_factory=dict)
     pagesets: tuple[PageSet, ...] = ()
     node_unreclaimable: int | None = None
@@ -162,6 +165,7 @@ def _zone(lines: Lines, node: int, name: str) -> ZoneInfo:
         head = f"        {size:<8} "
         if size in _ALWAYS or (lines.peek() or "").startswith(head):
             sizes[size] = _value(lines, head)
+    first = _stats(lines)
     expected = "protection: (0, ...)"
     match = _PROTECTION.fullmatch(lines.next(expected))
     if match is None:
@@ -182,6 +186,8 @@ def _zone(lines: Lines, node: int, name: str) -> ZoneInfo:
         promo=sizes.get("promo"),
         cma=sizes.get("cma"),
         protection=protection,
+        stats_first=bool(first),
+        stats=first,
     )
     following = lines.peek()
     return zone if following is None or following.startswith("Node ") else _populated(lines, zone)
@@ -191,7 +197,7 @@ def _populated(lines: Lines, zone: ZoneInfo) -> ZoneInfo:
     """Return *zone* with what only a populated zone prints."""
     from dataclasses import replace  # noqa: PLC0415
 
-    stats = _stats(lines)
+    stats = zone.stats or _stats(lines)
     if lines.next("pagesets") != _PAGESETS:
         raise lines.bad("a zone counter or pagesets")
     pagesets = []
@@ -255,11 +261,13 @@ def _zone_lines(zone: ZoneInfo) -> list[str]:
         value = getattr(zone, size)
         if value is not None:
             lines.append(f"        {size:<8} {value}")
+    if zone.stats_first:
+        lines += _stat_lines(zone.stats)
     lines.append(f"        protection: ({', '.join(map(str, zone.protection))})")
     tail = ((_UNRECLAIMABLE, zone.node_unreclaimable), (_START_PFN, zone.start_pfn))
     told = [f"{head}{value}" for head, value in tail if value is not None]
     if zone.stats or zone.pagesets or told:
-        lines += [*_stat_lines(zone.stats), _PAGESETS]
+        lines += [*([] if zone.stats_first else _stat_lines(zone.stats)), _PAGESETS]
         for pageset in zone.pagesets:
             lines += _pageset_lines(pageset)
     return [*lines, *told]

@@ -31,12 +31,12 @@ def rows(data: dict[str, Any] | Sequence[Mapping[str, Any]]) -> list[Flat]:
     return [_flat(one) for one in data]
 
 
-def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True) -> str:
-    """Return *flat* as CSV; the columns are all keys in the order in which they first appear."""
+def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True, columns: Iterable[str] = ()) -> str:
+    """Return *flat* as CSV; the columns are *columns* and all other keys in the order in which they first appear."""
     import csv  # noqa: PLC0415 - only when asked for
     import io  # noqa: PLC0415 - only when asked for
 
-    columns = list(dict.fromkeys(key for row in flat for key in row))
+    columns = list(dict.fromkeys((*columns, *(key for row in flat for key in row))))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if headings and columns:

@@ -115,6 +115,11 @@ class Grid(NamedTuple):
             for row in self.rows or ()
         ]
 
+    def keys(self) -> tuple[str, ...]:
+        """Return the columns of JSON and CSV that each row has."""
+        lacking = {i for row in self.rows or () for i, cell in enumerate(row) if cell is ABSENT}
+        return tuple(column.key for i, column in enumerate(self.columns) if column.key and i not in lacking)
+
     def shown(self) -> tuple[tuple[Column, ...], tuple[tuple[Value, ...], ...]]:
         """Return the columns that a terminal shows, and the rows of them."""
         at = [i for i, column in enumerate(self.columns) if column.title is not None]
@@ -184,10 +189,12 @@ class View(NamedTuple):
         return whole
 
 
-def rows_for_csv(view: View) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return what CSV shows: the rows of the view's first list, or all its figures as one row."""
+def rows_for_csv(view: View) -> tuple[tuple[str, ...], list[dict[str, Any]] | dict[str, Any]]:
+    """Return the columns and rows of CSV: those of the view's first list, or all its figures as one row."""
     lists = [grid for grid in view.grids if Form.CSV in grid.form and grid.shape is Shape.LIST]
-    return lists[0].objects() if lists else view.data() or {}
+    if not lists:
+        return (), view.data() or {}
+    return lists[0].keys(), lists[0].objects()
 
 
 def members(mapping: Iterable[tuple[str, Value]]) -> tuple[tuple[Column, ...], tuple[tuple[Value, ...], ...]]:
@@ -212,4 +219,10 @@ def texts(sentences: Iterable[Sentence]) -> Iterator[str]:
 
 
 def _plain(cell: Value) -> Value:
+    """Return a cell for JSON; what 63 bits do not hold was a negative number that was printed unsigned: not known."""
+    if isinstance(cell, int) and not -_LARGEST < cell < _LARGEST:
+        return None
     return list(cell) if isinstance(cell, tuple) else cell
+
+
+_LARGEST: Final = 1 << 63

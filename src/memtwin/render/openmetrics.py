@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Kind = Literal["gauge", "counter", "unknown", "info"]
+_LARGEST = 1 << 63
+"""Beyond it a figure was a negative number that was printed unsigned."""
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -40,7 +42,7 @@ def text(metrics: Iterable[Metric]) -> str:
     """Return the exposition of *metrics*; families without a known figure are left out."""
     lines: list[str] = []
     for metric in metrics:
-        known = [(labels, value) for labels, value in metric.samples if value is not None]
+        known = [(labels, value) for labels, value in metric.samples if value is not None and abs(value) < _LARGEST]
         if not known:
             continue
         suffix = "_total" if metric.kind == "counter" else "_info" if metric.kind == "info" else ""

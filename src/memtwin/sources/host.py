@@ -1,7 +1,8 @@
 """What a view must know of a machine that no single /proc file says: page size, clock tick, kernel, when.
 
-A snapshot that memtwin took says it in ``snapshot.json``. Elsewhere the page size follows from two files that
-count the same pages in different units: ``MemTotal`` of meminfo in kB, and ``managed`` of zoneinfo in pages.
+A snapshot that memtwin took says it in ``snapshot.json``. Elsewhere the page size follows from rows that only one page
+size has (the direct map of x86, the default huge page of arm64), or from two files that count the same pages in
+different units: ``MemTotal`` of meminfo in kB, and ``managed`` of zoneinfo in pages.
 
 >>> page_size(8_053_064, 2_013_266)
 4096
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 USER_HZ: Final = 100
 """Clock ticks a second of /proc on every architecture but alpha and ia64."""
 PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
+
+
+_TOLERANCE: Final = 0.02
+"""MemTotal is the sum of the zones' managed pages; two files that differ by more are not of one machine."""
+_HUGE_PAGE_KIB: Final = {32768: 16384, 524288: 65536, 16384: 65536}
+"""Default sizes of huge pages that only one page size has: arm64 with 16 and 64 KiB, ppc64."""
 
 
 class Host(NamedTuple):
@@ -64,7 +71,7 @@ def page_size(total_kib: int, managed_pages: int) -> int | None:
     if managed_pages <= 0:
         return None
     near = min(PAGE_SIZES, key=lambda size: abs(total_kib * 1024 - managed_pages * size))
-    return near if abs(total_kib * 1024 / managed_pages - near) < near / 4 else None
+    return near if abs(total_kib * 1024 / managed_pages - near) < near * _TOLERANCE else None
 
 
 def _live() -> Host:
@@ -87,16 +94,30 @@ def _facts(source: Source) -> dict[str, Any]:
 def _page_bytes(source: Source) -> int | None:
     from memtwin.procfs import meminfo, zoneinfo  # noqa: PLC0415 - where no snapshot says it
 
-    memory, zones = load(source, meminfo), load(source, zoneinfo)
-    if memory is None or zones is None or "MemTotal" not in memory:
+    memory = load(source, meminfo)
+    if memory is None:
+        return None
+    if "DirectMap4k" in memory:  # x86 alone has these rows
+        return PAGE_SIZES[0]
+    known = _HUGE_PAGE_KIB.get(memory.get("Hugepagesize", 0))
+    if known is not None:
+        return known
+    zones = load(source, zoneinfo)
+    if zones is None or "MemTotal" not in memory:
         return None
     return page_size(memory["MemTotal"], sum(zone.managed for zone in zones.zones))
 
 
 def _kernel(source: Source) -> str | None:
-    """Return the release that /proc/version or /proc/sys/kernel/osrelease names."""
+    """Return the release that /proc names, or the ``uname -a`` of a sosreport."""
     release = source.read("proc/sys/kernel/osrelease")
-    if release:
+    if release and release.strip():
         return release.strip()
     words = (source.read("proc/version") or "").split()
-    return words[2] if words[:2] == ["Linux", "version"] and len(words) > 2 else None
+    if words[:2] == ["Linux", "version"] and len(words) > 2:
+        return words[2]
+    for path in ("sos_commands/kernel/uname_-a", "uname"):
+        words = (source.read(path) or "").split()
+        if words[:1] == ["Linux"] and len(words) > 2:
+            return words[2]
+    return None

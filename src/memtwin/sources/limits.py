@@ -9,7 +9,9 @@ MAX_FILE_BYTES: Final = 64 << 20
 MAX_TAR_BYTES: Final = 1 << 30
 """The largest tar that is unpacked (in memory), and the most that its files have together."""
 
-ACCEPTED: Final = "give live (this host), a directory that holds proc/, or a .tar (.xz, .gz, .zst) of one"
+ACCEPTED: Final = (
+    "give live (this host), a directory that holds proc/, a .tar (.xz, .gz, .zst) of one, or a file of /proc as a text"
+)
 """What a root may be, as a hint."""
 
 

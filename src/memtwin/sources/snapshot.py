@@ -46,6 +46,8 @@ FILES: Final = (
     "sys/kernel/mm/lru_gen/*", "sys/kernel/mm/swap/*", "sys/kernel/mm/page_idle/none",
     "sys/kernel/slab/*/reclaim_account", "sys/devices/system/node/node*/meminfo",
     "sys/devices/system/node/node*/numastat", "sys/devices/system/node/node*/distance",
+    "sys/devices/system/node/node*/cpulist", "proc/spl/kstat/zfs/abdstats", "proc/spl/kstat/zfs/arcstats",
+    "sys/kernel/debug/vmmemctl", "sys/class/drm/card*/device/mem_info_gtt_used",
     "sys/devices/system/cpu/online", "sys/fs/cgroup/memory.*", "sys/fs/cgroup/**/memory.*",
     "sys/fs/cgroup/**/cgroup.controllers", "etc/passwd", "etc/os-release",
     "sysctl_vm",
@@ -141,11 +143,9 @@ def _is_tar(where: Path) -> bool:
 def _below(source: Source, parent: str, parts: list[str]) -> Iterator[str]:
     part, rest = parts[0], parts[1:]
     if part == "**":
-        for name in source.names(parent):
-            inner = f"{parent}/{name}"
-            if source.names(inner):
-                yield from _below(source, inner, rest)
-                yield from _below(source, inner, parts)
+        for name in source.folders(parent):
+            yield from _below(source, f"{parent}/{name}", rest)
+            yield from _below(source, f"{parent}/{name}", parts)
         return
     wild = any(mark in part for mark in "*?[")
     names = fnmatch.filter(source.names(parent), part) if wild else [part]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol, TypeVar
 
+    from memtwin.errors import ProcParseError
+
     R_co = TypeVar("R_co", covariant=True)
 
     class Schema(Protocol[R_co]):
@@ -50,11 +52,16 @@ _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/p
 class Source:
     """Files below a root.
 
-    :attr:`name` tells it in messages, :attr:`unread` why a path gave None, :attr:`told` what its user should know
-    of it, and :attr:`is_live` whether it is this host as it runs.
+    :attr:`name` is its name in messages, :attr:`unread` says why a path gave None, :attr:`told` what its user should
+    know of it, and :attr:`is_live` whether it is this host as it runs.
+
+    A *lenient* source is one to look at: a file that is damaged counts as unread, with the error in :attr:`damaged`,
+    and what a paste does to a text (no newline at its end, CRLF) is repaired and listed in :attr:`repaired`. A machine
+    is built from a strict one.
     """
 
     is_live = False
+    lenient = False
 
     @property
     def at_boot(self) -> Source | None:
@@ -69,6 +76,8 @@ class Source:
     def __init__(self, name: str) -> None:
         self.name = name
         self.unread: dict[str, str] = {}
+        self.damaged: dict[str, ProcParseError] = {}
+        self.repaired: dict[str, str] = {}
         self.told: str | None = None
         self._refused: dict[str, str] | None = None
 
@@ -93,6 +102,10 @@ class Source:
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         raise NotImplementedError
+
+    def folders(self, path: str = "") -> list[str]:
+        """Return the sorted names of the directories directly under the directory *path*; links are none."""
+        return [name for name in self.names(path) if self.names(f"{path}/{name}".lstrip("/"))]
 
     def link(self, path: str) -> str | None:
         """Return where the symbolic link at *path* leads, or None if it is none (a tar has none)."""
@@ -156,12 +169,21 @@ class DirectorySource(Source):
     def __init__(self, root: str | Path) -> None:
         super().__init__(str(root))
         self._root = os.path.realpath(root)
+        self._real: dict[str, str] = {}
         self.is_live = self._root == "/"
 
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         try:
             return sorted(os.listdir(self._inside(path)))
+        except (OSError, ValueError):
+            return []
+
+    def folders(self, path: str = "") -> list[str]:
+        """Return the sorted names of the directories directly under the directory *path*; links are none."""
+        try:
+            with os.scandir(self._inside(path)) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except (OSError, ValueError):
             return []
 
@@ -178,8 +200,14 @@ class DirectorySource(Source):
             raise FileNotFoundError(path)
         if self._root == "/":
             return f"/{path}"
-        real = os.path.realpath(f"{self._root}/{path}")
-        if os.path.commonpath((self._root, real)) != self._root:
+        folder, _, name = path.rpartition("/")
+        real = self._real.get(folder)
+        if real is None:
+            real = self._real[folder] = os.path.realpath(f"{self._root}/{folder}")
+        real = os.path.join(real, name)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        if not f"{real}/".startswith(f"{self._root}/"):
             raise ValueError("a link that leads out of the source")
         return real
 
@@ -227,9 +255,11 @@ class TarSource(Source):
 
 
 def open_source(where: str | Path) -> Source:
-    """Open the live host (``live`` or ``/``), a directory, or a tar."""
+    """Open the live host (``live`` or ``/``), a directory, a tar, or a text of /proc (``-``: on stdin)."""
     if str(where) in {"live", "/"}:
         return DirectorySource("/")
+    if str(where) == "-":
+        return _stdin()
     try:
         mode = os.stat(where).st_mode
     except (OSError, ValueError) as error:
@@ -239,8 +269,34 @@ def open_source(where: str | Path) -> Source:
     if stat.S_ISDIR(mode):
         return DirectorySource(where)
     if stat.S_ISREG(mode):
-        return TarSource(where)
+        return _pasted(where) or TarSource(where)
     raise SnapshotError(str(where), "neither a directory nor a file", hint=ACCEPTED)
+
+
+def _stdin() -> Source:
+    import sys  # noqa: PLC0415 - rarely asked for
+
+    from memtwin.sources.pasted import PastedSource  # noqa: PLC0415 - rarely asked for
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise SnapshotError("-", "stdin is closed", hint=ACCEPTED)
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    return PastedSource("stdin", data.decode(errors="surrogateescape"))
+
+
+def _pasted(where: str | Path) -> Source | None:
+    """Return the source of a file that is a text of /proc, or None."""
+    from memtwin.sources.pasted import PastedSource, is_pasted  # noqa: PLC0415 - the live host needs nothing of it
+
+    try:
+        with open(where, "rb") as file:
+            head = file.read(256)
+            if not is_pasted(head):
+                return None
+            data = head + file.read(MAX_FILE_BYTES)
+    except OSError as error:
+        raise SnapshotError(str(where), error.strerror or str(error), hint=ACCEPTED) from error
+    return PastedSource(str(where), data.decode(errors="surrogateescape"))
 
 
 def refuse(where: str | Path) -> None:
@@ -257,12 +313,18 @@ def refuse(where: str | Path) -> None:
 def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int) -> R_co | None:
     """Return the record of *module*'s file, or None if the source has no such file (or may not read it).
 
+    Raise ProcParseError if its text is damaged; of a lenient source that is None too.
+
     *fields* fill the module's PATH (``pid=1``, ``resource="memory"``, ``device="zram0"``); *path* replaces
     it, as for a recording's ``workers/A/status``.
     """
     path = module.PATH.format(**fields) if path is None else path
     text = source.read(path)
-    return None if text is None else module.parse(text, source.label(path))
+    if text is None or not source.lenient:
+        return None if text is None else module.parse(text, source.label(path))
+    from memtwin.sources.lenient import parse  # noqa: PLC0415 - a machine is built without
+
+    return parse(source, module, path, text)
 
 
 def _top_of(paths: Collection[str]) -> str:

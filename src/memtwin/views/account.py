@@ -6,13 +6,15 @@ has::
     free            MemFree, and the pages on the CPUs' own lists (zoneinfo), which are free and not in it
     programs        AnonPages, and shared memory (Shmem)
     files           Cached - Shmem, and Buffers
-    swap cache      pages in RAM and in swap that no program maps: of the LRU lists what is none of the above
-    kernel          slab, stacks, page tables, vmalloc less stacks, per-CPU variables
+    LRU lists       pages on them that are none of the above: in the swap cache and mapped by no program, or without
+                    an owner at all
+    kernel          slab, stacks, page tables, vmalloc less stacks, per-CPU variables, struct pages of added memory
     compressed      zsmalloc's pages (zram, and zswap where its pool is one), or zswap's pool
-    pools           huge pages, balloon
+    pools           huge pages of all sizes, balloons, and what other files name (:mod:`~memtwin.views.account_owners`)
 
 What is left is *unexplained*: pages that drivers, the network, file systems and tracing took from the page allocator
-itself, which no line of meminfo counts.
+itself, which no line of meminfo counts. Nothing is concluded from it where rows are absent that every kernel prints, or
+where the rows are those of a container.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB, PERCENT_1
 from memtwin.render.grid import Column, Form, Grid, Sentence, Value, View, figures
+from memtwin.render.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.zoneinfo import Zoneinfo
@@ -32,6 +35,13 @@ if TYPE_CHECKING:
 SMALL = 0.01
 """The share of RAM that may stay unexplained without a word, on a machine of 2 GB or more."""
 _SMALL_MACHINE_KIB = 2 << 20
+_FILTERED = 1.05
+"""MemTotal is the sum of the zones' managed pages: a machine whose zones have more is seen through a filter."""
+ALWAYS: Final = (
+    "Buffers", "Cached", "AnonPages", "Shmem", "Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables",
+)  # fmt: skip
+"""Rows with memory of their own that every kernel since 2.6.32 prints."""
+_STRUCT_PAGE_BYTES = 64
 
 
 class Line(NamedTuple):
@@ -44,20 +54,32 @@ class Line(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The lines without the unexplained rest, the total, and what the firmware and the kernel took before it."""
+    """The lines without the unexplained rest, the total, and what the firmware and the kernel took before it.
+
+    *absent* are rows that every kernel prints and this text lacks; *container*: the figures are a container's;
+    *vmalloc* is a sentence where memory of vmalloc is not known.
+    """
 
     lines: tuple[Line, ...]
     total_kib: int
     outside_kib: int | None
+    page_kib: int = 4
+    absent: tuple[str, ...] = ()
+    container: bool = False
+    vmalloc: Sentence | None = None
 
     @property
-    def unexplained_kib(self) -> int:
-        """What no line accounts for; below 0 if lines count the same page twice."""
-        return self.total_kib - sum(line.kib for line in self.lines)
+    def unexplained_kib(self) -> int | None:
+        """What no line accounts for; below 0 if lines count a page twice; None of a container."""
+        return None if self.container else self.total_kib - sum(line.kib for line in self.lines)
 
 
 class Sources(NamedTuple):
-    """The records of one moment; *page_kib* is the page size, *zram_kib* what the zram devices take."""
+    """The records of one moment; *page_kib* is the page size, *zram_kib* what the zram devices take.
+
+    *pools_kib* are the pools of huge pages by sysfs, *vmalloc_kib* vmalloc without stacks by
+    /proc/vmallocinfo, *owners* memory that other files name.
+    """
 
     meminfo: Meminfo
     vmstat: Mapping[str, int]
@@ -65,15 +87,26 @@ class Sources(NamedTuple):
     page_kib: int
     zram_kib: int | None = None
     zsmalloc_zswap: bool = False
+    pools_kib: int | None = None
+    vmalloc_kib: int | None = None
+    owners: tuple[Line, ...] = ()
 
 
 def account(s: Sources) -> Account:
     """Return the sheet of one moment."""
-    m = s.meminfo
-    lines = [*_free(s), *_pages(m), *_kernel(m), *_compressed(s), *_pools(m)]
+    m, total = s.meminfo, s.meminfo["MemTotal"]
+    managed = sum(zone.managed for zone in s.zoneinfo.zones) * s.page_kib if s.zoneinfo else 0
+    container = managed > _FILTERED * total
+    if container:  # zoneinfo and vmstat are the host's
+        s = s._replace(zoneinfo=None, vmstat={}, zram_kib=None, owners=(), pools_kib=0)
+    lines = [*_free(s), *_pages(m), *_kernel(s, container=container), *_compressed(s), *_pools(s)]
+    lines = [line for line in lines if line.kib > 0]
+    if not container:
+        lines += _claims(s.owners, total - sum(line.kib for line in lines))
     present = sum(zone.present for zone in s.zoneinfo.zones) * s.page_kib if s.zoneinfo else None
-    outside = None if present is None or present < m["MemTotal"] else present - m["MemTotal"]
-    return Account(tuple(line for line in lines if line.kib), m["MemTotal"], outside)
+    outside = None if present is None or present < total else present - total
+    absent = tuple(row for row in ALWAYS if row not in m)
+    return Account(tuple(lines), total, outside, s.page_kib, absent, container, _vmalloc_unknown(s))
 
 
 def view(sheet: Account, boot: Account | None = None) -> View:
@@ -84,21 +117,40 @@ def view(sheet: Account, boot: Account | None = None) -> View:
 def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
     """Yield what the rest may be, and what lies outside MemTotal."""
     rest, total = sheet.unexplained_kib, sheet.total_kib
-    if rest < -SMALL * total:
+    if rest is None:
         yield Sentence(
-            "The lines add up to more than there is: the files are of different moments, or of a container's filter.",
+            "These are a container's files: MemTotal is less than the zones of zoneinfo have. Some rows are the "
+            "container's and some its host's, so that the lines need not add up. `memtwin limits` has the container's "
+            "limit; run `memtwin account` on the host for its sheet.",
+            ("proc/meminfo: MemTotal", "proc/zoneinfo"),
+        )
+        return
+    if sheet.absent:
+        yield Sentence(
+            f"Not in this text: {listed(sheet.absent)}. What they count is in the last line but one, and nothing can "
+            "be concluded from that.",
+            _MEMINFO,
+        )
+    elif rest < -SMALL * total:
+        yield Sentence(
+            f"The lines add up to {-rest} KiB more than there is: the files are of different moments, or of a "
+            "container's filter.",
             _MEMINFO,
         )
     elif rest > SMALL * total:
         yield Sentence(
-            f"{rest} KiB are pages that no row of meminfo owns: drivers' buffers, network rings, trace buffers and the "
-            "like, taken from the page allocator itself." + _how_it_is_known(sheet, boot),
+            f"{rest} KiB are in no row of these files: pages that were taken from the page allocator itself. Drivers, "
+            "the network, tracing and file systems with a cache of their own do so." + _how_it_is_known(sheet, boot),
             _MEMINFO,
         )
+    if sheet.vmalloc is not None:
+        yield sheet.vmalloc
     if sheet.outside_kib:
+        page_bytes = sheet.page_kib * 1024
         yield Sentence(
             f"Outside MemTotal: {sheet.outside_kib} KiB of RAM that the kernel never gave to its allocator: its own "
-            "image, struct pages (64 bytes for each page of 4 KiB, 1.6 % of RAM), a crash kernel, what firmware holds.",
+            f"image, struct pages ({_STRUCT_PAGE_BYTES} bytes for each page of {sheet.page_kib} KiB, "
+            f"{100 * _STRUCT_PAGE_BYTES / page_bytes:.1f} % of RAM), a crash kernel, what firmware holds.",
             ("proc/meminfo: MemTotal", "proc/zoneinfo"),
         )
 
@@ -117,13 +169,16 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
             shown.append((group,))
         shown.append((f"  {line.name}", line.kib * 1024, _share(line.kib, sheet), line.source))
     rest = sheet.unexplained_kib
-    shown.append(("unexplained", rest * 1024, _share(rest, sheet), "MemTotal - all of the above"))
+    name = "rest, absent rows among it" if sheet.absent else "unexplained"
+    shown.append((name, _bytes(rest), _share(rest, sheet), "MemTotal - all of the above"))
     shown.append(("MemTotal", sheet.total_kib * 1024, 100.0, ""))
     whole = figures(
         total_bytes=sheet.total_kib * 1024,
-        unexplained_bytes=rest * 1024,
-        unexplained_at_boot_bytes=None if boot is None else boot.unexplained_kib * 1024,
-        outside_bytes=None if sheet.outside_kib is None else sheet.outside_kib * 1024,
+        unexplained_bytes=_bytes(rest),
+        unexplained_at_boot_bytes=None if boot is None else _bytes(boot.unexplained_kib),
+        outside_bytes=_bytes(sheet.outside_kib),
+        absent_rows=sheet.absent,
+        container=sheet.container,
     )
     columns = (Column("group"), Column("name"), Column("size_bytes"), Column("source"))
     lines = tuple((line.group, line.name, line.kib * 1024, line.source) for line in sheet.lines)
@@ -131,15 +186,17 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
         Grid(_COLUMNS, tuple(shown), form=Form.TERMINAL),
         whole,
         Grid(columns, lines, "lines", form=Form.JSON),
-        Grid(columns, (*lines, ("", "unexplained", rest * 1024, "")), form=Form.CSV),
+        Grid(columns, (*lines, ("", "unexplained", _bytes(rest), "")), form=Form.CSV),
     )
 
 
 def _metric(sheet: Account) -> Metric:
     from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
 
-    samples = [({"line": f"{line.group}: {line.name}"}, line.kib * 1024) for line in sheet.lines]
-    samples.append(({"line": "unexplained"}, sheet.unexplained_kib * 1024))
+    samples: list[tuple[dict[str, str], int | None]] = [
+        ({"line": f"{line.group}: {line.name}"}, line.kib * 1024) for line in sheet.lines
+    ]
+    samples.append(({"line": "unexplained"}, _bytes(sheet.unexplained_kib)))
     return Metric("memtwin_account_bytes", "gauge", "RAM, each page in one line.", tuple(samples))
 
 
@@ -156,32 +213,84 @@ def _pages(m: Meminfo) -> Iterator[Line]:
     yield Line("programs", "shared memory and tmpfs", shmem, "Shmem")
     yield Line("files", "contents of files", cached - shmem, "Cached - Shmem")
     yield Line("files", "block devices, metadata", m.get("Buffers", 0), "Buffers")
-    yield Line("swap cache", "mapped by no program", unmapped_swap_cache(m), "LRU lists - AnonPages - Cached - Buffers")
+    cache, rest = unmapped_swap_cache(m), unowned_on_lists(m)
+    yield Line("LRU lists", "swap cache, mapped by no program", cache, "LRU lists - AnonPages - Cached - Buffers")
+    yield Line("LRU lists", "in no page table and no file", rest, "LRU lists - all of the above - SwapCached")
 
 
 def unmapped_swap_cache(m: Meminfo) -> int:
     """Return what of SwapCached is not in AnonPages: the rest of the LRU lists, which hold all of these pages."""
-    if not {"Active", "Inactive", "SwapCached"} <= m.keys():
+    return min(_rest_of_lists(m), m.get("SwapCached", 0))
+
+
+def unowned_on_lists(m: Meminfo) -> int:
+    """Return the pages of the LRU lists that are not anonymous in a page table, in no file and not in the swap cache.
+
+    Pages that were unmapped and are not freed yet: huge pages that wait to be split, or a leak of references.
+    """
+    return max(_rest_of_lists(m) - m.get("SwapCached", 0), 0)
+
+
+def _rest_of_lists(m: Meminfo) -> int:
+    """Return what the LRU lists hold beyond anonymous memory and the page cache; 0 where a row is absent."""
+    if not {"Active", "Inactive", "AnonPages", "Cached", "Buffers"} <= m.keys():
         return 0
     listed = m["Active"] + m["Inactive"] + m.get("Unevictable", 0)
-    rest = listed - m.get("AnonPages", 0) - m.get("Cached", 0) - m.get("Buffers", 0)
-    return min(max(rest, 0), m["SwapCached"])
+    return max(listed - m["AnonPages"] - m["Cached"] - m["Buffers"], 0)
 
 
-def _kernel(m: Meminfo) -> Iterator[Line]:
-    stacks, vmalloc = m.get("KernelStack", 0), m.get("VmallocUsed", 0)
-    yield Line("kernel", "slab, can be given back", m.get("SReclaimable", 0), "SReclaimable")
-    yield Line("kernel", "slab, cannot", m.get("SUnreclaim", m.get("Slab", 0)), "SUnreclaim")
-    yield Line("kernel", "other that can", max(m.get("KReclaimable", 0) - m.get("SReclaimable", 0), 0),
-               "KReclaimable - SReclaimable")  # fmt: skip
+def _kernel(s: Sources, *, container: bool) -> Iterator[Line]:
+    m = s.meminfo
+    stacks, reclaimable = m.get("KernelStack", 0), m.get("SReclaimable", 0)
+    yield Line("kernel", "slab, reclaimable", reclaimable, "SReclaimable")
+    yield Line("kernel", "slab, not reclaimable", m.get("SUnreclaim", m.get("Slab", 0)), "SUnreclaim")
+    if not container:  # a filter sets Slab to 0 and leaves KReclaimable as it is
+        more = m.get("KReclaimable", 0) - reclaimable
+        yield Line("kernel", "other reclaimable", more, "KReclaimable - SReclaimable")
     yield Line("kernel", "stacks of threads", stacks, "KernelStack")
     yield Line("kernel", "page tables of processes", m.get("PageTables", 0), "PageTables")
     yield Line("kernel", "page tables of guests", m.get("SecPageTables", 0), "SecPageTables")
-    yield Line("kernel", "vmalloc: modules, BPF, tables", max(vmalloc - stacks, 0), "VmallocUsed - KernelStack")
+    if not container:
+        yield _vmalloc(s)
     yield Line("kernel", "per-CPU variables", m.get("Percpu", 0), "Percpu")
     yield Line(
         "kernel", "bounce and FUSE buffers", m.get("Bounce", 0) + m.get("WritebackTmp", 0), "Bounce + WritebackTmp"
     )
+    memmap = s.vmstat.get("nr_memmap_pages", 0) * s.page_kib
+    yield Line("kernel", "struct pages of added memory", memmap, "vmstat: nr_memmap_pages")
+
+
+def _vmalloc(s: Sources) -> Line:
+    """Return what vmalloc holds; before v4.4 VmallocUsed is address space, mappings of devices included."""
+    name = "vmalloc: modules, BPF, tables"
+    if s.vmalloc_kib is not None:
+        return Line("kernel", name, s.vmalloc_kib, "vmallocinfo: pages, without stacks")
+    used = 0 if _is_address_space(s.meminfo) else s.meminfo.get("VmallocUsed", 0)
+    return Line("kernel", name, used - s.meminfo.get("KernelStack", 0), "VmallocUsed - KernelStack")
+
+
+def _is_address_space(m: Mapping[str, int]) -> bool:
+    """Whether VmallocUsed counts address space (before v4.4): those kernels print a VmallocChunk that is not 0."""
+    return m.get("VmallocChunk", 0) > 0
+
+
+def _vmalloc_unknown(s: Sources) -> Sentence | None:
+    m = s.meminfo
+    if s.vmalloc_kib is not None or "VmallocUsed" not in m:
+        return None
+    if _is_address_space(m):
+        return Sentence(
+            "VmallocUsed is not counted: before Linux 4.4 it is address space, mappings of devices included. Memory of "
+            "vmalloc (modules, BPF, tables) is in the rest; /proc/vmallocinfo has it, for root.",
+            ("proc/meminfo: VmallocUsed", "proc/meminfo: VmallocChunk"),
+        )
+    if m["VmallocUsed"] == 0:
+        return Sentence(
+            "VmallocUsed is 0, as Linux 4.4 to 5.2 always print it: memory of vmalloc (modules, BPF, tables) is in the "
+            "rest; /proc/vmallocinfo has it, for root.",
+            ("proc/meminfo: VmallocUsed",),
+        )
+    return None
 
 
 def _compressed(s: Sources) -> Iterator[Line]:
@@ -192,22 +301,42 @@ def _compressed(s: Sources) -> Iterator[Line]:
         yield Line("compressed", "zswap's pool", s.meminfo.get("Zswap", 0), "Zswap")
 
 
-def _pools(m: Meminfo) -> Iterator[Line]:
-    default = m.get("HugePages_Total", 0) * m.get("Hugepagesize", 0)
-    yield Line("pools", "huge pages", m.get("Hugetlb", default), "Hugetlb")
+def _pools(s: Sources) -> Iterator[Line]:
+    m = s.meminfo
+    if "Hugetlb" in m:
+        yield Line("pools", "huge pages", m["Hugetlb"], "Hugetlb")
+    elif s.pools_kib is not None:
+        yield Line("pools", "huge pages", s.pools_kib, "sys/kernel/mm/hugepages: nr_hugepages")
+    else:
+        default = m.get("HugePages_Total", 0) * m.get("Hugepagesize", 0)
+        yield Line("pools", "huge pages", default, "HugePages_Total")
     yield Line("pools", "balloon", m.get("Balloon", 0), "Balloon")
 
 
+def _claims(owners: Iterable[Line], rest_kib: int) -> Iterator[Line]:
+    """Yield what other files name, each as far as the rest goes: parts of it may be in slab or vmalloc already."""
+    for owner in owners:
+        kib = min(owner.kib, max(rest_kib, 0))
+        if kib > 0:
+            rest_kib -= kib
+            yield owner._replace(kib=kib)
+
+
 def _how_it_is_known(sheet: Account, boot: Account | None) -> str:
-    if boot is not None:
+    rest, before = sheet.unexplained_kib, None if boot is None else boot.unexplained_kib
+    if rest is not None and before is not None:
         return (
-            f" At boot, before any workload, they were {boot.unexplained_kib} KiB: "
-            f"{sheet.unexplained_kib - boot.unexplained_kib:+d} KiB since then, so they belong to the machine."
+            f" At boot, before any workload, they were {before} KiB: {rest - before:+d} KiB since then, so they belong "
+            "to the machine."
         )
     if sheet.total_kib < _SMALL_MACHINE_KIB:
         return " On a machine this small that is 1 to 4 % of RAM from boot on; compare it with a snapshot taken then."
-    return " If it grows over days (`memtwin diff`), a driver or a module leaks."
+    return " `memtwin diff` with a snapshot of another day says whether they grow."
 
 
-def _share(kib: int, sheet: Account) -> float:
-    return 100 * kib / sheet.total_kib
+def _share(kib: int | None, sheet: Account) -> float | None:
+    return None if kib is None else 100 * kib / sheet.total_kib
+
+
+def _bytes(kib: int | None) -> int | None:
+    return None if kib is None else kib * 1024

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB_K, block
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Value, View
+from memtwin.render.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,10 +78,16 @@ def view(record: Buddyinfo, page_kib: int) -> View:
 
 
 def view_order(
-    record: Buddyinfo, zoneinfo: Zoneinfo, order: int, page_kib: int, *, highest: str = "Normal",
+    record: Buddyinfo, zoneinfo: Zoneinfo | None, order: int, page_kib: int, *, highest: str = "Normal",
     threshold: int = THRESHOLD,
 ) -> View:  # fmt: skip
-    """Return in words whether a block of *order* can be had; JSON has the free blocks."""
+    """Return in words whether a block of *order* can be had; JSON has the free blocks.
+
+    Without *zoneinfo* the watermarks are not known, and only the blocks are counted.
+    """
+    if zoneinfo is None:
+        counted = tuple(_count_blocks(record, order, page_kib))
+        return View("buddyinfo", (data(record, page_kib),), counted, lambda: metrics(record))
     found = answers(record, zoneinfo, order, highest)
     said = tuple(sentences(found, order, page_kib, threshold))
     return View("buddyinfo", (data(record, page_kib),), said, lambda: metrics(record))
@@ -125,6 +132,17 @@ def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int
         yield from _what_helps(found, threshold)
     for answer in found:
         yield Sentence(f"node {answer.node} zone {answer.zone}: {answer.why}.", _ROWS)
+
+
+def _count_blocks(record: Buddyinfo, order: int, page_kib: int) -> Iterator[Sentence]:
+    size = f"order {order} ({block(page_kib * 1024 << order)})"
+    for zone in record.zones:
+        blocks = sum(free << (at - order) for at, free in enumerate(zone.counts) if at >= order)
+        yield Sentence(
+            f"node {zone.node} zone {zone.zone}: {count(blocks, 'block')} of {size} or in larger ones. Whether one can "
+            "be had depends on the watermarks, which are not known: proc/zoneinfo is not there.",
+            ("proc/buddyinfo",),
+        )
 
 
 def data(record: Buddyinfo, page_kib: int) -> Grid:

@@ -89,9 +89,12 @@ _DATA: Final = tuple(
 def view(
     figures: Free, formula: str = DEFAULT, scale: Scale = KIBIBYTES, *, wide: bool = False, lohi: bool = False,
     total: bool = False, committed: bool = False, line: bool = False,
-    metrics: Callable[[], Iterable[Metric]] | None = None,
+    metrics: Callable[[], Iterable[Metric]] | None = None, known: Free | None = None,
 ) -> View:  # fmt: skip
-    """Return the table of ``free`` with its flags -w, -l, -t, -v, or with -L its one line."""
+    """Return the table of ``free`` with its flags -w, -l, -t, -v, or with -L its one line.
+
+    *known* are the figures for JSON, where some of *figures* are printed as the tool does and mean nothing.
+    """
     mem, swap = figures.mem, figures.swap
     caches_titles = ("buffers", "cache") if wide else ("buff/cache",)
     caches = (figures.buffers, figures.cache) if wide else (_plus(figures.buffers, figures.cache),)
@@ -110,7 +113,7 @@ def view(
     )  # fmt: skip
     cells = tuple((head, *map(_bytes, sizes)) for head, sizes in rows)
     shown = Grid(columns, cells, form=Form.TERMINAL)
-    return View("free", (_line(figures, style) if line else shown, *_data(figures, formula)), metrics=metrics)
+    return View("free", (_line(figures, style) if line else shown, *_data(known or figures, formula)), metrics=metrics)
 
 
 def _line(figures: Free, style: Style) -> Grid:

@@ -17,8 +17,11 @@ _MUCH, _LARGE = 0.05, 0.2
 _HUMAN = Style(lambda size_bytes: procps(size_bytes, Scale(human=True)), "right")
 
 
-def view(meminfo: Meminfo) -> View:
-    """Return the formulas with their amounts, why they differ, and what this machine's figures mean."""
+def view(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> View:
+    """Return the formulas with their amounts, why they differ, and what this machine's figures mean.
+
+    *zfs* is the size of ZFS' cache in KiB, and the row that says it.
+    """
     amounts = [
         (name, None if kib is None else kib * 1024, formula)
         for name, formula in FORMULAS.items()
@@ -47,12 +50,13 @@ def view(meminfo: Meminfo) -> View:
         Grid(columns, rows, "used", title=title),
         Grid(blank, whys, form=Form.TERMINAL, title="Why they differ:\n", headings=False),
     )
-    return View("free-explained", grids, tuple(sentences(meminfo)), version=2)
+    return View("free-explained", grids, tuple(sentences(meminfo, zfs)), version=2)
 
 
-def sentences(meminfo: Meminfo) -> Iterator[Sentence]:
+def sentences(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> Iterator[Sentence]:
     """Yield what the figures mean, what is asked most first."""
     yield from _of_free(meminfo)
+    yield from _of_pools(meminfo, zfs)
     yield from _of_shared(meminfo)
     yield from _of_available(meminfo)
     yield from _of_swap(meminfo)
@@ -80,6 +84,25 @@ def _of_free(m: Meminfo) -> Iterator[Sentence]:
     else:
         yield Sentence(
             f"free is {free} and cache {_size(cache)}: programs and the kernel hold the rest (`memtwin account`).", rows
+        )
+
+
+def _of_pools(m: Meminfo, zfs: tuple[int, str] | None) -> Iterator[Sentence]:
+    """Yield the memory that is set aside, or lies in a cache that no row counts."""
+    total, huge_kib = m.get("MemTotal", 0), m.get("Hugepagesize", 0)
+    pool = m.get("HugePages_Total", 0) * huge_kib
+    if total and pool > _MUCH * total and "HugePages_Free" in m:
+        unused = m["HugePages_Free"] * huge_kib
+        yield Sentence(
+            f"{_size(pool)} lie in the pool of huge pages, {_size(unused)} of them unused: only programs that ask for "
+            "huge pages of the pool get them. A smaller vm.nr_hugepages gives them back.",
+            _rows("HugePages_Total", "HugePages_Free", "Hugepagesize"),
+        )
+    if zfs is not None and total and zfs[0] > _MUCH * total:
+        yield Sentence(
+            f"ZFS' cache (ARC) holds {_size(zfs[0])}. free counts it as used, though ZFS gives it back when memory is "
+            "short.",
+            (zfs[1],),
         )
 
 

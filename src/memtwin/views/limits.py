@@ -64,7 +64,6 @@ _RLIMITS: Final = {
     "Max locked memory": ("RLIMIT_MEMLOCK", "VmLck", "mlock fails (ENOMEM, EPERM)"),
 }
 _SPECIAL: Final = {"memory.swap.max", "RLIMIT_STACK", "RLIMIT_MEMLOCK"}
-_RAM: Final = ("proc/meminfo: MemTotal", "proc/meminfo: MemAvailable")
 _NEVER: Final = 2
 """vm.overcommit_memory: promise no more than CommitLimit."""
 
@@ -99,10 +98,12 @@ def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limi
         rows = ("proc/meminfo: CommitLimit", "proc/meminfo: Committed_AS", "proc/sys/vm/overcommit_memory")
         yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then, rows=rows)
     total, swap, taken = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0), used(meminfo)
-    if total is not None and taken is not None and "MemAvailable" in meminfo:
+    if total is not None and taken is not None:
         then = "the OOM killer ends the largest process"
         both = taken + (used_swap(meminfo) or 0)
-        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then, rows=_RAM)
+        estimate = "MemAvailable" if "MemAvailable" in meminfo else "MemFree"
+        of = ("proc/meminfo: MemTotal", f"proc/meminfo: {estimate}")
+        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then, rows=of)
 
 
 def order(limits: Sequence[Limit]) -> list[Limit]:

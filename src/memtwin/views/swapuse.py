@@ -53,6 +53,8 @@ class Swapped(NamedTuple):
     zram_memory_kib: int | None = None
     zswapped_kib: int | None = None
     zswap_memory_kib: int | None = None
+    has_processes: bool = True
+    """Whether any process of the machine is in its files: a report may have none."""
 
     @property
     def used_kib(self) -> int:
@@ -69,6 +71,10 @@ class Share(NamedTuple):
 
 def shares(s: Swapped) -> tuple[Share, ...]:
     """Return the lines that are not processes; with the processes they add up to the used swap, or come near."""
+    if not s.has_processes:
+        sysv = min(s.sysv_kib or 0, s.used_kib)
+        unknown = Share("not known: there are no processes in these files", s.used_kib - sysv)
+        return tuple(line for line in (Share("SysV shared memory", sysv), unknown) if line.kib)
     owned = sum(user.kib for user in s.users)
     cached = min(max(s.cached_kib - s.unmapped_kib, 0), max(s.used_kib - owned, 0))
     rest = max(s.used_kib - owned - cached, 0)

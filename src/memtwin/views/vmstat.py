@@ -207,7 +207,7 @@ def _data(interval: Interval) -> dict[str, Any]:
     before = interval.before.stat if interval.before else None
     shares = dict(zip(("us", "sy", "id", "wa", "st", "gu"), _shares(interval.ticks()), strict=True))
     sizes = {
-        "swap_used": swap,
+        "swap_used": None if now.meminfo.get("SwapFree", 0) > now.meminfo.get("SwapTotal", 0) else swap,
         "free": free,
         "buffers": buffers,
         "cache": cached,

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from memtwin.procfs.pid.maps import Mapping, read_row, row_text
+from memtwin.procfs.pid.smaps_rollup import RollupRows, SmapsRollup
 from memtwin.procfs.text import Lines, join
 from memtwin.units import Kib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SOURCE = ("fs/proc/task_mmu.c", "v6.1")
 PATH = "proc/{pid}/smaps"
 
 _HEAD = re.compile(r"[0-9a-f]+-[0-9a-f]+ ", re.ASCII)
+_OF_A_MAPPING = ("Size", "KernelPageSize", "MMUPageSize")
+"""Rows that say how large a mapping is, not what it holds: smaps_rollup has none of them."""
 _ROW = re.compile(r"([A-Za-z_]+): +([0-9]{1,20}) kB", re.ASCII)
 
 
@@ -30,6 +37,10 @@ class Block:
     mapping: Mapping
     lines: tuple[str, ...]
     _kib: dict[str, int] = field(default_factory=dict, compare=False)
+
+    def amounts(self) -> Iterable[tuple[str, int]]:
+        """Return the rows in kB."""
+        return self._kib.items()
 
     def kib(self, label: str) -> Kib | None:
         """Return a row, or None if the kernel does not print it."""
@@ -58,6 +69,25 @@ def parse(text: str, path: str = PATH) -> Smaps:
                 kib[row[1]] = int(row[2])
         blocks.append(Block(mapping, tuple(below), kib))
     return Smaps(tuple(blocks))
+
+
+def roll_up(record: Smaps) -> SmapsRollup | None:
+    r"""Return the sums that smaps_rollup prints (since v4.14), of a process that maps anything.
+
+    >>> record = parse("00400000-00402000 r-xp 00000000 fe:00 12 /bin/a\nPss:                  8 kB\n")
+    >>> roll_up(record).rows["Pss"]
+    8
+    """
+    if not record.blocks:
+        return None
+    sums: dict[str, int] = {}
+    for block in record.blocks:
+        for label, kib in block.amounts():
+            sums[label] = sums.get(label, 0) + kib
+    for label in _OF_A_MAPPING:
+        sums.pop(label, None)
+    first, last = record.blocks[0].mapping, record.blocks[-1].mapping
+    return SmapsRollup(Mapping(first.start, last.end, "---p", path="[rollup]"), RollupRows(sums))
 
 
 def render(record: Smaps) -> str:

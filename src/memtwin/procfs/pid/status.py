@@ -20,6 +20,7 @@ from memtwin.units import Kib
 
 SOURCE = ("fs/proc/array.c", "v6.1")
 PATH = "proc/{pid}/status"
+LINES_STAND_ALONE = True
 
 MEMORY = (
     "VmPeak",
