@@ -6,8 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memtwin.cli.common import form_options, memory_of, open_root, repeat, root_option, sampling_options
+from memtwin.cli.common import (
+    form_options,
+    is_series,
+    memory_of,
+    note_unread,
+    open_root,
+    repeat,
+    root_option,
+    sampling_options,
+    write,
+)
+from memtwin.errors import UsageError
 from memtwin.procfs import vmstat, zoneinfo
+from memtwin.render.svg import draw
 from memtwin.sources import owners
 from memtwin.sources.host import host
 from memtwin.sources.source import load
@@ -21,16 +33,23 @@ if TYPE_CHECKING:
 
 
 @click.command("account")
+@click.option("--svg", is_flag=True, help="A picture of it, as SVG on stdout: RAM from the kernel up, swap beside it.")
 @sampling_options
 @root_option
 @form_options
-def command(root: str, form: str | None, seconds: float | None, count: int | None) -> None:
+def command(root: str, form: str | None, seconds: float | None, count: int | None, *, svg: bool) -> None:
     """Print where all of RAM is: a sheet that counts each page once and adds up to MemTotal."""
     source = open_root(root)
-    boot = None
-    if source.at_boot is not None:
-        source.at_boot.lenient = True
-        boot = _account(source.at_boot)
+    at_boot, boot = source.at_boot, None
+    if at_boot is not None:
+        at_boot.lenient = True
+        boot = _account(at_boot)
+    if svg:
+        if form is not None or is_series(seconds, count):
+            raise UsageError("--svg is one picture of one moment", hint="leave out the other options")
+        write(draw(view.view(_account(source)).stacks, f"Where memory is: {source.owner}"))
+        note_unread(source)
+        return
     repeat(lambda: view.view(_account(source), boot), form, source, seconds, count)
 
 

@@ -44,6 +44,8 @@ _LONGEST_S: Final = 1e6
 _GONE: Final = {"absent", "No such process", "Not a directory"}
 """Reasons that need no note: the file is not part of this kernel, or its process ended meanwhile."""
 _NAMED_UNREAD: Final = 3
+_COLUMNS: Final = 80
+"""Of a terminal that does not say how wide it is."""
 _WRAPPED_KIB: Final = 1 << 53
 """8 EiB: an address space of 64 bits has no more than 16."""
 _LONGEST_NOTE: Final = 1000
@@ -214,7 +216,7 @@ def origin(source: Source) -> tuple[str, int | None]:
 
 def show(
     view: View | Output, form: str | None, source: Source, *, index: int = 0, is_series: bool = False,
-    headings: bool = True, for_programs: bool = False, unicode: bool = True,
+    headings: bool = True, for_programs: bool = False, plain: bool = False,
 ) -> None:  # fmt: skip
     """Write *view* in *form* to stdout, and to stderr one note of what could not be read.
 
@@ -239,10 +241,21 @@ def show(
     elif form == "openmetrics":
         _expose(view.name, view.metrics)
     else:
-        write(terminal.show(view, headings=headings, for_programs=for_programs, unicode=unicode))
+        write(terminal.show(view, headings=headings, for_programs=for_programs, look=_look(plain=plain)))
     if index == 0:
         note_unread(source)
     sys.stdout.flush()
+
+
+def _look(*, plain: bool) -> terminal.Look:
+    """Return what stdout can show; *plain*: bars of ASCII. NO_COLOR and a dumb terminal have no colours."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
+    try:
+        columns = (os.get_terminal_size(1).columns or _COLUMNS) if sys.stdout.isatty() else None
+    except (OSError, ValueError):
+        columns = None
+    colour = columns is not None and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return terminal.Look(columns, colour, unicode)
 
 
 def _show_output(output: Output, form: str | None, source: Source, index: int) -> None:

@@ -13,7 +13,7 @@ from memtwin.procfs import vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
 from memtwin.sources import cgroups
 from memtwin.sources.host import host
-from memtwin.sources.processes import HIDDEN, are_hidden, processes
+from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     source = open_root(root)
     facts = host(source)
     page_kib = facts.page_kib
-    if next(iter(processes(source)), None) is None:
+    if not are_kept(source):
         problem = "has no processes: who would die is not known"
         raise SnapshotError(source.owner, problem, hint="memtwin snapshot keeps them")
     found = list(_found(source, page_kib))

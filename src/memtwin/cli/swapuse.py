@@ -10,7 +10,7 @@ from memtwin.cli.common import form_options, memory_of, note, open_root, repeat,
 from memtwin.procfs import stat, swaps
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.host import host
-from memtwin.sources.processes import HIDDEN, are_hidden, processes
+from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import swapuse as view
@@ -59,7 +59,7 @@ def _swapped(source: Source) -> view.Swapped:
         sum(stat.mem_used_total for stat in stats) // 1024 if stats else None,
         memory.get("Zswapped"),
         memory.get("Zswap"),
-        next(iter(processes(source)), None) is not None,
+        are_kept(source),
     )
 
 

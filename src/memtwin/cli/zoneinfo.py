@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -27,9 +26,8 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     Under the bar: m min, l low, h high, r high and the reserve against higher zones. The bar ends at twice that.
     """
     source = open_root(root)
-    fits = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
 
     def make() -> View:
         return view.view(needed(source, zoneinfo), host(source).page_kib)
 
-    repeat(make, form, source, seconds, count, unicode=fits)
+    repeat(make, form, source, seconds, count, plain=plain)

@@ -45,6 +45,8 @@ class Style(NamedTuple):
 
 TEXT: Final = Style()
 NUMBER: Final = Style(str, "right")
+BAR: Final = Style()
+"""A share from 0 to 1, drawn as a bar where there is a terminal and room; elsewhere the column is not there."""
 
 
 class Column(NamedTuple):
@@ -60,6 +62,16 @@ class Column(NamedTuple):
     width: int = 0
     grow: bool = True
     pad: bool = False
+    optional: bool = False
+    """A narrow terminal leaves it out."""
+
+
+class Tone(Enum):
+    """How urgent a row is. A terminal marks it by a sign, and by a colour where it has colours."""
+
+    PLAIN = " "
+    WARN = "!"
+    BAD = "‼"
 
 
 class Shape(Enum):
@@ -103,6 +115,8 @@ class Grid(NamedTuple):
     title: str = ""
     headings: bool = True
     gap: int = 1
+    tones: tuple[Tone, ...] = ()
+    """One for each row, or none at all."""
 
     def objects(self) -> list[dict[str, Any]]:
         """Return each row as an object of the columns that have a key."""
@@ -157,6 +171,22 @@ class Meter(NamedTuple):
     whole: int
     marks: tuple[tuple[str, int], ...] = ()
     feet: tuple[str, ...] = ()
+    tone: Tone = Tone.PLAIN
+
+
+class Segment(NamedTuple):
+    """A part of a :class:`Stack`: what it is, how large, and its kind, which chooses its colour and hatching."""
+
+    name: str
+    size_bytes: int
+    kind: str
+
+
+class Stack(NamedTuple):
+    """A column to draw, its segments from the bottom up."""
+
+    title: str
+    segments: tuple[Segment, ...]
 
 
 class View(NamedTuple):
@@ -173,6 +203,7 @@ class View(NamedTuple):
     version: int = 1
     text: str | None = None
     meters: tuple[Meter, ...] = ()
+    stacks: tuple[Stack, ...] = ()
 
     def data(self) -> dict[str, Any] | list[dict[str, Any]] | None:
         """Return what ``data`` of the view's JSON is: its only grid, or an object of all of them."""

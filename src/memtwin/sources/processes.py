@@ -62,6 +62,11 @@ def processes(source: Source) -> Iterator[Process]:
     yield from (found[pid] for pid in sorted(found))
 
 
+def are_kept(source: Source) -> bool:
+    """Return whether the files of *source* have its processes at all: many a report and a pasted file have none."""
+    return source.read(WORKERS) is not None or next(iter(processes(source)), None) is not None
+
+
 def are_hidden(source: Source) -> bool:
     """Return whether *source* lacks processes of other users because /proc is mounted with ``hidepid``.
 

@@ -22,7 +22,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB, PERCENT_1
-from memtwin.render.grid import Column, Form, Grid, Sentence, Value, View, figures
+from memtwin.render.grid import (
+    BAR,
+    Column,
+    Form,
+    Grid,
+    Segment,
+    Sentence,
+    Stack,
+    Tone,
+    Value,
+    View,
+    figures,
+)
 from memtwin.render.words import listed
 
 if TYPE_CHECKING:
@@ -34,6 +46,8 @@ if TYPE_CHECKING:
 
 SMALL = 0.01
 """The share of RAM that may stay unexplained without a word, on a machine of 2 GB or more."""
+_LARGE = 0.05
+"""The share from which the rest is marked."""
 _SMALL_MACHINE_KIB = 2 << 20
 _FILTERED = 1.05
 """MemTotal is the sum of the zones' managed pages: a machine whose zones have more is seen through a filter."""
@@ -67,6 +81,8 @@ class Account(NamedTuple):
     absent: tuple[str, ...] = ()
     container: bool = False
     vmalloc: Sentence | None = None
+    swap_total_kib: int | None = None
+    swap_free_kib: int | None = None
 
     @property
     def unexplained_kib(self) -> int | None:
@@ -106,12 +122,50 @@ def account(s: Sources) -> Account:
     present = sum(zone.present for zone in s.zoneinfo.zones) * s.page_kib if s.zoneinfo else None
     outside = None if present is None or present < total else present - total
     absent = tuple(row for row in ALWAYS if row not in m)
-    return Account(tuple(lines), total, outside, s.page_kib, absent, container, _vmalloc_unknown(s))
+    return Account(
+        tuple(lines), total, outside, s.page_kib, absent, container, _vmalloc_unknown(s), m.get("SwapTotal"),
+        m.get("SwapFree"),
+    )  # fmt: skip
 
 
 def view(sheet: Account, boot: Account | None = None) -> View:
     """Return the sheet; *boot* is that of the same machine at its start, if it is known."""
-    return View("account", _grids(sheet, boot), tuple(sentences(sheet, boot)), lambda: [_metric(sheet)])
+    said = tuple(sentences(sheet, boot))
+    return View("account", _grids(sheet, boot), said, lambda: [_metric(sheet)], stacks=tuple(stacks(sheet)))
+
+
+def stacks(sheet: Account) -> Iterator[Stack]:
+    """Yield RAM from the bottom up, what lies outside MemTotal first, and swap beside it."""
+    sizes: dict[str, int] = {}
+    for line in sheet.lines:
+        name = _SEGMENTS.get(line.name) or _SEGMENTS[line.group]
+        sizes[name] = sizes.get(name, 0) + line.kib
+    sizes["kernel image, struct pages, firmware"] = sheet.outside_kib or 0
+    sizes["not explained"] = max(sheet.unexplained_kib or 0, 0)
+    names = [name for name in _ORDER if sizes.get(name)]
+    yield Stack("RAM", tuple(Segment(name, sizes[name] * 1024, _ORDER[name]) for name in names))
+    if sheet.swap_total_kib:
+        used = max(sheet.swap_total_kib - (sheet.swap_free_kib or 0), 0)
+        parts = (
+            Segment("in swap", used * 1024, "swap"),
+            Segment("free swap", (sheet.swap_total_kib - used) * 1024, "free"),
+        )
+        yield Stack("Swap", tuple(part for part in parts if part.size_bytes > 0))
+
+
+_ORDER: Final = {  # from the bottom up, by kind
+    "kernel image, struct pages, firmware": "outside", "slab": "kernel", "page tables": "kernel2",
+    "other kernel memory": "kernel3", "not explained": "unknown", "page cache and buffers": "cache",
+    "anonymous memory": "anon", "shared memory and tmpfs": "shared", "compressed swap (zram, zswap)": "compressed",
+    "pools: huge pages, balloons": "pool", "free": "free",
+}  # fmt: skip
+_SEGMENTS: Final = {  # by a line's name, else by its group
+    "slab, reclaimable": "slab", "slab, not reclaimable": "slab", "page tables of processes": "page tables",
+    "page tables of guests": "page tables", "anonymous memory": "anonymous memory",
+    "shared memory and tmpfs": "shared memory and tmpfs", "free": "free", "files": "page cache and buffers",
+    "LRU lists": "page cache and buffers", "kernel": "other kernel memory",
+    "compressed": "compressed swap (zram, zswap)", "pools": "pools: huge pages, balloons",
+}  # fmt: skip
 
 
 def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
@@ -156,7 +210,10 @@ def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
 
 
 _MEMINFO: Final = ("proc/meminfo: MemTotal", "proc/meminfo: MemFree")
-_COLUMNS: Final = (Column(None, ""), Column(None, "KIB", KIB), Column(None, "OF RAM", PERCENT_1), Column(None, "FROM"))
+_COLUMNS: Final = (
+    Column(None, ""), Column(None, "KIB", KIB), Column(None, "OF RAM", PERCENT_1), Column(None, "", BAR),
+    Column(None, "FROM", optional=True),
+)  # fmt: skip
 
 
 def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
@@ -167,11 +224,13 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
         if line.group != group:
             group = line.group
             shown.append((group,))
-        shown.append((f"  {line.name}", line.kib * 1024, _share(line.kib, sheet), line.source))
+        shown.append((f"  {line.name}", *_cells(line.kib, sheet), line.source))
     rest = sheet.unexplained_kib
     name = "rest, absent rows among it" if sheet.absent else "unexplained"
-    shown.append((name, _bytes(rest), _share(rest, sheet), "MemTotal - all of the above"))
-    shown.append(("MemTotal", sheet.total_kib * 1024, 100.0, ""))
+    shown.append((name, *_cells(rest, sheet), "MemTotal - all of the above"))
+    shown.append(("MemTotal", sheet.total_kib * 1024, 100.0, None, ""))
+    is_large = rest is not None and not sheet.absent and abs(rest) > _LARGE * sheet.total_kib
+    tones = (*(Tone.PLAIN,) * (len(shown) - 2), Tone.WARN if is_large else Tone.PLAIN, Tone.PLAIN)
     whole = figures(
         total_bytes=sheet.total_kib * 1024,
         unexplained_bytes=_bytes(rest),
@@ -183,7 +242,7 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
     columns = (Column("group"), Column("name"), Column("size_bytes"), Column("source"))
     lines = tuple((line.group, line.name, line.kib * 1024, line.source) for line in sheet.lines)
     return (
-        Grid(_COLUMNS, tuple(shown), form=Form.TERMINAL),
+        Grid(_COLUMNS, tuple(shown), form=Form.TERMINAL, tones=tones),
         whole,
         Grid(columns, lines, "lines", form=Form.JSON),
         Grid(columns, (*lines, ("", "unexplained", _bytes(rest), "")), form=Form.CSV),
@@ -334,8 +393,11 @@ def _how_it_is_known(sheet: Account, boot: Account | None) -> str:
     return " `memtwin diff` with a snapshot of another day says whether they grow."
 
 
-def _share(kib: int | None, sheet: Account) -> float | None:
-    return None if kib is None else 100 * kib / sheet.total_kib
+def _cells(kib: int | None, sheet: Account) -> tuple[int | None, float | None, float | None]:
+    """Return an amount in bytes, its percentage of RAM, and its share as a bar shows it."""
+    if kib is None:
+        return None, None, None
+    return kib * 1024, 100 * kib / sheet.total_kib, kib / sheet.total_kib
 
 
 def _bytes(kib: int | None) -> int | None:

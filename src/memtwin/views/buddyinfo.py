@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB_K, block
-from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Value, View
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Tone, Value, View
 from memtwin.render.words import count
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _COSTLY = 3
 THRESHOLD = 500
+_HUGE = 9
+"""The order of a huge page of 2 MiB: zones whose memory is in smaller pieces are marked."""
 
 
 class Answer(NamedTuple):
@@ -185,13 +187,17 @@ def _indexes(record: Buddyinfo, page_kib: int) -> Grid:
     heads = (Column(None, title, _INDEX) for title in _sizes(record, page_kib))
     columns = (Column(None, "NODE", NUMBER), Column(None, "ZONE"), Column(None, "INDEX"), *heads)
     rows: list[tuple[Value, ...]] = []
+    tones: list[Tone] = []
     for zone in record.zones:
         counts, span = zone.counts, range(len(zone.counts))
         shares = (f"{unusable_index(counts, order) / 10:.0f}%" for order in span)
         rows.append((zone.node, zone.zone, "unusable", *shares))
         indexes = (fragmentation_index(counts, order) for order in span)
-        rows.append((zone.node, zone.zone, "fragmentation", *("ok" if one is None else one for one in indexes)))
-    return Grid(columns, tuple(rows), form=Form.TERMINAL)
+        found = ["ok" if one is None else one for one in indexes]
+        rows.append((zone.node, zone.zone, "fragmentation", *found))
+        in_pieces = any(isinstance(one, int) and one > THRESHOLD for one in found[: _HUGE + 1])
+        tones += [Tone.PLAIN, Tone.WARN if in_pieces else Tone.PLAIN]
+    return Grid(columns, tuple(rows), form=Form.TERMINAL, tones=tuple(tones))
 
 
 def _sizes(record: Buddyinfo, page_kib: int) -> Iterator[str]:

@@ -16,13 +16,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import Scale, procps
-from memtwin.render.grid import ABSENT, Column, Form, Grid, Shape, Style, Value, View
+from memtwin.render.grid import ABSENT, BAR, Column, Form, Grid, Shape, Style, Value, View
 from memtwin.render.grid import figures as figures_of
 from memtwin.units import Kib
 from memtwin.views.used import DEFAULT, cache, used
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.render.openmetrics import Metric
@@ -109,11 +109,22 @@ def view(
     style = Style(lambda size_bytes: procps(size_bytes, scale), "right")
     titles = (*_TITLES, "shared", *caches_titles, "available")
     columns = (
-        Column(None, "", width=8, grow=False), *(Column(None, title, style, 11, grow=False) for title in titles)
-    )  # fmt: skip
-    cells = tuple((head, *map(_bytes, sizes)) for head, sizes in rows)
+        Column(None, "", width=8, grow=False),
+        *(Column(None, title, style, 11, grow=False) for title in titles),
+        Column(None, "", BAR),
+    )
+    cells = tuple((head, *_spaced(sizes, len(titles)), _share_used(sizes)) for head, sizes in rows)
     shown = Grid(columns, cells, form=Form.TERMINAL)
     return View("free", (_line(figures, style) if line else shown, *_data(known or figures, formula)), metrics=metrics)
+
+
+def _spaced(sizes: Sequence[Kib | None], count: int) -> tuple[Value, ...]:
+    return (*map(_bytes, sizes), *(ABSENT,) * (count - len(sizes)))
+
+
+def _share_used(sizes: Sequence[Kib | None]) -> float | None:
+    total, used_kib = sizes[0], sizes[1]
+    return used_kib / total if total and used_kib is not None else None
 
 
 def _line(figures: Free, style: Style) -> Grid:

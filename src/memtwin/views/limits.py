@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import PROSE
-from memtwin.render.grid import Column, Grid, Sentence, View
+from memtwin.render.grid import BAR, Column, Grid, Sentence, Tone, View
 from memtwin.render.words import size
 from memtwin.views.used import used, used_swap
 
@@ -46,6 +46,13 @@ class Limit(NamedTuple):
         """How far the limit is; below 0 if it is passed already."""
         return None if self.used_bytes is None else self.limit_bytes - self.used_bytes
 
+    @property
+    def share(self) -> float | None:
+        """How much of the limit is used, 1 for all of it; cache that is dropped first left out."""
+        if self.used_bytes is None or self.limit_bytes <= 0:
+            return None
+        return max(self.used_bytes - (self.cache_bytes or 0), 0) / self.limit_bytes
+
 
 _KILL: Final = "the OOM killer ends a process of this cgroup"
 _V2: Final = {
@@ -64,6 +71,8 @@ _RLIMITS: Final = {
     "Max locked memory": ("RLIMIT_MEMLOCK", "VmLck", "mlock fails (ENOMEM, EPERM)"),
 }
 _SPECIAL: Final = {"memory.swap.max", "RLIMIT_STACK", "RLIMIT_MEMLOCK"}
+_NEAR, _AT_ONCE = 0.8, 0.95
+"""Shares of a limit from which its row is marked."""
 _NEVER: Final = 2
 """vm.overcommit_memory: promise no more than CommitLimit."""
 
@@ -115,16 +124,18 @@ def view(limits: Sequence[Limit], notes: Sequence[Sentence]) -> View:
     """Return a row a limit, the nearest first, and what is to be said."""
     columns = (
         Column("name", "LIMIT"), Column("scope", "OF"), Column("limit_bytes", "AT", PROSE),
-        Column("used_bytes", "USED", PROSE), Column(None, "LEFT", PROSE), Column("then", "THEN"),
+        Column("used_bytes", "USED", PROSE), Column(None, "LEFT", PROSE), Column(None, "", BAR),
+        Column("then", "THEN", optional=True),
         Column("cache_bytes"), Column("special"), Column("left_bytes"),
     )  # fmt: skip
     rows = tuple(
-        (one.name, one.scope, one.limit_bytes, one.used_bytes, one.left_bytes, one.then, one.cache_bytes, one.special,
-         one.left_bytes)
+        (one.name, one.scope, one.limit_bytes, one.used_bytes, one.left_bytes, one.share, one.then, one.cache_bytes,
+         one.special, one.left_bytes)
         for one in order(limits)
     )  # fmt: skip
+    tones = tuple(_tone(one) for one in order(limits))
     said = (*sentences(limits), *notes)
-    return View("limits", (Grid(columns, rows, "limits"),), said, lambda: metrics(limits), version=2)
+    return View("limits", (Grid(columns, rows, "limits", tones=tones),), said, lambda: metrics(limits), version=2)
 
 
 def sentences(limits: Sequence[Limit]) -> Iterator[Sentence]:
@@ -172,6 +183,12 @@ def metrics(limits: Sequence[Limit]) -> list[Metric]:
         Metric("memtwin_limit_used_bytes", "gauge", "What counts against it.",
                tuple((labels, one.used_bytes) for labels, one in labelled)),
     ]  # fmt: skip
+
+
+def _tone(limit: Limit) -> Tone:
+    if limit.share is None or limit.special:
+        return Tone.PLAIN
+    return Tone.BAD if limit.share >= _AT_ONCE else Tone.WARN if limit.share >= _NEAR else Tone.PLAIN
 
 
 def _whose(limit: Limit) -> str:

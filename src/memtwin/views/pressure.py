@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.procfs.text import decimal
 from memtwin.render.amount import PERCENT_2
-from memtwin.render.grid import Column, Grid, Sentence, Style, View
+from memtwin.render.grid import BAR, Column, Grid, Sentence, Style, Tone, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,14 +87,18 @@ def _grid(found: Mapping[str, Pressure], earlier: Mapping[str, Pressure] | None,
         Column("resource", "RESOURCE"), Column("kind", "KIND"),
         Column("interval_percent", None if earlier is None else f"LAST {seconds:g} S", PERCENT_2),
         Column("avg10_percent", "AVG10", PERCENT_2), Column("avg60_percent", "AVG60", PERCENT_2),
-        Column("avg300_percent", "AVG300", PERCENT_2), Column("total_us", "TOTAL", _SECONDS),
+        Column("avg300_percent", "AVG300", PERCENT_2), Column("total_us", "TOTAL", _SECONDS), Column(None, "", BAR),
     )  # fmt: skip
-    rows = []
+    rows, tones = [], []
     for resource, kind, stall in _stalls(found):
         before = None if earlier is None else getattr(earlier.get(resource), kind, None)
         share = None if before is None else round(_share(before, stall, seconds), 2)
-        rows.append((resource, kind, share, *(one / 100 for one in _averages(stall)), stall.total_us))
-    return Grid(columns, tuple(rows))
+        averages = tuple(one / 100 for one in _averages(stall))
+        rows.append((resource, kind, share, *averages, stall.total_us, averages[0] / 100))
+        limit = _FULL_MATTERS if kind == "full" else _SOME_MATTERS
+        loud = stall.avg10_hundredths >= limit and not (resource == "cpu" and kind == "full")
+        tones.append((Tone.BAD if kind == "full" else Tone.WARN) if loud else Tone.PLAIN)
+    return Grid(columns, tuple(rows), tones=tuple(tones))
 
 
 _SECONDS: Final = Style(lambda us: f"{us / 1e6:.1f}s", "right")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from memtwin.render.grid import Column, Form, Grid, Meter, View
+from memtwin.render.grid import Column, Form, Grid, Meter, Tone, View
 from memtwin.render.words import size
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _meter(zone: ZoneInfo, page_kib: int) -> Meter:
     kept = f", reserve against higher zones {_size(reserve, page_kib)}" if reserve else ""
     boosted = f", of it boost {_size(zone.boost, page_kib)}" if zone.boost else ""
     feet = (f"{sizes}{boosted}{kept}", _describe(zone, page_kib))
-    return Meter(f"{head}{on_lists}", zone.free, _ROOM * (zone.high + reserve), marks, feet)
+    tone = {"below min": Tone.BAD, "below low": Tone.WARN}.get(state(zone), Tone.PLAIN)
+    return Meter(f"{head}{on_lists}", zone.free, _ROOM * (zone.high + reserve), marks, feet, tone)
 
 
 def _describe(zone: ZoneInfo, page_kib: int) -> str:
