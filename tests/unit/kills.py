@@ -21,7 +21,7 @@ import layouts
 
 from memtwin.errors import MemtwinError
 from memtwin.files.output import is_leftover
-from memtwin.sources.source import open_source
+from memtwin.sources.opening import open_source
 
 SCENARIO = "machine ram=192M\nproc A\nA mmap h 8M\nA touch h 0 8M w seq\n" + "".join(
     f"checkpoint c{number}\n" for number in range(12)

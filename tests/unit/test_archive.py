@@ -15,7 +15,8 @@ import pytest
 from memtwin.errors import SnapshotError
 from memtwin.sources import archive
 from memtwin.sources.limits import MAX_FILE_BYTES
-from memtwin.sources.source import TarSource, open_source
+from memtwin.sources.opening import open_source
+from memtwin.sources.source import TarSource
 
 if TYPE_CHECKING:
     from pathlib import Path

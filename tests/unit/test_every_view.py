@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from memtwin import cli
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording
 from memtwin.sources.snapshot import FILES, PROCESS_FILES, save, take
-from memtwin.sources.source import DirectorySource, open_source
+from memtwin.sources.source import DirectorySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,7 @@ def test_a_snapshot_has_every_file_that_a_view_reads(
     if not Path("/proc/meminfo").exists():
         pytest.skip("no /proc on this machine")
     Remembering.asked = set()
-    monkeypatch.setattr("memtwin.sources.source.DirectorySource", Remembering)
+    monkeypatch.setattr("memtwin.sources.opening.DirectorySource", Remembering)
     assert run(capsys, *view.split(), "--json")[0] == 0
     kept = [re.compile("/".join(".*" if part == "**" else part.replace("*", "[^/]*") for part in pattern.split("/")))
             for pattern in FILES]  # fmt: skip

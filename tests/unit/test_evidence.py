@@ -8,15 +8,19 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memtwin import cli
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording, resolve, runs_in
 from memtwin.sources.snapshot import save, take
-from memtwin.sources.source import Source, open_source
+
+if TYPE_CHECKING:
+    from memtwin.sources.source import Source
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 EXPLAINED = (

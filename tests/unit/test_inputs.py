@@ -19,9 +19,10 @@ from memtwin.oom.read import logs
 from memtwin.render import csv
 from memtwin.scenario import load, parse, parser
 from memtwin.sources import processes
+from memtwin.sources.opening import open_source
 from memtwin.sources.processes import are_hidden
 from memtwin.sources.recording import Recording, resolve
-from memtwin.sources.source import DirectorySource, open_source
+from memtwin.sources.source import DirectorySource
 
 RUN = Path(__file__).parents[1] / "recordings" / "26-oom-noswap" / "run1.tar.xz"
 ENDLESS = ("/proc/kmsg", "/dev/zero", "/dev/urandom")

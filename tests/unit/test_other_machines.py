@@ -10,8 +10,8 @@ from old_zone import ZONE
 
 from memtwin import cli
 from memtwin.sources.host import host
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording
-from memtwin.sources.source import open_source
 
 RUN = Path(__file__).parents[1] / "recordings" / "03-anon-swap-disk" / "run1.tar.xz"
 FILES = ("meminfo", "vmstat", "stat", "loadavg", "uptime", "swaps", "buddyinfo", "slabinfo", "zoneinfo")

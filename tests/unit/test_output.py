@@ -14,9 +14,9 @@ import pytest
 from memtwin.cli import main
 from memtwin.errors import OutputError, SnapshotError
 from memtwin.files import output
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording, resolve
 from memtwin.sources.snapshot import Taken, save
-from memtwin.sources.source import open_source
 
 SMALL = "machine ram=192M\nproc A\nA mmap h 8M\nA touch h 0 8M w seq\ncheckpoint end\n"
 TAKEN = Taken({"snapshot.json": b"{}\n", "proc/meminfo": b"MemTotal:         223608 kB\n"}, {})

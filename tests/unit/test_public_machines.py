@@ -16,7 +16,7 @@ from memtwin import cli
 from memtwin.procfs import zoneinfo
 from memtwin.sources import owners
 from memtwin.sources.host import host
-from memtwin.sources.source import open_source
+from memtwin.sources.opening import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,8 +24,8 @@ from memtwin.linux.check import invariants
 from memtwin.linux.mm import memory, oom_kill
 from memtwin.run import run, settings
 from memtwin.scenario import parse
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording
-from memtwin.sources.source import open_source
 from memtwin.story import story
 from memtwin.twin.twin import Twin
 

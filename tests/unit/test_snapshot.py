@@ -14,9 +14,10 @@ import pytest
 from memtwin import cli
 from memtwin.errors import SnapshotError
 from memtwin.sources.host import PAGE_SIZES, host, page_size, taken_unix_ms
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording, resolve
 from memtwin.sources.snapshot import Taken, matching, save, take
-from memtwin.sources.source import DirectorySource, Source, open_source
+from memtwin.sources.source import DirectorySource, Source
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 DISK = RECORDINGS / "03-anon-swap-disk" / "run1.tar.xz"

@@ -11,7 +11,8 @@ import pytest
 
 from memtwin.errors import ProcParseError, SnapshotError
 from memtwin.procfs import meminfo, pressure
-from memtwin.sources.source import DirectorySource, load, open_source
+from memtwin.sources.opening import open_source
+from memtwin.sources.source import DirectorySource, load
 
 if TYPE_CHECKING:
     from pathlib import Path

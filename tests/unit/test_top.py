@@ -13,7 +13,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.sources.sampler import Sampler
-from memtwin.sources.source import open_source
+from memtwin.sources.opening import open_source
 from memtwin.views import top
 from memtwin.views.top_fields import FIELDS, Frame, count, hundredths, memory, percent, text, whole_seconds
 

@@ -24,7 +24,8 @@ from memtwin.errors import SnapshotError, UsageError, shortened
 from memtwin.render import terminal
 from memtwin.render.grid import rows_for_csv
 from memtwin.render.table import clean
-from memtwin.sources.source import load, open_source
+from memtwin.sources.opening import open_source
+from memtwin.sources.source import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

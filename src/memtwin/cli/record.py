@@ -18,7 +18,7 @@ from memtwin.errors import UsageError
 from memtwin.render.amount import column
 from memtwin.sources.host import host
 from memtwin.sources.recorder import Recorder
-from memtwin.sources.source import open_source
+from memtwin.sources.opening import open_source
 from memtwin.sources.trace_writer import Rotation, Writer
 
 if TYPE_CHECKING:

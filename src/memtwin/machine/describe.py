@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from memtwin.errors import UsageError
 from memtwin.machine.boot import THP_ENABLED, ZSWAP
 from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, vmstat, zoneinfo
-from memtwin.sources.source import open_source
+from memtwin.sources.opening import open_source
 from memtwin.units import Kib, Pages, kib
 
 if TYPE_CHECKING:

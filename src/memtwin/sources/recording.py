@@ -25,7 +25,8 @@ import msgspec
 from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, shortened
 from memtwin.procfs import uptime
 from memtwin.scenario import Scenario, parse
-from memtwin.sources.source import Source, TarSource, load, open_source, refuse
+from memtwin.sources.opening import open_source, refuse
+from memtwin.sources.source import Source, TarSource, load
 from memtwin.sources.trace import Trace, is_trace
 
 _MARKS = ("ops.jsonl", "run.json", "scenario.txt")

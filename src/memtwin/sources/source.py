@@ -5,7 +5,7 @@ there, or may not be read, is None and never an error: :attr:`Source.unread` kee
 the root is ever read: a path with ``..``, a link that leads out, or a tar's absolute names count as absent.
 
 >>> from memtwin.procfs import meminfo
->>> live = open_source("live")
+>>> live = DirectorySource("/")
 >>> memory = load(live, meminfo)                       # doctest: +SKIP
 >>> memory["MemTotal"], memory.get("Zswap")            # doctest: +SKIP
 (223608, None)
@@ -19,8 +19,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from memtwin.errors import SnapshotError
-from memtwin.sources.limits import ACCEPTED, MAX_FILE_BYTES, is_inside
+from memtwin.sources.limits import MAX_FILE_BYTES, is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot.json"
 """The file of a snapshot that says what no file of /proc does: page size, clock tick, when, what was not readable."""
-_AGAIN = "make it again: that deletes what was left"
 _NOT_A_TOP = {"proc", "sys"}  # a tar made with `tar c proc` has no top directory to strip
 _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/proc_sysctl.c)
 
@@ -252,62 +250,6 @@ class TarSource(Source):
 
     def _bytes(self, path: str) -> bytes:
         return self._archive.read(f"{self._top}{path}")
-
-
-def open_source(where: str | Path) -> Source:
-    """Open the live host (``live`` or ``/``), a directory, a tar, or a text of /proc (``-``: on stdin)."""
-    if str(where) in {"live", "/"}:
-        return DirectorySource("/")
-    if str(where) == "-":
-        return _stdin()
-    try:
-        mode = os.stat(where).st_mode
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or str(error)
-        raise SnapshotError(str(where), problem, hint=ACCEPTED) from error
-    refuse(where)
-    if stat.S_ISDIR(mode):
-        return DirectorySource(where)
-    if stat.S_ISREG(mode):
-        return _pasted(where) or TarSource(where)
-    raise SnapshotError(str(where), "neither a directory nor a file", hint=ACCEPTED)
-
-
-def _stdin() -> Source:
-    import sys  # noqa: PLC0415 - rarely asked for
-
-    from memtwin.sources.pasted import PastedSource  # noqa: PLC0415 - rarely asked for
-
-    if sys.stdin is None or sys.stdin.closed:
-        raise SnapshotError("-", "stdin is closed", hint=ACCEPTED)
-    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
-    return PastedSource("stdin", data.decode(errors="surrogateescape"))
-
-
-def _pasted(where: str | Path) -> Source | None:
-    """Return the source of a file that is a text of /proc, or None."""
-    from memtwin.sources.pasted import PastedSource, is_pasted  # noqa: PLC0415 - the live host needs nothing of it
-
-    try:
-        with open(where, "rb") as file:
-            head = file.read(256)
-            if not is_pasted(head):
-                return None
-            data = head + file.read(MAX_FILE_BYTES)
-    except OSError as error:
-        raise SnapshotError(str(where), error.strerror or str(error), hint=ACCEPTED) from error
-    return PastedSource(str(where), data.decode(errors="surrogateescape"))
-
-
-def refuse(where: str | Path) -> None:
-    """Raise SnapshotError for what must not be read: the draft of a killed process, or what may never end."""
-    from memtwin.files.inputs import why_not_read  # noqa: PLC0415 - the live host needs nothing of it
-    from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
-
-    if is_leftover(str(where)):
-        raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN)
-    if why := why_not_read(str(where)):
-        raise SnapshotError(str(where), why, hint=ACCEPTED)
 
 
 def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fields: str | int) -> R_co | None:
