@@ -131,6 +131,6 @@ class ModelBug(MemtwinError):  # noqa: N818 - not an error of input: the name sa
     """An invariant of the model does not hold; *story* is what led to it, newest last."""
 
     def __init__(self, invariant: str, *, story: tuple[str, ...] = ()) -> None:
-        told = "".join(f"\n  {line}" for line in story)
-        super().__init__(f"{invariant}{told}", hint="this is a bug of memtwin: please report it with its story")
+        lines = "".join(f"\n  {line}" for line in story)
+        super().__init__(f"{invariant}{lines}", hint="this is a bug of memtwin: please report it with its story")
         self.invariant, self.story = invariant, story

@@ -119,7 +119,7 @@ def _guarded(args: Sequence[str] | None) -> int:
     try:
         code = _run(args)
         _flush()
-    except BrokenPipeError:  # the reader went away: not our problem, and nobody is there to be told
+    except BrokenPipeError:  # the reader went away: not our problem, and there is no one to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, click.Abort):

@@ -111,8 +111,8 @@ def open_root(root: str) -> Source:
 
     source = resolve(root)
     source.name, source.lenient = root, True
-    if source.told:
-        note(source.told)
+    if source.note:
+        note(source.note)
     return source
 
 

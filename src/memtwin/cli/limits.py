@@ -88,9 +88,9 @@ def _process(source: Source, pid: int | None) -> Process | None:
 
 
 def _of_process(process: Process) -> Iterator[view.Limit]:
-    limits, told = process.load(limits_file), process.load(status)
-    if limits is not None and told is not None:
-        yield from view.of_process(limits, told)
+    limits, record = process.load(limits_file), process.load(status)
+    if limits is not None and record is not None:
+        yield from view.of_process(limits, record)
 
 
 def _map_count(source: Source, process: Process) -> Iterator[Sentence]:

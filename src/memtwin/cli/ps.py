@@ -118,11 +118,11 @@ def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[
     for process in processes(source):
         if pids and process.pid not in pids:
             continue
-        told = process.load(status)
-        if told is None:
+        record = process.load(status)
+        if record is None:
             hidden += source.unread.get(f"{process.root}/status") == "Permission denied"
             continue
-        yield _process(process, told, wanted, users, machine)
+        yield _process(process, record, wanted, users, machine)
     if hidden:
         note(f"{hidden} processes of other users are hidden (hidepid): root sees them")
     elif are_hidden(source):
@@ -130,16 +130,16 @@ def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[
 
 
 def _process(
-    process: Process, told: status.Status, wanted: set[str], users: dict[str, str], machine: view.Machine
+    process: Process, record: status.Status, wanted: set[str], users: dict[str, str], machine: view.Machine
 ) -> view.Process:
-    has_memory = told.kib("VmSize") is not None
-    uid = (told.get("Uid") or "").split("\t")[0]
+    has_memory = record.kib("VmSize") is not None
+    uid = (record.get("Uid") or "").split("\t")[0]
     score = process.load(oom_score) if "oom" in wanted else None
     adjustment = process.load(oom_score_adj) if "oom" in wanted else None
     groups = (process.read("cgroup") or "").splitlines() if "cgroup" in wanted else []
     return view.Process(
         process.pid,
-        told,
+        record,
         process.load(stat) if "stat" in wanted else None,
         rollup_of(process) if "rollup" in wanted and has_memory else None,
         score.value if score else None,

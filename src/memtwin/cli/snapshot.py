@@ -29,7 +29,7 @@ def command(root: str, output: str | None, *, no_arguments: bool) -> None:
 
     Run it as root, or what other users' processes hold stays unknown. The snapshot has the names, memory maps and
     command lines of processes, the cgroups' names and /etc/passwd, so that only its owner may read it: look before you
-    give it to somebody.
+    give it away.
     """
     source = open_root(root)
     where = Path(output or time.strftime("memtwin-%Y%m%dT%H%M%S.tar.xz"))

@@ -66,13 +66,13 @@ def _swapped(source: Source) -> view.Swapped:
 def _users(source: Source) -> Iterator[view.User]:
     """Yield each process that has swap; the rollup, which is slow to read, only of those."""
     for process in processes(source):
-        told = process.load(status)
-        swap_kib = told.kib("VmSwap") if told else None
-        if told is None or not swap_kib:
+        record = process.load(status)
+        swap_kib = record.kib("VmSwap") if record else None
+        if record is None or not swap_kib:
             continue
         rollup = process.load(smaps_rollup)
         exact = rollup.rows.get("SwapPss") if rollup else None
-        yield view.User(process.pid, told.get("Name", "?"), swap_kib if exact is None else exact, exact is not None)
+        yield view.User(process.pid, record.get("Name", "?"), swap_kib if exact is None else exact, exact is not None)
 
 
 def _sysv_kib(source: Source) -> int | None:

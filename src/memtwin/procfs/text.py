@@ -1,4 +1,4 @@
-"""The lines of one /proc file as they are read, so that every mistake is told with its path and line number.
+"""The lines of one /proc file as they are read, so that every error has its path and line number.
 
 Layout rules that all these files share: ASCII decimal numbers of at most 64 bits, fields between blanks,
 every line closed by a newline. A file whose last line is not closed was cut off, and a cut number is a wrong

@@ -265,12 +265,12 @@ def _zone_lines(zone: ZoneInfo) -> list[str]:
         lines += _stat_lines(zone.stats)
     lines.append(f"        protection: ({', '.join(map(str, zone.protection))})")
     tail = ((_UNRECLAIMABLE, zone.node_unreclaimable), (_START_PFN, zone.start_pfn))
-    told = [f"{head}{value}" for head, value in tail if value is not None]
-    if zone.stats or zone.pagesets or told:
+    last = [f"{head}{value}" for head, value in tail if value is not None]
+    if zone.stats or zone.pagesets or last:
         lines += [*([] if zone.stats_first else _stat_lines(zone.stats)), _PAGESETS]
         for pageset in zone.pagesets:
             lines += _pageset_lines(pageset)
-    return [*lines, *told]
+    return [*lines, *last]
 
 
 def _pageset_lines(pageset: PageSet) -> list[str]:

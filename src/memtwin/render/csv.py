@@ -46,15 +46,15 @@ def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True, columns: I
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Flat:
-    told: Flat = {}
+    flat: Flat = {}
     for key, value in data.items():
         if isinstance(value, dict):
-            told |= _flat(value, f"{prefix}{key}_")
+            flat |= _flat(value, f"{prefix}{key}_")
         elif isinstance(value, list | tuple):
-            told[f"{prefix}{key}"] = _listed(value)
+            flat[f"{prefix}{key}"] = _listed(value)
         else:
-            told[f"{prefix}{key}"] = value
-    return told
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _listed(values: Iterable[Any]) -> str:

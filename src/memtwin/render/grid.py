@@ -53,7 +53,7 @@ class Column(NamedTuple):
     """One column: *key* is its name in JSON and CSV, with its unit, *title* its heading in a terminal.
 
     Either may be None: the column is not in that form. *width* is its least width in a terminal; unless it may *grow*,
-    a longer cell pushes its row on. A last column is padded to its width only if told so (*pad*).
+    a longer cell pushes its row on. A last column is padded to its width only with *pad*.
     """
 
     key: str | None
@@ -212,11 +212,11 @@ class View(NamedTuple):
             return grids[0].json()
         whole: dict[str, Any] = {}
         for grid in grids:
-            told = grid.json()
+            members_of = grid.json()
             if grid.name:
-                whole[grid.name] = told
-            elif isinstance(told, dict):
-                whole |= told
+                whole[grid.name] = members_of
+            elif isinstance(members_of, dict):
+                whole |= members_of
         return whole
 
 

@@ -36,7 +36,7 @@ class Look(NamedTuple):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks at it."""
+        """Whether it goes to a terminal."""
         return self.columns is not None
 
 

@@ -75,7 +75,7 @@ def page_size(total_kib: int, managed_pages: int) -> int | None:
 
 
 def _live() -> Host:
-    import os  # noqa: PLC0415 - a saved machine asks nobody
+    import os  # noqa: PLC0415 - a saved machine does not need it
 
     return Host(os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK"), os.uname().release)
 

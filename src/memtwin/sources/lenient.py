@@ -1,4 +1,4 @@
-"""How a file is read that is only looked at: by what can be understood of it, and what could not is said.
+"""How a file is read for a view: by what can be understood of it, with a note of what could not.
 
 Text that went through a paste, a mail or a test fixture has lost the newline at its end, or has CRLF: the real tools
 read both. Files in which each line stands for itself (meminfo, vmstat, status) lose a damaged line and keep the rest.

@@ -1,4 +1,4 @@
-"""A text that somebody pasted, as a source: ``memtwin account --root meminfo.txt``, or ``--root -`` from a pipe.
+"""A pasted text as a source: ``memtwin account --root meminfo.txt``, or ``--root -`` from a pipe.
 
 Which file of /proc a text is follows from its first line. Several may stand in one text under the headings that
 ``head`` and ``tail -n +1`` print: ``==> /proc/meminfo <==``.

@@ -157,8 +157,8 @@ class Recording:
             raise RecordingError(self.path, 'run.json does not say `"complete": true`', hint=_CUT_OFF)
         scenario = self.scenario()
         if len(self.ops) < len(scenario.ops):
-            told = f"ops.jsonl has {len(self.ops)} of {len(scenario.ops)} operations"
-            raise RecordingError(self.path, told, hint=_CUT_OFF)
+            problem = f"ops.jsonl has {len(self.ops)} of {len(scenario.ops)} operations"
+            raise RecordingError(self.path, problem, hint=_CUT_OFF)
         lacking = [label for label in ("boot", *scenario.checkpoints) if label not in self.checkpoints]
         if lacking:
             raise RecordingError(self.path, f"checkpoints are missing: {', '.join(lacking)}", hint=_CUT_OFF)
@@ -214,7 +214,7 @@ def resolve(spec: str) -> Source:
             return recording.at(label)
         near = recording.nearest(up_s)
         source = recording.at(near)
-        source.told = f"{label} is nearest to the checkpoint {near}"
+        source.note = f"{label} is nearest to the checkpoint {near}"
         return source
     source = open_source(spec)
     if _rooted(source) is not None:

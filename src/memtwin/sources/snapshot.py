@@ -1,4 +1,4 @@
-"""A snapshot: every file that a view reads, as raw bytes below one root, so that it can be looked at elsewhere.
+"""A snapshot: every file that a view reads, as raw bytes below one root, so that it can be read elsewhere.
 
 The layout is the machine's own (``proc/meminfo``, ``sys/block/zram0/mm_stat``), in a directory or a tar, with
 ``snapshot.json`` beside them: kernel, page size, clock tick, when, and what could not be read and why. System-wide
@@ -80,7 +80,7 @@ class Taken(NamedTuple):
 
 
 def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int], None] | None = None) -> Taken:
-    """Read everything that a snapshot of *source* holds; *progress* is told processes done and all processes."""
+    """Read everything that a snapshot of *source* holds; *progress* gets the number of processes done and of all."""
     files: dict[str, bytes] = {}
     unread: dict[str, str] = {}
 
@@ -160,7 +160,7 @@ def _below(source: Source, parent: str, parts: list[str]) -> Iterator[str]:
 def _facts(source: Source, unread: dict[str, str], taken_unix_ms: int | None) -> bytes:
     """Return ``snapshot.json``: what no file of /proc says."""
     facts = host(source)
-    told = {
+    facts_of = {
         "memtwin": __version__,
         "kernel": facts.kernel,
         "page_bytes": facts.page_bytes,
@@ -168,7 +168,7 @@ def _facts(source: Source, unread: dict[str, str], taken_unix_ms: int | None) ->
         "taken_unix_ms": taken_unix_ms,
         "unread": unread,
     }
-    return (json.dumps(told, indent=1) + "\n").encode()
+    return (json.dumps(facts_of, indent=1) + "\n").encode()
 
 
 def _tar(taken: Taken) -> bytes:

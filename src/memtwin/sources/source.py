@@ -50,7 +50,7 @@ _CHUNK_BYTES = 256 << 10  # /proc/sys refuses a read of 4 MiB or more (fs/proc/p
 class Source:
     """Files below a root.
 
-    :attr:`name` is its name in messages, :attr:`unread` says why a path gave None, :attr:`told` what its user should
+    :attr:`name` is its name in messages, :attr:`unread` says why a path gave None, :attr:`note` what its user should
     know of it, and :attr:`is_live` whether it is this host as it runs.
 
     A *lenient* source is one to look at: a file that is damaged counts as unread, with the error in :attr:`damaged`,
@@ -76,7 +76,7 @@ class Source:
         self.unread: dict[str, str] = {}
         self.damaged: dict[str, ProcParseError] = {}
         self.repaired: dict[str, str] = {}
-        self.told: str | None = None
+        self.note: str | None = None
         self._refused: dict[str, str] | None = None
 
     def read(self, path: str) -> str | None:
@@ -132,10 +132,10 @@ class Source:
         import json  # noqa: PLC0415 - the live host has none
 
         try:
-            told = json.loads(self._bytes(SNAPSHOT))["unread"]
+            unread = json.loads(self._bytes(SNAPSHOT))["unread"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
-        return {str(path): str(why) for path, why in told.items()} if isinstance(told, dict) else {}
+        return {str(path): str(why) for path, why in unread.items()} if isinstance(unread, dict) else {}
 
 
 class _SubSource(Source):

@@ -59,10 +59,10 @@ def _row(meminfo: Meminfo, label: str) -> tuple[Value, ...]:
     field, value = fields().get(label), meminfo.get(label)
     is_count = label.startswith("HugePages_")
     size = ABSENT if is_count else None if value is None else value * 1024
-    told = (field.what, field.what, field.overlaps, field.since, field.feeds, field.large) if field else None
+    texts = (field.what, field.what, field.overlaps, field.since, field.feeds, field.large) if field else None
     return (
         label, size, value if is_count else ABSENT, value, _share(meminfo, label),
-        *(told or (None, UNKNOWN, None, None, None, None)),
+        *(texts or (None, UNKNOWN, None, None, None, None)),
     )  # fmt: skip
 
 

@@ -23,4 +23,4 @@ def fields() -> dict[str, Field]:
     from importlib.resources import files  # noqa: PLC0415 - explanations are asked for seldom
 
     text = (files("memtwin") / "data" / "meminfo.toml").read_text(encoding="utf-8")
-    return {label: Field(**told) for label, told in tomllib.loads(text).items()}
+    return {label: Field(**row) for label, row in tomllib.loads(text).items()}

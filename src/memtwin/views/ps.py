@@ -184,7 +184,7 @@ def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
     """Return a family for each numeric field, labelled by pid and command."""
     from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
 
-    told = []
+    families = []
     for name in names:
         field = FIELDS[name]
         if field.kind == "text" or name in {"PID", "PPID"}:
@@ -192,8 +192,8 @@ def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
         samples = tuple(
             ({"pid": str(one.pid), "command": str(one.status.get("Name"))}, _number(field, one)) for one in processes
         )
-        told.append(Metric(f"memtwin_process_{_key(name)}", "gauge", f"{field.meaning}.", samples))
-    return told
+        families.append(Metric(f"memtwin_process_{_key(name)}", "gauge", f"{field.meaning}.", samples))
+    return families
 
 
 def _value(field: Field, process: Process) -> Value:

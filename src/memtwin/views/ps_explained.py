@@ -97,8 +97,8 @@ def kinds(smaps: Smaps) -> list[Kind]:
     found: dict[str, list[Block]] = {}
     for block in smaps.blocks:
         found.setdefault(_kind(block), []).append(block)
-    told = [_summed(name, blocks) for name, blocks in found.items()]
-    return sorted(told, key=lambda kind: (-kind.res, -kind.virt))
+    summed = [_summed(name, blocks) for name, blocks in found.items()]
+    return sorted(summed, key=lambda kind: (-kind.res, -kind.virt))
 
 
 def view_process(smaps: Smaps) -> View:

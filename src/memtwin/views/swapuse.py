@@ -1,6 +1,6 @@
 """``swapuse``: whose memory is in swap: lines that add up to SwapTotal - SwapFree, each slot in one of them.
 
-A slot is taken as long as somebody refers to it::
+A slot is in use as long as something refers to it::
 
     a process       a page table entry that names the slot: SwapPss of smaps_rollup (VmSwap of status, where that may
                     not be read, counts a slot that forked processes share once for each of them)
@@ -10,7 +10,7 @@ A slot is taken as long as somebody refers to it::
     shared memory   SysV segments (/proc/sysvipc/shm), tmpfs, memfd: in no process's VmSwap
     slot caches     from v4.11 to v6.13 each CPU holds up to 64 slots ready and up to 64 that it will give back
 
-Which of the last two the rest is cannot be told from outside, only that the CPUs' share is at most 512 KiB a CPU.
+Which of the last two the rest is cannot be known from outside, only that the CPUs' share is at most 512 KiB a CPU.
 """
 
 from __future__ import annotations

@@ -234,16 +234,16 @@ def metrics(now: Sample) -> list[Metric]:
     """Return every row of /proc/vmstat and the counts of /proc/stat under node_exporter's names."""
     from memtwin.render.openmetrics import Metric, gauge  # noqa: PLC0415 - when asked for
 
-    told = [
+    families = [
         Metric(f"node_vmstat_{name}", "unknown", f"/proc/vmstat information field {name}.", (({}, value),))
         for name, value in now.vmstat.items()
     ]
     counts = {"intr": now.stat.intr_total, "context_switches": now.stat.ctxt, "forks": now.stat.processes}
-    told += [Metric(f"node_{name}", "counter", f"{name} since boot.", (({}, count),)) for name, count in counts.items()]
-    told.append(gauge("node_procs_running", "Number of processes in runnable state.", now.stat.procs_running))
-    told.append(gauge("node_procs_blocked", "Number of processes blocked waiting for I/O.", now.stat.procs_blocked))
-    told.append(gauge("node_boot_time_seconds", "Unix time of last boot.", now.stat.btime))
-    return told
+    families += [Metric(f"node_{name}", "counter", f"{name} since boot.", (({}, count),)) for name, count in counts.items()]
+    families.append(gauge("node_procs_running", "Number of processes in runnable state.", now.stat.procs_running))
+    families.append(gauge("node_procs_blocked", "Number of processes blocked waiting for I/O.", now.stat.procs_blocked))
+    families.append(gauge("node_boot_time_seconds", "Unix time of last boot.", now.stat.btime))
+    return families
 
 
 def _row(vmstat: Mapping[str, int], name: str) -> int | None:
@@ -276,7 +276,7 @@ def _memory(m: Meminfo, *, active: bool) -> tuple[int | None, ...]:
 
 
 def _scaled(kib: int, unit: str) -> int:
-    """Return *kib* in *unit*, in single precision as the tool computes it: beyond 16 GiB not every KiB is told."""
+    """Return *kib* in *unit*, in single precision as the tool computes it: beyond 16 GiB not every KiB shows."""
     return int(_single(_single(_single(kib) / UNITS[unit]) * 1024))
 
 

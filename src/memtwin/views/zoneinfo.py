@@ -57,7 +57,7 @@ def metrics(record: Zoneinfo) -> list[Metric]:
 
 
 def _exported(zone: ZoneInfo) -> Iterator[tuple[str, Kind, int]]:
-    """Yield (name, kind, value) of what is told of one zone."""
+    """Yield (name, kind, value) of each figure of one zone that is exported."""
     if zone.managed:
         yield "node_zoneinfo_nr_free_pages", "gauge", zone.free
     for name in _SIZES[1:]:

@@ -7,10 +7,10 @@ A write recomputes what it recomputes in the kernel: ``min_free_kbytes`` and ``w
 of all zones, ``lowmem_reserve_ratio`` the reserves, ``percpu_pagelist_high_fraction`` the per-cpu lists.
 
 Follows kernel/sysctl.c, the handlers that it names and Documentation/admin-guide/sysctl/vm.rst of Linux 6.1. Most
-settings are an ``int`` there. Three things that the kernel lets pass are refused, so that no setting shows one value
+settings are an ``int`` there. Some things that the kernel lets pass are refused, so that no setting shows one value
 and means another: a number below 0 for ``overcommit_ratio`` or ``dirty_writeback_centisecs`` (counted as a huge one)
-or in ``lowmem_reserve_ratio`` (taken as 0), more values than there are zones (ignored), and numbers in octal or
-hexadecimal.
+or in ``lowmem_reserve_ratio`` (taken as 0), a ``page-cluster`` above 31 (a shift by more bits than there are), more
+values than there are zones (ignored), and numbers in octal or hexadecimal.
 """
 
 from __future__ import annotations
