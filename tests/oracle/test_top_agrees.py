@@ -18,9 +18,9 @@ from namespace import RECORDINGS, why_not
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.procfs.pid import statm as statm_file
 from memtwin.procfs.pid import status as status_file
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording
 from memtwin.sources.snapshot import Taken, take
-from memtwin.sources.opening import open_source
 from memtwin.units import Kib, Pages
 
 if TYPE_CHECKING:

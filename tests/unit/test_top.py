@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from memtwin import cli
-from memtwin.sources.sampler import Sampler
 from memtwin.sources.opening import open_source
+from memtwin.sources.sampler import Sampler
 from memtwin.views import top
 from memtwin.views.top_fields import FIELDS, Frame, count, hundredths, memory, percent, text, whole_seconds
 

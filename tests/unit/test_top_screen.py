@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from terminals import Terminal, left_clean, run_to_end
 
+from memtwin.sources.opening import open_source
 from memtwin.sources.recording import resolve
 from memtwin.sources.sampler import Sampler
-from memtwin.sources.opening import open_source
 from memtwin.tui.screen import Line, split_keys
 from memtwin.tui.top import HELP, Top
 from memtwin.views.top import Options

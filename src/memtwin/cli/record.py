@@ -17,8 +17,8 @@ from memtwin.cli.words import duration, size
 from memtwin.errors import UsageError
 from memtwin.render.amount import column
 from memtwin.sources.host import host
-from memtwin.sources.recorder import Recorder
 from memtwin.sources.opening import open_source
+from memtwin.sources.recorder import Recorder
 from memtwin.sources.trace_writer import Rotation, Writer
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from memtwin.errors import RecordingError, quoted
 from memtwin.sources.deltas import State
 from memtwin.sources.frames import FAMILY, MAGIC, Inflater, scan
 from memtwin.sources.limits import is_inside
-from memtwin.sources.source import SNAPSHOT, Source, refuse
+from memtwin.sources.opening import refuse
+from memtwin.sources.source import SNAPSHOT, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

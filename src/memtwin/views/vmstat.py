@@ -239,7 +239,9 @@ def metrics(now: Sample) -> list[Metric]:
         for name, value in now.vmstat.items()
     ]
     counts = {"intr": now.stat.intr_total, "context_switches": now.stat.ctxt, "forks": now.stat.processes}
-    families += [Metric(f"node_{name}", "counter", f"{name} since boot.", (({}, count),)) for name, count in counts.items()]
+    families += [
+        Metric(f"node_{name}", "counter", f"{name} since boot.", (({}, count),)) for name, count in counts.items()
+    ]
     families.append(gauge("node_procs_running", "Number of processes in runnable state.", now.stat.procs_running))
     families.append(gauge("node_procs_blocked", "Number of processes blocked waiting for I/O.", now.stat.procs_blocked))
     families.append(gauge("node_boot_time_seconds", "Unix time of last boot.", now.stat.btime))
