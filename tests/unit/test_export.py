@@ -83,7 +83,7 @@ def test_this_host_and_an_empty_machine(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_damaged_file_takes_its_own_figures_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/loadavg").write_text("1.00 1.00 1.00 1/9 9\n")
-    (tmp_path / "proc/meminfo").write_text('MemTotal: "x\n')
+    (tmp_path / "proc/buddyinfo").write_text("Node 0, zone x\n")
     found = samples(run(capsys, "--root", str(tmp_path))[1])
     assert ("node_load1", ()) in found
     assert ("line", "1") in next(labels for name, labels in found if name == "memtwin_damaged_info")

@@ -130,7 +130,7 @@ def test_the_nearest_checkpoint_is_found_by_the_clock_of_the_kernels_log() -> No
     for label, seconds in up.items():
         source = resolve(f"{DISK}@{seconds + 0.01:.2f}s")
         assert source.read("proc/meminfo") == recording.at(label).read("proc/meminfo")
-        assert label in (source.told or "")
+        assert label in (source.note or "")
 
 
 def test_a_sosreport_is_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str], checkpoint: Source) -> None:

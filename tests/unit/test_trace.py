@@ -112,7 +112,7 @@ def test_a_cut_at_any_byte_costs_at_most_one_sample(tmp_path: Path) -> None:
         assert [sample.state.text("proc/meminfo") for sample in trace.walk()] == [
             meminfo(1000 * i) for i in range(whole)
         ]
-        assert (trace.told is None) == (size in ends)
+        assert (trace.note is None) == (size in ends)
 
 
 def test_a_damaged_byte_is_never_read_as_another_number(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_trace_is_gone_on_with_where_it_was_cut_off(tmp_path: Path) -> None:
         file.truncate(ends[3] + 7)
     written(path, 2)
     trace = Trace(path)
-    assert (len(trace.frames), trace.told) == (6, None)
+    assert (len(trace.frames), trace.note) == (6, None)
     assert [sample.state.text("proc/meminfo") for sample in trace.walk(4)] == [meminfo(0), meminfo(1000)]
 
 
@@ -418,7 +418,7 @@ os.unlink("filler")
 told.append(writer.add(Readings({{"c": b"1"}}, [], {{}}), NOON + 9, 9))
 writer.close()
 samples = [(s.boot_ms, sorted(s.state.paths())) for s in Trace("t").walk()]
-print([bool(t) for t in told], samples, writer.lost, Trace("t").told)
+print([bool(t) for t in told], samples, writer.lost, Trace("t").note)
 """
     mounted = f'mount -t tmpfs -o size=150k tmpfs {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
     done = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, check=False)
@@ -454,7 +454,7 @@ def test_three_signals_end_a_recording_whole(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=20)
         assert process.returncode == 0
         assert b"samples in" in out
-        assert Trace(path).told is None
+        assert Trace(path).note is None
 
 
 def test_durations() -> None:

@@ -19,7 +19,6 @@ from memtwin.cli.common import (
 )
 from memtwin.errors import UsageError
 from memtwin.procfs import vmstat, zoneinfo
-from memtwin.render.svg import draw
 from memtwin.sources import owners
 from memtwin.sources.host import host
 from memtwin.sources.source import load
@@ -47,6 +46,8 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     if svg:
         if form is not None or is_series(seconds, count):
             raise UsageError("--svg is one picture of one moment", hint="leave out the other options")
+        from memtwin.render.svg import draw  # noqa: PLC0415 - when asked for
+
         write(draw(view.view(_account(source)).stacks, f"Where memory is: {source.owner}"))
         note_unread(source)
         return

@@ -79,7 +79,7 @@ def command(
     finally:
         writer.close()
         _end(child)
-    write(f"{output}: {ticks.told()}\n")
+    write(f"{output}: {ticks.summary()}\n")
     return child.returncode if child is not None and child.returncode is not None and child.returncode > 0 else 0
 
 
@@ -113,7 +113,7 @@ class _Loop:
             for one, handler in kept.items():
                 signal.signal(one, handler)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say what was recorded, and at what price."""
         took = max(time.monotonic() - self._begin, 1e-9)
         share = 100 * (time.process_time() - self._cpu) / took

@@ -85,7 +85,7 @@ class Trace:
         return tuple(frame.unix_ms for frame in self.frames)
 
     @property
-    def told(self) -> str | None:
+    def note(self) -> str | None:
         """What a reader should know: whether something of the file is lost."""
         if not self.damaged_bytes:
             return None
@@ -166,7 +166,7 @@ class _At(Source):
         super().__init__(name)
         sample = next(trace.walk(index))
         self._state, self._unix_ms = sample.state, sample.unix_ms
-        self.told = trace.told
+        self.note = trace.note
         self._children: dict[str, set[str]] = {}
         for path in self._state.paths():
             parent = ""
@@ -189,8 +189,8 @@ class _At(Source):
 
 def facts(meta: dict[str, Any], unread: dict[str, str], unix_ms: int) -> bytes:
     """Return ``snapshot.json`` of a sample: what no file of /proc says."""
-    told = {name: meta.get(name) for name in ("memtwin", "kernel", "page_bytes", "ticks_per_s")}
-    return json.dumps(told | {"taken_unix_ms": unix_ms, "unread": unread}, default=str).encode()
+    facts = {name: meta.get(name) for name in ("memtwin", "kernel", "page_bytes", "ticks_per_s")}
+    return json.dumps(facts | {"taken_unix_ms": unix_ms, "unread": unread}, default=str).encode()
 
 
 def _longest_gap(times: tuple[int, ...]) -> int:

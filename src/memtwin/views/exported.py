@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.errors import ProcParseError
 from memtwin.procfs import buddyinfo, loadavg, meminfo, pressure, slabinfo, stat, swaps, vmstat, zoneinfo
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.render.openmetrics import Metric
@@ -36,15 +35,12 @@ def families(source: Source, version: str) -> list[Metric]:
     """
     labels = {"root": "live" if source.is_live else source.name, "version": version}
     found = {"memtwin_source": Metric("memtwin_source", "info", "The machine that is shown.", ((labels, 1),))}
-    damaged = []
     for part in _PARTS:
-        try:
-            for metric in part(source):
-                found.setdefault(metric.name, metric)
-        except ProcParseError as problem:
-            damaged.append(({"file": problem.path, "line": str(problem.lineno)}, 1))
+        for metric in part(source):
+            found.setdefault(metric.name, metric)
+    damaged = tuple(({"file": one.path, "line": str(one.lineno)}, 1) for one in source.damaged.values())
     if damaged:
-        found["memtwin_damaged"] = Metric("memtwin_damaged", "info", "Files that are damaged.", tuple(damaged))
+        found["memtwin_damaged"] = Metric("memtwin_damaged", "info", "Files that are damaged.", damaged)
     return list(found.values())
 
 
