@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 RUN = Path(__file__).parents[1] / "recordings" / "35-zram-then-disk-small" / "run1.tar.xz"
 ROOT = f"{RUN}@f350"
-MAIN = "import sys; from memtwin.cli import main; sys.exit(main())"
+MAIN = (  # a test that runs in the background has SIGINT ignored, and its children too
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from memtwin.cli import main; sys.exit(main())"
+)
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -51,7 +54,10 @@ def server() -> Iterator[tuple[str, int]]:
         assert url
         yield url[1], int(url[2])
         program.send_signal(signal.SIGINT)
-        assert program.wait(10) == 130
+        try:
+            assert program.wait(10) == 130
+        finally:
+            program.kill()
 
 
 def asked(server: tuple[str, int], path: str = "/metrics", method: str = "GET", **headers: str) -> tuple[int, str, str]:
