@@ -114,10 +114,10 @@ def test_a_message_repeats_two_hundred_characters_of_a_line(tmp_path: Path, caps
     long = "x" * 1_000_000
     assert len(str(ProcParseError("proc/meminfo", 1, long, f"something, not {long}"))) < 2000
     (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/meminfo").write_text(f"MemTotal: {long}\n")
+    (tmp_path / "proc/buddyinfo").write_text(f"Node 0, zone {long}\n")
     (tmp_path / "s.mem").write_text(f"proc A\nA mmap h {long}\n")
     for args in (
-        ["free", "--root", str(tmp_path)],
+        ["buddyinfo", "--root", str(tmp_path)],
         ["run", str(tmp_path / "s.mem")],
         ["free", "--root", f"{RUN}@{long}"],
     ):

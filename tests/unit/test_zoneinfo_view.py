@@ -47,7 +47,7 @@ def test_the_state_follows_the_marks() -> None:
 
 def test_bar_and_marks_are_to_scale() -> None:
     head, bar, marks, sizes, sentence = terminal.show(
-        view.view(parse(zone(400, boost=40)), 4), unicode=False
+        view.view(parse(zone(400, boost=40)), 4), look=terminal.Look(unicode=False)
     ).splitlines()
     assert bar == "  " + "#" * 30 + "." * 30
     assert [marks.index(letter) - 2 for letter in "mlhr"] == [7, 15, 22, 30]
@@ -57,7 +57,9 @@ def test_bar_and_marks_are_to_scale() -> None:
         == "min 400 KiB, low 800 KiB, high 1,200 KiB, of it boost 160 KiB, reserve against higher zones 400 KiB"
     )
     assert sentence.strip() == "kswapd has nothing to do here; it wakes when 800 KiB more are taken."
-    assert terminal.show(view.view(parse(zone(4000)), 4), unicode=False).splitlines()[1].endswith("#>")
+    assert (
+        terminal.show(view.view(parse(zone(4000)), 4), look=terminal.Look(unicode=False)).splitlines()[1].endswith("#>")
+    )
 
 
 def test_below_min_programs_must_reclaim() -> None:
