@@ -467,6 +467,11 @@ int main(void)
 			if (put("/proc/sys/vm/drop_caches", t[2])) { outcome = "error"; err = errno; }
 		} else if (!strcmp(v, "compact")) {
 			if (put("/proc/sys/vm/compact_memory", "1")) { outcome = "error"; err = errno; }
+		} else if (!strcmp(v, "kalloc") || !strcmp(v, "kfree")) {
+			snprintf(ans, sizeof ans, "%s %s %s %s %s", v[1] == 'a' ? "alloc" : "free", t[2], t[3],
+				 v[1] == 'a' ? t[4] : "", v[1] == 'a' ? t[5] : "");
+			if (put("/proc/blocks", ans)) { outcome = "error"; err = errno; }
+			ans[0] = 0;
 		} else if (!strcmp(v, "sync")) {
 			sync();
 		} else if (!strcmp(v, "sysctl")) {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +73,37 @@ def fetch(profile: str) -> tuple[Path, str]:
     return home / "root", image.name.removeprefix("vmlinuz-")
 
 
+def build(profile: str, source: Path) -> bytes:
+    """Build a module of ours for a profile's kernel with Debian's headers, unpacked beside it; returns the .ko file."""
+    _, release = fetch(profile)
+    headers = CACHE / "kernel" / profile / "headers"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    built = CACHE / "kernel" / profile / f"{source.stem}-{digest}.ko"
+    if built.exists():
+        return built.read_bytes()
+    flavour = re.sub(r"^[\d.]+-\d+-", "", release)
+    common = release.removesuffix(flavour) + "common"
+    series = ".".join(release.split(".")[:2])
+    sources = headers / "usr/src"
+    if not (headers / "ok").exists():
+        shutil.rmtree(headers, ignore_errors=True)
+        headers.mkdir()
+        names = (f"linux-headers-{release}", f"linux-headers-{common}", f"linux-kbuild-{series}")
+        command("apt-get", "download", *names, cwd=headers)
+        for archive in headers.glob("*.deb"):
+            command("dpkg", "-x", str(archive), str(headers))
+        makefile = sources / f"linux-headers-{release}" / "Makefile"
+        makefile.write_text(makefile.read_text().replace("/usr/src/", f"{sources}/"))
+        (headers / "ok").write_text("")
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        shutil.copy(source, scratch)
+        (Path(scratch) / "Kbuild").write_text(f"obj-m := {source.stem}.o\n")
+        command("make", "-s", "-C", str(sources / f"linux-headers-{release}"), f"M={scratch}", "modules")
+        command("strip", "-g", f"{scratch}/{source.stem}.ko")
+        shutil.copy(f"{scratch}/{source.stem}.ko", built)
+    return built.read_bytes()
+
+
 class Modules:
     """The .ko files of a kernel, with their dependencies out of the modules' own .modinfo."""
 
@@ -79,12 +112,15 @@ class Modules:
         if not base.exists():
             base = root / "usr/lib/modules" / release
         self.paths = {_plain(path.name): path for path in base.rglob("*.ko*")}
+        self.ours: dict[str, bytes] = {}
         built_in = base / "modules.builtin"
         lines = built_in.read_text().split() if built_in.exists() else []
         self.built_in = {_plain(Path(line).name) for line in lines}
 
     def data(self, name: str) -> bytes:
         """Return a module's ELF file."""
+        if name in self.ours:
+            return self.ours[name]
         path = self.paths[name]
         data = path.read_bytes()
         return lzma.decompress(data) if path.suffix == ".xz" else data
@@ -94,6 +130,8 @@ class Modules:
         found: list[str] = []
 
         def visit(name: str) -> None:
+            if name in self.ours and name not in found:
+                found.append(name)
             if name in self.built_in or name in found or name not in self.paths:
                 return
             needs = re.search(rb"\0depends=([^\0]+)\0", b"\0" + self.data(name))

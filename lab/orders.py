@@ -60,6 +60,11 @@ def _zswap(zswap: sc.Zswap) -> dict[str, object]:
     }
 
 
+def needs_blocks(scenario: sc.Scenario) -> bool:
+    """Whether the guest needs the module that allocates blocks for the kernel."""
+    return any(isinstance(op, sc.Kalloc) for op in scenario.ops)
+
+
 def operations(scenario: sc.Scenario) -> str:
     """Return ops.txt: number, verb and words of every operation."""
     return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
@@ -83,13 +88,28 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
             return ("sysctl", op.name, op.value.replace(" ", ","))
         case sc.Checkpoint():
             return ("checkpoint", op.label)
-        case sc.SwapOn():
-            header = next(swap for swap in scenario.swaps if swap.name == op.area)
-            return ("swapon", scenario.swap_devices[op.area], header.prio if op.prio is None else op.prio)
-        case sc.SwapOff():
-            return ("swapoff", scenario.swap_devices[op.area])
+        case sc.SwapOn() | sc.SwapOff():
+            return _area_words(scenario, op)
+        case sc.Kalloc() | sc.Kfree():
+            return _block_words(op)
         case _:
             return (type(op).__name__.lower(),)  # sync, compact
+
+
+def _area_words(scenario: sc.Scenario, op: sc.SwapOn | sc.SwapOff) -> tuple[object, ...]:
+    """The words of a swap area's switch."""
+    device = scenario.swap_devices[op.area]
+    if isinstance(op, sc.SwapOff):
+        return ("swapoff", device)
+    header = next(swap for swap in scenario.swaps if swap.name == op.area)
+    return ("swapon", device, header.prio if op.prio is None else op.prio)
+
+
+def _block_words(op: sc.Kalloc | sc.Kfree) -> tuple[object, ...]:
+    """The words of the kernel's blocks, as the coordinator hands them to the module."""
+    return (
+        ("kalloc", op.name, op.order, op.count, op.kind) if isinstance(op, sc.Kalloc) else ("kfree", op.name, op.every)
+    )
 
 
 def _worker_words(op: sc.WorkerOp) -> tuple[object, ...]:

@@ -80,6 +80,8 @@ class Guest:
             wanted += [orders.ZRAM_MODULES.get(zswap.compressor, zswap.compressor), zswap.zpool]
         if self.profile.endswith("-generic"):
             wanted += ["crc32c_generic", "ext4"]  # built into the cloud kernel
+        if orders.needs_blocks(self.scenario):
+            wanted.append("blocks")
         return known.in_order(wanted)
 
     @property
@@ -177,6 +179,8 @@ def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
         raise SystemExit(f"{path}: kernel={profile}: there are {', '.join(kernel.PACKAGES)}")
     root, release = kernel.fetch(profile)
     known = kernel.Modules(root, release)
+    if orders.needs_blocks(scenario):
+        known.ours["blocks"] = kernel.build(profile, images.LAB / "blocks.c")
     sources = {name: images.LAB / f"{name}.c" for name in ("coordinator", *orders.programs(scenario))}
     sources["worker"] = args.worker or sources["worker"]
     programs = {name: images.program(source) for name, source in sources.items()}

@@ -47,6 +47,8 @@ SETTINGS = (
     "vm.dirty_ratio=60", "vm.dirty_background_ratio=1", "vm.dirty_expire_centisecs=100", "vm.min_free_kbytes=4000",
     "vm.min_free_kbytes=1500", "vm.watermark_scale_factor=100", "vm.page-cluster=0", "vm.page-cluster=3",
     "vm.page-cluster=5", "vm.oom_kill_allocating_task=1", "vm.oom_kill_allocating_task=0",
+    "vm.compaction_proactiveness=0", "vm.compaction_proactiveness=20", "vm.compaction_proactiveness=100",
+    "vm.extfrag_threshold=0",
 )  # fmt: skip
 ADVICE = ("dontneed", "free", "willneed", "cold", "pageout")
 SLEEPS = ("0.001", "0.05", "0.5", "3", "11")
@@ -55,7 +57,7 @@ MOST_REGIONS = 6
 COUNTED = (
     "pgfault", "pgmajfault", "pswpout", "pswpin", "swap_ra_hit", "pgscan_kswapd", "pgscan_direct", "oom_kill",
     "unevictable_pgs_culled", "pglazyfreed", "workingset_refault_anon", "workingset_refault_file", "zswpout",
-    "zswpin",
+    "zswpin", "compact_stall", "compact_success", "pgmigrate_success", "pgmigrate_fail",
 )  # fmt: skip
 """Events that show how much happened."""
 FINE = {"ok", "died", "skipped"}
@@ -94,13 +96,15 @@ class Soak:
         self.outcomes: Counter[str] = Counter()
         self.files = dict(FILES)
         self.serial = 0
+        self.blocks: list[str] = []
         self.check_from, self.every = check_from, every
         self.checked = 0
         self.log: IO[str] | None = None
         kinds: list[tuple[Callable[[], str], int]] = [
             (self.touch, 50), (self.map, 6), (self.unmap, 3), (self.fork, 3), (self.start, 4), (self.end, 2),
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
-            (self.tune, 2), (self.sleep, 2), (self.switch, 3),
+            (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
+            (self.give_blocks, 2),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -275,6 +279,30 @@ class Soak:
 
     def sleep(self) -> str:
         return self.step(f"sleep {self.rng.choice(SLEEPS)}")
+
+    def compact(self) -> str:
+        return self.step("compact")
+
+    def take_blocks(self) -> str:
+        """Let the kernel take blocks: an error where one is refused; what it has got it keeps."""
+        self.serial += 1
+        name, order = f"k{self.serial}", self.rng.choice((0, 0, 1, 2, 3, 3, 4, 6, 9, 10))
+        self.blocks.append(name)
+        count, kind = (
+            self.rng.randint(1, max(1, 1500 >> order)),
+            self.rng.choice(("movable", "unmovable", "reclaimable")),
+        )
+        self.step(f"kalloc {name} {order} {count} {kind}")
+        return "ok"
+
+    def give_blocks(self) -> str:
+        if not self.blocks:
+            return self.take_blocks()
+        name = self.rng.choice(self.blocks)
+        if self.rng.random() < 0.5:
+            return self.step(f"kfree {name} every:{self.rng.randint(2, 4)}")
+        self.blocks.remove(name)
+        return self.step(f"kfree {name} all")
 
     def switch(self) -> str:
         """Turn an area on or off: an error where it is so already, or where there is no room."""

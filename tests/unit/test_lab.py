@@ -40,6 +40,9 @@ sysctl vm.swappiness=10
 sleep 1.5
 drop_caches 3
 compact
+kalloc pins 3 20 movable
+kfree pins every:4
+kfree pins all
 A kill
 checkpoint end
 """
@@ -89,8 +92,11 @@ def test_every_operation_becomes_an_order() -> None:
         "10 sleep 1.500000000",
         "11 drop_caches 3",
         "12 compact",
-        "13 kill A",
-        "14 checkpoint end",
+        "13 kalloc pins 3 20 movable",
+        "14 kfree pins 4",
+        "15 kfree pins 1",
+        "16 kill A",
+        "17 checkpoint end",
     ]
 
 

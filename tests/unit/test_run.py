@@ -156,9 +156,10 @@ def test_a_run_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_what_the_model_cannot_do_is_told_before_anything_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operation, its path and line are named, and nothing was run."""
+    monkeypatch.setattr(run, "SUPPORTED", tuple(kind for kind in run.SUPPORTED if kind.__name__ != "Compact"))
     (tmp_path / "s.mem").write_text("swap disk size=1M\nproc A\ncompact\n")
     code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
     assert (code, out) == (1, "")

@@ -51,6 +51,9 @@ swapon spare prio=5
 swapon disk2
 swapoff zram
 sysctl vm.swappiness=10
+kalloc pins 0 300 unmovable
+kfree pins every:2
+kfree pins all
 checkpoint end
 """
 
@@ -72,7 +75,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert s.sysctls == (sc.Sysctl("vm.lowmem_reserve_ratio", "256 256 32"),)
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
-    assert [op.index for op in s.ops] == list(range(25))
+    assert [op.index for op in s.ops] == list(range(28))
     assert s.ops[1] == sc.Mmap(1, 11, "A mmap heap 3P", "A", "heap", 12288)
     assert s.ops[3] == sc.Touch(
         3, 13, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
@@ -81,7 +84,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     kinds = " ".join(type(op).__name__ for op in s.ops)
     assert kinds == (
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
-        "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Checkpoint"
+        "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint"
     )
     assert s.ops[20:23] == (
         sc.SwapOn(20, 30, "swapon spare prio=5", "spare", 5),

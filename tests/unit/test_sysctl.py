@@ -94,14 +94,14 @@ def test_a_snapshot_with_a_setting_that_cannot_be_is_refused(name: str, value: s
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("proc A\n", ["vm.compaction_proactiveness=50"]), ("sysctl vm.compaction_proactiveness=50\nproc A\n", []),
-        ("proc A\nsysctl vm.compaction_proactiveness=50\n", []),
+        ("proc A\n", ["vm.admin_reserve_kbytes=50"]), ("sysctl vm.admin_reserve_kbytes=50\nproc A\n", []),
+        ("proc A\nsysctl vm.admin_reserve_kbytes=50\n", []),
     ],
 )  # fmt: skip
 def test_a_setting_that_the_model_does_not_read_is_noted(text: str, settings: list[str]) -> None:
     done = run.simulate(parse(text), None, settings=settings)
-    told = [note for note in done.machine.notes if "vm.compaction_proactiveness" in note]
-    assert told == ["vm.compaction_proactiveness was set to 50; nothing in the model depends on it"]
+    told = [note for note in done.machine.notes if "vm.admin_reserve_kbytes" in note]
+    assert told == ["vm.admin_reserve_kbytes was set to 50; nothing in the model depends on it"]
 
 
 def test_a_setting_that_nobody_knows_is_refused_before_anything_runs() -> None:

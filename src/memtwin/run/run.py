@@ -19,7 +19,7 @@ import msgspec
 
 import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
-from memtwin.errors import HostMemoryError, InputError, ModelBug, NotModelledError
+from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
@@ -29,20 +29,23 @@ from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
-from memtwin.linux.mm import filemap, mm_init, page_alloc, page_alloc_fast
+from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc_fast
 from memtwin.linux.records import NoticeKind
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.run import timeline
+from memtwin.run.areas import switch
+from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
 from memtwin.run.processes import Processes, Worker, idle, refuse_attach
 from memtwin.run.refusals import refusal
-from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
+from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of, write
 from memtwin.run.timeline import Sample
 from memtwin.scenario import (
     Attach,
     Checkpoint,
+    Compact,
     DropCaches,
     Exit,
     Fmap,
@@ -50,6 +53,8 @@ from memtwin.scenario import (
     Fread,
     Fsync,
     Fwrite,
+    Kalloc,
+    Kfree,
     Kill,
     Madvise,
     Mlock,
@@ -85,7 +90,7 @@ if TYPE_CHECKING:
 SUPPORTED = (
     Proc, Attach, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep,
     Until, Sync,
-    DropCaches, SetSysctl, SwapOn, SwapOff, Checkpoint,
+    DropCaches, SetSysctl, SwapOn, SwapOff, Compact, Kalloc, Kfree, Checkpoint,
 )  # fmt: skip
 """Operations that the model can do."""
 ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
@@ -93,7 +98,7 @@ WHEN_MOVED = (
     "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
     "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file", "pgpgin", "pgpgout",
     "allocstall_normal", "allocstall_dma32", "allocstall_movable", "pgactivate", "pgdeactivate", "pgfree",
-    "thp_fault_alloc", "compact_stall", "zswpin", "zswpout",
+    "thp_fault_alloc", "compact_stall", "compact_fail", "compact_success", "pgmigrate_success", "zswpin", "zswpout",
 )  # fmt: skip
 """Counters whose change an operation's line tells when there is one."""
 TIMELINE = (
@@ -155,6 +160,7 @@ class Run:
         self.disk = Disk(machine, scenario.files, scenario.path)
         self.processes = Processes(machine, self.disk, scenario.path, self._sample)
         self.dcache = Dcache(machine.state, machine.caches)
+        self.blocks = Blocks(machine.state)
         self.dmesg: list[str] = []
         self.ooms: list[OomEvent] = []
         self.ooms_before: list[OomEvent] = []
@@ -196,6 +202,7 @@ class Run:
         file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
         self.processes.user_ns = 0
         cputime.begin_operation(state)
+        kcompactd.begin_operation(state)
         mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Until, Checkpoint)) else 1)
         outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
         self._read_notices()
@@ -269,33 +276,25 @@ class Run:
             return self.processes.start(op.name, op.adj, op)
         if isinstance(op, Attach):
             return self.processes.attach(op)
+        if isinstance(op, (Compact, Kalloc, Kfree)):
+            return self.blocks.do(op)
+        if isinstance(op, (SwapOn, SwapOff)):
+            return switch(self, op)
+        self._whole(op, now)
+        return write(self.machine, op) if isinstance(op, SetSysctl) else t.OK
+
+    def _whole(self, op: Op, now: int) -> None:
+        """Do what cannot be refused."""
         if isinstance(op, (Sleep, Until)):
             begun = self.samples[0].time_ns
             idle(self.machine, op.sleep_ns if isinstance(op, Sleep) else begun + op.run_ns - now, self._sample)
         elif isinstance(op, Sync):
             jbd2.commit(self.machine.state)
             fs_writeback.sync(self.machine.state)
-        elif isinstance(op, (SwapOn, SwapOff)):
-            return self._switch(op)
         elif isinstance(op, DropCaches):
             drop_caches.drop_caches(self.machine.state, op.value)
         elif isinstance(op, Checkpoint):
             self._checkpoint(op.label)
-        elif isinstance(op, SetSysctl):
-            try:
-                self.machine.write_sysctl(op.name.removeprefix("vm."), op.value)
-            except InputError:
-                return t.EINVAL
-        return t.OK
-
-    def _switch(self, op: SwapOn | SwapOff) -> int:
-        """Turn a swap area on or off; returns an Outcome."""
-        filename = self.scenario.swap_devices[op.area]
-        if isinstance(op, SwapOff):
-            return swap_areas.switch_off(self.machine, filename, self.machine.rest)
-        swap = next(swap for swap in self.scenario.swaps if swap.name == op.area)
-        prio = swap.prio if op.prio is None else op.prio
-        return swap_areas.switch_on(self.machine, filename, swap.size_bytes, prio)
 
     def _end(self, process: Worker, op: Exit | Kill) -> dict[str, Any]:
         """End a process; returns its line among the deaths."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import sysctl
 from memtwin.machine import checks, describe, resize
 from memtwin.machine.build import build, build_from, read
@@ -340,3 +341,12 @@ def _with_ram(machine: Machine, word: str, read: Boot, parts: Mapping[str, Any])
         return build_from(read, ram_bytes=asked, **parts)
     squeeze(machine, asked)
     return machine
+
+
+def write(machine: Machine, op: SetSysctl) -> int:
+    """Write a setting while the machine runs; returns an Outcome."""
+    try:
+        machine.write_sysctl(op.name.removeprefix("vm."), op.value)
+    except InputError:
+        return t.EINVAL
+    return t.OK

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
 Content = Literal["mark", "zero", "random", "half", "text"]
 Advice = Literal["dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout"]
+BlockKind = Literal["movable", "unmovable", "reclaimable"]
 Thp = Literal["never", "madvise", "always"]
 OnOff = Literal["on", "off"]
 
+BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
 CONTENTS: Final[tuple[Content, ...]] = ("mark", "zero", "random", "half", "text")
 ADVICES: Final[tuple[Advice, ...]] = (
     "dontneed",
@@ -304,6 +306,28 @@ class DropCaches(Op):
 @dataclass(frozen=True, slots=True)
 class Compact(Op):
     """Write 1 to ``vm.compact_memory``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kalloc(Op):
+    """The kernel allocates *count* blocks of 2^*order* pages; the first that is refused ends it (ENOMEM).
+
+    *kind*, the pageblock that they belong in: movable (GFP_HIGHUSER_MOVABLE), unmovable (GFP_KERNEL) or reclaimable
+    (with GFP_RECLAIMABLE). None of them can be moved or reclaimed.
+    """
+
+    name: str
+    order: int
+    count: int
+    kind: BlockKind
+
+
+@dataclass(frozen=True, slots=True)
+class Kfree(Op):
+    """The kernel frees every *every*-th block of a name that it still holds, the first among them; 1: all."""
+
+    name: str
+    every: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
+from memtwin.scenario import blocks
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
@@ -167,6 +168,7 @@ class _Body:
         self.ops: list[kinds.Op] = []
         self.regions: dict[str, set[str]] = {}  # process -> every region that it ever mapped
         self.labels: set[str] = set()
+        self.blocks: set[str] = set()  # names of kalloc
         self.handed_on = 0  # regions that forks copied
 
     def take(self, line: Line) -> None:
@@ -196,7 +198,7 @@ class _Body:
         line.named(name, "a process's name", _NAME)
         if name in self.regions:
             raise line.error(f"a new process name; {name!r} is already used")
-        if name in {"proc", "attach", "sleep", "until", "drop_caches", "checkpoint", "sysctl"}:
+        if name in {"proc", "attach", "sleep", "until", "drop_caches", "checkpoint", "sysctl", "kalloc", "kfree"}:
             raise line.error(f"a process name that is no operation, not {name!r}")
         return name
 
@@ -393,6 +395,8 @@ _GLOBAL: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "until": _until,
     "sync": _sync,
     "drop_caches": _drop_caches,
+    "kalloc": blocks.kalloc,
+    "kfree": blocks.kfree,
     "compact": _compact,
     "swapon": _swapon,
     "swapoff": _swapoff,

@@ -42,7 +42,7 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
-from memtwin.story import swap
+from memtwin.story import compaction, swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,6 +102,7 @@ def tell(run: Run) -> list[str]:
         why = _why(done.balances, done.swappiness, swap_free=after.figures["SwapFree"] > 0)
         sentences += _reclaimed(what, "" if why == last_why else why)
         last_why = why or last_why
+        sentences += compaction.compacted(done)
         sentences += swap.swapped(change, after.figures["SwapFree"])
         sentences += [sentence for event in done.ooms for sentence in brief(analyse(event))]
         if any(sentences):
@@ -344,6 +345,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Fsync: _synced,
     Sync: _synced,
     DropCaches: _dropped,
+    **compaction.TELLERS,
     Munmap: _unmapped,
     Madvise: _advised,
     Mlock: _locked,

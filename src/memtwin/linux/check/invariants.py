@@ -1,16 +1,14 @@
 """The invariants of a machine, all of them, checked from the arrays themselves.
 
-- each managed frame has exactly one owner, and the owners add up to MemTotal;
+- each managed frame has exactly one owner (kcompactd is one), and the owners add up to MemTotal;
 - free blocks are aligned, of one owner, on the list of their order and type, and merged with their buddies;
 - the sums of lists are the counters (free pages, per-cpu lists, the five LRU lists, slabs, page tables);
 - a frame's mapcount is the number of page-table entries that name it, and the reverse map finds each of them;
-- a process's RSS is what its page tables map, no page is mapped outside an area, and every mapped page holds the
-  content that was last written through that mapping;
+- a process's RSS is what its page tables map, inside areas; every mapped page holds what was last written through it;
 - each file's list of the areas that map it is linked both ways;
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
-- the page-table entries that hold a swap slot are those that its map counts, slots in use are what SwapFree says, and
-  what lies in a slot is what was written;
-- zswap's counts are what the slots in use say, each object lies where its slot has it, and the pool is what holds them;
+- page-table entries that hold a swap slot are those that its map counts; what lies in a slot is what was written;
+- zswap's counts are what the slots in use say, each object lies where its slot has it, the pool is what holds them;
 - a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
 
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
@@ -31,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     OWNER_ANON,
     OWNER_BUDDY,
     OWNER_FILE,
+    OWNER_ISOLATED,
     OWNER_NONE,
     OWNER_PCP,
     OWNER_SLAB,
@@ -325,6 +324,7 @@ class MachineCheck(Check):
         for zone in range(MAX_NR_ZONES):
             managed += zone_at(s, zone).managed
         self.equal("managed frames", owned, managed)
+        self.equal("isolated frames", s.node_data[0].kcompactd.cc.freepages.nr, self.owners[OWNER_ISOLATED])
         self.equal("mapped anonymous pages", mapped_anon, global_node_page_state(s, NR_ANON_PAGES))
         self.equal("mapped file pages", mapped_file, global_node_page_state(s, NR_MAPPED))
         self.equal("page cache", cached + swap_cached, global_node_page_state(s, NR_FILE_PAGES))

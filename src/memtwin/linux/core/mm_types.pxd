@@ -62,6 +62,7 @@ cpdef enum:        # who owns a frame: exactly one of these
     OWNER_KERNEL            # any other kernel use: stacks, percpu, drivers
     OWNER_ZSMALLOC          # holds compressed pages
     OWNER_ZBUD              # holds one or two
+    OWNER_ISOLATED          # a free frame in compaction's hands: it takes a page that moves
     OWNER_NONE              # not managed: a hole, the kernel's image, firmware
 
 cpdef enum:
@@ -319,6 +320,14 @@ cdef struct Zone:
     u64 wmark_boost
     u64 lowmem_reserve[MAX_NR_ZONES]
     u64 nr_reserved_highatomic
+    u64 compact_cached_migrate_pfn[2]   # where the next asynchronous, or other, compaction begins to look for pages
+    u64 compact_cached_free_pfn         # and where for free frames
+    u64 compact_init_migrate_pfn        # a compaction that begins at or below it sees the whole zone
+    u64 compact_init_free_pfn
+    u64 compact_considered  # requests since compaction failed last
+    u32 compact_defer_shift # 2^this of them are turned away
+    i32 compact_order_failed    # the least order that it failed for
+    bint compact_blockskip_flush    # scanners met: kswapd clears the skip bits before it sleeps
     List free_area[NR_ORDERS][MIGRATE_TYPES]
     i64 stat[16]            # ZoneStat
     u64 numa[8]             # NumaStat
@@ -355,12 +364,13 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     u64 nr_file_taken
     u64 nr[4]               # of the pass: pages still to be looked at, by list
     u64 targets[4]          # at its start
-    u64 reclaimed_before    # of the run, when the pass began
+    u64 reclaimed_before    # of the run, when the pass began, or began again
 
 cpdef enum:              # who can have the cpu
     SCHED_TASK
     SCHED_KSWAPD
     SCHED_FLUSHER           # and the journal's thread
+    SCHED_KCOMPACTD
     SCHED_IDLE
     NR_SCHED_ENTITIES
 
@@ -392,6 +402,8 @@ cdef struct Kswapd:
     u32 order               # asked for since the last run
     i32 highest_zone        # asked for since the last run; -1: nothing
     u32 run_order           # of this run
+    u32 sleep_order         # that it decides on sleeping by
+    u32 compact_order       # that kcompactd is woken for when it sleeps
     u32 run_zone
     bint woken_early        # from its nap: the low mark was hit quickly
     u32 failures            # runs in a row that reclaimed nothing
@@ -399,9 +411,73 @@ cdef struct Kswapd:
     bint in_pass
     bint boosted
     u64 throttle_written    # pages written when it began to wait for writes
+    u64 pass_reclaimed      # of the run, when the pass began
     u64 nr_boost_reclaim
     u64 zone_boosts[MAX_NR_ZONES]
     ScanControl sc
+
+cpdef enum:              # how far compaction goes to move a page
+    MIGRATE_ASYNC           # waits for nothing
+    MIGRATE_SYNC_LIGHT      # waits, but not for writes
+    MIGRATE_SYNC
+
+cpdef enum:              # what became of a compaction; the greatest of all zones is returned
+    COMPACT_NOT_SUITABLE_ZONE
+    COMPACT_SKIPPED         # too little free memory to work with
+    COMPACT_DEFERRED        # it failed lately
+    COMPACT_NO_SUITABLE_PAGE
+    COMPACT_CONTINUE
+    COMPACT_COMPLETE        # the whole zone was scanned, for nothing
+    COMPACT_PARTIAL_SKIPPED # the same from a cached position
+    COMPACT_CONTENDED       # given up: no free frames to be had
+    COMPACT_SUCCEEDED
+
+cpdef enum:              # how hard a request may compact, the hardest first
+    COMPACT_PRIO_SYNC_FULL
+    COMPACT_PRIO_SYNC_LIGHT
+    COMPACT_PRIO_ASYNC
+
+cdef struct CompactControl: # one compaction of a zone
+    u32 zone
+    i32 order               # -1: the zone as a whole, until its scanners meet
+    i32 search_order        # that the fast search for free frames begins with
+    u32 gfp
+    u32 mode
+    u32 alloc_flags
+    u32 highest_zone
+    u32 migratetype
+    bint direct             # for a request that waits for it
+    bint whole_zone
+    bint ignore_skip_hint
+    bint ignore_block_suitable
+    bint proactive
+    bint rescan             # the pageblock is visited again: all of it is isolated
+    bint update_cached
+    bint skip_updated       # of the pageblock under way: its skip bit has been seen to
+    u64 block_isolated      # pages of it that were taken
+    u64 next_block          # end of the block of the order in it, for a request that wants whole ones; 0: none does
+    u64 migrate_pfn         # the scanners' positions
+    u64 free_pfn
+    u64 fast_start_pfn      # least that the fast search for pages found; ~0: used
+    u64 last_migrated_pfn
+    u32 fast_search_fail
+    u64 migrate_scanned
+    u64 free_scanned
+    List migratepages
+    List freepages
+
+cdef struct Kcompactd:
+    u64 wake_ns             # when it looks at the node's score next; 0: at the next operation
+    i32 max_order           # asked for; 0: nothing
+    i32 highest_zone
+    bint asked              # woken for a block
+    bint trigger            # vm.compaction_proactiveness was written: look at once
+    bint at_work
+    bint in_zone
+    u32 zone                # whose turn it is
+    u32 score_before        # of a proactive run
+    u64 seen_frees          # pages freed so far when it last looked: with no more its answer is the same
+    CompactControl cc
 
 cdef struct Lruvec:         # what one reclaim policy works on: one a node
     List lists[NR_LRU_LISTS]
@@ -416,6 +492,7 @@ cdef struct Pgdat:          # a node: pg_data_t
     i64 stat[NR_VM_NODE_STAT_ITEMS]
     Lruvec lruvec
     Kswapd kswapd
+    Kcompactd kcompactd
     bint writeback          # PGDAT_WRITEBACK: too many pages under writeback at the tail
     bint dirty              # PGDAT_DIRTY: too many unqueued dirty pages
 
@@ -516,7 +593,8 @@ cdef struct Task:
 cdef struct AnonVma:
     u32 root
     u32 parent
-    u32 avc                 # head of the links to the areas that may map its pages
+    u32 avc                 # the links to the areas that may map its pages, the oldest first
+    u32 last_avc
     u32 nr_vmas             # areas whose own anon_vma this is
     u32 nr_children
     u32 slab
@@ -567,7 +645,8 @@ cdef struct File:
     u32 wb_list             # Wb
     u32 wb_next
     u32 wb_prev
-    u32 i_mmap              # head of the areas that map it
+    u32 i_mmap              # the areas that map it, the oldest first
+    u32 i_mmap_last
     u64 nr_reclaimed        # pages that reclaim took
 
 cdef struct Filp:           # an open file: who reads it how

@@ -71,6 +71,8 @@ cdef struct Sysctls:        # what the model reads, in the order of mm_init.SYSC
     i64 panic_on_oom
     i64 oom_kill_allocating_task
     i64 oom_dump_tasks
+    i64 compaction_proactiveness
+    i64 extfrag_threshold
     i64 lowmem_reserve_ratio[MAX_NR_ZONES]
 
 
@@ -83,6 +85,10 @@ cdef class State:
     cdef u32 cpu                    # the one whose turn it is
     cdef Page *pages                # [max_pfn]
     cdef u8 *pageblock              # migratetype of each pageblock
+    cdef u8 *pageblock_skip         # whether compaction passes it over
+    cdef u32 capture_zone           # a direct compaction takes the next block of capture_order that comes free in it
+    cdef i32 capture_order          # 0: none does
+    cdef u32 captured               # the block that it got
     cdef Pgdat node_data[MAX_NUMNODES]
     cdef Cpu *cpus                  # [nr_cpus]
     cdef Cpu *cpu_now               # &cpus[cpu]

@@ -30,6 +30,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SCHED_TASK,
     SWAPFILE_CLUSTER,
     XA_CHUNK,
+    ZONE_MOVABLE,
     AnonVma,
     AnonVmaChain,
     Bio,
@@ -186,6 +187,7 @@ def on_arrays(s: State, what: u32):
     i: u32
     on_array(cython.cast(Array, cython.address(s.pages)), (s.max_pfn + 1) * cython.sizeof(Page), what)
     on_array(cython.cast(Array, cython.address(s.pageblock)), (s.max_pfn >> 9) + 1, what)
+    on_array(cython.cast(Array, cython.address(s.pageblock_skip)), (s.max_pfn >> 9) + 1, what)
     on_array(cython.cast(Array, cython.address(s.cpus)), s.nr_cpus * cython.sizeof(Cpu), what)
     on_array(cython.cast(Array, cython.address(s.events)), s.cap_events * cython.sizeof(Event), what)
     on_array(cython.cast(Array, cython.address(s.notices)), s.cap_notices * cython.sizeof(NoticeItem), what)
@@ -285,8 +287,14 @@ class State:
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
+        self.pageblock_skip = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))
         self.cpus = cython.cast(cython.pointer(Cpu), calloc(nr_cpus, cython.sizeof(Cpu)))
-        if self.pages == cython.NULL or self.pageblock == cython.NULL or self.cpus == cython.NULL:
+        if (
+            self.pages == cython.NULL
+            or self.pageblock == cython.NULL
+            or self.pageblock_skip == cython.NULL
+            or self.cpus == cython.NULL
+        ):
             raise HostMemoryError(f"a machine of {max_pfn:,} frames", (max_pfn + 1) * cython.sizeof(Page))
         self.cpu_now = self.cpus
         for cpu in range(nr_cpus):
@@ -300,6 +308,7 @@ class State:
         for pool in range(NR_POOLS):
             pool_init(pool_at(self, pool), sizes[pool])
         self.node_data[0].kswapd.highest_zone = -1
+        self.node_data[0].kcompactd.highest_zone = ZONE_MOVABLE
         self.swap_ra.hits = FIRST_HITS
         self.bdi.flusher.bandwidth = FIRST_BANDWIDTH
         self.nr_tables = 0

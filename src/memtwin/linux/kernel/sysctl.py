@@ -109,10 +109,8 @@ SETTINGS = (
     Setting("panic_on_oom", 0, 0, 2, "0 kill a process, 1 panic if the whole machine is out of memory, 2 always"),
     Setting("oom_kill_allocating_task", 0, INT_MIN, INT_MAX, "not 0: kill whoever asked for memory, do not choose"),
     Setting("oom_dump_tasks", 1, INT_MIN, INT_MAX, "not 0: list all processes in the report"),
-    Setting("compaction_proactiveness", 20, 0, 100, "how hard the kernel compacts in the background", modelled=False),
-    Setting(
-        "extfrag_threshold", 500, 0, 1000, "fragmentation index above which compaction is worth it", modelled=False
-    ),
+    Setting("compaction_proactiveness", 20, 0, 100, "how hard the kernel compacts in the background"),
+    Setting("extfrag_threshold", 500, 0, 1000, "fragmentation index above which compaction is worth it"),
 )  # fmt: skip
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

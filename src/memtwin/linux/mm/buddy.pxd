@@ -29,3 +29,5 @@ cdef void free_pcppages_bulk(State s, PerCpuPages *pcp, i32 count, i32 pindex) n
 cdef i32 nr_pcp_high(State s, u32 zone, PerCpuPages *pcp, u32 order) noexcept nogil
 cdef i32 nr_pcp_free(PerCpuPages *pcp, i32 high) noexcept nogil
 cdef void drain_pages(State s) noexcept nogil
+cdef void drain_zone_pages(State s, u32 zone) noexcept nogil
+cdef bint capture(State s, u32 pfn, u32 migratetype) noexcept nogil

@@ -45,6 +45,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PerCpuPages,
     Zone,
     i32,
+    i64,
     u8,
     u32,
     u64,
@@ -321,6 +322,8 @@ def free_one_page(s: State, pfn: u32, order: u32, migratetype: u32):
     zone.stat[NR_FREE_PAGES] += 1 << order
     mark_block(s, pfn, order, migratetype, OWNER_BUDDY)
     while order < NR_ORDERS - 1:
+        if s.capture_order and order == s.capture_order and capture(s, pfn, migratetype):
+            return
         buddy = pfn ^ (1 << order)
         if not is_free_buddy(s, zone, buddy, order):
             break
@@ -336,6 +339,18 @@ def free_one_page(s: State, pfn: u32, order: u32, migratetype: u32):
         list_add_tail(s.pages, cython.address(zone.free_area[order][migratetype]), pfn)
     else:
         list_add(s.pages, cython.address(zone.free_area[order][migratetype]), pfn)
+
+
+def capture(s: State, pfn: u32, migratetype: u32) -> cython.bint:
+    """Hand a block that has just come free to the request that compacts for it, unless that would mix pageblocks."""
+    if s.captured or s.in_thread or zone_of(s, pfn) != s.capture_zone:
+        return False
+    if migratetype == MIGRATE_MOVABLE and s.capture_order < PAGEBLOCK_ORDER:
+        return False
+    s.captured = pfn
+    mark_block(s, pfn, s.capture_order, migratetype, OWNER_PCP)
+    zone_at(s, zone_of(s, pfn)).stat[NR_FREE_PAGES] -= cython.cast(i64, 1) << s.capture_order
+    return True
 
 
 def is_free_buddy(s: State, zone: cython.pointer(Zone), pfn: u32, order: u32) -> cython.bint:
@@ -416,12 +431,17 @@ def nr_pcp_high(s: State, zone: u32, pcp: cython.pointer(PerCpuPages), order: u3
 def drain_pages(s: State):
     """Give all pages of every per-cpu list back to the free lists (``drain_all_pages``)."""
     zone: u32
+    for zone in range(MAX_NR_ZONES):
+        drain_zone_pages(s, zone)
+
+
+def drain_zone_pages(s: State, zone: u32):
+    """Give the pages of one zone's per-cpu lists back to the free lists."""
     cpu: u32
     pcp: cython.pointer(PerCpuPages)
-    for zone in range(MAX_NR_ZONES):
-        for cpu in range(s.nr_cpus):
-            pcp = cython.address(s.cpus[cpu].pcp[zone])
-            free_pcppages_bulk(s, pcp, pcp.count, 0)
+    for cpu in range(s.nr_cpus):
+        pcp = cython.address(s.cpus[cpu].pcp[zone])
+        free_pcppages_bulk(s, pcp, pcp.count, 0)
 
 
 def nr_pcp_free(pcp: cython.pointer(PerCpuPages), high: i32) -> i32:

@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_ACTIVE_ANON,
     MAX_NR_ZONES,
     MAX_RECLAIM_RETRIES,
+    PAGEBLOCK_ORDER,
     SCHED_KSWAPD,
     SWAP_CLUSTER_MAX,
     THREAD_ASLEEP,
@@ -47,14 +48,16 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     PAGEOUTRUN,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
+from cython.cimports.memtwin.linux.mm.compaction_suitable import reset_isolation_suitable
+from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list
 from cython.cimports.memtwin.linux.mm.vmscan_node import (
     init_scan,
     shrink_lruvec_round,
+    shrink_node_again,
     shrink_node_begin,
-    shrink_node_end,
     snapshot_refaults,
 )
 
@@ -69,7 +72,7 @@ def prepare_kswapd_sleep(s: State) -> cython.bint:
     zone: u32 = k.highest_zone if k.highest_zone >= 0 else k.run_zone
     if k.failures >= MAX_RECLAIM_RETRIES:
         return True
-    if not pgdat_balanced(s, k.run_order, zone):
+    if not pgdat_balanced(s, k.sleep_order, zone):
         return False
     s.node_data[0].writeback = s.node_data[0].dirty = s.node_data[0].lruvec.congested = False
     return True
@@ -108,10 +111,18 @@ def begin_run(s: State):
 
 
 def end_run(s: State):
-    """Take back the boosts that this run worked off."""
+    """Take back the boosts that this run worked off, and note for which order the node must be balanced to sleep.
+
+    A run that gave its order up, having reclaimed enough for compaction, sleeps by what it ended with; another one by
+    what was asked meanwhile.
+    """
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32
     k.in_run = False
+    if k.boosted:
+        wakeup_kcompactd(s, PAGEBLOCK_ORDER, k.run_zone)
+    k.sleep_order = k.sc.order if k.sc.order < k.run_order else k.order
+    k.compact_order = k.run_order if k.sc.order < k.run_order else k.order
     psi_memstall_leave(s)
     for zone in range(MAX_NR_ZONES):
         zone_at(s, zone).reclaim_active = False
@@ -134,6 +145,7 @@ def begin_pass(s: State) -> cython.bint:
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, cython.address(k.sc), LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     k.sc.nr_to_reclaim = kswapd_target(s, k.run_zone)
+    k.pass_reclaimed = k.sc.nr_reclaimed
     shrink_node_begin(s, cython.address(k.sc))
     k.in_pass = True
     return True
@@ -144,9 +156,8 @@ def end_pass(s: State) -> cython.bint:
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     raised: cython.bint = not (k.nr_boost_reclaim and k.sc.priority == DEF_PRIORITY - 2)
     freed: u64
-    shrink_node_end(s, cython.address(k.sc))
     k.in_pass = False
-    freed = k.sc.nr_reclaimed - k.sc.reclaimed_before
+    freed = k.sc.nr_reclaimed - k.pass_reclaimed
     if k.sc.order and k.sc.nr_reclaimed >= cython.cast(u64, 2) << k.sc.order:
         k.sc.order = 0
     raised = raised and k.sc.nr_scanned < k.sc.nr_to_reclaim
@@ -175,6 +186,8 @@ def kswapd_go_to_sleep(s: State):
     """The run is over: nap, or go on at once if the node is not balanced after all."""
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if prepare_kswapd_sleep(s):
+        reset_isolation_suitable(s)
+        wakeup_kcompactd(s, k.compact_order, k.run_zone)
         k.state = THREAD_NAP
         k.wake_ns = s.now_ns + NAP_NS
         schedule_event(s, k.wake_ns, EVENT_THREAD, 0)
@@ -216,12 +229,13 @@ def kswapd_step(s: State):
     if not k.in_run:
         if k.woken_early:
             s.event[KSWAPD_LOW_WMARK_HIT_QUICKLY] += 1
+            k.order = max(k.order, k.sleep_order)
             k.woken_early = False
         begin_run(s)
     this_cpu(s).memalloc += 1
     if not k.in_pass:
         goes_on = begin_pass(s)
-    elif not shrink_lruvec_round(s, cython.address(k.sc)):
+    elif not shrink_lruvec_round(s, cython.address(k.sc)) and not shrink_node_again(s, cython.address(k.sc)):
         goes_on = end_pass(s)
         if goes_on:
             kswapd_throttle(s)

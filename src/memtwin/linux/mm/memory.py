@@ -97,7 +97,14 @@ from cython.cimports.memtwin.linux.mm.rmap import (
     page_add_new_anon_rmap,
     page_remove_rmap,
 )
-from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, lru_cache_add, mlock_new_page, mlock_page, put_page
+from cython.cimports.memtwin.linux.mm.swap import (
+    lru_add_drain,
+    lru_cache_add,
+    mlock_new_page,
+    mlock_page,
+    munlock_page,
+    put_page,
+)
 from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.linux.mm.swapin import do_swap_page
 from cython.cimports.memtwin.linux.mm.vma import find_vma
@@ -221,7 +228,8 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
 def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u32:
     """Find a file's page for a fault, up to date; 0: the fault must be tried again, or ``State.need`` says why not.
 
-    Whenever reading is started or waited for, everything must be looked at again: *tries* counts that.
+    Whenever reading is started or waited for, everything must be looked at again, whatever came of it: *tries* counts
+    that.
     """
     area: cython.pointer(Vma) = vma_at(s, vma)
     filp: u32 = area.filp
@@ -237,7 +245,7 @@ def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u
         started = mmap_async_readahead(s, filp, pfn, index)
     elif not pfn and first:
         s.event[PGMAJFAULT] += 1
-        mmap_sync_readahead(s, filp, index)
+        started = mmap_sync_readahead(s, filp, index)
         pfn = filemap_get(s, file, index)
     if not pfn:
         pfn = read_cache_page(s, file, index, GFP_HIGHUSER_MOVABLE)
@@ -347,6 +355,8 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
         task_at(s, task).rss_delta[mm_counter_of(s, before)] -= nr_pages(s, before)
         page_remove_rmap(s, before)
+        if vma_at(s, vma).flags & VM_LOCKED:
+            munlock_page(s, before)
         if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
             try_to_free_swap(s, before)
         put_page(s, before)

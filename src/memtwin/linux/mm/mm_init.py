@@ -43,6 +43,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
 from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, prep_new_page, relabel_block
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
+from cython.cimports.memtwin.linux.mm.kcompactd import write_proactiveness
 from cython.cimports.memtwin.linux.mm.mmzone import (
     calculate_totalreserve_pages,
     setup_per_zone_lowmem_reserve,
@@ -121,6 +122,8 @@ SYSCTL_FIELDS = (
     "panic_on_oom",
     "oom_kill_allocating_task",
     "oom_dump_tasks",
+    "compaction_proactiveness",
+    "extfrag_threshold",
 )
 """The settings that compiled code reads, in the order of ``struct Sysctls``."""
 
@@ -155,6 +158,8 @@ def write_sysctl(s: State, name: str, value: int) -> None:
         set_ratelimit(s)
     elif name in {"min_free_kbytes", "watermark_scale_factor"}:
         setup_per_zone_wmarks(s)
+    elif name == "compaction_proactiveness":
+        write_proactiveness(s)
     elif name == "percpu_pagelist_high_fraction":
         for zone in range(MAX_NR_ZONES):
             zone_set_pageset_high_and_batch(s, zone)

@@ -3,28 +3,38 @@
 The fast path (``page_alloc_fast.py``) found no zone above its *low* mark.  Then, in this order:
 
 1. wake kswapd, and try again down to the *min* mark;
-2. a thread that reclaims itself may take from the reserves; nobody else goes on without reclaiming;
-3. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
-   the per-cpu lists are emptied and it tries once more;
-4. a request that is only an attempt (readahead, a large slab) gives up here;
-5. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
-   reclaimed would lift some zone over its *min* mark;
-6. otherwise the machine is **out of memory**: one more try at the *high* mark, then a process is killed
+2. a request for a block that is large, or not movable, tries **direct compaction** (``compaction.py``), waiting for
+   nothing;
+3. a thread that reclaims itself may take from the reserves; nobody else goes on without reclaiming;
+4. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
+   the per-cpu lists are emptied and it tries once more; then direct compaction for any block, harder;
+5. a request that is only an attempt (readahead, a large slab), or for a block of order above 3, gives up here;
+6. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
+   reclaimed would lift some zone over its *min* mark; or as long as compaction may yet bring a block, up to the hardest
+   priority;
+7. otherwise the machine is **out of memory**: one more try at the *high* mark, then a process is killed
    (``oom_kill.py``), and all begins again.  A victim that asks itself goes round once more, now down to half of the
    *min* mark; if that fails too it gets nothing, or, after 2 s, what the reaper took from it.
 
-Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``, ``si_mem_available``).
-
-Not modelled: compaction for large blocks, HighAtomic reserves.
+Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_reclaim_retry``,
+``should_compact_retry``, ``__alloc_pages_direct_compact``, ``si_mem_available``).
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
+    COMPACT_CONTINUE,
+    COMPACT_DEFERRED,
+    COMPACT_PRIO_ASYNC,
+    COMPACT_PRIO_SYNC_FULL,
+    COMPACT_PRIO_SYNC_LIGHT,
+    COMPACT_SKIPPED,
+    COMPACT_SUCCEEDED,
     COSTLY_ORDER,
     ENOMEM,
     GFP_DIRECT_RECLAIM,
     GFP_FS,
     GFP_HIGH,
+    GFP_IO,
     GFP_KSWAPD_RECLAIM,
     GFP_NOFAIL,
     GFP_NOMEMALLOC,
@@ -34,13 +44,36 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_INACTIVE_FILE,
     MAX_NR_ZONES,
     MAX_RECLAIM_RETRIES,
+    MIGRATE_MOVABLE,
+    THREAD_ASLEEP,
+    THREAD_NAP,
+    Kswapd,
     i64,
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, task_at, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_KERNEL_MISC_RECLAIMABLE, NR_SLAB_RECLAIMABLE
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    global_node_page_state,
+    hooks,
+    task_at,
+    this_cpu,
+    zone_at,
+    zone_of,
+)
+from cython.cimports.memtwin.linux.core.vmstat import (
+    COMPACT_FAIL,
+    COMPACT_STALL,
+    COMPACT_SUCCESS,
+    NR_FREE_PAGES,
+    NR_KERNEL_MISC_RECLAIMABLE,
+    NR_SLAB_RECLAIMABLE,
+)
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.buddy import drain_pages
+from cython.cimports.memtwin.linux.mm.compaction import try_to_compact_pages
+from cython.cimports.memtwin.linux.mm.compaction_suitable import compaction_defer_reset, compaction_suitable_with
+from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
 from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.oom_kill import oom_reap, out_of_memory
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
@@ -50,6 +83,7 @@ from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
     ALLOC_WMARK_HIGH,
     ALLOC_WMARK_MIN,
     get_page_from_freelist,
+    gfp_migratetype,
     gfp_zone,
     nr_free_pages,
     wakeup_kswapd,
@@ -57,6 +91,7 @@ from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
 )
 from cython.cimports.memtwin.linux.mm.vmscan_node import try_to_free_pages, zone_reclaimable_pages
 
+MAX_COMPACT_RETRIES = cython.declare(u32, 16)
 JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
@@ -91,6 +126,67 @@ def should_reclaim_retry(
     return False
 
 
+def alloc_pages_direct_compact(
+    s: State, order: u32, gfp: u32, alloc_flags: u32, prio: u32, result: cython.pointer(u32)
+) -> u32:
+    """Compact, then take the block that was captured or try again; the task stalls for as long."""
+    pfn: u32 = 0
+    if not order:
+        return 0
+    psi_memstall_enter(s)
+    this_cpu(s).memalloc += 1
+    result[0] = try_to_compact_pages(s, order, gfp, alloc_flags, prio, cython.address(pfn))
+    this_cpu(s).memalloc -= 1
+    psi_memstall_leave(s)
+    if result[0] == COMPACT_SKIPPED:
+        return 0
+    s.event[COMPACT_STALL] += 1
+    if not pfn:
+        pfn = get_page_from_freelist(s, order, gfp, alloc_flags)
+    if pfn:
+        zone_at(s, zone_of(s, pfn)).compact_blockskip_flush = False
+        compaction_defer_reset(s, zone_of(s, pfn), order, True)
+        s.event[COMPACT_SUCCESS] += 1
+        return pfn
+    s.event[COMPACT_FAIL] += 1
+    hooks.cond_resched(s)
+    return 0
+
+
+def could_be_suitable(s: State, order: u32, gfp: u32, alloc_flags: u32) -> cython.bint:
+    """Whether compaction could work in some zone if a share of what is reclaimable were free."""
+    zone: u32
+    available: i64
+    for zone in range(gfp_zone(gfp) + 1):
+        if not zone_at(s, zone).managed:
+            continue
+        available = zone_at(s, zone).stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone) // order
+        if compaction_suitable_with(s, zone, order, alloc_flags, gfp_zone(gfp), available) == COMPACT_CONTINUE:
+            return True
+    return False
+
+
+def should_compact_retry(
+    s: State, order: u32, gfp: u32, alloc_flags: u32, c: cython.pointer(CompactTries)
+) -> cython.bint:
+    """Whether another round of reclaim and compaction could bring a block, harder if need be."""
+    most: u32 = MAX_COMPACT_RETRIES // 4 if order > COSTLY_ORDER else MAX_COMPACT_RETRIES
+    hardest: u32 = COMPACT_PRIO_SYNC_LIGHT if order > COSTLY_ORDER else COMPACT_PRIO_SYNC_FULL
+    if not order or not gfp & GFP_IO or task_at(s, this_cpu(s).current).killed:
+        return False
+    if c.result == COMPACT_SKIPPED:
+        return could_be_suitable(s, order, gfp, alloc_flags)
+    if c.result == COMPACT_SUCCEEDED:
+        c.retries += 1
+        if c.retries <= most:
+            return True
+    if c.prio <= hardest:
+        return False
+    c.prio -= 1
+    c.retries = 0
+    return True
+
+
 def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.pointer(u64)) -> u32:
     """Reclaim, then try again; once more with empty per-cpu lists."""
     pfn: u32
@@ -121,29 +217,83 @@ def alloc_pages_may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cy
     return pfn
 
 
+def wake_daemons(s: State, order: u32, gfp: u32):
+    """Wake kswapd; where it has nothing to do and the request cannot reclaim for itself, kcompactd."""
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
+    if not gfp & GFP_KSWAPD_RECLAIM:
+        return
+    wakeup_kswapd(s, order, gfp_zone(gfp))
+    if not gfp & GFP_DIRECT_RECLAIM and (k.state == THREAD_ASLEEP or k.state == THREAD_NAP):
+        wakeup_kcompactd(s, order, gfp_zone(gfp))
+
+
+def may_compact_first(s: State, order: u32, gfp: u32) -> cython.bint:
+    """Whether a request compacts before it reclaims: for a large block, or one that would mix movable memory."""
+    if not gfp & GFP_DIRECT_RECLAIM or not gfp & GFP_IO or this_cpu(s).memalloc:
+        return False
+    if task_at(s, this_cpu(s).current).oom_victim and not s.in_thread:
+        return False
+    return order > COSTLY_ORDER or (order > 0 and gfp_migratetype(gfp) != MIGRATE_MOVABLE)
+
+
+def compact_first(s: State, order: u32, gfp: u32, alloc_flags: u32, c: cython.pointer(CompactTries)) -> u32:
+    """Direct compaction before any reclaim, for a request that is worth it; 0: no block yet.
+
+    A large one that is only an attempt ends here where compaction has nothing to work with or failed lately.
+    """
+    pfn: u32
+    if not may_compact_first(s, order, gfp):
+        return 0
+    pfn = alloc_pages_direct_compact(s, order, gfp, alloc_flags, COMPACT_PRIO_ASYNC, cython.address(c.result))
+    if not pfn and order > COSTLY_ORDER and gfp & GFP_NORETRY:
+        c.prio = COMPACT_PRIO_ASYNC
+        c.ends = c.result == COMPACT_SKIPPED or c.result == COMPACT_DEFERRED
+    return pfn
+
+
+def reclaim_and_compact(
+    s: State, order: u32, gfp: u32, alloc_flags: u32, c: cython.pointer(CompactTries), progress: cython.pointer(u64)
+) -> u32:
+    """Direct reclaim, then direct compaction; 0: no block."""
+    pfn: u32 = alloc_pages_direct_reclaim(s, order, gfp, progress)
+    if pfn:
+        return pfn
+    return alloc_pages_direct_compact(s, order, gfp, alloc_flags, c.prio, cython.address(c.result))
+
+
 def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     """The steps above; 0: refused, and ``State.need`` says why."""
     pfn: u32
     progress: u64 = 0
     no_progress: u32 = 0
+    alloc_flags: u32
+    c: CompactTries
     dying: cython.bint
-    again: cython.bint = True
+    again: cython.bint
     s.need = ENOMEM
-    if gfp & GFP_KSWAPD_RECLAIM:
-        wakeup_kswapd(s, order, gfp_zone(gfp))
-    pfn = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE))
+    c.result = COMPACT_SKIPPED
+    c.prio = COMPACT_PRIO_SYNC_LIGHT
+    c.retries = 0
+    c.ends = False
+    wake_daemons(s, order, gfp)
+    alloc_flags = ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE)
+    pfn = get_page_from_freelist(s, order, gfp, alloc_flags)
+    if not pfn:
+        pfn = compact_first(s, order, gfp, alloc_flags, cython.address(c))
+    again = not c.ends
     while not pfn and again:
-        if gfp & GFP_KSWAPD_RECLAIM:
-            wakeup_kswapd(s, order, gfp_zone(gfp))
+        wake_daemons(s, order, gfp)
         dying = task_at(s, this_cpu(s).current).oom_victim and not s.in_thread
         pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
         if pfn or not gfp & GFP_DIRECT_RECLAIM or this_cpu(s).memalloc:
             break
         oom_reap(s)
-        pfn = alloc_pages_direct_reclaim(s, order, gfp, cython.address(progress))
+        pfn = reclaim_and_compact(s, order, gfp, alloc_flags, cython.address(c), cython.address(progress))
         if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
-        if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)):
+        if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)) or (
+            progress and should_compact_retry(s, order, gfp, alloc_flags, cython.address(c))
+        ):
             continue
         pfn = alloc_pages_may_oom(s, order, gfp, cython.address(again))
         if dying:

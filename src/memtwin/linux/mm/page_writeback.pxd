@@ -22,4 +22,5 @@ cdef void set_ratelimit(State s) noexcept nogil
 cdef void balance_dirty_pages_ratelimited(State s) noexcept nogil
 cdef void balance_dirty_pages(State s, u32 task) noexcept nogil
 cdef u64 wb_stat_error(State s) noexcept nogil
+cdef u64 max_pause(State s, u64 dirty) noexcept nogil
 cdef bint pause_writer(State s, u32 task, u64 dirty, u64 limit, u64 freerun) noexcept nogil

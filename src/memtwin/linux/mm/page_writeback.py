@@ -82,6 +82,8 @@ NS_PER_S = cython.declare(u64, 1_000_000_000)
 NS_PER_CENTISEC = cython.declare(u64, 10_000_000)
 WB_STAT_BATCH = cython.declare(u64, 8)
 MAX_PAUSE_NS = cython.declare(u64, 200_000_000)
+JIFFY_NS = cython.declare(u64, 4_000_000)
+PAUSE_DIVISOR = cython.declare(u64, 32)  # an eighth of a second's jiffies, as a power of two
 MIN_PAUSE_NS = cython.declare(u64, 10_000_000)
 BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
 COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
@@ -369,12 +371,22 @@ def wb_stat_error(s: State) -> u64:
     return s.nr_cpus * WB_STAT_BATCH * batches
 
 
+def max_pause(s: State, dirty: u64) -> u64:
+    """How long a writer sleeps at most: an eighth of what the device needs for what is dirty, 200 ms at most.
+
+    >>> # 25,600 pages/s: 2 dirty pages 4 ms, 4,096 pages 24 ms, 40,060 and more 200 ms
+    """
+    jiffies: u64 = dirty // (1 + s.bdi.flusher.bandwidth // PAUSE_DIVISOR) + 1
+    return min(jiffies * JIFFY_NS, MAX_PAUSE_NS)
+
+
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
     """Let a writer sleep for what it dirtied; returns whether it must be looked at again: it is over the limit."""
     t: cython.pointer(Task) = task_at(s, task)
     rate: u64 = s.bdi.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
-    pause: u64 = t.nr_dirtied * NS_PER_S // rate if rate else MAX_PAUSE_NS
-    pause = min(pause, MAX_PAUSE_NS)
+    longest: u64 = max_pause(s, dirty)
+    pause: u64 = t.nr_dirtied * NS_PER_S // rate if rate else longest
+    pause = min(pause, longest)
     if rate and pause < MIN_PAUSE_NS:
         t.nr_dirtied_pause = max(cython.cast(u32, rate // 100), 8)
         return False

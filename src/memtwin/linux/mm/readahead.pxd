@@ -15,5 +15,5 @@ cdef bint chain_window(State s, u32 filp, u64 index, u64 wanted, u64 most) noexc
 cdef void sync_readahead(State s, u32 filp, u64 index, u64 wanted) noexcept nogil
 cdef void async_readahead(State s, u32 filp, u32 pfn, u64 wanted) noexcept nogil
 cdef u32 read_cache_page(State s, u32 file, u64 index, u32 gfp) noexcept nogil
-cdef void mmap_sync_readahead(State s, u32 filp, u64 index) noexcept nogil
+cdef bint mmap_sync_readahead(State s, u32 filp, u64 index) noexcept nogil
 cdef bint mmap_async_readahead(State s, u32 filp, u32 pfn, u64 index) noexcept nogil

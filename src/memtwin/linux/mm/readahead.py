@@ -237,17 +237,18 @@ def read_cache_page(s: State, file: u32, index: u64, gfp: u32) -> u32:
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
-def mmap_sync_readahead(s: State, filp: u32, index: u64):
-    """A fault found nothing: read the window around it, unless this file mostly misses."""
+def mmap_sync_readahead(s: State, filp: u32, index: u64) -> cython.bint:
+    """A fault found nothing: read the window around it (True), unless this file mostly misses."""
     ra: cython.pointer(Filp) = filp_at(s, filp)
     if ra.mmap_miss < MMAP_LOTSAMISS * 10:
         ra.mmap_miss += 1
     if ra.mmap_miss > MMAP_LOTSAMISS:
-        return
+        return False
     ra.start = index - ra.ra_pages // 2 if index > ra.ra_pages // 2 else 0
     ra.size = ra.ra_pages
     ra.async_size = ra.ra_pages // 4
     read_clipped(s, filp)
+    return True
 
 
 def mmap_async_readahead(s: State, filp: u32, pfn: u32, index: u64) -> cython.bint:

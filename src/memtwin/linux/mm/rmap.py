@@ -74,7 +74,7 @@ from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate
 
 
 def anon_vma_chain_link(s: State, vma: u32, anon_vma: u32):
-    """Note that *vma* may map pages of *anon_vma*."""
+    """Note that *vma* may map pages of *anon_vma*: behind those linked before, so a parent stands before its child."""
     link: u32 = pool_get(cython.address(s.avcs))
     avc: cython.pointer(AnonVmaChain) = avc_at(s, link)
     av: cython.pointer(AnonVma) = anon_vma_at(s, anon_vma)
@@ -83,10 +83,12 @@ def anon_vma_chain_link(s: State, vma: u32, anon_vma: u32):
     avc.anon_vma = anon_vma
     avc.next_same_vma = vma_at(s, vma).avc
     vma_at(s, vma).avc = link
-    avc.next_same_av = av.avc
-    if av.avc:
-        avc_at(s, av.avc).prev_same_av = link
-    av.avc = link
+    avc.prev_same_av = av.last_avc
+    if av.last_avc:
+        avc_at(s, av.last_avc).next_same_av = link
+    else:
+        av.avc = link
+    av.last_avc = link
 
 
 def anon_vma_prepare(s: State, vma: u32):
@@ -143,6 +145,8 @@ def unlink_anon_vmas(s: State, vma: u32):
             anon_vma_at(s, avc.anon_vma).avc = avc.next_same_av
         if avc.next_same_av:
             avc_at(s, avc.next_same_av).prev_same_av = avc.prev_same_av
+        else:
+            anon_vma_at(s, avc.anon_vma).last_avc = avc.prev_same_av
         put_anon_vma(s, avc.anon_vma)
         object_free(s, avc.slab)
         pool_put(cython.address(s.avcs), link)
@@ -227,15 +231,17 @@ def page_remove_rmap(s: State, pfn: u32):
 
 
 def vma_link_file(s: State, vma: u32):
-    """Note that an area maps its file."""
+    """Note that an area maps its file, behind all others that do."""
     area: cython.pointer(Vma) = vma_at(s, vma)
     if not area.file:
         return
-    area.prev_share = 0
-    area.next_share = file_at(s, area.file).i_mmap
-    if area.next_share:
-        vma_at(s, area.next_share).prev_share = vma
-    file_at(s, area.file).i_mmap = vma
+    area.next_share = 0
+    area.prev_share = file_at(s, area.file).i_mmap_last
+    if area.prev_share:
+        vma_at(s, area.prev_share).next_share = vma
+    else:
+        file_at(s, area.file).i_mmap = vma
+    file_at(s, area.file).i_mmap_last = vma
 
 
 def vma_unlink_file(s: State, vma: u32):
@@ -245,6 +251,8 @@ def vma_unlink_file(s: State, vma: u32):
         return
     if area.next_share:
         vma_at(s, area.next_share).prev_share = area.prev_share
+    else:
+        file_at(s, area.file).i_mmap_last = area.prev_share
     if area.prev_share:
         vma_at(s, area.prev_share).next_share = area.next_share
     else:

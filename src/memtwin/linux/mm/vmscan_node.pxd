@@ -21,3 +21,8 @@ cdef bint skip_throttle_noprogress(State s) noexcept nogil
 cdef void reclaim_throttle(State s, ScanControl *sc) noexcept nogil
 cdef u64 do_try_to_free_pages(State s, ScanControl *sc) noexcept nogil
 cdef u64 try_to_free_pages(State s, u32 order, u32 gfp) noexcept nogil
+cdef bint in_reclaim_compaction(ScanControl *sc) noexcept nogil
+cdef bint should_continue_reclaim(State s, ScanControl *sc) noexcept nogil
+cdef bint shrink_node_again(State s, ScanControl *sc) noexcept nogil
+cdef bint compaction_ready(State s, u32 zone, ScanControl *sc) noexcept nogil
+cdef bint shrink_zones(State s, ScanControl *sc) noexcept nogil

@@ -25,12 +25,15 @@ A task that reclaims for itself (**direct reclaim**) wants 32 pages; it goes dow
 Follows mm/vmscan.c of Linux 6.1 (``prepare_scan_count``, ``get_scan_count``, ``shrink_lruvec``, ``shrink_node``,
 ``do_try_to_free_pages``, ``throttle_direct_reclaim``, ``reclaim_throttle``).
 
-Not modelled: memory cgroups (all pages are the root's), the lag of the statistics that Linux reads here, compaction
-as a reason to go on.
+Not modelled: memory cgroups (all pages are the root's), the lag of the statistics that Linux reads here.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
+    COMPACT_CONTINUE,
+    COMPACT_SKIPPED,
+    COMPACT_SUCCEEDED,
+    COSTLY_ORDER,
     DEF_PRIORITY,
     GFP_FS,
     LRU_ACTIVE_ANON,
@@ -76,8 +79,14 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     WORKINGSET_ACTIVATE_FILE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
+from cython.cimports.memtwin.linux.mm.compaction_suitable import compact_gap, compaction_suitable
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, min_wmark_pages
-from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, pgdat_balanced
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
+    gfp_zone,
+    nr_free_pages,
+    pgdat_balanced,
+    zone_watermark_ok,
+)
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.shrinker import shrink_slab
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list, shrink_inactive_list
@@ -260,12 +269,74 @@ def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
         pgdat.kswapd.failures = 0
 
 
+def in_reclaim_compaction(sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Whether this reclaim is for a block that compaction is to make: order above 3, or one that is hard to get."""
+    return sc.order > COSTLY_ORDER or (sc.order > 0 and sc.priority < DEF_PRIORITY - 2)
+
+
+def should_continue_reclaim(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Whether a pass for a large block is made again at once: it reclaimed something, and compaction needs more."""
+    zone: u32
+    found: u32
+    inactive: i64
+    if not in_reclaim_compaction(sc) or sc.nr_reclaimed == sc.reclaimed_before:
+        return False
+    for zone in range(sc.reclaim_idx + 1):
+        if not zone_at(s, zone).managed:
+            continue
+        found = compaction_suitable(s, zone, sc.order, 0, sc.reclaim_idx)
+        if found == COMPACT_SUCCEEDED or found == COMPACT_CONTINUE:
+            return False
+    inactive = global_node_page_state(s, LRU_INACTIVE_FILE)
+    if s.nr_swap_pages > 0:
+        inactive += global_node_page_state(s, LRU_INACTIVE_ANON)
+    return inactive > cython.cast(i64, compact_gap(sc.order))
+
+
+def shrink_node_again(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """End a pass; True: another at the same priority has begun, for compaction needs more."""
+    shrink_node_end(s, sc)
+    if not should_continue_reclaim(s, sc):
+        return False
+    shrink_node_begin(s, sc)
+    return True
+
+
 def shrink_node(s: State, sc: cython.pointer(ScanControl)):
     """One pass of a task's own reclaim; threads may have the cpu in between."""
+    again: cython.bint = True
     shrink_node_begin(s, sc)
-    while shrink_lruvec_round(s, sc) and not is_cut_off(s):
-        hooks.cond_resched(s)
-    shrink_node_end(s, sc)
+    while again:
+        while shrink_lruvec_round(s, sc) and not is_cut_off(s):
+            hooks.cond_resched(s)
+        again = shrink_node_again(s, sc) and not is_cut_off(s)
+
+
+def compaction_ready(s: State, zone: u32, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Whether a zone need not be reclaimed for a large block: there is one, or compaction has enough to work with."""
+    found: u32 = compaction_suitable(s, zone, sc.order, 0, sc.reclaim_idx)
+    if found == COMPACT_SUCCEEDED:
+        return True
+    if found == COMPACT_SKIPPED:
+        return False
+    return zone_watermark_ok(s, zone, 0, high_wmark_pages(s, zone) + compact_gap(sc.order), sc.reclaim_idx, 0)
+
+
+def shrink_zones(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """One pass, unless every zone is ready for compaction; returns whether one is."""
+    zone: u32
+    ready: cython.bint = False
+    wanted: cython.bint = False
+    for zone in range(sc.reclaim_idx + 1):
+        if not zone_at(s, zone).managed:
+            continue
+        if sc.order > COSTLY_ORDER and compaction_ready(s, zone, sc):
+            ready = True
+        else:
+            wanted = True
+    if wanted:
+        shrink_node(s, sc)
+    return ready
 
 
 def snapshot_refaults(s: State):
@@ -355,18 +426,24 @@ def reclaim_throttle(s: State, sc: cython.pointer(ScanControl)):
 
 
 def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
-    """Passes from priority 12 down until 32 pages are reclaimed; once more, harder, if active pages were spared."""
+    """Passes from priority 12 down until 32 pages are reclaimed; once more, harder, if active pages were spared.
+
+    For a block of order above 3 reclaim ends, as if it had freed a page, where a zone is ready for compaction.
+    """
+    ready: cython.bint
     while True:
         s.event[ALLOCSTALL_DMA + sc.reclaim_idx] += 1
         sc.priority = DEF_PRIORITY
         while sc.priority >= 0:
             sc.nr_scanned = 0
-            shrink_node(s, sc)
+            ready = shrink_zones(s, sc)
             reclaim_throttle(s, sc)
-            if sc.nr_reclaimed >= sc.nr_to_reclaim:
+            if sc.nr_reclaimed >= sc.nr_to_reclaim or ready:
                 break
             sc.priority -= 1
         snapshot_refaults(s)
+        if ready and not sc.nr_reclaimed:
+            sc.nr_reclaimed = 1
         if sc.nr_reclaimed or not sc.skipped_deactivate:
             return sc.nr_reclaimed
         sc.force_deactivate = True

@@ -31,7 +31,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_ACTIVE_FILE,
     LRU_INACTIVE_ANON,
     LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
+    NR_LRU_LISTS,
     PG_ACTIVE,
     PG_SWAPBACKED,
     PG_WORKINGSET,
@@ -50,7 +50,6 @@ from cython.cimports.memtwin.linux.core.state import (
     node_at,
     nr_pages,
     page_lruvec,
-    zone_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import (
     WORKINGSET_ACTIVATE_ANON,
@@ -118,12 +117,12 @@ def workingset_refault(s: State, pfn: u32, shadow: u64):
 
 
 def count_shadow_nodes(s: State) -> u64:
-    """Tree nodes full of shadows that are too many: beyond an eighth of the node's pages."""
-    z: u32
-    present: u64 = 0
-    for z in range(MAX_NR_ZONES):
-        present += zone_at(s, z).present
-    return s.shadow_nodes.nr - (present >> 3) if s.shadow_nodes.nr > present >> 3 else 0
+    """Tree nodes full of shadows that are too many: beyond an eighth of the pages that are on the lists."""
+    lru: u32
+    pages: u64 = 0
+    for lru in range(NR_LRU_LISTS):
+        pages += global_node_page_state(s, lru)
+    return s.shadow_nodes.nr - (pages >> 3) if s.shadow_nodes.nr > pages >> 3 else 0
 
 
 def drop_shadow_node(s: State, node: u32):

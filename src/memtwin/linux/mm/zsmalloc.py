@@ -170,6 +170,7 @@ def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
     zspage_at(s, zspage).area = area
     for nr in range(s.zs_class[size_class].pages):
         zspage_at(s, zspage).pages[nr] = pages[nr]
+        s.pages[pages[nr]].mapping = zspage
     count_pool(s, area, s.zs_class[size_class].pages)
     return zspage
 

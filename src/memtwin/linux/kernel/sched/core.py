@@ -10,7 +10,7 @@ write, between pieces of a task's own reclaim).  With more CPUs a thread has one
 
 Follows kernel/sched/core.c of Linux 6.1 (``__cond_resched``, ``io_schedule``, ``schedule_timeout``).
 
-Not modelled: preemption between tasks, kcompactd, contention for CPUs when there are several.
+Not modelled: preemption between tasks, contention for CPUs when there are several.
 """
 
 import cython
@@ -20,6 +20,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_WAKE,
     SCHED_FLUSHER,
     SCHED_IDLE,
+    SCHED_KCOMPACTD,
     SCHED_KSWAPD,
     SCHED_TASK,
     SchedEntity,
@@ -37,6 +38,7 @@ from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flus
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.linux.kernel.sched.fair import (
     enqueue_entity,
+    nr_waiting,
     pick_next_entity,
     switch_to,
     tick_preempts,
@@ -45,19 +47,21 @@ from cython.cimports.memtwin.linux.kernel.sched.fair import (
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
+from cython.cimports.memtwin.linux.mm.kcompactd import kcompactd_runnable, kcompactd_step
 from cython.cimports.memtwin.linux.mm.kswapd import kswapd_runnable, kswapd_step
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_runnable, shrink_worker
 
 from memtwin.linux.core.state import raise_if_broken
 
-KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush")
+KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush", "kcompactd0")
 """The kernel's threads that the model has, in the order in which those of one entity get their turn."""
 
 kthreads[0].entity, kthreads[0].runnable, kthreads[0].step = SCHED_KSWAPD, kswapd_runnable, kswapd_step
 kthreads[1].entity, kthreads[1].runnable, kthreads[1].step = SCHED_FLUSHER, shrink_runnable, shrink_worker
 kthreads[2].entity, kthreads[2].runnable, kthreads[2].step = SCHED_FLUSHER, journal_due, commit_transaction
 kthreads[3].entity, kthreads[3].runnable, kthreads[3].step = SCHED_FLUSHER, flusher_runnable, flusher_step
+kthreads[4].entity, kthreads[4].runnable, kthreads[4].step = SCHED_KCOMPACTD, kcompactd_runnable, kcompactd_step
 
 
 def entity_runnable(s: State, entity: u32) -> cython.bint:
@@ -140,9 +144,7 @@ def cond_resched(s: State):
         task_wakes(s)
         return
     if s.in_thread or (not threads_wake(s) and not tick_preempts(s)):
-        this_cpu(s).rq.resched = (
-            this_cpu(s).rq.entities[SCHED_KSWAPD].queued or this_cpu(s).rq.entities[SCHED_FLUSHER].queued
-        )
+        this_cpu(s).rq.resched = nr_waiting(s) != 0
         return
     while True:
         entity = pick_next_entity(s)
@@ -151,8 +153,7 @@ def cond_resched(s: State):
         switch_to(s, entity)
         while True:
             run_thread(s, entity)
-            threads_wake(s)
-            if not this_cpu(s).rq.entities[entity].queued or tick_preempts(s):
+            if threads_wake(s) or not this_cpu(s).rq.entities[entity].queued or tick_preempts(s):
                 break
     switch_to(s, SCHED_TASK)
 

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from compaction_free.py and compaction_free.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from migrate.py and migrate.pxd."""
+
+
