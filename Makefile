@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills fingerprint fidelity future journeys stubs map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -96,6 +96,9 @@ fuzz: $(VENV)/.built  ## coverage-guided fuzzing of readers, archives, scenarios
 
 kills: $(VENV)/.built $(VENV)/.dev  ## kill runs, snapshots and pages at random moments, 200 times each (ten minutes)
 	$(BIN)/python tests/unit/kills.py $(KILLS)
+
+trials: $(VENV)/.built $(VENV)/.dev  ## watch all programs of tests/trials, 5 seeds, 10 at a time (hours); writes docs/leak-trials.md
+	$(BIN)/python tests/trials/trials.py --write docs/leak-trials.md
 
 fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than tests/fingerprint has (MOVE=--move writes it)
 	$(BIN)/python tests/fingerprint/fingerprint.py $(MOVE)

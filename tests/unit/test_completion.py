@@ -52,5 +52,5 @@ def test_every_command_has_a_manual_page_with_all_its_options(tmp_path: Path) ->
         page = (tmp_path / f"memtwin-{name}.1").read_text().replace("\\-", "-")
         assert entry.help.rstrip(".") in page, name
         for option in ("--root", "--json"):
-            if name not in {"run", "validate", "completion", "snapshot", "diff", "oom", "export", "exec", "record"}:
+            if name not in {"run", "validate", "completion", "snapshot", "diff", "oom", "export", "exec", "record", "leak"}:
                 assert option in page, name

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "exec": Entry("memtwin.cli.exec", "Run a real program on a stored machine: free, top, ps, htop."),
     "export": Entry("memtwin.cli.export", "The metrics of all views, printed or served to a Prometheus."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
+    "leak": Entry("memtwin.cli.leak", "Which processes leak, and what other growth is."),
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
