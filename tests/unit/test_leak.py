@@ -169,6 +169,14 @@ def test_what_malloc_has_kept_is_taken_off(free: int, trim: int, verdict: str) -
     assert only(samples).verdict == verdict
 
 
+def test_one_look_at_a_heap_that_may_explain_the_rise_is_too_few() -> None:
+    samples = watched(lambda s: 40 * MB + 300_000 * s)
+    samples.processes[7].heap = [HeapLook(200.0, 80 * MB, 0)]
+    assert only(samples).verdict == "unknown"
+    samples.processes[7].heap = [HeapLook(200.0, 1 * MB, 0)]
+    assert only(samples).verdict == "leak"
+
+
 def test_more_processes_are_named() -> None:
     samples = Samples(4096)
     for second in range(0, 301, 5):

@@ -146,6 +146,11 @@ def _slowing_down(process: ProcessSeries, grown: Growth) -> Finding:
 
 def _doubt(process: ProcessSeries, grown: Growth) -> tuple[str, float, bool] | None:
     """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can tell."""
+    if len(process.heap) == 1 and process.heap[0].free_bytes >= _MOST * grown.rise:
+        told = (
+            f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was looked at once: this may be the rise."
+        )
+        return told, grown.seconds, False
     if not grown.is_even:
         told = "It grew unevenly: in one third of the time more than twice as fast as in another, as load that changes."
         return told, grown.seconds, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.diagnose.growth import LEAST_RISE_BYTES
 from memtwin.procfs import meminfo
 from memtwin.procfs.pid import smaps_rollup, statm, status
 
@@ -67,6 +68,12 @@ class ProcessSeries:
             self.name = text.removesuffix("\n")
         else:
             self.maps = text
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether its anonymous memory is more than at first, by what counts at all."""
+        values = self.anon.values
+        return bool(values) and values[-1] - values[0] >= LEAST_RISE_BYTES
 
     def _status(self, at_s: float, rows: status.Status) -> None:
         for kind, label in (("file", "RssFile"), ("shmem or tmpfs", "RssShmem"), ("page tables", "VmPTE")):

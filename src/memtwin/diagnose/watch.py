@@ -84,11 +84,13 @@ class Heaps:
         self._all_due = 0.0
 
     def look(self, at_s: float) -> None:
-        """Look at the heaps that are due, the one that has waited longest first."""
+        """Look at the heaps that are due: those that have grown first, and the one that has waited longest."""
         due = {pid: self._due.get(pid, 0.0) for pid in self._samples.processes}
-        for pid in sorted(due, key=due.__getitem__):
-            if at_s < due[pid] or at_s < self._all_due:
+        for pid in sorted(due, key=lambda pid: (not self._samples.processes[pid].has_grown, due[pid])):
+            if at_s < self._all_due:
                 return
+            if at_s < due[pid]:
+                continue
             process = self._samples.processes[pid]
             if process.heap_unknown is None:
                 took = _look_at(process, at_s)
