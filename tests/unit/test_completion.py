@@ -45,6 +45,10 @@ def test_zsh_takes_the_code(shell_env: dict[str, str]) -> None:
     assert done.stdout.strip() == "_memtwin_completion", done.stderr
 
 
+NOT_VIEWS = {"run", "validate", "completion", "snapshot", "diff", "oom", "export", "exec", "record", "leak"}
+"""Commands without --root or --json."""
+
+
 def test_every_command_has_a_manual_page_with_all_its_options(tmp_path: Path) -> None:
     pytest.importorskip("click_man")
     subprocess.run([sys.executable, ROOT / "docs" / "man.py", tmp_path], check=True, capture_output=True)
@@ -52,5 +56,5 @@ def test_every_command_has_a_manual_page_with_all_its_options(tmp_path: Path) ->
         page = (tmp_path / f"memtwin-{name}.1").read_text().replace("\\-", "-")
         assert entry.help.rstrip(".") in page, name
         for option in ("--root", "--json"):
-            if name not in {"run", "validate", "completion", "snapshot", "diff", "oom", "export", "exec", "record", "leak"}:
+            if name not in NOT_VIEWS:
                 assert option in page, name

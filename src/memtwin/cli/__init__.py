@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block can be had."),
     "completion": Entry("memtwin.cli.completion", "Code that completes commands in bash, zsh or fish."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
+    "doctor": Entry("memtwin.cli.doctor", "What is wrong or worth changing, and the command for it."),
     "exec": Entry("memtwin.cli.exec", "Run a real program on a stored machine: free, top, ps, htop."),
     "export": Entry("memtwin.cli.export", "The metrics of all views, printed or served to a Prometheus."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),

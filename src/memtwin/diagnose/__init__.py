@@ -4,7 +4,9 @@ In: samples (files by path, as a trace or the recorder gives them) and what is r
 findings with a verdict, a confidence, the figures they rest on and what to do next, and the view that shows them.
 
 - ``growth``: statistics of one series: the lower envelope, its rate, whether it slows down, what could be seen at all;
-- ``samples``: series of each process and of the machine; ``leak``: the rules; ``leak_view``: how a finding is shown.
+- ``samples``: series of each process and of the machine; ``leak``: the rules; ``leak_view``: how a finding is shown;
+  ``watch`` makes them of a trace or of this machine;
+- ``doctor``: settings that are wrong or worth changing.
 
 Never here: the model, options of the command line, a process that is stopped or written to.
 """
