@@ -157,6 +157,13 @@ def test_lazily_freed_pages_are_no_leak() -> None:
     for second in range(0, 301, 20):
         samples.add(1000 * second, {"proc/7/smaps_rollup": rollup.format(f"{390 * second:11d}")})
     assert only(samples).verdict == "lazily freed"
+    lazy = samples.processes[7].others["lazily freed"]
+    lazy.times_s, lazy.values = lazy.times_s[-1:], lazy.values[-1:]
+    assert only(samples).verdict == "lazily freed"  # one look
+    del samples.processes[7].others["lazily freed"]
+    found = only(samples)
+    assert found.verdict == "leak"
+    assert "not known" in found.evidence[1].text
 
 
 @pytest.mark.parametrize(("free", "trim", "verdict"), [

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.diagnose.growth import LEAST_RISE_BYTES, LIMIT, Growth, growth, seconds_more
@@ -100,9 +101,8 @@ def of_process(process: ProcessSeries, samples: Samples) -> Finding:
 
 def _composition(process: ProcessSeries, grown: Growth) -> Finding | None:
     """Return the finding where another kind than the heap grew, by that kind's own counter."""
-    series = process.others.get("lazily freed")
-    lazy = max(series.values) - series.values[0] if series else 0.0  # a look under the lock: too few for an envelope
-    if lazy >= LEAST_RISE_BYTES and grown.is_growing and lazy >= _MOST * grown.rise:
+    lazy, risen = _lazily_freed(process)
+    if lazy >= LEAST_RISE_BYTES and grown.is_growing and lazy >= _MOST * risen:
         told = f"It freed {size(int(lazy) >> 10)} with MADV_FREE: the kernel takes these pages when it needs them."
         return _finding(process, "lazily freed", grown, evidence=(Sentence(told, (_RESTS["lazily freed"],)),))
     rises = {
@@ -117,6 +117,21 @@ def _composition(process: ProcessSeries, grown: Growth) -> Finding | None:
         return None
     told = f"{_NAMES[kind]} grew by {size(int(most.rise) >> 10)}, anonymous memory by {size(int(grown.rise) >> 10)}."
     return _finding(process, kind, most, evidence=(Sentence(told, (_RESTS[kind], *ANON)),))
+
+
+def _lazily_freed(process: ProcessSeries) -> tuple[float, float]:
+    """Return what was lazily freed at the last look under the lock, and how much had risen until then.
+
+    What was so at a look early in the window is taken off; there may be one look only.
+    """
+    series, anon = process.others.get("lazily freed"), process.anon
+    if series is None:
+        return 0.0, 0.0
+    begin, end = anon.times_s[0], anon.times_s[-1]
+    is_early = series.times_s[0] - begin < (end - begin) / 3
+    before = series.values[0] if is_early and len(series.values) > 1 else 0.0
+    until = bisect_right(anon.times_s, series.times_s[-1]) - 1
+    return series.values[-1] - before, anon.values[max(until, 0)] - anon.values[0]
 
 
 def _of_growing(process: ProcessSeries, grown: Growth) -> Finding:
@@ -238,6 +253,14 @@ def runtime_of(process: ProcessSeries) -> str:
 
 
 def _heap_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
+    """Return what is known of its allocator, and what is not."""
+    if "lazily freed" not in process.others:
+        told = "How much of it is lazily freed is not known: smaps_rollup was not read."
+        return (Sentence(told, ANON), *_allocator_evidence(process))
+    return _allocator_evidence(process)
+
+
+def _allocator_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
     if process.heap:
         last = process.heap[-1]
         told = f"malloc has {size(last.free_bytes >> 10)} free: the growth is in use."
