@@ -51,6 +51,19 @@ def look(pid: int) -> Kept | Unknown:
         memory.close()
 
 
+def settle(pid: int) -> None:
+    """Wait until all threads of a program have gone to sleep after its line: until then its RSS moves by itself."""
+    memory = ProcessMemory(pid)
+    try:
+        for _ in range(100):
+            ran = memory.run_ns()
+            time.sleep(0.1)
+            if memory.run_ns() == ran:
+                return
+    finally:
+        memory.close()
+
+
 def rows(pid: int) -> dict[str, str]:
     kept_rows = ("VmRSS", "VmSwap", "VmPTE", "RssAnon", "VmHWM")
     lines = [line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
@@ -61,6 +74,7 @@ def rows(pid: int) -> dict[str, str]:
 def test_free_and_trimmed_are_as_glibc_says(program: Path, mode: str, arenas: int) -> None:
     """The sum to the byte; what malloc_trim(0) then gives within 2 %; nothing of the program changes meanwhile."""
     with running(program, mode) as (process, (free, system, rss)):
+        settle(process.pid)
         before = rows(process.pid)
         found = look(process.pid)
         assert rows(process.pid) == before
@@ -125,6 +139,7 @@ def test_pages_that_are_not_there_are_not_brought(program: Path) -> None:
     with running(program, "live") as (process, _):
         memory = ProcessMemory(process.pid)
         try:
+            settle(process.pid)
             stack = next(row for row in memory.maps().rows if row.path == "[stack]")
             before = rows(process.pid)
             assert len(memory.read(stack.start, stack.end)) == stack.end - stack.start
