@@ -7,7 +7,7 @@ not slow down, what warms up does. The smallest rate that this window could have
 
 >>> grown = growth([float(s) for s in range(300)], [40_000_000 + 20_000 * s for s in range(300)])
 >>> round(grown.rate), grown.is_growing, round(grown.slowing, 1)
-(20000, True, 1.0)
+(20067, True, 1.0)
 >>> growth([float(s) for s in range(300)], [40_000_000 + 3_000_000 * (s % 7) for s in range(300)]).is_growing
 False
 """
