@@ -125,3 +125,17 @@ def test_the_recording_of_a_real_kernel(recordings: Path, capsys: pytest.Capture
         assert event["recomputed"]["follows"] is True
         assert event["recomputed"]["pid"] == event["victim"]["pid"]
         assert not any(zone["passes"] for zone in event["zones"])
+
+
+def test_no_journal_is_an_error_and_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = tmp_path / "journalctl"
+    tool.write_text('#!/bin/sh\ncase "$*" in *--quiet*) ;; *) echo No journal files were found. >&2;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert main(["oom", "--journal"]) == 1
+    assert "there is no journal that may be read" in capsys.readouterr().err
+    tool.write_text("#!/bin/sh\necho Mar 14 02:11:05 host kernel: quiet\n")
+    assert main(["oom", "--journal"]) == 0
+    assert "No OOM event in the journal" in capsys.readouterr().out

@@ -159,8 +159,18 @@ def _records(file: int) -> Iterator[str]:
 
 
 def of_journal() -> Iterator[str]:
-    """Yield all that journald kept of the kernel's and of everybody's messages, of all boots."""
-    yield from _output(_JOURNALCTL)
+    """Yield all that journald kept of the kernel's and of all programs' messages, of all boots.
+
+    Raise InputError where there is no journal: that it has no report would prove nothing.
+    """
+    lines = _output(_JOURNALCTL)
+    first = next(lines, None)
+    if first is None:
+        raise InputError(
+            "there is no journal that may be read", hint="--dmesg reads the kernel's own log, root may more"
+        )
+    yield first
+    yield from lines
 
 
 def _output(command: tuple[str, ...]) -> Iterator[str]:
