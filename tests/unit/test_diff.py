@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
 from memtwin import cli
 from memtwin.procfs.meminfo import Meminfo
 from memtwin.procfs.pid import status
@@ -83,3 +85,12 @@ def test_the_processes_of_a_run_are_its_living_workers() -> None:
     record = found[0].load(status)
     assert record is not None
     assert record.number("Pid") == found[0].pid
+
+
+def test_changes_are_metrics_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["diff", f"{RUN}@f220", f"{RUN}@f350", "--openmetrics"]) == 0
+    out = capsys.readouterr().out
+    families = {family.name: family for family in text_string_to_metric_families(out)}
+    swapped = [one.value for one in families["memtwin_diff_change_bytes"].samples if one.labels["section"] == "swaps"]
+    assert sum(swapped) > 0
+    assert any(one.labels["name"] == "pswpout" for one in families["memtwin_diff_events"].samples)

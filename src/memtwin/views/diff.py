@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memtwin.procfs.swaps import Swaps
     from memtwin.procfs.uptime import Uptime
     from memtwin.procfs.vmstat import Vmstat
+    from memtwin.render.openmetrics import Metric
 
 _EVENTS_NAMED_NR: Final = ("nr_dirtied", "nr_written", "nr_vmscan_", "nr_foll_pin_", "nr_throttled_written")
 _AMOUNTS: Final = ("workingset_nodes", "nr_")
@@ -97,7 +98,18 @@ def view(found: Diff, *, rows: int | None = None) -> View:
     ]
     grids = [grid for grid in shown if grid.rows]
     text = None if grids or notes else "no change\n"
-    return View("diff", (*grids, *_data(found)), tuple(notes), text=text)
+    return View("diff", (*grids, *_data(found)), tuple(notes), lambda: metrics(found), text=text)
+
+
+def metrics(found: Diff) -> Iterator[Metric]:
+    """Yield how much each figure changed: amounts in bytes, events as counts."""
+    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+
+    amounts = (("memory", found.memory), ("swaps", found.swaps), ("slabs", found.slabs), ("processes", found.processes))
+    samples = tuple(({"section": name, "name": one.name}, one.change) for name, part in amounts for one in part)
+    yield Metric("memtwin_diff_change_bytes", "gauge", "Change of an amount between two moments.", samples)
+    events = tuple(({"name": one.name}, one.change) for one in found.events or ())
+    yield Metric("memtwin_diff_events", "gauge", "Events between two moments of one boot.", events)
 
 
 def _data(found: Diff) -> Iterator[Grid]:
