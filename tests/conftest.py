@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,3 +21,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "memtwin")
 def recordings() -> Path:
     """The directory of real kernels' recordings, one directory a scenario, run1.tar.xz and on in each."""
     return RECORDINGS
+
+
+@pytest.fixture
+def readable_by_others() -> None:
+    """Skip a test that becomes another user where that user cannot read this checkout or its interpreter."""
+    for path in (Path(__file__), Path(sys.executable), Path(sys.executable).resolve()):
+        for parent in path.parents:
+            if not parent.stat().st_mode & stat.S_IXOTH:
+                pytest.skip(f"{parent} is closed to other users")

@@ -148,6 +148,7 @@ def test_self_works_and_what_is_memory_is_never_the_hosts() -> None:
     ]
 
 
+@pytest.mark.usefixtures("readable_by_others")
 def test_a_user_without_rights_has_a_namespace_or_a_clear_word() -> None:
     done = subprocess.run([sys.executable, "-c", AS_NOBODY, "free"], capture_output=True, text=True, check=False)
     if done.returncode:

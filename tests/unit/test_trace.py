@@ -463,6 +463,7 @@ def test_durations() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("readable_by_others")
 def test_a_user_without_rights_gets_what_there_is(tmp_path: Path) -> None:
     """Another user's smaps_rollup and io are unread, with the reason, and the rest is there."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
