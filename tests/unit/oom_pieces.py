@@ -153,7 +153,7 @@ _PARTS = (
     Piece("short kill line", "then a sentence", lines(*stamped(["Out of memory: Killed process 13432 (hog)"]), "and then the machine came back"), (("hog", 13432, "global"),)),
 )  # fmt: skip
 _OUTCOMES = (
-    Piece("nobody and panic", "header and no killable processes", lines(CGROUP[0], *stamped(["Out of memory and no killable processes..."], 5124.0)), ((None, None, "unknown"),), (), ("Nobody could be killed",), ("panicked",)),
+    Piece("nobody and panic", "header and no killable processes", lines(CGROUP[0], *stamped(["Out of memory and no killable processes..."], 5124.0)), ((None, None, "unknown"),), (), ("No process could be killed",), ("panicked",)),
     Piece("nobody and panic", "deadlocked", lines(CGROUP[0], *stamped(["Out of memory and no killable processes...", "Kernel panic - not syncing: System is deadlocked on memory"], 5124.0)), ((None, None, "global"),), (), ("the kernel panicked",)),
     Piece("nobody and panic", "panic_on_oom without header", lines(*stamped(["Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled", "CPU: 1 PID: 243 Comm: kworker/1:2 Not tainted 6.1.0-20-amd64 #1"])), ((None, None, "global"),), (), ("kernel 6.1.0-20-amd64", "The kernel panicked")),
     Piece("a child in its parent's place", "bash and cp", lines(*stamped([

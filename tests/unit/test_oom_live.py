@@ -9,7 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.oom.badness import RULE_5_9, Charge
-from memtwin.oom.live import Domain, Process, adjusted, ranking, told
+from memtwin.oom.live import Domain, Process, adjusted, describe, ranking
 from memtwin.sources.recording import Recording, runs_in
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -38,13 +38,13 @@ def test_an_adjustment_is_computed_and_not_made() -> None:
     processes = [process(7, 500), process(8, 900)]
     assert [one.process.pid for one in ranking(MACHINE, adjusted(processes, {8: -900}), RULE_5_9)] == [7, 8]
     assert processes[1].charge.oom_score_adj == 0
-    text = told([MACHINE], processes, RULE_5_9, 4, {8: -900}).replace("\n", " ")
+    text = describe([MACHINE], processes, RULE_5_9, 4, {8: -900}).replace("\n", " ")
     assert "p8 (8) would die, with 910 points, 400 (1,600 KiB) before p7 (7)" in text
     assert "With oom_score_adj -900 for 8: p7 (7) would die" in text
 
 
 def test_nobody_left_is_said() -> None:
-    assert "nobody could be killed" in told([MACHINE], [process(7, 5, -1000)], RULE_5_9, 4, {})
+    assert "no process could be killed" in describe([MACHINE], [process(7, 5, -1000)], RULE_5_9, 4, {})
 
 
 @pytest.mark.parametrize("scenario", ["107-oom-four-adj", "118-oom-zram-text"])

@@ -77,7 +77,7 @@ def test_without_swap_it_says_why_files() -> None:
         ((0, 0, 0, 9, 0), 60, True, "plenty of them had been used just once"),
         ((0, 0, 0, 0, 9), 60, True, "in shares by vm.swappiness (60)"),
         ((0, 0, 0, 0, 9), 0, True, "files only, for vm.swappiness is 0"),
-        ((0, 0, 0, 60, 40), 60, True, "(60 % of its passes); at both kinds"),
+        ((0, 0, 0, 60, 40), 60, True, "(60 % of its passes); both kinds"),
     ],
 )
 def test_each_reason_has_its_words(balances: tuple[int, ...], swappiness: int, swap_free: bool, says: str) -> None:

@@ -1,14 +1,14 @@
 """What every view's command shares: where its records come from, and in which form they go out.
 
-A command makes an :class:`Output` and gives it to :func:`show`::
+A command makes a :class:`~memtwin.render.grid.View` and shows it, once or as often as ``-s`` says::
 
     @click.command("pressure")
+    @sampling_options
     @root_option
     @form_options
-    def command(root: str, form: str) -> None:
+    def command(root: str, form: str | None, seconds: float | None, count: int | None) -> None:
         source = open_root(root)
-        pressure = needed(source, pressure_file, resource="memory")
-        show(Output("pressure", lambda: table.text(view.table(pressure)), lambda: view.data(pressure)), form, source)
+        repeat(lambda: view.view(needed(source, pressure, resource="memory")), form, source, seconds, count)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,7 +28,7 @@ from memtwin.sources.opening import open_source
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeVar
 
     from memtwin.errors import MemtwinError
@@ -85,20 +85,6 @@ def sampling_options(command: F) -> F:
     times = click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Repeat N times.")
     every = click.option("-s", "--seconds", type=float, metavar="N", help="Repeat every N seconds.")
     return every(times(command))
-
-
-class Output(NamedTuple):
-    """A view of one moment in each form; nothing is made before it is asked for.
-
-    *rows* are for CSV, where the view's *data* nests in a way that flat rows cannot tell.
-    """
-
-    view: str
-    text: Callable[[], str]
-    data: Callable[[], dict[str, Any] | list[Any]]
-    metrics: Callable[[], Iterable[Metric]] | None = None
-    rows: Callable[[], Sequence[Mapping[str, Any]]] | None = None
-    version: int = 1
 
 
 def open_root(root: str) -> Source:
@@ -216,16 +202,14 @@ def origin(source: Source) -> tuple[str, int | None]:
 
 
 def show(
-    view: View | Output, form: str | None, source: Source, *, index: int = 0, is_series: bool = False,
+    view: View, form: str | None, source: Source, *, index: int = 0, is_series: bool = False,
     headings: bool = True, for_programs: bool = False, plain: bool = False,
 ) -> None:  # fmt: skip
     """Write *view* in *form* to stdout, and to stderr one note of what could not be read.
 
     *index* counts the samples of ``-s``: CSV has its headings once, and with *is_series* the time in its first column.
     """
-    if isinstance(view, Output):
-        _show_output(view, form, source, index)
-    elif form == "json":
+    if form == "json":
         from memtwin.render import json  # noqa: PLC0415 - for this form only
 
         root, taken = origin(source)
@@ -257,23 +241,6 @@ def _look(*, plain: bool) -> terminal.Look:
         columns = None
     colour = columns is not None and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     return terminal.Look(columns, colour, unicode)
-
-
-def _show_output(output: Output, form: str | None, source: Source, index: int) -> None:
-    if form == "json":
-        from memtwin.render.json import envelope  # noqa: PLC0415 - for this form only
-
-        root, taken = origin(source)
-        write(envelope(output.view, output.data(), root=root, version=output.version, at_unix_ms=taken))
-    elif form == "csv":
-        from memtwin.render import csv  # noqa: PLC0415 - for this form only
-
-        flat = output.rows() if output.rows else csv.rows(output.data())
-        write(csv.text(flat, headings=index == 0))
-    elif form == "openmetrics":
-        _expose(output.view, output.metrics)
-    else:
-        write(output.text())
 
 
 def note(text: str) -> None:

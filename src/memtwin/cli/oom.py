@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KERNEL_LOG: Final = "the kernel log"
 _SHOWN: Final = 3
-"""Events that are told one after the other; of more, all are listed and the last is told."""
+"""Events that are explained one after the other; of more, all are listed and the last is explained."""
 
 
 @click.command("oom")
@@ -103,15 +103,15 @@ def _kept(found: Iterable[tuple[int, Analysis]], watch: Watch) -> Iterator[tuple
 
 
 def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, *, every: bool) -> None:
-    told, count = _tell(found, event, every=every)
-    if event is not None and not told:
+    shown, count = _tell(found, event, every=every)
+    if event is not None and not shown:
         raise UsageError(f"--event {event}: {name} has {count}")
     deaths = watch.time_line() if event is None else []
     if deaths:
         from memtwin.oom.deaths.words import table  # noqa: PLC0415 - only the form that is asked for
 
-        write(("\n" if told else f"{name} has no report of the kernel's OOM killer. ") + table(deaths, count))
-    elif not told:
+        write(("\n" if shown else f"{name} has no report of the kernel's OOM killer. ") + table(deaths, count))
+    elif not shown:
         write(f"No OOM event in {name}: no line of it is the kernel's OOM killer's, or another killer's.\n")
         if name == _KERNEL_LOG:
             note("the kernel's buffer forgets; --journal looks further back")
@@ -154,16 +154,16 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
 
 
 def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
-    """Write the post-mortems, holding only those that may be told; return how many were, and how many there are."""
+    """Write the post-mortems, holding only those that may be printed; return how many were, and how many there are."""
     from memtwin.oom.faces.report import Listing, text  # noqa: PLC0415 - only the form that is asked for
 
     held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
     listing = Listing()
-    told = number = 0
+    shown = number = 0
     for number, analysis in found:
         if every or number == event:
-            write(("\n\n" if told else "") + text(analysis, number, every=every))
-            told += 1
+            write(("\n\n" if shown else "") + text(analysis, number, every=every))
+            shown += 1
         elif event is None:
             held.append((number, analysis))
             listing.add(analysis, number)
@@ -171,9 +171,9 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
         write(listing.text())
         held = deque([listing.fullest])
     for number, analysis in held:
-        write(("\n\n" if told else "") + text(analysis, number, every=every))
-        told += 1
-    return told, number
+        write(("\n\n" if shown else "") + text(analysis, number, every=every))
+        shown += 1
+    return shown, number
 
 
 def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch) -> None:
@@ -188,5 +188,5 @@ def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
     chosen = (analysis for number, analysis in found if event in {None, number})
     for place, analysis in enumerate(chosen):
         write((", " if place else "") + json.dumps(data(analysis), allow_nan=False))
-    told = [death._asdict() for death in watch.time_line()]
-    write(f'], "deaths": {json.dumps(told)}}}\n')
+    shown = [death._asdict() for death in watch.time_line()]
+    write(f'], "deaths": {json.dumps(shown)}}}\n')

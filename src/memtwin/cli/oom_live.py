@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.cli.common import Output, memory_of, note, open_root, show
+from memtwin.cli.common import memory_of, note, open_root, show
 from memtwin.errors import SnapshotError, UsageError
 from memtwin.oom import live
 from memtwin.oom.badness import RULE_5_9, Charge
@@ -39,17 +39,7 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     rule = rule_of_release(facts.kernel) if facts.kernel else RULE_5_9
     domains = _domains(source, page_kib, [group for _, groups in found for group in groups])
     candidates = [one for one, _ in found]
-    output = Output(
-        "oom-live",
-        lambda: live.told(domains, candidates, rule, page_kib, wanted),
-        lambda: live.data(domains, candidates, rule, page_kib, wanted),
-        rows=lambda: [
-            {"cgroup": domain["cgroup"], **row}
-            for domain in live.data(domains, candidates, rule, page_kib, wanted)["domains"]
-            for row in domain["ranking"]
-        ],
-    )
-    show(output, form, source)
+    show(live.view(domains, candidates, rule, page_kib, wanted), form, source)
     if are_hidden(source):
         note(HIDDEN)
 
@@ -65,21 +55,21 @@ def _found(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[c
     """Yield the processes that have memory, each with the cgroups that limit it."""
     known: dict[str, list[cgroups.Group]] = {}
     for process in processes(source):
-        told = process.load(status)
-        rss_kib = told.kib("VmRSS") if told else None
-        if told is None or rss_kib is None:
+        record = process.load(status)
+        rss_kib = record.kib("VmRSS") if record else None
+        if record is None or rss_kib is None:
             continue
         groups = _limiting(source, process, known)
         score, adj = process.load(oom_score), process.load(oom_score_adj)
         charge = Charge(
             rss_kib // page_kib,
-            (told.kib("VmSwap") or 0) // page_kib,
-            (told.kib("VmPTE") or 0) // page_kib,
+            (record.kib("VmSwap") or 0) // page_kib,
+            (record.kib("VmPTE") or 0) // page_kib,
             adj.value if adj else 0,
-            (told.get("Uid") or "").split("\t")[0] == "0",
+            (record.get("Uid") or "").split("\t")[0] == "0",
         )
         paths = tuple(group.path for group in groups)
-        yield live.Process(process.pid, told.get("Name", "?"), charge, score.value if score else None, paths), groups
+        yield live.Process(process.pid, record.get("Name", "?"), charge, score.value if score else None, paths), groups
 
 
 def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:

@@ -121,7 +121,7 @@ def _wrapped(paragraphs: list[str]) -> list[str]:
 
 
 def _progress(done: int, of: int) -> None:
-    """Draw a bar on stderr, if somebody looks."""
+    """Draw a bar on stderr, if that is a terminal."""
     if not sys.stderr.isatty() or not of:
         return
     full = BAR * done // of

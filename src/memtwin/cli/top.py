@@ -163,8 +163,12 @@ def _columns() -> int:
 
 
 def _columns_of_environment() -> int:
-    told = os.environ.get("COLUMNS", "")
-    return max(int(told), view.NARROWEST) if told.isascii() and told.isdecimal() and len(told) < 5 and int(told) else 0
+    given = os.environ.get("COLUMNS", "")
+    return (
+        max(int(given), view.NARROWEST)
+        if given.isascii() and given.isdecimal() and len(given) < 5 and int(given)
+        else 0
+    )
 
 
 def _digits(source: Source) -> int:

@@ -220,29 +220,29 @@ def _json(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
     from memtwin.render.json import envelope  # noqa: PLC0415
 
     scores = [verdict.score for verdict in verdicts if verdict.score]
-    told = [_told(verdict, verbose=verbose) for verdict in verdicts]
-    return envelope("validate", {"scenarios": told, "pooled": _shares(pool(scores))}, root=None)
+    data = [_told(verdict, verbose=verbose) for verdict in verdicts]
+    return envelope("validate", {"scenarios": data, "pooled": _shares(pool(scores))}, root=None)
 
 
 def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
     one = verdict.score
     state = "scored" if one else "failed" if verdict.failed else "not yet"
-    told: dict[str, Any] = {"scenario": verdict.name, "state": state, "reason": verdict.reason or None}
+    data: dict[str, Any] = {"scenario": verdict.name, "state": state, "reason": verdict.reason or None}
     if one:
-        told |= _shares(one)
-        told["victims"] = [{"real": real, "twin": twin} for real, twin in one.victims]
-        told["stalls"] = [
+        data |= _shares(one)
+        data["victims"] = [{"real": real, "twin": twin} for real, twin in one.victims]
+        data["stalls"] = [
             {"figure": stall.figure, "error": stall.twin, "control": stall.control, "within": stall.within,
              "real_low": stall.low, "real_high": stall.high, "twin": stall.own}
             for stall in verdict.stalls
         ]  # fmt: skip
     if one and verbose:
-        told["worst"] = [
+        data["worst"] = [
             {"checkpoint": row.checkpoint, "figure": row.figure, "kind": row.kind, "real_low": row.low,
              "real_high": row.high, "twin": row.twin, "error": row.error}
             for row in _worst(one)
         ]  # fmt: skip
-    return told
+    return data
 
 
 def _shares(one: Score) -> dict[str, float | int]:

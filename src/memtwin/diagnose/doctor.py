@@ -102,12 +102,12 @@ def no_swap(machine: Machine) -> Advice | None:
     anon, total = machine.memory("AnonPages"), machine.memory("MemTotal")
     if machine.memory("SwapTotal") or anon < _MUCH_ANON * total:
         return None
-    told = (
+    why = (
         f"{size(anon)} of {size(total)} are anonymous, and there is no swap: none of it can be moved out, used or not."
     )
     rests = ("proc/meminfo: SwapTotal", "proc/meminfo: AnonPages", "proc/meminfo: MemTotal")
     command = "modprobe zram && zramctl -f -s 50%RAM -a zstd, mkswap and swapon -p 100 it; or a swap file"
-    return Advice("no swap", CHANGE, Sentence(told, rests), command)
+    return Advice("no swap", CHANGE, Sentence(why, rests), command)
 
 
 def zswap_before_zram(machine: Machine) -> Advice | None:
@@ -115,11 +115,9 @@ def zswap_before_zram(machine: Machine) -> Advice | None:
     zram = [area.filename for area in machine.record(swaps).areas if area.filename.startswith("/dev/zram")]
     if not zram or machine.text("sys/module/zswap/parameters/enabled") not in {"Y", "1"}:
         return None
-    told = (
-        f"zswap is on in front of {', '.join(zram)}: what zswap writes back is unpacked and compressed a second time."
-    )
+    why = f"zswap is on in front of {', '.join(zram)}: what zswap writes back is unpacked and compressed a second time."
     rests = ("sys/module/zswap/parameters/enabled", "proc/swaps")
-    return Advice("zswap before zram", WRONG, Sentence(told, rests), "echo N > /sys/module/zswap/parameters/enabled")
+    return Advice("zswap before zram", WRONG, Sentence(why, rests), "echo N > /sys/module/zswap/parameters/enabled")
 
 
 def zram_larger_than_ram(machine: Machine) -> Advice | None:
@@ -135,13 +133,13 @@ def zram_larger_than_ram(machine: Machine) -> Advice | None:
             continue
         full = disk_bytes * held.mem_used_total // held.orig_data_size
         if full > total // 2:
-            told = (
+            why = (
                 f"{device} has room for {size(disk_bytes >> 10)}; at its present ratio of "
                 f"{held.orig_data_size / held.mem_used_total:.1f} that takes {size(full >> 10)} of RAM, "
                 f"which has {size(total >> 10)}."
             )
             rests = (f"sys/block/{device}/mm_stat", f"sys/block/{device}/disksize", "proc/meminfo: MemTotal")
-            return Advice("zram larger than RAM bears", CHANGE, Sentence(told, rests),
+            return Advice("zram larger than RAM bears", CHANGE, Sentence(why, rests),
                           f"echo {total // 2} > /sys/block/{device}/mem_limit")  # fmt: skip
     return None
 
@@ -152,9 +150,9 @@ def huge_pages_unused(machine: Machine) -> Advice | None:
     if not total or free != total or machine.memory("HugePages_Rsvd"):
         return None
     pool = size(total * machine.memory("Hugepagesize"))
-    told = f"The pool of huge pages has {pool}, and none of it is used or reserved."
+    why = f"The pool of huge pages has {pool}, and none of it is used or reserved."
     rests = ("proc/meminfo: HugePages_Total", "proc/meminfo: HugePages_Free", "proc/meminfo: HugePages_Rsvd")
-    return Advice("huge pages unused", CHANGE, Sentence(told, rests), "sysctl vm.nr_hugepages=0")
+    return Advice("huge pages unused", CHANGE, Sentence(why, rests), "sysctl vm.nr_hugepages=0")
 
 
 def thp_on_small_ram(machine: Machine) -> Advice | None:
@@ -165,10 +163,10 @@ def thp_on_small_ram(machine: Machine) -> Advice | None:
     huge = machine.memory("AnonHugePages")
     if not huge:
         return None
-    told = f"All programs get huge pages on a machine with {size(total)}; {size(huge)} are in such pages."
+    why = f"All programs get huge pages on a machine with {size(total)}; {size(huge)} are in such pages."
     rests = ("sys/kernel/mm/transparent_hugepage/enabled", "proc/meminfo: AnonHugePages", "proc/meminfo: MemTotal")
     command = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
-    return Advice("huge pages on small RAM", CHANGE, Sentence(told, rests), command)
+    return Advice("huge pages on small RAM", CHANGE, Sentence(why, rests), command)
 
 
 def bursts_beyond_watermarks(machine: Machine) -> Advice | None:
@@ -179,12 +177,12 @@ def bursts_beyond_watermarks(machine: Machine) -> Advice | None:
     factor = machine.number("proc/sys/vm/watermark_scale_factor")
     if factor >= 100:
         return None
-    told = (
+    why = (
         f"Of the pages scanned since boot, programs that had to wait scanned {100 * direct // (direct + kswapd)} %: "
         f"kswapd wakes too late (watermark_scale_factor is {factor})."
     )
     rests = ("proc/vmstat: pgscan_direct", "proc/vmstat: pgscan_kswapd", "proc/sys/vm/watermark_scale_factor")
-    return Advice("watermarks too close", CHANGE, Sentence(told, rests), "sysctl vm.watermark_scale_factor=100")
+    return Advice("watermarks too close", CHANGE, Sentence(why, rests), "sysctl vm.watermark_scale_factor=100")
 
 
 def heavy_swap_writes(machine: Machine) -> Advice | None:
@@ -197,9 +195,9 @@ def heavy_swap_writes(machine: Machine) -> Advice | None:
     a_day = written * _DAY_S / up_s
     if a_day < _HEAVY_BYTES:
         return None
-    told = f"{size(int(a_day) >> 10)} a day are written to {', '.join(area.filename for area in areas)}."
+    why = f"{size(int(a_day) >> 10)} a day are written to {', '.join(area.filename for area in areas)}."
     rests = ("proc/vmstat: pswpout", "proc/uptime", "proc/swaps")
-    return Advice("much swap written", CHANGE, Sentence(told, rests), "zram before the disk: swapon -p 100 /dev/zram0")
+    return Advice("much swap written", CHANGE, Sentence(why, rests), "zram before the disk: swapon -p 100 /dev/zram0")
 
 
 def swap_idle(machine: Machine) -> Advice | None:
@@ -208,9 +206,9 @@ def swap_idle(machine: Machine) -> Advice | None:
     some = machine.record(pressure, resource="memory").some
     if not used or some is None or some.avg300_hundredths:
         return None
-    told = f"{size(used)} of swap are used, and nothing waited for memory in five minutes: that is harmless."
+    why = f"{size(used)} of swap are used, and nothing waited for memory in five minutes: that is harmless."
     rests = ("proc/meminfo: SwapTotal", "proc/meminfo: SwapFree", "proc/pressure/memory")
-    return Advice("swap used but idle", HARMLESS, Sentence(told, rests))
+    return Advice("swap used but idle", HARMLESS, Sentence(why, rests))
 
 
 def commit_limit_near(machine: Machine) -> Advice | None:
@@ -220,9 +218,9 @@ def commit_limit_near(machine: Machine) -> Advice | None:
     limit, used = machine.memory("CommitLimit"), machine.memory("Committed_AS")
     if used < _NEAR * limit:
         return None
-    told = f"{size(used)} of {size(limit)} are promised, and overcommit is off: the next allocation may fail."
+    why = f"{size(used)} of {size(limit)} are promised, and overcommit is off: the next allocation may fail."
     rests = ("proc/meminfo: Committed_AS", "proc/meminfo: CommitLimit", "proc/sys/vm/overcommit_memory")
-    return Advice("commit limit near", WRONG, Sentence(told, rests), "sysctl vm.overcommit_ratio=80, or add swap")
+    return Advice("commit limit near", WRONG, Sentence(why, rests), "sysctl vm.overcommit_ratio=80, or add swap")
 
 
 def stalled(machine: Machine) -> Advice | None:
@@ -230,9 +228,9 @@ def stalled(machine: Machine) -> Advice | None:
     full = machine.record(pressure, resource="memory").full
     if full is None or full.avg60_hundredths < _STALLED:
         return None
-    told = f"In the last minute all tasks waited for memory {full.avg60_hundredths / 100:.0f} % of the time."
+    why = f"In the last minute all tasks waited for memory {full.avg60_hundredths / 100:.0f} % of the time."
     command = "memtwin ps --sort -RES -n 5 says who has it; stop one, or add memory"
-    return Advice("thrashing", WRONG, Sentence(told, ("proc/pressure/memory: full avg60",)), command)
+    return Advice("thrashing", WRONG, Sentence(why, ("proc/pressure/memory: full avg60",)), command)
 
 
 RULES: Final[tuple[Callable[[Machine], Advice | None], ...]] = (

@@ -103,8 +103,8 @@ def _composition(process: ProcessSeries, grown: Growth) -> Finding | None:
     """Return the finding where another kind than the heap grew, by that kind's own counter."""
     lazy, risen = _lazily_freed(process)
     if lazy >= LEAST_RISE_BYTES and grown.is_growing and lazy >= _MOST * risen:
-        told = f"It freed {size(int(lazy) >> 10)} with MADV_FREE: the kernel takes these pages when it needs them."
-        return _finding(process, "lazily freed", grown, evidence=(Sentence(told, (_RESTS["lazily freed"],)),))
+        reason = f"It freed {size(int(lazy) >> 10)} with MADV_FREE: the kernel takes these pages when it needs them."
+        return _finding(process, "lazily freed", grown, evidence=(Sentence(reason, (_RESTS["lazily freed"],)),))
     rises = {
         kind: found
         for kind, series in process.others.items()
@@ -115,8 +115,8 @@ def _composition(process: ProcessSeries, grown: Growth) -> Finding | None:
         return None
     if most.has_stopped:
         return None
-    told = f"{_NAMES[kind]} grew by {size(int(most.rise) >> 10)}, anonymous memory by {size(int(grown.rise) >> 10)}."
-    return _finding(process, kind, most, evidence=(Sentence(told, (_RESTS[kind], *ANON)),))
+    reason = f"{_NAMES[kind]} grew by {size(int(most.rise) >> 10)}, anonymous memory by {size(int(grown.rise) >> 10)}."
+    return _finding(process, kind, most, evidence=(Sentence(reason, (_RESTS[kind], *ANON)),))
 
 
 def _lazily_freed(process: ProcessSeries) -> tuple[float, float]:
@@ -145,8 +145,8 @@ def _of_growing(process: ProcessSeries, grown: Growth) -> Finding:
     rising = _rising(grown)
     doubt = _doubt(process, grown)
     if doubt is not None:
-        told, more, tool = doubt
-        return _finding(process, "unknown", grown, more=more, evidence=(rising, Sentence(told, ANON)), tool=tool)
+        reason, more, tool = doubt
+        return _finding(process, "unknown", grown, more=more, evidence=(rising, Sentence(reason, ANON)), tool=tool)
     return _finding(process, "leak", grown, evidence=(rising, *_heap_evidence(process)), tool=True)
 
 
@@ -162,21 +162,21 @@ def _slowing_down(process: ProcessSeries, grown: Growth) -> Finding:
 def _doubt(process: ProcessSeries, grown: Growth) -> tuple[str, float, bool] | None:
     """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can tell."""
     if len(process.heap) == 1 and process.heap[0].free_bytes >= _MOST * grown.rise:
-        told = (
-            f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was looked at once: this may be the rise."
-        )
-        return told, grown.seconds, False
+        reason = f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was read once: this may be the rise."
+        return reason, grown.seconds, False
     if not grown.is_even:
-        told = "It grew unevenly: in one third of the time more than twice as fast as in another, as load that changes."
-        return told, grown.seconds, False
+        reason = (
+            "It grew unevenly: in one third of the time more than twice as fast as in another, as load that changes."
+        )
+        return reason, grown.seconds, False
     runtime = runtime_of(process)
     if runtime == "java":
-        told = "A JVM keeps what it has touched up to -Xmx: from outside its garbage and its live objects are alike."
-        return told, grown.seconds, True
+        reason = "A JVM keeps what it has touched up to -Xmx: from outside its garbage and its live objects are alike."
+        return reason, grown.seconds, True
     needed = LEAST_SECONDS_COLLECTED if runtime in COLLECTED else LEAST_SECONDS
     if grown.seconds < needed:
-        told = f"So far this may be a program that loads: {needed:.0f} s of steady growth tell."
-        return told, needed - grown.seconds, False
+        reason = f"So far this may be a program that loads: {needed:.0f} s of steady growth tell."
+        return reason, needed - grown.seconds, False
     return None
 
 
@@ -190,28 +190,28 @@ def _kept(process: ProcessSeries, grown: Growth) -> Finding | None:
         return None
     last = looks[-1]
     helps = last.trim_bytes >= _MOST * rise
-    told = (
+    reason = (
         f"malloc has {size(last.free_bytes >> 10)} free and kept, {size(rise >> 10)} more than at the beginning; "
         f"malloc_trim(0) would give back {size(last.trim_bytes >> 10)}."
     )
     verdict = "freed and kept: trim helps" if helps else "freed and kept: trim does not help"
-    return _finding(process, verdict, grown, evidence=(_rising(grown), Sentence(told, ("proc/PID/mem",))))
+    return _finding(process, verdict, grown, evidence=(_rising(grown), Sentence(reason, ("proc/PID/mem",))))
 
 
 def _of_quiet(process: ProcessSeries, grown: Growth) -> Finding:
     """Return steady, or unknown where a rise lies within its own scatter."""
     if grown.rise < LEAST_RISE_BYTES or grown.t <= 1:
-        told = f"The least that it had in each tenth of the time changed by {size(int(grown.rise) >> 10)}."
-        return _finding(process, "steady", grown, evidence=(Sentence(told, ANON),))
+        reason = f"The least that it had in each tenth of the time changed by {size(int(grown.rise) >> 10)}."
+        return _finding(process, "steady", grown, evidence=(Sentence(reason, ANON),))
     if grown.has_stopped:
         return _stopped(process, grown)
-    told = f"It rose by {size(int(grown.rise) >> 10)}, but so unevenly that this may be chance."
-    return _finding(process, "unknown", grown, more=seconds_more(grown), evidence=(Sentence(told, ANON),))
+    reason = f"It rose by {size(int(grown.rise) >> 10)}, but so unevenly that this may be chance."
+    return _finding(process, "unknown", grown, more=seconds_more(grown), evidence=(Sentence(reason, ANON),))
 
 
 def _stopped(process: ProcessSeries, grown: Growth) -> Finding:
-    told = Sentence("In the last three tenths of the time it hardly grew any more.", ANON)
-    return _finding(process, "warm-up", grown, evidence=(_rising(grown), told))
+    reason = Sentence("In the last three tenths of the time it hardly grew any more.", ANON)
+    return _finding(process, "warm-up", grown, evidence=(_rising(grown), reason))
 
 
 def _of_machine(samples: Samples) -> Iterator[Finding]:
@@ -219,12 +219,12 @@ def _of_machine(samples: Samples) -> Iterator[Finding]:
         grown = _growth(series)
         if grown is None or not grown.is_growing or grown.has_stopped or grown.seconds < LEAST_SECONDS:
             continue
-        told = Sentence(
+        reason = Sentence(
             f"{_NAMES[kind]} of the machine grew by {size(int(grown.rise) >> 10)}.", (_RESTS_MACHINE[kind],)
         )
         tool = "slabtop -s c; kmemleak where the kernel has it" if kind == "slab" else None
         yield Finding(None, "the machine", kind, _confidence(grown), grown.rate, int(grown.rise), grown.resolution,
-                      grown.seconds, None, (told,), tool)  # fmt: skip
+                      grown.seconds, None, (reason,), tool)  # fmt: skip
 
 
 def _of_counts(samples: Samples) -> Iterator[Finding]:
@@ -232,12 +232,12 @@ def _of_counts(samples: Samples) -> Iterator[Finding]:
         grown = _growth(series)
         if grown is None or grown.rise < _LEAST_PROCESSES or grown.t < LIMIT or grown.slowing < _STEADY_CLIMB:
             continue
-        told = Sentence(f"There are {grown.rise:.0f} more processes of this name than at first.", ("proc/PID/comm",))
+        reason = Sentence(f"There are {grown.rise:.0f} more processes of this name than at first.", ("proc/PID/comm",))
         own = [one.anon.values for one in samples.processes.values() if one.name == name]
         held = sum(values[-1] for values in own if values)
         share = held * grown.rise / max(grown.envelope[-1], 1)
         yield Finding(None, name, "more processes", _confidence(grown), share / grown.seconds, int(share),
-                      grown.resolution, grown.seconds, None, (told,))  # fmt: skip
+                      grown.resolution, grown.seconds, None, (reason,))  # fmt: skip
 
 
 def runtime_of(process: ProcessSeries) -> str:
@@ -255,27 +255,27 @@ def runtime_of(process: ProcessSeries) -> str:
 def _heap_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
     """Return what is known of its allocator, and what is not."""
     if "lazily freed" not in process.others:
-        told = "How much of it is lazily freed is not known: smaps_rollup was not read."
-        return (Sentence(told, ANON), *_allocator_evidence(process))
+        reason = "How much of it is lazily freed is not known: smaps_rollup was not read."
+        return (Sentence(reason, ANON), *_allocator_evidence(process))
     return _allocator_evidence(process)
 
 
 def _allocator_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
     if process.heap:
         last = process.heap[-1]
-        told = f"malloc has {size(last.free_bytes >> 10)} free: the growth is in use."
-        return (Sentence(told, ("proc/PID/mem",)),)
+        reason = f"malloc has {size(last.free_bytes >> 10)} free: the growth is in use."
+        return (Sentence(reason, ("proc/PID/mem",)),)
     if process.heap_unknown:
         return (Sentence(f"What its allocator has free is not known: {process.heap_unknown}.", ("proc/PID/mem",)),)
     return ()
 
 
 def _rising(grown: Growth) -> Sentence:
-    told = (
+    reason = (
         f"Anonymous memory and its swap rose by {size(int(grown.rise) >> 10)} in {grown.seconds:.0f} s, "
         f"{size(int(grown.rate * 60) >> 10)} a minute."
     )
-    return Sentence(told, ANON)
+    return Sentence(reason, ANON)
 
 
 def _finding(

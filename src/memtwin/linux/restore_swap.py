@@ -164,7 +164,7 @@ def cache_mapped_page(s: State, task: int, vpn: int, area: int, slot: int) -> bo
 
 
 def cache_swapped_page(s: State, area: int, slot: int, pfn: int, active: bool) -> None:
-    """Let a frame be the swap cache's page of a slot that page-table entries hold: read in, and mapped by nobody."""
+    """Let a frame be the swap cache's page of a slot that page-table entries hold: read in, not mapped."""
     page: cython.pointer(Page) = cython.address(s.pages[cython.cast(u32, pfn)])
     number: u32 = area
     at: u32 = slot

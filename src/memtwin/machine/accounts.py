@@ -2,7 +2,7 @@
 
 ====================  =============================================================================================
 on the file lists     page cache that can be reclaimed, Buffers among it
-on the anon lists     mapped anonymous pages, shmem, and swap cache that nobody maps
+on the anon lists     mapped anonymous pages, shmem, and swap cache that no process maps
 unevictable           ramfs, mlocked pages
 nr_file_pages         page cache, shmem and the whole swap cache
 nr_anon_pages         mapped anonymous pages, wherever they are: also in the swap cache, or locked
@@ -35,7 +35,7 @@ class Accounts:
     swap_cache: int
     """Pages of the swap cache, mapped or not."""
     unmapped: int
-    """Of those, what nobody maps."""
+    """Of those, what no process maps."""
     unevictable_files: int
     """Pages of files on no list that is scanned: ramfs."""
     cache: int

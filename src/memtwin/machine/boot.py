@@ -70,7 +70,7 @@ class Boot:
     """The page size; None: not known."""
     processes: tuple[BootProcess, ...] = ()
     """Kernel threads among them."""
-    told: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
     """What was changed of it to make it a machine that the model has."""
 
     @property
@@ -107,7 +107,7 @@ class Boot:
 def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, int], None] | None = None) -> Boot:
     """Read what a machine is built from; raises SnapshotError that names the first file that is missing.
 
-    *settings*: names below ``vm.`` to look for on a live host; *progress* is told processes read and all processes.
+    *settings*: names below ``vm.`` to look for on a live host; *progress* gets the number of processes read and of all.
     """
 
     def must(module: Any) -> Any:
@@ -148,12 +148,12 @@ def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, 
 
 def _page_bytes(source: Source) -> int | None:
     """Return the page size as the source or its huge pages tell it: 512 PTEs of 8 bytes fill a page of 4096."""
-    told = host(source).page_bytes
+    known = host(source).page_bytes
     memory = None if source.is_live else load(source, meminfo)
     huge = (memory.get("Hugepagesize") or 0) if memory else 0
     if huge in {32 << 10, 512 << 10}:  # arm64 with pages of 16 and 64 KiB
         return {32 << 10: 16384, 512 << 10: 65536}[huge]
-    return told
+    return known
 
 
 def _constant_files(source: Source) -> list[str]:

@@ -4,7 +4,7 @@ What a kernel and its processes took is input here, not prediction: every number
 again by the machine before its first operation.  Where the snapshot does not say who owns something:
 
 - *the rest*, (unattributed): one process holds all anonymous and mapped pages that no listed process has;
-- one unnamed file holds the page cache that nobody maps, one block device the Buffers, one more the tmpfs;
+- one unnamed file holds the page cache that no process maps, one block device the Buffers, one more the tmpfs;
 - what lies in ramfs (unevictable pages of files) is the program that the scenario's processes run;
 - frames that no counter owns belong to the kernel.
 
@@ -75,12 +75,12 @@ def build(
 
 
 def read(source: Source, progress: Callable[[int, int], None] | None = None) -> Boot:
-    """Read what a machine is built from and check it; *progress* is told processes read and all processes."""
+    """Read what a machine is built from and check it; *progress* gets the number of processes read and of all."""
     boot = read_boot(source, sysctl.BY_NAME, progress)
     checks.check(boot)
     if not fold.is_needed(boot):
         return settle(boot)
-    return replace(settle(fold.fold(boot)), told=(fold.note(boot),))
+    return replace(settle(fold.fold(boot)), folded=(fold.note(boot),))
 
 
 def build_from(
@@ -104,7 +104,7 @@ def build_from(
         state=draft.state, boot=boot, caches=draft.caches, binary=draft.files["binary"], vdso=draft.files["vdso"],
         bdev=draft.files["bdev"], rest=draft.rest, areas=draft.areas, sysctl=draft.settings, costs=draft.profile,
         program=draft.program, processes=draft.booted, files=draft.files,
-        notes=(*notes(boot), *boot.told, *_unknown_program(draft), *draft.notes, *missing(draft)),
+        notes=(*notes(boot), *boot.folded, *_unknown_program(draft), *draft.notes, *missing(draft)),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class CostProfile:
     cow_fault: int
     """A write that copies a page shared since a fork."""
     reuse_fault: int
-    """A write that gets a page back that nobody else holds any more."""
+    """A write that gets a page back that nothing else holds any more."""
     file_fault: int
     """Mapping a window of cached file pages."""
     fork: int

@@ -134,13 +134,13 @@ def mmap_rest(d: Draft, start: int, count: int, flags: int, file: int = 0) -> No
 
 
 def place_shmem(d: Draft) -> None:
-    """Put into memory what nobody maps of tmpfs."""
+    """Put into memory what no process maps of tmpfs."""
     tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left, 1), t.FILE_SHMEM)
     fill(d, tmpfs, 0, d.shmem_left, shared=True)
 
 
 def place_cache(d: Draft) -> None:
-    """Put into memory what nobody maps of files, and map of it what nr_mapped has beyond the processes' pages."""
+    """Put into memory what no process maps of files, and map of it what nr_mapped has beyond the processes' pages."""
     cache = d.files["cache"] = filemap.create_file(d.state, max(d.cache_left, 1), 0)
     fill(d, cache, 0, d.cache_left)
     left = max((d.boot.vmstat.get("nr_mapped") or 0) - d.state.node_stats()["nr_mapped"], 0)

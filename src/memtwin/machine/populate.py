@@ -171,7 +171,7 @@ def settle_counts(d: Draft) -> None:
         restore.add_empty_tables(d.state, booted.task, process.tables, d.tables)
         most = MOST_UNFOLDED * (process.status.number("Threads") or 1) * FAULT_AROUND_PAGES
         exact = (process.anon, process.file, process.swap)
-        delays = [real - told for real, told in zip(exact, process.counted, strict=True)]
+        delays = [real - counted for real, counted in zip(exact, process.counted, strict=True)]
         if all(abs(delay) <= most for delay in delays):  # more is what changed between two reads
             restore.delay_counts(d.state, booted.task, *delays)
         peaks = [pages(process.status.kib(label) or 0) for label in ("VmPeak", "VmHWM")]
@@ -264,7 +264,7 @@ def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
 
 
 def _cache_unmapped(d: Draft) -> None:
-    """Let pages that were read in and are mapped by nobody stand for slots, those taken last first."""
+    """Let pages that were read in and are mapped by no process stand for slots, those taken last first."""
     count = d.accounts.unmapped
     slots = ((number, first + i) for number, first, taken in reversed(d.slots) for i in reversed(range(taken)))
     held = ((area.number, 1 + i) for area in d.areas for i in range(swapon.held_slots(d.state, area.number)))

@@ -41,27 +41,27 @@ def add_disk(state: State, profile: CostProfile) -> int:
 
 
 def compressor(boot: Boot, device: str) -> int:
-    """The number of the algorithm that a zram device has: the one in brackets, lzo-rle where none is told."""
+    """The number of the algorithm that a zram device has: the one in brackets, lzo-rle where none is marked."""
     chosen = re.search(r"\[([\w-]+)\]", boot.texts.get(f"sys/block/{device}/comp_algorithm", ""))
     name = chosen[1] if chosen else "lzo-rle"
     return compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
 
 
 def zswap_from_snapshot(state: State, boot: Boot) -> None:
-    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not told.
+    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not given.
 
     What it holds already belongs to nobody that is known.
     """
-    told = boot.zswap
-    if told.get("enabled") != "Y":
+    settings = boot.zswap
+    if settings.get("enabled") != "Y":
         return
-    zpool, name = told.get("zpool", "zbud"), told.get("compressor", "lzo")
+    zpool, name = settings.get("zpool", "zbud"), settings.get("compressor", "lzo")
     if zpool not in ZPOOLS:
         raise NotModelledError(boot.name, f"zswap with zpool {zpool}", hint="zbud and zsmalloc are")
     algorithm = compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
     zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
-    percents = (int(told.get("max_pool_percent", 20)), int(told.get("accept_threshold_percent", 90)))
-    zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, told.get("same_filled_pages_enabled", "Y") == "Y")
+    percents = (int(settings.get("max_pool_percent", 20)), int(settings.get("accept_threshold_percent", 90)))
+    zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, settings.get("same_filled_pages_enabled", "Y") == "Y")
     zswap.start_pool(state, *(pages(boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap")))
 
 

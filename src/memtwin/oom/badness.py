@@ -35,10 +35,10 @@ _ROOT_BONUS = 30
 class Rule(NamedTuple):
     """One generation of the rule.
 
-    *told*: for people; *root*: what root is spared, ``none``, ``share`` (3 % of its own), ``thirtieth`` (3 % of all).
+    *label*: for people; *root*: what root is spared, ``none``, ``share`` (3 % of its own), ``thirtieth`` (3 % of all).
     """
 
-    told: str
+    label: str
     root: str = "none"
     permille: bool = False
     page_tables: bool = True

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 SOURCE = "mm/oom_kill.c", "v6.1"
 
 GLOBAL, MEMCG, CPUSET, MEMPOLICY, UNKNOWN = "global", "memcg", "cpuset", "mempolicy", "unknown"
-"""What was out of memory: the machine, a memory cgroup, the nodes of a cpuset or of a memory policy; or it is not told.
+"""What was out of memory: the machine, a memory cgroup, the nodes of a cpuset or a memory policy, or unknown.
 
 A name of the kernel's that is none of these (``CONSTRAINT_BPF_PSI_MEM``) stands as it is printed.
 """
 
-KILLED, PANIC, NOBODY = "killed", "panic", "no victim"
-"""How a report ends: a process was killed, the kernel panicked by its settings, or nobody could be killed."""
+KILLED, PANIC, NO_VICTIM = "killed", "panic", "no victim"
+"""How a report ends: a process was killed, the kernel panicked by its settings, or no process could be killed."""
 
 
 CERTAIN, PROBABLE, POSSIBLE = "certain", "probable", "possible"
@@ -36,7 +36,7 @@ class Trigger(NamedTuple):
     gfp_flags: str | None = None
     """The kernel's text of the mask (4.6 and later)."""
     order: int | None = None
-    """2**order pages in a row; -1: somebody asked for it (SysRq+f)."""
+    """2**order pages in a row; -1: asked for by SysRq+f."""
     oom_score_adj: int | None = None
     nodemask: str | None = None
     cpuset: str | None = None
@@ -159,7 +159,7 @@ class OomEvent(NamedTuple):
     """:data:`PROBABLE`: the victim was chosen, and a child of it may have died; :data:`POSSIBLE`: the text has the
     memory of the machine alone, which a failed allocation prints as well."""
     outcome: str | None = None
-    """:data:`KILLED`, :data:`PANIC`, :data:`NOBODY`; None when the text ends before."""
+    """:data:`KILLED`, :data:`PANIC`, :data:`NO_VICTIM`; None when the text ends before."""
     message: str | None = None
     """The words before "Killed process", or of the panic."""
     panic: str | None = None

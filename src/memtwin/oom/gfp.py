@@ -39,7 +39,7 @@ _FLAGS: Final = (
 """In the order in which Linux 6.1 prints them (include/trace/events/mmflags.h)."""
 _OWN: Final = "fresh memory of its own (heap or stack)"
 _PURPOSES: Final = (
-    (("moom_callback", "sysrq_handle_moom"), "nothing: somebody pressed SysRq+f to have a process killed"),
+    (("moom_callback", "sysrq_handle_moom"), "nothing: SysRq+f was pressed to have a process killed"),
     (("pagefault_out_of_memory",), "a page fault that failed for want of memory"),
     (("do_swap_page", "swapin_readahead", "read_swap_cache_async"), "a page to bring back from swap"),
     (("do_anonymous_page", "do_huge_pmd_anonymous_page", "alloc_anon_folio"), _OWN),
@@ -94,7 +94,7 @@ def _named(mask: int, bases: Sequence[tuple[int, str]], flags: Sequence[tuple[in
 
 
 def highest_zone(trigger: Trigger) -> str | None:
-    """Return the highest zone that the request may come from, ``Movable`` for pages of processes; None if not told.
+    """Return the highest zone that the request may come from, ``Movable`` for pages of processes; None if not known.
 
     >>> from memtwin.oom.event import Trigger
     >>> [highest_zone(Trigger(gfp_mask=mask)) for mask in (0x140DCA, 0xCC0, 0xCC1, 0xCC4)]
@@ -122,9 +122,9 @@ def purpose(event: OomEvent) -> str | None:
     if event.sysrq:
         return _PURPOSES[0][1]
     names = {name.split(".")[0] for name in event.trace}
-    for functions, told in _PURPOSES:
+    for functions, what_for in _PURPOSES:
         if names & set(functions):
-            return told
+            return what_for
     text = flags(event.trigger) or ""
     if "HIGHUSER_MOVABLE" in text:
         return (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from memtwin.oom.event import NOBODY, PANIC
+from memtwin.oom.event import NO_VICTIM, PANIC
 
 if TYPE_CHECKING:
     from memtwin.oom.event import Kill, Node, OomEvent, Task, Zone
@@ -123,7 +123,7 @@ def _verdict(event: OomEvent) -> list[str]:
     panic = [] if event.panic is None else [f"Kernel panic - not syncing: {event.panic}"]
     if event.outcome == PANIC:
         return panic
-    if event.outcome == NOBODY:
+    if event.outcome == NO_VICTIM:
         return [f"{NOT_KILLABLE}...", *panic]
     return _killed(event, event.victim) if event.victim is not None else []
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.oom.badness import OOM_SCORE_ADJ_MIN, Charge, Rule, oom_score, points
+from memtwin.render.grid import Column as GridColumn
+from memtwin.render.grid import Form, Grid, View, figures
 from memtwin.render.prose import bullets, wrapped
 from memtwin.render.table import Column, Table, text
 from memtwin.render.words import size
@@ -70,7 +72,19 @@ def adjusted(processes: Sequence[Process], adjustments: Mapping[int, int]) -> li
     ]
 
 
-def told(
+def view(
+    domains: Sequence[Domain], processes: Sequence[Process], rule: Rule, page_kib: int, adjustments: Mapping[int, int]
+) -> View:
+    """Return who would die as a view; CSV has the ranking of each domain."""
+    whole = data(domains, processes, rule, page_kib, adjustments)
+    rows = [{"cgroup": domain["cgroup"], **row} for domain in whole["domains"] for row in domain["ranking"]]
+    columns = tuple(GridColumn(key) for key in (rows[0] if rows else ()))
+    flat = Grid(columns, [tuple(row.values()) for row in rows], form=Form.CSV)
+    text_of = describe(domains, processes, rule, page_kib, adjustments)
+    return View("oom-live", (figures(**whole), flat), text=text_of)
+
+
+def describe(
     domains: Sequence[Domain], processes: Sequence[Process], rule: Rule, page_kib: int, adjustments: Mapping[int, int]
 ) -> str:
     """Return who would die on the machine and in each cgroup, and what the adjustments would change."""
@@ -108,7 +122,7 @@ def data(
     """Return the same for JSON."""
     changed = adjusted(processes, adjustments)
     return {
-        "rule": rule.told,
+        "rule": rule.label,
         "adjustments": [{"pid": pid, "oom_score_adj": adj} for pid, adj in adjustments.items()],
         "domains": [
             {
@@ -159,7 +173,7 @@ def _so_far(domain: Domain) -> str:
 def _first(found: Sequence[Candidate], page_kib: int) -> str:
     mortal = [one for one in found if one.points is not None]
     if not mortal:
-        return "nobody could be killed; the kernel would panic, or the cgroup's tasks would fail or wait."
+        return "no process could be killed; the kernel would panic, or the cgroup's tasks would fail or wait."
     first = mortal[0]
     told_of = f"{first.process.name} ({first.process.pid}) would die, with {first.points:,} points"
     if len(mortal) == 1:

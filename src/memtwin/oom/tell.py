@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom import gfp
-from memtwin.oom.event import CPUSET, GLOBAL, KILLED, MEMCG, MEMPOLICY, NOBODY, PANIC, POSSIBLE, PROBABLE, UNKNOWN
+from memtwin.oom.event import CPUSET, GLOBAL, KILLED, MEMCG, MEMPOLICY, NO_VICTIM, PANIC, POSSIBLE, PROBABLE, UNKNOWN
 from memtwin.oom.why import sheet as sheets
 from memtwin.oom.why.causes import forbidden_kib, is_false_alarm, is_fragmented, why_not
 from memtwin.oom.why.culprit import GROUP, MEMORY
@@ -41,7 +41,7 @@ NAMES: Final = {
 
 
 def tell(found: Analysis) -> tuple[Part, ...]:
-    """Return the answers in the order in which somebody asks who was woken by it."""
+    """Return the answers in the order in which they are asked by who was woken by it."""
     event = found.event
     parts = [
         Part("Who asked", _asked(event)),
@@ -76,7 +76,7 @@ def headline(found: Analysis) -> str:
 def _lead(found: Analysis) -> str:
     event = found.event
     where, victim = _where(found), event.victim
-    if event.outcome in {PANIC, NOBODY}:
+    if event.outcome in {PANIC, NO_VICTIM}:
         return _nobody_died(event, where)
     if event.confidence == POSSIBLE:
         return (
@@ -92,8 +92,8 @@ def _nobody_died(event: OomEvent, where: str) -> str:
     if event.outcome == PANIC:
         return f"The kernel panicked, as vm.panic_on_oom asks of it: {where}."
     if event.panic is not None:
-        return f"Nobody could be killed, and the kernel panicked: {where}."
-    return f"Nobody could be killed: {where}." + ("" if event.constraint == MEMCG else " No panic is in the text.")
+        return f"No process could be killed, and the kernel panicked: {where}."
+    return f"No process could be killed: {where}." + ("" if event.constraint == MEMCG else " No panic is in the text.")
 
 
 def _victim_died(event: OomEvent, victim: Kill, where: str) -> str:
@@ -144,12 +144,12 @@ def _where(found: Analysis) -> str:
         ram = ram_pages(event)
         of = f" ({size(ram * event.page_kib)} of RAM, {_swap(event)})" if ram is not None else ""
         return f"the machine{of} was out of memory"
-    told = {
+    answer = {
         CPUSET: f"the nodes of its cpuset ({event.trigger.mems_allowed}) were out of memory",
         MEMPOLICY: f"the nodes of its memory policy ({event.trigger.nodemask}) were out of memory",
         UNKNOWN: "memory was out, and whose is not in the text",
     }
-    return told.get(event.constraint, f"memory was out ({event.constraint})")
+    return answer.get(event.constraint, f"memory was out ({event.constraint})")
 
 
 def _where_cgroup(memcg: Memcg | None) -> str:
@@ -179,9 +179,9 @@ def _largest(found: Analysis) -> str:
 
 def _kind(found: Analysis, culprit: Culprit) -> str:
     """Return what memory it is that no process holds."""
-    told = NAMES.get(culprit.name, culprit.name)
+    answer = NAMES.get(culprit.name, culprit.name)
     is_machine = culprit.name == sheets.UNNAMED and found.event.constraint != MEMCG
-    return f"{told} (drivers, vmalloc, zram, a balloon)" if is_machine else told
+    return f"{answer} (drivers, vmalloc, zram, a balloon)" if is_machine else answer
 
 
 def short_path(path: str) -> str:
@@ -205,7 +205,7 @@ def _asked(event: OomEvent) -> str:
     if trigger.name is None and trigger.order is None:
         return ""
     if event.sysrq:
-        return "Nobody needed memory: a process was killed by hand with SysRq+f (or echo f > /proc/sysrq-trigger)."
+        return "No request for memory: a process was killed by hand with SysRq+f (or echo f > /proc/sysrq-trigger)."
     name = who(trigger.name, trigger.pid)
     if trigger.gfp_mask == 0:
         return f"{name}, whose page fault came back for want of memory; the report does not say which request failed."
@@ -216,12 +216,12 @@ def _asked(event: OomEvent) -> str:
     purpose = gfp.purpose(event)
     if trigger.order is None:
         return f"{name}; what for is not in the text."
-    told = f"{name} asked for {what}" + (f", {purpose}." if purpose else ".")
+    answer = f"{name} asked for {what}" + (f", {purpose}." if purpose else ".")
     highest = gfp.highest_zone(trigger)
     text = gfp.flags(trigger)
     if text:
-        told += f" Flags {text}" + ("." if event.constraint == MEMCG else f": from zone {highest} or below.")
-    return told
+        answer += f" Flags {text}" + ("." if event.constraint == MEMCG else f": from zone {highest} or below.")
+    return answer
 
 
 def _whose(event: OomEvent) -> str:
@@ -242,17 +242,17 @@ def _whose(event: OomEvent) -> str:
 
 
 def _cgroup(event: OomEvent, memcg: Memcg) -> str:
-    told = f"That of cgroup {memcg.path}" if memcg.path else "A cgroup's (its name is not in the text)"
+    answer = f"That of cgroup {memcg.path}" if memcg.path else "A cgroup's (its name is not in the text)"
     if memcg.usage is not None and memcg.limit is not None:
         limit = size(memcg.limit) if memcg.limit < UNLIMITED_KIB else "no limit"
-        told += f": {size(memcg.usage)} used of {limit}"
+        answer += f": {size(memcg.usage)} used of {limit}"
     swap = _cgroup_swap(memcg)
-    told += f"; {swap}." if swap else "."
+    answer += f"; {swap}." if swap else "."
     if event.task_memcg and memcg.path and event.task_memcg != memcg.path:
-        told += f" The victim was in {event.task_memcg}, below it: its own limit was not the one that was reached."
+        answer += f" The victim was in {event.task_memcg}, below it: its own limit was not the one that was reached."
     if event.constraint_printed == "CONSTRAINT_NONE":
-        told += " (The kernel printed CONSTRAINT_NONE, which is wrong: the lines are those of a cgroup's limit.)"
-    return f"{told} The machine as a whole may have had free memory: this report does not show it."
+        answer += " (The kernel printed CONSTRAINT_NONE, which is wrong: the lines are those of a cgroup's limit.)"
+    return f"{answer} The machine as a whole may have had free memory: this report does not show it."
 
 
 def _cgroup_swap(memcg: Memcg) -> str:
@@ -273,9 +273,9 @@ def _cgroup_swap(memcg: Memcg) -> str:
 def _died(found: Analysis) -> str:
     event, ranking = found.event, found.ranking
     if event.outcome == PANIC:
-        return f"Nobody: {event.message}."
-    if event.outcome == NOBODY:
-        return "Nobody: no process was left that may be killed."
+        return f"No process: {event.message}."
+    if event.outcome == NO_VICTIM:
+        return "No process: none was left that may be killed."
     if event.victim is None:
         return "Not in the text."
     victim = event.victim
@@ -284,25 +284,25 @@ def _died(found: Analysis) -> str:
     if is_child(event):
         return _child_died(found, f"{who(victim.name, victim.pid)}{resident}")
     uid = f", uid {victim.uid}" if victim.uid else ""
-    told = f"{victim.name} ({victim.pid}{uid}){resident}"
+    answer = f"{victim.name} ({victim.pid}{uid}){resident}"
     if ranking.chosen is not None and ranking.chosen.points is not None:
-        told += f": {_points(ranking.chosen, ranking.rule)}"
-    told += "."
-    told += _margin(found) + _reaped(event)
+        answer += f": {_points(ranking.chosen, ranking.rule)}"
+    answer += "."
+    answer += _margin(found) + _reaped(event)
     if event.also_killed:
-        told += f" With it died {listed(who(kill.name, kill.pid) for kill in event.also_killed[:5])}"
-        told += f" and {len(event.also_killed) - 5} more" if len(event.also_killed) > 5 else ""
-        told += " (memory.oom.group, or they shared its memory)."
-    return told
+        answer += f" With it died {listed(who(kill.name, kill.pid) for kill in event.also_killed[:5])}"
+        answer += f" and {len(event.also_killed) - 5} more" if len(event.also_killed) > 5 else ""
+        answer += " (memory.oom.group, or they shared its memory)."
+    return answer
 
 
 def _child_died(found: Analysis, child: str) -> str:
     """Return who was chosen, and who died for it."""
     event, chosen = found.event, found.ranking.chosen
-    told = f"{who(event.chosen_name, event.chosen_pid)} was chosen"
+    answer = f"{who(event.chosen_name, event.chosen_pid)} was chosen"
     if chosen is not None and chosen.points is not None:
-        told += f": {_points(chosen, found.ranking.rule)}"
-    return f"{told}.{_margin(found)} In its place died a child of it, {child}, as before 5.1.{_reaped(event)}"
+        answer += f": {_points(chosen, found.ranking.rule)}"
+    return f"{answer}.{_margin(found)} In its place died a child of it, {child}, as before 5.1.{_reaped(event)}"
 
 
 def _reaped(event: OomEvent) -> str:
@@ -328,13 +328,13 @@ def _points(row: Row, rule: Rule | None) -> str:
         parts.append(f"{charge.page_tables:,} of page tables")
     if rule is not None and rule.permille:
         return f"{row.points} of 1,000 points, from {listed(parts)}"
-    told = f"{row.points:,} {'point' if row.points == 1 else 'points'}, from {listed(parts)}"
+    answer = f"{row.points:,} {'point' if row.points == 1 else 'points'}, from {listed(parts)}"
     base = charge.rss + charge.swapents + charge.page_tables
     if charge.oom_score_adj and row.points is not None:
-        told += f", and {row.points - base:+,} for oom_score_adj {charge.oom_score_adj}"
+        answer += f", and {row.points - base:+,} for oom_score_adj {charge.oom_score_adj}"
     elif row.points is not None and row.points < base and charge.root:
-        told += f", less {base - row.points:,} since it is root's"
-    return told
+        answer += f", less {base - row.points:,} since it is root's"
+    return answer
 
 
 def _margin(found: Analysis) -> str:
@@ -357,38 +357,40 @@ def _right(found: Analysis) -> str:
     if not event.tasks and event.score is None:
         return ""
     lead = {True: "Yes, by the kernel's rule: ", False: "No: ", None: "It cannot be known from this text: "}
-    told = lead[ranking.follows] + ranking.why + "."
+    answer = lead[ranking.follows] + ranking.why + "."
     check = ranking.score_check
     if check is not None:
         if check.equal:
-            told += f" The printed score, {check.printed}, is the computed one, {check.why}."
+            answer += f" The printed score, {check.printed}, is the computed one, {check.why}."
         elif check.computed is None:
-            told += f" The printed score, {check.printed}, cannot be checked: {check.why}."
+            answer += f" The printed score, {check.printed}, cannot be checked: {check.why}."
         else:
-            told += f" The printed score is {check.printed}, what the table shows makes {check.computed}: {check.why}."
+            answer += (
+                f" The printed score is {check.printed}, what the table shows makes {check.computed}: {check.why}."
+            )
     if event.page_size_from is None and event.tasks:
-        told += " The page size is not in the text: 4 KiB is assumed."
-    return told
+        answer += " The page size is not in the text: 4 KiB is assumed."
+    return answer
 
 
 def _had(found: Analysis) -> str:
     culprit = found.culprit
     if culprit is None or (found.event.constraint == GLOBAL and is_false_alarm(found)):
         return ""
-    told = f"{size(culprit.kib)}"
+    answer = f"{size(culprit.kib)}"
     if culprit.kind == MEMORY:
-        return f"No process: {told} are {_kind(found, culprit)}. Killing processes does not give them back."
+        return f"No process: {answer} are {_kind(found, culprit)}. Killing processes does not give them back."
     if culprit.kind == GROUP:
-        at_most = f"at most {told} together (what they share counts in each)"
+        at_most = f"at most {answer} together (what they share counts in each)"
         victim = "" if found.event.victim is None else f" The victim was {_ONE[culprit.is_victim]}."
         return f"{culprit.processes} processes named {culprit.name}, {at_most}.{victim}"
     if culprit.is_victim:
-        return f"The victim: {who(culprit.name, culprit.pid)} was the largest, with {told} in RAM and swap."
+        return f"The victim: {who(culprit.name, culprit.pid)} was the largest, with {answer} in RAM and swap."
     if found.event.victim is None:
-        return f"{who(culprit.name, culprit.pid)} was the largest, with {told} in RAM and swap."
+        return f"{who(culprit.name, culprit.pid)} was the largest, with {answer} in RAM and swap."
     adj = _adj_of(found, culprit.pid)
     spared = f" Its oom_score_adj of {adj} kept it alive." if adj is not None and adj < 0 else ""
-    return f"Not the victim: {who(culprit.name, culprit.pid)} had more, {told} in RAM and swap.{spared}"
+    return f"Not the victim: {who(culprit.name, culprit.pid)} had more, {answer} in RAM and swap.{spared}"
 
 
 _ONE: Final = {True: "one of them", False: "another"}

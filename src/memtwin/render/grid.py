@@ -71,7 +71,7 @@ class Tone(Enum):
 
     PLAIN = " "
     WARN = "!"
-    BAD = "‼"
+    BAD = "X"
 
 
 class Shape(Enum):

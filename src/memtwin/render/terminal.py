@@ -24,7 +24,6 @@ _SHORT_BAR: Final = 20
 _BARS: Final = {True: ("█", "░", "▶"), False: ("#", ".", ">")}
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _COLOURS: Final = {Tone.WARN: "33", Tone.BAD: "1;31"}
-_SIGNS: Final = {Tone.PLAIN: " ", Tone.WARN: "!", Tone.BAD: "X"}
 
 
 class Look(NamedTuple):
@@ -96,7 +95,7 @@ def _table(grid: Grid, look: Look, *, headings: bool, for_programs: bool) -> str
 
 
 def _toned(line: str, tone: Tone, look: Look) -> str:
-    text = f"{_SIGNS[tone]} {line}"
+    text = f"{tone.value} {line}"
     return f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m" if look.colour and tone in _COLOURS else text
 
 

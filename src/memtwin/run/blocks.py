@@ -1,4 +1,4 @@
-"""What fragments memory and what mends it: blocks that the kernel takes and gives back, and ``vm.compact_memory``."""
+"""What fragments memory and what mends it: blocks that the kernel allocates and frees, and ``vm.compact_memory``."""
 
 from __future__ import annotations
 

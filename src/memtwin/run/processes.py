@@ -76,7 +76,7 @@ class Worker:
     buffer: int = 0
     """Page number of its buffer for reads and writes; 0: it has none yet."""
     runs_program: bool = True
-    """Whether it runs the program whose own touches are known; a process that was attached to does what it is told."""
+    """Whether it runs the program whose own touches are known; an attached one does as the scenario says."""
 
 
 class Processes:

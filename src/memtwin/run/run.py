@@ -469,7 +469,7 @@ def simulate(
 ) -> Run:
     """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header.
 
-    *swaps* change the machine's swap areas before the run; *progress* is told processes read, then operations done.
+    *swaps* change the machine's swap areas before the run; *progress* gets processes read, then operations done.
     """
     refuse_what_cannot_be_done(scenario)
     check_sysctls(scenario)

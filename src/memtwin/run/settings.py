@@ -86,25 +86,25 @@ def _zswap_word(word: str, key: str, value: str) -> str:
 
 def zswap_parameters(header: Zswap | None, changed: Mapping[str, str]) -> dict[str, str]:
     """Zswap's parameters by the kernel's names: those of a header's line, then what ``--set`` changes; both mean on."""
-    told = {"enabled": "on"}
+    settings = {"enabled": "on"}
     if header:
-        told |= {
+        settings |= {
             "max_pool_percent": str(header.max_pool_percent),
             "accept_threshold": str(header.accept_threshold),
             "compressor": header.compressor,
             "zpool": header.zpool,
             "same_filled": "on" if header.same_filled else "off",
         }
-    told |= changed
+    settings |= changed
     names = {"accept_threshold": "accept_threshold_percent", "same_filled": "same_filled_pages_enabled"}
-    return {names.get(key, key): {"on": "Y", "off": "N"}.get(value, value) for key, value in told.items()}
+    return {names.get(key, key): {"on": "Y", "off": "N"}.get(value, value) for key, value in settings.items()}
 
 
 def check_zswap(machine: Machine, header: Zswap) -> None:
     """Refuse a header whose zswap is not the snapshot's, as far as the snapshot tells."""
     have, asked = machine.boot.zswap, zswap_parameters(header, {})
     if have.get("enabled") != "Y" or any(have.get(name, value) != value for name, value in asked.items()):
-        said, has = (", ".join(f"{name}={value}" for name, value in told.items()) for told in (asked, have))
+        said, has = (", ".join(f"{name}={value}" for name, value in values.items()) for values in (asked, have))
         raise UsageError(
             f"the scenario's zswap has {said}, that of the snapshot {machine.boot.name} {has or 'is not there'}",
             hint="boot from a snapshot with the same zswap, change the header, or --set swap.zswap.enabled=on",
@@ -289,15 +289,15 @@ def prepare(
 ) -> Machine:
     """Build the machine: ``--set`` over the snapshot over the scenario's header, then what *swaps* change of it.
 
-    *progress* is told processes read and all processes of the snapshot.
+    *progress* gets the number of processes read and of all.
     """
     try:
         machine = _prepare(scenario, boot, settings, progress)
         change_swaps(machine, swaps)
     except HostMemoryError as problem:
         raise problem.at(_asks(scenario, boot, settings, problem.filename)) from None
-    for told in header_notes(machine, scenario.machine):
-        machine.note(told)
+    for text in header_notes(machine, scenario.machine):
+        machine.note(text)
     return machine
 
 

@@ -1,4 +1,4 @@
-"""The lines ``kalloc`` and ``kfree``: blocks that the kernel takes and gives back."""
+"""The lines ``kalloc`` and ``kfree``: blocks that the kernel allocates and frees."""
 
 from __future__ import annotations
 

@@ -205,30 +205,30 @@ class State:
         found = self._files.get(path)
         return found.text() if isinstance(found, Parts) else found
 
-    def _apply(self, told: Payload) -> None:
-        if told.meta is not None:
+    def _apply(self, delta: Payload) -> None:
+        if delta.meta is not None:
             self._reset()
-            self.meta = told.meta
-        self.boot_ms = told.boot_ms
+            self.meta = delta.meta
+        self.boot_ms = delta.boot_ms
         self.read_now = set()
-        for number in told.gone:
+        for number in delta.gone:
             path = self._paths[number]
             self._size -= len(self.text(path) or b"")
             del self._files[path]
-        for path, why in told.unread:
+        for path, why in delta.unread:
             self.unread[path] = why
-        for path, text in told.new:
+        for path, text in delta.new:
             self._paths.append(path)
             self._put(path, text)
-        for number, text in told.whole:
+        for number, text in delta.whole:
             self._put(self._paths[number], text)
-        for number, lines in told.lines:
+        for number, lines in delta.lines:
             path = self._paths[number]
             self._put(path, _with_lines(self.text(path) or b"", lines))
-        for number, pairs in told.changed:
+        for number, pairs in delta.changed:
             self._change(self._paths[number], pairs)
-        self.read_now.update(self._paths[number] for number in accumulate(told.same))
-        self.read_now.difference_update(path for path, _ in told.new[: told.old])
+        self.read_now.update(self._paths[number] for number in accumulate(delta.same))
+        self.read_now.difference_update(path for path, _ in delta.new[: delta.old])
 
     def _put(self, path: str, text: bytes) -> None:
         self._size += len(text) - len(self.text(path) or b"")

@@ -54,24 +54,24 @@ def run(source: Source, words: Sequence[str]) -> int:
     where the namespace cannot be had.
     """
     stage = tempfile.mkdtemp(prefix="memtwin-")
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
     try:
         child = os.fork()
         if child == 0:
-            os.close(told)
-            _become(source, stage, words, tell)
-        os.close(tell)
-        return _outcome(child, told)
+            os.close(read_end)
+            _become(source, stage, words, write_end)
+        os.close(write_end)
+        return _outcome(child, read_end)
     finally:
-        os.close(told)
+        os.close(read_end)
         shutil.rmtree(stage, ignore_errors=True)  # empty: what was mounted there is the child's alone
 
 
-def _outcome(child: int, told: int) -> int:
+def _outcome(child: int, read_end: int) -> int:
     """Wait for *child*; raise what it could not do, if it says so. An interrupt and a quit are for the program."""
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        said = os.read(told, _MESSAGE_BYTES).decode(errors="replace")
+        said = os.read(read_end, _MESSAGE_BYTES).decode(errors="replace")
         _, status = os.waitpid(child, 0)
     finally:
         for number, handler in handlers.items():
@@ -82,7 +82,7 @@ def _outcome(child: int, told: int) -> int:
     return _SIGNALED - code if code < 0 else code
 
 
-def _become(source: Source, stage: str, words: Sequence[str], tell: int) -> None:
+def _become(source: Source, stage: str, words: Sequence[str], write_end: int) -> None:
     """Turn this process, a child, into the program; never return."""
     code = FAILED
     try:
@@ -94,7 +94,7 @@ def _become(source: Source, stage: str, words: Sequence[str], tell: int) -> None
         if isinstance(problem, OSError) and problem.filename is None:
             code = _said(words[0], problem, NOT_EXECUTABLE)
         else:
-            os.write(tell, str(problem).encode()[:_MESSAGE_BYTES])
+            os.write(write_end, str(problem).encode()[:_MESSAGE_BYTES])
     finally:
         os._exit(code)
 

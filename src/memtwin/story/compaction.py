@@ -23,16 +23,16 @@ def compacted(done: Done) -> list[str]:
     if isinstance(done.op, Compact):
         return []
     moved, stalls = deltas.get("pgmigrate_success", 0), deltas.get("compact_stall", 0)
-    told = []
+    sentences = []
     if stalls:
         won = deltas.get("compact_success", 0)
-        told.append(
+        sentences.append(
             f"{count(stalls, 'request')} for a large block compacted memory first: {won:,} got one, "
             f"{stalls - won:,} had to reclaim or were refused."
         )
     if moved:
-        told.append(f"Compaction moved {count(moved, 'page')}.")
-    return told
+        sentences.append(f"Compaction moved {count(moved, 'page')}.")
+    return sentences
 
 
 def compact_told(_op: Compact, what: Told) -> str:

@@ -79,15 +79,15 @@ class Told:
 def tell(run: Run) -> list[str]:
     """Return the story of a run, a sentence or more for each operation that changed something."""
     boot = run.machine.boot
-    told = [
+    said = [
         (
             f"A machine with {size(run.machine.state.memory_total * PAGE_KIB)} of memory and "
             f"{count(run.machine.state.cpu_count, 'cpu')}, as {boot.name} left it: "
             f"{size(run.samples[0].figures['MemFree'])} free, Linux {_release(boot.version)}."
         )
     ]
-    told += run.machine.changes
-    told += [sentence for event in run.ooms_before for sentence in brief(analyse(event))]
+    said += run.machine.changes
+    said += [sentence for event in run.ooms_before for sentence in brief(analyse(event))]
     between = [sample for sample in run.samples if sample.between]
     files: dict[tuple[str, str], str] = {}
     began = run.machine.state.reclaim_began_ns
@@ -106,9 +106,9 @@ def tell(run: Run) -> list[str]:
         sentences += swap.swapped(change, after.figures["SwapFree"])
         sentences += [sentence for event in done.ooms for sentence in brief(analyse(event))]
         if any(sentences):
-            told.append(" ".join(filter(None, sentences)))
-    told += _ending(run)
-    return told
+            said.append(" ".join(filter(None, sentences)))
+    said += _ending(run)
+    return said
 
 
 def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
@@ -183,19 +183,19 @@ def _touched(op: Touch, what: Told) -> str:
         amount = f"{count(op.pattern.n, 'time')} in {amount}"
     if what.done.outcome == "error":
         return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
-    told = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
+    said = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
     if what.file or not faults:
-        return f"{told}{_file_faults(what) if faults else ', every page was there'}."
+        return f"{said}{_file_faults(what) if faults else ', every page was there'}."
     waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
     if what.done.ooms:
-        return f"{told}{waited}{_with_kills(what)}."
+        return f"{said}{waited}{_with_kills(what)}."
     new = change["AnonPages"] + (what.done.deltas["pswpout"] - what.done.deltas["pswpin"]) * PAGE_KIB
     if not op.write and waited:
-        return f"{told}{waited}."
+        return f"{said}{waited}."
     if not op.write and new <= PAGE_KIB:
-        return f"{told}, and no memory taken: reading what was never written maps the shared zero page."
+        return f"{said}, and no memory taken: reading what was never written maps the shared zero page."
     copied = f"{size(new)} of new pages" if new > 0 else "no new page"
-    return f"{told}{waited}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
+    return f"{said}{waited}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
 
 
 def _file_faults(what: Told) -> str:
@@ -218,29 +218,29 @@ def _read(op: Fread, what: Told) -> str:
         asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
     if what.done.errno:
         return f"{op.proc} reads {op.file} and fails{_failed(what.done)}."
-    told = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
+    said = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
     if not asked:
         return f"{op.proc} reads {op.file}: there is nothing to read."
     disk = what.change["pgpgin"]
     added = what.change["Cached"] + what.change["pgsteal_file"] * PAGE_KIB
     if disk <= LITTLE_KIB < asked or not disk:
         if added > LITTLE_KIB and added > asked // 2:
-            return f"{told}: the file is a hole, {size(added)} of zeroed pages came into the page cache."
-        return f"{told}: all of it was in the page cache."
+            return f"{said}: the file is a hole, {size(added)} of zeroed pages came into the page cache."
+        return f"{said}: all of it was in the page cache."
     if disk >= asked:
         ahead = (
             f", and {size(disk - asked)} more by reading ahead" if disk - asked > max(asked // 20, LITTLE_KIB) else ""
         )
-        return f"{told}: all of it came from the disk{ahead}."
-    return f"{told}: {size(disk)} came from the disk, {size(asked - disk)} were in the page cache."
+        return f"{said}: all of it came from the disk{ahead}."
+    return f"{said}: {size(disk)} came from the disk, {size(asked - disk)} were in the page cache."
 
 
 def _wrote(op: Fwrite, what: Told) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
-    told = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
+    said = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
     if what.done.errno:
         return f"{op.proc} writes to {op.file} and fails{_failed(what.done)}."
-    return f"{told}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
+    return f"{said}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
 
 
 def _synced(op: Fsync | Sync, what: Told) -> str:
@@ -288,26 +288,26 @@ def _forked(op: Fork, what: Told) -> str:
 def _advised(op: Madvise, what: Told) -> str:
     """What a hint did: pages given back now, later, or moved to where reclaim looks first."""
     change = what.change
-    told = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
+    said = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
     if what.done.errno:
-        return f"{told} and is refused (errno {what.done.errno})."
+        return f"{said} and is refused (errno {what.done.errno})."
     later = {
         "free": "; the kernel takes the pages when it needs them",
         "cold": "; reclaim will look at these pages first",
         "willneed": "; what is on disk or in swap is being read ahead",
     }.get(op.advice, "")
-    return f"{told}{later}." if later else f"{told}: {_free(change)}."
+    return f"{said}{later}." if later else f"{said}: {_free(change)}."
 
 
 def _locked(op: Mlock | Munlock, what: Told) -> str:
     """Pages that reclaim must leave alone from now on, or may take again."""
     locks = isinstance(op, Mlock)
-    told = f"{op.proc} {'locks' if locks else 'unlocks'} {size(op.npages * PAGE_KIB)} of {op.region}"
+    said = f"{op.proc} {'locks' if locks else 'unlocks'} {size(op.npages * PAGE_KIB)} of {op.region}"
     if what.done.errno:
-        return f"{told} and fails (errno {what.done.errno})."
+        return f"{said} and fails (errno {what.done.errno})."
     if not locks:
-        return f"{told}: reclaim may take them again."
-    return f"{told}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
+        return f"{said}: reclaim may take them again."
+    return f"{said}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
 
 
 def _switched(op: SwapOn | SwapOff, what: Told) -> str:
@@ -367,7 +367,7 @@ def _free(change: Mapping[str, int]) -> str:
 
 
 def _with_kills(what: Told) -> str:
-    """What is free after an operation in which processes were killed: its own part cannot be told from theirs."""
+    """What is free after an operation in which processes were killed: its own part cannot be separated from theirs."""
     return f"; with what the OOM killer made free, {_free(what.change)}"
 
 
@@ -392,7 +392,7 @@ def _reclaimed(what: Told, why: str) -> list[str]:
     if not change["pgscan"]:
         return []
     if not change["pgsteal"]:
-        return [f"Reclaim looked at {count(change['pgscan'], 'page')} and could take none."]
+        return [f"Reclaim scanned {count(change['pgscan'], 'page')} and could free none."]
     return [f"To make room reclaim took {_from_whom(what.done.taken)}{_who_waited(change)}.", why, *_missed(change)]
 
 
@@ -419,12 +419,12 @@ def _who_waited(change: Mapping[str, int]) -> str:
 def _why(balances: tuple[int, ...], swappiness: int, *, swap_free: bool) -> str:
     """Why files or anonymous pages: each reason that decided a tenth of the passes or more, the most frequent first."""
     total = sum(balances)
-    told = []
+    said = []
     for passes, reason in sorted(((passes, -reason) for reason, passes in enumerate(balances)), reverse=True):
         if passes and passes * 10 >= total:
             share = "" if passes == total else f" ({passes * 100 // total} % of its passes)"
-            told.append(f"{_reason(-reason, swappiness, swap_free=swap_free)}{share}")
-    return f"It looked at {'; at '.join(told)}." if told else ""
+            said.append(f"{_reason(-reason, swappiness, swap_free=swap_free)}{share}")
+    return f"It scanned {'; '.join(said)}." if said else ""
 
 
 def _reason(reason: int, swappiness: int, *, swap_free: bool) -> str:
@@ -453,21 +453,21 @@ def _ending(run: Run) -> list[str]:
     """How the machine was left, and what reclaim came to in all."""
     first, last = run.samples[0], run.samples[-1]
     change = {name: last.figures[name] - first.figures[name] for name in last.figures}
-    told = (
+    said = (
         f"After {(last.time_ns - first.time_ns) / NS_PER_S:.1f} s: {size(last.figures['MemFree'])} free, "
         f"{size(last.figures['MemAvailable'])} available, {count(change['pgfault'], 'page fault')} in all"
     )
     began = run.machine.state.reclaim_began_ns
     if not began:
-        return [f"{told}; nothing had to be reclaimed."]
+        return [f"{said}; nothing had to be reclaimed."]
     if not change["pgsteal"]:
-        return [f"{told}; kswapd was woken, and nothing was reclaimed."]
+        return [f"{said}; kswapd was woken, and nothing was reclaimed."]
     spared = "" if change["pgsteal_anon"] else "; no anonymous page"
     began_in = next((f"in {done.op.text!r}" for done in run.done if done.began), "before the first operation")
     balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
     when = f"{seconds(began - first.time_ns)} into the run, {began_in}" if began > first.time_ns else "before the run"
     return [
-        f"{told}.",
+        f"{said}.",
         f"Reclaim began {when}, and took "
         f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
         f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "

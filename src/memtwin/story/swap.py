@@ -34,7 +34,7 @@ def swapped(change: Mapping[str, int], swap_free_kib: int) -> list[str]:
 
 def areas(run: Run) -> list[str]:
     """One sentence an area that was used: how full it is, what zram made of it, what was written to a disk."""
-    told = []
+    sentences = []
     state = run.machine.state
     elapsed_ns = run.samples[-1].time_ns - run.samples[0].time_ns
     for area in run.machine.areas:
@@ -45,14 +45,14 @@ def areas(run: Run) -> list[str]:
         held = f"{area.filename}: {size(info.inuse * PAGE_KIB)} of {size(info.pages * PAGE_KIB)} in use"
         if area.zram:
             stored = zram.mm_stat(state, area.number)
-            told.append(
+            sentences.append(
                 f"{held}; {size(stored['orig_data_size'] >> 10)} are stored in "
                 f"{size(stored['mem_used_total'] >> 10)} of memory."
             )
         else:
             a_day = size(swap_areas.bytes_per_day(written << 10, elapsed_ns) >> 10)
-            told.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
-    return [*told, *_zswap(run)]
+            sentences.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
+    return [*sentences, *_zswap(run)]
 
 
 def _zswap(run: Run) -> list[str]:

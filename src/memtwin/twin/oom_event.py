@@ -8,7 +8,20 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import oom_kill
 from memtwin.oom import layout
-from memtwin.oom.event import GLOBAL, KILLED, NOBODY, PANIC, HugePages, Kill, Node, OomEvent, Swap, Task, Trigger, Zone
+from memtwin.oom.event import (
+    GLOBAL,
+    KILLED,
+    NO_VICTIM,
+    PANIC,
+    HugePages,
+    Kill,
+    Node,
+    OomEvent,
+    Swap,
+    Task,
+    Trigger,
+    Zone,
+)
 from memtwin.oom.gfp import text as gfp_text
 from memtwin.units import kib
 
@@ -70,7 +83,7 @@ def _verdict(twin: Twin, notice: Notice, *, panics: bool) -> dict[str, Any]:
         words = "Out of memory: system-wide panic_on_oom is enabled"
         return {"outcome": PANIC, "message": words, "panic": words}
     if not notice.victim:
-        return {"outcome": NOBODY, "message": layout.NOT_KILLABLE, "panic": layout.DEADLOCKED}
+        return {"outcome": NO_VICTIM, "message": layout.NOT_KILLABLE, "panic": layout.DEADLOCKED}
     takes_current = twin.machine.sysctl.get("oom_kill_allocating_task", "0") != "0"
     return {
         "outcome": KILLED,

@@ -65,12 +65,12 @@ def lines(parts: Sequence[Segment], areas: Swaps | None, columns: int, *, unicod
     room = max(columns - width - 2, _NARROWEST)
     bar = _drawn([(GLYPHS[one.name][at], one.kib) for one in parts], room)
     legend = " ".join(f"{GLYPHS[one.name][at]}{one.name} {column(one.kib << 10)}" for one in parts)
-    told = [f"{'Mem':{width}}[{bar}]", f"{'':{width}} {legend}"]
+    rows = [f"{'Mem':{width}}[{bar}]", f"{'':{width}} {legend}"]
     for name, area in zip(names, swaps, strict=True):
         text = f" {column(area.used_kib << 10)}/{column(area.size_kib << 10)}"
         filled = [(GLYPHS["used"][at], area.used_kib), (GLYPHS["free"][at], area.size_kib - area.used_kib)]
-        told.append(f"{name:{width}}[{_drawn(filled, max(room - len(text), 1))}]{text}")
-    return told
+        rows.append(f"{name:{width}}[{_drawn(filled, max(room - len(text), 1))}]{text}")
+    return rows
 
 
 def _drawn(parts: Sequence[tuple[str, int]], width: int) -> str:

@@ -144,13 +144,13 @@ def metrics(sample: Sample) -> list[Metric]:
     from memtwin.render.openmetrics import Metric, gauge  # noqa: PLC0415 - when asked for
 
     load = sample.load
-    told = [] if load is None else [
+    families = [] if load is None else [
         gauge(f"node_load{minutes}", f"{minutes}m load average.", value / 100)
         for minutes, value in ((1, load.load1_hundredths), (5, load.load5_hundredths), (15, load.load15_hundredths))
     ]  # fmt: skip
     states = sorted({task.stat.state for task in sample.tasks})
     counts = tuple(({"state": state}, sum(task.stat.state == state for task in sample.tasks)) for state in states)
-    return [*told, Metric("node_processes_state", "gauge", "Tasks by state.", counts)]
+    return [*families, Metric("node_processes_state", "gauge", "Tasks by state.", counts)]
 
 
 def _is_of(task: Task, frame: Frame, options: Options) -> bool:
@@ -197,8 +197,8 @@ def _up(up_s: float | None) -> str:
         return "?"
     minutes = int(up_s) // 60
     days, hours = minutes // 1440, minutes // 60 % 24
-    told = f"{days} {'days' if days > 1 else 'day'}, " if days else ""
-    return told + (f"{hours:2}:{minutes % 60:02}" if hours else f"{minutes % 60} min")
+    since = f"{days} {'days' if days > 1 else 'day'}, " if days else ""
+    return since + (f"{hours:2}:{minutes % 60:02}" if hours else f"{minutes % 60} min")
 
 
 def _users(users: int | None) -> str:
@@ -293,7 +293,7 @@ def _figures(frame: Frame) -> Grid:
     of = shares(sample.stat.cpu, sample.before.cpu) if sample.stat and sample.before else None
     memory = free.compute(sample.memory) if sample.memory is not None else None
     load = sample.load
-    told: dict[str, Value] = {
+    sizes_of: dict[str, Value] = {
         "at_unix_ms": sample.at_unix_ms, "up_s": sample.up_s, "interval_s": sample.passed_s, "users": sample.users,
         "load": None if load is None else tuple(
             value / 100 for value in (load.load1_hundredths, load.load5_hundredths, load.load15_hundredths)
@@ -307,5 +307,5 @@ def _figures(frame: Frame) -> Grid:
             "buffers": memory.buffers, "cache": memory.cache, "mem_available": memory.available,
             "swap_total": memory.swap.total, "swap_free": memory.swap.free, "swap_used": memory.swap.used,
         }  # fmt: skip
-        told |= {f"{name}_bytes": None if kib is None else kib * 1024 for name, kib in sizes.items()}
-    return figures(**told)
+        sizes_of |= {f"{name}_bytes": None if kib is None else kib * 1024 for name, kib in sizes.items()}
+    return figures(**sizes_of)

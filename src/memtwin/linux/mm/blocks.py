@@ -1,4 +1,4 @@
-"""Blocks of pages that the kernel itself takes and gives back: what drivers do, and what fragments memory.
+"""Blocks of pages that the kernel itself allocates and frees: what drivers do, and what fragments memory.
 
 They belong in pageblocks of one type, and can be neither moved nor reclaimed.
 

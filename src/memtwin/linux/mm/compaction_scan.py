@@ -11,7 +11,7 @@ bit**, and a zone remembers how far each scanner came, so that the next compacti
 block first takes a short look at the free lists: for a block that is nearly free already (to empty it), and for free
 frames far up.
 
-Pages that cannot move: the kernel's own, those that somebody else refers to, and, unless compaction may wait for
+Pages that cannot move: the kernel's own, those that something else refers to, and, unless compaction may wait for
 writes, those under writeback and dirty pages of files that have no way to be moved.
 
 This is the migrate scanner; the other is in ``compaction_free.py``.

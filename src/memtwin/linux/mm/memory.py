@@ -9,7 +9,7 @@ never touched, anonymous, write                     a fresh zeroed page
 file, read                                          map the page and its cached neighbours (*fault-around*)
 file, shared, write                                 map the page alone, writable, and mark it dirty
 file, private, write                                copy the file's page to an anonymous one
-present, write-protected: nobody else maps it       write-enable it again (``pgreuse``)
+present, write-protected: nothing else maps it       write-enable it again (``pgreuse``)
 present, write-protected: page of a shared file     likewise, and mark it dirty
 present, write-protected: shared since a fork       copy it (*copy on write*)
 swapped out                                         bring it back (``swapin.py``)
@@ -298,7 +298,7 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
 
 
 def page_mkwrite(s: State, pfn: u32) -> cython.bint:
-    """A write through a shared mapping: the file system is told, the page is dirty from now on; False: no memory."""
+    """A write through a shared mapping: the file system is notified, the page becomes dirty; False: no memory."""
     if not create_buffers(s, pfn):
         return False
     set_page_dirty(s, pfn)
@@ -373,7 +373,7 @@ def discard_anon_page(s: State, task: u32, pfn: u32):
 
 
 def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
-    """Write to a write-protected page: take it over if nobody else holds it, else copy it."""
+    """Write to a write-protected page: take it over if nothing else holds it, else copy it."""
     at: u32 = vpn & (PTRS_PER_TABLE - 1)
     entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[at])
     pfn: u32 = entry[0] >> 12

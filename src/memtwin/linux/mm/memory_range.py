@@ -1,7 +1,7 @@
 """What fork and munmap do to page tables: copying them, and unmapping what they map.
 
 Fork copies the entries of areas whose pages cannot be faulted in again (those with anonymous pages); both sides then
-share the pages, write-protected.  Unmapping drops a page's reference: an anonymous page that nobody else maps is
+share the pages, write-protected.  Unmapping drops a page's reference: an anonymous page that nothing else maps is
 freed; a file's page stays in the cache, and counts as used (``mark_page_accessed``) if it was touched since reclaim
 last looked.
 
@@ -121,7 +121,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
 
 
 def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64, locked: cython.bint):
-    """Unmap pages *start* to *end* of one table; anonymous pages that nobody else maps are freed.
+    """Unmap pages *start* to *end* of one table; anonymous pages that nothing else maps are freed.
 
     *task*: whose split RSS counts are folded first (0: nobody's); *locked*: the area was.
     """

@@ -2,13 +2,13 @@
 
 A page keeps all that is known of it: content, owner, place in its file or address, the flags that say how it was used,
 and in each page table that maps it the bits of its entry.  It comes back to the head of its list, through the batch of
-new pages, and the old frame is free.  A page that somebody else refers to (a batch, a device, a fault under way) stays
+new pages, and the old frame is free.  A page that something else refers to (a batch, a device, a fault under way) stays
 where it is, and so does a page of ramfs, which has no way to be moved.
 
 Follows mm/migrate.c of Linux 6.1 (``migrate_pages``, ``migrate_folio_extra``, ``folio_migrate_flags``,
 ``remove_migration_ptes``) and mm/zsmalloc.c (``zs_page_migrate``).
 
-Not modelled: migration entries (nobody else runs in between), balloon pages, other nodes.
+Not modelled: migration entries (nothing else runs in between), balloon pages, other nodes.
 """
 
 import cython

@@ -90,7 +90,7 @@ def select_bad_process(s: State) -> u32:
 
 
 def reap(s: State, mm: u32):
-    """The reaper: somebody else (swapoff) is in a victim's address space, which stays; its private pages come back."""
+    """The reaper: something else (swapoff) is in a victim's address space, which stays; its private pages come back."""
     i: u32
     for i in range(mm_at(s, mm).nr_vmas):
         if not vma_at(s, mm_at(s, mm).vmas[i]).flags & VM_SHARED:

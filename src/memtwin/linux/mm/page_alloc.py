@@ -5,7 +5,7 @@ The fast path (``page_alloc_fast.py``) found no zone above its *low* mark.  Then
 1. wake kswapd, and try again down to the *min* mark;
 2. a request for a block that is large, or not movable, tries **direct compaction** (``compaction.py``), waiting for
    nothing;
-3. a thread that reclaims itself may take from the reserves; nobody else goes on without reclaiming;
+3. a thread that reclaims itself may take from the reserves; nothing else goes on without reclaiming;
 4. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
    the per-cpu lists are emptied and it tries once more; then direct compaction for any block, harder;
 5. a request that is only an attempt (readahead, a large slab), or for a block of order above 3, gives up here;

@@ -208,7 +208,7 @@ def set_page_dirty(s: State, pfn: u32):
 
 
 def clear_dirty(s: State, pfn: u32):
-    """Take a page out of the dirty ones; what it holds is somebody else's business."""
+    """Take a page out of the dirty ones; what it holds is something else's business."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags &= ~cython.cast(u32, PG_DIRTY)
     mod_lruvec_page_state(s, pfn, NR_DIRTY, -nr_pages(s, pfn))

@@ -149,7 +149,7 @@ def sync_mm_rss(s: State, task: u32):
 def mm_counter(s: State, mm: u32, kind: u32) -> i64:
     """Pages of one kind, as the kernel would print them: what tasks count by themselves is missing, but never below 0.
 
-    Reclaim takes what a task has not told yet from what it has, so that the sum itself may be negative for a while.
+    Reclaim takes what a task has not folded yet from what it has, so that the sum itself may be negative for a while.
     """
     return max(mm_at(s, mm).rss[kind], cython.cast(i64, 0))
 

@@ -443,7 +443,7 @@ def try_to_reclaim_swap(s: State, entry: u32, anyway: cython.bint) -> cython.bin
 
 
 def free_swap_and_cache(s: State, entry: u32):
-    """A page-table entry that holds a slot goes away; a page that nobody maps goes with it."""
+    """A page-table entry that holds a slot goes away; a page that no process maps goes with it."""
     swap_free(s, entry)
     if area_of(s, entry).map[slot_of(entry)] == SWAP_HAS_CACHE:
         try_to_reclaim_swap(s, entry, False)

@@ -2,7 +2,7 @@
 
 ==============================================  =======================================================================
 its page is in the swap cache                   map it: a minor fault, even while it is still being written
-the area is zram, and nobody else has the page  read it at once, without swap cache and readahead
+the area is zram, and nothing else has the page  read it at once, without swap cache and readahead
 otherwise                                       read a window of slots into the swap cache, and wait
 ==============================================  =======================================================================
 
@@ -113,7 +113,7 @@ def swapin_nr_pages(s: State, ra: cython.pointer(SwapRa), here: u64) -> u32:
 def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cython.bint)) -> u32:
     """The swap cache's page of a slot; where there is none, a locked one to read into (*fresh*).
 
-    0: no memory, or a slot of nobody.
+    0: no memory, or a slot without an owner.
     """
     pfn: u32 = lookup_swap_cache(s, entry)
     shadow: u64
@@ -146,7 +146,7 @@ def get_swap_cache_page(s: State, entry: u32, gfp: u32, fresh: cython.pointer(cy
 
 
 def read_swap_cache(s: State, entry: u32, bio: cython.pointer(u32), fresh: cython.pointer(cython.bint)) -> u32:
-    """The page of a slot, read into the swap cache if it is not there (*fresh*); 0: no memory, or a slot of nobody."""
+    """The page of a slot, read into the swap cache if it is not there (*fresh*); 0: no memory, or no owner."""
     pfn: u32 = get_swap_cache_page(s, entry, GFP_HIGHUSER_MOVABLE, fresh)
     if fresh[0]:
         swap_readpage(s, pfn, bio)
@@ -239,7 +239,7 @@ def swap_vma_readahead(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
 
 
 def read_synchronous(s: State, entry: u32) -> u32:
-    """zram, and nobody else has the page: read it without the swap cache; 0: no memory."""
+    """zram, and nothing else has the page: read it without the swap cache; 0: no memory."""
     pfn: u32 = alloc_pages(s, 0, GFP_HIGHUSER_MOVABLE)
     shadow: u64 = get_shadow(s, entry)
     bio: u32 = 0

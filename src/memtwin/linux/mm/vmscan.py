@@ -267,7 +267,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
 
 
 def remove_mapping(s: State, pfn: u32) -> cython.bint:
-    """Take a clean, unmapped page out of its cache and leave a shadow; False: somebody else refers to it."""
+    """Take a clean, unmapped page out of its cache and leave a shadow; False: something else refers to it."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     entry: u32 = page.private
     if page.flags & PG_DIRTY:

@@ -388,7 +388,7 @@ def throttle_direct_reclaim(s: State):
     """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
 
     Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
-    used up: the kernel's task then waits until somebody else takes or gives a page.  Nobody else runs here, so it goes
+    used up: the kernel's task then waits until something else takes or gives a page.  Nobody else runs here, so it goes
     on after a second.
     """
     until: u64 = s.now_ns + LONGEST_THROTTLE_NS

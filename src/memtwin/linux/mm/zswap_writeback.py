@@ -4,7 +4,7 @@ A worker, queued by the store that found the pool full, takes the cpu before rec
 the page of the pool that nothing went into for the longest and brings each of its objects out::
 
     a page of the swap cache for its slot     there is one already: the object stays (it is being read)
-                                              no memory, or a slot of nobody: it stays
+                                              no memory, or a slot without an owner: it stays
     decompress into it, write it to the area  written_back_pages, pswpout; next to be freed when the write has ended
     forget the object
 

@@ -5,5 +5,5 @@ In: the lines of a log as they pass (:class:`memtwin.oom.deaths.watch.Watch`) an
 
 ``witnesses`` has what programs write, ``join`` which lines are of one death, ``words`` the sentences.
 
-Never here: a conclusion from what a log does not have. A death that nobody explains is of unknown cause.
+Never here: a conclusion from what a log does not have. A death without an explanation is of unknown cause.
 """

@@ -11,7 +11,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Death(NamedTuple):
-    """A line that says that somebody died, or was chosen to."""
+    """A line that says that a process died, or was chosen to."""
 
     by: str
     """Who killed: :data:`KERNEL`, the name of another killer, or :data:`UNKNOWN`."""
@@ -46,7 +46,7 @@ class KernelKill(NamedTuple):
 
 
 def kernel_kill(number: int, event: OomEvent) -> KernelKill | None:
-    """Return what is kept of *event*; None if nobody was killed."""
+    """Return what is kept of *event*; None if no process was killed."""
     victim = event.victim
     if victim is None:
         return None

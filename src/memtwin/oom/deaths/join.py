@@ -30,8 +30,8 @@ from memtwin.oom.deaths.witnesses import (
     SAYS_NOT,
     SAYS_OOM,
     SAYS_OOMD,
-    SOMEBODY,
     TRACE,
+    UNNAMED_PROCESS,
     Witness,
 )
 from memtwin.oom.event import CERTAIN, POSSIBLE, PROBABLE
@@ -131,7 +131,7 @@ def _without_attempts(seen: Sequence[Seen]) -> Sequence[Seen]:
 
 def _keys(witness: Witness) -> Iterable[str]:
     """Return what names who died."""
-    if witness.who != SOMEBODY:
+    if witness.who != UNNAMED_PROCESS:
         yield f"who {witness.who.strip('/').rpartition('/')[2].rpartition(' of ')[2]}"
     if witness.container:
         yield f"container {witness.container}"
@@ -175,8 +175,8 @@ def _is_one_record(before: Seen, one: Seen) -> bool:
     """Whether two lines stand together, the second without a time and at most one with a name: a printed record."""
     if one.stamp is not None or abs(one.line - before.line) > _RECORD_LINES:
         return False
-    is_named_twice = SOMEBODY not in {before.witness.who, one.witness.who}
-    if before.stamp is not None and one.witness.who != SOMEBODY:
+    is_named_twice = UNNAMED_PROCESS not in {before.witness.who, one.witness.who}
+    if before.stamp is not None and one.witness.who != UNNAMED_PROCESS:
         return False
     return not is_named_twice and before.witness.role != one.witness.role
 
@@ -220,7 +220,7 @@ def _names(witness: Witness, kill: KernelKill) -> str:
     if witness.container and witness.container in kill.group:
         return f"container {witness.container} is in the victim's cgroup"
     who = witness.who.strip("/")
-    if who != SOMEBODY and len(who) >= _SHORTEST_NAME and who in kill.group:
+    if who != UNNAMED_PROCESS and len(who) >= _SHORTEST_NAME and who in kill.group:
         return f"{who} is in the victim's cgroup"
     return "the same name" if who == kill.who else ""
 
@@ -268,7 +268,7 @@ def _lend(seen: Sequence[Seen], found: dict[int, _Cause]) -> None:
     ]  # fmt: skip
     index = _Nearby([_Known(seen[place].line, seen[place].stamp, place) for place in known])
     for place, one in enumerate(seen):
-        is_bare = one.witness.role == TRACE and one.witness.who == SOMEBODY and one.witness.pid is None
+        is_bare = one.witness.role == TRACE and one.witness.who == UNNAMED_PROCESS and one.witness.pid is None
         if not is_bare or found[place].by != UNKNOWN or one.stamp is None:
             continue
         near = {found[other.place].by: found[other.place] for other in index.of(one, _NEAR_S)}

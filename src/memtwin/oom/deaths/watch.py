@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom.deaths.death import KERNEL, Death, KernelKill, kernel_kill
 from memtwin.oom.deaths.join import Seen, joined
-from memtwin.oom.deaths.witnesses import KILLER, NOHANG, SOMEBODY, Witness, may_be_one, may_tell, witness_of
+from memtwin.oom.deaths.witnesses import KILLER, NOHANG, UNNAMED_PROCESS, Witness, may_be_one, may_tell, witness_of
 from memtwin.oom.event import CERTAIN
 from memtwin.oom.read.lines import cut
 from memtwin.oom.read.marks import is_code, mark_of
@@ -30,7 +30,7 @@ _KERNELS_OWN: Final = re.compile(
 class _Condemned(NamedTuple):
     """A victim that nohang has named and not killed yet."""
 
-    who: str = SOMEBODY
+    who: str = UNNAMED_PROCESS
     pid: int | None = None
 
 
@@ -83,7 +83,7 @@ class Watch:
         kill = _KILL.search(text)
         if kill:
             pid = int(kill["pid"]) if kill["pid"] else self._nohang.pid
-            who = self._nohang.who if pid == self._nohang.pid else SOMEBODY
+            who = self._nohang.who if pid == self._nohang.pid else UNNAMED_PROCESS
             self._add(line, Witness(KILLER, NOHANG, who, pid, "memory was below nohang's limits"))
             return
         found = witness_of(text)

@@ -16,10 +16,10 @@ OOMD, NOHANG, KUBELET, SYSTEMD = "systemd-oomd", "nohang", "kubelet", "systemd"
 KILLER, SAYS_OOM, SAYS_NOT, TRACE, CLEANUP, SAYS_OOMD, ATTEMPT = (
     "killer", "says OOM", "says not OOM", "trace", "cleanup", "oomd", "attempt",
 )  # fmt: skip
-"""What a line is evidence for: that *by* killed; that the kernel's OOM killer did; that it did not; that somebody did;
+"""What a line is evidence for: that *by* killed; that the kernel's OOM killer did; that it did not; something else did;
 that *by* killed what was left of it afterwards; that systemd-oomd did; that *by* set about it."""
 MEMORY, DISK, OTHER = "memory", "disk", "other"
-SOMEBODY: Final = "a process"
+UNNAMED_PROCESS: Final = "a process"
 
 
 class Witness(NamedTuple):
@@ -125,7 +125,7 @@ def _witness(form: _Form, found: re.Match[str], text: str) -> Witness:
     reason = groups.get("reason", "").strip()
     groups["reason"] = f": {reason}" if reason else ""
     pid = groups.get("pid")
-    who = who or (f"container {container[:12]}" if container else SOMEBODY)
+    who = who or (f"container {container[:12]}" if container else UNNAMED_PROCESS)
     return Witness(
         form.role, form.by, who, int(pid) if pid else None,
         form.why.format(**groups), container[:12], form.resource,

@@ -85,9 +85,9 @@ def _recomputed(found: Analysis) -> dict[str, Any]:
     check = ranking.score_check
     return {
         "pid": ranking.pid, "follows": ranking.follows, "why": ranking.why,
-        "rule": ranking.rule.told if ranking.rule else None,
+        "rule": ranking.rule.label if ranking.rule else None,
         "totalpages": ranking.total.low if ranking.total and ranking.total.is_exact else None,
-        "totalpages_from": ranking.total.told if ranking.total else None,
+        "totalpages_from": ranking.total.made_of if ranking.total else None,
         "margin_points": ranking.margin,
         "runner_up": ranking.runner_up.task.pid if ranking.runner_up else None,
         "score_check": check._asdict() if check else None,
@@ -112,8 +112,8 @@ def _zone(view: ZoneView) -> dict[str, Any]:
             ("low", view.low), ("high", view.high), ("reserve", view.reserve), ("short", view.short),
         )
     }  # fmt: skip
-    told = {"has_block": view.has_block, "passes": view.passes, "why_not": view.why_not}
-    return {"node": view.node, "name": view.name, **sizes, **told}
+    state = {"has_block": view.has_block, "passes": view.passes, "why_not": view.why_not}
+    return {"node": view.node, "name": view.name, **sizes, **state}
 
 
 def _memory(found: Analysis) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _memory(found: Analysis) -> dict[str, Any]:
         "what": sheet.what if sheet else None,
         "total_bytes": sheet.total_kib * 1024 if sheet else None,
         "items": [
-            {"key": item.key, "told": item.told, "bytes": item.kib * 1024, "of_processes": item.of_processes}
+            {"key": item.key, "label": item.label, "bytes": item.kib * 1024, "of_processes": item.of_processes}
             for item in (sheet.items if sheet else ())
         ],
         "swap_total_bytes": None if swap.total_kib is None else swap.total_kib * 1024,

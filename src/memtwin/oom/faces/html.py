@@ -110,12 +110,12 @@ def _zones(views: Sequence[ZoneView]) -> str:
     return _svg(rows, len(views) * _LINE * 2 + 8, "free memory of each zone against what it must keep")
 
 
-def _mark(x: float, top: int, told: str) -> str:
+def _mark(x: float, top: int, caption: str) -> str:
     anchor = "end" if x > _LABEL + _BAR * 0.6 else "start"
     shift = -4 if anchor == "end" else 4
     return (
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 3}" y2="{top + 40}" stroke="var(--ink)" stroke-width="2"/>'
-        f'<text class="soft" x="{x + shift:.1f}" y="{top + 39}" text-anchor="{anchor}">{told}</text>'
+        f'<text class="soft" x="{x + shift:.1f}" y="{top + 39}" text-anchor="{anchor}">{caption}</text>'
     )
 
 
@@ -140,8 +140,8 @@ def _ranking(found: Analysis) -> str:
         drawn.append(f'<text x="{_LABEL + _BAR + 10}" y="{top + 15}"{weight}>{_text(points)}</text>')
     legend = "".join(
         f'<rect x="{_LABEL + place * 104}" y="2" width="12" height="12" fill="var(--{colour})"/>'
-        f'<text x="{_LABEL + place * 104 + 18}" y="13">{told}</text>'
-        for place, (colour, told) in enumerate(_LEGEND)
+        f'<text x="{_LABEL + place * 104 + 18}" y="13">{caption}</text>'
+        for place, (colour, caption) in enumerate(_LEGEND)
     )
     drawn.append(f'{legend}<text class="soft" x="{_LABEL + _BAR + 10}" y="13">points</text>')
     note = f"<p class='note'>The widest bar is {widest:,} points, as {size(widest * page_kib)}; ▶ was killed."
@@ -165,7 +165,7 @@ def _sheet(found: Analysis) -> Iterator[str]:
     yield "<h3>Where the memory was</h3>\n<table><tr><th></th><th class='n'>KiB</th><th class='n'></th></tr>\n"
     for item in sorted(sheet.items, key=lambda item: -item.kib):
         share = f"{item.kib / sheet.total_kib:.1%}" if sheet.total_kib else "-"
-        yield f"<tr><td>{_text(item.told)}</td><td class='n'>{item.kib:,}</td><td class='n'>{share}</td></tr>\n"
+        yield f"<tr><td>{_text(item.label)}</td><td class='n'>{item.kib:,}</td><td class='n'>{share}</td></tr>\n"
     total = f"<td class='n'>{sheet.total_kib:,}</td><td class='n'>100.0%</td>"
     yield f"<tr><td>= {_text(sheet.what)}</td>{total}</tr></table>\n"
 
@@ -183,9 +183,9 @@ def _deaths(deaths: Sequence[Death], events: int) -> Iterator[str]:
     yield "</ul></section>\n"
 
 
-def _svg(drawn: Sequence[str], height: int, told: str) -> str:
+def _svg(drawn: Sequence[str], height: int, caption: str) -> str:
     inner = "".join(drawn)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(told, quote=True)}">{inner}</svg>\n'
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(caption, quote=True)}">{inner}</svg>\n'
 
 
 def _text(text: str) -> str:

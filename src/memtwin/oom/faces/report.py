@@ -40,8 +40,8 @@ def _parts(found: Analysis, number: int, *, every: bool) -> Iterator[str]:
         yield "\nWhat would have changed it, at this moment:\n"
         for change in found.changes:
             yield wrapped(sentence(change), first="- ", rest="  ")
-        for told in found.ruled_out:
-            yield wrapped(told, first="- ", rest="  ")
+        for line in found.ruled_out:
+            yield wrapped(line, first="- ", rest="  ")
         yield "" if found.event.sysrq or not found.changes else wrapped(
             "These are the smallest changes: a request fails at the first page too few. Whether the next one would have"
             " failed no report can say; a replay of the workload can.",
@@ -147,8 +147,8 @@ def sentence(change: Change) -> str:
     """Return a change as a sentence, with what it assumes.
 
     >>> from memtwin.oom.why.remedies import Change
-    >>> sentence(Change("RAM", 52, NONE, None, None, None, None, "nobody else takes it"))
-    '52 KiB more RAM: this request would have passed. Assumes: nobody else takes it.'
+    >>> sentence(Change("RAM", 52, NONE, None, None, None, None, "nothing else takes it"))
+    '52 KiB more RAM: this request would have passed. Assumes: nothing else takes it.'
     """
     if "adj" in change.what:
         was = "" if change.was is None else f" instead of {change.was}"
@@ -159,7 +159,7 @@ def sentence(change: Change) -> str:
     else:
         lead = f"{size(change.amount)} more {_WHAT[change.what]}"
     if change.gives == NONE:
-        then = "nobody would have been killed" if "adj" in change.what else "this request would have passed"
+        then = "no process would have been killed" if "adj" in change.what else "this request would have passed"
     else:
         then = f"{who(change.then_name, change.then_pid)} would have died instead"
     return f"{lead}: {then}. Assumes: {change.assumes}."
@@ -197,7 +197,7 @@ def _sheet(found: Analysis) -> Table | None:
     if sheet is None:
         return None
     rows = [
-        (item.told, f"{item.kib:,}", f"{item.kib / sheet.total_kib:.1%}" if sheet.total_kib else "-")
+        (item.label, f"{item.kib:,}", f"{item.kib / sheet.total_kib:.1%}" if sheet.total_kib else "-")
         for item in sorted(sheet.items, key=lambda item: -item.kib)
     ]
     rows.append((f"= {sheet.what}", f"{sheet.total_kib:,}", "100.0%"))
@@ -210,10 +210,10 @@ def _ranking(found: Analysis, *, every: bool) -> Table | None:
         return None
     shown = [row for place, row in enumerate(rows) if every or place < _TOP or row is found.ranking.chosen]
     names = ("pid", "points", "score", "rss", "swap", "tables", "adj")
-    told = [_row(found, row) for row in shown]
+    line = [_row(found, row) for row in shown]
     if len(shown) < len(rows):
-        told.append((f"... {len(rows) - len(shown)} more",))
-    return Table((*(Column(name, "right") for name in names), Column("name"), Column("")), tuple(told))
+        line.append((f"... {len(rows) - len(shown)} more",))
+    return Table((*(Column(name, "right") for name in names), Column("name"), Column("")), tuple(line))
 
 
 def _row(found: Analysis, row: Row) -> tuple[str, ...]:

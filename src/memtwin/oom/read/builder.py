@@ -11,7 +11,7 @@ from memtwin.oom.event import (
     KILLED,
     MEMCG,
     MEMPOLICY,
-    NOBODY,
+    NO_VICTIM,
     POSSIBLE,
     PROBABLE,
     UNKNOWN,
@@ -38,7 +38,7 @@ _PAGE_SIZES_KIB = (4, 8, 16, 32, 64, 256)
 
 
 class PageSize(NamedTuple):
-    """The page size, and what told it."""
+    """The page size, and where it stands."""
 
     kib: int = 4
     source: str | None = None
@@ -127,7 +127,7 @@ class Builder:
             return _CONSTRAINTS.get(printed, printed)
         if is_memcg or any(name.startswith("mem_cgroup_out_of_memory") for name in self.trace):
             return MEMCG
-        is_told = self.message is not None and (self.outcome != NOBODY or self.panic is not None)
+        is_told = self.message is not None and (self.outcome != NO_VICTIM or self.panic is not None)
         return GLOBAL if self.has_dump or is_told or printed else UNKNOWN
 
     def _missing(self) -> tuple[str, ...]:

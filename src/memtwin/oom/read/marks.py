@@ -25,7 +25,7 @@ class Mark(IntEnum):
     CHOSEN = 6
     KILLED = 7
     END = 8
-    """Nobody could be killed, or the kernel panicked."""
+    """No process could be killed, or the kernel panicked."""
     AFTER = 9
 
 
@@ -136,7 +136,7 @@ def mark_of(text: str, *, is_logged: bool) -> Mark | None:
     """Return the part that *text* belongs to, if it is one that can be recognised alone.
 
     *is_logged*: the line has a time stamp, or the kernel's name before it; without either a sentence about a report is
-    told from a report by what stands around the words.
+    separated from a report by what stands around the words.
     """
     text = text[:_LONGEST]
     found = _header(text, is_logged=is_logged) if "oom-killer" in text else _verdict(text, is_logged=is_logged)

@@ -135,7 +135,7 @@ class _Reader:
         return self._line.stamp is not None or (is_cut(before) and not self._begins_alike(before, line.text))
 
     def _begins_alike(self, before: str, text: str) -> bool:
-        """Whether a line begins as the header of its report does: a prefix that nobody knows, so not a wrapped rest."""
+        """Whether a line begins as the header of its report does: an unknown prefix, so not a wrapped rest."""
         header = before if "oom-killer" in before else self._header
         return header[:_ALIKE] == text[:_ALIKE]
 

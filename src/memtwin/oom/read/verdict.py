@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from memtwin.oom.event import KILLED, NOBODY, PANIC, Kill, Memcg, Reaped
+from memtwin.oom.event import KILLED, NO_VICTIM, PANIC, Kill, Memcg, Reaped
 
 if TYPE_CHECKING:
     from memtwin.oom.read.builder import Builder
@@ -68,7 +68,7 @@ def chosen(builder: Builder, text: str) -> bool:
 
 
 def killed(builder: Builder, text: str) -> bool:
-    """Read "Killed process P (NAME) total-vm:..."; a second one is somebody killed along with the victim."""
+    """Read "Killed process P (NAME) total-vm:..."; a second one was killed along with the victim."""
     found = _KILLED.search(text) or _KILLED_SHORT.search(text)
     if not found:
         builder.unread.add("line of the killed process")
@@ -102,15 +102,15 @@ def reaped(text: str) -> Reaped | None:
 
 
 def no_victim(builder: Builder, text: str) -> bool:
-    """Read that nobody could be killed, or that the kernel panics: from 4.19 on the first does not mean the second."""
+    """Read that no process could be killed, or that the kernel panics: from 4.19 on the first is not the second."""
     if "no killable process" in text:
-        builder.outcome, builder.message = NOBODY, "Out of memory and no killable processes"
+        builder.outcome, builder.message = NO_VICTIM, "Out of memory and no killable processes"
         return True
     found = _PANIC.search(text)
     if found:
         builder.panic = builder.panic or found[1].removesuffix(" ]---").strip()
         if builder.outcome is None:
-            builder.outcome = NOBODY if "deadlocked" in found[1] else PANIC
+            builder.outcome = NO_VICTIM if "deadlocked" in found[1] else PANIC
             builder.message = builder.panic
         return True
     return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memtwin.oom.why.zones import ZoneView
 
 _MANY: Final = 3
-"""Zones that are told in words; the table has all."""
+"""Zones that are put into words; the table has all."""
 _LARGE: Final = 0.1
 """Share of all memory from which something that cannot be reclaimed is worth a word."""
 _COSTLY_ORDER: Final = 3
@@ -73,14 +73,14 @@ def _zones(found: Analysis) -> list[str]:
         return []
     order = found.event.trigger.order or 0
     short = [view for view in views if view.short > 0]
-    told = [_short(view) for view in sorted(short, key=lambda view: -(view.managed or view.free))[:_MANY]]
+    sentences = [_short(view) for view in sorted(short, key=lambda view: -(view.managed or view.free))[:_MANY]]
     if len(short) > _MANY:
-        told.append(f"{count(len(short) - _MANY, 'more zone')} had too little as well.")
+        sentences.append(f"{count(len(short) - _MANY, 'more zone')} had too little as well.")
     passing = [view for view in views if view.short <= 0]
     blocked = [view for view in passing if view.has_block is False]
-    told += [_fragmented(view, found.event.page_kib << order) for view in blocked]
-    told += _passing(found, [view for view in passing if view.has_block is not False])
-    return [*told, *_forbidden(found)]
+    sentences += [_fragmented(view, found.event.page_kib << order) for view in blocked]
+    sentences += _passing(found, [view for view in passing if view.has_block is not False])
+    return [*sentences, *_forbidden(found)]
 
 
 def _forbidden(found: Analysis) -> list[str]:
@@ -116,30 +116,32 @@ def _passing(found: Analysis, views: list[ZoneView]) -> list[str]:
     if event.trigger.gfp_mask == 0 or is_false_alarm(found):
         why = "the page fault failed for another reason, such as a cgroup's limit"
         return [f"Memory was there ({names} had enough free): {why}."]
-    told = f"{capital(names)} had enough when the report was printed"
+    enough = f"{capital(names)} had enough when the report was printed"
     if all(view.free < view.high for view in views):
         high = "the high mark at which the kernel makes its last try before it kills"
-        return [f"{told}, but less than {high}: some pages came free in between."]
+        return [f"{enough}, but less than {high}: some pages came free in between."]
     if event.killed_before or found.follows_a_kill:
-        return [f"{told}: an earlier victim had just given up its memory."]
-    return [f"{told}: memory came free in between, or was not allowed there for a reason that the text does not show."]
+        return [f"{enough}: an earlier victim had just given up its memory."]
+    return [
+        f"{enough}: memory came free in between, or was not allowed there for a reason that the text does not show."
+    ]
 
 
 def _reclaim(found: Analysis) -> list[str]:
     """Return what reclaim could still have taken: swap and page cache."""
     event, sheet = found.event, found.sheet
-    told = []
+    sentences = []
     swap = event.swap
     if swap.total_kib == 0:
-        told.append("There is no swap, so memory of processes and tmpfs cannot leave RAM.")
+        sentences.append("There is no swap, so memory of processes and tmpfs cannot leave RAM.")
     elif swap.total_kib and swap.free_kib is not None:
         if swap.free_kib * 100 < swap.total_kib:
-            told.append(f"Swap ({size(swap.total_kib)}) was full.")
+            sentences.append(f"Swap ({size(swap.total_kib)}) was full.")
         else:
-            told.append(f"Swap was not full: {size(swap.free_kib)} of {size(swap.total_kib)} were free.")
+            sentences.append(f"Swap was not full: {size(swap.free_kib)} of {size(swap.total_kib)} were free.")
     if sheet is not None:
-        told.append(_files(found, sheet))
-    return told
+        sentences.append(_files(found, sheet))
+    return sentences
 
 
 def _files(found: Analysis, sheet: Sheet) -> str:
@@ -158,7 +160,7 @@ def _fixed(found: Analysis) -> list[str]:
     if sheet is None:
         return []
     large = [
-        f"{size(sheet.kib(key))} {told}" for key, told in _UNRECLAIMABLE if sheet.kib(key) > sheet.total_kib * _LARGE
+        f"{size(sheet.kib(key))} {what}" for key, what in _UNRECLAIMABLE if sheet.kib(key) > sheet.total_kib * _LARGE
     ]
     shmem = sheet.kib(sheets.SHMEM)
     if shmem > sheet.total_kib * _LARGE:
@@ -169,16 +171,16 @@ def _fixed(found: Analysis) -> list[str]:
 
 def _cgroup(found: Analysis, memcg: Memcg) -> str:
     sheet = found.sheet
-    told = []
+    sentences = []
     if memcg.usage is not None and memcg.limit is not None:
         room = memcg.limit - memcg.usage
         free = f": {kb(room)} came free in between" if room >= found.event.page_kib else ""
-        told.append(f"{kb(memcg.usage)} were charged with a limit of {kb(memcg.limit)}{free}.")
+        sentences.append(f"{kb(memcg.usage)} were charged with a limit of {kb(memcg.limit)}{free}.")
     if sheet is not None:
-        told.append(_cgroup_anon(memcg, sheet.kib(sheets.ANON)))
-        told.append(_files(found, sheet))
-    told += _fixed(found)
-    return " ".join(sentence for sentence in told if sentence)
+        sentences.append(_cgroup_anon(memcg, sheet.kib(sheets.ANON)))
+        sentences.append(_files(found, sheet))
+    sentences += _fixed(found)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _cgroup_anon(memcg: Memcg, anon: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.oom.badness import printed_score
-from memtwin.oom.event import NOBODY, PANIC
+from memtwin.oom.event import NO_VICTIM, PANIC
 from memtwin.oom.why.generation import chosen_task, is_child
 from memtwin.oom.why.rows import Ranking, always_beats, never_beats
 
@@ -54,7 +54,7 @@ def _verdict(
         is_it = event.victim is not None and event.trigger.pid in {event.victim.pid, None}
         why = "vm.oom_kill_allocating_task is set: whoever asks is killed, whatever the points"
         return Verdict(is_it, why, event.trigger.pid)
-    if event.outcome == NOBODY:
+    if event.outcome == NO_VICTIM:
         return _nobody(candidates, first)
     unknown = _why_unknown(event, chosen, rule)
     if unknown is not None or chosen is None or rule is None:
@@ -65,7 +65,7 @@ def _verdict(
 def _why_unknown(event: OomEvent, chosen: Row | None, rule: Rule | None) -> str | None:
     """Return what keeps the choice from being judged."""
     reasons = (
-        (event.outcome == PANIC, "vm.panic_on_oom is set: the kernel panics and chooses nobody"),
+        (event.outcome == PANIC, "vm.panic_on_oom is set: the kernel panics and chooses no process"),
         (event.outcome is None, "the line of the kill is not in the text"),
         (rule is None, "kernels before 2.6.36 judged by run time and nice level, which no report has"),
         (

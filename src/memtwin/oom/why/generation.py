@@ -50,7 +50,7 @@ def version(release: str) -> tuple[int, int, int]:
 def rule_of_release(release: str) -> Rule:
     """Return the rule of a kernel by its number alone.
 
-    >>> rule_of_release("6.1.0-42-amd64").told
+    >>> rule_of_release("6.1.0-42-amd64").label
     '5.9 and later'
     """
     numbers = version(release)
@@ -74,8 +74,8 @@ def rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreChe
     rule, check = _rule_of(event, total)
     if check is None or check.total is None or total is None or total.is_exact:
         return rule, check, total
-    told = f"{total.told.partition(';')[0]}, with the swap that the printed score has in it"
-    return rule, check, total._replace(low=check.total, high=check.total, told=told)
+    reason = f"{total.made_of.partition(';')[0]}, with the swap that the printed score has in it"
+    return rule, check, total._replace(low=check.total, high=check.total, made_of=reason)
 
 
 def _rule_of(event: OomEvent, total: Total | None) -> tuple[Rule | None, ScoreCheck | None]:
@@ -98,12 +98,12 @@ def _checked(event: OomEvent, task: Task, rule: Rule, total: Total, score: int) 
         low, _ = charges(event, task, other)
         for charge in (low, low._replace(root=False)):
             if printed_score(charge, at, other) == score:
-                told = _by(rule, other, total, at)
+                reason = _by(rule, other, total, at)
                 if low.root:
-                    told += _SPARED[other.root] if charge.root else _NOT_SPARED
+                    reason += _SPARED[other.root] if charge.root else _NOT_SPARED
                 is_spared = charge.root == low.root or event.constraint != MEMCG
                 found = other if is_spared else other._replace(root="none")  # all of a container are such a root
-                return found, ScoreCheck(score, score, equal=True, why=told, total=at if score > 0 else None)
+                return found, ScoreCheck(score, score, equal=True, why=reason, total=at if score > 0 else None)
     for other in rules:
         low, high = charges(event, task, other)
         is_hidden = low != high._replace(root=low.root) or not total.is_exact
@@ -125,10 +125,10 @@ def _between(low: Charge, high: Charge, total: Total, rule: Rule, score: int) ->
 
 
 def _by(rule: Rule, other: Rule, total: Total, at: int) -> str:
-    told = f"by the rule of {other.told}"
+    reason = f"by the rule of {other.label}"
     if other is not rule:
-        told += ", which this kernel has under an older number"
-    return told + ("" if total.is_exact else f"; of a total of {at:,} pages")
+        reason += ", which this kernel has under an older number"
+    return reason + ("" if total.is_exact else f"; of a total of {at:,} pages")
 
 
 def _hidden(low: Charge, high: Charge, total: Total, thousandths: int) -> str:

@@ -1,7 +1,7 @@
 """The choice of the kernel, made again from the table: who had the most points, and whether that explains who died.
 
 The victim follows from the table if it beats everybody whatever the hidden part of the points is; it does not if
-somebody beats it whatever that is; else it cannot be known.
+another beats it whatever that is; else it cannot be known.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Change(NamedTuple):
 
 
 def would_change(event: OomEvent, ranking: Ranking, culprit: Culprit | None) -> tuple[Change, ...]:
-    """Return the changes that can be computed from the text; () when nobody was killed by the rule."""
+    """Return the changes that can be computed from the text; () when no process was killed by the rule."""
     if event.outcome != KILLED:
         return ()
     found = [_victim_adj(event, ranking), _hog_adj(ranking, culprit), _ram_for_another(event, ranking)]
@@ -73,8 +73,8 @@ def _ruled_out_in_cgroup(event: OomEvent) -> tuple[str, ...]:
     memcg = event.memcg
     if memcg is None or not memcg.swap_limit or memcg.swap_usage or not memcg.stats.get("anon"):
         return ()
-    told = "The cgroup was allowed to swap and had nothing in swap: swap on the machine may have helped"
-    return (f"{told}; how much it has is not in the text.",)
+    hint = "The cgroup was allowed to swap and had nothing in swap: swap on the machine may have helped"
+    return (f"{hint}; how much it has is not in the text.",)
 
 
 def _ruled_out_on_machine(event: OomEvent) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _victim_adj(event: OomEvent, ranking: Ranking) -> Change | None:
         return None
     task, was = chosen.task, chosen.low.oom_score_adj
     if other is None or rule is None or at is None:
-        assumes = "nobody else may be killed: then the one who asks fails, or the kernel panics"
+        assumes = "no other process may be killed: then the one that asks fails, or the kernel panics"
         if other is not None:
             return None
         return Change("adj of the victim", OOM_SCORE_ADJ_MIN, NONE, task.pid, task.name, None, None, assumes, was)
@@ -166,7 +166,7 @@ def _bisect(first: int, last: int, holds: Callable[[int], bool]) -> int | None:
 
 
 def _ram_for_another(event: OomEvent, ranking: Ranking) -> Change | None:
-    """Return the RAM with which somebody of a higher adj overtakes: each unit of adj then weighs more."""
+    """Return the RAM with which a process of a higher adj overtakes: each unit of adj then weighs more."""
     chosen, total = ranking.chosen, ranking.total
     rule = ranking.rule
     if chosen is None or ranking.follows is not True or total is None or not total.is_exact or rule is None:
@@ -206,7 +206,7 @@ def _memory(event: OomEvent) -> tuple[Change, ...]:
     changes = [*_huge_pages(event, nearest.short)]
     changes += [
         Change("RAM", nearest.short, NONE, None, None, None, None,
-               f"it lies in {where}, nobody else takes it, and the marks stay as they are"),
+               f"it lies in {where}, nothing else takes it, and the watermarks stay as they are"),
     ]  # fmt: skip
     zone = next(zone for zone in event.zones if (zone.node, zone.name) == (nearest.node, nearest.name))
     swap_free = event.swap.free_kib
@@ -230,7 +230,7 @@ def _nearest(views: Sequence[ZoneView]) -> ZoneView:
 
 
 def _huge_pages(event: OomEvent, short: int) -> list[Change]:
-    """Return how many huge pages fewer would have let the request pass: those that nobody used."""
+    """Return how many huge pages fewer would have let the request pass: those that were not used."""
     for huge in event.huge_pages:
         if huge.free * huge.size_kib >= max(short, 1):
             amount = -(-max(short, 1) // huge.size_kib) * huge.size_kib

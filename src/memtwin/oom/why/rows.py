@@ -46,7 +46,7 @@ class ScoreCheck(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """The processes, the most points first. *pid*: who is chosen by the rule, None if nobody or not known."""
+    """The processes, the most points first. *pid*: who is chosen by the rule, None if none is or it is not known."""
 
     rows: tuple[Row, ...]
     rule: Rule | None
@@ -55,7 +55,7 @@ class Ranking(NamedTuple):
     """The row of the process that the kernel chose."""
     runner_up: Row | None
     margin: int | None
-    """Points between the chosen and the next; negative when somebody had more."""
+    """Points between the chosen and the next; negative when another had more."""
     pid: int | None
     follows: bool | None
     why: str

@@ -25,7 +25,7 @@ class Item(NamedTuple):
     """One line: a key for programs, words for people, kB, and whether ending processes gives it back."""
 
     key: str
-    told: str
+    label: str
     kib: int
     of_processes: bool
 
@@ -98,10 +98,10 @@ def _machine_sheet(event: OomEvent, total: int) -> Sheet:
         Item(HUGE, "huge pages set aside (vm.nr_hugepages)", huge, of_processes=False),
     ]
     rest = total - sum(item.kib for item in items)
-    told = (
+    caption = (
         "named by no counter: drivers, vmalloc, per-cpu data, zram, balloon" if rest >= 0 else "counted twice meanwhile"
     )
-    items.append(Item(UNNAMED, told, rest, of_processes=False))
+    items.append(Item(UNNAMED, caption, rest, of_processes=False))
     return Sheet("the machine's RAM", total, tuple(item for item in items if item.kib))
 
 
@@ -123,10 +123,10 @@ def _memcg_sheet(memcg: Memcg, usage: int) -> Sheet:
         items.append(Item("swapcached", "pages in swap that are still in RAM (swapcached)", cached, of_processes=True))
         rest -= cached
     if rest >= 0:
-        told = "charged, but in no counter of the text: what CPUs hold ready, and kernel memory"
+        caption = "charged, but in no counter of the text: what CPUs hold ready, and kernel memory"
     else:
-        told = "counted twice meanwhile: the counters lag behind"
-    items.append(Item(UNNAMED, told, rest, of_processes=False))
+        caption = "counted twice meanwhile: the counters lag behind"
+    items.append(Item(UNNAMED, caption, rest, of_processes=False))
     return Sheet("what the cgroup is charged", usage, tuple(item for item in items if item.kib))
 
 

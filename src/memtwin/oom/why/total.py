@@ -16,11 +16,11 @@ UNLIMITED_KIB: Final = 1 << 50
 
 
 class Total(NamedTuple):
-    """Pages, at least *low* and at most *high* (None: unbounded); *told*: what they are made of."""
+    """Pages, at least *low* and at most *high* (None: unbounded); *made_of*: what of."""
 
     low: int
     high: int | None
-    told: str
+    made_of: str
     least_swap: int | None = None
     """With the swap that is in use, which is the least that the machine can have; None: not known."""
 
@@ -102,9 +102,9 @@ def _memcg(event: OomEvent, memcg: Memcg, limit_kib: int) -> Total:
         return Total(total, total, "the limit of the cgroup and what it may have of the swap")
     if most == limit:
         return Total(limit, limit, "the limit of the cgroup, which may not swap")
-    told = "the limit of the cgroup; how much swap the machine has is not printed"
+    basis = "the limit of the cgroup; how much swap the machine has is not printed"
     in_use = max((swap_used_kib(memcg) or 0) // page, sum(task.swapents or 0 for task in event.tasks))
-    return Total(limit, most, told, limit + in_use if in_use and (most is None or limit + in_use < most) else None)
+    return Total(limit, most, basis, limit + in_use if in_use and (most is None or limit + in_use < most) else None)
 
 
 def node_list(text: str) -> set[int]:

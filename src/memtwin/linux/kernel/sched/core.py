@@ -190,7 +190,7 @@ def io_schedule_timeout(s: State, until_ns: u64):
 
 
 def thread_waits(s: State):
-    """The running thread waits for a device; nobody else runs meanwhile."""
+    """The running thread waits for a device; nothing else runs meanwhile."""
     e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
     update_curr(s)
     e.iowait = True

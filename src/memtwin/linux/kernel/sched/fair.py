@@ -3,7 +3,7 @@
 Each has a **vruntime**: the time that it has run.  Who can run and has run least is next.
 
 - Who runs goes on until the *tick* (every 4 ms) finds that it has had its share of 6 ms (3 ms where two want to run),
-  or has run that much more than somebody else.
+  or has run that much more than something else.
 - Who wakes up starts at no less than 3 ms behind the others, however long it slept; it takes the cpu at once if it is
   more than 1 ms behind who runs.
 
