@@ -41,6 +41,10 @@ ARGUMENTS = (
     "-o -PID", "-o -PID -w 60 -E g", "-o -PID -w 31", "-o +PID -w 200 -c -1", "-o -PID -E k", "-p 90000",
 )  # fmt: skip
 """Without -u: with a user top 4.0.2 prints rows of another time, or of pid 0, now and then."""
+COMMAND_LINES = (
+    b"", b"/bin/a\0-b\0", b"long" * 99, b"sh\0-c\0\n\nwhile :\ndo\tsleep 1\n done \n\0", b"\x1b[31mred\x7f\0", b"\n",
+    b"caf\xc3\xa9\0\xe4\xba\xa4\0\xff\xc3\0", b"two  blanks \0",
+)  # fmt: skip
 
 
 def answers(root: Path, arguments: Sequence[str], scratch: Path) -> list[tuple[str, str]]:
@@ -87,7 +91,7 @@ def odd_machine(root: Path, rng: random.Random) -> None:
         (home / "stat").write_text(pid_stat.render(record))
         (home / "statm").write_text(statm_file.render(statm_file.Statm(*pages)))
         (home / "status").write_text(status_file.render(status_file.Status(rows)))
-        (home / "cmdline").write_text(rng.choice(["", "/bin/a\0-b\0", f"{'long' * 99}\0"]))
+        (home / "cmdline").write_bytes(rng.choice(COMMAND_LINES))
         (home / "comm").write_text(f"{name}\n")
 
 

@@ -161,13 +161,17 @@ def whole(number: int, width: int) -> str:
     return text(str(number), width)
 
 
+_QUESTION: Final = dict.fromkeys((*range(32), 127, *range(0xDC80, 0xDD00)), "?")
+"""Control characters, and bytes that are not UTF-8 as ``surrogateescape`` keeps them: top prints each as ``?``."""
+
+
 def text(words: str, width: int) -> str:
     """Return *words*, cut with a plus where they do not fit.
 
     >>> text("systemd-network", 8)
     'systemd+'
     """
-    shown = clean(words)
+    shown = clean(words if words.isprintable() else words.translate(_QUESTION))
     if display_width(shown) <= width:
         return shown
     if shown.isascii():
@@ -289,8 +293,10 @@ def _command(task: Task, frame: Frame) -> Value:
     """Return the name, or with -c the arguments; a kernel thread has none and stands in brackets."""
     if not frame.arguments:
         return task.stat.comm
-    words = (task.records.get("cmdline") or "").rstrip("\0").replace("\0", " ")
-    return words or f"[{task.stat.comm}]{' <defunct>' if task.stat.state == 'Z' else ''}"
+    words = (task.records.get("cmdline") or "").rstrip("\0").replace("\0", " ").replace("\n", " ")
+    if words:
+        return words.rstrip(" ") or "?"
+    return f"[{task.stat.comm}]{' <defunct>' if task.stat.state == 'Z' else ''}"
 
 
 def _cgroup(task: Task, _: Frame) -> Value:
