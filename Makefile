@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man zipapp lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -22,7 +22,7 @@ $(VENV)/.base: requirements/base.txt requirements/build.txt
 	touch $@
 
 $(VENV)/.built: $(VENV)/.base $(CORE) setup.py pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	MEMTWIN_CORE=require $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
@@ -75,7 +75,7 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCac
 	$(BIN)/python benchmarks/bench.py
 
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
-	MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
+	MEMTWIN_CORE=require MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
 	PYTHONPATH=build/debug/lib MEMTWIN_MUTATIONS=$(MUTATIONS) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model \
 	  tests/oracle/test_fidelity.py::test_the_twin_is_within_the_bars \
@@ -120,6 +120,9 @@ journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys thr
 
 man: $(VENV)/.built $(VENV)/.dev  ## write the manual pages from the text of --help
 	$(BIN)/python docs/man.py build/man
+
+zipapp: $(VENV)/.built $(VENV)/.dev  ## write build/memtwin.pyz: every view as one file, to copy to a server
+	@$(BIN)/python packaging/one_file.py build/memtwin.pyz
 
 lock:  ## resolve requirements/*.txt again
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -418,7 +418,7 @@ def test_without_the_compiled_core_the_hint_says_how_to_build_it(tmp_path: Path)
     env = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("memtwin: the compiled core is not there")
+    assert ended.stderr.startswith("memtwin: this needs the model, whose core is compiled")
     assert "make build" in ended.stderr
 
 

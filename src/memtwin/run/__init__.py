@@ -10,3 +10,5 @@ operation, samples over time, the text of every checkpoint; written as a directo
 
 Never here: rules of the kernel (``linux``), sentences about a run (``story``).
 """
+
+import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled

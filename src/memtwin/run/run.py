@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-import memtwin.linux.core  # noqa: F401 - first: it says what to do where the core is not compiled
 from memtwin import __version__
 from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output

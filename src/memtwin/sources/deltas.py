@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
+from memtwin.sources.msgpack import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +74,7 @@ class Parts:
             self.numbers[index] += change
 
 
-class Payload(msgspec.Struct, array_like=True):
+class Payload(NamedTuple):
     """One sample: files by their number within the chain, in the order in which they appeared."""
 
     boot_ms: int
@@ -121,15 +121,14 @@ class Encoder:
         self._unread |= refused
         made = Payload(boot_ms, [], [], [], [], [], left, list(refused.items()), meta=meta)
         if meta is not None:
-            made.unread = list(self._unread.items())
+            made = made._replace(unread=list(self._unread.items()))
             for path in self._texts.keys() - files.keys():
                 self._add(path, self._texts[path], made)
-            made.old = len(made.new)
+            made = made._replace(old=len(made.new))
         for path, text in files.items():
             self._add(path, text, made)
-        numbers = sorted(made.same)
-        made.same = [after - before for before, after in pairwise([0, *numbers])]
-        return msgspec.msgpack.encode(made)
+        gaps = [after - before for before, after in pairwise([0, *sorted(made.same)])]
+        return encode(made._replace(same=gaps))
 
     def _forget(self, path: str) -> bool:
         """Forget a file; return whether the chain has it."""
@@ -185,15 +184,8 @@ class State:
     def apply(self, data: bytes) -> None:
         """Go on to the sample that *data* tells; raise ValueError for what is none."""
         try:
-            self._apply(msgspec.msgpack.decode(data, type=Payload))
-        except (
-            msgspec.DecodeError,
-            msgspec.ValidationError,
-            IndexError,
-            KeyError,
-            TypeError,
-            OverflowError,
-        ) as problem:
+            self._apply(decode(data, Payload))
+        except (IndexError, KeyError, TypeError, OverflowError) as problem:
             raise ValueError(str(problem)) from None
 
     def paths(self) -> Iterable[str]:

@@ -15,12 +15,11 @@ A recording that does not reach its scenario's end is refused with what is missi
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, shortened
 from memtwin.procfs import uptime
@@ -167,13 +166,19 @@ class Recording:
 def _object(text: str) -> dict[str, Any]:
     """Return the JSON object that *text* is; raise ValueError for anything else, whatever its bytes."""
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        text.encode()
+        found = json.loads(text, parse_constant=_no_number)
     except UnicodeEncodeError:  # bytes that are no UTF-8, as a source keeps them
         raise ValueError("it is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except msgspec.DecodeError as problem:
-        raise ValueError(str(problem)) from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - of the text, not of an argument
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _is_operation(op: dict[str, Any]) -> bool:
@@ -253,8 +258,8 @@ class _Checkpoint(Source):
 
     @property
     def program(self) -> str | None:
-        with suppress(msgspec.DecodeError):
-            found = msgspec.json.decode(self._recording.read("run.json") or "{}", type=dict[str, Any]).get("guest_c")
+        with suppress(ValueError):
+            found = _object(self._recording.read("run.json") or "{}").get("guest_c")
             return found if isinstance(found, str) else None
         return None
 

@@ -6,7 +6,7 @@ In: sizes. Out: :class:`memtwin.linux.core.state.State`, plain memory that can b
 Never here: policy (which page is reclaimed, which thread runs), a file, a clock of the host, randomness. All else in
 ``linux`` stands above this.
 
-The core is compiled. An import without the compiled core says how to build it; there is no interpreter fallback.
+The core is compiled. An import without the compiled core says how to get it; there is no interpreter fallback.
 """
 
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from memtwin.errors import NotBuiltError
 _found = find_spec("memtwin.linux.core.state")
 if _found is None or (_found.origin or "").endswith(".py"):
     raise NotBuiltError(
-        "the compiled core is not there",
-        hint="in a checkout: make build (needs a C compiler and the Python headers); otherwise install memtwin again",
+        "this needs the model, whose core is compiled and is not in this installation (every view works without)",
+        hint="install a wheel of memtwin for this machine; or apt install gcc python3-dev, then install memtwin as "
+        "before with --force-reinstall --no-cache-dir and MEMTWIN_CORE=require set; in a checkout: make build",
     )
