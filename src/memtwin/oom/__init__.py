@@ -17,8 +17,24 @@ Never here: the model, or a sentence that does not rest on a line of the log.
 
 from __future__ import annotations
 
-from memtwin.oom.event import OomEvent
-from memtwin.oom.read.parse import events, parse
-from memtwin.oom.why.ranking import rank
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from memtwin.oom.event import OomEvent
+    from memtwin.oom.read.parse import events, parse
+    from memtwin.oom.why.ranking import rank
 
 __all__ = ["OomEvent", "events", "parse", "rank"]
+_LIES_IN: Final = {
+    "OomEvent": "memtwin.oom.event", "events": "memtwin.oom.read.parse", "parse": "memtwin.oom.read.parse",
+    "rank": "memtwin.oom.why.ranking",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is asked for: the reader of logs takes longer than a ranking of live processes."""
+    if name not in _LIES_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only where a name is asked for
+
+    return getattr(import_module(_LIES_IN[name]), name)

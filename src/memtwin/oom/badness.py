@@ -21,6 +21,7 @@ which a container's root need not have.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 SOURCE = "mm/oom_kill.c", "v6.1"
@@ -52,6 +53,10 @@ RULE_3_5 = Rule("3.5 to 3.13", root="thirtieth")
 RULE_2_6_39 = Rule("2.6.39 to 3.4 (all in thousandths)", root="thirtieth", permille=True)
 RULE_2_6_36 = Rule("2.6.36 to 2.6.38 (all in thousandths, no page tables)", root="thirtieth", permille=True,
                    page_tables=False)  # fmt: skip
+_SINCE = (
+    ((5, 9, 0), RULE_5_9), ((4, 17, 0), RULE_4_17), ((3, 14, 0), RULE_3_14), ((3, 5, 0), RULE_3_5),
+    ((2, 6, 39), RULE_2_6_39), ((0, 0, 0), RULE_2_6_36),
+)  # fmt: skip
 
 
 class Charge(NamedTuple):
@@ -62,6 +67,26 @@ class Charge(NamedTuple):
     page_tables: int
     oom_score_adj: int = 0
     root: bool = False
+
+
+def version(release: str) -> tuple[int, int, int]:
+    """Return the numbers of a release.
+
+    >>> version("3.10.0-514.6.1.el7.x86_64"), version("6.18+")
+    ((3, 10, 0), (6, 18, 0))
+    """
+    found = re.match(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?", release)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+
+
+def rule_of_release(release: str) -> Rule:
+    """Return the rule of a kernel by its number alone.
+
+    >>> rule_of_release("6.1.0-42-amd64").label
+    '5.9 and later'
+    """
+    numbers = version(release)
+    return next(rule for since, rule in _SINCE if numbers >= since)
 
 
 def points(charge: Charge, totalpages: int, rule: Rule = RULE_5_9) -> int | None:

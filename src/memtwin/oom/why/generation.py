@@ -6,7 +6,6 @@ printed (5.1 and later), only the floor of 1 point differs, and the version says
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from memtwin.oom.badness import (
@@ -18,6 +17,7 @@ from memtwin.oom.badness import (
     RULE_5_9,
     Rule,
     printed_score,
+    rule_of_release,
 )
 from memtwin.oom.event import MEMCG
 from memtwin.oom.why.rows import ScoreCheck, charges
@@ -27,34 +27,10 @@ if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent, Task
     from memtwin.oom.why.total import Total
 
-_SINCE = (
-    ((5, 9, 0), RULE_5_9), ((4, 17, 0), RULE_4_17), ((3, 14, 0), RULE_3_14), ((3, 5, 0), RULE_3_5),
-    ((2, 6, 39), RULE_2_6_39), ((0, 0, 0), RULE_2_6_36),
-)  # fmt: skip
 _WITH_SCORE = (RULE_4_17, RULE_3_14, RULE_3_5, RULE_2_6_39, RULE_2_6_36)
 
 _SPARED = {"share": "; root is spared 3 % of its own memory", "thirtieth": "; root is spared 3 % of all memory"}
 _NOT_SPARED = "; this root, without CAP_SYS_ADMIN, is not spared"
-
-
-def version(release: str) -> tuple[int, int, int]:
-    """Return the numbers of a release.
-
-    >>> version("3.10.0-514.6.1.el7.x86_64"), version("6.18+")
-    ((3, 10, 0), (6, 18, 0))
-    """
-    found = re.match(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?", release)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
-
-
-def rule_of_release(release: str) -> Rule:
-    """Return the rule of a kernel by its number alone.
-
-    >>> rule_of_release("6.1.0-42-amd64").label
-    '5.9 and later'
-    """
-    numbers = version(release)
-    return next(rule for since, rule in _SINCE if numbers >= since)
 
 
 def by_version(event: OomEvent) -> Rule | None:
