@@ -161,6 +161,7 @@ def start_up(out: Path) -> dict[str, float]:
     }
     if Path("/proc/meminfo").exists():
         commands |= {f"memtwin {view}, this machine": [*COMMAND, view] for view in VIEWS}
+        commands["memtwin alone (its screen), this machine"] = [*COMMAND, "--root", "live"]
         commands["psutil: virtual_memory(), swap_memory()"] = [sys.executable, "-c", PSUTIL]
         commands |= {f"{tool} of this machine": [tool] for tool in ("free", "vmstat") if shutil.which(tool)}
     took: dict[str, list[float]] = {name: [] for name in commands}

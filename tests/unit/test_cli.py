@@ -68,6 +68,7 @@ def test_swaps_take_the_flags_of_swapon_show(capsys: pytest.CaptureFixture[str])
     assert run(capsys, "swaps", "--root", END, "--show=NAME,SIZE", "--noheadings", "--raw", "--bytes") == (
         0, "/dev/vdb 536866816\n", "",
     )  # fmt: skip
+    assert run(capsys, "swaps", "--root", END, "--show") == run(capsys, "swaps", "--root", END)
     _, out, _ = run(capsys, "swaps", "--root", END, "--json")
     assert json.loads(out)["data"]["areas"][0]["priority"] == -2
 
@@ -80,7 +81,12 @@ def test_swaps_take_the_flags_of_swapon_show(capsys: pytest.CaptureFixture[str])
         (["free", "-s", "nan"], 2, "--seconds nan"),
         (["free", "-s", "0"], 2, "--seconds 0.0"),
         (["free", "-c", "0"], 2, "--count"),
-        (["frob"], 2, "No such command"),
+        (["frob"], 2, "no command 'frob'"),
+        (["fre"], 2, "did you mean free?"),
+        (["swapon"], 2, "did you mean swaps?"),
+        (["free", "--explan"], 2, "Did you mean '--explain'?"),
+        (["--root", "live", "free"], 2, "memtwin free ..."),
+        (["--root", "/nonexistent-directory"], 1, "/nonexistent-directory"),
         (["swaps", "--show=FOO"], 2, "unknown column: FOO"),
         (["free", "--root", f"{DISK}/run1.tar.xz"], 1, "hint: its checkpoints are boot, f180"),
         (["free", "--root", f"{DISK}/run1.tar.xz@nope"], 1, "no checkpoint 'nope'"),
@@ -141,7 +147,24 @@ def test_help_lists_every_command_without_importing_one() -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "--version") == (0, "memtwin 0.1.0\n", "")
+    for option in ("--version", "-V"):
+        assert run(capsys, option) == (0, "memtwin 0.1.0\n", "")
+
+
+def test_help_has_a_short_name_where_the_command_has_no_other_use_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "-h") == run(capsys, "--help")
+    assert run(capsys, "ps", "-h")[1].startswith("Usage: memtwin ps")
+    assert run(capsys, "free", "-h", "--root", END)[1].startswith("               total")
+
+
+def test_without_a_command_and_a_terminal_it_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys)
+    assert (code, out.split("\n")[0]) == (0, "Usage: memtwin [OPTIONS] [COMMAND] [ARGS]...")
+
+
+def test_names_that_other_programs_use_are_of_commands() -> None:
+    assert set(cli.ALSO_CALLED.values()) <= set(cli.COMMANDS)
+    assert not set(cli.ALSO_CALLED) & set(cli.COMMANDS)
 
 
 def test_a_reader_that_goes_away_is_no_error_message() -> None:

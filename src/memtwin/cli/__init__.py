@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from memtwin import __version__
-from memtwin.errors import MemtwinError, NotBuiltError, shortened
+from memtwin.errors import MemtwinError, NotBuiltError, UsageError, quoted, shortened
 from memtwin.render.table import clean
 
 if TYPE_CHECKING:
@@ -70,6 +70,13 @@ COMMANDS: Final = {
 }
 
 
+ALSO_CALLED: Final = {
+    "swapon": "swaps", "dmesg": "oom", "psi": "pressure", "uptime": "loadavg", "slabinfo": "slabtop", "smem": "ps",
+    "simulate": "run", "check": "doctor",
+}  # fmt: skip
+"""What other programs call what a command here shows."""
+
+
 class LazyGroup(click.Group):
     """A group that imports the module of a command only when that command is called."""
 
@@ -95,6 +102,15 @@ class LazyGroup(click.Group):
         command.short_help = entry.help
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that *args* begin with; of one that is not there, say which may be meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise UsageError(f"no command {quoted(name)}", hint=_meant(name))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         del ctx
@@ -102,10 +118,42 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"max_content_width": 100})
-@click.version_option(__version__, prog_name="memtwin", message="%(prog)s %(version)s")
-def group() -> None:
-    """Linux memory management: look at a machine, a snapshot or a model of one."""
+def _meant(name: str) -> str:
+    """Return the commands that are written like *name*, or are called so elsewhere."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
+
+    near = [ALSO_CALLED[name]] if name in ALSO_CALLED else get_close_matches(name, COMMANDS, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else "memtwin -h lists the commands"
+
+
+@click.group(
+    cls=LazyGroup, invoke_without_command=True,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+@click.version_option(__version__, "-V", "--version", prog_name="memtwin", message="%(prog)s %(version)s")
+@click.option(
+    "--root", metavar="WHERE",
+    help="Show the screen of this machine: a snapshot, RUN@CHECKPOINT, a trace, or `live`. On a terminal `live` is the "
+    "default.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="What the screen says, as JSON.")
+@click.pass_context
+def group(ctx: click.Context, root: str | None, *, as_json: bool) -> int:
+    """Linux memory management: look at a machine, a snapshot or a model of one.
+
+    Without a command, on a terminal: what is wrong with this machine now, in one screen.
+    """
+    if ctx.invoked_subcommand is not None:
+        if root is not None or as_json:
+            raise UsageError("--root and --json stand behind the command", hint=f"memtwin {ctx.invoked_subcommand} ...")
+        return 0
+    if root is None and not as_json and not sys.stdout.isatty():
+        click.echo(ctx.get_help())
+        return 0
+    from memtwin.cli.now import tell  # noqa: PLC0415 - no command needs it
+
+    tell(root or "live", "json" if as_json else None)
+    return 0
 
 
 def main(args: Sequence[str] | None = None) -> int:

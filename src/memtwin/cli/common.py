@@ -226,13 +226,13 @@ def show(
     elif form == "openmetrics":
         _expose(view.name, view.metrics)
     else:
-        write(terminal.show(view, headings=headings, for_programs=for_programs, look=_look(plain=plain)))
+        write(terminal.show(view, headings=headings, for_programs=for_programs, look=look_of_stdout(plain=plain)))
     if index == 0:
         note_unread(source)
     sys.stdout.flush()
 
 
-def _look(*, plain: bool) -> terminal.Look:
+def look_of_stdout(*, plain: bool = False) -> terminal.Look:
     """Return what stdout can show; *plain*: bars of ASCII. NO_COLOR and a dumb terminal have no colours."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and not plain
     try:

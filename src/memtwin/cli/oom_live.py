@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from memtwin.cli.common import memory_of, note, open_root, show
 from memtwin.errors import SnapshotError, UsageError
 from memtwin.oom import live
-from memtwin.oom.badness import RULE_5_9, Charge
-from memtwin.oom.why.generation import rule_of_release
+from memtwin.oom.badness import RULE_5_9, Charge, rule_of_release
 from memtwin.procfs import vmstat
 from memtwin.procfs.pid import oom_score, oom_score_adj, status
 from memtwin.sources import cgroups
@@ -17,10 +16,13 @@ from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from memtwin.sources.processes import Process
     from memtwin.sources.source import Source
+
+_RUNNERS_UP: Final = 2
+"""Places in the ranking that must be exact: the first, and who comes after."""
 
 
 def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
@@ -31,15 +33,14 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     if not are_kept(source):
         problem = "has no processes: who would die is not known"
         raise SnapshotError(source.owner, problem, hint="memtwin snapshot keeps them")
-    found = list(_found(source, page_kib))
+    found = list(candidates(source, page_kib))
     wanted = dict(_adjustment(word) for word in adjustments)
     for pid in wanted:
         if pid not in {one.pid for one, _ in found}:
             raise UsageError(f"--adj {pid}: there is no such process with memory of its own", hint="memtwin ps")
     rule = rule_of_release(facts.kernel) if facts.kernel else RULE_5_9
     domains = _domains(source, page_kib, [group for _, groups in found for group in groups])
-    candidates = [one for one, _ in found]
-    show(live.view(domains, candidates, rule, page_kib, wanted), form, source)
+    show(live.view(domains, [one for one, _ in found], rule, page_kib, wanted), form, source)
     if are_hidden(source):
         note(HIDDEN)
 
@@ -51,10 +52,27 @@ def _adjustment(word: str) -> tuple[int, int]:
     return int(pid), int(adj)
 
 
-def _found(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
-    """Yield the processes that have memory, each with the cgroups that limit it."""
+def first_to_die(source: Source) -> list[live.Candidate]:
+    """Return who would die first on the machine, and who after: of the processes whose oom_score is the highest.
+
+    The kernel prints points in thousandths: those within one of the highest may be the first, all others may not.
+    """
+    scores = [(process, process.load(oom_score)) for process in processes(source)]
+    known = sorted((one.value for _, one in scores if one is not None), reverse=True)
+    least = known[_RUNNERS_UP] - 1 if len(known) > _RUNNERS_UP else 0
+    near = [process for process, one in scores if one is None or one.value >= least]
+    facts = host(source)
+    machine = _machine(source, facts.page_kib)
+    rule = rule_of_release(facts.kernel) if facts.kernel else RULE_5_9
+    return live.ranking(machine, [one for one, _ in candidates(source, facts.page_kib, near)], rule)
+
+
+def candidates(
+    source: Source, page_kib: int, of: Iterable[Process] | None = None
+) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
+    """Yield the processes (*of*: those alone) that have memory, each with the cgroups that limit it."""
     known: dict[str, list[cgroups.Group]] = {}
-    for process in processes(source):
+    for process in processes(source) if of is None else of:
         record = process.load(status)
         rss_kib = record.kib("VmRSS") if record else None
         if record is None or rss_kib is None:
@@ -83,13 +101,17 @@ def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Gr
     return known[found[0]]
 
 
-def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> list[live.Domain]:
+def _machine(source: Source, page_kib: int) -> live.Domain:
     memory = memory_of(source, "MemTotal")
-    swap = memory.get("SwapTotal", 0) // page_kib
-    page_bytes = page_kib * 1024
     counters = load(source, vmstat)
     kills = counters.get("oom_kill") if counters else None
-    domains = [live.Domain(None, memory["MemTotal"] // page_kib + swap, None, None, kills)]
+    return live.Domain(None, (memory["MemTotal"] + memory.get("SwapTotal", 0)) // page_kib, None, None, kills)
+
+
+def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> list[live.Domain]:
+    swap = memory_of(source, "MemTotal").get("SwapTotal", 0) // page_kib
+    page_bytes = page_kib * 1024
+    domains = [_machine(source, page_kib)]
     for group in {group.path: group for group in groups}.values():
         limit = (group.limit_bytes or 0) // page_bytes
         both = group.amounts.get("memory.memsw.limit_in_bytes")

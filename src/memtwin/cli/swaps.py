@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 @click.command("swaps")
 @click.option(
-    "--show", "shown", default="", metavar="COLS", help=f"Columns of {','.join(view.COLUMNS)}, in this order."
+    "--show",
+    "shown",
+    default="",
+    is_flag=False,
+    flag_value="",
+    metavar="[COLS]",
+    help=f"Columns of {','.join(view.COLUMNS)}, in this order; alone, all of these.",
 )
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
 @click.option("--noheadings", is_flag=True, help="No line of headings.")

@@ -6,7 +6,8 @@ findings with a verdict, a confidence, the figures they rest on and what to do n
 - ``growth``: statistics of one series: the lower envelope, its rate, whether it slows down, what could be seen at all;
 - ``samples``: series of each process and of the machine; ``leak``: the rules; ``leak_view``: how a finding is shown;
   ``watch`` makes them of a trace or of this machine;
-- ``doctor``: settings that are wrong or worth changing.
+- ``doctor``: settings that are wrong or worth changing;
+- ``now``: what is wrong now, the worst first, and ``now_view``, the screen that `memtwin` alone shows.
 
 Never here: the model, options of the command line, a process that is stopped or written to.
 """

@@ -15,7 +15,7 @@ from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from memtwin.sources.source import Source
 
@@ -63,7 +63,7 @@ class Machine:
         if key not in self._records:
             self._records[key] = load(self.source, module, **fields)
         if self._records[key] is None:
-            raise Unknown(module.PATH)
+            raise Unknown(module.PATH.format(**fields))
         return self._records[key]
 
     def memory(self, row: str) -> int:
@@ -73,6 +73,11 @@ class Machine:
     def counter(self, row: str) -> int:
         """Return a counter of vmstat."""
         return self._row(vmstat, row)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return all counters of vmstat."""
+        found: Mapping[str, int] = self.record(vmstat)
+        return found
 
     def text(self, path: str) -> str:
         """Return a file's text."""
@@ -204,9 +209,9 @@ def swap_idle(machine: Machine) -> Advice | None:
     """Used swap that nothing waits for is memory that nobody needs: no fault."""
     used = machine.memory("SwapTotal") - machine.memory("SwapFree")
     some = machine.record(pressure, resource="memory").some
-    if not used or some is None or some.avg300_hundredths:
+    if not used or some is None or some.avg60_hundredths:
         return None
-    why = f"{size(used)} of swap are used, and nothing waited for memory in five minutes: that is harmless."
+    why = f"{size(used)} of swap are used, and nothing waited for memory in the last minute: that is harmless."
     rests = ("proc/meminfo: SwapTotal", "proc/meminfo: SwapFree", "proc/pressure/memory")
     return Advice("swap used but idle", HARMLESS, Sentence(why, rests))
 

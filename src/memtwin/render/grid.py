@@ -189,6 +189,13 @@ class Stack(NamedTuple):
     segments: tuple[Segment, ...]
 
 
+class Line(NamedTuple):
+    """A line as a terminal shows it; its *tone* gives it a colour, and stands in its text by a sign."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
 class View(NamedTuple):
     """One view of one moment.
 
@@ -204,6 +211,8 @@ class View(NamedTuple):
     text: str | None = None
     meters: tuple[Meter, ...] = ()
     stacks: tuple[Stack, ...] = ()
+    lines: tuple[Line, ...] = ()
+    """Lines that are laid out already, before all else."""
 
     def data(self) -> dict[str, Any] | list[dict[str, Any]] | None:
         """Return what ``data`` of the view's JSON is: its only grid, or an object of all of them."""

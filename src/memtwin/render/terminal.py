@@ -64,6 +64,8 @@ def as_table(grid: Grid, look: Look = PLAIN) -> Table:
 
 def _blocks(view: View, look: Look, *, headings: bool, for_programs: bool) -> Iterator[str]:
     """Yield the parts between which a blank line stands; sentences follow a single grid at once."""
+    if view.lines:
+        yield "".join(f"{_coloured(clean(line.text), line.tone, look)}\n" for line in view.lines)
     if view.text is not None:
         yield "".join(f"{clean(line)}\n" for line in view.text.split("\n")[:-1])
     yield from (_drawn(meter, look) for meter in view.meters)
@@ -95,7 +97,10 @@ def _table(grid: Grid, look: Look, *, headings: bool, for_programs: bool) -> str
 
 
 def _toned(line: str, tone: Tone, look: Look) -> str:
-    text = f"{tone.value} {line}"
+    return _coloured(f"{tone.value} {line}", tone, look)
+
+
+def _coloured(text: str, tone: Tone, look: Look) -> str:
     return f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m" if look.colour and tone in _COLOURS else text
 
 

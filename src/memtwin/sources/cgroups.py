@@ -23,6 +23,7 @@ FILES: Final = {
     1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes", "memory.memsw.usage_in_bytes"),
 }
 """The files of amounts that are read, by version."""
+_LIMITS: Final = {2: ("memory.max", "memory.high"), 1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")}
 
 
 class Group(NamedTuple):
@@ -82,3 +83,22 @@ def read(source: Source, path: str, version: int) -> Group | None:
         return None
     stat, events = (load(source, keyed, f"{folder}/memory.{name}") for name in ("stat", "events"))
     return Group(f"cgroup {path}", version, amounts, stat or {}, events or {}, folder)
+
+
+def limited(source: Source) -> Iterator[Group]:
+    """Yield every cgroup that has a limit of its own, of the hierarchy that counts memory, parents first."""
+    version = 1 if source.names(f"{TOP}/memory") else 2
+    top = f"{TOP}/memory" if version == 1 else TOP
+    folders = [""]
+    while folders:
+        path = folders.pop()
+        if any(_limit(source, f"{top}{path}/{name}") is not None for name in _LIMITS[version]):
+            group = read(source, path or "/", version)
+            if group is not None:
+                yield group
+        folders += [f"{path}/{name}" for name in reversed(source.folders(f"{top}{path}"))]
+
+
+def _limit(source: Source, path: str) -> int | None:
+    record = load(source, amount, path)
+    return record.limit if record else None

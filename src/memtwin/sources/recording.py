@@ -33,6 +33,8 @@ _CUT_OFF = "the run did not come to its end: make it again"
 _LONGEST_HINT = 1000
 _SIGKILL = 9
 _CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
+_OF_RUN = "dmesg.txt"
+"""A run keeps one log; what it says after a checkpoint has later stamps."""
 _OF_PROCESS = re.compile(r"proc/[0-9]{1,10}/(cgroup|cmdline|comm)", re.ASCII)
 
 
@@ -264,11 +266,11 @@ class _Checkpoint(Source):
         return None
 
     def read(self, path: str) -> str | None:
-        text = self._here.read(path)
-        if text is None and self._here.unread[path] == "absent" and _is_constant(path):
+        text = self._recording.read(path) if path == _OF_RUN else self._here.read(path)
+        if text is None and path != _OF_RUN and self._here.unread[path] == "absent" and _is_constant(path):
             text = self._boot.read(path)
         if text is None:
-            self.unread[path] = self._here.unread[path]
+            self.unread[path] = (self._recording if path == _OF_RUN else self._here).unread[path]
         else:
             self.unread.pop(path, None)
         return text
