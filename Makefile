@@ -86,12 +86,13 @@ debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordi
 soak: $(VENV)/.built  ## ten million random operations on random machines, all invariants every 500 (about an hour)
 	$(BIN)/python tests/model/soak.py $(SOAK_OPS)
 
-fuzz: $(VENV)/.built  ## coverage-guided fuzzing of readers, archives, scenarios and boot snapshots, two minutes each
+fuzz: $(VENV)/.built  ## coverage-guided fuzzing of all that reads other people's bytes, two minutes a target
 	test -x $(VENV)/fuzz/bin/python || $(PYTHON) -m venv $(VENV)/fuzz
-	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
-	@set -e; cd tests/schema; for target in readers archives scenarios boot; do \
+	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt -r requirements/fuzz.txt
+	@set -e; cd tests/schema; for target in readers archives scenarios boot logs traces; do \
 	  echo "== $$target"; \
-	  ../../$(VENV)/fuzz/bin/python fuzz.py $$target ../../build/corpus/$$target -max_total_time=$(FUZZ_S) -max_len=8000; \
+	  ../../$(VENV)/fuzz/bin/python fuzz.py $$target ../../build/corpus/$$target -max_total_time=$(FUZZ_S) -max_len=8000 \
+	    -timeout=10 -rss_limit_mb=1536; \
 	done
 
 kills: $(VENV)/.built $(VENV)/.dev  ## kill runs, snapshots and pages at random moments, 200 times each (ten minutes)

@@ -9,6 +9,10 @@ scenarios
     The text of a scenario: one that comes back from its own text, or a ScenarioError of bounded length.
 boot
     The files of a recorded boot, damaged as the bytes choose: a machine whose invariants hold, or a MemtwinError.
+logs
+    The lines of a log: events and deaths, of any number.
+traces
+    The samples of a trace, as they are before they are packed: files, or a ValueError.
 
 It needs atheris, which has an environment of its own.
 """
@@ -30,13 +34,19 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 with atheris.instrument_imports(
-    include=[f"memtwin.{part}" for part in ("procfs", "sysfs", "cgroupfs", "archive", "scenario", "machine")]
+    include=[f"memtwin.{part}" for part in ("procfs", "sysfs", "cgroupfs", "sources", "scenario", "machine", "oom")]
 ):
     import mutations
     from kinds import MODULES
 
     from memtwin import scenario
-    from memtwin.sources import archive
+    from memtwin.oom.deaths.watch import Watch
+    from memtwin.oom.faces import data as faces
+    from memtwin.oom.read.parse import events_of
+    from memtwin.oom.read.shape import restored
+    from memtwin.oom.tell import brief
+    from memtwin.oom.why.analysis import analyses
+    from memtwin.sources import archive, deltas, frames
 
 from memtwin.errors import ProcParseError, ScenarioError, SnapshotError
 from memtwin.sources.limits import MAX_TAR_BYTES, is_inside
@@ -103,6 +113,31 @@ def boot_machine(data: bytes) -> None:
     mutations.outcome(mutations.damage(_BOOTS[name], choose), ram)
 
 
+def read_log(data: bytes) -> None:
+    """Find the events and deaths of a log, and say what happened."""
+    watch = Watch()
+    lines = data.decode(errors="surrogateescape").split("\n")
+    for number, analysis in enumerate(analyses(events_of(watch.over(restored(lines)))), 1):
+        watch.note(number, analysis.event)
+        brief(analysis)
+        faces.data(analysis)
+    watch.time_line()
+
+
+def read_trace(data: bytes) -> None:
+    """Go through a trace whose payloads are the lines of *data*, and look for frames in its bytes."""
+    frames.scan(data)
+    state = deltas.State()
+    for payload in data.split(b"\xc1"):  # no byte of msgpack
+        try:
+            state.apply(payload)
+        except ValueError as problem:
+            check_message(problem)
+            return
+        for path in list(state.paths())[:MOST_READ]:
+            state.text(path)
+
+
 def boots() -> Iterator[bytes]:
     """Yield choices of all kinds."""
     yield from (random.Random(number).randbytes(64) for number in range(64))
@@ -158,11 +193,43 @@ def scenarios() -> Iterator[bytes]:
     yield from (path.read_bytes() for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.mem")))
 
 
+def logs() -> Iterator[bytes]:
+    """Yield the logs of recorded runs in which the OOM killer came, plain and as others write them."""
+    for name in ("26-oom-noswap", "107-oom-four-adj"):
+        with tarfile.open(RECORDINGS / name / "run1.tar.xz") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.name.endswith("dmesg.txt") else None
+                if file is not None:
+                    text = file.read()
+                    lines = text.split(b"\n")
+                    at = next((i for i, line in enumerate(lines) if b"invoked oom-killer" in line), 0)
+                    yield b"\n".join(lines[at : at + 60])
+                    yield b"\n".join(b"Nov 29 03:12:05 db1 kernel: " + line for line in lines[at : at + 80])
+    yield b"db1 systemd[1]: redis.service: A process of this unit has been killed by the OOM killer.\n" * 3
+    yield b'{"MESSAGE": "Out of memory: Killed process 12 (a) total-vm:1kB, anon-rss:1kB", "_PID": "0"}\n'
+
+
+def traces() -> Iterator[bytes]:
+    """Yield payloads as a recorder writes them."""
+    encoder, made = deltas.Encoder(), []
+    for tick in range(6):
+        files = {
+            "proc/meminfo": b"MemTotal: 8 kB\nMemFree: %6d kB\n" % (tick * 977),
+            f"proc/{7 + tick % 3}/stat": b"7 (a%d b) S %d 007 0x1f" % (tick, tick * tick),
+            "proc/swaps": b"Filename\n" * (1 + tick // 3),
+        }
+        gone = ["proc/8/stat"] if tick == 2 else []
+        made.append(encoder.payload(tick * 1000, files, gone, meta=None if tick else {"version": 1}))
+        yield b"\xc1".join(made)
+
+
 TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], Iterator[bytes]]]] = {
     "readers": (read_file, texts),
     "archives": (read_archive, tars),
     "scenarios": (read_scenario, scenarios),
     "boot": (boot_machine, boots),
+    "logs": (read_log, logs),
+    "traces": (read_trace, traces),
 }
 
 
