@@ -22,7 +22,7 @@ class Growing:
         scenario = parse(header)
         self.run = Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
         settings.apply_sysctls(self.run.machine, scenario, settings.settings_of(()))
-        self.run._sample(between=True)
+        self.run.sample(between=True)
         head = parser._Header()
         for number, line in enumerate(header.splitlines(), 1):
             head.take(Line("<growing>", number, line.split(), 0))

@@ -126,4 +126,4 @@ def test_a_mixed_up_page_is_found_out_at_unmap() -> None:
     process = done.processes.by_name["A"]
     memory.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
     with pytest.raises(ModelBug, match="not what was written"):
-        done.processes.munmap(process, "heap")
+        done.do(parse(f"{WORKLOAD}A munmap heap\n").ops[-1])

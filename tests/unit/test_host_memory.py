@@ -64,7 +64,7 @@ def limited(path: Path, text: str, *words: str, most_bytes: int) -> subprocess.C
         ("file f 4000G\nproc A\n", (), "s.mem:1: file f "),
         ("proc A\nA fwrite f 4000000M 4K 4K\n", (), "s.mem:2: A fwrite f 4000000M 4K 4K: this host has no memory"),
         (GROWS, (), ": A fork c"),
-        ("machine ram=192M\nfile f 20G\nproc A\nA fread f 0 20G 1M\n", (), "s.mem:4: A fread f 0 20G 1M: this host has"),
+        ("machine ram=192M\nfile f 60G\nproc A\nA fread f 0 60G 1M\n", (), "s.mem:4: A fread f 0 60G 1M: this host"),
     ],
 )  # fmt: skip
 def test_a_size_that_this_host_has_no_memory_for_is_an_error(

@@ -22,8 +22,8 @@ from memtwin.cli import main
 from memtwin.errors import ModelBug, NotModelledError, OutputError, SnapshotError, UsageError
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import memory, oom_kill
-from memtwin.run import run, settings
-from memtwin.scenario import parse
+from memtwin.run import operations, run, settings
+from memtwin.scenario import Compact, parse
 from memtwin.sources.opening import open_source
 from memtwin.sources.recording import Recording
 from memtwin.story import story
@@ -159,7 +159,7 @@ def test_what_the_model_cannot_do_is_told_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operation, its path and line are named, and nothing was run."""
-    monkeypatch.setattr(run, "SUPPORTED", tuple(kind for kind in run.SUPPORTED if kind.__name__ != "Compact"))
+    monkeypatch.delitem(operations.OF_MACHINE, Compact)
     (tmp_path / "s.mem").write_text("swap disk size=1M\nproc A\ncompact\n")
     code, out, err = told(capsys, "run", str(tmp_path / "s.mem"))
     assert (code, out) == (1, "")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import blocks, compaction
-from memtwin.scenario import Compact, Kalloc, Kfree
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
+    from memtwin.scenario import Kalloc, Kfree
 
 
 class Blocks:
@@ -19,16 +19,20 @@ class Blocks:
         self._state = state
         self._held: dict[str, tuple[int, list[int]]] = {}
 
-    def do(self, op: Compact | Kalloc | Kfree) -> int:
-        """Carry out an operation; returns an Outcome."""
-        if isinstance(op, Compact):
-            compaction.compact_memory(self._state)
-        elif isinstance(op, Kfree):
-            order, held = self._held[op.name]
-            blocks.release(self._state, order, held[:: op.every])
-            del held[:: op.every]
-        else:
-            got = blocks.allocate(self._state, op.order, op.count, op.kind)
-            self._held[op.name] = (op.order, got)
-            return t.OK if len(got) == op.count else t.ENOMEM
+    def compact(self) -> int:
+        """Compact every zone; returns an Outcome."""
+        compaction.compact_memory(self._state)
+        return t.OK
+
+    def allocate(self, op: Kalloc) -> int:
+        """Allocate the blocks that *op* asks for, until one is refused; returns an Outcome."""
+        got = blocks.allocate(self._state, op.order, op.count, op.kind)
+        self._held[op.name] = (op.order, got)
+        return t.OK if len(got) == op.count else t.ENOMEM
+
+    def free(self, op: Kfree) -> int:
+        """Free every K-th block of a name; returns an Outcome."""
+        order, held = self._held[op.name]
+        blocks.release(self._state, order, held[:: op.every])
+        del held[:: op.every]
         return t.OK

@@ -25,7 +25,21 @@ if TYPE_CHECKING:
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
-    from memtwin.scenario import Fmap, Fread, Fsync, Madvise, Munlock, Op, Scenario, Touch
+    from memtwin.scenario import (
+        Exit,
+        Fmap,
+        Fork,
+        Fread,
+        Fsync,
+        Kill,
+        Madvise,
+        Mmap,
+        Munlock,
+        Munmap,
+        Op,
+        Scenario,
+        Touch,
+    )
 
 PAGE = 4096
 NS_PER_S = 1_000_000_000
@@ -33,6 +47,7 @@ SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
 ERANGE = 34
 ESRCH = 3
+SIGKILL = 9
 MOST_CANDIDATES = 12
 """Processes that an error names."""
 LAST_REGION = 0x700000000
@@ -95,6 +110,7 @@ class Processes:
         self.last_pid = machine.boot.loadavg.last_pid if machine.boot.loadavg else 100
         self.pids = {process.pid for process in machine.boot.processes}
         self.on_second = on_second
+        self._ended: list[tuple[Worker | Booted, int]] = []
         self.kills = -1
         """By the OOM killer, when its victims were last looked for."""
         self.costs = machine.costs.as_table()
@@ -165,13 +181,13 @@ class Processes:
         self._touch_pages(process, self.program.read_by_mmap, op, write=False)
         self._touch_pages(process, self.program.written_by_mmap, op, write=True)
 
-    def mmap(self, process: Worker, region: str, size_bytes: int, op: Op) -> int:
+    def mmap(self, process: Worker, op: Mmap) -> int:
         """Map anonymous memory at the process's next address; returns an Outcome."""
-        pages = -(-size_bytes // PAGE)
+        pages = -(-op.size_bytes // PAGE)
         self._prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
         if code == t.OK:
-            self._keep_region(process, region, pages)
+            self._keep_region(process, op.region, pages)
         return code
 
     def _keep_region(self, process: Worker, name: str, pages: int) -> None:
@@ -288,11 +304,17 @@ class Processes:
             else:
                 kernel_fork.exit_task(self.state, process.task)
                 process.alive = False
+        self._ended += [(process, SIGKILL) for process in killed]
         return killed
 
-    def munmap(self, process: Worker, region: str) -> int:
+    def take_ended(self) -> list[tuple[Worker | Booted, int]]:
+        """Return the processes that ended since the last call, each with the signal that ended it; 0: by itself."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def munmap(self, process: Worker, op: Munmap) -> int:
         """Unmap a whole region; returns an Outcome."""
-        found = process.regions.pop(region, None)
+        found = process.regions.pop(op.region, None)
         if found is None:
             return t.ENOENT
         return kernel_fork.munmap(self.state, process.task, found.start, found.pages)
@@ -322,23 +344,35 @@ class Processes:
         fill = self.costs[t.COST_FILL + CONTENTS[op.content]] if op.write else 0
         return touches * (self.costs[t.COST_HIT] + fill)
 
-    def fork(self, process: Worker, child: str, op: Op) -> int:
+    def fork(self, process: Worker, op: Fork) -> int:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
         code, task = kernel_fork.fork(self.state, process.task, self._next_pid())
         if code == t.OK:
-            twin = Worker(child, self.last_pid, task, process.next_region)
+            twin = Worker(op.child, self.last_pid, task, process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
             twin.runs_program = process.runs_program
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)
-            self.by_name[child] = twin
+            self.by_name[op.child] = twin
             self._touch_pages(twin, self.program.read_after_fork, op, write=False)
             self._touch_pages(twin, self.program.written_by_child, op, write=True)
         else:
             self.last_pid -= 1
         self._touch_pages(process, self.program.written_by_parent, op, write=True)
         return code
+
+    def exit(self, process: Worker, _: Exit) -> int:
+        """Let a process exit by itself; returns an Outcome."""
+        self.end(process)
+        self._ended.append((process, 0))
+        return t.OK
+
+    def kill(self, process: Worker, _: Kill) -> int:
+        """Kill a process from outside; returns an Outcome."""
+        self.end(process)
+        self._ended.append((process, SIGKILL))
+        return t.OK
 
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""

@@ -24,7 +24,6 @@ from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.core import notices
 from memtwin.linux.core.host_memory import raise_if_short
-from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
@@ -33,45 +32,15 @@ from memtwin.linux.records import NoticeKind
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.run import timeline
-from memtwin.run.areas import switch
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
-from memtwin.run.processes import Processes, Worker, idle, refuse_attach
+from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES
+from memtwin.run.processes import Processes, Worker, refuse_attach
 from memtwin.run.refusals import refusal
-from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of, write
+from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.timeline import Sample
-from memtwin.scenario import (
-    Attach,
-    Checkpoint,
-    Compact,
-    DropCaches,
-    Exit,
-    Fmap,
-    Fork,
-    Fread,
-    Fsync,
-    Fwrite,
-    Kalloc,
-    Kfree,
-    Kill,
-    Madvise,
-    Mlock,
-    Mmap,
-    Munlock,
-    Munmap,
-    Op,
-    Proc,
-    Scenario,
-    SetSysctl,
-    Sleep,
-    SwapOff,
-    SwapOn,
-    Sync,
-    Touch,
-    Until,
-    WorkerOp,
-)
+from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
 from memtwin.twin.twin import Twin
@@ -86,12 +55,6 @@ if TYPE_CHECKING:
     from memtwin.run.change import SwapChange
     from memtwin.sources.source import Source
 
-SUPPORTED = (
-    Proc, Attach, Mmap, Fmap, Munmap, Madvise, Mlock, Munlock, Touch, Fread, Fwrite, Fsync, Fork, Exit, Kill, Sleep,
-    Until, Sync,
-    DropCaches, SetSysctl, SwapOn, SwapOff, Compact, Kalloc, Kfree, Checkpoint,
-)  # fmt: skip
-"""Operations that the model can do."""
 ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
 WHEN_MOVED = (
     "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
@@ -112,7 +75,6 @@ CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of th
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
 PANICKED = "the kernel has panicked"
 STORY_LINES = 20
-SIGKILL = 9
 _OFTEN = (
     "meminfo", "vmstat", "buddyinfo", "pagetypeinfo", "zoneinfo", "slabinfo", "swaps", "loadavg", "uptime", "stat",
     "diskstats",
@@ -157,7 +119,7 @@ class Run:
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
         self.disk = Disk(machine, scenario.files, scenario.path)
-        self.processes = Processes(machine, self.disk, scenario.path, self._sample)
+        self.processes = Processes(machine, self.disk, scenario.path, self.sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.blocks = Blocks(machine.state)
         self.dmesg: list[str] = []
@@ -172,8 +134,9 @@ class Run:
         self._read_notices()
         self.ooms_before = list(self.ooms)
         self.processes.bury()
-        self._sample(between=True)
-        self._checkpoint("boot")
+        self.processes.take_ended()
+        self.sample(between=True)
+        self.checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
         self.disk.prefetch_bitmaps()
@@ -198,20 +161,20 @@ class Run:
         state = self.machine.state
         before, since, killed = _counted(state), state.clock_ns, len(self.ooms)
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
-        file_pages = self.disk.pages(op.file) if isinstance(op, (Fread, Fwrite, Fmap, Fsync)) else 0
+        file_pages = self.disk.pages(op.file) if isinstance(op, ON_FILES) else 0
         self.processes.user_ns = 0
         cputime.begin_operation(state)
         kcompactd.begin_operation(state)
-        mm_loadavg.set_active(state, 0 if isinstance(op, (Sleep, Until, Checkpoint)) else 1)
-        outcome, errno, deaths = ("skipped", 0, []) if state.has_panicked else self._carry_out(op)
+        mm_loadavg.set_active(state, 0 if isinstance(op, (*IDLE, Checkpoint)) else 1)
+        outcome, errno = ("skipped", 0) if state.has_panicked else self._carry_out(op)
         self._read_notices()
         buried = self.processes.bury()
-        deaths += [self._death(process, SIGKILL) for process in buried]
+        deaths = [self._death(process, signal) for process, signal in self.processes.take_ended()]
         panicked = state.has_panicked and outcome != "skipped"
         if panicked or (isinstance(op, WorkerOp) and op.proc in {p.name for p in buried if isinstance(p, Worker)}):
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
-        if not isinstance(op, (Sleep, Until)):
+        if not isinstance(op, IDLE):
             cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
         after = _counted(state)
         deltas = {name: after[name] - before[name] for name in ALWAYS}
@@ -225,7 +188,7 @@ class Run:
         done.swappiness = int(self.machine.sysctl["swappiness"])
         done.began = quiet and state.reclaim_began_ns > 0
         self.done.append(done)
-        self._sample(between=True)
+        self.sample(between=True)
         if state.checks:
             invariants.validate(state, self.story())
 
@@ -238,69 +201,19 @@ class Run:
         found[ANONYMOUS] = events["pgsteal_anon"] - self._stolen_before["anon"]
         return found
 
-    def _carry_out(self, op: Op) -> tuple[str, int, list[dict[str, Any]]]:
-        """Do one operation: (outcome, errno, deaths)."""
+    def _carry_out(self, op: Op) -> tuple[str, int]:
+        """Do one operation; returns what became of it, and the errno."""
         if isinstance(op, WorkerOp):
             process = self.processes.by_name.get(op.proc)
             if process is None or not process.alive:
-                return "skipped", 0, []
-            if isinstance(op, (Exit, Kill)):
-                return "ok", 0, [self._end(process, op)]
-            self.processes.command(process, op)
-            code = self._worker_op(process, op)
+                return "skipped", 0
+            if not isinstance(op, Kill):
+                self.processes.command(process, op)
+            code = OF_PROCESS[type(op)](self.processes, process, op)
         else:
-            code = self._machine_op(op)
-        return ("ok" if code == t.OK else "error"), code, []
-
-    def _worker_op(self, process: Worker, op: WorkerOp) -> int:
-        """Do what a process does itself; returns an Outcome."""
-        does = self.processes
-        if isinstance(op, Mmap):
-            return does.mmap(process, op.region, op.size_bytes, op)
-        if isinstance(op, Munmap):
-            return does.munmap(process, op.region)
-        if isinstance(op, Fork):
-            return does.fork(process, op.child, op)
-        calls: dict[type[WorkerOp], Callable[[Worker, Any], int]] = {
-            Madvise: does.madvise, Mlock: does.mlock, Munlock: does.mlock, Touch: does.touch, Fread: does.io,
-            Fwrite: does.io, Fmap: does.fmap, Fsync: does.fsync,
-        }  # fmt: skip
-        return calls[type(op)](process, op)
-
-    def _machine_op(self, op: Op) -> int:
-        """Do what concerns the whole machine, in the name of who looks after it; returns an Outcome."""
-        kernel_fork.run_as(self.machine.state, self.machine.rest)
-        now = self.machine.state.clock_ns
-        if isinstance(op, Proc):
-            return self.processes.start(op.name, op.adj, op)
-        if isinstance(op, Attach):
-            return self.processes.attach(op)
-        if isinstance(op, (Compact, Kalloc, Kfree)):
-            return self.blocks.do(op)
-        if isinstance(op, (SwapOn, SwapOff)):
-            return switch(self, op)
-        self._whole(op, now)
-        return write(self.machine, op) if isinstance(op, SetSysctl) else t.OK
-
-    def _whole(self, op: Op, now: int) -> None:
-        """Do what cannot be refused."""
-        if isinstance(op, (Sleep, Until)):
-            begun = self.samples[0].time_ns
-            idle(self.machine, op.sleep_ns if isinstance(op, Sleep) else begun + op.run_ns - now, self._sample)
-        elif isinstance(op, Sync):
-            jbd2.commit(self.machine.state)
-            fs_writeback.sync(self.machine.state)
-        elif isinstance(op, DropCaches):
-            drop_caches.drop_caches(self.machine.state, op.value)
-        elif isinstance(op, Checkpoint):
-            self._checkpoint(op.label)
-
-    def _end(self, process: Worker, op: Exit | Kill) -> dict[str, Any]:
-        """End a process; returns its line among the deaths."""
-        if isinstance(op, Exit):
-            self.processes.command(process, op)
-        self.processes.end(process)
-        return self._death(process, SIGKILL if isinstance(op, Kill) else 0)
+            kernel_fork.run_as(self.machine.state, self.machine.rest)
+            code = OF_MACHINE[type(op)](self, op)
+        return ("ok" if code == t.OK else "error"), code
 
     def _death(self, process: Worker | Booted, signal: int) -> dict[str, Any]:
         """The line of a process that ended, among the deaths; nobody asks for its files any more."""
@@ -322,7 +235,7 @@ class Run:
             for line in layout.render(self.ooms[-1]):
                 self._log(line, notice.time_ns)
 
-    def _checkpoint(self, label: str) -> None:
+    def checkpoint(self, label: str) -> None:
         """Keep every file that can be read now, as text; who reads /proc is no process of the scenario."""
         kernel_fork.run_as(self.machine.state, self.machine.rest)
         twin = Twin(self.machine, self.processes.by_name)
@@ -352,7 +265,7 @@ class Run:
             named += [f"proc/sys/vm/{name}" for name in names]
         return named
 
-    def _sample(self, *, between: bool = False) -> None:
+    def sample(self, *, between: bool = False) -> None:
         """Note the main figures now."""
         state = self.machine.state
         node, events = state.node_stats(), state.events_by_name()
@@ -453,7 +366,7 @@ def _release(version: str) -> str:
 def refuse_what_cannot_be_done(scenario: Scenario) -> None:
     """Raise a NotModelledError for the first line that the model cannot do yet, before anything runs."""
     for op in scenario.ops:
-        if not isinstance(op, SUPPORTED):
+        if type(op) not in OF_PROCESS and type(op) not in OF_MACHINE:
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
 

@@ -1,0 +1,126 @@
+"""What each operation of a scenario does: one function for each type, which returns an Outcome.
+
+A process does those of :data:`OF_PROCESS`; the rest concern the whole machine, in the name of the task that looks
+after it. To add an operation: its type in ``scenario/lines.py``, a row here, and one in ``story/``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
+from memtwin.machine import swap_areas
+from memtwin.run.processes import Processes, Worker, idle
+from memtwin.run.settings import write
+from memtwin.scenario import (
+    Attach,
+    Checkpoint,
+    Compact,
+    DropCaches,
+    Exit,
+    Fmap,
+    Fork,
+    Fread,
+    Fsync,
+    Fwrite,
+    Kalloc,
+    Kfree,
+    Kill,
+    Madvise,
+    Mlock,
+    Mmap,
+    Munlock,
+    Munmap,
+    Op,
+    Proc,
+    SetSysctl,
+    Sleep,
+    SwapOff,
+    SwapOn,
+    Sync,
+    Touch,
+    Until,
+    WorkerOp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.run.run import Run
+
+
+def _proc(run: Run, op: Proc) -> int:
+    return run.processes.start(op.name, op.adj, op)
+
+
+def _attach(run: Run, op: Attach) -> int:
+    return run.processes.attach(op)
+
+
+def _sleep(run: Run, op: Sleep) -> int:
+    idle(run.machine, op.sleep_ns, run.sample)
+    return t.OK
+
+
+def _until(run: Run, op: Until) -> int:
+    begun = run.samples[0].time_ns
+    idle(run.machine, begun + op.run_ns - run.machine.state.clock_ns, run.sample)
+    return t.OK
+
+
+def _sync(run: Run, _: Sync) -> int:
+    jbd2.commit(run.machine.state)
+    fs_writeback.sync(run.machine.state)
+    return t.OK
+
+
+def _drop_caches(run: Run, op: DropCaches) -> int:
+    drop_caches.drop_caches(run.machine.state, op.value)
+    return t.OK
+
+
+def _checkpoint(run: Run, op: Checkpoint) -> int:
+    run.checkpoint(op.label)
+    return t.OK
+
+
+def _set_sysctl(run: Run, op: SetSysctl) -> int:
+    return write(run.machine, op)
+
+
+def _swapon(run: Run, op: SwapOn) -> int:
+    swap = next(swap for swap in run.scenario.swaps if swap.name == op.area)
+    prio = swap.prio if op.prio is None else op.prio
+    return swap_areas.switch_on(run.machine, run.scenario.swap_devices[op.area], swap.size_bytes, prio)
+
+
+def _swapoff(run: Run, op: SwapOff) -> int:
+    return swap_areas.switch_off(run.machine, run.scenario.swap_devices[op.area], run.machine.rest)
+
+
+def _compact(run: Run, _: Compact) -> int:
+    return run.blocks.compact()
+
+
+def _kalloc(run: Run, op: Kalloc) -> int:
+    return run.blocks.allocate(op)
+
+
+def _kfree(run: Run, op: Kfree) -> int:
+    return run.blocks.free(op)
+
+
+OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]] = {
+    Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
+    Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
+    Fwrite: Processes.io, Fsync: Processes.fsync, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
+}  # fmt: skip
+OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
+    Proc: _proc, Attach: _attach, Sleep: _sleep, Until: _until, Sync: _sync, DropCaches: _drop_caches,
+    SetSysctl: _set_sysctl, SwapOn: _swapon, SwapOff: _swapoff, Compact: _compact, Kalloc: _kalloc, Kfree: _kfree,
+    Checkpoint: _checkpoint,
+}  # fmt: skip
+IDLE: Final = (Sleep, Until)
+"""Operations in which only the machine's own threads run."""
+ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync)
