@@ -31,6 +31,7 @@ from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc
 from memtwin.linux.records import NoticeKind
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
+from memtwin.procfs.counters import figures_with
 from memtwin.run import timeline
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
@@ -55,22 +56,6 @@ if TYPE_CHECKING:
     from memtwin.run.change import SwapChange
     from memtwin.sources.source import Source
 
-ALWAYS = ("pgfault", "pgmajfault", "pswpin", "pswpout")
-WHEN_MOVED = (
-    "oom_kill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
-    "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file", "pgpgin", "pgpgout",
-    "allocstall_normal", "allocstall_dma32", "allocstall_movable", "pgactivate", "pgdeactivate", "pgfree",
-    "thp_fault_alloc", "compact_stall", "compact_fail", "compact_success", "pgmigrate_success", "zswpin", "zswpout",
-)  # fmt: skip
-"""Counters whose change an operation's line tells when there is one."""
-TIMELINE = (
-    "MemFree", "MemAvailable", "Cached", "Dirty", "Writeback", "AnonPages", "Slab", "PageTables", "SwapFree",
-    "Committed_AS", "pgfault", "pgmajfault", "pgpgin", "pgpgout", "pswpin", "pswpout", "zswpin", "zswpout",
-    "pgscan", "pgsteal", "pgsteal_direct", "pgsteal_file", "pgsteal_anon", "allocstall", "workingset_refault_file",
-    "workingset_refault_anon",
-)  # fmt: skip
-SAMPLED = ("zswpin", "zswpout", "pgpgin", "pgpgout", "pgsteal_direct", "pgsteal_file", "pgsteal_anon")
-"""Event counters that a sample takes as they are; those in ALWAYS come first."""
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
 """Whose pages reclaim took, where it is no file of the scenario: no file's name has a blank in it."""
 PANICKED = "the kernel has panicked"
@@ -177,8 +162,9 @@ class Run:
         if not isinstance(op, IDLE):
             cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
         after = _counted(state)
-        deltas = {name: after[name] - before[name] for name in ALWAYS}
-        deltas.update({n: after[n] - before[n] for n in WHEN_MOVED if after[n] != before[n]})
+        deltas = {name: after[name] - before[name] for name in figures_with("operation", "always")}
+        moved = (n for n in figures_with("operation", "if it moved") if after[n] != before[n])
+        deltas.update({name: after[name] - before[name] for name in moved})
         refused = errno == t.ENOMEM or (outcome == "error" and state.refused_by)
         why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
@@ -282,8 +268,8 @@ class Run:
             "Committed_AS": state.committed_pages,
         }
         figures = {name: int(kib(value)) for name, value in sizes.items()}
-        figures.update({name: events[name] for name in (*ALWAYS, *SAMPLED)})
-        figures.update({name: node[name] for name in TIMELINE if name.startswith("workingset_")})
+        counts = events | node
+        figures.update({name: counts[name] for name in figures_with("timeline") if name in counts})
         figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
@@ -332,7 +318,7 @@ class Run:
         with output.directory(out) as directory:
             for path, text in self.files().items():
                 directory.write(path, text.encode(errors="surrogateescape"))
-            directory.write(*timeline.encode(TIMELINE, self.samples))
+            directory.write(*timeline.encode(figures_with("timeline"), self.samples))
             meta = msgspec.json.format(msgspec.json.encode(self.meta()), indent=1)
             directory.write("run.json", meta + b"\n")
 

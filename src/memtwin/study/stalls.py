@@ -17,22 +17,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
+from memtwin.procfs.counters import COUNTERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from memtwin.sources.recording import Recording
     from memtwin.sources.source import Source
 
-FLOORS: Final = {
-    "allocstall": 16.0, "psi_some": 20_000.0, "psi_full": 20_000.0, "pgscan_kswapd": 1024.0, "pgscan_direct": 1024.0,
-    "pgsteal_kswapd": 1024.0, "pgsteal_direct": 1024.0, "compact_stall": 10.0, "compact_fail": 10.0,
-    "compact_success": 10.0, "pgmigrate_success": 256.0, "compact_isolated": 512.0, "compact_migrate_scanned": 4096.0,
-    "compact_free_scanned": 4096.0,
-}  # fmt: skip
-"""What is compared, and below how much of it nothing happened: events, pages, and microseconds of pressure.
-
-A stall reclaims 32 pages, so 16 are half a thousand pages; 20 ms are five ticks.
-"""
 STALLED: Final = ("allocstall", "psi_some", "psi_full")
 """The figures that have a bar: the control, and MARGIN."""
 MARGIN: Final = 0.10
@@ -60,23 +52,27 @@ class Stall:
         return self.control is None or self.twin <= self.control + MARGIN
 
 
+def _floors() -> dict[str, float]:
+    """Return what is compared, and below how much of it nothing happened."""
+    return {name: counter.stall_floor for name, counter in COUNTERS.items() if counter.stall_floor is not None}
+
+
 def stalls(reals: Sequence[Recording], twin: Recording) -> tuple[Stall, ...]:
-    """Return each figure of FLOORS that says something in *reals* or *twin*, in that order."""
+    """Return each figure with a floor that says something in *reals* or *twin*, in the table's order."""
     labels = [label for label in reals[0].checkpoints if label != "boot"]
     runs = [[_since_boot(run, label) for label in labels] for run in (*reals, twin)]
-    return tuple(found for name in FLOORS if (found := _stall(name, [_column(run, name) for run in runs])))
+    return tuple(found for name in _floors() if (found := _stall(name, [_column(run, name) for run in runs])))
 
 
 def _stall(name: str, runs: list[list[int | None]]) -> Stall | None:
     """Compare the last of *runs*, the twin's, with the others; None: nothing happened, or a run lacks the figure."""
     *reals, own = runs
-    compared = [error for error in _errors(reals, own, FLOORS[name]) if error is not None]
+    floor = _floors()[name]
+    compared = [error for error in _errors(reals, own, floor) if error is not None]
     if not compared:
         return None
     ends = [run[-1] or 0 for run in reals]
-    return Stall(
-        name, len(compared), fmean(compared), _control(reals, FLOORS[name]), min(ends), max(ends), own[-1] or 0
-    )
+    return Stall(name, len(compared), fmean(compared), _control(reals, floor), min(ends), max(ends), own[-1] or 0)
 
 
 def _control(reals: list[list[int | None]], floor: float) -> float | None:
@@ -119,12 +115,13 @@ def _since_boot(run: Recording, label: str) -> dict[str, int]:
 
 
 def _figures(source: Source) -> dict[str, int]:
-    """Return the figures of FLOORS that *source* has."""
+    """Return the figures with a floor that *source* has."""
     found: dict[str, int] = {}
+    floors = _floors()
     for line in (source.read("proc/vmstat") or "").splitlines():
         name, _, value = line.partition(" ")
         name = "allocstall" if name.startswith("allocstall_") else name
-        if name in FLOORS and value.isdigit():
+        if name in floors and value.isdigit():
             found[name] = found.get(name, 0) + int(value)
     for state, total in re.findall(r"^(some|full) .*total=(\d+)$", source.read("proc/pressure/memory") or "", re.M):
         found[f"psi_{state}"] = int(total)

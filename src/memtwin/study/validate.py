@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from memtwin.procfs.counters import figures_with
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -27,19 +29,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["size", "count", "score"]
 
-MEMINFO: Final = (
-    "MemFree", "MemAvailable", "Buffers", "Cached", "SwapCached", "Active(anon)", "Inactive(anon)",
-    "Active(file)", "Inactive(file)", "Unevictable", "Mlocked", "SwapFree", "Zswap", "Zswapped", "Dirty", "AnonPages",
-    "Mapped", "Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables", "Committed_AS", "AnonHugePages",
-)  # fmt: skip
-"""Sizes in kB from /proc/meminfo."""
-VMSTAT: Final = (
-    "pgfault", "pgmajfault", "pswpin", "pswpout", "zswpin", "zswpout", "pgpgin", "pgpgout", "pgactivate",
-    "pgdeactivate", "pglazyfree", "pgscan_anon", "pgscan_file", "pgsteal_anon", "pgsteal_file",
-    "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon",
-    "workingset_activate_file", "swap_ra", "swap_ra_hit", "thp_fault_alloc", "oom_kill",
-)  # fmt: skip
-"""Events from /proc/vmstat."""
 VMSTAT_SUMS: Final = {
     "pgscan": ("pgscan_kswapd", "pgscan_direct"),
     "pgsteal": ("pgsteal_kswapd", "pgsteal_direct"),
@@ -116,8 +105,9 @@ def figures(recording: Recording, checkpoint: str) -> dict[str, Figure]:
     meminfo = _fields(source.read("proc/meminfo"))
     if "Dirty" not in meminfo and "nr_dirty" in events:
         meminfo["Dirty"] = events["nr_dirty"] * PAGE_KIB
-    found.update((name, Figure("size", meminfo[name])) for name in MEMINFO if name in meminfo)
-    found.update((name, Figure("count", events[name])) for name in VMSTAT if name in events)
+    scored = figures_with("scored")
+    found.update((name, Figure("size", meminfo[name])) for name in scored if name in meminfo)
+    found.update((name, Figure("count", events[name])) for name in scored if name in events)
     for name, parts in VMSTAT_SUMS.items():
         there = [events[part] for part in parts if part in events]
         if len(there) == len(parts):

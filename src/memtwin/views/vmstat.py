@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from memtwin.procfs.counters import COUNTERS
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Shape, Style, Value, View, figures
 from memtwin.views.used import cache, used, used_swap
 
@@ -36,19 +37,6 @@ _HEAD: Final = (
     f"--procs-- {'-' * 23}memory{'-' * 22} ---swap-- -----io---- -system-- {'-' * 10}cpu{'-' * 10}",
 )
 _STAMP: Final = " -----timestamp-----"
-PRESSURE: Final = {
-    "pgmajfault": "faults that had to read from a disk or swap",
-    "pgscan_kswapd": "pages scanned by kswapd",
-    "pgscan_direct": "pages scanned by programs themselves (direct reclaim)",
-    "pgsteal_kswapd": "pages reclaimed by kswapd",
-    "pgsteal_direct": "pages reclaimed by programs themselves",
-    "workingset_refault_anon": "pages read back from swap soon after they went there",
-    "workingset_refault_file": "pages of files read again soon after they were dropped",
-    "allocstall": "allocations that had to reclaim first",
-    "compact_stall": "allocations that had to compact first",
-    "oom_kill": "processes killed for memory",
-}
-"""Rows of /proc/vmstat that vmstat does not show, and by which a shortage of memory is known."""
 
 
 class Sample(NamedTuple):
@@ -186,11 +174,13 @@ def sentences(interval: Interval) -> Iterator[Sentence]:
     """Yield what vmstat does not show, and what the figures mean."""
     length = interval.length_s
     over = "since boot" if interval.before is None else f"in {interval.seconds} s"
-    for name, meaning in PRESSURE.items():
-        count = interval.grown(name)
+    for name, counter in COUNTERS.items():
+        count = interval.grown(name) if counter.shortage else 0
         if count:
             rate = f", {count / length:.1f} a second" if length else ""
-            yield Sentence(f"{name}: {count} {over}{rate}: {meaning}.", (_evidence(interval.now.vmstat, name),))
+            yield Sentence(
+                f"{name}: {count} {over}{rate}: {counter.shortage}.", (_evidence(interval.now.vmstat, name),)
+            )
     yield from _judged(interval)
 
 
@@ -226,7 +216,7 @@ def _data(interval: Interval) -> dict[str, Any]:
         "interrupts_per_s": rate(now.stat.intr_total - (before.intr_total if before else 0)),
         "switches_per_s": rate(now.stat.ctxt - (before.ctxt if before else 0)),
         **{f"cpu_{name}_percent": share for name, share in shares.items()},
-        **{f"{name}_count": interval.grown(name) for name in PRESSURE},
+        **{f"{name}_count": interval.grown(name) for name, counter in COUNTERS.items() if counter.shortage},
     }
 
 
