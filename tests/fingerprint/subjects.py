@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from memtwin.render import terminal
 from memtwin.run import run
 from memtwin.scenario import load
 from memtwin.sources.recording import Recording
-from memtwin.story import story
+from memtwin.story import screen, story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,9 @@ def run_texts(path: Path) -> tuple[dict[str, str], str]:
     files["run.json"] = msgspec.json.encode(done.meta()).decode()
     files["samples"] = "\n".join(repr(sample) for sample in done.samples)
     files["notes"] = "\n".join(done.machine.notes).replace(str(path.parent), "")
-    table = story.checkpoints(done)
-    return files, "\n".join([*story.tell(done), repr(table)]).replace(f"{path.parent}/", "")
+    return files, "\n".join([*story.tell(done), terminal.show(screen.view(done, terminal.PLAIN))]).replace(
+        f"{path.parent}/", ""
+    )
 
 
 def checkpoints(run: str) -> tuple[str, ...]:

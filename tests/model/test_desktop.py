@@ -8,9 +8,10 @@ import pytest
 
 from memtwin.linux.check import invariants
 from memtwin.procfs import meminfo, swaps
+from memtwin.render import terminal
 from memtwin.run import run
 from memtwin.scenario import parse
-from memtwin.story import story
+from memtwin.story import screen, story
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "desktop-16g.mem"
 MIB = 1024
@@ -54,3 +55,14 @@ def test_the_leak_is_killed_and_the_reason_told(day: run.Run) -> None:
 def test_every_invariant_holds_at_the_end_of_the_day(day: run.Run) -> None:
     """After 9 million faults, 17 GiB swapped out and a kill: no frame without an owner, no slot without an entry."""
     invariants.validate(day.machine.state, day.story())
+
+
+def test_its_story_fits_one_screen(day: run.Run) -> None:
+    """Forty lines of a hundred columns: five sentences, the picture, the table; all areas fill and the kill is last."""
+    lines = terminal.show(screen.view(day, terminal.PLAIN)).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith("- ") for line in lines) == 5
+    (events,) = (line for line in lines if line.startswith("events"))
+    assert events.index("R") < events.index("W") < events.index("F") < events.index("X") == len(events) - 1
+    assert next(line for line in lines if line.startswith("zram0")).endswith("████")

@@ -80,7 +80,7 @@ def test_a_full_disk_keeps_what_was_there(
     assert str(found["err"]).count("memtwin: ") == 1
     assert f"{disk / target}: cannot be written: No space left on device\n" in str(found["err"])
     assert found["left"] == ({old: "an old page\n"} if old else {})
-    assert ("A machine with" in str(found["out"])) == (args[0] == "run" and size_kib > 4) or size_kib == 4
+    assert ("on a machine with" in str(found["out"])) == (args[0] == "run" and size_kib > 4) or size_kib == 4
 
 
 @pytest.mark.parametrize(

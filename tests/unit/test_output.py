@@ -269,7 +269,7 @@ def test_the_story_is_printed_even_where_the_run_cannot_be_written(
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert main(["run", str(tmp_path / "s.mem"), "-o", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
-    assert "A machine with" in out
+    assert "on a machine with" in out
     assert err.count("memtwin:") == 1
     assert f"{tmp_path}/out: cannot be written: No space left" in err
     assert names_in(tmp_path) == ["s.mem"]

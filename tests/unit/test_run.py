@@ -354,8 +354,12 @@ def test_the_story_tells_why_a_request_was_refused() -> None:
         ("sysctl vm.overcommit_memory=0\nA mmap a 1G", 12, "Overcommit_memory is 0: one request may not exceed"),
         ("sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nA mmap a 1M", 12, "Overcommit_memory is 2: "),
         ("sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nA fork B", 12, "Overcommit_memory is 2: "),
-        ("sysctl vm.max_map_count=8\nA fread f 0 4K 4K", 12, "A reads f and fails (errno 12): a process may not"),
-        ("sysctl vm.max_map_count=8\nA fwrite f 0 4K 4K", 12, "A writes to f and fails (errno 12): a process may not"),
+        ("sysctl vm.max_map_count=8\nA fread f 0 4K 4K", 12, 'A reads "f" and fails (errno 12): a process may not'),
+        (
+            "sysctl vm.max_map_count=8\nA fwrite f 0 4K 4K",
+            12,
+            'A writes to "f" and fails (errno 12): a process may not',
+        ),
         (
             "sysctl vm.overcommit_memory=2\nsysctl vm.overcommit_ratio=0\nproc B",
             12,

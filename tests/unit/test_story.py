@@ -9,7 +9,7 @@ import pytest
 from memtwin.render import words
 from memtwin.run import run
 from memtwin.scenario import parse
-from memtwin.story import story
+from memtwin.story import reclaim, story
 
 THRASH = """machine ram=192M
 file data 220M
@@ -44,7 +44,7 @@ def test_it_says_when_reclaim_began_and_in_which_operation() -> None:
     first = next(text for text in lines if text.startswith("R reads"))
     assert "into the run kswapd was woken" in first
     assert sum("kswapd was woken" in text for text in lines) == 1
-    said = re.search(r"Reclaim began (\d+) ms into the run, in 'R fread data 0 220M 64K seq'", lines[-1])
+    said = re.search(r'Reclaim began (\d+) ms into the run, while R reads 220 MiB of "data"', lines[-1])
     assert said
     assert abs(int(said[1]) - began) <= 1
 
@@ -57,7 +57,7 @@ def test_what_was_taken_adds_up_by_owner() -> None:
     assert sum(sum(op.taken.values()) for op in done.done) == sum(done.taken().values()) == stolen > 50_000
     assert done.taken()["data"] > stolen * 0.9
     assert min(done.taken().values()) >= 0
-    assert re.search(r"took \d+ MiB of data", story.tell(done)[-1])
+    assert re.search(r'took \d+ MiB of "data"', story.tell(done)[-1])
 
 
 def test_without_swap_it_says_why_files() -> None:
@@ -82,13 +82,13 @@ def test_without_swap_it_says_why_files() -> None:
 )
 def test_each_reason_has_its_words(balances: tuple[int, ...], swappiness: int, swap_free: bool, says: str) -> None:
     """Each of the kernel's five decisions, and the two that the circumstances change."""
-    assert says in story._why(balances, swappiness, swap_free=swap_free)
+    assert says in reclaim.why(balances, swappiness, swap_free=swap_free)
 
 
 def test_a_reason_that_hardly_ever_decided_is_left_out() -> None:
     """Less than a tenth of the passes is no reason; no pass at all is no sentence."""
-    assert "swappiness" not in story._why((0, 0, 0, 95, 5), 60, swap_free=True)
-    assert story._why((0, 0, 0, 0, 0), 60, swap_free=True) == ""
+    assert "swappiness" not in reclaim.why((0, 0, 0, 95, 5), 60, swap_free=True)
+    assert reclaim.why((0, 0, 0, 0, 0), 60, swap_free=True) == ""
 
 
 def test_what_was_missed_is_told() -> None:
@@ -106,26 +106,26 @@ def test_what_was_missed_is_told() -> None:
         ("A fread f 0 16M 64K seq\nA fread f 0 16M 64K seq", "all of it was in the page cache"),
         ("A fread f 0 8M 64K seq\nA fread f 0 16M 64K seq", "were in the page cache"),
         ("A fread hole 0 16M 64K seq", "the file is a hole, 16 MiB of zeroed pages"),
-        ("A fread f 16M 4M 64K seq", "A reads f: there is nothing to read"),
-        ("A fread new 0 64K 64K seq", "A reads new: there is nothing to read"),
+        ("A fread f 16M 4M 64K seq", 'A reads "f": there is nothing to read'),
+        ("A fread new 0 64K 64K seq", 'A reads "new": there is nothing to read'),
         ("A fwrite f 0 4M 64K", "to memory only: 4,096 KiB are dirty now"),
-        ("A fwrite f 0 4M 64K\nA fsync f", "A waits for f to be written: 4,112 KiB in"),
-        ("A fsync f", "A waits for f to be written: at once"),
+        ("A fwrite f 0 4M 64K\nA fsync f", 'A waits for "f" to be written: 4,112 KiB in'),
+        ("A fsync f", 'A waits for "f" to be written: at once'),
         ("A fwrite f 0 4M 64K\nsync", "All that is dirty is written: 4,116 KiB in"),
         ("A fwrite f 0 4M 64K\nA fwrite new 0 1M 64K\nA fsync f", "1,052 KiB of other files and metadata stay dirty"),
         ("A fwrite f 0 4M 64K\nsleep 40", "The machine idles for 40 s, while 4,116 KiB went to the disk"),
         ("A fwrite f 0 4M 64K\ndrop_caches 1", "4,096 KiB are dirty and stay (sync first)"),
         ("A fread f 0 16M 64K seq\ndrop_caches 1", "drop_caches 1: 16 MiB of page cache dropped, "),
-        ("A fmap m f shared", "A maps 16 MiB of f (m), shared: writes go to the file; nothing is read yet"),
-        ("A fmap m new private", "A asks to map new (m) and is refused: new is empty (EINVAL)"),
+        ("A fmap m f shared", 'A maps 16 MiB of "f" (m), shared: writes go to the file; nothing is read yet'),
+        ("A fmap m new private", 'A asks to map "new" (m) and is refused: "new" is empty (EINVAL)'),
         (
             "A fmap m f private\nA touch m 0 16M r seq",
-            "of m, which maps f: 386 page faults, 1 of them major, 16 MiB read",
+            ": 386 page faults, 1 of them major, 16 MiB read",
         ),
         ("A fread f 0 16M 64K seq\nA fmap m f shared\nA touch m 0 16M r seq", "all pages were in the page cache"),
-        ("A fmap m f private\nA touch m 0 4M w seq", "4,096 KiB copied to pages of its own"),
+        ("A fmap m f private\nA touch m 0 4M w seq", "4,096 KiB copied to pages of its own (copy on write)"),
         ("A fmap m f shared\nA touch m 0 4M w seq", "4,096 KiB more to be written back"),
-        ("A fmap m f shared\nA touch m 0 4M r seq\nA munmap m", "what is cached of f stays"),
+        ("A fmap m f shared\nA touch m 0 4M r seq\nA munmap m", 'what is cached of "f" stays'),
     ],
 )
 def test_each_file_operation_is_told(ops: str, says: str) -> None:
@@ -137,7 +137,7 @@ def test_each_file_operation_is_told(ops: str, says: str) -> None:
 def test_a_forked_region_is_known_as_the_files() -> None:
     """The child's region is told as the file that the parent mapped."""
     lines = told("machine ram=192M\nfile f 8M\nproc A\nA fmap m f shared\nA fork B\nB touch m 0 8M r seq\n")
-    assert "of m, which maps f: " in line(lines, "B reads")
+    assert 'of m, which maps "f" in ' in line(lines, "B reads")
 
 
 def test_swap_and_a_kill_are_told() -> None:
@@ -147,15 +147,15 @@ def test_swap_and_a_kill_are_told() -> None:
         "sysctl vm.overcommit_memory=1\nproc A adj=-300\nA mmap h 40M\nA touch h 0 40M w seq content=text\n"
         "proc B\nB mmap h 600M\nB touch h 0 600M w seq content=text\nA touch h 0 40M r seq\nB touch h 0 4K w seq\n"
     )
-    kill = line(lines, "B touch h 0 600M")
+    kill = line(lines, "B writes 600 MiB of h: did not end")
     assert "did not end, for B was killed" in kill
     assert "126 MiB went out to swap" in kill or "128 MiB went out to swap" in kill
     assert "B (82) was killed: the machine (214 MiB of RAM, 128 MiB of swap) was out of memory." in kill
     assert "Swap (128 MiB) was full." in kill
     assert "Next was A " in kill
     assert "came back from swap" in line(lines, "A reads 40 MiB")
-    assert "skipped, B is gone" in line(lines, "B touch h 0 4K")
-    assert "were written to it, at this rate " in line(lines, "/dev/vdb")
+    assert "skipped, B is gone" in line(lines, "B writes 4 KiB of h: skipped")
+    assert "were written to it." in line(lines, "/dev/vdb")
     assert "are stored in " in line(lines, "/dev/zram0")
 
 
@@ -176,8 +176,8 @@ def test_a_panic_is_told() -> None:
         "machine ram=192M\nsysctl vm.overcommit_memory=1\nsysctl vm.panic_on_oom=1\nproc A\nA mmap h 300M\n"
         "A touch h 0 300M w seq\nA touch h 0 1M r seq\n"
     )
-    assert "The kernel panicked, as vm.panic_on_oom asks of it" in line(lines, "A touch h 0 300M w seq: did not end")
-    assert "skipped, the kernel has panicked" in line(lines, "A touch h 0 1M")
+    assert "The kernel panicked, as vm.panic_on_oom asks of it" in line(lines, "A writes 300 MiB of h: did not end")
+    assert "skipped, the kernel has panicked" in line(lines, "A reads 1,024 KiB of h: skipped")
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import note_leftovers, write
+from memtwin.cli.common import look_of_stdout, note_leftovers, write
 from memtwin.errors import RecordingError, UsageError
 from memtwin.files.output import check
-from memtwin.render import table
+from memtwin.render import json, table, terminal
 from memtwin.scenario import load
 from memtwin.sources.recording import Recording, resolve
 
 if TYPE_CHECKING:
+    from memtwin.run.run import Run
     from memtwin.scenario import Scenario
     from memtwin.sources.source import Source
 
 BAR = 24
+EXIT_NOT_OK: Final = 3
+"""The run came to its end, and not every operation succeeded."""
 
 
 @click.command("run")
@@ -45,17 +48,23 @@ BAR = 24
     "within a time: nginx=4G,over=10m. May be given several times.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="DIR", help="Leave the run in this directory, in a recording's layout.")
+@click.option("--story", "with_story", is_flag=True, help="Tell of every operation too; those that repeat are folded.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything: operations, time line, story.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code and -o say how it went.")
 def command(
     *, scenario: str | None, boot: str | None, settings: tuple[str, ...], swaps: tuple[str, ...],
-    growing: tuple[str, ...], output: str | None,
+    growing: tuple[str, ...], output: str | None, with_story: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Run a workload on the model of a machine.
 
     SCENARIO is a file in the scenario language, or a recording: then its workload runs from its own boot.
     Without --boot the machine is made from the scenario's header, on the ground of a Debian 12 guest; with it the
     snapshot's processes run on, and a scenario or --grow may use them.
-    Prints what happened in words, then the machine at each checkpoint, in KiB.
+    Prints what happened and why in five sentences, RAM, swap and events over simulated time, and the machine at each
+    checkpoint. Exits with 3 where an operation did not succeed: it was refused, skipped, or its process was killed.
     """
+    if with_story + as_json + quiet > 1:
+        raise UsageError("--story, --json and --quiet exclude each other", hint="--json has the story")
     if growing and boot is None:
         raise UsageError("--grow without --boot", hint="--boot live, or a snapshot: only such a machine has processes")
     if (scenario is None) == (not growing):
@@ -66,23 +75,31 @@ def command(
     if output is not None:
         _check(Path(output))
     from memtwin.run import change, grow, run  # noqa: PLC0415 - the compiled core, once the arguments are right
-    from memtwin.story import story  # noqa: PLC0415 - the compiled core, once the arguments are right
 
     changes = [change.swap_change(word) for word in swaps]
     if changes and source is None:
         raise UsageError("--swap without --boot", hint="a described machine has the swap lines of its scenario")
     workload = workload or grow.scenario(growing)
     done = run.simulate(workload, source, settings=settings, swaps=changes, progress=_progress)
-    for note in done.machine.notes:
-        click.echo(f"note: {table.clean(note)}", err=True)
+    for text in done.machine.notes:
+        click.echo(f"note: {table.clean(text)}", err=True)
     try:
-        write("".join(f"{line}\n" for line in _wrapped(story.tell(done))))
-        write("\n" + table.text(story.checkpoints(done), gap=2))
-        sys.stdout.flush()  # the story is there even if the directory cannot be written
+        if not quiet:
+            _show(done, scenario, with_story=with_story, as_json=as_json)
     finally:
         if output is not None:  # and the directory even if the story cannot be printed, as into `head`
             done.write(Path(output))
-    return 0
+    return EXIT_NOT_OK if any(one.outcome != "ok" for one in done.done) else 0
+
+
+def _show(done: Run, scenario: str | None, *, with_story: bool, as_json: bool) -> None:
+    """Print the screen of a run; it is out before the directory is written, which may fail."""
+    from memtwin.story import screen  # noqa: PLC0415 - the compiled core
+
+    look = look_of_stdout()
+    view = screen.view(done, look, with_story=with_story)
+    write(json.text(view, root=scenario) if as_json else terminal.show(view, look=look))
+    sys.stdout.flush()
 
 
 def _check(where: Path) -> None:
@@ -108,16 +125,6 @@ def _boot(where: str) -> Source:
         except RecordingError:
             return resolve(where)
     return resolve(where)
-
-
-def _wrapped(paragraphs: list[str]) -> list[str]:
-    from textwrap import wrap  # noqa: PLC0415
-
-    return [
-        line
-        for text in paragraphs
-        for line in wrap(table.clean(text), 100, subsequent_indent="  ", break_on_hyphens=False)
-    ]
 
 
 def _progress(done: int, of: int) -> None:

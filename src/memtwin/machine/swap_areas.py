@@ -135,6 +135,12 @@ def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
     return written_bytes * NS_PER_DAY // max(elapsed_ns, 1)
 
 
+def uses(state: State, areas: Sequence[Area]) -> list[tuple[str, int, int]]:
+    """Return each area that is on: its name, how much of it is in use and its size, both in KiB."""
+    found = [(area.filename, swapon.area_info(state, area.number)) for area in areas]
+    return [(name, info.inuse * PAGE >> 10, info.pages * PAGE >> 10) for name, info in found if info.used]
+
+
 def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[str, str | int]]:
     """What was written to each swap disk (zram and zswap write to none), and what that would be in a day."""
     found: list[dict[str, str | int]] = []

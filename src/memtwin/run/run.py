@@ -273,7 +273,8 @@ class Run:
         figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
-        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between))
+        uses = tuple(timeline.AreaUse(*use) for use in swap_areas.uses(state, self.machine.areas))
+        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between, uses))
 
     def story(self) -> tuple[str, ...]:
         """The newest operations with what became of them, newest last."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class AreaUse(NamedTuple):
+    """A swap area at one time."""
+
+    name: str
+    used_kib: int
+    size_kib: int
 
 
 @dataclass(slots=True)
@@ -20,6 +28,8 @@ class Sample:
     figures: dict[str, int]
     between: bool
     """Taken at the end of an operation (or at boot), not at a whole second within one."""
+    areas: tuple[AreaUse, ...] = field(default=(), repr=False)
+    """The swap areas that are on."""
 
 
 def encode(names: Sequence[str], samples: Sequence[Sample]) -> tuple[str, bytes]:

@@ -7,16 +7,15 @@ took files or anonymous pages, and whether what it took was missed afterwards.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memtwin.oom.tell import brief
 from memtwin.oom.why.analysis import analyse
-from memtwin.render.table import Column, Table
-from memtwin.render.words import NS_PER_S, capital, count, listed, seconds, size
+from memtwin.render.words import NS_PER_S, capital, count, seconds, size
 from memtwin.scenario import (
     Attach,
-    Checkpoint,
     DropCaches,
     Exit,
     Fmap,
@@ -42,15 +41,16 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
-from memtwin.story import compaction, swap
+from memtwin.story import compaction, reclaim, swap
+from memtwin.story.fold import folds
+from memtwin.story.phrases import PAGE_KIB, named, phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from memtwin.run.run import Done, Run
-    from memtwin.run.timeline import Sample
+    from memtwin.story.fold import Fold
 
-PAGE_KIB = 4
 WHY_NOT = {
     errno.ENOENT: "no such region is mapped",
     errno.ERANGE: "the region ends before that",
@@ -61,9 +61,6 @@ SHARED_KIB = 1024
 """A process that gives back less had its pages in common with others, or few."""
 LITTLE_KIB = 64
 """Reads of names and of metadata, beside what an operation is about."""
-COLUMNS = ("MemFree", "MemAvailable", "Cached", "Dirty", "AnonPages", "Slab", "Committed_AS")
-NO_SWAP, EQUAL, FILE_TINY, FILE_TRIM, FRACT = range(5)
-"""Why reclaim looked where it did, in the model's order (ScanBalance)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +71,104 @@ class Told:
     change: Mapping[str, int]
     after: Mapping[str, int]
     file: str
+    is_shared: bool = False
+    """Whether a fork has shared the region with another process."""
 
 
 def tell(run: Run) -> list[str]:
-    """Return the story of a run, a sentence or more for each operation that changed something."""
+    """Return the story of a run: a paragraph for each operation that changed something, those that repeat folded."""
     boot = run.machine.boot
     said = [
         (
             f"A machine with {size(run.machine.state.memory_total * PAGE_KIB)} of memory and "
-            f"{count(run.machine.state.cpu_count, 'cpu')}, as {boot.name} left it: "
-            f"{size(run.samples[0].figures['MemFree'])} free, Linux {_release(boot.version)}."
+            f"{count(run.machine.state.cpu_count, 'CPU')}, as {boot.name} left it: "
+            f"{size(run.samples[0].figures['MemFree'])} free, Linux {release(boot.version)}."
         )
     ]
     said += run.machine.changes
     said += [sentence for event in run.ooms_before for sentence in brief(analyse(event))]
-    between = [sample for sample in run.samples if sample.between]
-    files: dict[tuple[str, str], str] = {}
-    began = run.machine.state.reclaim_began_ns
-    last_why = ""
-    for number, done in enumerate(run.done):
-        before, after = between[number], between[number + 1]
-        change = {name: after.figures[name] - before.figures[name] for name in after.figures}
-        what = Told(done, change, after.figures, _mapped_file(done.op, files))
+    narrator = _Narrator(run)
+    for fold in folds(run.done):
+        for number in range(fold.first, fold.end if fold.times == 1 else fold.first + fold.period):
+            said.append(narrator.paragraph(narrator.what(number)))
+        if fold.times > 1:
+            said.append(narrator.repeated(fold))
+    return [*filter(None, said), *_ending(run)]
+
+
+class _Narrator:
+    """Tells of operations in order: it remembers which files are mapped, what a fork shares, and the last reason."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._between = [sample.figures for sample in run.samples if sample.between]
+        self._files: dict[tuple[str, str], str] = {}
+        self._shared: set[tuple[str, str]] = set()
+        self._last_why = ""
+
+    def what(self, number: int) -> Told:
+        """Return operation *number* with what it changed."""
+        done = self._run.done[number]
+        file = _mapped_file(done.op, self._files)
+        before, after = self._between[number : number + 2]
+        return Told(done, _difference(before, after), after, file, self._was_shared(done.op))
+
+    def paragraph(self, what: Told) -> str:
+        """Return what an operation did and what that cost; empty where there is nothing to say."""
         sentences = [_sentence(what)]
-        if done.began:
-            sentences.append(f"{seconds(began - run.samples[0].time_ns)} into the run kswapd was woken: reclaim began.")
-        why = _why(done.balances, done.swappiness, swap_free=after.figures["SwapFree"] > 0)
-        sentences += _reclaimed(what, "" if why == last_why else why)
-        last_why = why or last_why
-        sentences += compaction.compacted(done)
-        sentences += swap.swapped(change, after.figures["SwapFree"])
-        sentences += [sentence for event in done.ooms for sentence in brief(analyse(event))]
-        if any(sentences):
-            said.append(" ".join(filter(None, sentences)))
-    said += _ending(run)
-    return said
+        if what.done.began:
+            at_ns = self._run.machine.state.reclaim_began_ns - self._run.samples[0].time_ns
+            sentences.append(f"{seconds(at_ns)} into the run kswapd was woken: reclaim began.")
+        sentences += self._consequences(what)
+        sentences += [sentence for event in what.done.ooms for sentence in brief(analyse(event))]
+        return " ".join(filter(None, sentences))
+
+    def repeated(self, fold: Fold) -> str:
+        """Return what the repetitions of a fold did after the first, all together."""
+        first, last = fold.first + fold.period, fold.end
+        for number in range(first, last):
+            _mapped_file(self._run.done[number].op, self._files)
+        done = summed(self._run.done[first:last])
+        what = Told(done, _difference(self._between[first], self._between[last]), self._between[last], "")
+        which = "The same" if fold.period == 1 else f"The last {fold.period} operations"
+        faults = done.deltas.get("pgfault", 0)
+        said = (
+            f"{which} {count(fold.times - 1, 'time')} more, operations {first + 1:,} to {last:,}, in "
+            f"{seconds(done.us * 1000)}: {count(faults, 'page fault')}, {_free(what.change)}."
+        )
+        return " ".join(filter(None, (said, *self._consequences(what))))
+
+    def _consequences(self, what: Told) -> list[str]:
+        """Return what reclaim, compaction and swap did meanwhile."""
+        after = what.after
+        why = reclaim.why(what.done.balances, what.done.swappiness, swap_free=after["SwapFree"] > 0)
+        said = reclaim.reclaimed(what.change, what.done.taken, "" if why == self._last_why else why)
+        self._last_why = why or self._last_why
+        return [*said, *compaction.compacted(what.done), *swap.swapped(what.change, after["SwapFree"])]
+
+    def _was_shared(self, op: Op) -> bool:
+        """Return whether a fork has shared the region of *op*; keeps in mind what one shares."""
+        if isinstance(op, Mmap):
+            self._shared.discard((op.proc, op.region))
+        elif isinstance(op, Fork):
+            regions = [region for proc, region in self._files if proc == op.proc]
+            self._shared |= {(name, region) for name in (op.proc, op.child) for region in regions}
+        return isinstance(op, Touch) and (op.proc, op.region) in self._shared
+
+
+def summed(done: Sequence[Done]) -> Done:
+    """Return several operations as one: times and counters added up."""
+    deltas: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
+    for one in done:
+        deltas.update(one.deltas)
+        taken.update(one.taken)
+    balances = tuple(map(sum, zip(*(one.balances for one in done), strict=True)))
+    return replace(done[-1], us=sum(one.us for one in done), deltas=dict(deltas), taken=dict(taken), balances=balances)
+
+
+def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: after[name] - before[name] for name in after}
 
 
 def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
@@ -116,7 +176,7 @@ def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
     if isinstance(op, Fmap):
         files[op.proc, op.region] = op.file
     elif isinstance(op, Mmap):
-        files.pop((op.proc, op.region), None)
+        files[op.proc, op.region] = ""
     elif isinstance(op, Fork):
         files.update({(op.child, region): file for (proc, region), file in files.items() if proc == op.proc})
     return files.get((op.proc, op.region), "") if isinstance(op, (Touch, Munmap)) else ""
@@ -127,10 +187,10 @@ def _sentence(what: Told) -> str:
     op = what.done.op
     if what.done.outcome == "died":
         killed = f"{op.proc if isinstance(op, WorkerOp) else 'its process'} was killed"
-        return f"{op.text}: did not end, for {what.done.why or killed}."
+        return f"{capital(phrase(op))}: did not end, for {what.done.why or killed}."
     if what.done.outcome == "skipped":
         gone = f"{op.proc if isinstance(op, WorkerOp) else 'the process'} is gone"
-        return f"{op.text}: skipped, {what.done.why or gone}."
+        return f"{capital(phrase(op))}: skipped, {what.done.why or gone}."
     tell_of = TELLERS.get(type(op))
     return tell_of(op, what) if tell_of else ""
 
@@ -144,7 +204,7 @@ def _started(op: Proc, what: Told) -> str:
 
 
 def _unmapped(op: Munmap, what: Told) -> str:
-    kept = f"; what is cached of {what.file} stays" if what.file else ""
+    kept = f"; what is cached of {named(what.file)} stays" if what.file else ""
     return f"{op.proc} unmaps {op.region}: {_free(what.change)}{kept}."
 
 
@@ -167,23 +227,25 @@ def _mapped(op: Mmap, what: Told) -> str:
 
 def _mapped_a_file(op: Fmap, what: Told) -> str:
     if what.done.errno:
-        why = f"{op.file} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
-        return f"{op.proc} asks to map {op.file} ({op.region}) and is refused: {why}."
+        why = (
+            f"{named(op.file)} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
+        )
+        return f"{op.proc} asks to map {named(op.file)} ({op.region}) and is refused: {why}."
     how = "shared: writes go to the file" if op.shared else "private: writes go to copies"
     pages = size(what.done.file_pages * PAGE_KIB)
-    return f"{op.proc} maps {pages} of {op.file} ({op.region}), {how}; nothing is read yet."
+    return f"{op.proc} maps {pages} of {named(op.file)} ({op.region}), {how}; nothing is read yet."
 
 
 def _touched(op: Touch, what: Told) -> str:
     change, faults = what.change, what.done.deltas["pgfault"]
     verb = f"writes ({op.content})" if op.write else "reads"
-    of = f"{op.region}, which maps {what.file}" if what.file else op.region
+    of = f"{op.region}, which maps {named(what.file)}" if what.file else op.region
     amount = f"{size(op.npages * PAGE_KIB)} of"
     if not isinstance(op.pattern, Seq):
         amount = f"{count(op.pattern.n, 'time')} in {amount}"
     if what.done.outcome == "error":
         return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
-    said = f"{op.proc} {verb} {amount} {of}: {count(faults, 'page fault')}"
+    said = f"{op.proc} {verb} {amount} {of} in {seconds(what.done.us * 1000)}: {count(faults, 'page fault')}"
     if what.file or not faults:
         return f"{said}{_file_faults(what) if faults else ', every page was there'}."
     waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
@@ -194,8 +256,10 @@ def _touched(op: Touch, what: Told) -> str:
         return f"{said}{waited}."
     if not op.write and new <= PAGE_KIB:
         return f"{said}, and no memory taken: reading what was never written maps the shared zero page."
-    copied = f"{size(new)} of new pages" if new > 0 else "no new page"
-    return f"{said}{waited}, {copied}, {size(change['PageTables'])} of page tables; {_free(change)}."
+    made = "copied (copy on write, for a fork had shared them)" if what.is_shared else "of new pages"
+    copied = f"{size(new)} {made}" if new > 0 else "no new page"
+    left = "" if change["pgsteal"] else f"; {_free(change)}"
+    return f"{said}{waited}, {copied}, {size(change['PageTables'])} of page tables{left}."
 
 
 def _file_faults(what: Told) -> str:
@@ -204,7 +268,7 @@ def _file_faults(what: Told) -> str:
     parts = [f"{major:,} of them major"] if major else []
     parts.append(f"{size(change['pgpgin'])} read from the disk" if major else "all pages were in the page cache")
     if change["AnonPages"] > PAGE_KIB:
-        parts.append(f"{size(change['AnonPages'])} copied to pages of its own")
+        parts.append(f"{size(change['AnonPages'])} copied to pages of its own (copy on write)")
     if change["Dirty"] > 0:
         parts.append(f"{size(change['Dirty'])} more to be written back")
     return ", " + ", ".join(parts) + _flushed(what)
@@ -217,10 +281,10 @@ def _read(op: Fread, what: Told) -> str:
     if not isinstance(op.pattern, Rand):
         asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
     if what.done.errno:
-        return f"{op.proc} reads {op.file} and fails{_failed(what.done)}."
-    said = f"{op.proc} reads {size(asked)} of {op.file} in {seconds(what.done.us * 1000)}"
+        return f"{op.proc} reads {named(op.file)} and fails{_failed(what.done)}."
+    said = f"{op.proc} reads {size(asked)} of {named(op.file)} in {seconds(what.done.us * 1000)}"
     if not asked:
-        return f"{op.proc} reads {op.file}: there is nothing to read."
+        return f"{op.proc} reads {named(op.file)}: there is nothing to read."
     disk = what.change["pgpgin"]
     added = what.change["Cached"] + what.change["pgsteal_file"] * PAGE_KIB
     if disk <= LITTLE_KIB < asked or not disk:
@@ -237,14 +301,20 @@ def _read(op: Fread, what: Told) -> str:
 
 def _wrote(op: Fwrite, what: Told) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
-    said = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {op.file} in {seconds(what.done.us * 1000)}"
+    said = (
+        f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {named(op.file)} in {seconds(what.done.us * 1000)}"
+    )
     if what.done.errno:
-        return f"{op.proc} writes to {op.file} and fails{_failed(what.done)}."
+        return f"{op.proc} writes to {named(op.file)} and fails{_failed(what.done)}."
     return f"{said}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
 
 
 def _synced(op: Fsync | Sync, what: Told) -> str:
-    who = f"{op.proc} waits for {op.file} to be written" if isinstance(op, Fsync) else "All that is dirty is written"
+    who = (
+        f"{op.proc} waits for {named(op.file)} to be written"
+        if isinstance(op, Fsync)
+        else "All that is dirty is written"
+    )
     took = f"{size(what.change['pgpgout'])} in {seconds(what.done.us * 1000)}" if what.change["pgpgout"] else "at once"
     left = f"; {size(what.after['Dirty'])} of other files and metadata stay dirty" if what.after["Dirty"] else ""
     return f"{who}: {took}{left}."
@@ -363,6 +433,8 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
 
 def _free(change: Mapping[str, int]) -> str:
     freed = change["MemFree"]
+    if not freed:
+        return "as much free as before"
     return f"{size(abs(freed))} {'less' if freed < 0 else 'more'} free"
 
 
@@ -383,78 +455,12 @@ def _cost(change: Mapping[str, int]) -> str:
     )
 
 
-# --- reclaim ---------------------------------------------------------------------------------------------------------
-
-
-def _reclaimed(what: Told, why: str) -> list[str]:
-    """What reclaim did while an operation went on: took from whom, who waited, *why* so, what came back."""
-    change = what.change
-    if not change["pgscan"]:
-        return []
-    if not change["pgsteal"]:
-        return [f"Reclaim scanned {count(change['pgscan'], 'page')} and could free none."]
-    return [f"To make room reclaim took {_from_whom(what.done.taken)}{_who_waited(change)}.", why, *_missed(change)]
-
-
-def _from_whom(taken: Mapping[str, int]) -> str:
-    """Pages by owner, the largest first."""
-    owners = sorted(((pages, name) for name, pages in taken.items() if pages), reverse=True)
-    if not owners:
-        return "nothing but slab"
-    return listed(f"{size(pages * PAGE_KIB)} of {name}" for pages, name in owners)
-
-
-def _who_waited(change: Mapping[str, int]) -> str:
-    if not change["allocstall"]:
-        return ", all of it by kswapd beside the tasks"
-    if not change["pgsteal_direct"]:
-        stalls = count(change["allocstall"], "time")
-        return f", all of it by kswapd; tasks stalled {stalls} for it in vain (direct reclaim)"
-    return (
-        f", {size(change['pgsteal_direct'] * PAGE_KIB)} of it by tasks themselves, which stalled "
-        f"{count(change['allocstall'], 'time')} for it (direct reclaim)"
-    )
-
-
-def _why(balances: tuple[int, ...], swappiness: int, *, swap_free: bool) -> str:
-    """Why files or anonymous pages: each reason that decided a tenth of the passes or more, the most frequent first."""
-    total = sum(balances)
-    said = []
-    for passes, reason in sorted(((passes, -reason) for reason, passes in enumerate(balances)), reverse=True):
-        if passes and passes * 10 >= total:
-            share = "" if passes == total else f" ({passes * 100 // total} % of its passes)"
-            said.append(f"{_reason(-reason, swappiness, swap_free=swap_free)}{share}")
-    return f"It scanned {'; '.join(said)}." if said else ""
-
-
-def _reason(reason: int, swappiness: int, *, swap_free: bool) -> str:
-    """Where reclaim looked and why, by what decided."""
-    if reason == NO_SWAP and swap_free:
-        return "files only, for it worked off watermarks raised against fragmentation, which is done without swapping"
-    if reason == FRACT and not swappiness:
-        return "files only, for vm.swappiness is 0"
-    return {
-        NO_SWAP: "files only, for there is no free swap to put anonymous pages in",
-        EQUAL: "files and anonymous pages alike, as its last resort",
-        FILE_TINY: "anonymous pages only, for hardly any file is left in the cache",
-        FILE_TRIM: "files only, for plenty of them had been used just once and none was missed lately",
-        FRACT: f"both kinds, in shares by vm.swappiness ({swappiness}) and by what was lately missed of each",
-    }[reason]
-
-
-def _missed(change: Mapping[str, int]) -> list[str]:
-    """Pages that were taken too early: read again after they had been reclaimed."""
-    kinds = {"file data": "workingset_refault_file", "anonymous memory": "workingset_refault_anon"}
-    came = [f"{size(change[name] * PAGE_KIB)} of {kind}" for kind, name in kinds.items() if change[name]]
-    return [f"{listed(came)} had been reclaimed before and had to be read again (refaults)."] if came else []
-
-
 def _ending(run: Run) -> list[str]:
     """How the machine was left, and what reclaim came to in all."""
     first, last = run.samples[0], run.samples[-1]
     change = {name: last.figures[name] - first.figures[name] for name in last.figures}
     said = (
-        f"After {(last.time_ns - first.time_ns) / NS_PER_S:.1f} s: {size(last.figures['MemFree'])} free, "
+        f"After {seconds(last.time_ns - first.time_ns)}: {size(last.figures['MemFree'])} free, "
         f"{size(last.figures['MemAvailable'])} available, {count(change['pgfault'], 'page fault')} in all"
     )
     began = run.machine.state.reclaim_began_ns
@@ -463,38 +469,20 @@ def _ending(run: Run) -> list[str]:
     if not change["pgsteal"]:
         return [f"{said}; kswapd was woken, and nothing was reclaimed."]
     spared = "" if change["pgsteal_anon"] else "; no anonymous page"
-    began_in = next((f"in {done.op.text!r}" for done in run.done if done.began), "before the first operation")
+    began_in = next((f"while {phrase(done.op)}" for done in run.done if done.began), "before the first operation")
     balances, swappiness = tuple(run.machine.state.scan_balances), int(run.machine.sysctl["swappiness"])
     when = f"{seconds(began - first.time_ns)} into the run, {began_in}" if began > first.time_ns else "before the run"
     return [
         f"{said}.",
         f"Reclaim began {when}, and took "
-        f"{_from_whom(run.taken())}{_who_waited(change)}{spared}. "
-        f"{_why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
-        + (" ".join(_missed(change)) or "Nothing of that was missed: no page was read again."),
+        f"{reclaim.from_whom(run.taken())}{reclaim.who_waited(change)}{spared}. "
+        f"{reclaim.why(balances, swappiness, swap_free=last.figures['SwapFree'] > 0)} "
+        + (" ".join(reclaim.missed(change)) or "Nothing of that was missed: no page was read again."),
         *swap.areas(run),
     ]
 
 
-def _release(version: str) -> str:
+def release(version: str) -> str:
+    """Return the kernel's release out of /proc/version."""
     words = version.split()
     return words[2] if len(words) > 2 else "unknown"
-
-
-def checkpoints(run: Run) -> Table:
-    """One row a checkpoint: main sizes in KiB, what was reclaimed, and faults since boot."""
-    ends = {sample.ops_done: sample for sample in run.samples if sample.between}
-    rows = [_row("boot", run.samples[0], run.samples[0])]
-    rows += [
-        _row(done.op.label, ends[number + 1], run.samples[0])
-        for number, done in enumerate(run.done)
-        if isinstance(done.op, Checkpoint)
-    ]
-    columns = (Column("checkpoint"), *(Column(name, "right") for name in (*COLUMNS, "reclaimed", "pgfault")))
-    return Table(columns, tuple(rows))
-
-
-def _row(label: str, sample: Sample, first: Sample) -> tuple[str, ...]:
-    sizes = [f"{sample.figures[name]:,}" for name in COLUMNS]
-    reclaimed = (sample.figures["pgsteal"] - first.figures["pgsteal"]) * PAGE_KIB
-    return (label, *sizes, f"{reclaimed:,}", f"{sample.figures['pgfault'] - first.figures['pgfault']:,}")

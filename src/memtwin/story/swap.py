@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
-from memtwin.machine import swap_areas
 from memtwin.render.words import listed, size
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ def areas(run: Run) -> list[str]:
     """One sentence an area that was used: how full it is, what zram made of it, what was written to a disk."""
     sentences = []
     state = run.machine.state
-    elapsed_ns = run.samples[-1].time_ns - run.samples[0].time_ns
     for area in run.machine.areas:
         info = swapon.area_info(state, area.number)
         written = info.written * PAGE_KIB
@@ -50,8 +48,7 @@ def areas(run: Run) -> list[str]:
                 f"{size(stored['mem_used_total'] >> 10)} of memory."
             )
         else:
-            a_day = size(swap_areas.bytes_per_day(written << 10, elapsed_ns) >> 10)
-            sentences.append(f"{held}; {size(written)} were written to it, at this rate {a_day} a day.")
+            sentences.append(f"{held}; {size(written)} were written to it.")
     return [*sentences, *_zswap(run)]
 
 
