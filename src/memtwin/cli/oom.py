@@ -139,7 +139,7 @@ def _check(page: str) -> None:
 
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
-    """Return what is read, as a sentence has it, and its lines."""
+    """Return what is read, named for prose, and its lines."""
     from memtwin.oom.read import logs  # noqa: PLC0415 - only the form that is asked for
 
     if run is not None:

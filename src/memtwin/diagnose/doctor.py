@@ -206,7 +206,7 @@ def heavy_swap_writes(machine: Machine) -> Advice | None:
 
 
 def swap_idle(machine: Machine) -> Advice | None:
-    """Used swap that nothing waits for is memory that nobody needs: no fault."""
+    """Used swap that nothing waits for is memory that is not needed: no fault."""
     used = machine.memory("SwapTotal") - machine.memory("SwapFree")
     some = machine.record(pressure, resource="memory").some
     if not used or some is None or some.avg60_hundredths:

@@ -13,7 +13,7 @@ class NoticeKind(IntEnum):
     """What a machine reports by itself."""
 
     OOM = 0
-    """Memory has run out, and a process is about to be killed, or nobody can be."""
+    """Memory has run out, and a process is about to be killed, or none can be."""
     REAP = 1
     """The memory of a victim that did not exit by itself was taken."""
 

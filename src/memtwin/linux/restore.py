@@ -272,7 +272,7 @@ def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, fram
 
 
 def age_pages(s: State, task: int, count: int) -> None:
-    """Let the first *count* anonymous pages of a task be unused since reclaim last looked at them."""
+    """Let the first *count* anonymous pages of a task be unused since reclaim last scanned them."""
     mm: u32 = task_at(s, task).mm
     i: u32
     vpn: u64
@@ -358,7 +358,7 @@ def dirty_file_pages(s: State, file: int, index: int, count: int) -> None:
     """Let cached pages *index* … of a file differ from their copies on the device."""
     i: u64
     pfn: u32
-    s.in_thread = True  # nobody is held to account for them
+    s.in_thread = True  # no task is charged for them
     for i in range(cython.cast(u64, index), cython.cast(u64, index + count)):
         pfn = file_page(file_at(s, file), i)
         if not s.pages[pfn].flags & PG_DIRTY:

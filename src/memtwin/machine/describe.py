@@ -1,6 +1,6 @@
 """A machine from a description: another size, another swap, on the ground of a real boot.
 
-There is one way to make a machine that nobody has recorded: take a snapshot of a real one and change what the
+There is one way to make a machine that was never recorded: take a snapshot of a real one and change what the
 description says.  More RAM means more whole 4 MiB blocks free, a Normal zone above 3 GiB, and watermarks and per-cpu
 lists computed again by the kernel's rules; what the kernel and its first processes took stays as it was.  Without any
 snapshot the ground is Debian 12's cloud kernel on a guest of 256 MiB, which is part of this package.

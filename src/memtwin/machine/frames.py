@@ -37,7 +37,7 @@ class Frames:
         return sorted(self.layouts, reverse=True)
 
     def remaining(self) -> int:
-        """Frames of all zones that nobody has yet."""
+        """Frames of all zones that are not allocated yet."""
         return sum(layout.remaining() for layout in self.layouts.values())
 
     def unbound(self, zone: int) -> int:

@@ -71,7 +71,7 @@ class ZoneLayout:
             count -= 1
 
     def remaining(self) -> int:
-        """Used frames that nobody has taken yet."""
+        """Used frames that are not assigned yet."""
         return sum(len(blocks) << order for order, blocks in enumerate(self.used))
 
 

@@ -198,16 +198,16 @@ def content(d: Draft) -> int:
 
 
 def place_swap(d: Draft) -> None:
-    """Give slots in use to the processes whose pages lie there, and the others to nobody; then the swap cache."""
+    """Give used slots to the processes whose pages lie there, the others without an owner, and fill the swap cache."""
     used = {area.number: int(shown.used_kib) >> 2 for area, shown in zip(d.areas, d.boot.swaps.areas, strict=True)}
     cached = d.accounts.swap_cache - d.accounts.unmapped
     owned = sum(process.swap - shared for process, _, shared in in_swap(processes_of(d)))
-    nobody = max(sum(used.values()) - owned - cached, 0)
-    d.held = nobody
+    unowned = max(sum(used.values()) - owned - cached, 0)
+    d.held = unowned
     for area in sorted(d.areas, key=lambda area: swapon.area_info(d.state, area.number).prio):
-        held = min(nobody, used[area.number])
+        held = min(unowned, used[area.number])
         swapon.hold_slots(d.state, area.number, held)
-        nobody -= held
+        unowned -= held
         used[area.number] -= held
     left = _place_slots(d, used)
     _cache_mapped(d, left, cached)

@@ -8,7 +8,7 @@ in each area        smaps, where it is there; else the rule below
 shared after fork   the difference between Rss and Pss of anonymous pages
 ==================  ===============================================================================================
 
-How many pages were used since reclaim last looked at them is Referenced; the oldest are taken not to be.
+How many pages were used since reclaim last scanned them is Referenced; the oldest are assumed unused.
 
 Without smaps nothing says which pages of an area are resident. Then: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
@@ -112,7 +112,7 @@ class BootProcess:
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE."""
     unused: int = 0
-    """Of the resident pages those that nobody used since reclaim last looked at them."""
+    """The resident pages that were not used since reclaim last scanned them."""
     counted: tuple[int, int, int] = (0, 0, 0)
     """Anonymous, file and swapped pages as status counts them."""
     tables: int = 0

@@ -31,7 +31,7 @@ ZPOOLS = {"zbud": t.ZPOOL_ZBUD, "zsmalloc": t.ZPOOL_ZSMALLOC}
 PAGE = 4096
 NS_PER_DAY = 86_400_000_000_000
 LZO_RLE = 1
-"""The number of the compressor that zram takes when nobody says which."""
+"""The number of the compressor that zram takes by default."""
 
 
 def add_disk(state: State, profile: CostProfile) -> int:
@@ -50,7 +50,7 @@ def compressor(boot: Boot, device: str) -> int:
 def zswap_from_snapshot(state: State, boot: Boot) -> None:
     """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not given.
 
-    What it holds already belongs to nobody that is known.
+    The owners of what it holds already are unknown.
     """
     settings = boot.zswap
     if settings.get("enabled") != "Y":

@@ -1,4 +1,4 @@
-"""Quantities as a sentence has them."""
+"""Quantities formatted for prose."""
 
 from __future__ import annotations
 

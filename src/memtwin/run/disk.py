@@ -2,7 +2,7 @@
 
 The first look-up of a name reads the directory's block, the first file that is made reads the block that says which
 inodes are free; both stay as Buffers.  A file's name and inode are objects in slab that shrinkers may take while
-nobody has it open.
+it is not open.
 
 Within 5 s of mounting ext4's thread looks at the block groups whose bitmaps are written (the first, and those with a
 copy of the superblock): it reads each bitmap, and keeps two pages with what the allocator has to know of it.  They are

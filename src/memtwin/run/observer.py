@@ -28,7 +28,7 @@ INODES = {"proc": t.CACHE_PROC_INODE, "sys": t.CACHE_INODE}
 
 
 class Dcache:
-    """The paths that were looked up; those that a shrinker took are looked up anew."""
+    """The paths that were looked up; those that a shrinker took are looked up again."""
 
     def __init__(self, state: State, caches: Mapping[str, int]) -> None:
         self.state = state

@@ -202,7 +202,7 @@ class Run:
         return ("ok" if code == t.OK else "error"), code
 
     def _death(self, process: Worker | Booted, signal: int) -> dict[str, Any]:
-        """The line of a process that ended, among the deaths; nobody asks for its files any more."""
+        """The line of a process that ended, among the deaths; its files are not read any more."""
         self.dcache.forget(f"proc/{process.pid}")
         return {"name": process.name, "pid": process.pid, "signal": signal, "code": 0}
 

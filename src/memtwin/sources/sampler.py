@@ -1,4 +1,4 @@
-"""A machine looked at again and again: its files, and what each task did since the time before.
+"""A machine sampled again and again: its files, and what each task did since the time before.
 
 Only ``/proc/PID/stat`` is read of every task; :meth:`Sampler.fill` reads more of those that are shown. On the live host
 descriptors are kept as far as RLIMIT_NOFILE allows, and a task whose file reads as before keeps its record: a process

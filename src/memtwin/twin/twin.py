@@ -1,6 +1,6 @@
 """The twin as a source of records: a machine's state as the kernel's own ``*_show`` functions would print it.
 
-Records are built from the state; text is made when somebody reads a file, by the same ``render`` that the records of
+Records are built from the state; text is made when a file is read, by the same ``render`` that the records of
 a live host have.  What no operation of the model changes is handed on from the machine's snapshot.
 """
 

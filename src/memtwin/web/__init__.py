@@ -3,5 +3,5 @@
 In: a function that collects them, and the address to listen on. Out: answers to `GET /metrics`, from a server on
 loopback unless another address is named.
 
-Never here: a figure that is computed. What is served are the views' metrics, made anew at each request.
+Never here: a figure that is computed. What is served are the views' metrics, made at each request.
 """

@@ -196,13 +196,13 @@ class MachineCheck(Check):
             pool += s.zswap.pool_pages
         for cpu in range(s.nr_cpus):
             parked -= s.cpus[cpu].swap_slots.nr + s.cpus[cpu].swap_slots.nr_back
-        self.equal("slots of nobody beside those in the cpus' caches", parked, 0)
+        self.equal("slots without owner beside those in the CPUs' caches", parked, 0)
         self.equal("slots of all areas", total, s.total_swap_pages)
         self.equal("free slots", free, s.nr_swap_pages)
         self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
 
     def swap_area(self, area: int) -> int:
-        """One area: its map against page tables, caches and what is stored; returns the slots that nobody holds."""
+        """One area: its map against page tables, caches and what is stored; returns the slots without an owner."""
         s: State = self.s
         a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
         slot: u32

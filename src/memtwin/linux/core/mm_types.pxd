@@ -91,9 +91,9 @@ cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_WRITE = 2
     PTE_ACCESSED = 32
     PTE_DIRTY = 64
-    PTE_SPECIAL = 512       # the shared zero page, the vdso: in nobody's RSS as anon, never on a list
+    PTE_SPECIAL = 512       # the shared zero page, the vdso: never in RSS as anonymous, never on a list
     PTE_SWAP = 1024         # not present: a swap entry stands where the frame number would
-    PTE_SWP_EXCLUSIVE = 2048    # of a swap entry: nobody else has this page
+    PTE_SWP_EXCLUSIVE = 2048    # of a swap entry: this page table alone has the page
 
 cpdef enum:           # include/linux/mm.h
     VM_READ = 1
@@ -238,7 +238,7 @@ cpdef enum:              # per-cpu batches in front of the lists, in the order i
     VEC_MLOCK               # mlock, munlock and faults in locked areas
     NR_VECS
 
-cpdef enum:              # why reclaim looked at anonymous pages, at files, or at both (get_scan_count)
+cpdef enum:              # why reclaim scans anonymous pages, at files, or at both (get_scan_count)
     SCAN_FILE_NO_SWAP
     SCAN_EQUAL
     SCAN_ANON_FILE_TINY
@@ -362,7 +362,7 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     u64 nr_immediate
     u64 nr_taken
     u64 nr_file_taken
-    u64 nr[4]               # of the pass: pages still to be looked at, by list
+    u64 nr[4]               # of the pass: pages still to be scanned, by list
     u64 targets[4]          # at its start
     u64 reclaimed_before    # of the run, when the pass began, or began again
 
@@ -663,12 +663,12 @@ cdef struct Filp:           # an open file: who reads it how
 
 cdef struct Dentry:         # a name that was looked up, and its inode
     u32 free_link
-    u32 prev                # on the list of those that nobody uses, newest first
+    u32 prev                # on the list of unused ones, newest first
     u32 next
     u32 slabs[3]
     bint referenced
     bint unused
-    u32 serial              # who holds the number of an entry that is used anew finds it gone
+    u32 serial              # an old reference to an entry that was reused finds it gone
 
 cdef struct Bio:            # a request to a device: pages that are read or written together
     u32 free_link
@@ -699,7 +699,7 @@ cpdef enum:              # NoticeKind
     NOTICE_OOM
     NOTICE_REAP
 
-cdef struct NoticeItem:     # what the machine has reported and nobody has asked for yet
+cdef struct NoticeItem:     # what the machine has reported and was not read yet
     u64 time_ns
     u32 kind                # NoticeKind
     u32 order               # of the request that could not be met
@@ -750,7 +750,7 @@ cdef struct SwapArea:       # one swap partition, file or zram
     u16 *zswap_length       # its compressed length; 1: all words of the page are the same; 0: zswap has nothing
     u32 held                # slots in use at boot, by processes that are not known
     u64 zram_pages
-    u64 zram_boot_pages     # stored at boot, nobody knows in which slots
+    u64 zram_boot_pages     # stored at boot, in unknown slots
     u64 zram_compressed     # bytes
     u64 zram_same
     u64 zram_huge
@@ -822,9 +822,9 @@ cdef struct Zswap:          # the compressed store in front of all areas
     u64 max_pool_percent    # of RAM
     u64 accept_threshold_percent    # of that
     u64 pool_pages
-    u64 pool_total          # pages, as last looked at: what the limit and meminfo go by
+    u64 pool_total          # pages, as last counted: what the limit and meminfo go by
     u64 stored_pages
-    u64 boot_stored         # at boot, nobody knows in which slots
+    u64 boot_stored         # at boot, in unknown slots
     u64 boot_pool
     u64 same_filled_pages
     u64 written_back_pages

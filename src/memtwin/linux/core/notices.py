@@ -43,7 +43,7 @@ def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
     n.victim = victim
     n.moment_bytes = plain_bytes(s) + cpus + tasks + mms
     n.moment = malloc(n.moment_bytes)
-    if n.moment == cython.NULL:  # the operation ends with an error, and nobody asks for its notices
+    if n.moment == cython.NULL:  # the operation ends with an error, and its notices are dropped
         miss_memory(n.moment_bytes)
         return
     at = cython.cast(cython.p_char, n.moment)

@@ -95,7 +95,7 @@ cdef class State:
     cdef Bdi bdi                    # the disk that files lie on
     cdef u64 event[NR_VM_EVENT_ITEMS]
     cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
-    cdef List dentry_lru            # names that nobody uses, the newest first; through Dentry
+    cdef List dentry_lru            # unused dentries, the newest first; through Dentry
     cdef u32 dentry_serial
     cdef u64 shrink_deferred[2]     # objects that a pass did not come to, by shrinker
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
@@ -107,7 +107,7 @@ cdef class State:
     cdef u32 journal_blocks
     cdef u32 journal_bdev
     cdef bint journal_used
-    cdef bint panicked              # the machine stopped: nobody could be killed, or vm.panic_on_oom
+    cdef bint panicked              # the machine stopped: no process could be killed, or vm.panic_on_oom
     cdef u64 first_reclaim_ns       # when kswapd was woken first; 0: never
     cdef u64 totalreserve_pages
     cdef u64 total_swap_pages

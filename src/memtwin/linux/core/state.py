@@ -432,7 +432,7 @@ class State:
 
 
 def require_hooks():
-    """Raise a ModelBug that names the first call upwards that nobody has set."""
+    """Raise a ModelBug that names the first hook that is not set."""
     at: cython.pointer(cython.p_void) = cython.cast(cython.pointer(cython.p_void), cython.address(hooks))
     for i in range(cython.sizeof(Hooks) // cython.sizeof(cython.p_void)):
         if at[i] is cython.NULL:

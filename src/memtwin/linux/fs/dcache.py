@@ -1,8 +1,8 @@
-"""Names that were looked up: a dentry and an inode each, kept until memory is short.
+"""Path names that were looked up: a dentry and an inode each, kept until memory is short.
 
-The first look-up of a path makes a **dentry** (its name) and an **inode**, both in reclaimable slab; while nobody has
-the file open they stand on a list, and the shrinker takes them from its old end.  One that was used again since it
-was last looked at is passed over once.
+The first look-up of a path makes a **dentry** (its name) and an **inode**, both in reclaimable slab; while the file
+is not open they stand on an LRU list, and the shrinker frees them from its old end.  One that was used again since
+the last scan is passed over once.
 
 Follows fs/dcache.c and fs/inode.c of Linux 6.1 (``dentry_lru_isolate``).
 
@@ -33,7 +33,7 @@ def d_alloc(s: State, inode_kind: u32) -> u32:
 
 
 def d_lru_add(s: State, dentry: u32):
-    """Nobody uses the name any more: it may be taken."""
+    """The dentry is unused now: it may be reclaimed."""
     d: cython.pointer(Dentry) = dentry_at(s, dentry)
     d.unused = True
     d.prev = 0

@@ -1,9 +1,9 @@
 """The flusher: the thread that writes dirty pages back.
 
-It wakes for one of three reasons, looked at in this order:
+It wakes for one of three reasons, checked in this order:
 
 ========== ================================================== ================================================
-asked      reclaim met only dirty pages nobody was writing    as many pages as were dirty then
+asked      reclaim met only dirty pages not under writeback    as many pages as were dirty then
 old        5 s after something became dirty, and every 5 s    inodes that were first dirtied more than 30 s ago
 background a writer found more dirty pages than the           until they are no more than the background limit
            background limit
@@ -147,7 +147,7 @@ def begin_turn(s: State) -> cython.bint:
 
 
 def end_turn(s: State):
-    """A file's turn is over: it is clean, or waits for its next; where nothing could be written it ages anew."""
+    """End a file's turn: it is clean or waits for its next; where nothing could be written its age starts again."""
     f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
     close_extent(s, f.file)
     if not file_at(s, f.file).nr_dirty:

@@ -29,7 +29,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 class Setting(NamedTuple):
     """One setting: the name below ``vm.``, default (None: computed at boot), least and most, meaning.
 
-    *also*: a value out of the range that can be written; *shown*: one that a file can show and nobody can write.
+    *also*: a value out of the range that can be written; *shown*: one that a file can show and that cannot be written.
     *count*: how many numbers it may have. *modelled*: whether anything in the model depends on it.
     """
 

@@ -1,7 +1,7 @@
 """A balloon: memory that is taken from a running machine, page by page, and no longer managed.
 
 Each page is allocated like any other, in the name of a process that is never chosen, so that reclaim, swap and the OOM
-killer make room for it as they would for a program; then it is nobody's, and MemTotal is a page less.
+killer make room for it as they would for a program; then it has no owner, and MemTotal is a page less.
 
 Follows drivers/virtio/virtio_balloon.c and mm/page_alloc.c (``adjust_managed_page_count``) of Linux 6.1, but for one
 thing: a balloon of virtio gives up before the OOM killer is called.

@@ -45,7 +45,7 @@ def take(s: State, order: u32, count: u32, gfp: u32, blocks: cython.pointer(u32)
 
 
 def give_back(s: State, order: u32, pfn: u32):
-    """Free one block; single pages inside it are nobody's on their own."""
+    """Free one block; single pages inside it cannot be freed on their own."""
     s.pages[pfn].flags = 0
     free_unref_page(s, pfn, order)
 

@@ -7,7 +7,8 @@ in small blocks, and an administrator who writes ``vm.compact_memory``.
 Whether that is worth it, and what of a failure is remembered, ``compaction_suitable.py`` says.  A block of exactly
 the wanted order that comes free while a request compacts is **captured** for it.
 
-Follows mm/compaction.c of Linux 6.1 (``compact_zone``, ``try_to_compact_pages``, ``compact_node``).
+Follows mm/compaction.c (``compact_zone``, ``try_to_compact_pages``, ``compact_node``) and mm/migrate.c
+(``migrate_pages``) of Linux 6.1.
 
 Not modelled: contention for locks, CMA, huge pages, several nodes.
 """
@@ -190,7 +191,7 @@ def compact_zone_step(s: State, cc: cython.pointer(CompactControl)) -> u32:
 
 
 def compact_zone_end(s: State, cc: cython.pointer(CompactControl)):
-    """Give back the free frames that are left, and count what was looked at."""
+    """Give back the free frames that are left, and count what was scanned."""
     pfn: u32
     highest: u64 = 0
     while cc.freepages.head:

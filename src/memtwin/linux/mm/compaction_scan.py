@@ -16,7 +16,8 @@ writes, those under writeback and dirty pages of files that have no way to be mo
 
 This is the migrate scanner; the other is in ``compaction_free.py``.
 
-Follows mm/compaction.c of Linux 6.1 (``isolate_migratepages_block``, ``fast_find_migrateblock``).
+Follows mm/migrate.c (``putback_movable_pages``) and mm/compaction.c of Linux 6.1
+(``isolate_migratepages_block``, ``fast_find_migrateblock``).
 
 Not modelled: contention for locks, huge pages, CMA.
 """
@@ -123,7 +124,7 @@ def list_rotate(s: State, chain: cython.pointer(List), first: u32):
 
 
 def update_cached_migrate(s: State, cc: cython.pointer(CompactControl), pfn: u64):
-    """Remember that all below the end of *pfn*'s pageblock has been looked at."""
+    """Remember that all below the end of *pfn*'s pageblock has been scanned."""
     zone: cython.pointer(Zone) = zone_at(s, cc.zone)
     end: u64 = pageblock_end_pfn(pfn)
     zone.compact_cached_migrate_pfn[0] = max(zone.compact_cached_migrate_pfn[0], end)

@@ -6,7 +6,7 @@ block, not of memory, that the request fails (over ``vm.extfrag_threshold``, 500
 
     index = 1000 - (1000 + 1000 * free pages / block) / free blocks        -1000: there is such a block
 
-A compaction that came to nothing **defers** the next: 1, 3, 7 … 63 requests of that order, or a larger one, are turned
+A compaction that failed **defers** the next: 1, 3, 7 … 63 requests of that order, or a larger one, are turned
 away.
 
 Follows mm/compaction.c of Linux 6.1 (``compaction_suitable``, ``defer_compaction``, ``compact_finished``,
@@ -160,7 +160,7 @@ def reset_isolation_suitable_zone(s: State, zone: u32):
 
 
 def reset_isolation_suitable(s: State):
-    """What kswapd does before it sleeps: in each zone where scanners have met, the next compaction starts anew."""
+    """Before kswapd sleeps: where a zone's scanners have met, its next compaction starts from its ends."""
     zone: u32
     for zone in range(MAX_NR_ZONES):
         if zone_at(s, zone).managed:

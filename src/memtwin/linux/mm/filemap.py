@@ -1,7 +1,7 @@
 """The page cache: which page of which file stands in which frame, and how it gets in and out.
 
 Every read and write of a file goes through here.  A page is found by its file and index (``xarray.py``), comes in
-from a device or as a fresh page to write to, and leaves again when reclaim takes it, when somebody drops it
+from a device or as a fresh page to write to, and leaves again when reclaim takes it, when it is dropped
 (``vm.drop_caches``), or with its file.  A page belongs to exactly one file and index.
 
 ============ ===============================================================================================

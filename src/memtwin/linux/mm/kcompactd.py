@@ -4,7 +4,7 @@ It works for one of two reasons:
 
 ========= ========================================================= =====================================
 asked     kswapd has reclaimed for a large block and goes to sleep  until there is such a block
-proactive the node's score is above a mark, looked at every 500 ms  until each zone's is below another
+proactive the node's score is above a threshold, checked every 500 ms  until each zone's is below another
 ========= ========================================================= =====================================
 
 The **score** is the share of free memory that lies in blocks too small for a huge page; the marks hang on

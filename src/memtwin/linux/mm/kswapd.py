@@ -9,12 +9,12 @@ its *high* mark, and sleeps: 100 ms first, in case it is wanted again at once, t
               └──┴──────┘                                                         │
                  ▲ unbalanced after the nap: kswapd_high_wmark_hit_quickly ◄──────┘
 
-Between two passes it looks whether it is done.  A pass that looked at less than it wants to reclaim, or reclaimed
+Between two passes it checks whether it is done.  A pass that scanned less than it wants to reclaim, or reclaimed
 nothing, is followed by one of the next priority.  A run that reclaims nothing at all counts as failed; after 16 in a
-row kswapd is not woken any more, until somebody reclaims a page.
+row kswapd is not woken any more, until a page is reclaimed.
 
-Marks that were raised because pageblocks got mixed (``watermark_boost_factor``) are worked off first, without writing
-and swapping, and taken back at the end of the run.
+Watermarks that were raised because pageblocks got mixed (``watermark_boost_factor``) are worked off first, without
+writing and swapping, and lowered again at the end of the run.
 
 Follows mm/vmscan.c of Linux 6.1 (``kswapd``, ``kswapd_try_to_sleep``, ``balance_pgdat``, ``kswapd_shrink_node``).
 

@@ -10,7 +10,7 @@ pageout   they are reclaimed now, used or not
 
 ``free``, ``cold`` and ``pageout`` leave pages alone that others map too.
 
-Follows mm/madvise.c of Linux 6.1.
+Follows mm/madvise.c and mm/vmscan.c (``reclaim_pages``) of Linux 6.1.
 
 Not modelled: hints for huge pages (the machine has none), populate, fork hints.
 """

@@ -10,7 +10,7 @@ file, read                                          map the page and its cached 
 file, shared, write                                 map the page alone, writable, and mark it dirty
 file, private, write                                copy the file's page to an anonymous one
 present, write-protected: nothing else maps it       write-enable it again (``pgreuse``)
-present, write-protected: page of a shared file     likewise, and mark it dirty
+present, write-protected: page of a shared file     map it, and mark it dirty
 present, write-protected: shared since a fork       copy it (*copy on write*)
 swapped out                                         bring it back (``swapin.py``)
 ==================================================  =============================================================
@@ -228,7 +228,7 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
 def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u32:
     """Find a file's page for a fault, up to date; 0: the fault must be tried again, or ``State.need`` says why not.
 
-    Whenever reading is started or waited for, everything must be looked at again, whatever came of it: *tries* counts
+    Whenever reading is started or waited for, the fault starts again, whatever the outcome: *tries* counts
     that.
     """
     area: cython.pointer(Vma) = vma_at(s, vma)
@@ -365,7 +365,7 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
 
 
 def discard_anon_page(s: State, task: u32, pfn: u32):
-    """Give back a page that was made for a fault that came to nothing."""
+    """Free a page that was allocated for a fault that was abandoned."""
     lru_add_drain(s)
     task_at(s, task).rss_delta[MM_ANONPAGES] -= nr_pages(s, pfn)
     page_remove_rmap(s, pfn)

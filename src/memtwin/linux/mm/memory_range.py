@@ -123,7 +123,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
 def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64, locked: cython.bint):
     """Unmap pages *start* to *end* of one table; anonymous pages that nothing else maps are freed.
 
-    *task*: whose split RSS counts are folded first (0: nobody's); *locked*: the area was.
+    *task*: whose split RSS counts are folded first (0: none); *locked*: the area was.
     """
     t: cython.pointer(Table) = table_at(s, table)
     m: cython.pointer(Mm) = mm_at(s, mm)

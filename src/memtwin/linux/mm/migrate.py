@@ -43,7 +43,7 @@ from cython.cimports.memtwin.linux.mm.vmscan import page_is_file_lru
 
 
 def can_migrate(s: State, pfn: u32) -> cython.bint:
-    """Whether an isolated page can be moved: nobody refers to it but its mappings, its cache and who isolated it."""
+    """Whether an isolated page can be moved: only its mappings, its cache and the isolation refer to it."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     expected: u32 = 1 + page.mapcount
     if page.owner == OWNER_ZSMALLOC:

@@ -2,7 +2,7 @@
 
 What a kernel and its first processes took is input, not prediction: the caller (``memtwin.machine``) decides from a
 snapshot or a description which frames are free, in which blocks, and who owns the rest; the functions here write it
-down.  A frame that nobody claims is taken to be free, so frames that are not managed must be named too.
+down.  A frame that is not claimed counts as free, so frames that are not managed must be named too.
 
 Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
 """

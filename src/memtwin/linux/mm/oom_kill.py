@@ -10,8 +10,8 @@ chosen.  Only a process's own memory counts, shared pages fully.  ``oom_score`` 
 (:mod:`memtwin.oom.badness`, the rule of every kernel for tables of figures): one that uses nothing and has adj 0 shows
 666.
 
-``vm.panic_on_oom`` stops the machine instead; ``vm.oom_kill_allocating_task`` takes whoever asked.  With nobody left to
-kill the machine stops too.
+``vm.panic_on_oom`` stops the machine instead; ``vm.oom_kill_allocating_task`` kills the task that asked.  With no
+process left to kill the machine stops too.
 
 A victim's memory comes back at once: it is woken, dies and frees it.  One that asked itself goes on asking, now with
 access to half of the reserves, and dies when its fault or call returns.  If that lasts for 2 s, because nothing can be
@@ -74,7 +74,7 @@ def killable(s: State, task: u32) -> cython.bint:
 
 
 def select_bad_process(s: State) -> u32:
-    """The process with the most points, the latest of several; 0: nobody can be killed."""
+    """The process with the most points, the latest of several; 0: none can be killed."""
     task: u32
     chosen: u32 = 0
     points: i64

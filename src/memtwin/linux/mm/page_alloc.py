@@ -203,7 +203,7 @@ def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.
 
 
 def alloc_pages_may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
-    """The last resort: a page from above the high mark, or somebody is killed and all is tried *again*."""
+    """The last resort: a page from above the high watermark, or a process is killed and all is tried *again*."""
     pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
     again[0] = False
     if pfn:
@@ -307,7 +307,8 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
 def si_mem_available(s: State) -> int:
     """MemAvailable in pages: free memory above the reserves, and what reclaim could give without swapping.
 
-    Half of the page cache, or the sum of the low marks if that is less, is taken as in use; likewise for slab.
+    Half of the page cache, or the sum of the low watermarks if that is less, counts as in use; so does
+    half of the reclaimable slab.
     """
     z: u32
     low: i64 = 0

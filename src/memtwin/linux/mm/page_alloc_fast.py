@@ -9,7 +9,7 @@ first thing that it does is to wake **kswapd**, which reclaims beside the task u
 mark.
 
 Follows include/linux/gfp.h and mm/page_alloc.c of Linux 6.1 (``get_page_from_freelist``, ``__zone_watermark_ok``,
-``node_dirty_ok``) and mm/vmscan.c (``wakeup_kswapd``, ``pgdat_balanced``).
+``node_dirty_ok`` of mm/page-writeback.c) and mm/vmscan.c (``wakeup_kswapd``, ``pgdat_balanced``).
 
 Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, memory policies and cpusets.
 """

@@ -4,7 +4,7 @@ from memtwin.linux.core.state cimport State
 cdef enum:                  # what became of a page that was to be written to swap
     SWAP_STARTED            # it is on its way
     SWAP_WRITTEN            # it is there already
-    SWAP_DROPPED            # nobody needs its slot any more: it has none now
+    SWAP_DROPPED            # its slot was not needed any more and is freed
     SWAP_FAILED             # the device has no room for it
 
 cdef BlkPlug *plug_of(State s) noexcept nogil

@@ -19,10 +19,10 @@ more the nearer to the limit::
     pause = pages dirtied / (bandwidth * position ratio)         at most 200 ms
     ratio = 1 + ((setpoint - dirty) / (limit - setpoint))^3      setpoint = (freerun + limit) / 2
 
-Data also goes out when it is old: 30 s after an inode was first dirtied, looked at every 5 s (``fs_writeback.py``).
+Data also goes out when it is old: 30 s after an inode was first dirtied, checked every 5 s (``fs_writeback.py``).
 
 Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``balance_dirty_pages``, ``wb_position_ratio``,
-``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``).
+``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``) and fs/fs-writeback.c (``mark_inode_dirty``).
 
 Not modelled: several devices' shares of the limit, memory cgroups' own limits, laptop mode, the slowly adapting base
 rate (the measured bandwidth stands for it).
@@ -381,7 +381,7 @@ def max_pause(s: State, dirty: u64) -> u64:
 
 
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
-    """Let a writer sleep for what it dirtied; returns whether it must be looked at again: it is over the limit."""
+    """Let a writer sleep for what it dirtied; returns whether it must be checked again: it is over the limit."""
     t: cython.pointer(Task) = task_at(s, task)
     rate: u64 = s.bdi.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
     longest: u64 = max_pause(s, dirty)

@@ -11,10 +11,11 @@ of a page are found without searching all processes::
 A page of a file knows its file and its place in it; the file knows the areas that map it.
 
 Reclaim asks three things of it: who used this page since I last looked (``page_referenced``: reads and clears the
-accessed bits), take it from everybody (``try_to_unmap``), and let nobody write to it unnoticed (``page_mkclean``).
+accessed bits), unmap it everywhere (``try_to_unmap``), and make each write to it fault (``page_mkclean``).
 
-Follows mm/rmap.c of Linux 6.1 (``anon_vma_prepare``, ``anon_vma_clone``, ``anon_vma_fork``,
-``page_add_new_anon_rmap``, ``page_remove_rmap``, ``folio_referenced``, ``try_to_unmap``, ``folio_mkclean``).
+Follows mm/rmap.c and mm/mmap.c (``vma_link_file``) of Linux 6.1 (``anon_vma_prepare``, ``anon_vma_clone``,
+``anon_vma_fork``, ``page_add_new_anon_rmap``, ``page_remove_rmap``, ``folio_referenced``, ``try_to_unmap``,
+``folio_mkclean``).
 
 Not modelled: KSM, huge pages' own counts, reuse of a parent's empty anon_vma by its child.
 """
@@ -130,7 +131,7 @@ def anon_vma_fork(s: State, child: u32, parent: u32):
 
 
 def unlink_anon_vmas(s: State, vma: u32):
-    """Take an area that goes away out of every anon_vma; those that nobody needs any more go too."""
+    """Take an area that goes away out of every anon_vma; those that are not needed any more are freed."""
     link: u32 = vma_at(s, vma).avc
     following: u32
     avc: cython.pointer(AnonVmaChain)

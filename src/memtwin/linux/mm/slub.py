@@ -9,8 +9,8 @@ Objects of the slab that the cpu allocates from count as active in /proc/slabinf
 slabs on the partial list do not.  A slab that becomes empty is kept while the cache has fewer than ``min_partial``
 slabs with room.
 
-Follows mm/slub.c of Linux 6.1.  Slab pages are Unmovable, or Reclaimable for caches that shrinkers can empty
-(dentries, inodes, page-cache nodes); they count in nr_slab_unreclaimable and nr_slab_reclaimable.
+Follows mm/slub.c and mm/slab_common.c of Linux 6.1.  Slab pages are Unmovable, or Reclaimable for caches that shrinkers
+can empty (dentries, inodes, page-cache nodes); they count in nr_slab_unreclaimable and nr_slab_reclaimable.
 
 Not modelled: the per-cpu *partial* lists (their slabs stand on the node's list here), which object of a slab is free,
 merging of caches, debugging options.

@@ -19,7 +19,7 @@ LRU counter, though it is in nr_anon_pages and in its owner's RSS; and a page in
 it cannot be dropped.
 
 Follows mm/swap.c and include/linux/mm_inline.h of Linux 6.1 (``mark_page_accessed``, ``folio_activate``,
-``lru_deactivate_file_fn``, ``folio_rotate_reclaimable``, ``lru_add_drain_cpu``).
+``lru_deactivate_file_fn``, ``folio_rotate_reclaimable``, ``lru_add_drain_cpu``) and mm/mlock.c (``mlock_page``).
 
 Not modelled: multi-gen LRU, memory cgroups' own lists, the batches of other cpus.
 """
@@ -278,7 +278,7 @@ def mlock_new_page(s: State, pfn: u32):
 
 
 def munlock_page(s: State, pfn: u32):
-    """Nobody keeps the page locked any more: queue it for an inactive list."""
+    """Queue a page that no area keeps locked any more for an inactive list."""
     if not s.pages[pfn].flags & PG_MLOCKED:
         return
     s.pages[pfn].flags &= ~cython.cast(u32, PG_MLOCKED)

@@ -2,7 +2,7 @@ from memtwin.linux.core.mm_types cimport Page, SwapArea, SwapSlots, i64, u16, u3
 from memtwin.linux.core.state cimport State
 
 cdef enum:
-    LATENCY_LIMIT = 256         # slots that a search looks at before it takes breath
+    LATENCY_LIMIT = 256         # slots that a search scans before it reschedules
 
 cdef struct Scan:               # one search for slots in an area
     u32 offset

@@ -14,7 +14,7 @@ Each slot has a count of the page-table entries that hold it, and a mark: its pa
     swap cache, mapped again                     map = 0 + CACHE        the process's entry is the page again
     parked in a cpu's cache                      map = CACHE
 
-Follows mm/swapfile.c and mm/swap_slots.c of Linux 6.1 (``scan_swap_map_slots``, ``get_swap_pages``,
+Follows mm/swapfile.c, mm/swap_slots.c and mm/swap_state.c of Linux 6.1 (``scan_swap_map_slots``, ``get_swap_pages``,
 ``folio_alloc_swap``, ``free_swap_slot``, ``__swap_entry_free``, ``try_to_free_swap``).
 
 Not modelled: discard, continuation of counts beyond 62 (here a count may be larger), the random first cluster.
@@ -71,7 +71,7 @@ def entry_of(area: u32, slot: u32) -> u32:
 
 
 def swap_range_alloc(s: State, area: u32, slot: u32):
-    """Count a slot as taken; a full area is not looked at any more."""
+    """Count a slot as taken; a full area leaves the list of available ones."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     if slot == a.lowest_bit:
         a.lowest_bit += 1
@@ -99,7 +99,7 @@ def swap_range_free(s: State, area: u32, slot: u32):
 
 
 def scan_swap_map_pause(scan: cython.pointer(Scan)) -> cython.bint:
-    """Count a slot that was looked at; whether the search takes breath now."""
+    """Count one slot scanned; returns whether the search has used up its latency budget."""
     scan.latency -= 1
     if scan.latency < 0:
         scan.latency = LATENCY_LIMIT
@@ -108,7 +108,7 @@ def scan_swap_map_pause(scan: cython.pointer(Scan)) -> cython.bint:
 
 
 def tire_of_cluster(scan: cython.pointer(Scan)) -> cython.bint:
-    """Count the slots of a cluster that was passed by as ``tire`` does each; whether the search took breath in it."""
+    """Count the slots of a cluster that was skipped; returns whether the budget was used up in it."""
     left: cython.int = SWAPFILE_CLUSTER - (scan.latency + 1)
     scan.latency = LATENCY_LIMIT - left % (LATENCY_LIMIT + 1)
     return True
@@ -197,7 +197,7 @@ def next_in_run(s: State, area: u32, scan: cython.pointer(Scan)) -> cython.bint:
 
 
 def next_near(a: cython.pointer(SwapArea), scan: cython.pointer(Scan)) -> cython.bint:
-    """Look a little further up for a free slot, as long as the search has breath."""
+    """Look a little further up for a free slot, as long as the latency budget lasts."""
     limit: u32 = scan.base if scan.offset < scan.base else a.highest_bit
     while scan.offset <= limit:
         scan.latency -= 1
@@ -320,7 +320,7 @@ def get_swap_pages(s: State, goal: u32, entries: cython.pointer(u32)) -> u32:
 
 
 def swapcache_free_entries(s: State, entries: cython.pointer(u32), nr: u32):
-    """Give slots that nobody uses back to their areas."""
+    """Free unused slots in their areas."""
     i: u32
     for i in range(nr):
         area_of(s, entries[i]).map[slot_of(entries[i])] = 0
@@ -418,7 +418,7 @@ def put_swap_page(s: State, entry: u32):
 
 
 def try_to_free_swap(s: State, pfn: u32) -> cython.bint:
-    """Give a page's slot up, if nobody but the page needs it: it is a plain dirty page again."""
+    """Free a page's slot if only the page needs it: it is a plain dirty page again."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     entry: u32 = page.private
     if not page.flags & PG_SWAPCACHE or page.flags & PG_WRITEBACK or swap_count(s, entry):

@@ -7,7 +7,8 @@ otherwise                                       read a window of slots into the 
 ==============================================  =======================================================================
 
 The **window** is by slots around the one wanted, aligned, where any active area is rotational; else by addresses around
-the one that faulted, for slots mean nothing on a device without a head.  Its size follows what the last one was worth::
+the one that faulted, for the order of slots means nothing on a device that is not rotational.  Its size follows how
+many pages of the last one were used::
 
     pages = hits + 2, rounded up to a power of two, at least 4     hits: pages read ahead that were then wanted
           = 1 if there were none, unless this is the page next to the last one

@@ -1,7 +1,7 @@
 from memtwin.linux.core.mm_types cimport List, Page, ScanControl, i32, i64, u32, u64
 from memtwin.linux.core.state cimport State
 
-cdef enum:                  # what is to become of a page that reclaim looked at
+cdef enum:                  # what is to become of a page that reclaim scanned
     PAGEREF_RECLAIM
     PAGEREF_RECLAIM_CLEAN
     PAGEREF_KEEP

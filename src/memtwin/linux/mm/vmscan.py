@@ -1,7 +1,7 @@
 """Reclaim, page by page: which pages of a list are taken, which get another chance, and what it costs.
 
-The **inactive** lists are looked at from the tail, 32 pages at a time.  A page that was used since it was last looked
-at is kept; one that was used twice, or by two, goes to the active list; what nobody uses is taken::
+The **inactive** lists are scanned from the tail, 32 pages at a time.  A page that was used since its last scan is
+kept; one that was used twice, or by two, goes to the active list; an unused one is reclaimed::
 
     used through mappings   referenced before    then
     twice, or by several    any                  activate
@@ -21,7 +21,7 @@ The **active** lists only feed the inactive ones: from the tail, what is there i
     low:  inactive * ratio < active          ratio = sqrt(10 * GiB of both lists), 1 below 1 GiB
 
 Follows mm/vmscan.c of Linux 6.1 (``isolate_lru_folios``, ``folio_check_references``, ``shrink_folio_list``,
-``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``).
+``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``) and lib/math/int_sqrt.c.
 
 Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim of huge pages.
 """
@@ -205,7 +205,7 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
 
 
 def check_references(s: State, pfn: u32) -> u32:
-    """Decide by how a page was used since it was last looked at; this clears what it reads."""
+    """Decide by how a page was used since its last scan; this clears what it reads."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     vm_flags: u32 = 0
     used: u32 = page_referenced(s, pfn, cython.address(vm_flags))

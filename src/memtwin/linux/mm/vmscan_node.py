@@ -1,7 +1,7 @@
-"""One pass over the node's lists: how much of each is looked at, and why files or why anonymous pages.
+"""One pass over the node's lists: how much of each is scanned, and why files or why anonymous pages.
 
-Pressure is a number: at **priority** *p* a list's share ``size >> p`` is looked at.  A pass that did not find enough
-is followed by one at *p - 1*, from 12 (a 4096th) down to 0 (everything).  How the share is split is decided anew for
+Pressure is a number: at **priority** *p* a list's share ``size >> p`` is scanned.  A pass that did not find enough
+is followed by one at *p - 1*, from 12 (a 4096th) down to 0 (everything).  How the share is split is decided for
 each pass, in this order (``get_scan_count``):
 
 ================================================================================== =========
@@ -221,7 +221,7 @@ def shrink_lruvec_adjust(sc: cython.pointer(ScanControl)):
 
 
 def shrink_node_begin(s: State, sc: cython.pointer(ScanControl)):
-    """Begin a pass: look at the state of the lists, and set how much of each is looked at."""
+    """Begin a pass: read the state of the lists, and set how much of each is scanned."""
     lru: u32
     sc.reclaimed_before = sc.nr_reclaimed
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
@@ -376,7 +376,7 @@ def allow_direct_reclaim(s: State) -> cython.bint:
 
 
 def rouse_kswapd(s: State):
-    """Kswapd must not sleep while somebody waits for it."""
+    """Kswapd must not sleep while a task waits for it."""
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     if k.state == THREAD_ASLEEP or k.state == THREAD_NAP:
         k.highest_zone = ZONE_NORMAL
@@ -388,8 +388,8 @@ def throttle_direct_reclaim(s: State):
     """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
 
     Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
-    used up: the kernel's task then waits until something else takes or gives a page.  Nobody else runs here, so it goes
-    on after a second.
+    used up: the kernel's task then waits until another task allocates or frees a page.  No other task runs here, so it
+    goes on after a second.
     """
     until: u64 = s.now_ns + LONGEST_THROTTLE_NS
     if s.in_thread or allow_direct_reclaim(s):

@@ -2,8 +2,8 @@
 
 A page that reclaim writes to its slot is offered to zswap first.  If it is taken, it is "written" at once, without I/O:
 ``zswpout`` counts it, ``pswpout`` does not.  The slot stays in use all the same: zswap saves the device's time, not its
-space.  A fault on such a page decompresses it (``zswpin``); what is stored stays until the slot is freed, or written
-anew.
+space.  A fault on such a page decompresses it (``zswpin``); what is stored stays until the slot is freed or
+overwritten.
 
 ::
 
@@ -193,7 +193,7 @@ def zswap_has(s: State, area: u32, slot: u32) -> cython.bint:
 
 
 def zswap_invalidate(s: State, area: u32, slot: u32):
-    """Forget what zswap has of a slot: it is free, or about to be written anew."""
+    """Forget what zswap has of a slot: it is free, or about to be overwritten."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     if not zswap_has(s, area, slot):
         return

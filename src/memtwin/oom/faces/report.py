@@ -144,7 +144,7 @@ def _title(found: Analysis, number: int) -> str:
 
 
 def sentence(change: Change) -> str:
-    """Return a change as a sentence, with what it assumes.
+    """Return the sentence of a change, with what it assumes.
 
     >>> from memtwin.oom.why.remedies import Change
     >>> sentence(Change("RAM", 52, NONE, None, None, None, None, "nothing else takes it"))

@@ -1,6 +1,6 @@
 """zram: a swap device that keeps its pages in memory, compressed.
 
-A page that is written is looked at first: if all its words are the same nothing is kept but that word.  Otherwise it
+A page that is written is checked first: if all its words are the same nothing is kept but that word.  Otherwise it
 is compressed, and the result goes into ``zsmalloc.py``'s pool; what compresses to 3,257 bytes or more is stored as it
 is ("huge"), for nothing would be gained.  ``disksize`` is how much may be stored before compression: it is not RAM,
 and not a limit on the memory used.

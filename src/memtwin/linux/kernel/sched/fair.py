@@ -29,7 +29,7 @@ TICK_NS = cython.declare(u64, 4_000_000)
 
 
 def least_vruntime(s: State, but: u32) -> u64:
-    """The smallest vruntime of those that want to run, *but* one; 2^64 - 1: nobody does."""
+    """The smallest vruntime of those that want to run, *but* one; 2^64 - 1: none does."""
     who: u32
     least: u64 = ~cython.cast(u64, 0)
     for who in range(NR_SCHED_ENTITIES):
@@ -59,7 +59,7 @@ def update_curr(s: State):
 
 
 def enqueue_entity(s: State, who: u32):
-    """Somebody wakes up."""
+    """Put an entity that wakes up on the run queue."""
     e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[who])
     if not e.queued:
         e.queued = True
@@ -67,7 +67,7 @@ def enqueue_entity(s: State, who: u32):
 
 
 def wakeup_preempts(s: State, who: u32) -> cython.bint:
-    """Whether somebody who woke up takes the cpu from who runs."""
+    """Whether an entity that woke up preempts the running one."""
     return (
         this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime
         > this_cpu(s).rq.entities[who].vruntime + WAKEUP_GRANULARITY_NS
@@ -75,7 +75,7 @@ def wakeup_preempts(s: State, who: u32) -> cython.bint:
 
 
 def tick_preempts(s: State) -> cython.bint:
-    """Whether a tick came since this was last asked, and found that who runs has had its share."""
+    """Whether a tick came since this was last asked, and found that the running entity has had its slice."""
     e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
     waiting: u32 = nr_waiting(s)
     share: u64
@@ -92,7 +92,7 @@ def tick_preempts(s: State) -> cython.bint:
 
 
 def pick_next_entity(s: State) -> u32:
-    """Who is next; SCHED_IDLE: nobody wants to run."""
+    """The next entity to run; SCHED_IDLE: none is runnable."""
     who: u32
     chosen: u32 = SCHED_IDLE
     for who in range(SCHED_IDLE):

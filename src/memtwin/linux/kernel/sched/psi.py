@@ -35,7 +35,7 @@ def update_one(s: State, resource: u32, state: u32):
 
 
 def update_averages(s: State):
-    """Step the averages of memory, io and cpu, some and full (of cpu always 0: somebody has it)."""
+    """Step the averages of memory, io and cpu, some and full (of cpu always 0: a task runs)."""
     resource: u32
     state: u32
     psi_account(s)
