@@ -119,8 +119,8 @@ map:  ## write docs/core-map.md, the order of imports within the compiled core
 journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys through the code (docs/journeys.md)
 	@$(BIN)/python docs/journeys.py
 
-man: $(VENV)/.built $(VENV)/.dev  ## write the manual pages from the text of --help
-	$(BIN)/python docs/man.py build/man
+man: $(VENV)/.built  ## write the manual pages and completions of an installation (build/share)
+	@$(BIN)/python packaging/shares.py build/share
 
 zipapp: $(VENV)/.built $(VENV)/.dev  ## write build/memtwin.pyz: every view as one file, to copy to a server
 	@$(BIN)/python packaging/one_file.py build/memtwin.pyz

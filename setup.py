@@ -15,7 +15,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Distribution, Extension, setup
 
 CORE = os.environ.get("MEMTWIN_CORE", "auto")
 DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
@@ -91,4 +91,21 @@ def modules() -> list[Extension]:
     )
 
 
-setup(ext_modules=modules() if wants_core() else [], options={"build_ext": {"parallel": JOBS}})
+class InstallShares(Distribution().get_command_class("install_data")):
+    """Manual pages and completions: they are made of the commands when they are installed."""
+
+    def run(self) -> None:
+        """Write them, and install them below share/."""
+        script = Path("packaging/shares.py")
+        made = subprocess.run([sys.executable, str(script), "build/share"], check=True, capture_output=True, text=True)
+        paths = [Path(line) for line in made.stdout.splitlines()]
+        self.data_files = [(f"share/{path.parent}", [f"build/share/{path}"]) for path in paths]
+        super().run()
+
+
+setup(
+    cmdclass={"install_data": InstallShares},
+    data_files=[("share/man/man1", [])],  # what InstallShares fills
+    ext_modules=modules() if wants_core() else [],
+    options={"build_ext": {"parallel": JOBS}},
+)

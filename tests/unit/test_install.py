@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,11 @@ def test_without_a_compiler_the_views_are_installed(tmp_path: Path) -> None:
     assert "no C compiler" in done.stdout + done.stderr
     assert "py3-none-any" in done.stdout
     assert not list(target.rglob("*.so"))
+    share = target / "share"
+    assert (share / "man" / "man1" / "memtwin-free.1").read_text().startswith(".TH")
+    for path in ("bash-completion/completions/memtwin", "zsh/site-functions/_memtwin"):
+        assert "_MEMTWIN_COMPLETE" in (share / path).read_text()
+    assert "complete" in (share / "fish" / "vendor_completions.d" / "memtwin.fish").read_text()
     code = f"import sys; sys.path.insert(0, {str(target)!r}); from memtwin.cli import main; sys.exit(main())"
     view = subprocess.run([sys.executable, "-c", code, "free"], capture_output=True, text=True, check=False)
     assert view.stdout.split()[:2] == ["total", "used"], view.stderr
@@ -186,3 +192,23 @@ def test_a_core_that_is_required_and_cannot_be_is_an_error(env: dict[str, str], 
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_sdist_is_complete(tmp_path: Path) -> None:
+    """Every file under version control is in it, tests and recordings too, and nothing that was built."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    kept = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    if kept.returncode:
+        pytest.skip("this is no checkout")
+    names = {name for name in kept.stdout.split("\0")[:-1] if (ROOT / name).exists()}
+    tree = tmp_path / "tree"
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).symlink_to(ROOT / name)
+    words = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path)]
+    subprocess.run(words, capture_output=True, check=True, cwd=tree, env=os.environ | {"MEMTWIN_CORE": "without"})
+    with tarfile.open(next(tmp_path.glob("memtwin-*.tar.gz"))) as archive:
+        packed = {member.name.partition("/")[2] for member in archive if not member.isdir()}
+    assert names <= packed
+    assert {name.partition("/")[0] for name in packed - names} <= {"PKG-INFO", "setup.cfg", "src"}
+    assert not [name for name in packed if name.endswith((".so", ".pyc"))]

@@ -24,6 +24,8 @@ from memtwin.render.table import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from click.shell_completion import CompletionItem
+
 gc.disable()  # until the command is imported: a tenth of the time that a one-shot view takes
 
 EXIT_INTERRUPTED: Final = 130
@@ -32,6 +34,8 @@ _MOST_LINES: Final = 100
 """Characters and lines of a message, whatever it quotes."""
 TRACEBACK_VARIABLE: Final = "MEMTWIN_TRACEBACK"
 """Set in the environment: an error that is memtwin's own fault shows its traceback."""
+COMPLETE_VARIABLE: Final = "_MEMTWIN_COMPLETE"
+"""Set by a shell that asks what to offer."""
 
 
 class Entry(NamedTuple):
@@ -100,6 +104,9 @@ class LazyGroup(click.Group):
             raise NotBuiltError(f"the command {cmd_name} is not in this build") from None
         assert isinstance(command, click.Command)
         command.short_help = entry.help
+        from memtwin.cli import examples  # noqa: PLC0415 - a list of commands needs none
+
+        command.epilog = examples.text(cmd_name)
         return command
 
     def resolve_command(
@@ -126,13 +133,19 @@ def _meant(name: str) -> str:
     return f"did you mean {' or '.join(near)}?" if near else "memtwin -h lists the commands"
 
 
+def _roots(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    from memtwin.cli import complete  # noqa: PLC0415 - only a shell asks
+
+    return complete.roots(ctx, param, incomplete)
+
+
 @click.group(
     cls=LazyGroup, invoke_without_command=True,
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 @click.version_option(__version__, "-V", "--version", prog_name="memtwin", message="%(prog)s %(version)s")
 @click.option(
-    "--root", metavar="WHERE",
+    "--root", metavar="WHERE", shell_complete=_roots,
     help="Show the screen of this machine: a snapshot, RUN@CHECKPOINT, a trace, or `live`. On a terminal `live` is the "
     "default.",
 )  # fmt: skip
@@ -216,6 +229,8 @@ def _flush() -> None:
 
 
 def _run(args: Sequence[str] | None) -> int:
+    if COMPLETE_VARIABLE in os.environ:
+        import_module(COMMANDS["completion"].module).prepare()
     try:
         code = group.main(args, prog_name="memtwin", standalone_mode=False)
     except click.ClickException as problem:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.errors import SnapshotError, UsageError, shortened
 from memtwin.render import terminal
 from memtwin.render.grid import rows_for_csv
@@ -56,6 +57,7 @@ root_option = click.option(
     "--root",
     default=LIVE,
     metavar="WHERE",
+    shell_complete=complete.roots,
     help="A directory or tar of a snapshot or sosreport, RUN@CHECKPOINT, RUN@3.5s, a pasted file of /proc, - for one "
     "on stdin, or `live` (the default).",
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import form_options, meminfo_of, note_unread, open_root, show
 from memtwin.errors import SnapshotError
 from memtwin.procfs import meminfo, slabinfo, swaps, uptime, vmstat
@@ -21,8 +22,8 @@ _ROWS = 15
 
 
 @click.command("diff")
-@click.argument("before")
-@click.argument("after", default="live")
+@click.argument("before", shell_complete=complete.roots)
+@click.argument("after", default="live", shell_complete=complete.roots)
 @click.option("--all", "every", is_flag=True, help=f"All slab caches and processes, not the {_ROWS} that changed most.")
 @form_options
 def command(before: str, after: str, form: str | None, *, every: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import LIVE, open_root
 from memtwin.errors import UsageError
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
-@click.argument("root", metavar="RUN[@T]")
+@click.argument("root", metavar="RUN[@T]", shell_complete=complete.roots)
 @click.argument("words", nargs=-1, required=True, metavar="-- PROGRAM [ARGUMENTS]", type=click.UNPROCESSED)
 def command(root: str, words: tuple[str, ...]) -> int:
     """Run a real program, as free, top, ps or htop, on a checkpoint of a run, a snapshot or a recording.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import LIVE, form_options, note, open_root, show
 from memtwin.cli.words import duration
 from memtwin.diagnose import leak_view, watch
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 
 @click.command("leak")
-@click.argument("trace", required=False)
+@click.argument("trace", required=False, shell_complete=complete.files)
 @click.option(
-    "-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="This process (may be given more than once)."
-)
+    "-p", "--pid", "pids", type=int, multiple=True, metavar="PID", shell_complete=complete.pids,
+    help="This process (may be given more than once).",
+)  # fmt: skip
 @click.option("--all", "all_", is_flag=True, help="All processes, and the machine (the default for a trace).")
 @click.option("--for", "for_ms", callback=duration, default="5m", show_default=True, metavar="TIME",
               help="How long to watch a live machine.")  # fmt: skip

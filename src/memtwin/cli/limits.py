@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import (
     form_options,
     meminfo_of,
@@ -41,7 +42,7 @@ _MODES: Final = {
 
 
 @click.command("limits")
-@click.argument("pid", type=int, required=False)
+@click.argument("pid", type=int, required=False, shell_complete=complete.pids)
 @sampling_options
 @root_option
 @form_options

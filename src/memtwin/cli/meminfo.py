@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import form_options, needed, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.views import meminfo
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("meminfo")
 @click.option("--explain", is_flag=True, help="What each row means; with FIELD, all that is known of one.")
-@click.argument("field", required=False)
+@click.argument("field", required=False, shell_complete=complete.meminfo_fields)
 @sampling_options
 @root_option
 @form_options
@@ -25,12 +26,7 @@ def command(
     root: str, form: str | None, seconds: float | None, count: int | None,
     field: str | None, *, explain: bool
 ) -> None:  # fmt: skip
-    r"""Print the kernel's own account, /proc/meminfo, as it is, or what its rows mean.
-
-    \b
-    memtwin meminfo --explain           every row in one line
-    memtwin meminfo --explain Cached    one row: what it overlaps, what feeds it, what to do if it is large
-    """
+    """Print the kernel's own account, /proc/meminfo, as it is, or what its rows mean."""
     source = open_root(root)
     repeat(lambda: _view(source, field, explain=explain), form, source, seconds, count)
 

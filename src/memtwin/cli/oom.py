@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import LIVE, form_options, note, note_leftovers, root_option, write
 from memtwin.errors import UsageError
 
@@ -22,15 +23,26 @@ _SHOWN: Final = 3
 
 
 @click.command("oom")
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=complete.files)
 @click.option("--journal", is_flag=True, help="Read this machine's journal, all boots (journalctl).")
 @click.option("--dmesg", is_flag=True, help="Read this machine's kernel log: what is read when nothing is named.")
-@click.option("--run", "run", metavar="RUN", help="Read the kernel log of a run or a recording.")
+@click.option(
+    "--run", "run", metavar="RUN", shell_complete=complete.files, help="Read the kernel log of a run or a recording."
+)
 @click.option("--live", is_flag=True, help="Who would die now, on the machine and in each cgroup with a limit.")
-@click.option("--adj", "adjustments", multiple=True, metavar="PID=N", help="With --live: as if oom_score_adj were N.")
+@click.option(
+    "--adj",
+    "adjustments",
+    multiple=True,
+    metavar="PID=N",
+    shell_complete=complete.adjusted,
+    help="With --live: as if oom_score_adj were N.",
+)
 @click.option("--event", type=click.IntRange(min=1), metavar="N", help="Tell of the event N only.")
 @click.option("--all", "every", is_flag=True, help="Tell of every event, and list every process.")
-@click.option("--html", "page", metavar="PAGE", help="Write a page for a browser to the file PAGE.")
+@click.option(
+    "--html", "page", metavar="PAGE", shell_complete=complete.files, help="Write a page for a browser to the file PAGE."
+)
 @root_option
 @form_options
 def command(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import (
     form_options,
     meminfo_of,
@@ -35,12 +36,33 @@ _FIELDS: Final = ", ".join(view.FIELDS)
 
 
 @click.command("ps")
-@click.option("-o", "--fields", default=",".join(view.DEFAULT), metavar="FIELDS", help=f"Columns, of {_FIELDS}.")
 @click.option(
-    "--sort", "keys", default="-RES", metavar="KEYS", help="Fields to sort by; a minus falls.", show_default=True
+    "-o",
+    "--fields",
+    default=",".join(view.DEFAULT),
+    metavar="FIELDS",
+    help=f"Columns, of {_FIELDS}.",
+    shell_complete=complete.several_of(view.FIELDS),
 )
-@click.option("-p", "--pid", "pids", type=int, multiple=True, help="This process (may be given more than once).")
-@click.option("-u", "--user", help="Processes of this user, by name or number.")
+@click.option(
+    "--sort",
+    "keys",
+    default="-RES",
+    metavar="KEYS",
+    shell_complete=complete.several_of(view.FIELDS, signs="-+"),
+    help="Fields to sort by; a minus falls.",
+    show_default=True,
+)
+@click.option(
+    "-p",
+    "--pid",
+    "pids",
+    type=int,
+    multiple=True,
+    shell_complete=complete.pids,
+    help="This process (may be given more than once).",
+)
+@click.option("-u", "--user", shell_complete=complete.users, help="Processes of this user, by name or number.")
 @click.option("-n", "--top", type=click.IntRange(min=1), metavar="N", help="The first N.")
 @click.option("-k", "--kernel-threads", is_flag=True, help="Kernel threads too: they have no memory of their own.")
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")

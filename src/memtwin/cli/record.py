@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from memtwin import __version__
+from memtwin.cli import complete
 from memtwin.cli.common import note, write
 from memtwin.cli.words import duration, size
 from memtwin.errors import UsageError
@@ -31,11 +32,25 @@ _DEAR: Final = 0.25
 
 
 @click.command("record")
-@click.option("-o", "--output", required=True, metavar="FILE", help="The trace; one that is there is gone on with.")
-@click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID",
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="The trace; one that is there is gone on with.",
+)
+@click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", shell_complete=complete.pids,
               help="This process and what it starts (may be given more than once).")  # fmt: skip
-@click.option("-u", "--user", metavar="USER", help="Processes of this user, by name or number.")
-@click.option("--cgroup", metavar="PATH", help="Processes of this memory cgroup and those below, as /proc/PID/cgroup.")
+@click.option(
+    "-u", "--user", metavar="USER", shell_complete=complete.users, help="Processes of this user, by name or number."
+)
+@click.option(
+    "--cgroup",
+    metavar="PATH",
+    shell_complete=complete.cgroups,
+    help="Processes of this memory cgroup and those below, as /proc/PID/cgroup.",
+)
 @click.option("--all", "all_", is_flag=True, help="All processes (the default).")
 @click.option("--every", callback=duration, default="1s", show_default=True, metavar="TIME", help="Between samples.")
 @click.option("--for", "for_ms", callback=duration, metavar="TIME", help="Stop after this time.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import note, note_leftovers, open_root, root_option, write
 from memtwin.sources.host import host
 from memtwin.sources.snapshot import check, save, take
@@ -20,6 +21,7 @@ _NAMED = 3
     "-o",
     "--output",
     metavar="FILE",
+    shell_complete=complete.files,
     help="A new directory, or a tar by its ending: .tar, .tar.gz, .tar.xz, .tar.zst. Default: memtwin-DATE.tar.xz.",
 )
 @click.option("--no-arguments", is_flag=True, help="Leave out the processes' command lines: they may hold secrets.")

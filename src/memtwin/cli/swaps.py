@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import form_options, needed, number, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import swaps as swaps_file
 from memtwin.sources.source import load
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value="",
     metavar="[COLS]",
+    shell_complete=complete.several_of(view.COLUMNS),
     help=f"Columns of {','.join(view.COLUMNS)}, in this order; alone, all of these.",
 )
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")

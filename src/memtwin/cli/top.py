@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import form_options, note, open_root, root_option, show
 from memtwin.errors import UsageError
 from memtwin.sources.processes import HIDDEN, are_hidden
@@ -45,10 +46,40 @@ def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int
 @click.option(
     "-d", "--delay", type=click.FloatRange(0, 1e6), default=_DELAY_S, metavar="SECONDS", help="Between samples."
 )
-@click.option("-p", "--pid", "pids", multiple=True, metavar="PID[,PID]", help="These processes, in this order.")
-@click.option("-u", "--filter-only-euser", "user", metavar="USER", help="Processes of this effective user.")
-@click.option("-U", "--filter-any-user", "any_user", metavar="USER", help="Of this user, real, effective or saved.")
-@click.option("-o", "--sort-override", "key", default="%CPU", metavar="[+-]FIELD", help="Order by; - rises.")
+@click.option(
+    "-p",
+    "--pid",
+    "pids",
+    multiple=True,
+    metavar="PID[,PID]",
+    shell_complete=complete.pids,
+    help="These processes, in this order.",
+)
+@click.option(
+    "-u",
+    "--filter-only-euser",
+    "user",
+    metavar="USER",
+    shell_complete=complete.users,
+    help="Processes of this effective user.",
+)
+@click.option(
+    "-U",
+    "--filter-any-user",
+    "any_user",
+    metavar="USER",
+    shell_complete=complete.users,
+    help="Of this user, real, effective or saved.",
+)
+@click.option(
+    "-o",
+    "--sort-override",
+    "key",
+    default="%CPU",
+    metavar="[+-]FIELD",
+    shell_complete=complete.several_of(FIELDS, signs="-+"),
+    help="Order by; - rises.",
+)
 @click.option(
     "-w", "--width", callback=_width, is_flag=False, flag_value="", metavar="[COLUMNS]", help="Width of the output."
 )
@@ -65,7 +96,13 @@ def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int
     default="k",
     help="Least unit of the tasks' sizes.",
 )
-@click.option("--fields", default=",".join(DEFAULT), metavar="FIELDS", help=f"Columns, of {', '.join(FIELDS)}.")
+@click.option(
+    "--fields",
+    default=",".join(DEFAULT),
+    metavar="FIELDS",
+    shell_complete=complete.several_of(FIELDS),
+    help=f"Columns, of {', '.join(FIELDS)}.",
+)
 @root_option
 @form_options
 def command(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import write
 from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
 from memtwin.render.table import Column, Table, clean, text
@@ -36,8 +37,10 @@ class Verdict:
 
 
 @click.command("validate")
-@click.argument("recordings", nargs=-1, required=True, metavar="RECORDING...")
-@click.option("--against", metavar="RUN", help="Judge this run and do not run the model.")
+@click.argument("recordings", nargs=-1, required=True, metavar="RECORDING...", shell_complete=complete.files)
+@click.option(
+    "--against", metavar="RUN", shell_complete=complete.files, help="Judge this run and do not run the model."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the worst figures of each scenario, and reasons.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, as_json: bool) -> int:

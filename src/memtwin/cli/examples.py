@@ -1,0 +1,103 @@
+"""Examples of each command, for the end of ``--help`` and the manual pages: a command line and what it is for."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Example(NamedTuple):
+    """What is typed, and what it shows."""
+
+    line: str
+    said: str
+
+
+EXAMPLES: Final = {
+    "account": (
+        Example("memtwin account", "where all of RAM is, and what no counter has"),
+        Example("memtwin account --svg > ram.svg", "the same as a picture"),
+    ),
+    "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be had now, and why not?"),),
+    "completion": (
+        Example("memtwin completion bash > ~/.local/share/bash-completion/completions/memtwin", "bash, later ones"),
+        Example("memtwin completion zsh > ~/.zfunc/_memtwin", "zsh, with ~/.zfunc in $fpath before compinit"),
+        Example("memtwin completion fish > ~/.config/fish/completions/memtwin.fish", "fish, at once"),
+    ),
+    "diff": (
+        Example("memtwin diff before.tar.xz", "what changed on this host since that snapshot"),
+        Example("memtwin diff out@morning out@night", "between two checkpoints of a run"),
+    ),
+    "doctor": (
+        Example("memtwin doctor", "what is wrong or worth changing, and the command for it"),
+        Example("memtwin doctor --check", "for a monitor: the exit code says how bad it is"),
+    ),
+    "exec": (Example("memtwin exec out@night -- free -m", "the real free on a checkpoint of a run"),),
+    "export": (
+        Example("memtwin export", "the metrics of all views, once"),
+        Example("memtwin export --listen 127.0.0.1:9435", "served to a Prometheus, until ^C"),
+    ),
+    "free": (
+        Example("memtwin free -h", "as procps prints it"),
+        Example("memtwin free --explain", 'what seven programs call "used", and why it differs'),
+        Example("memtwin free --root out@end", "at a checkpoint of a run"),
+    ),
+    "leak": (
+        Example("memtwin leak -p 4242 --for 5m", "watch a process for five minutes"),
+        Example("memtwin leak host.trace", "judge all processes of a trace"),
+    ),
+    "limits": (Example("memtwin limits 4242", "which limit a process meets first, and what happens then"),),
+    "loadavg": (Example("memtwin loadavg", "the load averages, and who is in them"),),
+    "meminfo": (
+        Example("memtwin meminfo --explain", "every row in one line"),
+        Example("memtwin meminfo --explain Cached", "one row: what overlaps it, what feeds it, what to do"),
+    ),
+    "oom": (
+        Example("memtwin oom --journal", "why was my process killed?"),
+        Example("memtwin oom /var/log/messages --html report.html", "the same as a page, from any log"),
+        Example("memtwin oom --live --adj 4242=-500", "who would die now, and with another oom_score_adj"),
+    ),
+    "pressure": (Example("memtwin pressure -s 5", "time lost for want of memory, every five seconds"),),
+    "ps": (
+        Example("memtwin ps --sort -PSS -n 10", "the ten largest, shared pages divided"),
+        Example("memtwin ps -p 4242 --explain", "what one process maps"),
+    ),
+    "record": (
+        Example("memtwin record -o host.trace", "all processes, a sample a second, until ^C"),
+        Example("memtwin record -o build.trace -- make -j2", "a command and what it starts"),
+    ),
+    "run": (
+        Example("memtwin run work.mem -o out", "a workload on the machine that its header describes"),
+        Example("memtwin run work.mem --boot live", "on this host as it is now"),
+        Example("memtwin run --boot live --grow nginx=4G", "would it fit, if nginx grew by 4 GiB?"),
+    ),
+    "slabtop": (Example("memtwin slabtop -s c", "the largest caches of the kernel"),),
+    "snapshot": (Example("memtwin snapshot -o host.tar.xz", "look at it elsewhere: --root host.tar.xz"),),
+    "swaps": (
+        Example("memtwin swaps", "as swapon --show prints it"),
+        Example("memtwin swaps --explain", "zram and zswap too, and what they save"),
+    ),
+    "swapuse": (Example("memtwin swapuse --all", "whose memory is in swap, every process"),),
+    "top": (
+        Example("memtwin top", "the screen; h lists the keys"),
+        Example("memtwin top -b -n 1 -o PSS", "printed once, by proportional size"),
+    ),
+    "validate": (Example("memtwin validate tests/recordings/22-fork-cow", "the model against a real kernel"),),
+    "vmstat": (
+        Example("memtwin vmstat 1 5", "five lines, a second apart"),
+        Example("memtwin vmstat --explain", "what vmstat hides"),
+    ),
+    "zoneinfo": (Example("memtwin zoneinfo", "free memory against the watermarks"),),
+}  # fmt: skip
+
+
+def text(command: str) -> str:
+    """Return the examples of *command* as lines of ``--help``."""
+    examples = EXAMPLES.get(command, ())
+    width = max((len(example.line) for example in examples), default=0)
+    width = width if width < 50 else 0
+    lines = [f"  {example.line:{width}}  {example.said}" if width else _two(example) for example in examples]
+    return "\n".join(["\b", "Examples:", *lines]) if lines else ""
+
+
+def _two(example: Example) -> str:
+    return f"  {example.line}\n      {example.said}"
