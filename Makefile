@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man zipapp lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man zipapp wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -34,6 +34,11 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 $(VENV)/.bench: requirements/bench.txt
 	test -x $(VENV)/bench/bin/python || $(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
+$(VENV)/.wheels: requirements/wheels.txt
+	test -x $(VENV)/wheels/bin/python || $(PYTHON) -m venv $(VENV)/wheels
+	$(VENV)/wheels/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/wheels.txt
 	touch $@
 
 build: $(VENV)/.built  ## make the virtual environment and compile the core
@@ -125,6 +130,9 @@ man: $(VENV)/.built  ## write the manual pages and completions of an installatio
 zipapp: $(VENV)/.built $(VENV)/.dev  ## write build/memtwin.pyz: every view as one file, to copy to a server
 	@$(BIN)/python packaging/one_file.py build/memtwin.pyz
 
+wheels: $(VENV)/.wheels  ## build sdist and wheels into build/dist, check them and try them on each Python (three minutes)
+	@$(VENV)/wheels/bin/python packaging/wheels.py
+
 lock:  ## resolve requirements/*.txt again
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
@@ -133,6 +141,7 @@ lock:  ## resolve requirements/*.txt again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/bench.in -o requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/fuzz.in -o requirements/fuzz.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header requirements/wheels.in -o requirements/wheels.txt
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build run src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
