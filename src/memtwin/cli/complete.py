@@ -161,11 +161,10 @@ def swaps(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 @_offers
 def settings(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer what ``--set`` changes: ``vm.NAME=`` and ``machine.ram=``."""
-    from memtwin.linux.kernel.sysctl import SETTINGS  # noqa: PLC0415 - the model, where it is installed
+    from memtwin.run.settings import keys  # noqa: PLC0415 - the model, where it is installed
 
     del ctx, incomplete
-    yield "machine.ram=", "8G, -2G, 50%, half"
-    yield from ((f"vm.{setting.name}=", "") for setting in SETTINGS)
+    yield from keys()
 
 
 def several_of(names: Iterable[str], *, signs: str = "") -> Offers:

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import (
     BashComplete,
     FishComplete,
+    ZshComplete,
     add_completion_class,
     get_completion_class,
     split_arg_string,
@@ -64,8 +65,26 @@ class Bash(BashComplete):
         args, incomplete = self.get_completion_args()
         lines: list[str] = []
         for item in self.get_completions(args, incomplete):
-            lines += _files(incomplete) if item.type == "file" else [_kind(item)]
+            lines += _files(incomplete) if item.type == "file" else [f"{_kind(item)},{item.value}"]
         return "\n".join(f"{kind},{value[self._cut :]}" for kind, _, value in (line.partition(",") for line in lines))
+
+
+@add_completion_class
+class Zsh(ZshComplete):
+    """Completion in zsh of values that are to be gone on with: NAME= gets no blank after it."""
+
+    source_template = ZshComplete.source_template.replace(
+        """        elif [[ "$type" == "dir" ]]; then""",
+        """        elif [[ "$type" == "part" ]]; then
+            local -a shown=("$key${${descr:#_}:+  -- $descr}")
+            compadd -U -S '' -d shown -- "$key"
+        elif [[ "$type" == "dir" ]]; then""",
+    )
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        """Return three lines: what kind of offer it is, its text, and what it is."""
+        is_part = _kind(item) == "part"
+        return f"part\n{item.value}\n{item.help or '_'}" if is_part else super().format_completion(item)
 
 
 @add_completion_class
@@ -89,8 +108,8 @@ def _files(start: str) -> list[str]:
 
 
 def _kind(item: CompletionItem[str]) -> str:
-    """Return an offer; one that is to be gone on with gets no blank after it."""
-    return f"{'part' if item.value.endswith(('=', ':', '/')) else 'plain'},{item.value}"
+    """Return how a shell is to take an offer: one that is to be gone on with is a part."""
+    return "part" if item.type == "plain" and item.value.endswith(("=", ":", "/")) else item.type
 
 
 def prepare() -> None:

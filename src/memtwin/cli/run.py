@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import look_of_stdout, note_leftovers, write
 from memtwin.errors import RecordingError, UsageError
 from memtwin.files.output import check
@@ -27,27 +28,33 @@ EXIT_NOT_OK: Final = 3
 
 
 @click.command("run")
-@click.argument("scenario", metavar="[SCENARIO]", required=False)
+@click.argument("scenario", metavar="[SCENARIO]", required=False, shell_complete=complete.files)
 @click.option(
-    "--boot", metavar="WHERE",
+    "--boot", metavar="WHERE", shell_complete=complete.roots,
     help="Start from this machine: a snapshot's directory or tar, a recording (its boot), RUN@CHECKPOINT, or `live`.",
 )  # fmt: skip
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete.settings,
     help="Change the machine: vm.NAME, machine.ram (8G, -2G, 50%, half), swap.NAME.size, swap.NAME.prio, "
     "swap.zswap.WORD. May be given several times.",
 )  # fmt: skip
 @click.option(
-    "--swap", "swaps", multiple=True, metavar="SPEC",
+    "--swap", "swaps", multiple=True, metavar="SPEC", shell_complete=complete.swaps,
     help="With --boot: add a swap area (zram:8G,algo=zstd,prio=100, disk:8G, file:4G), or change one of the machine "
     "(/dev/sda2:off, /dev/sda2:4G, /dev/sda2,prio=5). May be given several times.",
 )  # fmt: skip
 @click.option(
-    "--grow", "growing", multiple=True, metavar="NAME=SIZE",
+    "--grow", "growing", multiple=True, metavar="NAME=SIZE", shell_complete=complete.growing,
     help="With --boot and no SCENARIO: let a process of the machine, by name or pid, grow by SIZE, 1 GiB a second, or "
     "within a time: nginx=4G,over=10m. May be given several times.",
 )  # fmt: skip
-@click.option("-o", "--output", metavar="DIR", help="Leave the run in this directory, in a recording's layout.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    shell_complete=complete.files,
+    help="Leave the run in this directory, in a recording's layout.",
+)
 @click.option("--story", "with_story", is_flag=True, help="Tell of every operation too; those that repeat are folded.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything: operations, time line, story.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code and -o say how it went.")

@@ -15,7 +15,7 @@ from memtwin.run.change import change_swaps, ram_bytes, squeeze
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
@@ -69,6 +69,13 @@ def settings_of(words: Sequence[str]) -> Settings:
                 hint="vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
             )
     return Settings(ram, areas, sysctls, zswap)
+
+
+def keys() -> Iterator[tuple[str, str]]:
+    """Yield ``KEY=`` of each setting, and what it is; those of swap areas have the areas' names."""
+    yield "machine.ram=", f"a size up to {_MOST_RAM}, -2G, 50%, half"
+    yield from ((f"vm.{setting.name}=", setting.meaning) for setting in sysctl.SETTINGS)
+    yield "swap.zswap.enabled=", "on or off"
 
 
 def _zswap_word(word: str, key: str, value: str) -> str:
