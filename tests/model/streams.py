@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memtwin.linux import touch
+from memtwin.linux.check import testing
 from memtwin.linux.fs import drop_caches, read_write
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.mm import filemap, memory, mm_init
+from memtwin.linux.mm import filemap, memory
 from memtwin.machine import program
 from memtwin.run import run
 from memtwin.scenario import parse
@@ -50,7 +51,7 @@ class Stream:
     def cached(self, state: State | None = None) -> set[int]:
         """The pages of the file that are in memory."""
         machine = state or self.state
-        return {index for index in range(self.pages) if mm_init.file_frame(machine, self.file, index)}
+        return {index for index in range(self.pages) if testing.file_frame(machine, self.file, index)}
 
     def read(self, page: int, count: int, filp: int = 0) -> tuple[int, int] | None:
         """Read *count* pages; the window that this brought in as (start, size), None if nothing came."""

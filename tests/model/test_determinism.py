@@ -8,10 +8,9 @@ import pytest
 
 from memtwin.errors import ModelBug
 from memtwin.linux import touch
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.fs import read_write
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.linux.mm import memory
 from memtwin.run import run, settings
 from memtwin.scenario import parse
 from memtwin.sources.recording import Recording
@@ -115,7 +114,7 @@ def test_a_lost_page_is_found_out() -> None:
     """validate() names a page whose content is not what was written to it."""
     done = run.simulate(parse(WORKLOAD), None)
     process = done.processes.by_name["A"]
-    memory.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
+    testing.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
     with pytest.raises(ModelBug, match="does not hold what was written"):
         invariants.validate(done.machine.state)
 
@@ -124,6 +123,6 @@ def test_a_mixed_up_page_is_found_out_at_unmap() -> None:
     """The release build notices wrong content when the kernel handles the page."""
     done = run.simulate(parse(WORKLOAD), None)
     process = done.processes.by_name["A"]
-    memory.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
+    testing.corrupt_page(done.machine.state, process.task, process.regions["heap"].start)
     with pytest.raises(ModelBug, match="not what was written"):
         done.do(parse(f"{WORKLOAD}A munmap heap\n").ops[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.mm import mm_init
 from memtwin.machine.build import build
 from memtwin.run import run
@@ -39,7 +39,7 @@ def test_a_boot_with_many_page_tables(recordings: Path) -> None:
     """Tables of processes that are not known: more than fit the first chunk, each counted and owned."""
     built = build(Recording(recordings / "02-anon-fits" / "run1.tar.xz").at("boot"))
     before = built.state.node_stats()["nr_page_table_pages"]
-    frames = mm_init.kernel_frames(built.state, 700)
+    frames = testing.kernel_frames(built.state, 700)
     for pfn in frames:
         mm_init.add_page_table(built.state, pfn)
     assert built.state.node_stats()["nr_page_table_pages"] == before + 700

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from streams import PAGE, Stream
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.linux.mm import buddy_info, filemap, mm_init, swapon, vmscan_node
+from memtwin.linux.mm import buddy_info, filemap, mm_init, swapon
 from memtwin.run import run
 from memtwin.scenario import parse
 
@@ -66,15 +66,15 @@ def test_a_pass_is_split_by_cost_and_swappiness(
     for priority in (12, 6, 1):
         sizes = [size >> priority for size in lists(state)]
         expected = [size * share // (anon + file) for size, share in zip(sizes, (anon, anon, file, file), strict=True)]
-        assert list(vmscan_node.plan(state, priority, *costs)) == expected
+        assert list(testing.plan(state, priority, *costs)) == expected
 
 
 def test_at_priority_0_both_are_looked_at_whole() -> None:
     """The last pass splits nothing, unless swappiness is 0: then it is files only."""
     state = mixed()
-    assert vmscan_node.plan(state, 0, 0, 0) == lists(state)
+    assert testing.plan(state, 0, 0, 0) == lists(state)
     mm_init.set_sysctl(state, "swappiness", 0)
-    assert vmscan_node.plan(state, 0, 0, 0) == (0, 0, *lists(state)[2:])
+    assert testing.plan(state, 0, 0, 0) == (0, 0, *lists(state)[2:])
 
 
 @pytest.mark.parametrize("swappiness", [0, 60, 200])
@@ -85,7 +85,7 @@ def test_without_free_swap_it_is_files(swappiness: int) -> None:
             swapon.hold_slots(state, 0, state.swap_pages[0])
         assert state.swap_pages[1] == 0
         mm_init.set_sysctl(state, "swappiness", swappiness)
-        assert vmscan_node.plan(state, 1, 0, 0) == (0, 0, *(size >> 1 for size in lists(state)[2:]))
+        assert testing.plan(state, 1, 0, 0) == (0, 0, *(size >> 1 for size in lists(state)[2:]))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_without_free_swap_it_is_files(swappiness: int) -> None:
 def test_how_much_of_a_list_must_be_inactive(pages: int, ratio: int) -> None:
     """The root of 10 * GiB: half of what is less than 1 GiB, a fourth of 1 GiB, a 34th of 114 GiB."""
     state, share = Stream(1).state, pages // (ratio + 1)
-    assert vmscan_node.would_be_low(state, share - 1, pages - share + 1)
-    assert not vmscan_node.would_be_low(state, share + 1, pages - share - 1)
+    assert testing.would_be_low(state, share - 1, pages - share + 1)
+    assert not testing.would_be_low(state, share + 1, pages - share - 1)
     invariants.validate(state)
 
 

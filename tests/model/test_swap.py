@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from growing import Growing
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import mm_init, swapon
 from memtwin.run import run as runs
@@ -90,9 +90,9 @@ def test_a_rotating_disk_goes_back_to_the_lowest_512_free_slots() -> None:
         run = machine("disk size=64M rot=1")
         take(run, 2060)
         for slot in range(100, 100 + hole):
-            swapon.give_slot(run.state, 0, slot)
+            testing.give_slot(run.state, 0, slot)
         for slot in range(1000, 1064):  # the parked ones go back with the 65th that follows them
-            swapon.give_slot(run.state, 0, slot)
+            testing.give_slot(run.state, 0, slot)
         slots = [slot for _, slot in take(run, CLUSTER + BATCH)]
         run_starts = [b for a, b in pairwise(slots) if b != a + 1]
         assert (run_starts[0] if run_starts else slots[-1]) == first or first in slots
@@ -128,7 +128,7 @@ def test_freed_slots_are_parked_by_sixty_four() -> None:
     taken = take(run, 256)
     free = []
     for area, slot in taken[:200]:
-        swapon.give_slot(run.state, area, slot)
+        testing.give_slot(run.state, area, slot)
         free.append(run.state.swap_pages[1])
     rises = [number for number, (a, b) in enumerate(pairwise([16383 - 256, *free]), 1) if b != a]
     assert rises == [65, 129, 193]

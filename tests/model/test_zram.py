@@ -8,9 +8,8 @@ from __future__ import annotations
 import pytest
 from growing import Growing
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.drivers.block import zram
-from memtwin.linux.mm import zsmalloc
 from memtwin.machine import compressed_lengths
 
 PAGES = 512
@@ -49,13 +48,13 @@ def stored(content: str, algorithm: str = "lzo-rle", pages: int = PAGES) -> tupl
 )  # fmt: skip
 def test_the_class_of_an_object(length: int, shape: tuple[int, int, int]) -> None:
     """Length and 8 bytes of handle, rounded up to a class: (size, pages, objects)."""
-    assert zsmalloc.size_class_of(machine().state, length) == shape
+    assert testing.size_class_of(machine().state, length) == shape
 
 
 def test_there_are_sixty_nine_classes() -> None:
     """255 steps of 16 bytes, those alike in pages and objects merged; a class holds what comes into it."""
     state = machine().state
-    shapes = {length: zsmalloc.size_class_of(state, length) for length in range(1, 4097)}
+    shapes = {length: testing.size_class_of(state, length) for length in range(1, 4097)}
     assert len(set(shapes.values())) == 69
     assert all(length + 8 <= size or size == 4096 for length, (size, _, _) in shapes.items())
     assert all(size * objects <= pages * 4096 for size, pages, objects in shapes.values())
@@ -79,7 +78,7 @@ def test_mm_stat_of_each_content(content: str, algorithm: str) -> None:
     else:
         assert abs(stat["compr_data_size"] / PAGES - mean) <= max(spread / 4, 0.6)
         state = machine().state
-        shapes = {zsmalloc.size_class_of(state, mean + d) for d in range(-4 * spread, 4 * spread + 1)}
+        shapes = {testing.size_class_of(state, mean + d) for d in range(-4 * spread, 4 * spread + 1)}
         whole = [-(-PAGES // objects) * pages for _, pages, objects in shapes]
         begun = sum(pages for _, pages, _ in shapes)
         assert min(whole) <= stat["mem_used_total"] >> 12 <= max(whole) + begun
@@ -115,7 +114,7 @@ def test_a_group_with_one_object_left_keeps_its_pages() -> None:
     """Seven pages of 2,150 bytes lie in a group of four: six of seven read back free a seventh of the pool at most."""
     pages = 7 * 64
     run, stat = stored("half", pages=pages)
-    assert zsmalloc.size_class_of(run.state, 2150) == (2336, 4, 7)
+    assert testing.size_class_of(run.state, 2150) == (2336, 4, 7)
     for first in range(0, pages, 7):
         assert run.do(f"A touch h {first}P 6P r seq") == "ok"
     held = zram.mm_stat(run.state, 0)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
 from memtwin.linux.drivers.block import zram
-from memtwin.linux.mm import zbud, zswap
+from memtwin.linux.mm import zswap
 from memtwin.machine import compressed_lengths
 from memtwin.procfs import meminfo, vmstat
 from memtwin.run import run
@@ -47,7 +47,7 @@ def moved(done: run.Run) -> dict[str, int]:
 @pytest.mark.parametrize(("size", "chunks"), [(1, 1), (52, 1), (64, 1), (65, 2), (1837, 29), (2221, 35), (3968, 62)])
 def test_an_object_takes_whole_chunks(size: int, chunks: int) -> None:
     """zbud cuts a page into 64 chunks of 64 bytes."""
-    assert zbud.chunks_of(size) == chunks
+    assert testing.chunks_of(size) == chunks
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from overlaid import Overlaid
 import memtwin
 from memtwin.cli import main
 from memtwin.errors import ModelBug, NotModelledError, OutputError, SnapshotError, UsageError
-from memtwin.linux.check import invariants
-from memtwin.linux.mm import memory, oom_kill
+from memtwin.linux.check import invariants, testing
+from memtwin.linux.mm import oom_kill
 from memtwin.procfs.counters import figures_with
 from memtwin.run import operations, run, settings
 from memtwin.scenario import Compact, parse
@@ -408,7 +408,7 @@ def test_a_model_bug_tells_what_led_to_it() -> None:
     for op in scenario.ops[:-1]:
         broken.do(op)
     process = broken.processes.by_name["A"]
-    memory.corrupt_page(broken.machine.state, process.task, process.regions["h"].start)
+    testing.corrupt_page(broken.machine.state, process.task, process.regions["h"].start)
     with pytest.raises(ModelBug, match=r"not what was written to it[\s\S]*A munmap h"):
         broken.do(scenario.ops[-1])
 

@@ -184,11 +184,6 @@ def add_empty_tables(s: State, task: int, wanted: int, frames: list[int]) -> Non
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
 
 
-def tables_of(s: State, task: int) -> int:
-    """Page tables of a task below the top one."""
-    return mm_at(s, task_at(s, task).mm).nr_tables
-
-
 # --- anonymous pages -------------------------------------------------------------------------------------------------
 
 

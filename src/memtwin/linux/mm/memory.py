@@ -111,8 +111,6 @@ from cython.cimports.memtwin.linux.mm.vma import find_vma
 
 from memtwin.linux.core.state import raise_if_broken
 
-GOLDEN = cython.declare(u64, 0x9E3779B97F4A7C15)
-
 
 def count_retry(s: State, task: u32, tries: u32):
     """The task slept over a fault: it is tried again, and is a major one to the task."""
@@ -467,9 +465,3 @@ def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
 def forget_before_exec(s: State, task: int) -> None:
     """Fold a task's own counts, as exec does when it takes on its new address space."""
     sync_mm_rss(s, task)
-
-
-def corrupt_page(s: State, task: int, vpn: int) -> None:
-    """Change the content of a mapped page behind its owner's back: for tests of the checks themselves."""
-    table: u32 = walk(s, task_at(s, task).mm, vpn)
-    s.pages[table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag ^= GOLDEN

@@ -32,8 +32,6 @@ from cython.cimports.memtwin.linux.core.state import (
     SlabCache,
     State,
     cache_at,
-    file_at,
-    file_page,
     global_node_page_state,
     mod_node_page_state,
     table_get,
@@ -267,11 +265,6 @@ def add_file_pages(s: State, file: int, index: int, pfn: int, count: int, active
             zone_at(s, zone_number(s, pfn + i)).stat[NR_MLOCK] += 1
 
 
-def file_frame(s: State, file: int, index: int) -> int:
-    """The frame of a page of a file."""
-    return file_page(file_at(s, file), index)
-
-
 def zone_number(s: State, pfn: int) -> int:
     """The zone of a frame."""
     return zone_of(s, pfn)
@@ -320,13 +313,3 @@ def start_numa(s: State, zone: int, counters: dict[str, int]) -> None:
 def count_event(s: State, name: str, amount: int) -> None:
     """Add to an event counter by name."""
     s.event[vmstat.EVENTS.index(name)] += amount
-
-
-def kernel_frames(s: State, count: int) -> list[int]:
-    """The first *count* single frames that the kernel took at boot and no counter owns."""
-    found = []
-    pfn: u32
-    for pfn in range(1, cython.cast(u32, s.max_pfn)):
-        if s.pages[pfn].owner == OWNER_KERNEL and len(found) < count:
-            found.append(pfn)
-    return found

@@ -65,7 +65,6 @@ from cython.cimports.memtwin.linux.mm.swapfile import (
     del_from_avail_list,
     drain_slots,
     entry_of,
-    free_swap_slot,
     get_swap_page,
     swap_free,
     try_to_reclaim_swap,
@@ -370,8 +369,3 @@ def take_slot(s: State) -> tuple[int, int]:
     """Take the slot that the next page would get: (area, slot); (0, 0): swap is full."""
     entry: u32 = get_swap_page(s)
     return entry >> SWAP_TYPE_SHIFT, slot_of(entry)
-
-
-def give_slot(s: State, area: int, slot: int) -> None:
-    """A slot that was taken has lost its last user."""
-    free_swap_slot(s, entry_of(area, slot))

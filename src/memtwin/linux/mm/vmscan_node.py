@@ -462,30 +462,3 @@ def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     this_cpu(s).memalloc -= 1
     psi_memstall_leave(s)
     return sc.nr_reclaimed
-
-
-def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, ...]:
-    """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
-    sc: ScanControl
-    init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
-    sc.priority = priority
-    sc.anon_cost = anon_cost
-    sc.file_cost = file_cost
-    balance: u32 = scan_balance(s, cython.address(sc))
-    get_scan_count(s, cython.address(sc))
-    s.scan_balance[balance] -= 1
-    return tuple(sc.nr[i] for i in range(EVICTABLE))
-
-
-def would_be_low(s: State, inactive: int, active: int) -> bool:
-    """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
-    before: i64[2]
-    low: cython.bint
-    before[0] = global_node_page_state(s, LRU_INACTIVE_FILE)
-    before[1] = global_node_page_state(s, LRU_ACTIVE_FILE)
-    s.node_data[0].stat[LRU_INACTIVE_FILE] = inactive
-    s.node_data[0].stat[LRU_ACTIVE_FILE] = active
-    low = inactive_is_low(s, True)
-    s.node_data[0].stat[LRU_INACTIVE_FILE] = before[0]
-    s.node_data[0].stat[LRU_ACTIVE_FILE] = before[1]
-    return low

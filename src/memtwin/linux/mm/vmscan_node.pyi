@@ -1,6 +1,3 @@
 """Made by ``make stubs`` from vmscan_node.py and vmscan_node.pxd."""
 
-from memtwin.linux.core.state import State
 
-def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, ...]: ...
-def would_be_low(s: State, inactive: int, active: int) -> bool: ...

@@ -171,11 +171,3 @@ def zbud_putback(s: State, zbud: u32) -> cython.bint:
         add_unbuddied(s, zbud)
     lru_add(s, zbud)
     return False
-
-
-def chunks_of(size: int) -> int:
-    """Chunks that *size* bytes take, for tests.
-
-    >>> # 52 -> 1; 1,837 -> 29; 3,968 -> 62
-    """
-    return size_to_chunks(size)

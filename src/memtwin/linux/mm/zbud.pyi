@@ -1,3 +1,3 @@
 """Made by ``make stubs`` from zbud.py and zbud.pxd."""
 
-def chunks_of(size: int) -> int: ...
+

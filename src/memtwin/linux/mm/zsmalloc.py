@@ -213,13 +213,3 @@ def free_zspage(s: State, zspage: u32):
     count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
     object_free(s, z.slab)
     pool_put(cython.address(s.zspages), zspage)
-
-
-def size_class_of(s: State, length: int) -> tuple[int, ...]:
-    """(size, pages, objects) of the class that an object of *length* bytes comes into.
-
-    >>> # 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)
-    """
-    zs_init_classes(s)
-    c = s.zs_class[s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged]
-    return c.size, c.pages, c.objects

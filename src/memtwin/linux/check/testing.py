@@ -1,0 +1,101 @@
+"""Doors for tests: what a model's tests ask or break, and nothing else of memtwin does."""
+
+import cython
+from cython.cimports.memtwin.linux.core.mm_types import (
+    GFP_FS,
+    LRU_ACTIVE_FILE,
+    LRU_INACTIVE_FILE,
+    MAX_NR_ZONES,
+    OWNER_KERNEL,
+    PTRS_PER_TABLE,
+    ScanControl,
+    i64,
+    u32,
+)
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    file_at,
+    file_page,
+    global_node_page_state,
+    table_at,
+    task_at,
+)
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+from cython.cimports.memtwin.linux.mm.swapfile import entry_of, free_swap_slot
+from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low
+from cython.cimports.memtwin.linux.mm.vmscan_node import get_scan_count, init_scan, scan_balance
+from cython.cimports.memtwin.linux.mm.zbud import size_to_chunks
+from cython.cimports.memtwin.linux.mm.zsmalloc import class_index, zs_init_classes
+
+ZS_HANDLE_SIZE = cython.declare(u32, 8)
+
+
+def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, ...]:
+    """Pages of each list that a pass at *priority* would look at now with these costs, in order; changes nothing."""
+    sc: ScanControl
+    init_scan(cython.address(sc), GFP_FS, 0, MAX_NR_ZONES - 1)
+    sc.priority = priority
+    sc.anon_cost = anon_cost
+    sc.file_cost = file_cost
+    balance: u32 = scan_balance(s, cython.address(sc))
+    get_scan_count(s, cython.address(sc))
+    s.scan_balance[balance] -= 1
+    return tuple(sc.nr[i] for i in range(4))
+
+
+def would_be_low(s: State, inactive: int, active: int) -> bool:
+    """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
+    before: i64[2]
+    low: cython.bint
+    before[0] = global_node_page_state(s, LRU_INACTIVE_FILE)
+    before[1] = global_node_page_state(s, LRU_ACTIVE_FILE)
+    s.node_data[0].stat[LRU_INACTIVE_FILE] = inactive
+    s.node_data[0].stat[LRU_ACTIVE_FILE] = active
+    low = inactive_is_low(s, True)
+    s.node_data[0].stat[LRU_INACTIVE_FILE] = before[0]
+    s.node_data[0].stat[LRU_ACTIVE_FILE] = before[1]
+    return low
+
+
+def size_class_of(s: State, length: int) -> tuple[int, ...]:
+    """(size, pages, objects) of the class that an object of *length* bytes comes into.
+
+    >>> # 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)
+    """
+    zs_init_classes(s)
+    c = s.zs_class[s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged]
+    return c.size, c.pages, c.objects
+
+
+def chunks_of(size: int) -> int:
+    """Chunks that *size* bytes take, for tests.
+
+    >>> # 52 -> 1; 1,837 -> 29; 3,968 -> 62
+    """
+    return size_to_chunks(size)
+
+
+def give_slot(s: State, area: int, slot: int) -> None:
+    """A slot that was taken has lost its last user."""
+    free_swap_slot(s, entry_of(area, slot))
+
+
+def corrupt_page(s: State, task: int, vpn: int) -> None:
+    """Change the content of a mapped page behind its owner's back: for tests of the checks themselves."""
+    table: u32 = walk(s, task_at(s, task).mm, vpn)
+    s.pages[table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag ^= 0x9E3779B97F4A7C15
+
+
+def file_frame(s: State, file: int, index: int) -> int:
+    """The frame of a page of a file."""
+    return file_page(file_at(s, file), index)
+
+
+def kernel_frames(s: State, count: int) -> list[int]:
+    """The first *count* single frames that the kernel took at boot and no counter owns."""
+    found = []
+    pfn: u32
+    for pfn in range(1, cython.cast(u32, s.max_pfn)):
+        if s.pages[pfn].owner == OWNER_KERNEL and len(found) < count:
+            found.append(pfn)
+    return found
