@@ -1,7 +1,7 @@
-"""Stacks as an SVG picture: each a column, its segments from the bottom up, with name, size and share beside them.
+"""Pictures as SVG: stacks (each a column, its segments from the bottom up), films and scales.
 
-The picture is one file without a script, readable in light and dark, on paper and by a screen reader; parts that look
-alike in grey differ by a hatching.
+A picture of stacks is one file without a script, readable in light and dark, on paper and by a screen reader; films and
+scales are parts of a page that has a style for them. Parts that look alike in grey differ by a hatching.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from memtwin.render.words import size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from memtwin.render.film import Film
     from memtwin.render.grid import Segment, Stack
 
 _FILLS: Final = {
@@ -32,6 +33,8 @@ _STYLE: Final = """\
 text { fill: #222 } .s { stroke: #444; stroke-width: .6 } line { stroke: #888; stroke-width: .6 } .b { fill: #fff }
 @media (prefers-color-scheme: dark) { text { fill: #eee } .b { fill: #1b1e20 } .s { stroke: #ddd } }
 </style>
+"""
+_HATCHING: Final = """\
 <defs><pattern id="h" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <line x1="0" y1="0" x2="0" y2="7" style="stroke:#fff;stroke-width:2.4"/></pattern></defs>"""
 _HEIGHT: Final = 520
@@ -57,7 +60,7 @@ def draw(stacks: Sequence[Stack], title: str) -> str:
     parts = [
         _HEAD.format(width=width, height=height),
         f"<title>{escape(clean(title))}</title>",
-        _STYLE,
+        _STYLE + _HATCHING,
         f'<rect class="b" width="{width}" height="{height}"/>',
         f'<text x="{_GAP}" y="22" font-size="16">{escape(clean(title))}</text>',
     ]
@@ -97,3 +100,96 @@ def _place(stack: Stack, largest: int) -> list[_Placed]:
         above = max(found[at].label, above + _LINE)
         found[at] = found[at]._replace(label=above)
     return found
+
+
+_PARTS: Final = {"kernel": "kernel2", "programs": "anon", "files": "cache", "free": "free"}
+"""The parts of a film by their kind."""
+_ROW, _RAM_WIDTH, _SWAP_WIDTH = 24, 400, 110
+_SCALE_WIDTH, _MARGIN = 760, 20
+_SIZES_LEFT, _SIZES_WIDTH = 180, 500
+
+
+def film(shown: Film, name: str, title: str) -> str:
+    """Return the frames of a film below each other; *name* tells its parts from those of other pictures of a page."""
+    width = 2 * _GAP + _RAM_WIDTH + (_SWAP_WIDTH + _GAP if shown.swap else 0) + 340
+    height = 60 + _ROW * len(shown.frames)
+    parts = [
+        _HEAD.format(width=width, height=height), f"<title>{escape(clean(title))}</title>",
+        _HATCHING.replace('id="h"', f'id="{name}"'),
+        *_legend(name),
+        f'<text x="{_GAP}" y="46">RAM {size(shown.total)}</text>',
+    ]  # fmt: skip
+    beside = 2 * _GAP + _RAM_WIDTH
+    if shown.swap:
+        parts.append(f'<text x="{beside}" y="46">swap {size(shown.swap)}</text>')
+    for number, frame in enumerate(shown.frames):
+        top = 54 + _ROW * number
+        parts += _bar([(_PARTS[kind], part, kind) for kind, part in frame.parts.items()], _GAP, top, _RAM_WIDTH, name)
+        if shown.swap:
+            used = [("swap", frame.swap_used, "swap in use"), ("free", shown.swap - frame.swap_used, "swap free")]
+            parts += _bar(used, beside, top, _SWAP_WIDTH, name)
+        label = beside + (_SWAP_WIDTH + _GAP if shown.swap else 0)
+        parts.append(f'<text x="{label}" y="{top + 15}">{escape(clean(frame.label))}</text>')
+    return "\n".join((*parts, "</svg>", ""))
+
+
+def _legend(name: str) -> Iterator[str]:
+    for place, (part, kind) in enumerate(_PARTS.items()):
+        left = _GAP + place * 100
+        yield from _bar([(kind, 1, part)], left, 8, 16, name)
+        yield f'<text x="{left + 22}" y="22">{part}</text>'
+
+
+def _bar(parts: Sequence[tuple[str, int, str]], left: int, top: int, width: int, name: str) -> Iterator[str]:
+    whole = sum(kib for _, kib, _ in parts) or 1
+    at = float(left)
+    for kind, kib, text in parts:
+        wide = width * kib / whole
+        box = f'x="{at:.1f}" y="{top}" width="{wide:.1f}" height="{_ROW - 5}"'
+        yield f'<g><title>{text}: {size(kib)}</title><rect class="s" {box} fill="{_FILLS[kind]}"/>'
+        yield (f'<rect {box} fill="url(#{name})"/>' if kind in _HATCHED else "") + "</g>"
+        at += wide
+
+
+def place(value: int, low: int, high: int) -> float:
+    """Return where *value* lies on a scale, from the left edge of its picture."""
+    return _MARGIN + (_SCALE_WIDTH - 2 * _MARGIN) * (min(max(value, low), high) - low) / (high - low)
+
+
+def scale(ticks: Sequence[tuple[int, str]], marks: Sequence[tuple[int, str, str]], title: str) -> str:
+    """Return a scale with *marks*, each a value, a label and the class of its group; a row each, below the line."""
+    low, high = ticks[0][0], ticks[-1][0]
+    height = 52 + 26 * len(marks)
+    parts = [
+        _HEAD.format(width=_SCALE_WIDTH, height=height), f"<title>{escape(clean(title))}</title>",
+        f'<line class="axis" x1="{_MARGIN}" y1="34" x2="{_SCALE_WIDTH - _MARGIN}" y2="34"/>',
+    ]  # fmt: skip
+    for number, (value, text) in enumerate(ticks):
+        anchor = "start" if number == 0 else "end" if number == len(ticks) - 1 else "middle"
+        x = place(value, low, high)
+        parts.append(f'<line class="axis" x1="{x:.1f}" y1="28" x2="{x:.1f}" y2="40"/>')
+        parts.append(f'<text x="{x:.1f}" y="20" text-anchor="{anchor}">{escape(text)}</text>')
+    for row, (value, text, kind) in enumerate(marks):
+        x = place(value, low, high)
+        anchor, shift = ("end", -10) if x > _SCALE_WIDTH / 2 else ("start", 10)
+        y = 58 + 26 * row
+        parts.append(
+            f'<g class="{kind}" transform="translate({x:.1f} 0)"><line x1="0" y1="34" x2="0" y2="{y}"/>'
+            f'<circle cx="0" cy="{y}" r="5"/>'
+            f'<text x="{shift}" y="{y + 5}" text-anchor="{anchor}">{escape(clean(text))}</text></g>'
+        )
+    return "\n".join((*parts, "</svg>", ""))
+
+
+def sizes(bars: Sequence[tuple[str, int, str, str]], title: str) -> str:
+    """Return bars to one scale, each a name, KiB, a kind of :data:`_FILLS` and what it says of its size."""
+    largest = max((kib for _, kib, _, _ in bars), default=0) or 1
+    height = 12 + _ROW * len(bars)
+    parts = [_HEAD.format(width=_SCALE_WIDTH, height=height), f"<title>{escape(clean(title))}</title>"]
+    for number, (name, kib, kind, said) in enumerate(bars):
+        top, wide = 6 + _ROW * number, _SIZES_WIDTH * kib / largest
+        parts.append(f'<text x="{_MARGIN}" y="{top + 15}">{escape(clean(name))}</text>')
+        box = f'x="{_SIZES_LEFT}" y="{top}" width="{wide:.1f}" height="{_ROW - 5}"'
+        parts.append(f'<rect class="s" {box} fill="{_FILLS[kind]}"/>')
+        parts.append(f'<text x="{_SIZES_LEFT + wide + 8:.1f}" y="{top + 15}">{escape(said)}</text>')
+    return "\n".join((*parts, "</svg>", ""))
