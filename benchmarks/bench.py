@@ -23,6 +23,8 @@ from pathlib import Path
 import thrash
 
 import model
+from memtwin.learn.act import perform, sizes_of, turned
+from memtwin.learn.lessons import all_lessons
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -36,6 +38,9 @@ COUNTED = (
     "hit-seq-read", "hit-seq-write", "hit-rand-read", "hit-rand-write", "hit-pow-read", "fault+unmap",
     "fault+cow+unmap",
 )  # fmt: skip
+LESSONS = (
+    """The runs of `memtwin learn`, of which a lesson has two, machine and checkpoints among them (at most 1,000 ms):"""
+)
 AIMS = {"hit-seq-read": "3.4e8-4.2e8", "fault": "4.6e7"}
 """What the prototype of the design reached, on another machine."""
 
@@ -171,6 +176,27 @@ def start_up(out: Path) -> dict[str, float]:
             subprocess.run(command, check=name.startswith(("python", "memtwin run")), capture_output=True)
             took[name].append((time.perf_counter() - began) * 1000)
     return {name: statistics.median(times) for name, times in took.items()}
+
+
+def lessons() -> dict[str, list[float]]:
+    """Run each lesson of ``memtwin learn`` with its first sizes and with each change; seconds, the changes together."""
+    took: dict[str, list[float]] = {}
+    for lesson in all_lessons():
+        sizes = sizes_of(lesson, 0)
+        for run in (sizes, *(turned(sizes, turn) for turn in lesson.turns(sizes))):
+            times = []
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                assert perform(lesson, run).holds
+                times.append(time.perf_counter() - began)
+            took.setdefault(lesson.key, []).append(statistics.median(times))
+    return took
+
+
+def lessons_table(took: dict[str, list[float]]) -> str:
+    """What a reader of a lesson waits for, in milliseconds; 1,000 are the most that it may be."""
+    rows = [(key, f"{1000 * times[0]:.0f}", f"{1000 * max(times[1:]):.0f}") for key, times in took.items()]
+    return table(("lesson", "run ms", "slowest change ms"), rows)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -311,8 +337,9 @@ def report(
     files: dict[str, list[model.Moved]],
     counts: dict[str, float],
     times: dict[str, float],
+    runs: dict[str, list[float]],
 ) -> str:
-    """The page of results; *rates*: of the model, the C loop, the host, and of swap thrash."""
+    """The page of results; *rates*: of the model, the C loop, the host, and of swap thrash; *runs*: of the lessons."""
     ours, c_loop, kernel, swapping = rates
     return f"""# How fast the core is
 
@@ -352,6 +379,10 @@ child's end and both unmaps.
 Start-up, with Python's own start in it:
 
 {start_table(times)}
+
+{LESSONS}
+
+{lessons_table(runs)}
 """
 
 
@@ -364,7 +395,7 @@ def main() -> None:
         files = measure_files()
         times = start_up(out)
         counts = count_instructions(out)
-    text = report(rates, files, counts, times)
+    text = report(rates, files, counts, times, lessons())
     print(text)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(text)

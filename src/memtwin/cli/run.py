@@ -11,11 +11,11 @@ import click
 
 from memtwin.cli import complete
 from memtwin.cli.common import look_of_stdout, note_leftovers, write
-from memtwin.errors import RecordingError, UsageError
+from memtwin.errors import UsageError
 from memtwin.files.output import check
 from memtwin.render import json, table, terminal
 from memtwin.scenario import load
-from memtwin.sources.recording import Recording, resolve
+from memtwin.sources.recording import Recording, boot_of
 
 if TYPE_CHECKING:
     from memtwin.run.run import Run
@@ -78,7 +78,7 @@ def command(
         raise UsageError("give a SCENARIO, or --grow", hint="memtwin run --boot live --grow NAME=4G")
     workload, source = _workload(scenario) if scenario is not None else (None, None)
     if boot is not None:
-        source = _boot(boot)
+        source = boot_of(boot)
     if output is not None:
         _check(Path(output))
     from memtwin.run import change, grow, run  # noqa: PLC0415 - the compiled core, once the arguments are right
@@ -124,14 +124,6 @@ def _workload(path: str) -> tuple[Scenario, Source | None]:
     return load(path), None
 
 
-def _boot(where: str) -> Source:
-    """Open what ``--boot`` names; a recording stands for its boot."""
-    if "@" not in where and where != "live":
-        try:
-            return Recording(where).at("boot")
-        except RecordingError:
-            return resolve(where)
-    return resolve(where)
 
 
 def _progress(done: int, of: int) -> None:

@@ -232,6 +232,16 @@ def resolve(spec: str) -> Source:
     return source
 
 
+def boot_of(spec: str) -> Source:
+    """Return the machine that *spec* names, to boot it; a recording stands for its boot."""
+    if "@" not in spec and spec != "live":
+        try:
+            return Recording(spec).at("boot")
+        except RecordingError:
+            return resolve(spec)
+    return resolve(spec)
+
+
 def _is_there(spec: str) -> bool:
     """Whether a file has this name; one that is too long for a name is none."""
     with suppress(OSError, ValueError):
