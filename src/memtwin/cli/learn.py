@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from memtwin.cli.common import note, note_leftovers, write
+from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
 from memtwin.errors import MemtwinError, UsageError
 from memtwin.files.output import check
-from memtwin.render.terminal import Look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memtwin.render.terminal import Look
     from memtwin.sources.source import Source
 
 _NO_SCREENS: Final = {"", "dumb", "unknown"}
@@ -135,10 +135,7 @@ def _line() -> str:
 
 def _look() -> Look:
     """Return what the output can show; in the locale C it is ASCII."""
-    columns = None
-    if sys.stdout.isatty():
-        columns = os.get_terminal_size(1).columns or None
-    return Look(columns, colour=False, unicode=_is_utf8())
+    return look_of_stdout()._replace(unicode=_is_utf8())
 
 
 def _is_utf8() -> bool:

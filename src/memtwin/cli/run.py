@@ -124,8 +124,6 @@ def _workload(path: str) -> tuple[Scenario, Source | None]:
     return load(path), None
 
 
-
-
 def _progress(done: int, of: int) -> None:
     """Draw a bar on stderr, if that is a terminal."""
     if not sys.stderr.isatty() or not of:
