@@ -87,7 +87,7 @@ def test_one_file_writes_and_reads_traces_as_an_installation_does(one_file: Path
 
 def test_one_file_says_what_it_lacks(one_file: Path) -> None:
     (one_file.parent / "s.mem").write_text("machine ram=128M\nproc A\n")
-    for words in (["run", "s.mem"], ["validate", str(RUN)]):
+    for words in (["run", "s.mem"], ["validate", str(RUN)], ["learn"]):
         done = bare(one_file, *words)
         assert (done.returncode, done.stdout) == (1, ""), words
         assert done.stderr.startswith("memtwin: this needs the model"), words
