@@ -87,7 +87,7 @@ class State(msgspec.Struct, forbid_unknown_fields=True):
         self.open = lesson
 
     def finish(self, key: str) -> None:
-        """Count *key* as finished; its reviews begin anew."""
+        """Count *key* as finished; its reviews start again."""
         taken = self.lessons.setdefault(key, Taken())
         self.finished += 1
         taken.finished_at, taken.reviews, self.open = self.finished, 0, None

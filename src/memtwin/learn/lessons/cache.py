@@ -82,7 +82,7 @@ LESSON = Lesson(
     holds=_holds,
     reason=_reason,
     chapter="RAM holds what must be reached quickly, because a disk is slower.",
-    so="So it is, and nobody has to ask for it: every file that is read or written stays in memory while there is room.",
+    so="True, and it happens by itself: every file that is read or written stays in memory while there is room.",
     turns=lambda s: (
         Turn("root drops the cache between the two", {"drop": 1}),
         Turn(f"the file has {s['film'] // 2}M", {"film": s["film"] // 2}),
