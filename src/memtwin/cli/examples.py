@@ -45,6 +45,12 @@ EXAMPLES: Final = {
         Example("memtwin leak -p 4242 --for 5m", "watch a process for five minutes"),
         Example("memtwin leak host.trace", "judge all processes of a trace"),
     ),
+    "learn": (
+        Example("memtwin learn", "the lessons, and how good your guesses were"),
+        Example("memtwin learn 4", "what do two processes take after a fork?"),
+        Example("memtwin learn 4 --answer ?", "all pages of it at once, without a guess"),
+        Example("memtwin learn --html lessons", "all lessons as pages for a browser"),
+    ),
     "limits": (Example("memtwin limits 4242", "which limit a process meets first, and what happens then"),),
     "loadavg": (Example("memtwin loadavg", "the load averages, and who is in them"),),
     "meminfo": (
