@@ -48,8 +48,9 @@ def command(
 ) -> int:  # fmt: skip
     """Learn memory management by prediction: a question, a run of it on the model, and why it came so.
 
-    Without LESSON: the list, with the chapter's sections, minutes, and how good the guesses were. A lesson takes two to
-    four minutes and may be left at any page; what was guessed is kept in $XDG_STATE_HOME/memtwin, and nowhere else.
+    Without LESSON: the list, with the chapter's sections, minutes, and how good the guesses were. A lesson takes about
+    three minutes, and can be left at any page and continued later. What was guessed is kept in
+    $XDG_STATE_HOME/memtwin, and nowhere else.
     """
     _refuse(number, answers, seed, machine, scenario=scenario, pages=pages)
     if pages is not None:
