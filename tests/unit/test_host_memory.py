@@ -32,6 +32,7 @@ GROWS = "machine ram=2G\nsysctl vm.overcommit_memory=1\nproc A\nA mmap h 1G\nA t
         ("swap zram size=4K\nproc A\n", (), r"s\.mem:1: .*at least 8K"),
         ("swap disk size=9223372036854771712\nproc A\n", (), r"s\.mem:1: .*at most 512G"),
         ("swap zram size=1M\nproc A\n", ("swap.zram.size=900000G",), r"--set swap\.zram\.size=.*: expected 8K\.\."),
+        ("swap disk size=1M\nproc A\n", ("swap.disk.size=513G",), r"--set swap\.disk\.size=.*: expected 8K\.\.512G"),
         ("swap zram size=1M\nproc A\n", ("swap.zram.size=0",), r"--set swap\.zram\.size=0: expected 8K\.\."),
         ("proc A\n", ("swap.zram.size=0",), r"--set swap\.zram"),
         ("\nfile f 9223372036854775807\nproc A\n", (), r"s\.mem:2: expected a file of at most"),

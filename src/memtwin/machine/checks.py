@@ -27,7 +27,7 @@ BEFORE = ("DMA", "DMA32", "Normal")
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 MOST_FRAMES = 1 << 31
 """8 TiB: a frame's number is half of 32 bits."""
-MOST_SLOTS = (1 << 27) - 1
+MOST_SLOTS = 1 << 27
 """Of a swap area, its header among them: the bits that a swap entry has for a slot."""
 MOST_AREAS = 29
 MOST_CPUS = 1024
