@@ -16,6 +16,8 @@ Bytes = NewType("Bytes", int)
 
 PAGE_SHIFT = 12
 """log2 of the page size of x86-64, the only architecture that the model runs."""
+PAGE_BYTES = 1 << PAGE_SHIFT
+PAGE_KIB = PAGE_BYTES >> 10
 
 
 def kib(pages: int, page_shift: int = PAGE_SHIFT) -> Kib:

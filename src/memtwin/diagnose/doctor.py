@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtwin.procfs import meminfo, pressure, swaps, sysctl_vm, uptime, vmstat
 from memtwin.render.grid import Column, Form, Grid, Sentence, View
 from memtwin.render.words import size
+from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
 
@@ -194,7 +195,7 @@ def heavy_swap_writes(machine: Machine) -> Advice | None:
     """Much written to a swap disk in a day: slow on a rotational one, wear on an SSD."""
     areas = [area for area in machine.record(swaps).areas if not area.filename.startswith("/dev/zram")]
     up_s = machine.record(uptime).up_cs / 100
-    written = machine.counter("pswpout") * 4096
+    written = machine.counter("pswpout") * (host(machine.source).page_kib << 10)
     if not areas or len(areas) < len(machine.record(swaps).areas) or up_s < 3600:
         return None  # what of it went to zram is not known
     a_day = written * _DAY_S / up_s

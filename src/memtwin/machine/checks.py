@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError, NotModelledError, SnapshotError, quoted
 from memtwin.linux.kernel import sysctl
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,6 @@ MOST_SMALL = (1 << 31) - 1
 MOST_UPTIME_CS = 1 << 38
 """87 years."""
 ORDERS = 11
-PAGE_BYTES = 4096
 PAGES = (
     "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable", "nr_anon_pages",
     "nr_mapped", "nr_file_pages", "nr_shmem", "nr_page_table_pages", "nr_slab_reclaimable", "nr_slab_unreclaimable",
@@ -203,7 +203,7 @@ def _slabs(boot: Boot) -> Iterator[str]:
         pages = row.pagesperslab
         if pages not in {1 << order for order in range(ORDERS)}:
             yield f"{where}: slabs of {pages} pages"
-        if not row.objperslab or not row.objsize or row.objperslab * row.objsize > pages * 4096:
+        if not row.objperslab or not row.objsize or row.objperslab * row.objsize > pages * PAGE_BYTES:
             yield f"contradicts itself: {where} has {row.objperslab} objects of {row.objsize} bytes in {pages} pages"
         if row.num_slabs > MOST_FRAMES or row.num_objs > MOST_NUMBER:
             yield f"{where}: {row.num_slabs} slabs with {row.num_objs} objects"
@@ -234,7 +234,7 @@ def _compressed(boot: Boot) -> Iterator[str]:
     for device, stat in boot.zram.items():
         path = f"sys/block/{device}/mm_stat"
         yield from _numbers(path, [("a size", int(size)) for size in (stat.orig_data_size, stat.mem_used_total)])
-        if stat.orig_data_size % 4096 or stat.compr_data_size > stat.orig_data_size * 2:
+        if stat.orig_data_size % PAGE_BYTES or stat.compr_data_size > stat.orig_data_size * 2:
             yield f"contradicts itself: {path} has {stat.compr_data_size:,} bytes for {stat.orig_data_size:,}"
     for name in ("max_pool_percent", "accept_threshold_percent"):
         text = boot.zswap.get(name, "0")

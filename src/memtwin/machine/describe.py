@@ -18,7 +18,7 @@ from memtwin.errors import UsageError
 from memtwin.machine.boot import THP_ENABLED, ZSWAP
 from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, vmstat, zoneinfo
 from memtwin.sources.opening import open_source
-from memtwin.units import Kib, Pages, kib
+from memtwin.units import PAGE_BYTES, Kib, Pages, kib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +122,7 @@ def _set_by_its_host(boot: Boot) -> int | None:
 def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
     """Return *boot* with these swap areas, empty, and those that are on turned on; one page of each is its header."""
     rows = tuple(
-        swaps.SwapArea(area.filename, "partition", Kib((area.size_bytes // 4096 - 1) * 4), Kib(0), area.prio)
+        swaps.SwapArea(area.filename, "partition", kib(area.size_bytes // PAGE_BYTES - 1), Kib(0), area.prio)
         for area in areas
         if area.on
     )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import balloon, mm_init, page_alloc_fast
 from memtwin.machine import describe
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
     from memtwin.machine.machine import Machine
 
-PAGE = 4096
 LEAST_PAGES = 16_384
 """64 MiB: what is left at least."""
 ROWS = (("page cache", "nr_file_pages"), ("anonymous memory", "nr_anon_pages"))
@@ -24,7 +24,7 @@ ROWS = (("page cache", "nr_file_pages"), ("anonymous memory", "nr_anon_pages"))
 
 def present_bytes(machine: Machine) -> int:
     """Return how much RAM a machine has, what its kernel keeps for itself among it."""
-    return sum(int(zone.present) for zone in machine.boot.zoneinfo.zones) * PAGE
+    return sum(int(zone.present) for zone in machine.boot.zoneinfo.zones) * PAGE_BYTES
 
 
 def take_away(machine: Machine, pages: int) -> None:

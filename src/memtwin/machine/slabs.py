@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, slub
 from memtwin.procfs import slabinfo
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
@@ -80,7 +81,7 @@ def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> N
 
 def _unexplained_slabs(d: Draft, reclaimable: bool, count: int) -> None:  # noqa: FBT001
     """Slab pages that no cache shows: large kmalloc, or a snapshot without slabinfo."""
-    cache = slub.create_cache(d.state, 4096, 1, 0, reclaimable)
+    cache = slub.create_cache(d.state, PAGE_BYTES, 1, 0, reclaimable)
     for pfn, frames in d.frames.runs(count):
         for offset in range(frames):
             mm_init.add_slab(d.state, cache, pfn + offset, 1, on_cpu=False)

@@ -16,7 +16,7 @@ from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
 from memtwin.machine import compressed_lengths
 from memtwin.machine.machine import Area
-from memtwin.units import pages
+from memtwin.units import PAGE_BYTES, pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from memtwin.procfs import swaps
 
 ZPOOLS = {"zbud": t.ZPOOL_ZBUD, "zsmalloc": t.ZPOOL_ZSMALLOC}
-PAGE = 4096
 NS_PER_DAY = 86_400_000_000_000
 LZO_RLE = 1
 """The number of the compressor that zram takes by default."""
@@ -85,7 +84,7 @@ def switch_on(machine: Machine, filename: str, size_bytes: int, prio: int) -> in
     state = machine.state
     area = next((area for area in machine.areas if area.filename == filename), None)
     if area is None:
-        slots = size_bytes // PAGE - 1
+        slots = size_bytes // PAGE_BYTES - 1
         if slots < 1:
             swapon.read_header(state)
             return int(t.EINVAL)
@@ -138,7 +137,7 @@ def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
 def uses(state: State, areas: Sequence[Area]) -> list[tuple[str, int, int]]:
     """Return each area that is on: its name, how much of it is in use and its size, both in KiB."""
     found = [(area.filename, swapon.area_info(state, area.number)) for area in areas]
-    return [(name, info.inuse * PAGE >> 10, info.pages * PAGE >> 10) for name, info in found if info.used]
+    return [(name, info.inuse * PAGE_BYTES >> 10, info.pages * PAGE_BYTES >> 10) for name, info in found if info.used]
 
 
 def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[str, str | int]]:
@@ -146,6 +145,6 @@ def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[s
     found: list[dict[str, str | int]] = []
     for area in areas:
         if not area.zram:
-            total = swapon.area_info(state, area.number).written * PAGE
+            total = swapon.area_info(state, area.number).written * PAGE_BYTES
             found.append({"device": area.filename, "bytes": total, "bytes_per_day": bytes_per_day(total, elapsed_ns)})
     return found

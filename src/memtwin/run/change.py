@@ -16,13 +16,13 @@ from memtwin.errors import NotModelledError, UsageError
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import swapon
 from memtwin.machine import checks, compressed_lengths, resize, swap_areas
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memtwin.machine.machine import Machine
 
-PAGE: Final = 4096
 _UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SIZE: Final = re.compile(r"([0-9]{1,15})([KMGT]?)")
 _KINDS: Final = ("zram", "disk", "file")
@@ -60,9 +60,9 @@ def ram_bytes(word: str, has_bytes: int) -> int:
 def squeeze(machine: Machine, asked_bytes: int) -> None:
     """Take memory away until a machine has *asked_bytes* of RAM."""
     has = resize.present_bytes(machine)
-    if asked_bytes < resize.LEAST_PAGES * PAGE:
+    if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
-    resize.take_away(machine, (has - asked_bytes) // PAGE)
+    resize.take_away(machine, (has - asked_bytes) // PAGE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def swap_change(word: str) -> SwapChange:
         raise UsageError(f"--swap {word}: expected KIND:SIZE or AREA:SIZE or AREA:off", hint=_USAGE)
     if name in _KINDS and size is None:
         raise UsageError(f"--swap {word}: expected the size of the new area", hint=_USAGE)
-    if size is not None and not 2 <= size // PAGE <= checks.MOST_SLOTS:
+    if size is not None and not 2 <= size // PAGE_BYTES <= checks.MOST_SLOTS:
         raise UsageError(f"--swap {word}: expected a size of 8K..{checks.MOST_SLOTS >> 18}G")
     prio, algorithm = None, None
     for option in options:

@@ -24,7 +24,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap
-from memtwin.units import pages
+from memtwin.units import PAGE_BYTES, pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Machine
     from memtwin.scenario import FileDef
 
-PAGE = 4096
 BUFFERS_OF_A_MOUNT = 5
 """Blocks that mounting reads: superblock, group descriptors, the journal's superblock, two of inodes."""
 BLOCKS_OF_FIRST_OPEN = 1
@@ -81,7 +80,7 @@ class Disk:
         self._directory = filemap.append_page(self.state, machine.bdev)
         self._inode_bitmap = filemap.append_page(self.state, machine.bdev)
         for file in files:
-            length = -(-file.size_bytes // PAGE)
+            length = -(-file.size_bytes // PAGE_BYTES)
             hole = file.content == "zero"
             try:
                 self.numbers[file.name] = filemap.create_file(self.state, length, t.FILE_REGULAR, hole)

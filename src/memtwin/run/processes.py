@@ -19,6 +19,7 @@ from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
 from memtwin.machine import program
 from memtwin.scenario import LARGEST_AREA, Attach, Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         Touch,
     )
 
-PAGE = 4096
 NS_PER_S = 1_000_000_000
 SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
@@ -183,7 +183,7 @@ class Processes:
 
     def mmap(self, process: Worker, op: Mmap) -> int:
         """Map anonymous memory at the process's next address; returns an Outcome."""
-        pages = -(-op.size_bytes // PAGE)
+        pages = -(-op.size_bytes // PAGE_BYTES)
         self._prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
         if code == t.OK:

@@ -13,6 +13,7 @@ from memtwin.machine import checks, describe, resize
 from memtwin.machine.build import build, build_from, read
 from memtwin.run.change import change_swaps, ram_bytes, squeeze
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
+from memtwin.units import PAGE_BYTES, PAGE_KIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from memtwin.scenario import MachineLine, Scenario
     from memtwin.sources.source import Source
 
-PAGE = 4096
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
 _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
@@ -228,7 +228,7 @@ def note_header(machine: Machine, header: MachineLine) -> None:
 
 def check_swaps(machine: Machine, scenario: Scenario) -> None:
     """Refuse a scenario whose swaps are not the snapshot's."""
-    asked = sorted(swap.size_bytes // 4096 * 4 - 4 for swap in scenario.swaps if swap.on)
+    asked = sorted((swap.size_bytes // PAGE_BYTES - 1) * PAGE_KIB for swap in scenario.swaps if swap.on)
     have = sorted(int(area.size_kib) for area in machine.boot.swaps.areas)
     if asked != have:
         raise UsageError(
@@ -257,12 +257,12 @@ def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
 
 def check_sizes(scenario: Scenario, settings: Settings) -> None:
     """Refuse sizes that the model cannot number; those of files and areas of a header the language refuses itself."""
-    if settings.ram and ram_bytes(settings.ram, scenario.machine.ram_bytes) > checks.MOST_FRAMES * PAGE:
+    if settings.ram and ram_bytes(settings.ram, scenario.machine.ram_bytes) > checks.MOST_FRAMES * PAGE_BYTES:
         raise UsageError(f"--set machine.ram={settings.ram}: at most {_MOST_RAM}")
-    if scenario.machine.ram_bytes > checks.MOST_FRAMES * PAGE:
+    if scenario.machine.ram_bytes > checks.MOST_FRAMES * PAGE_BYTES:
         raise NotModelledError(_line(scenario, scenario.machine.lineno), "so much RAM", hint=f"at most {_MOST_RAM}")
     for name, change in settings.swaps.items():
-        if not 2 <= change.get("size", 2 * PAGE) // PAGE <= checks.MOST_SLOTS:
+        if not 2 <= change.get("size", 2 * PAGE_BYTES) // PAGE_BYTES <= checks.MOST_SLOTS:
             raise UsageError(f"--set swap.{name}.size={change['size']}: expected 8K..{_MOST_SWAP}")
 
 

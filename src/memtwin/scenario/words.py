@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from memtwin.errors import ScenarioError, quoted
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq
-from memtwin.units import PAGE_SHIFT
+from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-PAGE_BYTES: Final = 1 << PAGE_SHIFT
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "P": PAGE_BYTES}
 _SIZE: Final = re.compile(r"([0-9]{1,19})([KMGP]?)")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")

@@ -20,6 +20,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from memtwin.procfs.counters import figures_with
+from memtwin.units import PAGE_KIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +46,6 @@ SMAPS_ROLLUP: Final = ("Pss", "Rss", "Swap")
 
 COUNT_FLOOR: Final = 256.0
 OOM_SCORE_FLOOR: Final = 10.0
-PAGE_KIB: Final = 4
 
 
 class Figure(NamedTuple):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from memtwin.oom.event import Task
+from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from memtwin.oom.read.builder import Builder
@@ -26,7 +27,6 @@ _GUESSES: Final = {
     10: (*_COMMON, "rss_anon", "rss_file", "rss_shmem", "pgtables_bytes", "swapents", "oom_score_adj"),
 }
 """Columns by their number, where the head of the table is lost."""
-_PAGE_BYTES: Final = 4096
 _MOST_ROWS: Final = 1 << 18
 
 
@@ -98,6 +98,6 @@ def _guess(text: str) -> tuple[str, ...]:
         numbers += 1
     columns = _GUESSES.get(numbers, _GUESSES[7])
     words = text.split(None, len(columns))
-    if numbers == len(_GUESSES[7]) and words[4].isdigit() and int(words[4]) % _PAGE_BYTES:
+    if numbers == len(_GUESSES[7]) and words[4].isdigit() and int(words[4]) % PAGE_BYTES:
         return (*_COMMON, "nr_ptes", "swapents", "oom_score_adj")
     return columns
