@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from memtwin.cli import main
 
@@ -27,11 +29,14 @@ STALLS = (
     "compact_migrate_scanned",
 )  # fmt: skip
 BARRED = 3
+NOTHING_RECLAIMED = {"mean": 0.02, "p90": 0.05}
+RECLAIMING = {"mean": 0.1, "p90": 0.3}
 HEAD = """# Fidelity
 
 Made by `make fidelity`: each recorded scenario is run from its own boot snapshot and held against every run of the
 real kernel. A figure inside the range of the real runs has error 0; *exact* is the share of those. Mean caps each
-error at 100 %. The bars: mean 2 % and p90 5 % where nothing is reclaimed; 10 % and 30 % elsewhere; no figure missing.
+error at 100 %. The bars: mean 2 % and p90 5 % where nothing is reclaimed; 10 % and 30 % elsewhere; no figure missing;
+the same victims. What is beyond its bar is in bold.
 The `.k612` recordings are of a newer kernel whose reclaim is another (multi-gen LRU): the twin follows 6.1, and where
 they reclaim they show how far apart the two are. A `.worker` recording is of the same scenario with the newer worker
 program of the lab ([lab/README.md](../lab/README.md)). What is *not yet* names the mechanism that the scenario needs
@@ -42,17 +47,39 @@ first. Differences whose cause is known stand in [kernel-map.md](kernel-map.md).
 """
 
 
-def row(verdict: dict[str, object]) -> str:
-    """One line of the table."""
+def row(verdict: dict[str, Any]) -> str:
+    """One line of the table; what misses its bar in bold."""
     name = verdict["scenario"]
     if verdict["state"] != "scored":
         return f"| {name} | | | | | | | {verdict['state']}: {verdict['reason']} |\n"
-    shares = " | ".join(f"{verdict[key]:.1%}" for key in ("exact", "median", "p90", "mean"))
-    figures = f"{verdict['missing']} of {verdict['compared'] + verdict['missing']}"  # type: ignore[operator]
-    return f"| {name} | {shares} | {verdict['victims_matched']}/{verdict['victims_asked']} | {figures} | |\n"
+    bars = RECLAIMING if is_reclaiming(verdict) else NOTHING_RECLAIMED
+    shares = " | ".join(
+        marked(f"{verdict[key]:.1%}", verdict[key] > bars.get(key, 1)) for key in ("exact", "median", "p90", "mean")
+    )
+    matched, asked = verdict["victims_matched"], verdict["victims_asked"]
+    missing = f"{verdict['missing']} of {verdict['compared'] + verdict['missing']}"
+    victims = marked(f"{matched}/{asked}", matched < asked)
+    return f"| {name} | {shares} | {victims} | {marked(missing, verdict['missing'] > 0)} | |\n"
 
 
-def stall_row(verdict: dict[str, object], runs: int) -> str:
+def marked(cell: str, is_beyond: bool) -> str:  # noqa: FBT001 - a cell and whether it is in bold
+    """A cell, in bold if it is beyond its bar."""
+    return f"**{cell}**" if is_beyond else cell
+
+
+def is_reclaiming(verdict: dict[str, Any]) -> bool:
+    """Whether pages were scanned, or memory ran out."""
+    return verdict["victims_asked"] > 0 or any(
+        stall["figure"].startswith("pgscan") for stall in verdict.get("stalls") or ()
+    )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key by which 2 comes before 10."""
+    return [(int(digits or 0), text) for digits, text in re.findall(r"(\d*)(\D*)", name)]
+
+
+def stall_row(verdict: dict[str, Any], runs: int) -> str:
     """One line of the table of stalls; nothing where nothing stalled."""
     stalls = verdict.get("stalls")
     if not isinstance(stalls, list) or not stalls:
@@ -71,21 +98,22 @@ def stall_cell(stall: dict[str, float] | None, *, barred: bool) -> str:
     return cell if stall["within"] or not barred else f"**{cell}**"
 
 
-def means(verdicts: list[dict[str, object]]) -> str:
+def means(verdicts: list[dict[str, Any]]) -> str:
     """The last line of the table of stalls: the mean of each column, twin and control."""
     cells = []
     for name in STALLS:
-        found = [s for v in verdicts for s in v.get("stalls") or () if s["figure"] == name]  # type: ignore[attr-defined]
+        found = [s for v in verdicts for s in v.get("stalls") or () if s["figure"] == name]
         found = [s for s in found if s["control"] is not None]
         twin, control = (sum(s[key] for s in found) / max(len(found), 1) for key in ("error", "control"))
         cells.append(f"{twin:.0%} / {control:.0%}" if found else "")
     return f"| *mean* | | {' | '.join(cells)} |\n"
 
 
-def judged() -> list[dict[str, object]]:
+def judged() -> list[dict[str, Any]]:
     """Every scenario's verdict, from ``memtwin validate --json``."""
     out = io.StringIO()
-    directories = sorted(str(path) for path in RECORDINGS.iterdir() if path.is_dir())
+    names = sorted((path.name for path in RECORDINGS.iterdir() if path.is_dir()), key=natural)
+    directories = [str(RECORDINGS / name) for name in names]
     with contextlib.redirect_stdout(out):
         main(["validate", "--json", *directories])
     found = json.loads(out.getvalue())["data"]["scenarios"]

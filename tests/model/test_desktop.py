@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from memtwin import cli
 from memtwin.linux.check import invariants
 from memtwin.procfs import meminfo, swaps
 from memtwin.render import terminal
@@ -66,3 +67,14 @@ def test_its_story_fits_one_screen(day: run.Run) -> None:
     (events,) = (line for line in lines if line.startswith("events"))
     assert events.index("R") < events.index("W") < events.index("F") < events.index("X") == len(events) - 1
     assert next(line for line in lines if line.startswith("zram0")).endswith("████")
+
+
+def test_the_picture_of_the_readme_is_of_its_evening(
+    day: run.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/evening.svg is what `memtwin account --root run/desktop-16g@evening --svg` draws."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    day.write(Path("run/desktop-16g"))
+    assert cli.main(["account", "--root", "run/desktop-16g@evening", "--svg"]) == 0
+    assert capsys.readouterr().out == (SCENARIO.parents[1] / "docs" / "evening.svg").read_text()
