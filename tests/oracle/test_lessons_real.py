@@ -37,6 +37,11 @@ def case(lesson: str, recording: str, sizes: Sizes, words: dict[str, str], since
     return Case(lesson, recording, sizes, Names(labels, words, since))
 
 
+def pieces(fill: int, compact: int = 0, kernel: int = 0) -> Sizes:
+    """Sizes of the lesson on fragmentation."""
+    return {"fill": fill, "compact": compact, "kernel": kernel, "inorder": 0}
+
+
 CASES = (
     case("promise", "02-anon-fits", {"map": 0, "read": 64, "write": 0}, A, before="unmapped", after="zeropage"),
     case("promise", "02-anon-fits", {"map": 0, "read": 0, "write": 80}, A, before="mapped", after="f80"),
@@ -56,12 +61,16 @@ CASES = (
     case("killer", "108-oom-swap-full", {"adj": -200},
          {"database": "Old", "editor": "Even", "newcomer": "Grower", "old": "Liked"}),
     case("leak", "03-anon-swap-disk", {"last": 400}, {"leak": "A"}, first="f180", middle="f280", last="f400"),
-    case("fragments", "29-fragmentation", {"fill": 107, "compact": 0, "inorder": 0}, {}, filled="filled",
+    case("fragments", "29-fragmentation", pieces(107), {}, filled="filled",
          after="holes"),
-    case("fragments", "29-fragmentation", {"fill": 107, "compact": 1, "inorder": 0}, {}, filled="filled",
+    case("fragments", "29-fragmentation", pieces(107, compact=1), {}, filled="filled",
          after="compacted"),
-    case("fragments", "133-frag-compaction-saves", {"fill": 170, "compact": 0, "inorder": 0}, {}, filled="filled",
+    case("fragments", "133-frag-compaction-saves", pieces(170), {}, filled="filled",
          after="holes"),
+    case("fragments", "135-frag-refused", pieces(138, kernel=1), {}, filled="full",
+         after="holes"),
+    case("fragments", "135-frag-refused", pieces(138, compact=1, kernel=1), {}, filled="full",
+         after="compacted"),
     case("tables", "02-anon-fits", {"map": 320, "pages": 320 << 8, "spread": 0}, A, before="mapped", after="f320"),
     case("overcommit", "33-overcommit2", {"first": 200, "second": 1024, "mode": 0}, {**A, "a": "g", "b": "h"},
          since="forked", before="forked", after="heuristic"),
@@ -115,7 +124,7 @@ def test_a_recording_of_something_else_does_not_show_the_rule() -> None:
     wrong = (
         case("compressed", "05-zram-text", {"content": 0}, A, after="f280"),
         case("promise", "02-anon-fits", {"map": 0, "read": 80, "write": 0}, A, before="mapped", after="f80"),
-        case("fragments", "29-fragmentation", {"fill": 107, "compact": 1, "inorder": 0}, {}, filled="filled",
+        case("fragments", "29-fragmentation", pieces(107, compact=1), {}, filled="filled",
              after="holes"),
     )  # fmt: skip
     for one in wrong:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memtwin.learn import found
-from memtwin.learn.lesson import lines
+from memtwin.learn.lesson import elsewhere, lines
 from memtwin.render.film import Film, Frame
 from memtwin.run.run import simulate
 from memtwin.scenario import Checkpoint, Proc, parse
@@ -54,7 +54,8 @@ def scenario_text(lesson: Lesson, sizes: Sizes) -> str:
 
 def perform(lesson: Lesson, sizes: Sizes, boot: Source | None = None) -> Act:
     """Run *lesson*; *boot*: on this machine instead of its own."""
-    run = simulate(parse(lines(lesson.scene(sizes)), f"lesson {lesson.key}"), boot)
+    scene = lesson.scene(sizes)
+    run = simulate(parse(lines(scene if boot is None else elsewhere(scene)), f"lesson {lesson.key}"), boot)
     reading = lesson.read(found.of_run(run), sizes)
     return Act(lesson, sizes, reading, _film(run), lesson.holds(reading, sizes), run, run.machine.notes)
 
@@ -75,8 +76,8 @@ def _label(run: Run, sample: Sample) -> str:
     if not sample.between:
         return "..."
     done = run.done[sample.ops_done - 1]
-    killed = "".join(f": {death['name']} is killed" for death in done.deaths if death["signal"])
-    return "" if isinstance(done.op, (Checkpoint, Proc)) else f"{done.op.text}{killed}"
+    killed = "".join(f"{death['name']} is killed: " for death in done.deaths if death["signal"])
+    return "" if isinstance(done.op, (Checkpoint, Proc)) else f"{killed}{done.op.text}"
 
 
 def _thinned(frames: Sequence[tuple[Sample, str]]) -> list[tuple[Sample, str]]:

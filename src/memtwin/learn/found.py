@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.oom.why.analysis import analyse
-from memtwin.procfs import buddyinfo, meminfo, swaps
+from memtwin.procfs import buddyinfo, meminfo, swaps, zoneinfo
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.source import Source
 from memtwin.sysfs.zram import mm_stat
+from memtwin.units import kib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +46,9 @@ class Moment:
 
     @property
     def free(self) -> int:
-        """MemFree."""
-        return self.memory["MemFree"]
+        """MemFree, and what lies on the CPUs' own lists: free too, and not counted there."""
+        zones = zoneinfo.parse(self._text("proc/zoneinfo")).zones
+        return self.memory["MemFree"] + kib(sum(one.count for zone in zones for one in zone.pagesets))
 
     @property
     def swap_used(self) -> int:

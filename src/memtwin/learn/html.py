@@ -140,7 +140,7 @@ def _compared(ask: Number | Choice, act: Act) -> Iterator[str]:
         return
     marks = [(ask.low, "you", "you"), (result, f"Linux: {ask.write(result)}", "linux")]
     if usual is not None:
-        marks.append((usual, f"often guessed: {ask.write(usual)}", "usual"))
+        marks.append((usual, f"a common guess: {ask.write(usual)}", "usual"))
     yield svg.scale(ask.ticks(), marks, f"{ask.text} Linux: {ask.write(result)}")
 
 
@@ -152,7 +152,7 @@ def _reason(act: Act, before: Act) -> Iterator[str]:
             yield f"<p>{text(sentence)}</p>"
     if act is before:
         yield f"<p><strong>The chapter says:</strong> {text(lesson.chapter)}</p>"
-        yield f"<p><strong>It is so:</strong> {text(lesson.so)}</p>"
+        yield f"<p><strong>On Linux:</strong> {text(lesson.so)}</p>"
 
 
 def _turns(lesson: Lesson, turns: Sequence[Turn], acts: Sequence[Act]) -> Iterator[str]:
@@ -173,7 +173,8 @@ def _end(number: int, lesson: Lesson, sizes: Sizes) -> str:
         f"<h2>On a machine of your own</h2><pre>{text(lesson.own)}</pre>"
         f"<details><summary>The scenario for memtwin run (memtwin learn {number} --scenario)</summary>"
         f"<pre>{text_lines(scenario_text(lesson, sizes))}</pre></details>"
-        "<noscript><p>This page needs its own script to hide the results until you have guessed.</p></noscript>\n"
+        "<noscript><p>Without scripts nothing is asked: all results are shown.</p>"
+        "<style>[hidden] { display: block !important; }</style></noscript>\n"
     )
 
 

@@ -92,3 +92,8 @@ def amount(kib: int) -> str:
 def lines(scene: tuple[str, ...]) -> str:
     """Return a scene as the text of a scenario."""
     return "".join(f"{line}\n" for shown in scene for line in shown.split(AND))
+
+
+def elsewhere(scene: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a scene for another machine, which has its own RAM and swap areas."""
+    return tuple(line for line in scene if line.split()[0] not in {"machine", "swap"})

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.learn import plan
-from memtwin.learn.lesson import AND
+from memtwin.learn.lesson import AND, elsewhere
 from memtwin.learn.question import Choice, Number, Quality
 from memtwin.render import film as films
 from memtwin.render import scale
@@ -53,20 +53,29 @@ def title(number: int, lesson: Lesson, what: str = "Lesson") -> str:
     return f"{what} {number}: {lesson.title}"
 
 
-def scene(number: int, lesson: Lesson, sizes: Sizes, look: Look) -> Page:
-    """The hook, what the programs do, the scenario, and the machine to scale."""
-    picture = plan.drawn(plan.bars(lesson, sizes), columns(look) - 2, unicode=look.unicode)
+def scene(number: int, lesson: Lesson, sizes: Sizes, look: Look, ram_kib: int | None = None) -> Page:
+    """The hook, what the programs do, the scenario, and the machine to scale; *ram_kib*: another than its own."""
+    picture = plan.drawn(plan.bars(lesson, sizes, ram_kib), columns(look) - 2, unicode=look.unicode)
     body = (
         *_wrapped(lesson.hook, look), "", *_wrapped(lesson.story(sizes), look), "",
-        *(f"  {line}" for line in picture), "", *_scenario(lesson, sizes),
+        *(f"  {line}" for line in picture), "", *_scenario(lesson, sizes, ram_kib),
     )  # fmt: skip
     return Page(title(number, lesson), body)
 
 
-def predict(number: int, lesson: Lesson, sizes: Sizes, look: Look, what: str = "Lesson") -> Page:
+def predict(
+    number: int, lesson: Lesson, sizes: Sizes, look: Look, what: str = "Lesson", *, ram_kib: int | None = None
+) -> Page:
     """The story in short, and the question."""
     ask = lesson.asks(sizes)
-    body = (*_wrapped(lesson.story(sizes), look), "", *_scenario(lesson, sizes), "", *_wrapped(ask.text, look), "")
+    body = (
+        *_wrapped(lesson.story(sizes), look),
+        "",
+        *_scenario(lesson, sizes, ram_kib),
+        "",
+        *_wrapped(ask.text, look),
+        "",
+    )
     return Page(title(number, lesson, what), body, ask)
 
 
@@ -93,7 +102,7 @@ def compared(ask: Question, act: Act, guess: int | None, look: Look) -> list[str
         if guess is not None:
             marks.insert(0, Mark(guess, f"you: {ask.write(guess)}"))
         if usual is not None and _is_apart(ask, usual, (result, guess)):
-            marks.append(Mark(usual, f"often guessed: {ask.write(usual)}"))
+            marks.append(Mark(usual, f"a common guess: {ask.write(usual)}"))
         drawn = scale.lines(ask.ticks(), marks, columns(look), unicode=look.unicode)
     said = word(ask, guess, result, usual)
     return [*drawn, *(["", said] if said else [])]
@@ -105,13 +114,13 @@ def reason(number: int, act: Act, look: Look, what: str = "Lesson") -> Page:
     body: list[str] = []
     if not act.holds:
         body += [
-            *_wrapped("On this machine the figures do not show the rule alone: more went on at the time.", look),
+            *_wrapped("On this machine the figures do not show the rule alone; more happened at the same time.", look),
             "",
         ]
     for sentence in lesson.reason(act.reading, act.sizes):
         body += [*_wrapped(sentence, look), ""]
     body += _wrapped(f"The chapter says: {lesson.chapter}", look, "  ")
-    body += _wrapped(f"It is so: {lesson.so}", look, "  ")
+    body += _wrapped(f"On Linux: {lesson.so}", look, "  ")
     return Page(title(number, lesson, what), tuple(body))
 
 
@@ -167,8 +176,9 @@ def _options(page: Page) -> tuple[str, ...]:
     return page.question.options if isinstance(page.question, Choice) else ()
 
 
-def _scenario(lesson: Lesson, sizes: Sizes) -> list[str]:
-    return [f"    {line.replace(AND, '; ')}" for line in lesson.scene(sizes)]
+def _scenario(lesson: Lesson, sizes: Sizes, ram_kib: int | None) -> list[str]:
+    scene = lesson.scene(sizes)
+    return [f"    {line.replace(AND, '; ')}" for line in (scene if ram_kib is None else elsewhere(scene))]
 
 
 def _is_apart(ask: Number, usual: int, others: Iterable[int | None]) -> bool:
@@ -184,7 +194,7 @@ def word(ask: Question, guess: int | None, result: int, usual: int | None) -> st
         return "You are near."
     if isinstance(ask, Choice) or guess is None or usual is None:
         return ""
-    return "" if _is_apart(ask, usual, (guess,)) else "Many guess so."
+    return "" if _is_apart(ask, usual, (guess,)) else "That is a common guess."
 
 
 def _wrapped(text: str, look: Look, indent: str = "") -> list[str]:

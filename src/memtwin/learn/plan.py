@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin.learn.lesson import amount, lines
+from memtwin.learn.lesson import amount, elsewhere, lines
 from memtwin.scenario import Fwrite, Mmap, SwapZram, parse
 
 if TYPE_CHECKING:
@@ -23,14 +23,15 @@ class Bar(NamedTuple):
     kind: str
 
 
-def bars(lesson: Lesson, sizes: Sizes) -> tuple[Bar, ...]:
-    """Return what the scenario of *lesson* names with a size."""
-    return tuple(_bars(lesson, sizes))
+def bars(lesson: Lesson, sizes: Sizes, ram_kib: int | None = None) -> tuple[Bar, ...]:
+    """Return what the scenario of *lesson* names with a size; *ram_kib*: of another machine than its own."""
+    return tuple(_bars(lesson, sizes, ram_kib))
 
 
-def _bars(lesson: Lesson, sizes: Sizes) -> Iterator[Bar]:
-    scenario = parse(lines(lesson.scene(sizes)), lesson.key)
-    yield Bar("RAM", scenario.machine.ram_bytes >> 10, "machine")
+def _bars(lesson: Lesson, sizes: Sizes, ram_kib: int | None) -> Iterator[Bar]:
+    scene = lesson.scene(sizes)
+    scenario = parse(lines(scene if ram_kib is None else elsewhere(scene)), lesson.key)
+    yield Bar("RAM", ram_kib or scenario.machine.ram_bytes >> 10, "machine")
     for area in scenario.swaps:
         yield Bar("swap on zram" if isinstance(area, SwapZram) else "swap on disk", area.size_bytes >> 10, "swap")
     for file in scenario.files:

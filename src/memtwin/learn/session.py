@@ -45,6 +45,9 @@ class Session:
         self.turn_guess: int | None = None
         self.sizes: Sizes = sizes_of(lesson, seed)
         self._acts: dict[int | None, Act] = {}
+        self.ram_kib = None if boot is None else self.act().film.total
+        """MemTotal of the machine that it is given on, if that is not its own; it is booted at once, so that one that
+        cannot be is refused before the first page."""
 
     def resume(self, kept: Open) -> None:
         """Go on where *kept* was left."""
@@ -81,12 +84,12 @@ class Session:
         number, lesson = self.number, self.lesson
         what = "Review of lesson" if self.is_review else "Lesson"
         make: dict[str, Callable[[], Page]] = {
-            "scene": lambda: pages.scene(number, lesson, self.sizes, look),
-            "predict": lambda: pages.predict(number, lesson, self.sizes, look, what),
+            "scene": lambda: pages.scene(number, lesson, self.sizes, look, self.ram_kib),
+            "predict": lambda: pages.predict(number, lesson, self.sizes, look, what, ram_kib=self.ram_kib),
             "reveal": lambda: pages.reveal(number, self.act(), self.guess, look, what),
             "reason": lambda: pages.reason(number, self.act(), look, what),
             "change": lambda: pages.change(number, lesson, self.sizes, look),
-            "predict again": lambda: pages.predict(number, lesson, self._sizes(self.turn), look),
+            "predict again": lambda: pages.predict(number, lesson, self._sizes(self.turn), look, ram_kib=self.ram_kib),
             "reveal again": lambda: pages.reveal(number, self.act(self.turn), self.turn_guess, look),
             "end": lambda: pages.end(number, self.act(self.turn), self.act(), look),
         }

@@ -45,7 +45,7 @@ def lines(film: Film, columns: int, *, unicode: bool = True) -> list[str]:
     room = columns - swap_width - (1 if swap_width else 0)
     width = max(min(room - label - 2, 40), room // 2 - 2, _LEAST)
     legend = "  ".join(f"{glyphs[at]} {name}" for name, glyphs in GLYPHS.items())
-    head = f"RAM {column(film.total << 10)}"
+    head = f"RAM {column(film.total << 10)} (MemTotal)"
     rows = [f"{head:{width}} {f'swap {column(film.swap << 10)}' if film.swap else ''}".rstrip(), legend]
     rows[0], rows[1] = rows[1], rows[0]
     for frame in film.frames:

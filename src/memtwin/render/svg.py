@@ -117,7 +117,7 @@ def film(shown: Film, name: str, title: str) -> str:
         _HEAD.format(width=width, height=height), f"<title>{escape(clean(title))}</title>",
         _HATCHING.replace('id="h"', f'id="{name}"'),
         *_legend(name),
-        f'<text x="{_GAP}" y="46">RAM {size(shown.total)}</text>',
+        f'<text x="{_GAP}" y="46">RAM {size(shown.total)} (MemTotal)</text>',
     ]  # fmt: skip
     beside = 2 * _GAP + _RAM_WIDTH
     if shown.swap:

@@ -12,7 +12,6 @@ from memtwin.render.words import seconds
 if TYPE_CHECKING:
     from memtwin.learn.found import Found
 
-_RAM = 512
 _HIGHEST = 120
 
 
@@ -23,7 +22,7 @@ def _story(s: Sizes) -> str:
 
 def _scene(s: Sizes) -> tuple[str, ...]:
     return (
-        f"machine ram={_RAM}M",
+        "machine ram=512M",
         f"file film {s['film']}M",
         "proc R",
         "checkpoint before",
@@ -43,13 +42,13 @@ def _read(found: Found, s: Sizes) -> Reading:
     first_us, second_us = found.took_us("R fread film 0")[:2]
     figures = {
         "first_us": first_us, "second_us": second_us, "free": before.free - once.free,
-        "available": before.memory["MemAvailable"] - once.memory["MemAvailable"],
+        "available": before.memory["MemAvailable"] - once.memory["MemAvailable"], "ram": once.memory["MemTotal"],
     }  # fmt: skip
     return Reading(min(100 * second_us // first_us, _HIGHEST), figures, usual=80)
 
 
 def _holds(r: Reading, s: Sizes) -> bool:
-    is_again_slow = s["drop"] or s["film"] > _RAM
+    is_again_slow = s["drop"] or s["film"] << 10 > r["ram"]
     costs_free_memory = r["available"] < r["free"] // 10
     return (r.result > 80 if is_again_slow else r.result < 20) and costs_free_memory
 
@@ -57,11 +56,11 @@ def _holds(r: Reading, s: Sizes) -> bool:
 def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     times = f"The first read took {seconds(r['first_us'] * 1000)}, the second {seconds(r['second_us'] * 1000)}"
     if s["drop"]:
-        why = f"{times}: what was kept had been thrown away."
-    elif s["film"] > _RAM:
-        why = f"{times}: the file is larger than memory, so its last pages had pushed out its first ones."
+        why = f"{times}: what the cache held had been dropped."
+    elif s["film"] << 10 > r["ram"]:
+        why = f"{times}: the file is larger than memory, so its last pages had replaced its first ones."
     else:
-        why = f"{times}: the kernel keeps what was read in RAM that is not needed otherwise."
+        why = f"{times}: the kernel keeps what was read, in RAM that nothing else needs."
     return (
         why,
         f"After the first read {amount(r['free'])} less was free, but only {amount(max(r['available'], 0))} less was "
@@ -82,11 +81,11 @@ LESSON = Lesson(
     holds=_holds,
     reason=_reason,
     chapter="RAM holds what must be reached quickly, because a disk is slower.",
-    so="True, and it happens by itself: every file that is read or written stays in memory while there is room.",
+    so="Yes, and without being asked: every file that is read or written stays in memory as long as there is room.",
     turns=lambda s: (
         Turn("root drops the cache between the two", {"drop": 1}),
         Turn(f"the file has {s['film'] // 2}M", {"film": s["film"] // 2}),
-        Turn("the file has 600M, more than RAM", {"film": 600}),
+        Turn("the file has 600M", {"film": 600}),
     ),
     own="memtwin free --explain",
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _RAM = 256
 _CONTENTS: Final = ("random", "half", "text", "zero")
-_WORDS: Final = ("random bytes", "half random bytes, half zeros", "text", "zeros")
+_WORDS: Final = ("random bytes", "pages of half random bytes", "text", "zeros")
 
 
 def _story(s: Sizes) -> str:
@@ -69,8 +69,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     if r.result == 2:
         return (
             f"P was killed when all of zram, {amount(r['size'])}, was in use.",
-            f"zram keeps pages in RAM: {what} becomes smaller there, but it still takes RAM, and what was left was not "
-            "enough for the rest.",
+            f"zram keeps pages in RAM. Compressed {what} still take RAM, and what was left was not enough for the rest.",
         )
     if r["killed"]:
         return (
@@ -97,8 +96,8 @@ LESSON = Lesson(
     holds=_holds,
     reason=_reason,
     chapter="zram stores pages compressed in the zswap cache, and adds its size to the swap that the machine offers.",
-    so="zram and zswap are two things: zram is a swap area in RAM, zswap a cache before other areas. Neither adds memory "
-    "that its pages do not save.",
+    so="zram and zswap are two things: zram is a swap area in RAM, zswap a compressed cache in front of other areas. "
+    "Both gain only what compression saves.",
     turns=lambda s: tuple(Turn(f"P writes {_WORDS[n]}", {"content": n}) for n in (1, 2, 3)),
     own="memtwin swaps --explain",
     elsewhere="it needs its own zram, and fills it",

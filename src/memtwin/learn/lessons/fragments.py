@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from memtwin.learn import chapter
 from memtwin.learn.lesson import Lesson, Reading, Sizes, Turn, amount
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from memtwin.learn.found import Found
 
 _MIB_PER_BLOCK = 2
-_WAYS: Final = ("rand:{draws}:133", "seq")
+_PAGES_PER_MIB = 256
 
 
 def _story(s: Sizes) -> str:
-    way = "one after another" if s["inorder"] else "in random order"
     then = " Then the administrator has memory compacted." if s["compact"] else ""
-    return f"A writes to {s['fill']}M of pages, {way}, and gives back every page of the first half.{then}"
+    if s["kernel"]:
+        return f"The kernel allocates {s['fill']}M for itself, page by page, and frees every other page.{then}"
+    way = "one after another" if s["inorder"] else "in random order"
+    return f"A writes to the pages of {s['fill']}M, {way}. Then it gives back the first half of them.{then}"
 
 
 def _scene(s: Sizes) -> tuple[str, ...]:
-    way = _WAYS[s["inorder"]].format(draws=s["fill"] * 256 * 3)
-    return (
-        "machine ram=256M",
-        "proc A",
-        f"A mmap heap {s['fill']}M",
-        f"A touch heap 0 {s['fill']}M w {way}",
-        "checkpoint filled",
+    pages = s["fill"] * _PAGES_PER_MIB
+    way = "seq" if s["inorder"] else f"rand:{3 * pages}:133"
+    own = (f"kalloc pins 0 {pages} unmovable", "checkpoint filled", "kfree pins every:2")
+    programs = (
+        "proc A", f"A mmap heap {s['fill']}M", f"A touch heap 0 {s['fill']}M w {way}", "checkpoint filled",
         f"A madvise heap 0 {s['fill'] // 2}M dontneed",
-        *(["compact"] if s["compact"] else []),
-        "checkpoint after",
-    )
+    )  # fmt: skip
+    compact = ("compact",) if s["compact"] else ()
+    return ("machine ram=256M", *(own if s["kernel"] else programs), *compact, "checkpoint after")
 
 
 def _asks(s: Sizes) -> Number:
@@ -52,11 +52,18 @@ def _read(found: Found, s: Sizes) -> Reading:
 
 def _holds(r: Reading, s: Sizes) -> bool:
     possible = (r["freed"] >> 10) // _MIB_PER_BLOCK
-    return r.result > possible // 2 if s["compact"] or s["inorder"] else r.result < possible // 10
+    mended = (s["compact"] or s["inorder"]) and not s["kernel"]
+    return r.result > possible // 2 if mended else r.result < possible // 10
 
 
 def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     large = f"{amount(r['free'])} are free, with {r['after']} blocks of 2M where {r['before']} were before"
+    if s["kernel"]:
+        return (
+            f"{large}: between any two free pages lies one of the kernel's, and compaction cannot move those.",
+            "A page of a process is found by its page table alone, so it can be moved; the kernel's own code has pointers to "
+            "its pages.",
+        )
     if s["inorder"]:
         return (
             f"{large}: neighbours in the heap were neighbours in memory, and came free together.",
@@ -79,7 +86,7 @@ LESSON = Lesson(
     title="Half is free, in which pieces?",
     sections=(chapter.FRAGMENTATION,),
     hook="A database asks for huge pages of 2M. Half of the machine is free.",
-    sizes={"fill": (170, 160, 176), "compact": (0,), "inorder": (0,)},
+    sizes={"fill": (170, 160, 176), "compact": (0,), "inorder": (0,), "kernel": (0,)},
     story=_story,
     scene=_scene,
     asks=_asks,
@@ -91,7 +98,8 @@ LESSON = Lesson(
     "for a larger one the request is refused, and that is all.",
     turns=lambda _: (
         Turn("memory is compacted after that", {"compact": 1}),
-        Turn("A had written its pages one after another", {"inorder": 1}),
+        Turn("A wrote its pages one after another", {"inorder": 1}),
+        Turn("the pages are the kernel's, and memory is compacted", {"kernel": 1, "compact": 1}),
     ),
     own="memtwin buddyinfo --order 9",
     elsewhere="it needs a machine that it may fill; memtwin buddyinfo --order 9 answers the question for yours",

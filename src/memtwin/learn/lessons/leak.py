@@ -56,8 +56,8 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     swapped = ", ".join(amount(r[f"swap_{label}"]) for label in ("first", "middle", "last"))
     return (
         f"At three times RES was {steps}: it rises until RAM is full, and then it is flat.",
-        f"In the same time its part of swap was {swapped}: the kernel moves out what was not used of late, and a leak "
-        "never uses again what it has lost.",
+        f"In the same time its part of swap was {swapped}: the kernel moves out what was not used "
+        "recently, and a leak never touches again what it has lost.",
         "So watch RES and swap together, or PSS and SwapPss; the kill comes when swap is full too.",
     )
 

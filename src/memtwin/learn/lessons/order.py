@@ -16,10 +16,9 @@ _AREA = 512
 
 def _story(s: Sizes) -> str:
     back = f" Then it reads the first {s['back']}M again." if s["back"] else ""
-    disk = "the kernel's own choice, below it" if s["disk"] < 0 else s["disk"]
     return (
-        f"P writes {s['fill']}M of text, far more than RAM. Swap has two areas of {_AREA}M: zram with priority 100, "
-        f"a disk with {disk}.{back}"
+        f"P writes {s['fill']}M of text, far more than RAM. There are two swap areas of {_AREA}M: zram has priority 100, "
+        f"the disk has {s['disk']}.{back}"
     )
 
 
@@ -68,7 +67,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
         return (
             why,
             f"The disk had {amount(r['disk_before'])} before the reading. What lies on the slow area stays there until its "
-            "owner uses it: nothing moves up by itself, and what is pushed out meanwhile goes wherever a slot is free.",
+            "owner uses it: nothing moves to a faster area by itself.",
         )
     return (why,)
 
@@ -86,7 +85,7 @@ LESSON = Lesson(
     holds=_holds,
     reason=_reason,
     chapter="Swap is a file system partition, here split into two parts; the disk has a very low priority.",
-    so="Swap areas are no file systems, and they are not two halves: the one with the higher priority is used until it is "
+    so="A swap area holds no file system. The two are not halves either: the one with the higher priority is used until it is "
     "full.",
     turns=lambda _: (
         Turn("P reads the first 300M again", {"back": 300}),

@@ -20,7 +20,7 @@ def _story(s: Sizes) -> str:
 def _scene(s: Sizes) -> tuple[str, ...]:
     return (
         "machine ram=512M",
-        f"swap disk size={s['map']}M",
+        "sysctl vm.overcommit_memory=1",
         "proc P",
         "checkpoint before",
         f"P mmap heap {s['map']}M",

@@ -16,7 +16,7 @@ _FILMS = 400
 
 def _story(s: Sizes) -> str:
     return (
-        f"R has read {_FILMS}M of films, twice, and they are in the page cache; hardly anything is free. "
+        f"R has read {_FILMS}M of films, twice, and they fill the page cache; little is free. "
         f"Now P writes {s['need']}M."
     )
 
@@ -59,8 +59,8 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
         f"{amount(r['free'])} were free and {amount(r['need'])} were needed: {amount(r['dropped'])} of films were dropped "
         f"and {amount(r['swapped'])} written to swap.",
         "A clean page of a file costs nothing to drop, for the file still has it; the kernel weighs the two kinds by "
-        f"vm.swappiness, {s['swappiness']} of 200 here, and by which kind was missed of late.",
-        f"Now {amount(r['left'])} are free and {amount(r['available'])} available, and all is well.",
+        f"vm.swappiness, {s['swappiness']} of 200 here, and by which kind had to be read back recently.",
+        f"Now {amount(r['left'])} are free and {amount(r['available'])} available, which is enough for what comes next.",
     )
 
 
@@ -77,8 +77,8 @@ LESSON = Lesson(
     holds=_holds,
     reason=_reason,
     chapter="Memory that is not free is used for cache, and the cache is reclaimed when a program needs it.",
-    so="Right. (What it prints as free is 263, what it asks about is 293.) Look at available, not at free: it counts the "
-    "cache that can go.",
+    so="Yes. (It asks about 293 MB free, its own table has 263.) The column to look at is available, which counts the cache "
+    "that can be dropped.",
     turns=lambda s: tuple(Turn(f"vm.swappiness is {n}", {"swappiness": n}) for n in (1, 100, 200)),
     own="memtwin free",
     elsewhere="it needs a machine whose memory is full of one file",

@@ -64,7 +64,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
         f"{amount(r['own_after'])} of its memory back.",
         f"The copy in swap stays as long as the page is the same ({amount(r['cached'])} of SwapCached): if the page has to "
         "go again, nothing needs to be written.",
-        "Used swap is what once had to go; trouble is what goes and comes back now, the columns si and so of vmstat.",
+        "Used swap only says what had to go once. Trouble is traffic now: the columns si and so of vmstat.",
     )
 
 
