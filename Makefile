@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map man zipapp wheels lock clean
+.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -124,6 +124,10 @@ map:  ## write docs/core-map.md, the order of imports within the compiled core
 journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys through the code (docs/journeys.md)
 	@$(BIN)/python docs/journeys.py
 
+api: $(VENV)/.built  ## write docs/api.md and the outputs of docs/library.ipynb
+	$(BIN)/python docs/api.py
+	$(BIN)/python docs/notebook.py
+
 man: $(VENV)/.built  ## write the manual pages and completions of an installation (build/share)
 	@$(BIN)/python packaging/shares.py build/share
 
@@ -132,6 +136,9 @@ zipapp: $(VENV)/.built $(VENV)/.dev  ## write build/memtwin.pyz: every view as o
 
 wheels: $(VENV)/.wheels  ## build sdist and wheels into build/dist, check them and try them on each Python (three minutes)
 	@$(VENV)/wheels/bin/python packaging/wheels.py
+
+chroots: $(VENV)/.built $(VENV)/.dev  ## install on fresh Debians 12 and 13 (root); WITH=compiler: make run and test there
+	@$(BIN)/python packaging/chroots.py $(WITH)
 
 lock:  ## resolve requirements/*.txt again
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
