@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -89,8 +91,27 @@ def sampling_options(command: F) -> F:
     return every(times(command))
 
 
-def open_root(root: str) -> Source:
-    """Return the source that ``--root`` names, to look at: what is damaged in it is noted, not an error."""
+_collected: ContextVar[list[View] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[View]]:
+    """Collect the views that a command shows, for a program that asks for them; meanwhile nothing is written."""
+    views: list[View] = []
+    token = _collected.set(views)
+    try:
+        yield views
+    finally:
+        _collected.reset(token)
+
+
+def open_root(root: str | Source) -> Source:
+    """Return the source that ``--root`` names, to look at: what is damaged in it is noted, not an error.
+
+    A program hands over the source itself.
+    """
+    if not isinstance(root, str):
+        return root
     if root == LIVE:
         source = open_source(LIVE)
         source.lenient = True
@@ -171,6 +192,8 @@ def samples(seconds: float | None, count: int | None, form: str | None, source: 
     if seconds is not None and not _SHORTEST_S <= seconds <= _LONGEST_S:
         raise UsageError(f"--seconds {seconds}: not between {_SHORTEST_S} and {_LONGEST_S}")
     last = count if count is not None else None if seconds else 1
+    if last is None and _collected.get() is not None:
+        raise UsageError("--seconds without --count never ends", hint="ask once, and again")
     step, start = seconds or 1.0, time.monotonic()
     index = 0
     while True:
@@ -211,6 +234,10 @@ def show(
 
     *index* counts the samples of ``-s``: CSV has its headings once, and with *is_series* the time in its first column.
     """
+    views = _collected.get()
+    if views is not None:
+        views.append(view)
+        return
     if form == "json":
         from memtwin.render import json  # noqa: PLC0415 - for this form only
 
@@ -247,6 +274,8 @@ def look_of_stdout(*, plain: bool = False) -> terminal.Look:
 
 def note(text: str) -> None:
     """Write one line to stderr: what a reader should know of the figures."""
+    if _collected.get() is not None:
+        return
     click.echo(f"memtwin: {clean(shortened(text, _LONGEST_NOTE))}", err=True)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from memtwin.errors import SnapshotError
 from memtwin.sources.limits import MAX_FILE_BYTES
-from memtwin.sources.source import Source
+from memtwin.sources.texts import TextSource
 
 _KINDS: Final = (  # of the first line
     ("proc/meminfo", re.compile(r"MemTotal: ")),
@@ -29,22 +29,11 @@ _HEADING: Final = re.compile(r"^==> /?((?:proc|sys)/\S+|\S+) <==$", re.MULTILINE
 _NAMES: Final = ", ".join(path.removeprefix("proc/") for path, _ in _KINDS)
 
 
-class PastedSource(Source):
+class PastedSource(TextSource):
     """The files of one text."""
 
     def __init__(self, name: str, text: str) -> None:
-        super().__init__(name)
-        self._files = {path: part.encode(errors="surrogateescape") for path, part in _split(name, text)}
-
-    def names(self, path: str = "") -> list[str]:
-        """Return the names of what lies directly under *path*."""
-        below = f"{path.strip('/')}/".lstrip("/")
-        return sorted({one.removeprefix(below).split("/")[0] for one in self._files if one.startswith(below)})
-
-    def _bytes(self, path: str) -> bytes:
-        if path not in self._files:
-            raise FileNotFoundError(path)
-        return self._files[path]
+        super().__init__(name, dict(_split(name, text)))
 
 
 def is_pasted(head: bytes) -> bool:

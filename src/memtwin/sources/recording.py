@@ -256,6 +256,11 @@ def _seconds(label: str) -> float | None:
     return float(number) if plain else None
 
 
+def checkpoint_of(recording: Source, label: str) -> Source:
+    """Return the files of checkpoint *label* of a recording whose files are *recording*'s."""
+    return _Checkpoint(recording, label)
+
+
 class _Checkpoint(Source):
     """The files of one checkpoint; those that never change are recorded once, at boot, and found there."""
 
