@@ -60,7 +60,7 @@ def would_be_low(s: State, inactive: int, active: int) -> bool:
 def size_class_of(s: State, length: int) -> tuple[int, ...]:
     """(size, pages, objects) of the class that an object of *length* bytes comes into.
 
-    >>> # 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)
+    For example: 1,500 -> (1536, 3, 8); 3,256 -> (3264, 4, 5); 3,257 -> (4096, 1, 1)
     """
     zs_init_classes(s)
     c = s.zs_class[s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged]
@@ -70,7 +70,7 @@ def size_class_of(s: State, length: int) -> tuple[int, ...]:
 def chunks_of(size: int) -> int:
     """Chunks that *size* bytes take, for tests.
 
-    >>> # 52 -> 1; 1,837 -> 29; 3,968 -> 62
+    For example: 52 -> 1; 1,837 -> 29; 3,968 -> 62
     """
     return size_to_chunks(size)
 

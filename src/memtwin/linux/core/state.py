@@ -27,6 +27,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     NR_POOLS,
     NR_SCAN_BALANCES,
     NR_XA_LEVELS,
+    PAGEBLOCK_ORDER,
     SCHED_TASK,
     SWAPFILE_CLUSTER,
     XA_CHUNK,
@@ -186,8 +187,8 @@ def on_arrays(s: State, what: u32):
     """Carry out *what* for each array that a State itself points to."""
     i: u32
     on_array(cython.cast(Array, cython.address(s.pages)), (s.max_pfn + 1) * cython.sizeof(Page), what)
-    on_array(cython.cast(Array, cython.address(s.pageblock)), (s.max_pfn >> 9) + 1, what)
-    on_array(cython.cast(Array, cython.address(s.pageblock_skip)), (s.max_pfn >> 9) + 1, what)
+    on_array(cython.cast(Array, cython.address(s.pageblock)), (s.max_pfn >> PAGEBLOCK_ORDER) + 1, what)
+    on_array(cython.cast(Array, cython.address(s.pageblock_skip)), (s.max_pfn >> PAGEBLOCK_ORDER) + 1, what)
     on_array(cython.cast(Array, cython.address(s.cpus)), s.nr_cpus * cython.sizeof(Cpu), what)
     on_array(cython.cast(Array, cython.address(s.events)), s.cap_events * cython.sizeof(Event), what)
     on_array(cython.cast(Array, cython.address(s.notices)), s.cap_notices * cython.sizeof(NoticeItem), what)

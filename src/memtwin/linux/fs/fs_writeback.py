@@ -85,7 +85,7 @@ ALL_PAGES = cython.declare(u64, 0x7FFFFFFFFFFFFFFF)
 def chunk_size(s: State) -> u64:
     """Pages that a file may write in one turn.
 
-    >>> # 25,600 pages/s, limit 9,600: min(12,800, 1,200) + 1,024, rounded down to 1,024: 2,048
+    For example: 25,600 pages/s, limit 9,600: min(12,800, 1,200) + 1,024, rounded down to 1,024: 2,048
     """
     pages: u64 = min(s.bdi.flusher.bandwidth // 2, dirty_limit(s) // 8)
     pages = min(pages, s.bdi.flusher.work_left)

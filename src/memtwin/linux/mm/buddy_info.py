@@ -4,7 +4,14 @@ Follows mm/vmstat.c (``frag_show_print``, ``pagetypeinfo_showfree_print``, ``zon
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, MIGRATE_TYPES, NR_ORDERS, Zone, u64
+from cython.cimports.memtwin.linux.core.mm_types import (
+    MAX_NR_ZONES,
+    MIGRATE_TYPES,
+    NR_ORDERS,
+    PAGEBLOCK_ORDER,
+    Zone,
+    u64,
+)
 from cython.cimports.memtwin.linux.core.state import State, zone_at
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 
@@ -24,8 +31,8 @@ def pageblocks(s: State, zone: int) -> tuple[int, ...]:
     """Pageblocks of each migrate type."""
     found = [0] * MIGRATE_TYPES
     if zone_at(s, zone).spanned:
-        first: u64 = zone_at(s, zone).start_pfn >> 9
-        last: u64 = (zone_at(s, zone).start_pfn + zone_at(s, zone).spanned - 1) >> 9
+        first: u64 = zone_at(s, zone).start_pfn >> PAGEBLOCK_ORDER
+        last: u64 = (zone_at(s, zone).start_pfn + zone_at(s, zone).spanned - 1) >> PAGEBLOCK_ORDER
         for block in range(first, last + 1):
             found[s.pageblock[block]] += 1
     return tuple(found)

@@ -230,7 +230,7 @@ def fragmentation_score_node(s: State) -> u32:
 def fragmentation_score_wmark(s: State, low: cython.bint) -> u32:
     """The score above which kcompactd begins by itself, or (*low*) at which it ends.
 
-    >>> # vm.compaction_proactiveness 20: 90 and 80; 100: 15 and 5
+    For example: vm.compaction_proactiveness 20: 90 and 80; 100: 15 and 5
     """
     least: u32 = max(100 - cython.cast(u32, s.sysctl.compaction_proactiveness), cython.cast(u32, 5))
     return least if low else min(least + 10, cython.cast(u32, 100))

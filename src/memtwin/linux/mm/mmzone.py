@@ -54,7 +54,7 @@ def high_wmark_pages(s: State, zone: u32) -> u64:
 def setup_per_zone_wmarks(s: State):
     """Compute every zone's marks from ``min_free_kbytes``; takes the boost away (mm/page_alloc.c).
 
-    >>> # managed 3840 and 1270000 of 2033840, min_free_kbytes 67584: min 31 low 38 high 45 in DMA
+    For example: managed 3840 and 1270000 of 2033840, min_free_kbytes 67584: min 31 low 38 high 45 in DMA
     """
     z: u32
     lowmem: u64 = 0

@@ -374,7 +374,7 @@ def wb_stat_error(s: State) -> u64:
 def max_pause(s: State, dirty: u64) -> u64:
     """How long a writer sleeps at most: an eighth of what the device needs for what is dirty, 200 ms at most.
 
-    >>> # 25,600 pages/s: 2 dirty pages 4 ms, 4,096 pages 24 ms, 40,060 and more 200 ms
+    For example: 25,600 pages/s: 2 dirty pages 4 ms, 4,096 pages 24 ms, 40,060 and more 200 ms
     """
     jiffies: u64 = dirty // (1 + s.bdi.flusher.bandwidth // PAUSE_DIVISOR) + 1
     return min(jiffies * JIFFY_NS, MAX_PAUSE_NS)

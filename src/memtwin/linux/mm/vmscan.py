@@ -123,7 +123,7 @@ def int_sqrt(x: u64) -> u64:
 def inactive_is_low(s: State, file: cython.bint) -> cython.bint:
     """Whether an inactive list is too short for its active one.
 
-    >>> # below 1 GiB half and half; 10 GiB: a tenth; 100 GiB: a 31st may be inactive
+    For example: below 1 GiB half and half; 10 GiB: a tenth; 100 GiB: a 31st may be inactive
     """
     lru: u32 = LRU_INACTIVE_FILE if file else LRU_INACTIVE_ANON
     inactive: u64 = global_node_page_state(s, lru)

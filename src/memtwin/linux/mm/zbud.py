@@ -29,7 +29,7 @@ CHUNK = cython.declare(u32, 64)
 def size_to_chunks(size: u32) -> u32:
     """Chunks that *size* bytes take.
 
-    >>> # 52 -> 1; 1,837 -> 29; 3,968 -> 62
+    For example: 52 -> 1; 1,837 -> 29; 3,968 -> 62
     """
     return (size + CHUNK - 1) // CHUNK
 

@@ -64,7 +64,7 @@ GFP_POOL = cython.declare(u32, GFP_KSWAPD_RECLAIM | GFP_NORETRY)
 def zswap_is_full(s: State) -> cython.bint:
     """Whether the pool is larger than it may be.
 
-    >>> # 52,682 pages of RAM, 20 %: more than 10,536 pages
+    For example: 52,682 pages of RAM, 20 %: more than 10,536 pages
     """
     return cython.cast(u64, totalram_pages(s)) * s.zswap.max_pool_percent // 100 < s.zswap.pool_total
 
@@ -72,7 +72,7 @@ def zswap_is_full(s: State) -> cython.bint:
 def zswap_can_accept(s: State) -> cython.bint:
     """Whether a pool that was full has shrunk enough.
 
-    >>> # 52,682 pages of RAM, 90 % of 20 %: fewer than 9,482 pages
+    For example: 52,682 pages of RAM, 90 % of 20 %: fewer than 9,482 pages
     """
     accept: u64 = cython.cast(u64, totalram_pages(s)) * s.zswap.accept_threshold_percent // 100
     return accept * s.zswap.max_pool_percent // 100 > s.zswap.pool_total

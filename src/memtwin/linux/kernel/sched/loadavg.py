@@ -18,11 +18,11 @@ LOAD_FREQ_NS = 5_004_000_000
 
 
 def calc_load(load: u64, exp: u64, active: u64) -> u64:
-    """One step of a fading mean in fixed point (2048 is one), rounded up while it grows."""
-    new: u64 = load * exp + active * (2048 - exp)
+    """One step of a fading mean in fixed point (``FIXED_1`` is one), rounded up while it grows."""
+    new: u64 = load * exp + active * (FIXED_1 - exp)
     if active >= load:
-        new += 2047
-    return new // 2048
+        new += FIXED_1 - 1
+    return new // FIXED_1
 
 
 def calc_global_load(s: State):
@@ -30,10 +30,10 @@ def calc_global_load(s: State):
     active: u64 = (
         s.nr_active + (s.node_data[0].kswapd.state == THREAD_RUNNING) + (s.bdi.flusher.state == THREAD_RUNNING)
     )
-    active *= 2048
-    s.avenrun[0] = calc_load(s.avenrun[0], 1884, active)
-    s.avenrun[1] = calc_load(s.avenrun[1], 2014, active)
-    s.avenrun[2] = calc_load(s.avenrun[2], 2037, active)
+    active *= FIXED_1
+    s.avenrun[0] = calc_load(s.avenrun[0], EXP_1, active)
+    s.avenrun[1] = calc_load(s.avenrun[1], EXP_5, active)
+    s.avenrun[2] = calc_load(s.avenrun[2], EXP_15, active)
 
 
 def hundredths(load: int) -> int:

@@ -1,6 +1,11 @@
 from memtwin.linux.core.mm_types cimport u32, u64
 from memtwin.linux.core.state cimport State
 
+cdef enum:                  # for a step of 2 s, in fixed point of 11 bits
+    EXP_10S = 1677          # FIXED_1 / exp(2 s / 10 s)
+    EXP_60S = 1981          # FIXED_1 / exp(2 s / 60 s)
+    EXP_300S = 2034         # FIXED_1 / exp(2 s / 300 s)
+
 cdef void update_averages(State s) noexcept nogil
 cdef void update_one(State s, u32 resource, u32 state) noexcept nogil
 cdef void psi_account(State s) noexcept nogil

@@ -17,7 +17,7 @@ beside the task is a stall of the whole machine.
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import SCHED_IDLE, Rq, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
-from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_load
+from cython.cimports.memtwin.linux.kernel.sched.loadavg import FIXED_1, calc_load
 
 PSI_PERIOD_NS = 2_004_000_000
 """Simulated time between two steps of the averages, nanoseconds."""
@@ -27,11 +27,11 @@ PERIOD = cython.declare(u64, 2_004_000_000)
 def update_one(s: State, resource: u32, state: u32):
     """Step the averages of one line."""
     stalled: u64 = min(s.psi_total_ns[resource][state] - s.psi_last_ns[resource][state], PERIOD)
-    percent: u64 = stalled * 100 // PERIOD * 2048
+    percent: u64 = stalled * 100 // PERIOD * FIXED_1
     s.psi_last_ns[resource][state] = s.psi_total_ns[resource][state]
-    s.psi_avg[resource][state][0] = calc_load(s.psi_avg[resource][state][0], 1677, percent)
-    s.psi_avg[resource][state][1] = calc_load(s.psi_avg[resource][state][1], 1981, percent)
-    s.psi_avg[resource][state][2] = calc_load(s.psi_avg[resource][state][2], 2034, percent)
+    s.psi_avg[resource][state][0] = calc_load(s.psi_avg[resource][state][0], EXP_10S, percent)
+    s.psi_avg[resource][state][1] = calc_load(s.psi_avg[resource][state][1], EXP_60S, percent)
+    s.psi_avg[resource][state][2] = calc_load(s.psi_avg[resource][state][2], EXP_300S, percent)
 
 
 def update_averages(s: State):
@@ -110,7 +110,7 @@ def set_line(s: State, resource: int, state: int, averages: tuple[int, int, int]
     """Start from a snapshot's line: averages in hundredths, total in microseconds."""
     s.psi_total_ns[resource][state] = s.psi_last_ns[resource][state] = total_us * 1000
     for i, value in enumerate(averages):
-        s.psi_avg[resource][state][i] = value * 2048 // 100
+        s.psi_avg[resource][state][i] = value * FIXED_1 // 100
 
 
 def stall(s: State, resource: int, state: int, ns: int) -> None:
