@@ -130,8 +130,14 @@ def run(command: Command, clone: Path) -> tuple[int, str, str]:
 
 
 def as_pattern(lines: list[str]) -> str:
-    parts = (r"(?:[^\n]*\n)*?" if line.strip() == "..." else re.escape(line.rstrip()) + r"\s*\n" for line in lines)
-    return "".join(parts)
+    return "".join(map(_line_pattern, lines))
+
+
+def _line_pattern(line: str) -> str:
+    if line.strip() == "...":
+        return r"(?:[^\n]*\n)*?"
+    whole = line.rstrip()
+    return re.escape(whole.removesuffix("...")) + (r"[^\n]*\n" if whole.endswith("...") else r"\s*\n")
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)

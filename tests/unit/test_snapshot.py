@@ -101,6 +101,13 @@ def test_a_directory_that_is_there_is_not_touched(checkpoint: Source, tmp_path: 
     assert not list((tmp_path / "s").iterdir())
 
 
+@pytest.mark.parametrize("name", ["x.zip", "x.tgz", "x.gz", "x.tar.bz2"])
+def test_another_archive_is_no_directory(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["snapshot", "-o", str(tmp_path / name)]) == 1
+    assert "an archive that is not written\nhint: .tar, .tar.gz" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_large_machine_file_is_read_whole_and_orders_are_not_read() -> None:
     source = DirectorySource("/")
     if not source.names("proc/sys/vm"):

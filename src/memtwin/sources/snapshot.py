@@ -66,6 +66,10 @@ _ORDERS: Final = frozenset((
 ))  # fmt: skip
 """Names of files that take orders: reading them fails, tells nothing, or makes the kernel work."""
 SUFFIXES: Final = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
+OTHER_ARCHIVES: Final = (
+    ".zip", ".7z", ".rar", ".cpio", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".gz", ".xz", ".zst", ".bz2", ".lz4",
+)  # fmt: skip
+"""Endings of archives that are not written: who asks for one does not mean a directory."""
 _CHUNK_BYTES: Final = 1 << 20
 _GZIP: Final = 31
 """zlib's number for a gzip header around the largest window."""
@@ -133,6 +137,8 @@ def check(where: Path) -> list[str]:
     """Raise before anything is read if :func:`save` could not write *where*; return the leftovers that were deleted."""
     if _is_tar(where):
         _packer(where)
+    elif str(where).endswith(OTHER_ARCHIVES):
+        raise SnapshotError(str(where), "is the name of an archive that is not written", hint=", ".join(SUFFIXES))
     return output.check(where, is_directory=not _is_tar(where))
 
 
