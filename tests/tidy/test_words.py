@@ -20,10 +20,7 @@ DIALECT = re.compile(
     re.IGNORECASE,
 )
 """Words of a house's own where the field has a term: report, print; again; also; no task; scan; latency budget; SSD."""
-LEFT: dict[str, int] = {
-    "src/memtwin/story/compaction.py": 4, "src/memtwin/story/fold.py": 1, "src/memtwin/story/story.py": 26,
-    "src/memtwin/story/summary.py": 2,
-}  # fmt: skip
+LEFT: dict[str, int] = {}
 """Files that have some left: the numbers may only fall."""
 
 SYMBOLS = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from memtwin.run.run import Done
     from memtwin.scenario import Op
-    from memtwin.story.story import Told
+    from memtwin.story.story import Step
 
 PAGE_KIB = 4
 
@@ -35,13 +35,13 @@ def compacted(done: Done) -> list[str]:
     return sentences
 
 
-def describe_compact(_op: Compact, what: Told) -> str:
+def describe_compact(_op: Compact, what: Step) -> str:
     """Sentence of ``vm.compact_memory``."""
     moved = what.done.deltas.get("pgmigrate_success", 0)
     return f"Memory is compacted as a whole: {count(moved, 'page')} moved." if moved else "Nothing could be compacted."
 
 
-def describe_kalloc(op: Kalloc, what: Told) -> str:
+def describe_kalloc(op: Kalloc, what: Step) -> str:
     """Sentence of blocks that the kernel takes."""
     asked = f"The kernel asks for {count(op.count, 'block')} of {size(PAGE_KIB << op.order)} ({op.kind}) as {op.name}"
     if what.done.errno:
@@ -49,7 +49,7 @@ def describe_kalloc(op: Kalloc, what: Told) -> str:
     return f"{asked} and gets them: {size(op.count * (PAGE_KIB << op.order))}."
 
 
-def describe_kfree(op: Kfree, _what: Told) -> str:
+def describe_kfree(op: Kfree, _what: Step) -> str:
     """Sentence of blocks that the kernel gives back."""
     how = "all of" if op.every == 1 else f"one in {op.every} of"
     return f"The kernel frees {how} {op.name}."

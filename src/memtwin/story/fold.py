@@ -43,7 +43,7 @@ def folds(done: Sequence[Done]) -> Iterator[Fold]:
 
 
 def _key(number: int, done: Done) -> object:
-    """Return what operations that are told alike have in common; one with a story of its own is like no other."""
+    """Return what repetitions have in common; one with a story of its own is like no other."""
     if done.ooms or done.began or done.deaths:
         return number
     return _NUMBER.sub("#", done.op.text), done.outcome, done.errno

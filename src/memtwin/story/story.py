@@ -64,7 +64,7 @@ LITTLE_KIB = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Step:
     """One operation with what it changed: sizes in KiB, counters as they count; *file* is what its region maps."""
 
     done: Done
@@ -106,14 +106,14 @@ class _Narrator:
         self._shared: set[tuple[str, str]] = set()
         self._last_why = ""
 
-    def what(self, number: int) -> Told:
+    def what(self, number: int) -> Step:
         """Return operation *number* with what it changed."""
         done = self._run.done[number]
         file = _mapped_file(done.op, self._files)
         before, after = self._between[number : number + 2]
-        return Told(done, _difference(before, after), after, file, self._was_shared(done.op))
+        return Step(done, _difference(before, after), after, file, self._was_shared(done.op))
 
-    def paragraph(self, what: Told) -> str:
+    def paragraph(self, what: Step) -> str:
         """Return what an operation did and what that cost; empty where there is nothing to say."""
         sentences = [_sentence(what)]
         if what.done.began:
@@ -129,7 +129,7 @@ class _Narrator:
         for number in range(first, last):
             _mapped_file(self._run.done[number].op, self._files)
         done = summed(self._run.done[first:last])
-        what = Told(done, _difference(self._between[first], self._between[last]), self._between[last], "")
+        what = Step(done, _difference(self._between[first], self._between[last]), self._between[last], "")
         which = "The same" if fold.period == 1 else f"The last {fold.period} operations"
         faults = done.deltas.get("pgfault", 0)
         said = (
@@ -138,7 +138,7 @@ class _Narrator:
         )
         return " ".join(filter(None, (said, *self._consequences(what))))
 
-    def _consequences(self, what: Told) -> list[str]:
+    def _consequences(self, what: Step) -> list[str]:
         """Return what reclaim, compaction and swap did meanwhile."""
         after = what.after
         why = reclaim.why(what.done.balances, what.done.swappiness, swap_free=after["SwapFree"] > 0)
@@ -182,7 +182,7 @@ def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
     return files.get((op.proc, op.region), "") if isinstance(op, (Touch, Munmap)) else ""
 
 
-def _sentence(what: Told) -> str:
+def _sentence(what: Step) -> str:
     """What one operation did; empty for those that say nothing."""
     op = what.done.op
     if what.done.outcome == "died":
@@ -195,7 +195,7 @@ def _sentence(what: Told) -> str:
     return tell_of(op, what) if tell_of else ""
 
 
-def _started(op: Proc, what: Told) -> str:
+def _started(op: Proc, what: Step) -> str:
     if what.done.errno:
         return f"{op.name} cannot be started (ENOMEM). {capital(what.done.why)}."
     if what.done.ooms:
@@ -203,20 +203,20 @@ def _started(op: Proc, what: Told) -> str:
     return f"{op.name} starts: {_cost(what.change)}."
 
 
-def _unmapped(op: Munmap, what: Told) -> str:
+def _unmapped(op: Munmap, what: Step) -> str:
     kept = f"; what is cached of {named(what.file)} stays" if what.file else ""
     return f"{op.proc} unmaps {op.region}: {_free(what.change)}{kept}."
 
 
-def _set(op: SetSysctl, what: Told) -> str:
+def _set(op: SetSysctl, what: Step) -> str:
     return f"{op.name} is set to {op.value}{' and refused (EINVAL)' if what.done.errno else ''}."
 
 
-def _slept(op: Sleep, what: Told) -> str:
+def _slept(op: Sleep, what: Step) -> str:
     return f"The machine idles for {op.sleep_ns / NS_PER_S:g} s{_flushed(what)}."
 
 
-def _mapped(op: Mmap, what: Told) -> str:
+def _mapped(op: Mmap, what: Step) -> str:
     asked, change = size(op.size_bytes >> 10), what.change
     if what.done.errno:
         name = errno.errorcode[what.done.errno]
@@ -225,7 +225,7 @@ def _mapped(op: Mmap, what: Told) -> str:
     return f"{op.proc} maps {asked} ({op.region}): {size(change['Committed_AS'])} more promised, {taken} taken yet."
 
 
-def _mapped_a_file(op: Fmap, what: Told) -> str:
+def _mapped_a_file(op: Fmap, what: Step) -> str:
     if what.done.errno:
         why = (
             f"{named(op.file)} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
@@ -236,7 +236,7 @@ def _mapped_a_file(op: Fmap, what: Told) -> str:
     return f"{op.proc} maps {pages} of {named(op.file)} ({op.region}), {how}; nothing is read yet."
 
 
-def _touched(op: Touch, what: Told) -> str:
+def _touched(op: Touch, what: Step) -> str:
     change, faults = what.change, what.done.deltas["pgfault"]
     verb = f"writes ({op.content})" if op.write else "reads"
     of = f"{op.region}, which maps {named(what.file)}" if what.file else op.region
@@ -262,7 +262,7 @@ def _touched(op: Touch, what: Told) -> str:
     return f"{said}{waited}, {copied}, {size(change['PageTables'])} of page tables{left}."
 
 
-def _file_faults(what: Told) -> str:
+def _file_faults(what: Step) -> str:
     """What faults on a file's mapping came to."""
     change, major = what.change, what.done.deltas["pgmajfault"]
     parts = [f"{major:,} of them major"] if major else []
@@ -274,7 +274,7 @@ def _file_faults(what: Told) -> str:
     return ", " + ", ".join(parts) + _flushed(what)
 
 
-def _read(op: Fread, what: Told) -> str:
+def _read(op: Fread, what: Step) -> str:
     """Where what a process read came from: the disk, the page cache, or nowhere."""
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
     asked = chunks * op.chunk_bytes >> 10
@@ -299,7 +299,7 @@ def _read(op: Fread, what: Told) -> str:
     return f"{said}: {size(disk)} came from the disk, {size(asked - disk)} were in the page cache."
 
 
-def _wrote(op: Fwrite, what: Told) -> str:
+def _wrote(op: Fwrite, what: Step) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
     said = (
         f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {named(op.file)} in {seconds(what.done.us * 1000)}"
@@ -309,7 +309,7 @@ def _wrote(op: Fwrite, what: Told) -> str:
     return f"{said}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
 
 
-def _synced(op: Fsync | Sync, what: Told) -> str:
+def _synced(op: Fsync | Sync, what: Step) -> str:
     who = (
         f"{op.proc} waits for {named(op.file)} to be written"
         if isinstance(op, Fsync)
@@ -320,7 +320,7 @@ def _synced(op: Fsync | Sync, what: Told) -> str:
     return f"{who}: {took}{left}."
 
 
-def _dropped(op: DropCaches, what: Told) -> str:
+def _dropped(op: DropCaches, what: Step) -> str:
     change = what.change
     parts = [f"{size(-change['Cached'])} of page cache"] if op.value & 1 else []
     if op.value & 2:
@@ -334,14 +334,14 @@ def _dropped(op: DropCaches, what: Told) -> str:
     )
 
 
-def _flushed(what: Told) -> str:
+def _flushed(what: Step) -> str:
     """What was written back while an operation went on."""
     if what.change["pgpgout"] <= LITTLE_KIB:
         return ""
     return f", while {size(what.change['pgpgout'])} went to the disk"
 
 
-def _forked(op: Fork, what: Told) -> str:
+def _forked(op: Fork, what: Step) -> str:
     done, change = what.done, what.change
     if done.errno:
         if "overcommit" in done.why:
@@ -355,7 +355,7 @@ def _forked(op: Fork, what: Told) -> str:
     )
 
 
-def _advised(op: Madvise, what: Told) -> str:
+def _advised(op: Madvise, what: Step) -> str:
     """What a hint did: pages given back now, later, or moved to where reclaim looks first."""
     change = what.change
     said = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
@@ -369,7 +369,7 @@ def _advised(op: Madvise, what: Told) -> str:
     return f"{said}{later}." if later else f"{said}: {_free(change)}."
 
 
-def _locked(op: Mlock | Munlock, what: Told) -> str:
+def _locked(op: Mlock | Munlock, what: Step) -> str:
     """Pages that reclaim must leave alone from now on, or may take again."""
     locks = isinstance(op, Mlock)
     said = f"{op.proc} {'locks' if locks else 'unlocks'} {size(op.npages * PAGE_KIB)} of {op.region}"
@@ -380,7 +380,7 @@ def _locked(op: Mlock | Munlock, what: Told) -> str:
     return f"{said}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
 
 
-def _switched(op: SwapOn | SwapOff, what: Told) -> str:
+def _switched(op: SwapOn | SwapOff, what: Step) -> str:
     """An area of swap that came or went, and what had to come back for it."""
     way = "on" if isinstance(op, SwapOn) else "off"
     refused = what.done.errno
@@ -398,7 +398,7 @@ def _switched(op: SwapOn | SwapOff, what: Told) -> str:
     return f"Swap area {op.area} is off, after {back} came back in {seconds(what.done.us * 1000)}: {left}."
 
 
-def _ended(op: Exit | Kill, what: Told) -> str:
+def _ended(op: Exit | Kill, what: Step) -> str:
     how = "exits" if isinstance(op, Exit) else "is killed"
     if what.change["AnonPages"] > -SHARED_KIB:
         return f"{op.proc} {how}: hardly any page comes back, for it had few of its own or others still map them."
@@ -438,7 +438,7 @@ def _free(change: Mapping[str, int]) -> str:
     return f"{size(abs(freed))} {'less' if freed < 0 else 'more'} free"
 
 
-def _with_kills(what: Told) -> str:
+def _with_kills(what: Step) -> str:
     """What is free after an operation in which processes were killed: its own part cannot be separated from theirs."""
     return f"; with what the OOM killer made free, {_free(what.change)}"
 

@@ -21,8 +21,8 @@ _SHOWN = 3
 
 def sentences(run: Run) -> list[str]:
     """Return the five, each a paragraph of its own, and what was changed before; what did not happen has none."""
-    told = (_what_ran(run), *run.machine.changes, _needed(run), _reclaimed(run), _swapped(run), _ended(run))
-    return [text for text in told if text]
+    said = (_what_ran(run), *run.machine.changes, _needed(run), _reclaimed(run), _swapped(run), _ended(run))
+    return [text for text in said if text]
 
 
 def _what_ran(run: Run) -> str:
