@@ -162,6 +162,23 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+INSTALLED = {
+    "zsh": "fpath=($SHARE/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; print $_comps[memtwin]",
+    "fish": "complete -C 'memtwin swapu' | string split -f1 \\t",
+    "bash": "source $SHARE/bash-completion/completions/memtwin; complete -p memtwin",
+}
+FOUND = {"zsh": "_memtwin", "fish": "swapuse", "bash": "complete -o nosort -F _memtwin_completion memtwin"}
+
+
+@pytest.mark.parametrize("shell", INSTALLED)
+def test_a_shell_finds_what_is_installed(shell: str, share: Path, shell_env: dict[str, str]) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    env = shell_env | {"SHARE": str(share), "XDG_DATA_DIRS": f"{share}:/usr/local/share:/usr/share"}
+    done = subprocess.run([shell, "-c", INSTALLED[shell]], capture_output=True, text=True, check=False, env=env)
+    assert done.stdout.strip() == FOUND[shell], done.stderr
+
+
 @pytest.mark.parametrize("name", ["", *cli.COMMANDS])
 def test_man_prints_each_page(name: str, share: Path) -> None:
     """Without a warning, with its sections, its options, and its examples each on a line of its own."""

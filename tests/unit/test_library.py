@@ -65,6 +65,9 @@ def test_a_checkpoint_of_a_run_is_the_same_in_memory_and_on_disk(tmp_path: Path)
         stored = memtwin.open_root(f"{tmp_path / 'out'}@end").view(view)
         assert stored.data == run.at("end").view(view).data, view
     assert run.operations[2].counted["pgfault"] == 2048
+    [process] = [one for one in run.at("end").processes() if one.name == "A"]
+    assert run.at("end").record("status", pid=process.pid)["VmData"].split()[0] >= "8192"
+    assert run.at("end").record("status", pid=4242) is None
 
 
 def test_a_run_is_the_same_from_text_from_objects_and_again() -> None:

@@ -114,6 +114,9 @@ class Root:
             raise UsageError(
                 f"no record {name!r}", hint="meminfo, vmstat, zoneinfo, swaps, ...; of a process with pid="
             )
+        if "pid" in fields:  # of a run, its files do not lie in proc/PID
+            process = next((one for one in processes(self._source) if one.pid == fields["pid"]), None)
+            return process.load(module) if process else None
         try:
             path = module.PATH.format(**fields)
         except KeyError as lacking:
