@@ -106,7 +106,8 @@ def sentence(said: str) -> str:
 def examples(command: str) -> str:
     """Return the examples of a command, each on its own line."""
     lines = (
-        f"{roff(sentence(one.said))}\n.PP\n.nf\n.RS\n\\fB{roff(one.line)}\\fR\n.RE\n.fi" for one in EXAMPLES[command]
+        f"{roff(sentence(one.said))}\n.PP\n.nf\n.RS\n\\fB{roff(one.line)}\\fR\n.RE\n.fi"
+        for one in EXAMPLES.get(command, ())
     )
     return "\n.PP\n".join(lines)
 

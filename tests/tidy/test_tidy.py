@@ -218,6 +218,14 @@ def test_every_compiled_module_has_its_header() -> None:
         assert path.with_suffix(".pxd").exists() or path.relative_to(SRC).as_posix() in PURE, path
 
 
+def test_every_command_has_examples() -> None:
+    """They end its --help and stand in its manual page."""
+    from memtwin.cli import COMMANDS
+    from memtwin.cli.examples import EXAMPLES
+
+    assert set(EXAMPLES) == set(COMMANDS)
+
+
 def test_counters_have_one_order() -> None:
     """vmstat.pxd numbers the counters in the order in which vmstat.py names them."""
     from memtwin.linux.core import vmstat
