@@ -51,6 +51,7 @@ TYPED = {  # what stands before the cursor when TAB is pressed -> what stands th
     "memtwin ps -o PID,COMMA": "memtwin ps -o PID,COMMAND ",
     "memtwin meminfo --explain HugePages_To": "memtwin meminfo --explain HugePages_Total ",
     "memtwin completion fi": "memtwin completion fish ",
+    "memtwin learn 4": "memtwin learn 4 ",
     "memtwin run --set vm.swappi": "memtwin run --set vm.swappiness=",
     "memtwin run --boot live --swap zr": "memtwin run --boot live --swap zram:",
     "memtwin run lo": "memtwin run log.txt ",

@@ -399,6 +399,18 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     del home
 
 
+def test_a_directory_in_its_place_and_a_large_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    home.mkdir(parents=True)
+    type_lines(monkeypatch, "256M\n?\n")
+    assert "stays as it is: Is a directory" in run(capsys, "1")[2]
+    home.rmdir()
+    home.write_bytes(b" " * (1 << 20) + b"{}")
+    assert "nothing is kept" in run(capsys)[2]
+    assert home.stat().st_size == (1 << 20) + 2
+
+
 def test_a_link_is_not_followed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

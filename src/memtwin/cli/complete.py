@@ -55,6 +55,15 @@ def files(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 @_offers
+def lessons(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Offer the numbers of the lessons, each with its title."""
+    from memtwin.learn.lessons import all_lessons  # noqa: PLC0415 - only a shell asks
+
+    del ctx, incomplete
+    yield from ((str(number), lesson.title) for number, lesson in enumerate(all_lessons(), 1))
+
+
+@_offers
 def roots(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the live host, files, and the checkpoints of a run, RUN@LABEL."""
     del ctx

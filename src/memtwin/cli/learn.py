@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from memtwin.cli import complete
 from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
 from memtwin.errors import MemtwinError, UsageError
 from memtwin.files.output import check
@@ -25,7 +26,7 @@ _LARGEST_SEED: Final = (1 << 31) - 1
 
 
 @click.command("learn")
-@click.argument("number", metavar="[LESSON]", type=int, required=False)
+@click.argument("number", metavar="[LESSON]", type=int, required=False, shell_complete=complete.lessons)
 @click.option(
     "--answer", "answers", multiple=True, metavar="N|?",
     help="Answer for scripts: the guess, the number of a change, the guess for that; ? shows without a guess. "
@@ -35,7 +36,7 @@ _LARGEST_SEED: Final = (1 << 31) - 1
     "--seed", type=click.IntRange(0, _LARGEST_SEED), metavar="N", help="Other sizes; 0 are those of the first time."
 )
 @click.option(
-    "--on", "machine", metavar="WHERE",
+    "--on", "machine", metavar="WHERE", shell_complete=complete.roots,
     help="Take the lesson on this machine, as memtwin run --boot reads it: a snapshot, a recording or `live`.",
 )  # fmt: skip
 @click.option("--scenario", is_flag=True, help="Print the lesson as a scenario for memtwin run.")

@@ -7,7 +7,7 @@ browser, in which every figure is of the run that was just made.
 - ``lessons``: the lessons, one file each; ``chapter``: the sections of the chapter that they belong to;
 - ``act``: one lesson run with its sizes; ``found``: the figures of a run, or of a recording of a real kernel;
 - ``pages``: the seven beats of a lesson; ``session``: which page is next; ``store``: what is kept between days;
-- ``course``: which lesson is taken; ``screen`` and ``plain``: who shows the pages and reads the answers;
+- ``course``: which lesson is taken; ``screen`` and ``plain`` show the pages and read the answers;
 - ``html``, ``figures``: the same for a browser.
 
 Never here: a result as text. What a lesson states of Linux is computed from its run, and said only if the run shows it.

@@ -76,8 +76,10 @@ def _label(run: Run, sample: Sample) -> str:
     if not sample.between:
         return "..."
     done = run.done[sample.ops_done - 1]
+    if isinstance(done.op, (Checkpoint, Proc)):
+        return ""
     killed = "".join(f"{death['name']} is killed: " for death in done.deaths if death["signal"])
-    return "" if isinstance(done.op, (Checkpoint, Proc)) else f"{killed}{done.op.text}"
+    return f"{killed}{'refused: ' if done.outcome == 'error' else ''}{done.op.text}"
 
 
 def _thinned(frames: Sequence[tuple[Sample, str]]) -> list[tuple[Sample, str]]:

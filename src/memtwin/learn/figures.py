@@ -61,6 +61,7 @@ def _root(label: str) -> tuple[str, str]:
 
 
 FIGURES: Final = (
+    Figure("The run itself", chapter.WHAT, ("run", SCENARIO, "-o", _RUN)),
     Figure("Virtual memory: RAM, and what lies in swap", chapter.VIRTUAL, ("account", "--svg", *_root("evening"))),
     Figure("How memory is distributed", chapter.ALLOCATION, ("account", "--svg", *_root("noon"))),
     Figure("/proc/meminfo", chapter.FILES, ("meminfo", *_root("noon"))),
@@ -77,16 +78,9 @@ def page(shell: Callable[[Sequence[str], Path], str]) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as made:
         where = Path(made)
         (where / SCENARIO).write_text(TEXT)
-        shell(("run", SCENARIO, "-o", _RUN), where)
         body = "".join(_figure(figure, shell(figure.words, where)) for figure in FIGURES)
-    return f'<nav><a href="index.html">all lessons</a></nav>\n{_first()}{body}', TEXT
-
-
-def _first() -> str:
-    return (
-        f"<p>All of them are of one run. <code>{SCENARIO}</code> lies beside this page:</p>"
-        f"<pre>memtwin run {SCENARIO} -o {_RUN}</pre>\n"
-    )
+    first = f"<p>All of them are of one run, of <code>{SCENARIO}</code>, which lies beside this page.</p>\n"
+    return f'<nav><a href="index.html">all lessons</a></nav>\n{first}{body}', TEXT
 
 
 def _figure(figure: Figure, out: str) -> str:

@@ -149,7 +149,7 @@ def options(ask: Choice, chosen: int | None, *, unicode: bool) -> list[str]:
 
 
 def drawn_question(ask: Question, value: int | None, look: Look) -> list[str]:
-    """Return the scale or the options, with the mark of who answers at *value*."""
+    """Return the scale or the options, with the reader's mark at *value*."""
     if isinstance(ask, Choice):
         return options(ask, value, unicode=look.unicode)
     marks = [Mark(value, ask.write(value))] if value is not None else []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHOW_ME: Final = "?"
-"""The answer of who does not guess."""
+"""The answer of a reader who does not guess."""
 _TICKS: Final = 4
 _STEPS: Final = 40
 """Steps of the arrow keys from one end of a scale to the other."""

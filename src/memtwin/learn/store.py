@@ -152,5 +152,5 @@ def _make_directories(path: Path) -> None:
 
 
 def here() -> Store:
-    """Return the store of who runs this."""
+    """Return the store of the user of this process."""
     return Store(path_of(os.environ))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GLYPHS: Final = {
-    "kernel": ("▓", "k"), "programs": ("█", "#"), "files": ("░", "c"), "free": ("·", "."),
+    "kernel": ("▒", "k"), "programs": ("█", "#"), "files": ("░", "c"), "free": ("·", "."),
 }  # fmt: skip
 """Each part's glyph, and the one for terminals that have ASCII alone."""
 _SWAP_WIDTH: Final = 12
