@@ -112,8 +112,10 @@ class Store:
                 _make_directories(self.path.parent)
                 data = msgspec.json.format(msgspec.json.encode(self.state), indent=1) + b"\n"
                 output.write_file(self.path, data, mode=output.OWNER_ONLY)
-            except (OSError, MemtwinError) as problem:
+            except MemtwinError as problem:
                 self.problem = f"nothing is kept: {problem}"
+            except OSError as problem:
+                self.problem = f"nothing is kept: {problem.filename}: {problem.strerror}"
 
     def _read(self) -> State:
         if self.path is None:

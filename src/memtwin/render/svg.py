@@ -104,14 +104,15 @@ def _place(stack: Stack, largest: int) -> list[_Placed]:
 
 _PARTS: Final = {"kernel": "kernel2", "programs": "anon", "files": "cache", "free": "free"}
 """The parts of a film by their kind."""
-_ROW, _RAM_WIDTH, _SWAP_WIDTH = 24, 400, 110
+_ROW, _RAM_WIDTH, _SWAP_WIDTH, _LETTER = 24, 400, 110, 7
 _SCALE_WIDTH, _MARGIN = 760, 20
 _SIZES_LEFT, _SIZES_WIDTH = 180, 500
 
 
 def film(shown: Film, name: str, title: str) -> str:
     """Return the frames of a film below each other; *name* tells its parts from those of other pictures of a page."""
-    width = 2 * _GAP + _RAM_WIDTH + (_SWAP_WIDTH + _GAP if shown.swap else 0) + 340
+    longest = max((len(frame.label) for frame in shown.frames), default=0)
+    width = 3 * _GAP + _RAM_WIDTH + (_SWAP_WIDTH + _GAP if shown.swap else 0) + _LETTER * longest
     height = 60 + _ROW * len(shown.frames)
     parts = [
         _HEAD.format(width=width, height=height), f"<title>{escape(clean(title))}</title>",

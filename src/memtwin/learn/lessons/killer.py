@@ -22,7 +22,7 @@ def _grow(name: str, mib: int) -> str:
 def _story(s: Sizes) -> str:
     adj = f" with oom_score_adj {s['adj']}" if s["adj"] else ""
     return (
-        f"There is no swap. old runs for the longest time and has {_OLD}M, a database has {s['database']}M{adj}, an editor "
+        f"There is no swap. old has run the longest and has {_OLD}M, a database has {s['database']}M{adj}, an editor "
         f"{s['editor']}M. A newcomer writes {s['newcomer']}M, and memory runs out in the middle of that."
     )
 
@@ -63,7 +63,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     points = ", ".join(f"{name} {r[f'points_{name}']:,}" for name in order)
     adj = f"; the database's {r['adj']} is {r['adj'] / 10:+.0f}% of it" if r["adj"] else ""
     return (
-        f"The kernel kills who has most points. At that moment: {points}.",
+        f"The kernel kills the process with the most points. At that moment: {points}.",
         f"Points are pages in RAM and in swap and of page tables, plus oom_score_adj in thousandths of all memory{adj}.",
         "How long a process has run, who asked last and how important it is do not count.",
     )
