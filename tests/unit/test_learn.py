@@ -394,7 +394,8 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     code, text, error = run(capsys, "1")
     assert code == 0
     assert "Linux: 780K" in text
-    assert error.startswith("memtwin: nothing is kept") and "Errno" not in error
+    assert error.startswith("memtwin: nothing is kept")
+    assert "Errno" not in error
     assert len(error.splitlines()) == 1
     del home
 

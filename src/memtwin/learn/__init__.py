@@ -5,7 +5,7 @@ browser, in which every figure is of the run that was just made.
 
 - ``lesson``: what a lesson is made of; ``question``: what it asks, and how far a guess was off;
 - ``lessons``: the lessons, one file each; ``chapter``: the sections of the chapter that they belong to;
-- ``act``: one lesson run with its sizes; ``found``: the figures of a run, or of a recording of a real kernel;
+- ``act``: one lesson run with its sizes; ``found``: figures of a run, or of a recording; ``filming``: it as a film;
 - ``pages``: the seven beats of a lesson; ``session``: which page is next; ``store``: what is kept between days;
 - ``course``: which lesson is taken; ``screen`` and ``plain`` show the pages and read the answers;
 - ``html``, ``figures``: the same for a browser.

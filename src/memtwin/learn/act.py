@@ -6,21 +6,16 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memtwin.learn import found
+from memtwin.learn import filming, found
 from memtwin.learn.lesson import elsewhere, lines
-from memtwin.render.film import Film, Frame
 from memtwin.run.run import simulate
-from memtwin.scenario import Checkpoint, Proc, parse
+from memtwin.scenario import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from memtwin.learn.lesson import Lesson, Reading, Sizes, Turn
+    from memtwin.render.film import Film
     from memtwin.run.run import Run
-    from memtwin.run.timeline import Sample
     from memtwin.sources.source import Source
-
-FRAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +52,4 @@ def perform(lesson: Lesson, sizes: Sizes, boot: Source | None = None) -> Act:
     scene = lesson.scene(sizes)
     run = simulate(parse(lines(scene if boot is None else elsewhere(scene)), f"lesson {lesson.key}"), boot)
     reading = lesson.read(found.of_run(run), sizes)
-    return Act(lesson, sizes, reading, _film(run), lesson.holds(reading, sizes), run, run.machine.notes)
-
-
-def _film(run: Run) -> Film:
-    """Return where RAM and swap were after each operation, at most :data:`FRAMES` times."""
-    state = run.machine.state
-    total = int(state.memory_total) * 4
-    swap = int(state.swap_pages[0]) * 4
-    shown = _thinned([(sample, _label(run, sample)) for sample in run.samples])
-    return Film(total, swap, tuple(_frame(sample, label, total, swap) for sample, label in shown))
-
-
-def _label(run: Run, sample: Sample) -> str:
-    """Return the operation that *sample* was taken after; empty for a checkpoint or a new process."""
-    if sample.ops_done == 0 and sample.between:
-        return "at the beginning"
-    if not sample.between:
-        return "..."
-    done = run.done[sample.ops_done - 1]
-    if isinstance(done.op, (Checkpoint, Proc)):
-        return ""
-    killed = "".join(f"{death['name']} is killed: " for death in done.deaths if death["signal"])
-    return f"{killed}{'refused: ' if done.outcome == 'error' else ''}{done.op.text}"
-
-
-def _thinned(frames: Sequence[tuple[Sample, str]]) -> list[tuple[Sample, str]]:
-    """Leave out what has no label, then as much as is too much, evenly; the first and the last stay."""
-    kept = [frame for frame in frames if frame[1]]
-    if len(kept) <= FRAMES:
-        return kept
-    return [kept[round(i * (len(kept) - 1) / (FRAMES - 1))] for i in range(FRAMES)]
-
-
-def _frame(sample: Sample, label: str, total: int, swap: int) -> Frame:
-    figures = sample.figures
-    free, files, programs = figures["MemFree"], figures["Cached"], figures["AnonPages"]
-    parts = {"kernel": max(total - free - files - programs, 0), "programs": programs, "files": files, "free": free}
-    return Frame(label, parts, swap - figures["SwapFree"])
+    return Act(lesson, sizes, reading, filming.film(run), lesson.holds(reading, sizes), run, run.machine.notes)

@@ -74,7 +74,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     if r["killed"]:
         return (
             f"P was killed with {amount(r['size'] - r['used'])} of {amount(r['size'])} of swap still free.",
-            f"zram keeps pages in RAM: {what} cannot be compressed, so a page that goes there costs a whole page and frees "
+            f"zram keeps pages in RAM (the kernel's part of the picture): {what} cannot be compressed, so a page that goes there costs a whole page and frees "
             "none. Its size is only the most that it may be asked to hold.",
         )
     return (
