@@ -121,6 +121,13 @@ def test_what_is_not_there_is_not_judged_and_said_to_be_unknown(
     assert "waiting for memory: some" not in text
 
 
+def test_processes_that_are_hidden_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = copy_of("leak", tmp_path)
+    (root / "proc" / "mounts").write_text("proc /proc proc rw,nosuid,hidepid=2 0 0\n")
+    assert cli.main(["--root", str(root)]) == 0
+    assert "hidden (hidepid)" in capsys.readouterr().err
+
+
 def test_a_kill_without_its_log_is_counted_and_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = findings(copy_of("oom-yesterday", tmp_path, "dmesg.txt"), capsys)[0]
     assert first["name"] == "killed"

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from memtwin.cli.common import LIVE, look_of_stdout, memory_of, number, open_root, show
+from memtwin.cli.common import LIVE, look_of_stdout, memory_of, note, number, open_root, show
 from memtwin.diagnose.doctor import Machine, Unknown
 from memtwin.diagnose.now import Facts, Kill, examine, nearest
 from memtwin.diagnose.now_view import Page, view
@@ -15,7 +15,7 @@ from memtwin.errors import InputError
 from memtwin.procfs import pressure, swaps, uptime, vmstat
 from memtwin.sources import cgroups
 from memtwin.sources.host import host
-from memtwin.sources.processes import are_kept
+from memtwin.sources.processes import HIDDEN, are_hidden, are_kept
 from memtwin.sources.source import load
 from memtwin.views import limits
 
@@ -57,6 +57,8 @@ def tell(root: str, form: str | None) -> None:
         candidates, counters.get("oom_kill") if counters else None, None if source.is_live else root,
     )  # fmt: skip
     show(view(page, look_of_stdout()), form, source)
+    if are_hidden(source):
+        note(HIDDEN)
 
 
 def _known(read: Callable[[], Mapping[str, int]]) -> Mapping[str, int] | None:

@@ -270,8 +270,12 @@ def examine(facts: Facts) -> Examined:
             in_order.append(name)
         else:
             found.append(finding)
-    found += _settings(facts.machine)
-    return Examined(tuple(sorted(found, key=lambda one: one.harm)), (*in_order, "settings"), tuple(unknown))
+    advice, lacking = _settings(facts.machine)
+    if not advice:
+        in_order.append("settings")
+    if lacking:
+        unknown.append(f"{count(lacking, 'setting')} (memtwin doctor)")
+    return Examined(tuple(sorted((*found, *advice), key=lambda one: one.harm)), tuple(in_order), tuple(unknown))
 
 
 def nearest(groups: Iterable[Group]) -> list[limits.Limit]:
@@ -293,19 +297,22 @@ def ago(seconds: float) -> str:
     return f"{seconds / _HOUR_S:.0f} h" if seconds < _DAY_S else count(int(seconds // _DAY_S), "day")
 
 
-def _settings(machine: Machine) -> Iterator[Finding]:
-    """Yield what `doctor` finds, but for stalls, of which :func:`waits` says more."""
+def _settings(machine: Machine) -> tuple[list[Finding], int]:
+    """Return what `doctor` finds, but for stalls, of which :func:`waits` says more, and how many rules lack a row."""
+    found, lacking = [], 0
     for rule in doctor.RULES:
         if rule is doctor.stalled:
             continue
         try:
             advice = rule(machine)
         except Unknown:
+            lacking += 1
             continue
         if advice is not None:
             harm = Harm.HARMLESS if advice.level == doctor.HARMLESS else Harm.SETTING
             harm = Harm.SOON if advice.name in _SOON else harm
-            yield Finding(advice.name, harm, advice.evidence, "memtwin doctor")
+            found.append(Finding(advice.name, harm, advice.evidence, "memtwin doctor"))
+    return found, lacking
 
 
 def _since(stall: Stall) -> str:

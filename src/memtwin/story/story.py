@@ -187,10 +187,10 @@ def _sentence(what: Step) -> str:
     op = what.done.op
     if what.done.outcome == "died":
         killed = f"{op.proc if isinstance(op, WorkerOp) else 'its process'} was killed"
-        return f"{capital(phrase(op))}: did not end, for {what.done.why or killed}."
+        return f"{phrase(op)}: did not end, for {what.done.why or killed}."
     if what.done.outcome == "skipped":
         gone = f"{op.proc if isinstance(op, WorkerOp) else 'the process'} is gone"
-        return f"{capital(phrase(op))}: skipped, {what.done.why or gone}."
+        return f"{phrase(op)}: skipped, {what.done.why or gone}."
     tell_of = TELLERS.get(type(op))
     return tell_of(op, what) if tell_of else ""
 

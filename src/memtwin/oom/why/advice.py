@@ -86,7 +86,7 @@ def _memory_of_nobody(found: Analysis, whose: str) -> Iterator[str]:
         sheets.SLAB: f"look for a leak in kernel slab (slabtop){_largest_cache(found)}: {{}}",
         sheets.UNEVICTABLE: "find who locks memory (mlock): {}",
         sheets.TABLES: "find who maps so much (page tables): {}",
-        sheets.UNNAMED: "look at drivers, the balloon and vmalloc: {} are in no counter",
+        sheets.UNNAMED: "look at zram, drivers, the balloon and vmalloc: {} are in no counter",
         sheets.KERNEL: "look at what the kernel holds for it: {}",
     }
     large = [(sheet.kib(key), clause) for key, clause in clauses.items() if sheet.kib(key) * _LARGE > sheet.total_kib]
