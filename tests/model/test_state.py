@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from memtwin.linux.check import invariants
+from memtwin.linux.core import mm_types
 from memtwin.linux.core.notices import take_notices
 from memtwin.linux.core.state import State
 from memtwin.linux.mm import oom_kill, slub
-from memtwin.linux.records import NoticeKind
+from memtwin.linux.records import NoticeKind, Outcome, Refusal
 from memtwin.run import run, settings
 from memtwin.scenario import parse
 
@@ -106,3 +107,14 @@ def test_notices_wait_for_each_other() -> None:
     assert len(notices) > 4
     assert [n.time_ns for n in notices] == sorted(n.time_ns for n in notices)
     assert [n.then.events_by_name()["oom_kill"] for n in notices] == list(range(len(notices)))
+
+
+def test_results_have_the_cores_numbers() -> None:
+    """Plain Python's names of them are read by callers; the core has its own."""
+    own = {Outcome: "", Refusal: "REFUSED_"}
+    for kind, prefix in own.items():
+        for member in kind:
+            assert getattr(mm_types, f"{prefix}{member.name}", member) == member
+    assert {name for name in dir(mm_types) if name.startswith("REFUSED_")} == {
+        f"REFUSED_{kind.name}" for kind in Refusal
+    }

@@ -9,6 +9,37 @@ if TYPE_CHECKING:
     from memtwin.linux.core.state import State
 
 
+class Outcome(IntEnum):
+    """What an operation comes to: a result, not an exception. Numbers above 1000 are no errno."""
+
+    OK = 0
+    ENOENT = 2
+    ESRCH = 3
+    EINTR = 4
+    ENOMEM = 12
+    EBUSY = 16
+    EINVAL = 22
+    EFBIG = 27
+    ENOSPC = 28
+    ERANGE = 34
+    AGAIN = 1001
+    """The time slice is over: call again."""
+    KILLED = 1002
+    """The task was killed while it did this."""
+
+
+class Refusal(IntEnum):
+    """Which rule of the kernel refused what an operation asked for."""
+
+    NOT = 0
+    """None did: there was no page to be had."""
+    LENGTH = 1
+    MAP_COUNT = 2
+    TASK_SIZE = 3
+    OVERCOMMIT = 4
+    SWAPOFF = 5
+
+
 class NoticeKind(IntEnum):
     """What a machine reports by itself."""
 

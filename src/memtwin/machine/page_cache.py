@@ -12,6 +12,7 @@ from memtwin.linux import restore
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, mm_init
+from memtwin.linux.records import Outcome
 from memtwin.machine.processes import by_start
 from memtwin.units import PAGE_SHIFT
 
@@ -129,7 +130,7 @@ def fill(d: Draft, file: int, index: int, count: int, *, shared: bool = False, m
 
 def mmap_rest(d: Draft, start: int, count: int, flags: int, file: int = 0) -> None:
     """Map pages of *the rest*."""
-    if kernel_fork.mmap(d.state, d.rest, start, count, flags, file) != t.OK:
+    if kernel_fork.mmap(d.state, d.rest, start, count, flags, file) != Outcome.OK:
         raise SnapshotError(d.boot.name, "its settings forbid what it has mapped (vm.max_map_count?)")
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import balloon, mm_init, page_alloc_fast
+from memtwin.linux.records import Outcome
 from memtwin.machine import describe
 from memtwin.units import PAGE_BYTES
 
@@ -77,4 +77,4 @@ def _sentence(taken: int, wanted: int, before: dict[str, int], after: dict[str, 
 
 def outcome(code: int) -> str:
     """Return the name of an Outcome of the kernel's that refuses."""
-    return {t.ENOMEM: "ENOMEM", t.EINVAL: "EINVAL", t.EBUSY: "EBUSY"}.get(code, str(code))
+    return Outcome(code).name

@@ -14,6 +14,7 @@ from memtwin.linux.core import device
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
+from memtwin.linux.records import Outcome
 from memtwin.machine import compressed_lengths
 from memtwin.machine.machine import Area
 from memtwin.units import PAGE_BYTES, pages
@@ -87,22 +88,22 @@ def switch_on(machine: Machine, filename: str, size_bytes: int, prio: int) -> in
         slots = size_bytes // PAGE_BYTES - 1
         if slots < 1:
             swapon.read_header(state)
-            return int(t.EINVAL)
+            return Outcome.EINVAL
         machine.areas.append(
             _add(state, machine.boot, filename, slots=slots, prio=prio, kind="partition", profile=machine.costs)
         )
     elif swapon.area_info(state, area.number).used:
-        return t.EBUSY
+        return Outcome.EBUSY
     else:
         swapon.turn_on(state, area.number, prio)
     swapon.read_header(state)
-    return t.OK
+    return Outcome.OK
 
 
 def switch_off(machine: Machine, filename: str, task: int) -> int:
     """Turn an area off: *task* brings all back that lies in it; returns an Outcome."""
     area = next((area for area in machine.areas if area.filename == filename), None)
-    return swapon.swapoff(machine.state, task, area.number) if area else t.EINVAL
+    return swapon.swapoff(machine.state, task, area.number) if area else Outcome.EINVAL
 
 
 def _device(filename: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import blocks, compaction
+from memtwin.linux.records import Outcome
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
@@ -22,17 +22,17 @@ class Blocks:
     def compact(self) -> int:
         """Compact every zone; returns an Outcome."""
         compaction.compact_memory(self._state)
-        return t.OK
+        return Outcome.OK
 
     def allocate(self, op: Kalloc) -> int:
         """Allocate the blocks that *op* asks for, until one is refused; returns an Outcome."""
         got = blocks.allocate(self._state, op.order, op.count, op.kind)
         self._held[op.name] = (op.order, got)
-        return t.OK if len(got) == op.count else t.ENOMEM
+        return Outcome.OK if len(got) == op.count else Outcome.ENOMEM
 
     def free(self, op: Kfree) -> int:
         """Free every K-th block of a name; returns an Outcome."""
         order, held = self._held[op.name]
         blocks.release(self._state, order, held[:: op.every])
         del held[:: op.every]
-        return t.OK
+        return Outcome.OK

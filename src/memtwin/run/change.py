@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import NotModelledError, UsageError
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import swapon
+from memtwin.linux.records import Outcome
 from memtwin.machine import checks, compressed_lengths, resize, swap_areas
 from memtwin.units import PAGE_BYTES
 
@@ -118,7 +118,7 @@ def change_swap(machine: Machine, change: SwapChange) -> None:
         return
     info = swapon.area_info(machine.state, area.number)
     code = swap_areas.switch_off(machine, area.filename, machine.rest)
-    if code != t.OK:
+    if code != Outcome.OK:
         why = f"{resize.outcome(code)}: what lies there finds no room"
         raise UsageError(f"--swap {change.word}: {area.filename} cannot be turned off ({why})")
     came = f"{info.inuse >> 8:,} MiB came back from it"
@@ -147,7 +147,7 @@ def _add(machine: Machine, change: SwapChange) -> None:
     usual = 100 if change.name == "zram" else -2
     prio = usual if change.prio is None else change.prio
     code = swap_areas.switch_on(machine, filename, change.size_bytes or 0, prio)
-    if code != t.OK:
+    if code != Outcome.OK:
         raise UsageError(f"--swap {change.word}: {resize.outcome(code)}")
     words = f"{filename} with {(change.size_bytes or 0) >> 20:,} MiB was added"
     machine.changes.append(f"{words}, priority {swapon.area_info(machine.state, machine.areas[-1].number).prio}.")

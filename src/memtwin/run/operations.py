@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
+from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
 from memtwin.run.processes import Processes, Worker, idle
 from memtwin.run.settings import write
@@ -60,29 +60,29 @@ def _attach(run: Run, op: Attach) -> int:
 
 def _sleep(run: Run, op: Sleep) -> int:
     idle(run.machine, op.sleep_ns, run.sample)
-    return t.OK
+    return Outcome.OK
 
 
 def _until(run: Run, op: Until) -> int:
     begun = run.samples[0].time_ns
     idle(run.machine, begun + op.run_ns - run.machine.state.clock_ns, run.sample)
-    return t.OK
+    return Outcome.OK
 
 
 def _sync(run: Run, _: Sync) -> int:
     jbd2.commit(run.machine.state)
     fs_writeback.sync(run.machine.state)
-    return t.OK
+    return Outcome.OK
 
 
 def _drop_caches(run: Run, op: DropCaches) -> int:
     drop_caches.drop_caches(run.machine.state, op.value)
-    return t.OK
+    return Outcome.OK
 
 
 def _checkpoint(run: Run, op: Checkpoint) -> int:
     run.checkpoint(op.label)
-    return t.OK
+    return Outcome.OK
 
 
 def _set_sysctl(run: Run, op: SetSysctl) -> int:

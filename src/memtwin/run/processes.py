@@ -17,6 +17,7 @@ from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
+from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.scenario import LARGEST_AREA, Attach, Fwrite, Hot, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 NS_PER_S = 1_000_000_000
 SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
-ERANGE = 34
-ESRCH = 3
 SIGKILL = 9
 MOST_CANDIDATES = 12
 """Processes that an error names."""
@@ -136,13 +135,13 @@ class Processes:
         """Start a fresh process of the program; returns an Outcome."""
         task = kernel_fork.spawn(self.state, self.machine.rest, self._next_pid(), adj)
         if not task:
-            return t.ENOMEM
+            return Outcome.ENOMEM
         process = Worker(name, self.last_pid, task, self.program.first_region)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in self.program.areas:
             file = sources.get(area.source, 0)
             code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.vm_flags, file, 0, area.offset)
-            if code != t.OK:
+            if code != Outcome.OK:
                 kernel_fork.exit_task(self.state, task)
                 return code
         self._touch_pages(process, (self.program.arguments,), op, write=True)
@@ -151,13 +150,13 @@ class Processes:
         self._touch_pages(process, self.program.read_at_start, op, write=False)
         self._touch_pages(process, self.program.written_at_start, op, write=True)
         self.by_name[name] = process
-        return t.OK
+        return Outcome.OK
 
     def attach(self, op: Attach) -> int:
         """Let a process of the snapshot be one of the scenario's; returns an Outcome (ESRCH: it has died since)."""
         found = candidates(self.machine, op)
         if not found:
-            return ESRCH
+            return Outcome.ESRCH
         booted = found[0]
         areas = task_mmu.areas(self.state, booted.task)
         there = [end for start, end, *_ in areas if self.program.first_region <= start < LAST_REGION]
@@ -169,7 +168,7 @@ class Processes:
             worker.regions[LARGEST_AREA] = Region(start, pages)
         self.by_name[op.name] = worker
         booted.alive = False  # as one of the machine's own: from here it is the scenario's
-        return t.OK
+        return Outcome.OK
 
     def _is_ours(self, booted: Booted) -> bool:
         """Whether a process of the snapshot runs the program that the snapshot's scenario ran."""
@@ -186,7 +185,7 @@ class Processes:
         pages = -(-op.size_bytes // PAGE_BYTES)
         self._prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
-        if code == t.OK:
+        if code == Outcome.OK:
             self._keep_region(process, op.region, pages)
         return code
 
@@ -202,11 +201,11 @@ class Processes:
         self._prepare_mmap(process, op)
         flags = program.RW | (t.VM_SHARED if op.shared else 0)
         if not pages:
-            return t.EINVAL
+            return Outcome.EINVAL
         code = kernel_fork.mmap(
             self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
         )
-        if code == t.OK:
+        if code == Outcome.OK:
             self._keep_region(process, op.region, pages)
         return code
 
@@ -225,7 +224,7 @@ class Processes:
                 at = process.next_region
                 process.next_region += program.region_step(pages)
             code = kernel_fork.mmap(self.state, process.task, at, pages, program.RW)
-            if code != t.OK:
+            if code != Outcome.OK:
                 return code
             process.buffer = at
         pattern = op.pattern
@@ -261,7 +260,7 @@ class Processes:
         since = self.state.clock_ns
         while True:
             code = run.run(next_sample(since, self.state.clock_ns))
-            if code != t.AGAIN:
+            if code != Outcome.AGAIN:
                 return code
             self.on_second()
 
@@ -271,7 +270,7 @@ class Processes:
         if start < 0:
             return -start
         if op.advice not in ADVICES:
-            return t.OK
+            return Outcome.OK
         return madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice])
 
     def mlock(self, process: Worker, op: Mlock | Munlock) -> int:
@@ -285,9 +284,9 @@ class Processes:
         """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
         region = process.regions.get(op.region)
         if region is None:
-            return -t.ENOENT
+            return -Outcome.ENOENT
         if op.offset_pages + op.npages > region.pages:
-            return -ERANGE
+            return -Outcome.ERANGE
         return region.start + op.offset_pages
 
     def bury(self) -> list[Worker | Booted]:
@@ -316,7 +315,7 @@ class Processes:
         """Unmap a whole region; returns an Outcome."""
         found = process.regions.pop(op.region, None)
         if found is None:
-            return t.ENOENT
+            return Outcome.ENOENT
         return kernel_fork.munmap(self.state, process.task, found.start, found.pages)
 
     def touch(self, process: Worker, op: Touch) -> int:
@@ -347,7 +346,7 @@ class Processes:
     def fork(self, process: Worker, op: Fork) -> int:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
         code, task = kernel_fork.fork(self.state, process.task, self._next_pid())
-        if code == t.OK:
+        if code == Outcome.OK:
             twin = Worker(op.child, self.last_pid, task, process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
@@ -366,13 +365,13 @@ class Processes:
         """Let a process exit by itself; returns an Outcome."""
         self.end(process)
         self._ended.append((process, 0))
-        return t.OK
+        return Outcome.OK
 
     def kill(self, process: Worker, _: Kill) -> int:
         """Kill a process from outside; returns an Outcome."""
         self.end(process)
         self._ended.append((process, SIGKILL))
-        return t.OK
+        return Outcome.OK
 
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""

@@ -21,14 +21,13 @@ from memtwin import __version__
 from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output
 from memtwin.linux.check import invariants
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.core import notices
 from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc_fast
-from memtwin.linux.records import NoticeKind
+from memtwin.linux.records import NoticeKind, Outcome
 from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.procfs.counters import figures_with
@@ -165,7 +164,7 @@ class Run:
         deltas = {name: after[name] - before[name] for name in figures_with("operation", "always")}
         moved = (n for n in figures_with("operation", "if it moved") if after[n] != before[n])
         deltas.update({name: after[name] - before[name] for name in moved})
-        refused = errno == t.ENOMEM or (outcome == "error" and state.refused_by)
+        refused = errno == Outcome.ENOMEM or (outcome == "error" and state.refused_by)
         why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
         done.ooms = self.ooms[killed:]
@@ -199,7 +198,7 @@ class Run:
         else:
             kernel_fork.run_as(self.machine.state, self.machine.rest)
             code = OF_MACHINE[type(op)](self, op)
-        return ("ok" if code == t.OK else "error"), code
+        return ("ok" if code == Outcome.OK else "error"), code
 
     def _death(self, process: Worker | Booted, signal: int) -> dict[str, Any]:
         """The line of a process that ended, among the deaths; its files are not read any more."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import sysctl
+from memtwin.linux.records import Outcome
 from memtwin.machine import checks, describe, resize
 from memtwin.machine.build import build, build_from, read
 from memtwin.run.change import change_swaps, ram_bytes, squeeze
@@ -355,5 +355,5 @@ def write(machine: Machine, op: SetSysctl) -> int:
     try:
         machine.write_sysctl(op.name.removeprefix("vm."), op.value)
     except InputError:
-        return t.EINVAL
-    return t.OK
+        return Outcome.EINVAL
+    return Outcome.OK

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memtwin.linux.core import mm_types as t
 from memtwin.render.words import count, listed, size
 from memtwin.story.phrases import PAGE_KIB, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-NO_SWAP, EQUAL, FILE_TINY, FILE_TRIM, FRACT = range(5)
-"""Why reclaim looked where it did, in the model's order (ScanBalance)."""
 
 
 def reclaimed(change: Mapping[str, int], taken: Mapping[str, int], reason: str) -> list[str]:
@@ -57,16 +55,16 @@ def why(balances: tuple[int, ...], swappiness: int, *, swap_free: bool) -> str:
 
 def _reason(reason: int, swappiness: int, *, swap_free: bool) -> str:
     """Where reclaim looked and why, by what decided."""
-    if reason == NO_SWAP and swap_free:
+    if reason == t.SCAN_FILE_NO_SWAP and swap_free:
         return "files only, for it worked off watermarks raised against fragmentation, which is done without swapping"
-    if reason == FRACT and not swappiness:
+    if reason == t.SCAN_FRACT and not swappiness:
         return "files only, for vm.swappiness is 0"
     return {
-        NO_SWAP: "files only, for there is no free swap to put anonymous pages in",
-        EQUAL: "files and anonymous pages alike, as its last resort",
-        FILE_TINY: "anonymous pages only, for hardly any file is left in the cache",
-        FILE_TRIM: "files only, for plenty of them had been used just once and none was missed lately",
-        FRACT: f"both kinds, in shares by vm.swappiness ({swappiness}) and by what was lately missed of each",
+        t.SCAN_FILE_NO_SWAP: "files only, for there is no free swap to put anonymous pages in",
+        t.SCAN_EQUAL: "files and anonymous pages alike, as its last resort",
+        t.SCAN_ANON_FILE_TINY: "anonymous pages only, for hardly any file is left in the cache",
+        t.SCAN_FILE_TRIM: "files only, for plenty of them had been used just once and none was missed lately",
+        t.SCAN_FRACT: f"both kinds, in shares by vm.swappiness ({swappiness}) and by what was lately missed of each",
     }[reason]
 
 

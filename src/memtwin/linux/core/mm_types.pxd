@@ -238,7 +238,7 @@ cpdef enum:              # per-cpu batches in front of the lists, in the order i
     VEC_MLOCK               # mlock, munlock and faults in locked areas
     NR_VECS
 
-cpdef enum:              # why reclaim scans anonymous pages, at files, or at both (get_scan_count)
+cpdef enum:              # why reclaim scans anonymous pages, files, or both (get_scan_count)
     SCAN_FILE_NO_SWAP
     SCAN_EQUAL
     SCAN_ANON_FILE_TINY
