@@ -62,7 +62,7 @@ def _reason(r: Reading, s: Sizes) -> tuple[str, ...]:
     return (
         f"{amount(r['before'])} of swap were in use, and {amount(r['after'])} are now, though idle has all but "
         f"{amount(r['own_after'])} of its memory back.",
-        f"The copy in swap stays as long as the page is the same ({amount(r['cached'])} of SwapCached): if the page has to "
+        f"The copy in swap stays while the page is unchanged and swap is not half full ({amount(r['cached'])} of SwapCached): if the page has to "
         "go again, nothing needs to be written.",
         "Used swap only says what had to go once. Trouble is traffic now: the columns si and so of vmstat.",
     )
