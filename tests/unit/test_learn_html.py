@@ -79,7 +79,7 @@ def test_each_page_has_its_grid_as_data(pages: Path) -> None:
         assert len(cases) == text.count("<form data-case=") >= 3
         for case in cases:
             assert isinstance(case["result"], int)
-            assert len(case.get("steps", [0] * 81)) == 81
+            assert len(case.get("steps", [0] * 65)) == 65
         assert text.count("hidden>") >= 2 * len(cases)
         assert lesson.title in text
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memtwin.learn.act import Act
     from memtwin.learn.lesson import Lesson, Sizes, Turn
 
-_STEPS: Final = 80
+_STEPS: Final = 64
 """Steps of a scale."""
 _MIDDLE: Final = 380
 _FILLS: Final = {"machine": "outside", "swap": "swap", "file": "cache", "asked": "free"}

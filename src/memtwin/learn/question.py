@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOW_ME: Final = "?"
 """The answer of a reader who does not guess."""
 _TICKS: Final = 4
-_STEPS: Final = 40
+_STEPS: Final = 32
 """Steps of the arrow keys from one end of a scale to the other."""
 _SIZE: Final = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?) ?([kmg]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
 _PLAIN: Final = re.compile(r"([0-9]{1,9}) ?%?", re.ASCII)

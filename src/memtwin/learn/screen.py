@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from memtwin.errors import MemtwinError, UsageError
+from memtwin.errors import UsageError
 from memtwin.learn import pages
-from memtwin.learn.question import SHOW_ME
+from memtwin.learn.question import SHOW_ME, Choice
 from memtwin.tui.screen import Line
 
 if TYPE_CHECKING:
@@ -53,60 +53,72 @@ def lesson(screen: Screen, session: Session, look: Look) -> None:
                 session.answer(answer if isinstance(answer, int) else None)
 
 
-def ask(screen: Screen, page: Page, look: Look, *, may_go_back: bool = False, leave: str = "q leave") -> int | str:
+def ask(screen: Screen, page: Page, look: Look, *, may_go_back: bool = False) -> int | str:
     """Return the answer to the page's question as a number, ``?``, or ``b`` for the page before."""
     assert page.question is not None
-    typed, value, problem = "", None, ""
-    keys = "   ".join(
-        ("Type it or use arrow keys, then Enter", page.without, *(["b back"] if may_go_back else []), leave)
-    )
+    answer, problem = _Answer(page.question), ""
+    back = ("b back",) if may_go_back else ()
+    keys = "   ".join(("Type it or use arrow keys, then Enter", page.without, *back, "q leave"))
     while True:
-        drawn = [] if page.is_listed else pages.drawn_question(page.question, value, look)
-        foot = [Line(problem, "bold") if problem else Line(keys)]
-        prompt = Line(f"{page.asked}: {typed}_")
-        _draw(screen, page.title, [*page.lines, *drawn, ""], [prompt, *foot], follow_end=True)
+        drawn = [] if page.is_listed else pages.drawn_question(page.question, answer.value, look)
+        foot = [Line(f"{page.asked}: {answer.typed}_"), Line(problem, "bold") if problem else Line(keys)]
+        _draw(screen, page.title, [*page.lines, *drawn, ""], foot, follow_end=True)
         key = screen.key(None)
-        problem = "" if key else problem
-        if key == "enter":
-            done, problem = _entered(page.question, typed.strip(), may_go_back=may_go_back)
-            if done is not None:
-                return done
+        if key is None:
             continue
-        if key in {"escape", "\x04"}:
+        if key in {"escape", "\x04"} or (key == "enter" and answer.typed.lower() == "q"):
             raise Left
+        if key != "enter":
+            answer.take(key)
+            problem = ""
+        elif answer.typed == SHOW_ME or (answer.typed.lower() == "b" and may_go_back):
+            return answer.typed.lower()
+        elif answer.value is not None:
+            return answer.value
+        else:
+            problem = answer.problem
+
+
+class _Answer:
+    """What has been typed, or where the arrow keys have placed the mark; the next character then replaces it."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._placed: int | None = None
+        self.typed = ""
+
+    @property
+    def value(self) -> int | None:
+        """The answer, if it is one."""
+        if self._placed is not None:
+            return self._placed
+        try:
+            return self._question.parse(self.typed)
+        except UsageError:
+            return None
+
+    @property
+    def problem(self) -> str:
+        """What to say of an answer that is none."""
+        try:
+            self._question.parse(self.typed)
+        except UsageError as problem:
+            return f"{problem}" if self.typed else "Give a guess first, or ? for none."
+        return ""
+
+    def take(self, key: str) -> None:
+        """Take a key: an arrow, backspace, or a character."""
         if key in _STEPS:
-            value = page.question.moved(value, _step(page.question, key))
-            typed = page.question.write(value) if not hasattr(page.question, "options") else str(value)
-        elif key == "backspace":
-            typed = typed[:-1]
-        elif key is not None and len(key) == 1 and key.isprintable() and len(typed) < _LONGEST_ANSWER:
-            typed += key
-        value = _value(page.question, typed)
-
-
-def _step(question: Question, key: str) -> int:
-    """Return the direction of an arrow key: down is the next option, but less on a scale."""
-    is_list = hasattr(question, "options")
-    return -_STEPS[key] if is_list and key in {"up", "down"} else _STEPS[key]
-
-
-def _entered(question: Question, typed: str, *, may_go_back: bool) -> tuple[int | str | None, str]:
-    """Return the answer that was typed, or None and what to say of it."""
-    if typed.lower() == "q":
-        raise Left
-    if typed == SHOW_ME or (typed.lower() == "b" and may_go_back):
-        return typed.lower(), ""
-    try:
-        return question.parse(typed), ""
-    except UsageError as problem:
-        return None, f"{problem}" if typed else "Give a guess first, or ? for none."
-
-
-def _value(question: Question, typed: str) -> int | None:
-    try:
-        return question.parse(typed)
-    except MemtwinError:
-        return None
+            is_list = isinstance(self._question, Choice)
+            steps = -_STEPS[key] if is_list and key in {"up", "down"} else _STEPS[key]
+            self._placed = self._question.moved(self.value, steps)
+            self.typed = f"{self._placed}" if is_list else self._question.write(self._placed)
+            return
+        was_placed, self._placed = self._placed is not None, None
+        if key == "backspace":
+            self.typed = "" if was_placed else self.typed[:-1]
+        elif len(key) == 1 and key.isprintable() and len(self.typed) < _LONGEST_ANSWER:
+            self.typed = key if was_placed or key == SHOW_ME else self.typed + key
 
 
 def _read(screen: Screen, page: Page, *, may_go_back: bool) -> bool:
