@@ -14,6 +14,7 @@ from memtwin import cli
 from memtwin.diagnose.now import Harm
 from memtwin.sources import cgroups
 from memtwin.sources.opening import open_source
+from memtwin.sources.recording import resolve
 
 MACHINES = Path(__file__).parents[1] / "machines"
 
@@ -26,7 +27,7 @@ class Judged(NamedTuple):
 
 
 JUDGED = {
-    "leak": Judged("memory nearly full", ("applet", "memtwin leak -p 87")),
+    "leak": Judged("memory nearly full", ("applet (87) has 17.4 GiB", "memtwin ps")),
     "full-zram": Judged("swap area full", ("zram0", "vdb", "memtwin swaps")),
     "thrash": Judged("waiting for memory", ("swapped out", "memtwin pressure")),
     "limit": Judged("limit reached", ("docker-3f1c.scope", "memory.max", "48,123", "memtwin limits")),
@@ -119,6 +120,36 @@ def test_what_is_not_there_is_not_judged_and_said_to_be_unknown(
     assert "not known: waits for memory (proc/pressure/memory" in text
     assert "free blocks (proc/buddyinfo)" in text
     assert "waiting for memory: some" not in text
+
+
+@pytest.mark.parametrize(
+    ("moment", "fills"),
+    [
+        ("05-zram-text@f280", "A (83) grew the most, by 60 MiB"),
+        ("03-anon-swap-disk@f400", "A (81) grew the most, by 120 MiB"),
+        ("03-anon-swap-disk@reread", None),
+        ("102-swapoff-under-load@off", None),
+        ("05-zram-text@end", None),
+    ],
+)
+def test_what_fills_is_named_where_an_earlier_moment_is_recorded(
+    moment: str, fills: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between two checkpoints programs grow, or pages only move between RAM and swap, or an area goes away."""
+    name, _, label = moment.partition("@")
+    run = MACHINES.parent / "recordings" / name / "run1.tar.xz"
+    found = [one for one in findings(f"{run}@{label}", capsys) if one["name"] == "memory filling"]
+    assert [one["cause"] for one in found] == ([] if fills is None else [fills])
+    assert " a second | waiting" in " ".join(screen(f"{run}@{label}", capsys))
+
+
+def test_a_moment_of_a_trace_has_the_one_before(tmp_path: Path) -> None:
+    where = tmp_path / "host.trace"
+    assert cli.main(["record", "-o", str(where), "--every", "100ms", "--for", "500ms"]) == 0
+    last, first = resolve(f"{where}@last"), resolve(f"{where}@first")
+    assert first.before is None
+    assert last.before is not None
+    assert last.before.read("proc/uptime") == first.read("proc/uptime")
 
 
 def test_processes_that_are_hidden_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

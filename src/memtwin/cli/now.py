@@ -40,25 +40,35 @@ def tell(root: str, form: str | None) -> None:
     """Show what is wrong with the machine of *root* now."""
     source = open_root(root)
     memory = memory_of(source, "MemTotal")
-    before, begun = (load(source, vmstat), time.monotonic()) if source.is_live else (None, 0.0)
+    begun = time.monotonic()
+    before = load(source, vmstat) if source.is_live else None
     groups, candidates, facts = list(cgroups.limited(source)), _candidates(source), host(source)
     if before is not None:
         time.sleep(max(begun + _WINDOW_S - time.monotonic(), 0.0))
-    machine, seconds = Machine(source), time.monotonic() - begun
+    machine, seconds, earlier = Machine(source), time.monotonic() - begun, source.before
     counters = _known(machine.counters)
+    if earlier is not None and (passed := _seconds_between(earlier, source)):
+        before, seconds = load(earlier, vmstat), passed
     found = examine(Facts(
-        machine, groups, facts.page_kib, lambda: _last_kill(source), _log_command(root), before, seconds,
+        machine, groups, facts.page_kib, lambda: _last_kill(source), _log_command(root), before, seconds, earlier,
     ))  # fmt: skip
     up = load(source, uptime)
     page = Page(
         f"this host ({os.uname().nodename})" if source.is_live else source.owner, facts.kernel,
         up.up_cs / 100 if up else None, found, memory, load(source, swaps), load(source, pressure, resource="memory"),
         _swapped(counters, before, seconds, facts.page_kib), before is not None, _nearest(source, memory, groups),
-        candidates, counters.get("oom_kill") if counters else None, None if source.is_live else root,
+        candidates, counters.get("oom_kill") if counters else None, _log_command(root),
+        None if source.is_live else root,
     )  # fmt: skip
     show(view(page, look_of_stdout()), form, source)
     if are_hidden(source):
         note(HIDDEN)
+
+
+def _seconds_between(earlier: Source, source: Source) -> float | None:
+    """Return how long after *earlier* the machine of *source* was; None where that is not known."""
+    first, last = load(earlier, uptime), load(source, uptime)
+    return (last.up_cs - first.up_cs) / 100 if first and last and last.up_cs > first.up_cs else None
 
 
 def _known(read: Callable[[], Mapping[str, int]]) -> Mapping[str, int] | None:
@@ -125,7 +135,7 @@ def _log(source: Source) -> Iterable[str]:
 
 
 def _log_command(root: str) -> str:
-    """Return the command that tells of the kills: of this host, of a run, or of a saved log."""
+    """Return the command that reads the kernel's log: of this host, of a run, or saved in a file."""
     if root == LIVE:
         return "memtwin oom"
     log = next((f"{root}/{path}" for path in _LOGS if Path(root, path).exists()), "LOG")

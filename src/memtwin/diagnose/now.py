@@ -40,6 +40,7 @@ _LEFT: Final = 0.05
 """Share of RAM and swap below which little is left."""
 _LOW: Final = 0.2
 """Share of RAM that is available, below which what cannot be reclaimed hurts."""
+_SOON_S: Final = 600
 _FULL: Final = 0.98
 _HOLDER: Final = 0.4
 _SHARED: Final = 0.4
@@ -86,17 +87,18 @@ class Kill(NamedTuple):
 class Facts(NamedTuple):
     """What the rules judge: records, cgroups with a limit, the kernel log's last kill, and counters of before.
 
-    *last_kill* is called where the kernel counts kills, or has no such counter; it raises Unknown without a log.
-    *before* are the counters of vmstat *seconds* ago; None of a single moment.
+    *last_kill* is called where the kernel counts kills; it raises Unknown without a log. *before* are the counters of
+    vmstat *seconds* ago; None of a single moment. *earlier* is the machine of that time, where it is recorded.
     """
 
     machine: Machine
     groups: Sequence[Group]
     page_kib: int
     last_kill: Callable[[], Kill | None]
-    log_command: str = "memtwin oom"
+    log_command: str
     before: Mapping[str, int] | None = None
     seconds: float = 0.0
+    earlier: Source | None = None
 
 
 class Examined(NamedTuple):
@@ -158,7 +160,36 @@ def nearly_full(facts: Facts) -> Finding | None:
         return Finding("memory nearly full", Harm.SOON, rests, "memtwin account")
     kib, pid, name = holders[0]
     cause = f"{name} ({pid}) has {size(kib)} of it, {100 * kib // whole} %"
-    return Finding("memory nearly full", Harm.SOON, rests, f"memtwin leak -p {pid} --for 5m", None, cause)
+    return Finding("memory nearly full", Harm.SOON, rests, _watch(machine.source, pid), None, cause)
+
+
+def filling(facts: Facts) -> Finding | None:
+    """Find whether RAM and swap will be full soon if they go on filling as they did since *earlier*."""
+    if facts.earlier is None or facts.seconds <= 0:
+        return None
+    machine, before = facts.machine, Machine(facts.earlier)
+    whole = machine.memory("MemTotal") + machine.memory("SwapTotal")
+    left = machine.memory("MemAvailable") + machine.memory("SwapFree")
+    grown = _demand(machine) - _demand(before)
+    if not _LEFT * whole <= left < whole // 2 or grown * _SOON_S < left * facts.seconds:
+        return None
+    then = {pid: kib for kib, pid, _ in _holders(facts.earlier)}
+    growers = [(kib - then.get(pid, 0), pid, name) for kib, pid, name in _holders(machine.source)]
+    most, pid, name = max(growers, default=(0, 0, ""))
+    if 2 * most < grown:
+        return None  # no process accounts for it: what moves between RAM and swap is counted at two moments
+    a_second = grown / facts.seconds
+    fact = f"RAM and swap fill by {size(int(a_second))} a second: at this rate they are full in {ago(left / a_second)}."
+    rows = ("MemAvailable", "SwapFree", "AnonPages", "Shmem", "SUnreclaim")
+    rests = Sentence(fact, tuple(f"proc/meminfo: {row}" for row in rows))
+    since, cause = f"for {ago(facts.seconds)} at least", f"{name} ({pid}) grew the most, by {size(most)}"
+    return Finding("memory filling", Harm.SOON, rests, _watch(machine.source, pid), since, cause)
+
+
+def _demand(machine: Machine) -> int:
+    """Return what needs room and can only go to swap or nowhere, in KiB: each page once, copies in swap left out."""
+    in_swap = machine.memory("SwapTotal") - machine.memory("SwapFree") - machine.memory("SwapCached")
+    return in_swap + sum(map(machine.memory, ("AnonPages", "Shmem", "SUnreclaim")))
 
 
 def at_limit(facts: Facts) -> Finding | None:
@@ -248,7 +279,8 @@ def kernel_objects(facts: Facts) -> Finding | None:
 
 
 RULES: Final[Mapping[str, Callable[[Facts], Finding | None]]] = {
-    "OOM kills": killed, "waits for memory": waits, "room in RAM and swap": nearly_full, "limits of cgroups": at_limit,
+    "OOM kills": killed, "waits for memory": waits, "room in RAM and swap": nearly_full, "growth": filling,
+    "limits of cgroups": at_limit,
     "swap areas": area_full, "free blocks": in_pieces, "tmpfs": shared, "kernel objects": kernel_objects,
 }  # fmt: skip
 """Each rule by what it looks at; those of equal harm are found in this order."""
@@ -266,9 +298,9 @@ def examine(facts: Facts) -> Examined:
         except Unknown as problem:
             unknown.append(f"{name} ({problem})")
             continue
-        if finding is None:
+        if finding is None and (rule is not filling or facts.earlier is not None):
             in_order.append(name)
-        else:
+        elif finding is not None:
             found.append(finding)
     advice, lacking = _settings(facts.machine)
     if not advice:
@@ -347,6 +379,11 @@ def _waited_for(facts: Facts) -> str | None:
         else f"{pages} since boot"
     )
     return f"{names[name]} ({when})"
+
+
+def _watch(source: Source, pid: int) -> str:
+    """Return the command that says more of a process: whether it leaks, or of a saved machine, what it has."""
+    return f"memtwin leak -p {pid} --for 5m" if source.is_live else "memtwin ps --sort -RES -n 5"
 
 
 def _holders(source: Source) -> Iterator[tuple[int, int, str]]:

@@ -47,6 +47,8 @@ class Page(NamedTuple):
     nearest: Sequence[Limit]
     candidates: Sequence[Candidate] | None
     kills: int | None
+    log_command: str
+    """The command that reads the kernel's log."""
     root: str | None
     """What the commands must be given; None of this host."""
 
@@ -182,9 +184,9 @@ def _foot(page: Page, width: int) -> Iterator[str]:
         yield from _with_command(_wrap(f"next to die: {', then '.join(said)}", width), "memtwin oom --live", width)
     if page.kills is not None:
         what = f"OOM kills since boot: {page.kills:,}" if page.kills else "no OOM kill since boot"
-        yield from _with_command([what], "memtwin oom", width)
+        yield from _with_command([what], page.log_command, width)
     if page.root is not None:
-        yield from _wrap(f"to the commands add: --root {page.root}", width)
+        yield from _wrap(f"to all commands but oom's add: --root {page.root}", width)
 
 
 def _mortal(page: Page) -> list[Candidate]:

@@ -74,7 +74,8 @@ class Recording:
         """Return the files of checkpoint *label*, so that ``proc/meminfo`` lies right below."""
         if label not in self.checkpoints:
             raise RecordingError(self.path, f"has no checkpoint {quoted(label)}", hint=_listing(self.checkpoints))
-        return _Checkpoint(self._source, label)
+        number = self.checkpoints.index(label)
+        return _Checkpoint(self._source, label, self.checkpoints[number - 1] if number else None)
 
     def nearest(self, up_s: float) -> str:
         """Return the label of the checkpoint whose time since the machine's boot is nearest to *up_s* seconds.
@@ -264,14 +265,18 @@ def checkpoint_of(recording: Source, label: str) -> Source:
 class _Checkpoint(Source):
     """The files of one checkpoint; those that never change are recorded once, at boot, and found there."""
 
-    def __init__(self, recording: Source, label: str) -> None:
+    def __init__(self, recording: Source, label: str, before: str | None = None) -> None:
         super().__init__(recording.label(label))
-        self._recording, self._label = recording, label
+        self._recording, self._label, self._before = recording, label, before
         self._here, self._boot = recording.sub(label), recording.sub("boot")
 
     @property
     def at_boot(self) -> Source | None:
         return None if self._label == "boot" else _Checkpoint(self._recording, "boot")
+
+    @property
+    def before(self) -> Source | None:
+        return None if self._before is None else _Checkpoint(self._recording, self._before)
 
     @property
     def program(self) -> str | None:

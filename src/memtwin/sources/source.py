@@ -67,6 +67,11 @@ class Source:
         return None
 
     @property
+    def before(self) -> Source | None:
+        """The same machine a while earlier, where that is recorded."""
+        return None
+
+    @property
     def program(self) -> str | None:
         """Which program a scenario's processes ran, where that is recorded: ``guest_c`` of run.json."""
         return None

@@ -36,6 +36,7 @@ _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)", re.A
 _CLOCK: Final = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d)[T ])?(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 _MOMENTS: Final = "a moment is 03:12, 2026-11-29T03:12:05, -30s (before the last sample), +5m, first or last"
 _DAY_MS: Final = 86_400_000
+_WHILE_MS: Final = 10_000
 
 
 class Sample(NamedTuple):
@@ -165,6 +166,7 @@ class _At(Source):
     def __init__(self, trace: Trace, index: int, name: str) -> None:
         super().__init__(name)
         sample = next(trace.walk(index))
+        self._trace, self._index = trace, index
         self._state, self._unix_ms = sample.state, sample.unix_ms
         self.note = trace.note
         self._children: dict[str, set[str]] = {}
@@ -173,6 +175,15 @@ class _At(Source):
             for child in path.split("/"):
                 self._children.setdefault(parent, set()).add(child)
                 parent = f"{parent}/{child}".lstrip("/")
+
+    @property
+    def before(self) -> Source | None:
+        """The last sample that is 10 s older, else the first."""
+        if not self._index:
+            return None
+        times = self._trace.times_ms[: self._index]
+        number = max((i for i, time in enumerate(times) if time <= self._unix_ms - _WHILE_MS), default=0)
+        return _At(self._trace, number, f"{self._trace.path}@{number}")
 
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
