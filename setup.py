@@ -1,23 +1,19 @@
 """Compile every module of ``memtwin.linux`` from Python syntax with typed headers (.pxd).
 
-Environment:
-
-- ``MEMTWIN_CORE``: ``auto`` (the default) leaves the core out where there is no C compiler or no Python headers, so
-  that every view can be installed anywhere; ``require`` makes their absence an error; ``without`` leaves it out always.
-- ``MEMTWIN_DEBUG=1`` makes the debug build: assertions, overflow checks and the address sanitizer.
+``MEMTWIN_CORE`` says whether it is compiled at all (``packaging/backend.py``). ``MEMTWIN_DEBUG=1`` makes the debug
+build: assertions, overflow checks and the address sanitizer.
 """
 
 import os
-import shlex
 import subprocess
 import sys
-import sysconfig
-import tempfile
 from pathlib import Path
 
 from setuptools import Distribution, Extension, setup
 
-CORE = os.environ.get("MEMTWIN_CORE", "auto")
+sys.path.insert(0, str(Path(__file__).parent / "packaging"))
+from backend import wants_core
+
 DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
 PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py", "linux/records.py"}
@@ -30,32 +26,6 @@ LIMITED_API = "0x030b0000"
 """What CPython has kept since 3.11: compiled by one version, run by all later ones, at 0.5 % more instructions."""
 SHARED = "memtwin.linux._cyutility"
 """What every module needs of Cython, compiled once: a sixth of the time."""
-
-
-def why_not_compiled() -> str:
-    """Return why a C file with Python's headers does not compile on this machine; nothing if it does."""
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch) / "probe.c"
-        source.write_text("#include <Python.h>\n")
-        words = [*compiler, f"-I{sysconfig.get_path('include')}", "-c", str(source), "-o", f"{scratch}/probe.o"]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-        except OSError as problem:
-            return f"no C compiler: {compiler[0]}: {problem.strerror}"
-    return f"no Python headers: {(done.stderr.strip() or 'error').splitlines()[0]}" if done.returncode else ""
-
-
-def wants_core() -> bool:
-    """Return whether the core is to be compiled, by MEMTWIN_CORE and what this machine has."""
-    if CORE not in {"auto", "require", "without"}:
-        raise SystemExit(f"MEMTWIN_CORE={CORE}: expected auto, require or without")
-    why = "" if CORE == "without" else why_not_compiled()
-    if why and CORE == "require":
-        raise SystemExit(f"the core of memtwin cannot be compiled: {why}\nhint: apt install gcc python3-dev")
-    if why:
-        print(f"memtwin: {why}; installing the views without the model", file=sys.stderr)
-    return CORE != "without" and not why
 
 
 def modules() -> list[Extension]:

@@ -180,6 +180,15 @@ def test_without_a_compiler_the_views_are_installed(tmp_path: Path) -> None:
     assert view.stdout.split()[:2] == ["total", "used"], view.stderr
 
 
+@pytest.mark.parametrize(("compiler", "named"), [("/nonexistent/cc", ["click"]), ("", ["click", "cython"])])
+def test_cython_is_needed_only_to_compile(compiler: str, named: list[str]) -> None:
+    """What pip installs before it builds."""
+    code = "import backend; print(*backend.get_requires_for_build_wheel(), sep='\\n')"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "packaging")} | ({"CC": compiler} if compiler else {})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert [word.split(">")[0] for word in done.stdout.split()] == named
+
+
 @pytest.mark.parametrize(
     ("env", "said"),
     [
