@@ -50,6 +50,7 @@ _GONE: Final = {"absent", "No such process", "Not a directory"}
 _NAMED_UNREAD: Final = 3
 _COLUMNS: Final = 80
 """Of a terminal that does not say how wide it is."""
+_NO_SCREENS: Final = {"", "dumb", "unknown"}
 _WRAPPED_KIB: Final = 1 << 53
 """8 EiB: an address space of 64 bits has no more than 16."""
 _LONGEST_NOTE: Final = 1000
@@ -259,6 +260,11 @@ def show(
     if index == 0:
         note_unread(source)
     sys.stdout.flush()
+
+
+def is_screen() -> bool:
+    """Return whether there is a terminal that can show a picture: keys, output, and more than TERM=dumb."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in _NO_SCREENS
 
 
 def look_of_stdout(*, plain: bool = False) -> terminal.Look:

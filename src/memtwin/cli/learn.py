@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli import complete
-from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
+from memtwin.cli.common import is_screen, look_of_stdout, note, note_leftovers, write
 from memtwin.errors import MemtwinError, UsageError
 from memtwin.files.output import check
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from memtwin.render.terminal import Look
     from memtwin.sources.source import Source
 
-_NO_SCREENS: Final = {"", "dumb", "unknown"}
 _LONGEST_LINE: Final = 4096
 _LARGEST_SEED: Final = (1 << 31) - 1
 
@@ -59,7 +58,7 @@ def command(
     from memtwin.learn import course  # noqa: PLC0415 - the compiled core, once the arguments are right
 
     look = _look()
-    face = course.Face(look, _is_screen(), sys.stdin.isatty(), write, _line, note)
+    face = course.Face(look, is_screen(), sys.stdin.isatty(), write, _line, note)
     if number is None:
         course.choose(face)
         return 0
@@ -122,11 +121,6 @@ def _memtwin(words: Sequence[str], where: Path) -> str:
     if done.returncode:
         raise MemtwinError(f"memtwin {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
-
-
-def _is_screen() -> bool:
-    """Return whether there is a terminal that can show a page."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in _NO_SCREENS
 
 
 def _line() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli import complete
-from memtwin.cli.common import form_options, note, open_root, root_option, show
+from memtwin.cli.common import form_options, is_screen, note, open_root, root_option, show
 from memtwin.errors import UsageError
 from memtwin.sources.processes import HIDDEN, are_hidden
 from memtwin.sources.sampler import Sampler, names_of_users, wait
@@ -26,7 +26,6 @@ _DELAY_S: Final = 3.0
 _NARROW: Final = 80
 _UNITS: Final = "kmgtpe"
 _DIGITS: Final = 5
-_NO_SCREENS: Final = {"", "dumb", "unknown"}
 
 
 def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int | None:
@@ -132,7 +131,7 @@ def command(
     if are_hidden(source):
         note(HIDDEN)
     try:
-        if not batch and not form and _is_screen():
+        if not batch and not form and is_screen():
             from memtwin.tui.top import run  # noqa: PLC0415 - for the screen only
 
             return run(sampler, users, options, delay_s=delay, times=iterations)
@@ -162,11 +161,6 @@ def _print(
         if done == times:
             return
         wait(delay, start)
-
-
-def _is_screen() -> bool:
-    """Return whether there is a terminal that can show a picture: keys, output, and more than TERM=dumb."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in _NO_SCREENS
 
 
 def _pids(words: tuple[str, ...]) -> tuple[int, ...]:
