@@ -102,6 +102,15 @@ def test_on_a_terminal_it_is_what_memtwin_alone_shows() -> None:
     assert all(len(line) <= 80 for line in shown)
 
 
+@pytest.mark.parametrize("name", ["leak", "limit"])
+def test_a_narrow_terminal_has_all_of_it(name: str) -> None:
+    with Terminal("--root", str(MACHINES / name), columns=60, NO_COLOR="1") as terminal:
+        assert terminal.ended() == 0
+    lines = terminal.sent.replace("\r", "").splitlines()
+    assert "next to die: " in terminal.sent
+    assert [line for line in lines if len(line) > 60 and str(MACHINES) not in line] == []
+
+
 def test_a_colour_never_stands_alone() -> None:
     with Terminal("--root", str(MACHINES / "leak"), NO_COLOR="") as terminal:
         terminal.ended()

@@ -193,6 +193,15 @@ def test_without_time_there_is_no_picture() -> None:
     assert time_line.axis([sample(0, 1), sample(0, 2)], 80, 1000) is None
 
 
+def test_a_narrow_terminal_has_all_of_it() -> None:
+    done = run.simulate(parse(SWAPPING), None)
+    for columns in (60, 80):
+        look = terminal.Look(columns)
+        lines = terminal.show(screen.view(done, look), look=look).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert any(line.startswith("after ") for line in lines)
+
+
 def test_a_terminal_of_ascii_has_a_picture_too() -> None:
     lines = time_line.draw(run.simulate(parse(SWAPPING), None), 80, unicode=False)
     assert all(line.isascii() for line in lines)

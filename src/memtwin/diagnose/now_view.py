@@ -91,7 +91,8 @@ def _lines(page: Page, look: Look) -> Iterator[Line]:
     width = min(look.columns or _WIDEST, _WIDEST)
     parts = memory_bar.segments(page.memory)
     bars = memory_bar.lines(parts, page.areas, width, unicode=look.unicode) if parts else []
-    above = [_head(page, width), *bars, *_wrap(_flow(page), width)]
+    bars = [piece for line in bars for piece in ([line] if len(line) <= width else _wrap(line.strip(), width))]
+    above = [*_wrap(_head(page, width), width), *bars, *_wrap(_flow(page), width)]
     below = [*_in_order(page, width), *_foot(page, width)]
     yield from map(Line, above)
     yield from _told(page.examined.found, width, _ROWS - len(above) - len(below))

@@ -24,6 +24,8 @@ _ROWS: Final = {
     "dirty_bytes": ("DIRTY", "Dirty"), "anon_bytes": ("ANON", "AnonPages"),
     "shared_bytes": ("SHMEM", "Shmem"), "slab_bytes": ("SLAB", "Slab"),
 }  # fmt: skip
+_OPTIONAL: Final = {"DIRTY", "SHMEM", "SLAB"}
+"""Columns that a narrow terminal leaves out."""
 _TIME: Final = Style(seconds, "right")
 _COUNT: Final = Style(lambda number: f"{number:,}", "right")
 
@@ -32,8 +34,9 @@ def grids(run: Run) -> tuple[Grid, Grid]:
     """Return the table for a terminal, and all checkpoints for JSON."""
     columns = (
         Column("label", "CHECKPOINT"), Column("time_ns", "AT", _TIME),
-        *(Column(key, title, COLUMN) for key, (title, _) in _ROWS.items()), Column("swap_used_bytes", "SWAP", COLUMN),
-        Column("reclaimed_bytes", "RECLAIMED", COLUMN), Column("page_faults_count", "FAULTS", _COUNT),
+        *(Column(key, title, COLUMN, optional=title in _OPTIONAL) for key, (title, _) in _ROWS.items()),
+        Column("swap_used_bytes", "SWAP", COLUMN), Column("reclaimed_bytes", "RECLAIMED", COLUMN, optional=True),
+        Column("page_faults_count", "FAULTS", _COUNT),
     )  # fmt: skip
     rows = tuple(_rows(run))
     half = MOST // 2
