@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memtwin import cli
 from memtwin.errors import UsageError
@@ -19,7 +21,7 @@ from memtwin.learn.act import Act, perform, sizes_of, turned
 from memtwin.learn.lessons import ORDER, all_lessons
 from memtwin.learn.question import Choice, Number, Quality, Unit, size
 from memtwin.learn.session import Session
-from memtwin.learn.store import Guess, Open, State, Store, path_of
+from memtwin.learn.store import Guess, Open, State, Store, Taken, path_of
 from memtwin.render.terminal import PLAIN
 from memtwin.scenario import parse
 
@@ -370,7 +372,8 @@ def test_reviews_come_after_one_three_and_seven_lessons() -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"null", b"[]", b'{"what": "something else"}', b'{"version": 2}', b'{"lessons": {"a": 3}}', b"\xff\xfe",
-     b'{"unknown": 1}', b"[" * 100_000, b'{"open": {"lesson": 1}}'],
+     b'{"unknown": 1}', b'{"lessons": {"promise": {"reviews": -5}}}', b'{"finished": 1e400}',
+     b"[" * 100_000, b'{"open": {"lesson": 1}}'],
 )  # fmt: skip
 def test_a_file_that_is_not_ours_is_left_as_it_is(
     content: bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
@@ -457,6 +460,41 @@ def test_what_was_kept_of_a_lesson_that_has_changed_begins_it_anew() -> None:
         assert session.page(PLAIN).lines
     session.resume(Open("promise", 0, "reveal again", turn=1))
     assert session.beat == "reveal again"
+
+
+BEATS = st.sampled_from(
+    ("scene", "predict", "reveal", "reason", "change", "predict again", "reveal again", "end", "\x1b")
+)
+NUMBERS = st.none() | st.integers(-9, 9) | st.integers(-(2**63), 2**63 - 1)
+STATES = st.builds(
+    State,
+    finished=st.integers(0, 99),
+    lessons=st.dictionaries(
+        st.sampled_from(("promise", "killer", "of another version")),
+        st.builds(
+            Taken,
+            guesses=st.lists(st.builds(Guess, st.integers(), NUMBERS, st.integers(), st.text(), st.booleans())),
+            finished_at=NUMBERS, reviews=st.integers(0, 99),
+        ),
+    ),
+    open=st.none() | st.builds(
+        Open, st.sampled_from(("promise", "killer", "of another version")), st.integers(0, 5), BEATS, st.booleans(),
+        NUMBERS, NUMBERS, NUMBERS,
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(STATES)
+def test_whatever_was_kept_can_be_gone_on_with(state: State) -> None:
+    """The list is drawn, nothing of the file reaches the terminal as a command, and the open lesson has a page."""
+    assert all(line.isprintable() for line in listing.lines(LESSONS, state))
+    state.due()
+    for lesson in LESSONS:
+        if state.open is not None and state.open.lesson == lesson.key:
+            session = Session(1, lesson, state.open.seed, None)
+            session.resume(state.open)
+            assert session.page(PLAIN).lines
 
 
 def test_an_end_of_input_leaves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

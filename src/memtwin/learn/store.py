@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ VERSION: Final = 1
 _OURS: Final = "memtwin learn"
 _MOST_BYTES: Final = 1 << 20
 _KEPT_GUESSES: Final = 50
+Count = Annotated[int, msgspec.Meta(ge=0)]
 REVIEW_AFTER: Final = (1, 3, 7)
 """Lessons after which an earlier one comes back as one question."""
 
@@ -41,7 +42,7 @@ class Taken(msgspec.Struct, forbid_unknown_fields=True):
 
     guesses: list[Guess] = []
     finished_at: int | None = None
-    reviews: int = 0
+    reviews: Count = 0
 
 
 class Open(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class State(msgspec.Struct, forbid_unknown_fields=True):
 
     what: str = _OURS
     version: int = VERSION
-    finished: int = 0
+    finished: Count = 0
     """Lessons finished, each time counted."""
     lessons: dict[str, Taken] = {}
     open: Open | None = None
