@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 SRC = Path(__file__).parents[1] / "src" / "memtwin"
-PURE = {"core/vmstat.py", "kernel/sysctl.py", "records.py"}
+PURE = {"core/vmstat.py", "features.py", "kernel/sysctl.py", "records.py"}
 """Modules of the core that are plain Python already."""
 INTEGERS = re.compile(r"\b(?:[iu](?:8|16|32|64)|cython\.(?:int|long|longlong|uint))\b")
 

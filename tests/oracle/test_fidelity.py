@@ -65,6 +65,34 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
+SIX_TWELVE = [
+    "01-boot-idle.k612", "03-anon-swap-disk.k612", "14-mix-swappiness-60.k612", "19-file-thrash.k612",
+    "22-fork-cow.k612", "150-gen-hot-then-stream", "151-lists-hot-then-stream", "152-gen-mapped-files", "153-gen-zram",
+    "154-gen-oom",
+]  # fmt: skip
+"""Scenarios on Linux 6.12, with generations but for *lists*: mean error at most 8 %, p90 at most 25 %."""
+
+
+@pytest.mark.parametrize("name", SIX_TWELVE)
+def test_six_twelve_is_within_its_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+    """No figure missing, mean error <= 8 %, p90 <= 25 %, the same victims, every operation ends as it did."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    verdict = score(reals, Recording(tmp_path / name), name)
+    assert verdict.meets(mean=0.08, p90=0.25)
+    assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
+def test_the_classic_policy_fails_the_bars_of_generations(recordings: Path, tmp_path: Path) -> None:
+    """The bars can tell: the same machine with active and inactive lists is outside them."""
+    reals = [Recording(path) for path in runs_in(recordings / "150-gen-hot-then-stream")]
+    boot = reals[0].at("boot")
+    run.run_scenario(reals[0].scenario(), boot, tmp_path / "lists", settings=["machine.lru_gen=off"])
+    verdict = score(reals, Recording(tmp_path / "lists"), "lists")
+    assert verdict.missing == 0
+    assert not verdict.meets(mean=0.08, p90=0.25)
+
+
 @pytest.mark.parametrize(
     ("offered", "asked"), [("12-mix-swappiness-0", "14-mix-swappiness-60"), ("10-file-once", "19-file-thrash")]
 )

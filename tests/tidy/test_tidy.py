@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "memtwin"
 MODULES = sorted(SRC.rglob("*.py"))
 LAB = sorted((ROOT / "lab").glob("*.py"))
-PURE = {"linux/core/vmstat.py", "linux/kernel/sysctl.py", "linux/records.py"}
+PURE = {"linux/core/vmstat.py", "linux/features.py", "linux/kernel/sysctl.py", "linux/records.py"}
 """Tables of the core in plain Python."""
 CORE = [path for path in MODULES if path.relative_to(SRC).parts[0] == "linux" and path.stem != "__init__"]
 KERNEL_FILES = set((Path(__file__).parent / "kernel_files.txt").read_text().split())

@@ -114,3 +114,12 @@ class ZoneFigures(NamedTuple):
     high: int
     protection: list[int]
     pagesets: list[tuple[int, int, int]]
+
+
+class Generation(NamedTuple):
+    """A generation of the multi-gen LRU: its number, its age, and its pages by type."""
+
+    seq: int
+    age_ms: int
+    anon: int
+    file: int

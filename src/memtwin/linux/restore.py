@@ -57,6 +57,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTIED, NR_MLOCK, NR_PAGE_TABLE_PAGES
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import filemap_get
+from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_counter_of, walk
 from cython.cimports.memtwin.linux.mm.rmap import (
@@ -93,6 +94,7 @@ def add_task(s: State, pid: int, oom_score_adj: int, pgd_pfn: int, stack: tuple[
     t.pid = pid
     t.oom_score_adj = oom_score_adj
     t.started = bool(stack)
+    lru_gen_add_mm(s, mm)
     for i, pfn in enumerate(stack[:STACK_PAGES]):
         prep_new_page(s, pfn, 0, OWNER_KERNEL)
         t.stack[i] = pfn

@@ -13,8 +13,12 @@ cdef class Touch:
     cdef readonly u64 done      # touches made
     cdef i64 pending            # page drawn but not yet touched, or -1
     cdef u64 nr_leaves
+    cdef u64 walks              # of page tables, when tables were looked up
     cdef Table **leaves         # PTE table of each 2 MiB of the range, once it was looked up
 
+cdef void forget_leaves(State s, Touch t) noexcept nogil
+cdef void remember_walks(State s, Touch t) noexcept nogil
+cdef Table *find_leaf(State s, Touch t, u64 vpn) noexcept nogil
 cdef u32 fault_in(State s, Touch t, u64 vpn) noexcept nogil
 cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
 

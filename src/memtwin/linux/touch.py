@@ -40,6 +40,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     hooks,
     is_cut_off,
+    set_current,
     spend_ns,
     table_at,
     task_at,
@@ -186,6 +187,27 @@ class Touch:
         return code
 
 
+def forget_leaves(s: State, t: Touch):
+    """Forget the tables that were found."""
+    t.walks = s.node_data[0].lruvec.mm_state.walks
+    memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
+
+
+def remember_walks(s: State, t: Touch):
+    """After others ran: a walk may have cleared that tables were used, and the next use of each sets that again."""
+    if t.walks != s.node_data[0].lruvec.mm_state.walks:
+        forget_leaves(s, t)
+
+
+def find_leaf(s: State, t: Touch, vpn: u64) -> cython.pointer(Table):
+    """The table that maps a page which is there now."""
+    slot: u64 = (vpn >> 9) - (t.start_vpn >> 9)
+    remember_walks(s, t)
+    if t.leaves[slot] == cython.NULL:
+        t.leaves[slot] = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
+    return t.leaves[slot]
+
+
 def fault_in(s: State, t: Touch, vpn: u64) -> u32:
     """Have a page there as the touch wants it; returns an Outcome."""
     code: u32 = access_page(s, t.task, vpn, t.write)
@@ -207,8 +229,8 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     code: u32
     hits: u64 = 0
     rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
-    this_cpu(s).current = t.task
-    memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
+    set_current(s, t.task)
+    forget_leaves(s, t)
     while t.done < t.pattern.touches:
         number = next_touch(t)
         vpn = t.start_vpn + number
@@ -221,9 +243,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             if code != OK:
                 t.pending = number
                 return code
-            if leaf == cython.NULL:
-                leaf = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
-                t.leaves[(vpn >> 9) - (t.start_vpn >> 9)] = leaf
+            leaf = find_leaf(s, t, vpn)
         entry = cython.address(leaf.entry[at])
         entry[0] |= bits
         if DEBUG and not entry[0] & PTE_SPECIAL:
@@ -238,6 +258,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             spend_ns(s, hits * hit_ns)
             hits = 0
             hooks.cond_resched(s)
+            remember_walks(s, t)
         if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
             spend_ns(s, hits * hit_ns)
             hits = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import SnapshotError
+from memtwin.linux import features
 from memtwin.machine import compressed_lengths
 from memtwin.machine.processes import BootProcess, read_processes
 from memtwin.procfs import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
 LRU_GEN_ENABLED = "sys/kernel/mm/lru_gen/enabled"
+LRU_GEN_MIN_TTL = "sys/kernel/mm/lru_gen/min_ttl_ms"
 ZSWAP = "sys/module/zswap/parameters"
 ZSWAP_PARAMETERS = (
     "accept_threshold_percent", "compressor", "enabled", "max_pool_percent", "non_same_filled_pages_enabled",
@@ -83,6 +85,25 @@ class Boot:
     def multi_gen_lru(self) -> bool:
         """Whether reclaim works by generations."""
         return re.fullmatch(r"(0x)?0*|[nN]", self.texts.get(LRU_GEN_ENABLED, "0").strip()) is None
+
+    @property
+    def lru_gen_caps(self) -> int:
+        """What the multi-gen LRU uses, as /sys/kernel/mm/lru_gen/enabled has it; 0: it is off, or there is none."""
+        text = self.texts.get(LRU_GEN_ENABLED, "0").strip()
+        if not re.fullmatch(r"0x[0-9a-fA-F]+|\d+", text):
+            return 7 if self.multi_gen_lru else 0
+        return int(text, 0) & 7
+
+    @property
+    def lru_gen_min_ttl_ms(self) -> int:
+        """How long the working set is kept at least; 0: not at all."""
+        text = self.texts.get(LRU_GEN_MIN_TTL, "0").strip()
+        return int(text) if text.isdigit() else 0
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The kernel's release, as (6, 12); a version that names none is taken for 6.1."""
+        return features.version_of(self.version) or (6, 1)
 
     @property
     def compressors(self) -> tuple[tuple[str, str], ...]:
@@ -164,6 +185,7 @@ def _constant_files(source: Source) -> list[str]:
         "proc/cpuinfo",
         THP_ENABLED,
         LRU_GEN_ENABLED,
+        LRU_GEN_MIN_TTL,
         *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS),
     ]
     return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_block(source)]))
@@ -199,16 +221,17 @@ def _live_sysctls(source: Source, names: Iterable[str]) -> dict[str, str] | None
 def notes(boot: Boot) -> tuple[str, ...]:
     """What to say of a snapshot that is not wholly what the model follows."""
     found = []
-    if not re.search(r"version 6\.1\.", boot.version):
+    if boot.release not in {(6, 1), (6, 12)} or not features.version_of(boot.version):
         release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
-        found.append(f"{boot.name} runs {release}; the model follows Linux 6.1, and where the two differ, 6.1")
+        found.append(f"{boot.name} runs {release}: the model follows {features.nearest(boot.release)}")
     if boot.huge_pages != "never":
         when = "always" if boot.huge_pages == "always" else "where a program asks for them (madvise)"
         huge = sum(boot.meminfo.get(row) or 0 for row in ("AnonHugePages", "FileHugePages"))
         has = f": its {huge:,} kB in huge pages are base pages here" if huge else ""
         found.append(f"{boot.name} uses huge pages {when}; the model has pages of 4 KiB only, so far{has}")
-    if boot.multi_gen_lru:
-        found.append(f"{boot.name} has the multi-gen LRU on; the model reclaims by active and inactive lists")
+    if boot.multi_gen_lru and boot.release < (6, 12):
+        release = ".".join(map(str, boot.release))
+        found.append(f"{boot.name} has the multi-gen LRU of {release} on: it works as that of 6.12 here")
     found += [
         f"{boot.name} compresses with {name} ({path}): lengths as of lzo-rle, for none were measured"
         for path, name in boot.compressors

@@ -8,7 +8,8 @@ again by the machine before its first operation.  Where the snapshot does not sa
 - what lies in ramfs (unevictable pages of files) is the program that the scenario's processes run;
 - frames that no counter owns belong to the kernel.
 
-The kernel version is the snapshot's (``proc/version``); the model follows 6.1.
+The kernel version is the snapshot's (``proc/version``): it decides which features the machine has
+(``linux/features.py``). Which policy reclaims says ``sys/kernel/mm/lru_gen/enabled``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memtwin.errors import SnapshotError
-from memtwin.linux import restore
+from memtwin.linux import features, restore
 from memtwin.linux.core.state import State
 from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
-from memtwin.linux.mm import mm_init
+from memtwin.linux.mm import lru_gen_state, mm_init
 from memtwin.machine import checks, costs, describe, fold, populate, program
 from memtwin.machine.accounts import accounts
 from memtwin.machine.boot import Boot, notes, read_boot
@@ -66,12 +67,14 @@ def build(
     ram_bytes: int | None = None,
     swap_areas: tuple[describe.Area, ...] | None = None,
     zswap: Mapping[str, str] | None = None,
+    kernel: tuple[str, str | None] | None = None,
 ) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
-    *ram_bytes*, *swap_areas* and *zswap* (its parameters by name) change what the snapshot says; None leaves it.
+    *ram_bytes*, *swap_areas*, *zswap* (its parameters by name) and *kernel* (a release, and whether its multi-gen LRU
+    is on, off or as by default) change what the snapshot says; None leaves it.
     """
-    return build_from(read(source), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap)
+    return build_from(read(source), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel)
 
 
 def read(source: Source, progress: Callable[[int, int], None] | None = None) -> Boot:
@@ -89,8 +92,11 @@ def build_from(
     ram_bytes: int | None = None,
     swap_areas: tuple[describe.Area, ...] | None = None,
     zswap: Mapping[str, str] | None = None,
+    kernel: tuple[str, str | None] | None = None,
 ) -> Machine:
     """Build a machine from records that were read and checked; the other arguments as :func:`build`."""
+    if kernel is not None:
+        boot = describe.with_kernel(boot, *kernel)
     if ram_bytes is not None:
         boot = describe.with_ram(boot, ram_bytes)
     if swap_areas is not None:
@@ -314,7 +320,9 @@ def add_devices(d: Draft) -> None:
 
 
 def start(d: Draft) -> None:
-    """Let the machine's own timers run, and old data age."""
+    """Choose the kernel's profile and its reclaim policy; let the machine's own timers run, and old data age."""
+    mm_init.set_features(d.state, features.features_of(d.boot.release))
+    lru_gen_state.begin(d.state, d.boot.lru_gen_caps, d.boot.lru_gen_min_ttl_ms)
     dirty_cache(d)
     softirq.start(d.state)
 

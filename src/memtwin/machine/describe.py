@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtwin.errors import UsageError
-from memtwin.machine.boot import THP_ENABLED, ZSWAP
+from memtwin.linux import features
+from memtwin.machine.boot import LRU_GEN_ENABLED, THP_ENABLED, ZSWAP
 from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, vmstat, zoneinfo
 from memtwin.sources.opening import open_source
 from memtwin.units import PAGE_BYTES, Kib, Pages, kib
@@ -39,6 +40,8 @@ HUGE_PAGE = 512
 MIN_FREE_SLACK = 20
 """A min_free_kbytes that differs by less than such a part is the kernel's own: it is set early in a boot."""
 MIN_RAM_BYTES = 128 << 20
+DEBIAN_LRU_GEN = (6, 12)
+"""From this release on Debian's kernels have the multi-gen LRU on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,19 @@ def ground() -> Source:
     source = open_source(Path(str(files("memtwin") / "data" / "debian-12-cloud.tar.xz")))
     source.name = "a boot of Debian 12's cloud kernel"
     return source
+
+
+def with_kernel(boot: Boot, release: str, lru_gen: str | None) -> Boot:
+    """Return *boot* as a kernel of another release, and reclaim policy; *lru_gen*: on, off, or as Debian has it (None).
+
+    The rows that its files have stay those of the snapshot.
+    """
+    version = features.version_of(f"version {release}") or boot.release
+    text = boot.version if version == boot.release else f"Linux version {release} (described)\n"
+    on = lru_gen == "on" or (lru_gen is None and version >= DEBIAN_LRU_GEN)
+    if on == boot.multi_gen_lru:
+        return replace(boot, version=text)
+    return replace(boot, version=text, texts={**boot.texts, LRU_GEN_ENABLED: "0x0007\n" if on else "0x0000\n"})
 
 
 def with_ram(boot: Boot, ram_bytes: int) -> Boot:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
+from memtwin.linux import features
 from memtwin.linux.kernel import sysctl
 from memtwin.linux.records import Outcome
 from memtwin.machine import checks, describe, resize
@@ -37,14 +38,18 @@ class Settings:
     swaps: dict[str, dict[str, int]] = field(default_factory=dict)
     sysctl: dict[str, str] = field(default_factory=dict)
     zswap: dict[str, str] = field(default_factory=dict)
+    lru_gen: str | None = None
+    """on or off: which policy reclaims."""
 
 
 def settings_of(words: Sequence[str]) -> Settings:
     """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like.
 
-    ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap`` line, and ``enabled``.
+    ``machine.lru_gen`` chooses the reclaim policy. ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap``
+    line, and ``enabled``.
     """
     ram: str | None = None
+    lru_gen: str | None = None
     areas: dict[str, dict[str, int]] = {}
     sysctls: dict[str, str] = {}
     zswap: dict[str, str] = {}
@@ -58,6 +63,10 @@ def settings_of(words: Sequence[str]) -> Settings:
         elif key == "machine.ram":
             ram_bytes(value, 0)
             ram = value
+        elif key == "machine.lru_gen":
+            if value not in {"on", "off"}:
+                raise UsageError(f"--set {word}: expected on or off")
+            lru_gen = value
         elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
             zswap[parts[2]] = _zswap_word(word, parts[2], value)
         elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
@@ -66,9 +75,9 @@ def settings_of(words: Sequence[str]) -> Settings:
         else:
             raise UsageError(
                 f"--set {word}: no such setting",
-                hint="vm.NAME, machine.ram, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
+                hint="vm.NAME, machine.ram, machine.lru_gen, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
             )
-    return Settings(ram, areas, sysctls, zswap)
+    return Settings(ram, areas, sysctls, zswap, lru_gen)
 
 
 def keys() -> Iterator[tuple[str, str]]:
@@ -240,19 +249,31 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
 def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
     """What a header's ``machine`` line asks for that the machine will not have, unless the snapshot's own note says."""
     words = []
-    is_new = not re.fullmatch(r"6\.1(-generic)?", header.kernel)
-    if is_new and f"version {header.kernel}." not in machine.boot.version:
-        words.append(f"kernel={header.kernel}")
     if header.thp != "never" and machine.boot.huge_pages == "never":
         words.append(f"thp={header.thp}")
-    if header.lru_gen == "on" and not machine.boot.multi_gen_lru:
-        words.append("lru_gen=on")
     if header.cmdline and not set(header.cmdline) <= set(machine.boot.texts.get("proc/cmdline", "").split()):
         words.append(f"cmdline={','.join(header.cmdline)}")
     if not words:
+        return kernel_notes(machine, header)
+    asked = (
+        f"the scenario asks for {' '.join(words)}, which nothing in the model depends on: it has pages of 4 KiB only"
+    )
+    return (*kernel_notes(machine, header), asked)
+
+
+def kernel_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
+    """What a header says of the kernel and the machine's snapshot has otherwise."""
+    boot = machine.boot
+    words = []
+    if features.version_of(f"version {header.kernel}") not in {None, (6, 1), boot.release}:
+        words.append(f"kernel={header.kernel}")
+    if header.lru_gen is not None and (header.lru_gen == "on") != boot.multi_gen_lru:
+        words.append(f"lru_gen={header.lru_gen}")
+    if not words:
         return ()
-    has = "Linux 6.1, pages of 4 KiB only, and active and inactive lists"
-    return (f"the scenario asks for {' '.join(words)}, which nothing in the model depends on: it has {has}",)
+    policy = "the multi-gen LRU" if boot.multi_gen_lru else "active and inactive lists"
+    has = f"Linux {'.'.join(map(str, boot.release))} and {policy}"
+    return (f"the scenario asks for {' '.join(words)}; the machine is {boot.name}'s, with {has}",)
 
 
 def check_sizes(scenario: Scenario, settings: Settings) -> None:
@@ -322,12 +343,17 @@ def _prepare(
                 f"machine cpus={header.cpus} without a snapshot",
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
-        return build(describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap)
+        kernel = (header.kernel, settings.lru_gen or header.lru_gen)
+        return build(
+            describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap, kernel=kernel
+        )
     parts: dict[str, Any] = {
         "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
         "zswap": zswap if settings.zswap else None,
     }
     source = read(boot, progress)
+    if settings.lru_gen:
+        parts["kernel"] = (".".join(map(str, source.release)), settings.lru_gen)
     machine = build_from(source, **parts)
     if settings.ram:
         machine = _with_ram(machine, settings.ram, source, parts)

@@ -1,5 +1,5 @@
 from memtwin.linux.core.mm_types cimport i64
-from memtwin.linux.check.page_tables cimport Check
+from memtwin.linux.check.lru_lists cimport LruCheck
 
-cdef class MachineCheck(Check):
+cdef class MachineCheck(LruCheck):
     cdef i64 owners[16]

@@ -15,7 +15,7 @@ Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_
 """
 
 import cython
-from cython.cimports.memtwin.linux.check.page_tables import Check
+from cython.cimports.memtwin.linux.check.lru_lists import LruCheck
 from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     FILE_SWAP,
@@ -23,7 +23,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     MAX_NR_ZONES,
     MIGRATE_HIGHATOMIC,
     MIGRATE_TYPES,
-    NR_LRU_LISTS,
     NR_ORDERS,
     NR_PCP_LISTS,
     OWNER_ANON,
@@ -39,7 +38,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_DIRTY,
     PG_HEAD,
     PG_LOCKED,
-    PG_LRU,
     PG_PRIVATE,
     PG_SWAPCACHE,
     PG_WRITEBACK,
@@ -65,6 +63,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     cache_at,
     file_at,
+    file_block,
     file_page,
     global_node_page_state,
     node_at,
@@ -87,7 +86,6 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     NR_SLAB_UNRECLAIMABLE,
     NR_SWAPCACHED,
     NR_WRITEBACK,
-    NR_ZONE_INACTIVE_ANON,
     NR_ZONE_WRITE_PENDING,
     WORKINGSET_NODES,
 )
@@ -96,13 +94,12 @@ from cython.cimports.memtwin.linux.mm.filemap import disk_content
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 from cython.cimports.memtwin.linux.mm.slub import slab_objects
-from cython.cimports.memtwin.linux.mm.swap import page_lru
 
 from memtwin.errors import ModelBug
 from memtwin.linux.mm.swap import batched
 
 
-class MachineCheck(Check):
+class MachineCheck(LruCheck):
     """One pass over everything."""
 
     def run(self) -> None:
@@ -227,7 +224,7 @@ class MachineCheck(Check):
                 bytes_ += a.length[slot] if a.length[slot] > 1 else 0
                 in_zswap: cython.bint = a.zswap_length != cython.NULL and a.zswap_length[slot] != 0
                 self.hold(
-                    a.length[slot] or in_zswap or cached or not count or slot <= a.held,
+                    a.length[slot] or in_zswap or cached or not count or slot <= a.held or self.is_zeroes(area, slot),
                     f"slot {slot} of area {area} is in use and nothing is stored for it",
                 )
         self.equal(f"slots in use of area {area}", inuse, a.inuse)
@@ -239,6 +236,12 @@ class MachineCheck(Check):
             if not a.zram_boot_pages:
                 self.equal(f"compressed bytes of area {area}", bytes_, a.zram_compressed)
         return parked
+
+    def is_zeroes(self, area: int, slot: int) -> bool:
+        """Whether a slot is noted as a page of zeroes, which nothing is stored for."""
+        s: State = self.s
+        found: u64 = file_block(file_at(s, s.areas[cython.cast(u32, area)].file), slot)
+        return s.features.zeromap != 0 and found == 1
 
     def zswap(self) -> None:
         """What zswap holds: its counts against every slot, its objects against the pages of the pool."""
@@ -449,25 +452,6 @@ class MachineCheck(Check):
             f"node {first // 64} of file {file} says {(n.count, n.nr_values, n.nr_dirty)}, there are {counted}",
         )
         return 1 if n.listed else 0
-
-    def lru_lists(self) -> None:
-        """The five lists, their counters in the node and in the zones."""
-        s: State = self.s
-        pfn: u32
-        for lru in range(NR_LRU_LISTS):
-            before = pages = 0
-            pfn = s.node_data[0].lruvec.lists[lru].head
-            while pfn:
-                if not s.pages[pfn].flags & PG_LRU or page_lru(s, pfn) != lru:
-                    raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
-                if s.pages[pfn].prev != before:
-                    raise ModelBug(f"list {lru} is not linked both ways at frame {pfn}", story=self.story)
-                pages += 1
-                before = pfn
-                pfn = s.pages[pfn].next
-            self.equal(f"pages on list {lru}", pages, global_node_page_state(s, lru))
-            zones = sum(zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + lru] for zone in range(MAX_NR_ZONES))
-            self.equal(f"pages on list {lru} by zone", pages, zones)
 
     def slabs(self) -> None:
         """Slab pages and page tables: frames owned against counters."""

@@ -15,12 +15,23 @@ cpdef enum:
     COSTLY_ORDER = 3        # PAGE_ALLOC_COSTLY_ORDER: per-cpu lists hold orders 0..3, and 9
     NR_PCP_LISTS = 14       # 3 types x orders 0..3, then order 9 not movable, order 9 movable
     PCP_BATCH_SCALE_MAX = 5
-    PAGEVEC_SIZE = 15
+    PAGEVEC_SIZE = 31       # of kernels since 6.9; State.features.lru_batch says how many of them are used
     PTRS_PER_TABLE = 512
     MAX_CPUS = 1024
     STACK_PAGES = 4         # THREAD_SIZE of x86-64: 16 KiB
     NR_CACHED_STACKS = 2    # kept per cpu for the next thread
     NR_TASK_OBJECTS = 8
+
+cpdef enum:              # of the multi-gen LRU
+    LRU_GEN_ANON = 0
+    LRU_GEN_FILE = 1
+    MIN_NR_GENS = 2
+    MAX_NR_GENS = 4
+    MAX_NR_TIERS = 4
+    MIN_LRU_BATCH = 64      # pages that one eviction takes
+    MAX_LRU_BATCH = 4096    # and that are scanned before the lock is let go
+    BLOOM_FILTER_SHIFT = 15
+    BLOOM_FILTER_WORDS = 512    # of 64 bits
 
 cpdef enum:
     ZONE_DMA
@@ -85,6 +96,12 @@ cpdef enum:
     PG_SWAPCACHE = 0x8000
     PG_MLOCK_NEW = 0x20000  # locked before it was on a list: the batch of locked pages puts it there
     PG_PRIVATE = 0x10000    # has buffer heads; Page.private is the slab of the page's
+    PG_GEN_SHIFT = 18
+    PG_GEN_MASK = 0x1c0000  # generation of a page on a list of the multi-gen LRU, plus 1; 0: on none
+    PG_REFS_SHIFT = 21
+    PG_REFS_MASK = 0x600000 # uses through file descriptors beyond referenced and workingset
+    PG_LIST_SHIFT = 23
+    PG_LIST_MASK = 0x1800000    # which generation's list it stands on: that of before, where a walk has promoted it
 
 cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_PRESENT = 1
@@ -308,6 +325,11 @@ cdef struct PerCpuPages:
     i32 high
     i32 batch
     i32 free_factor
+    i32 high_min            # since 6.7 high moves between these
+    i32 high_max
+    u32 alloc_factor        # doublings of the batch that the next refill takes
+    i32 free_count          # pages freed, less half at each allocation
+    bint prev_free_high_order   # a larger block was freed last
 
 cdef struct Zone:
     u64 start_pfn
@@ -333,6 +355,7 @@ cdef struct Zone:
     u64 numa[8]             # NumaStat
     u32 stat_threshold
     bint boosted            # ZONE_BOOSTED_WATERMARK: the next allocation wakes kswapd for this zone
+    bint below_high         # ZONE_BELOW_HIGH: per-cpu lists shrink, since 6.7
     bint reclaim_active     # kswapd works on it: per-cpu lists are kept short
 
 cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what came of it
@@ -351,6 +374,7 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     bint may_deactivate_file
     bint force_deactivate
     bint skipped_deactivate
+    bint full_walk          # it got nothing before
     bint cache_trim_mode
     bint file_is_tiny
     u64 anon_cost
@@ -365,6 +389,13 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     u64 nr[4]               # of the pass: pages still to be scanned, by list
     u64 targets[4]          # at its start
     u64 reclaimed_before    # of the run, when the pass began, or began again
+    u64 gen_scanned         # of the pass: pages of generations scanned
+    bint gen_idle           # it may not write, so that it does nothing
+    u32 gen_swappiness      # 0: files only
+    bint gen_aging          # it walks page tables to make a new generation
+    u64 gen_seq             # the youngest generation when that walk began
+    bint gen_can_swap
+    bint gen_force_scan     # of the walk: tables are read whatever the filter says
 
 cpdef enum:              # who can have the cpu
     SCHED_TASK
@@ -378,6 +409,10 @@ cdef struct SchedEntity:
     u64 vruntime            # ns that it has run
     u64 picked_vruntime     # when its turn began
     bint queued             # it wants to run, or does
+    bint delayed            # since 6.12: it sleeps, but had more than its share and competes on
+    u64 deadline            # since 6.6: of its slice
+    u64 protected_deadline  # the deadline that it was chosen with: until that is over it is not preempted
+    i64 vlag                # time that it was owed when it went to sleep
     bint iowait             # it waits for a device
     u32 memstall            # sections that it is in, one in another, in which it works or waits for want of memory
     u64 busy_until_ns       # with more than one CPU: its own is at work until then
@@ -389,6 +424,7 @@ cdef struct Rq:             # who runs on one CPU
     u64 min_vruntime        # about where an entity starts that wakes up
     u64 tick                # number of the last tick that was handled
     u64 psi_since_ns        # time up to which pressure has been accounted
+    bint slice_over         # who runs has used its slice up, since 6.6
     bint resched            # a thread was woken that should run before the task goes on
 
 cdef struct BlkPlug:        # requests gathered by who writes to swap
@@ -479,8 +515,35 @@ cdef struct Kcompactd:
     u64 seen_frees          # pages freed so far when it last looked: with no more its answer is the same
     CompactControl cc
 
+cdef struct LruGen:         # struct lru_gen_folio: generations of pages, by type and zone, the youngest at max_seq
+    bint enabled
+    u64 max_seq
+    u64 min_seq[2]
+    u64 birth_ns[MAX_NR_GENS]
+    List lists[MAX_NR_GENS][2][MAX_NR_ZONES]    # a page that a walk promoted stays on its old list until reclaim meets it
+    i64 nr_pages[MAX_NR_GENS][2][MAX_NR_ZONES]  # by the generation that pages say
+    u64 avg_refaulted[2][MAX_NR_TIERS]          # of generations evicted before, each worth half of the next
+    u64 avg_total[2][MAX_NR_TIERS]
+    u64 evicted[2][MAX_NR_TIERS]                # of the generation under eviction
+    u64 refaulted[2][MAX_NR_TIERS]
+    u64 protected_pages[2][MAX_NR_TIERS]
+
+cdef struct LruGenMmState:  # how far the walks over page tables have come
+    u64 seq                 # generations that walks were finished for
+    u64 walks               # walks of one address space so far: whoever remembers that it used a table looks again
+    u32 first               # address spaces that are walked, the oldest first; through Mm.gen_next
+    u32 last
+    bint begun              # a walk over all has begun: head says where it is
+    u32 head                # the one that was walked last; 0: none yet
+    bint tail_set           # tail says from where on they are new
+    u32 tail                # first one that came since the last walk over all began; 0: none
+    bint filter_there[2]
+    u64 filters[2][BLOOM_FILTER_WORDS]
+
 cdef struct Lruvec:         # what one reclaim policy works on: one a node
     List lists[NR_LRU_LISTS]
+    LruGen gen
+    LruGenMmState mm_state
     u64 nonresident_age     # evictions and activations so far: the clock of refault distances
     u64 anon_cost           # how much I/O reclaiming anonymous pages and files has lately caused
     u64 file_cost
@@ -495,6 +558,20 @@ cdef struct Pgdat:          # a node: pg_data_t
     Kcompactd kcompactd
     bint writeback          # PGDAT_WRITEBACK: too many pages under writeback at the tail
     bint dirty              # PGDAT_DIRTY: too many unqueued dirty pages
+
+cdef struct Features:       # what a kernel does otherwise than 6.1; set once, before boot (linux/features.py)
+    u32 lru_batch           # pages of a per-cpu batch in front of the lists
+    bint fallback_claims    # a list that runs dry takes a whole pageblock or a single piece, and mixes none half way
+    bint pcp_auto_high      # per-cpu lists grow and shrink with their use
+    bint rotations_cost     # a page that reclaim gives another round costs, and I/O costs 32 times as much
+    bint zeromap            # a page of zeroes is noted in a bitmap instead of written to swap
+    bint full_walk          # direct reclaim that got nothing tries all groups once more
+    bint fault_once         # a fault that is tried again counts once
+    bint swapin_writable    # a page that only its task has is mapped writable when it comes back, whatever the fault
+    bint eevdf              # the earliest eligible virtual deadline is scheduled first
+    bint rss_percpu         # a fault counts in its address space at once
+    bint readahead_half     # a first read of a file as large as its window begins the next one in its middle
+    bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
 
 cdef struct Flusher:
     u32 state
@@ -567,6 +644,10 @@ cdef struct Mm:
     i64 rss[NR_MM_COUNTERS]
     i64 nr_tables           # PTE, PMD and PUD tables: mm_pgtables_bytes / 4096
     u64 nr_reclaimed        # mappings that reclaim took away
+    u32 gen_next            # among those whose page tables are walked
+    u32 gen_prev
+    bint gen_listed
+    bint gen_used           # its task ran since it was walked last
 
 cdef struct Task:
     u32 pid
@@ -774,6 +855,7 @@ cdef struct Cpu:            # everything that the kernel keeps for each CPU
     Rq rq
     u32 current             # the task that runs
     u32 memalloc            # PF_MEMALLOC depth of what runs: it reclaims
+    bint in_lru_fault       # the task handles a fault of its own
     PerCpuPages pcp[MAX_NR_ZONES]
     PageVec vecs[NR_VECS]
     SwapSlots swap_slots

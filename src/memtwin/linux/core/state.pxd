@@ -1,5 +1,5 @@
 from memtwin.linux.core.mm_types cimport (
-    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, File, FileChunk, Filp, List, Lruvec, MAX_CPUS,
+    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, Features, File, FileChunk, Filp, List, Lruvec, MAX_CPUS,
     MAX_NR_ZONES, MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page,
     ScanControl, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
@@ -23,6 +23,7 @@ cdef enum:                  # Event.kind
     EVENT_BIO               # a request to a device, Event.arg, is complete
     EVENT_IO_END            # the requests that end with Event.arg are complete
     EVENT_THREAD            # a background thread's sleep is over
+    EVENT_VMSTAT            # a cpu's own lists are trimmed, once a second
 
 
 cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
@@ -175,6 +176,9 @@ cdef class State:
     cdef u64 thread_time_ns         # of kswapd and the flusher, on the task's cpu
     cdef u64 thread_time_before_ns  # when the operation began
     cdef u64 task_wait_ns           # time that the running operation spent waiting
+    cdef Features features          # what this kernel does otherwise than 6.1
+    cdef u32 lru_gen_caps           # /sys/kernel/mm/lru_gen/enabled: what the multi-gen LRU uses; 0: it is off
+    cdef u64 lru_gen_min_ttl_ns     # working set that is kept, or the OOM killer runs
     cdef u64 last_
     cdef u32 looks_left             # of is_cut_off(), before Python is asked for a signal again
     cdef bint cut_off               # one has come: what is under way ends early, and is no whole operation
@@ -267,6 +271,11 @@ cdef inline Task *task_at(State s, u32 task) noexcept nogil:
 
 cdef inline Mm *mm_at(State s, u32 mm) noexcept nogil:
     return &(<Mm *> s.mms.items)[mm]
+
+cdef inline void set_current(State s, u32 task) noexcept nogil:
+    """Let *task* be who runs: its page tables are worth a walk from now on."""
+    s.cpu_now.current = task
+    mm_at(s, task_at(s, task).mm).gen_used = True
 
 cdef inline Vma *vma_at(State s, u32 vma) noexcept nogil:
     return &(<Vma *> s.vmas.items)[vma]

@@ -24,6 +24,7 @@ from cython.cimports.memtwin.linux.core.host_memory import (
 from cython.cimports.memtwin.linux.core.mm_types import (
     BIO_POOL_SIZE,
     MAX_NR_ZONES,
+    MIN_NR_GENS,
     NR_POOLS,
     NR_SCAN_BALANCES,
     NR_XA_LEVELS,
@@ -285,6 +286,8 @@ class State:
         self.max_pfn = max_pfn
         self.zone_end[0], self.zone_end[1] = DMA_END, DMA32_END
         self.nr_cpus = nr_cpus
+        self.features.lru_batch = 15
+        self.node_data[0].lruvec.gen.max_seq = MIN_NR_GENS + 1
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))

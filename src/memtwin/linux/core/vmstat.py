@@ -5,7 +5,8 @@ numbers, so that a counter is one addition; a test holds the two lists equal.
 
 - a *zone* counter is kept per zone and printed as the sum over zones (and per zone in /proc/zoneinfo);
 - a *node* counter is kept per node: this model has one node;
-- an *event* only grows.
+- an *event* only grows.  The last ones are of newer kernels, which print them elsewhere: a machine prints the rows of
+  its own kernel, in its order.
 
 All are in pages, but ``pgpgin`` and ``pgpgout`` (KiB) and ``nr_kernel_stack`` (KiB); the gauges of huge
 pages are counted in base pages here and divided by 512 where they are printed.
@@ -193,6 +194,8 @@ EVENTS = tuple(
         "zswpout",
         "direct_map_level2_splits",
         "direct_map_level3_splits",
+        "swpin_zero",
+        "swpout_zero",
     ]
 )
 

@@ -59,6 +59,7 @@ from cython.cimports.memtwin.linux.core.state import (
     global_node_page_state,
     hooks,
     is_cut_off,
+    set_current,
     spend_ns,
     this_cpu,
 )
@@ -287,7 +288,7 @@ def write_all(s: State, file: u32):
 def fsync(s: State, task: int, file: int) -> int:
     """Write a file's dirty pages and wait for them; returns an Outcome."""
     number: u32 = file
-    this_cpu(s).current = task
+    set_current(s, task)
     with cython.nogil:
         write_all(s, number)
     raise_if_broken(s)

@@ -22,9 +22,10 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
 )
 from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
 SOURCE = "fs/jbd2/commit.c", "v6.1"
 

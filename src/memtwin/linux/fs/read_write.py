@@ -46,6 +46,7 @@ from cython.cimports.memtwin.linux.core.state import (
     filp_at,
     hooks,
     is_cut_off,
+    set_current,
     spend_ns,
     task_at,
     this_cpu,
@@ -119,7 +120,7 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
     number: u64
     position: u64
     code: u32
-    this_cpu(s).current = io.task
+    set_current(s, io.task)
     while io.done < io.pattern.touches:
         if task_at(s, io.task).killed:
             return KILLED

@@ -33,14 +33,16 @@ from cython.cimports.memtwin.linux.core.state import (
     mod_node_page_state,
     pool_get,
     pool_put,
+    set_current,
     spend_ns,
     task_at,
-    this_cpu,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_KERNEL_STACK
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
+from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
 from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.pgtable import (
     PGD_ALLOCATION_ORDER,
     alloc_table,
@@ -154,6 +156,7 @@ def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) ->
     mm_at(s, mm).hiwater_vm = mm_at(s, mm).total_vm
     update_hiwater_rss(s, mm)
     task_at(s, task).started = True
+    lru_gen_add_mm(s, mm)
     child[0] = task
     return OK
 
@@ -172,7 +175,7 @@ def do_exit(s: State, task: u32):
 def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
     """Have *parent* start a process with an empty address space; returns its number, 0: there is no memory."""
     task: u32
-    this_cpu(s).current = parent
+    set_current(s, parent)
     task = new_task(s, pid, oom_score_adj)
     if not task:
         return 0
@@ -181,13 +184,14 @@ def spawn(s: State, parent: int, pid: int, oom_score_adj: int = 0) -> int:
         put_task(s, task)
         return 0
     task_at(s, task).started = True
+    lru_gen_add_mm(s, task_at(s, task).mm)
     spend_ns(s, s.cost_ns[COST_EXEC])
     return task
 
 
 def fork(s: State, parent: int, pid: int) -> tuple[int, int]:
     """Fork; returns (Outcome, child)."""
-    this_cpu(s).current = parent
+    set_current(s, parent)
     child: u32 = 0
     code: u32 = copy_process(s, parent, pid, cython.address(child))
     spend_ns(s, s.cost_ns[COST_FORK])
@@ -197,27 +201,27 @@ def fork(s: State, parent: int, pid: int) -> tuple[int, int]:
 
 def exit_task(s: State, task: int) -> None:
     """End a process."""
-    this_cpu(s).current = task
+    set_current(s, task)
     do_exit(s, task)
-    this_cpu(s).current = IDLE_TASK
+    set_current(s, IDLE_TASK)
     raise_if_broken(s)
 
 
 def run_as(s: State, task: int) -> None:
     """Let *task* be who runs: for what is done in its name, as an observer's reading of /proc."""
-    this_cpu(s).current = task
+    set_current(s, task)
 
 
 def mmap(s: State, task: int, start: int, pages: int, flags: int, file: int = 0, filp: int = 0, pgoff: int = 0) -> int:
     """Map pages at page number *start*; *filp*: the open file, if any.  Returns an Outcome."""
-    this_cpu(s).current = task
+    set_current(s, task)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
     return do_mmap(s, task_at(s, task).mm, start, pages, flags, file, filp, pgoff)
 
 
 def open_file(s: State, task: int, file: int) -> int:
     """Open a file; returns the number of the open file."""
-    this_cpu(s).current = task
+    set_current(s, task)
     return open_filp(s, file)
 
 
@@ -233,7 +237,7 @@ def close_file(s: State, filp: int) -> None:
 
 def munmap(s: State, task: int, start: int, pages: int) -> int:
     """Unmap a range; returns an Outcome."""
-    this_cpu(s).current = task
+    set_current(s, task)
     code: u32 = do_munmap(s, task, start, pages)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
     raise_if_broken(s)

@@ -14,17 +14,20 @@ from cython.cimports.memtwin.linux.core.state import (
     EVENT_LOADAVG,
     EVENT_PSI,
     EVENT_THREAD,
+    EVENT_VMSTAT,
     State,
     this_cpu,
 )
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_global_load
 from cython.cimports.memtwin.linux.kernel.sched.psi import update_averages
+from cython.cimports.memtwin.linux.mm.pcp import decay_pcp_high
 
 from memtwin.linux.kernel.sched.loadavg import LOAD_FREQ_NS
 from memtwin.linux.kernel.sched.psi import PSI_PERIOD_NS
 
 LOAD_FREQ = cython.declare(u64, LOAD_FREQ_NS)
 PSI_PERIOD = cython.declare(u64, PSI_PERIOD_NS)
+STAT_INTERVAL = cython.declare(u64, 1_000_000_000)
 
 
 def run_events(s: State):
@@ -47,6 +50,9 @@ def dispatch(s: State, event: cython.pointer(Event)):
         bio_endio(s, event.arg)
     elif event.kind == EVENT_IO_END:
         finish_io_end(s, event.arg)
+    elif event.kind == EVENT_VMSTAT:
+        decay_pcp_high(s)
+        push_event(s, event.time_ns + STAT_INTERVAL, 0, EVENT_VMSTAT, 0)
     elif event.kind == EVENT_THREAD:
         this_cpu(s).rq.resched = True
 
@@ -55,3 +61,5 @@ def start(s: State) -> None:
     """Start what samples by itself; phases are those of a machine that booted at time 0."""
     push_event(s, (s.now_ns // LOAD_FREQ + 1) * LOAD_FREQ, 0, EVENT_LOADAVG, 0)
     push_event(s, (s.now_ns // PSI_PERIOD + 1) * PSI_PERIOD, 0, EVENT_PSI, 0)
+    if s.features.pcp_auto_high:
+        push_event(s, (s.now_ns // STAT_INTERVAL + 1) * STAT_INTERVAL, 0, EVENT_VMSTAT, 0)

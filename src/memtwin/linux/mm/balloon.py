@@ -9,7 +9,7 @@ thing: a balloon of virtio gives up before the OOM killer is called.
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import GFP_HIGHUSER_MOVABLE, OWNER_NONE, u32, u64
-from cython.cimports.memtwin.linux.core.state import State, is_cut_off, this_cpu, zone_at, zone_of
+from cython.cimports.memtwin.linux.core.state import State, is_cut_off, set_current, zone_at, zone_of
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 
@@ -22,7 +22,7 @@ def inflate(s: State, task: int, pages: int) -> int:
     """Take *pages* pages from the machine in the name of *task*; returns how many there were to be had."""
     taken: u64 = 0
     wanted: u64 = pages
-    this_cpu(s).current = task
+    set_current(s, task)
     with cython.nogil:
         taken = fill_balloon(s, wanted)
     raise_if_broken(s)

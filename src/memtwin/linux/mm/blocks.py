@@ -16,8 +16,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
 )
 from cython.cimports.memtwin.linux.core.state import State, hooks, is_cut_off, spend_ns, this_cpu
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
 from memtwin.errors import HostMemoryError
 from memtwin.linux.core.state import raise_if_broken

@@ -45,7 +45,6 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     PGMIGRATE_FAIL,
     PGMIGRATE_SUCCESS,
 )
-from cython.cimports.memtwin.linux.mm.buddy import free_pcppages_bulk, free_unref_page
 from cython.cimports.memtwin.linux.mm.compaction_free import compaction_alloc
 from cython.cimports.memtwin.linux.mm.compaction_scan import (
     ISOLATE_ABORT,
@@ -68,6 +67,7 @@ from cython.cimports.memtwin.linux.mm.compaction_suitable import (
 )
 from cython.cimports.memtwin.linux.mm.migrate import migrate_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_migratetype, gfp_zone
+from cython.cimports.memtwin.linux.mm.pcp import free_pcppages_bulk, free_unref_page
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain
 
 from memtwin.linux.core.state import raise_if_broken

@@ -41,13 +41,13 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, task_at, this_cpu, zone_at
 from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES
-from cython.cimports.memtwin.linux.mm.buddy import can_steal, fallback_type
 from cython.cimports.memtwin.linux.mm.compaction_scan import (
     pageblock_end_pfn,
     pageblock_start_pfn,
     scanners_met,
     zone_end_pfn,
 )
+from cython.cimports.memtwin.linux.mm.fallback import can_steal, fallback_type
 from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import wmark_pages, zone_watermark_ok
 

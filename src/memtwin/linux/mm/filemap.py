@@ -66,9 +66,10 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_skip, xa_store
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_DROP
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.swap import deactivate_file_page, lru_add, lru_cache_add, put_page

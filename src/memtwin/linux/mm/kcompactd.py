@@ -40,7 +40,6 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     PGFREE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
-from cython.cimports.memtwin.linux.mm.buddy import drain_zone_pages
 from cython.cimports.memtwin.linux.mm.compaction import (
     compact_zone_begin,
     compact_zone_end,
@@ -56,6 +55,7 @@ from cython.cimports.memtwin.linux.mm.compaction_suitable import (
     fragmentation_score_wmark,
     kswapd_is_running,
 )
+from cython.cimports.memtwin.linux.mm.pcp import drain_zone_pages
 
 SOURCE = "mm/compaction.c", "v6.1"
 

@@ -5,6 +5,7 @@ cdef bint prepare_kswapd_sleep(State s) noexcept nogil
 cdef void begin_run(State s) noexcept nogil
 cdef void end_run(State s) noexcept nogil
 cdef u64 kswapd_target(State s, u32 highest_zone) noexcept nogil
+cdef void kswapd_age_node(State s) noexcept nogil
 cdef bint begin_pass(State s) noexcept nogil
 cdef bint end_pass(State s) noexcept nogil
 cdef void kswapd_throttle(State s) noexcept nogil

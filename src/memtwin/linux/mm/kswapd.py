@@ -50,6 +50,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction_suitable import reset_isolation_suitable
 from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
+from cython.cimports.memtwin.linux.mm.lru_gen_shrink import lru_gen_age_node
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list
@@ -130,6 +131,16 @@ def end_run(s: State):
     snapshot_refaults(s)
 
 
+def kswapd_age_node(s: State):
+    """Age anonymous pages a little before a pass; by generations that is a pass's own business."""
+    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
+    if s.node_data[0].lruvec.gen.enabled:
+        lru_gen_age_node(s, cython.address(k.sc))
+        k.sc.may_writepage |= k.sc.priority < DEF_PRIORITY - 2
+    elif s.total_swap_pages and inactive_is_low(s, False):
+        shrink_active_list(s, cython.address(k.sc), LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
+
+
 def begin_pass(s: State) -> cython.bint:
     """Look whether the run is done; if not, begin a pass."""
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
@@ -142,8 +153,7 @@ def begin_pass(s: State) -> cython.bint:
     k.sc.may_writepage = k.nr_boost_reclaim == 0 or k.sc.priority < DEF_PRIORITY - 2
     k.sc.may_swap = k.nr_boost_reclaim == 0
     k.sc.nr_scanned = 0
-    if s.total_swap_pages and inactive_is_low(s, False):
-        shrink_active_list(s, cython.address(k.sc), LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
+    kswapd_age_node(s)
     k.sc.nr_to_reclaim = kswapd_target(s, k.run_zone)
     k.pass_reclaimed = k.sc.nr_reclaimed
     shrink_node_begin(s, cython.address(k.sc))
@@ -160,7 +170,7 @@ def end_pass(s: State) -> cython.bint:
     freed = k.sc.nr_reclaimed - k.pass_reclaimed
     if k.sc.order and k.sc.nr_reclaimed >= cython.cast(u64, 2) << k.sc.order:
         k.sc.order = 0
-    raised = raised and k.sc.nr_scanned < k.sc.nr_to_reclaim
+    raised = raised and max(k.sc.nr_scanned, freed if s.features.reclaimed_scanned else 0) < k.sc.nr_to_reclaim
     k.nr_boost_reclaim -= min(k.nr_boost_reclaim, freed)
     if not (k.nr_boost_reclaim and not freed):
         if raised or not freed:

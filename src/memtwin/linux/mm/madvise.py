@@ -49,6 +49,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     is_cut_off,
     mm_at,
+    set_current,
     spend_ns,
     table_at,
     task_at,
@@ -202,7 +203,7 @@ def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
     first: u64 = start
     end: u64 = first + pages
     what: u32 = advice
-    this_cpu(s).current = task
+    set_current(s, task)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
     code: u32
     with cython.nogil:

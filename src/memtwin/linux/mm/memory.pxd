@@ -1,6 +1,7 @@
 from memtwin.linux.core.mm_types cimport Filp, Page, Table, Task, Vma, u32, u64
 from memtwin.linux.core.state cimport State
 
+cdef u32 handle_pte_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
 cdef u32 handle_mm_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
 cdef u32 access_page(State s, u32 task, u64 vpn, bint write) noexcept nogil
 cdef u32 new_anon_page(State s, u32 task, u32 vma, u64 vpn, u64 tag) noexcept nogil

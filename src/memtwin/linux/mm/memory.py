@@ -70,6 +70,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     filp_at,
     nr_pages,
+    set_current,
     spend_ns,
     table_at,
     task_at,
@@ -85,7 +86,9 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_WRITE_FAULT,
     check_tag,
     count_fault,
+    count_retried_fault,
     mm_counter_of,
+    pmd_mkyoung,
     sync_mm_rss,
     walk,
     walk_alloc,
@@ -117,18 +120,28 @@ def count_retry(s: State, task: u32, tries: u32):
     if tries == 1:
         task_at(s, task).min_flt -= 1
         task_at(s, task).maj_flt += 1
-    count_fault(s, task)
+    count_retried_fault(s, task)
 
 
 def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
     """Make page *vpn* accessible to *task*, whose area *vma* holds it; returns an Outcome."""
     t: cython.pointer(Task) = task_at(s, task)
+    code: u32
+    t.min_flt += 1
+    count_fault(s, task)
+    this_cpu(s).in_lru_fault = True
+    code = handle_pte_fault(s, task, vma, vpn, write)
+    this_cpu(s).in_lru_fault = False
+    return code
+
+
+def handle_pte_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
+    """What is missing, by what the page-table entry says."""
+    t: cython.pointer(Task) = task_at(s, task)
     area: cython.pointer(Vma) = vma_at(s, vma)
     table: u32
     pte: u64
     code: u32
-    t.min_flt += 1
-    count_fault(s, task)
     table = walk_alloc(s, t.mm, vpn)
     if not table:
         return s.need
@@ -436,6 +449,8 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
         table = walk(s, mm, vpn)
         if table and table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & wanted == wanted:
             table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
+            if s.node_data[0].lruvec.gen.enabled:
+                pmd_mkyoung(s, mm, vpn)
             return OK
         vma = find_vma(s, mm, vpn)
         if not vma or vma_at(s, vma).start > vpn:
@@ -456,7 +471,7 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
 def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
     """Touch one page from Python: for a process's few static pages; a write changes nothing that is compared."""
     code: u32
-    this_cpu(s).current = task
+    set_current(s, task)
     code = access_page(s, task, vpn, write)
     raise_if_broken(s)
     return code

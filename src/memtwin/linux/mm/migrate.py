@@ -36,7 +36,7 @@ from cython.cimports.memtwin.linux.core.state import (
     zspage_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_ISOLATED_ANON
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 from cython.cimports.memtwin.linux.mm.swap import lru_cache_add, put_page
 from cython.cimports.memtwin.linux.mm.vmscan import page_is_file_lru

@@ -32,6 +32,7 @@ from cython.cimports.memtwin.linux.core.state import (
     hooks,
     is_cut_off,
     mm_at,
+    set_current,
     spend_ns,
     table_at,
     task_at,
@@ -132,7 +133,7 @@ def mlock(s: State, task: int, start: int, pages: int, lock: bool) -> int:
     first: u64 = start
     end: u64 = first + pages
     locks: cython.bint = lock
-    this_cpu(s).current = task
+    set_current(s, task)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
     with cython.nogil:
         code = do_mlock(s, this_cpu(s).current, first, end, locks)

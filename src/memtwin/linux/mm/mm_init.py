@@ -23,6 +23,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_PARTIAL,
     WB_DIRTY,
     WB_MORE_IO,
+    Features,
     PerCpuPages,
     Zone,
     i64,
@@ -39,16 +40,18 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_of,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
-from cython.cimports.memtwin.linux.mm.buddy import mark_block, order_to_pindex, prep_new_page, relabel_block
+from cython.cimports.memtwin.linux.mm.buddy import mark_block, prep_new_page, relabel_block
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
 from cython.cimports.memtwin.linux.mm.kcompactd import write_proactiveness
 from cython.cimports.memtwin.linux.mm.mmzone import (
     calculate_totalreserve_pages,
+    set_pageset_limits,
     setup_per_zone_lowmem_reserve,
     setup_per_zone_wmarks,
     zone_set_pageset_high_and_batch,
 )
 from cython.cimports.memtwin.linux.mm.page_writeback import set_ratelimit, wake_flusher
+from cython.cimports.memtwin.linux.mm.pcp import order_to_pindex
 from cython.cimports.memtwin.linux.mm.slub import count_slab
 
 from memtwin.linux.core import vmstat
@@ -84,6 +87,7 @@ def set_pagesets(s: State, zone: int, high: int, batch: int) -> None:
     for cpu in range(s.nr_cpus):
         s.cpus[cpu].pcp[zone].high = high
         s.cpus[cpu].pcp[zone].batch = batch
+        set_pageset_limits(s, zone, cython.address(s.cpus[cpu].pcp[zone]))
 
 
 def compute_watermarks(s: State) -> None:
@@ -185,6 +189,23 @@ def set_costs(s: State, costs: tuple[int, ...]) -> None:
     """Take the nanoseconds that each kind of operation costs, in the order of ``mm_types``' Cost."""
     for i in range(NR_COSTS):
         s.cost_ns[i] = costs[i]
+
+
+def set_features(s: State, names: frozenset[str]) -> None:
+    """Let a machine do what a kernel with these features does (``features.py``)."""
+    f: cython.pointer(Features) = cython.address(s.features)
+    f.lru_batch = 31 if "lru_batch_31" in names else 15
+    f.rss_percpu = "rss_percpu" in names
+    f.rotations_cost = "rotations_cost" in names
+    f.fault_once = "fault_once" in names
+    f.eevdf = "eevdf" in names
+    f.pcp_auto_high = "pcp_auto_high" in names
+    f.reclaimed_scanned = "reclaimed_scanned" in names
+    f.full_walk = "full_walk" in names
+    f.readahead_half = "readahead_half" in names
+    f.swapin_writable = "swapin_writable" in names
+    f.fallback_claims = "fallback_claims" in names
+    f.zeromap = "zeromap" in names
 
 
 def set_clock(s: State, now_ns: int) -> None:

@@ -25,6 +25,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.linux.core.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_del_mm
 from cython.cimports.memtwin.linux.mm.memory_range import copy_page_range, zap_page_range
 from cython.cimports.memtwin.linux.mm.pgtable import free_pgtables, free_table
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_fork
@@ -127,6 +128,7 @@ def mmput(s: State, mm: u32):
     mm_at(s, mm).users -= 1
     if mm_at(s, mm).users:
         return
+    lru_gen_del_mm(s, mm)
     exit_mmap(s, mm)
     object_free(s, mm_at(s, mm).slab)
     pool_put(cython.address(s.mms), mm)

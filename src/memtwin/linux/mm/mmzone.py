@@ -35,6 +35,9 @@ from cython.cimports.memtwin.linux.core.state import State, zone_at
 
 SOURCE = "mm/page_alloc.c", "v6.1"
 
+MIN_HIGH_FRACTION = cython.declare(u64, 8)
+"""The least vm.percpu_pagelist_high_fraction; per-cpu lists that are tuned grow up to that share of their zone."""
+
 
 def min_wmark_pages(s: State, zone: u32) -> u64:
     """Free pages below which an allocation must reclaim for itself, boost included."""
@@ -133,10 +136,21 @@ def zone_set_pageset_high_and_batch(s: State, zone: u32):
         pcp = cython.address(s.cpus[cpu].pcp[zone])
         pcp.batch = zone_batchsize(zone_at(s, zone).managed)
         pcp.high = max(cython.cast(i32, high // s.nr_cpus), pcp.batch * 4)
+        set_pageset_limits(s, zone, pcp)
 
 
-def boost_watermark(s: State, zone: u32):
-    """Raise the marks for a while because a fallback broke into a pageblock of another type; kswapd is woken for it.
+def set_pageset_limits(s: State, zone: u32, pcp: cython.pointer(PerCpuPages)):
+    """Between what a per-cpu list's size is tuned, since 6.7: its old size and an eighth of the zone."""
+    fraction: u64 = cython.cast(u64, s.sysctl.percpu_pagelist_high_fraction)
+    low: u64 = zone_at(s, zone).managed // fraction if fraction else low_wmark_pages(s, zone)
+    most: u64 = zone_at(s, zone).managed // (fraction if fraction else MIN_HIGH_FRACTION)
+    pcp.high_min = max(cython.cast(i32, low // s.nr_cpus), pcp.batch * 4)
+    pcp.high_max = max(cython.cast(i32, most // s.nr_cpus), pcp.batch * 4)
+
+
+def boost_watermark(s: State, zone: u32, kswapd: cython.bint):
+    """Raise the marks for a while because a fallback broke into a pageblock of another type; kswapd is woken for it
+    if the request may do that.
 
     One step is a pageblock (512 pages), the most is 150 % of the high mark at the default factor; zones smaller than
     four pageblocks are left alone.
@@ -149,4 +163,4 @@ def boost_watermark(s: State, zone: u32):
         return
     most = max(most, PAGEBLOCK_NR)
     zone_at(s, zone).wmark_boost = min(zone_at(s, zone).wmark_boost + PAGEBLOCK_NR, most)
-    zone_at(s, zone).boosted = True
+    zone_at(s, zone).boosted |= kswapd

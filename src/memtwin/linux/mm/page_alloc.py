@@ -70,7 +70,6 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     NR_SLAB_RECLAIMABLE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
-from cython.cimports.memtwin.linux.mm.buddy import drain_pages
 from cython.cimports.memtwin.linux.mm.compaction import try_to_compact_pages
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compaction_defer_reset, compaction_suitable_with
 from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
@@ -89,7 +88,9 @@ from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
     wakeup_kswapd,
     zone_watermark_ok,
 )
-from cython.cimports.memtwin.linux.mm.vmscan_node import try_to_free_pages, zone_reclaimable_pages
+from cython.cimports.memtwin.linux.mm.pcp import drain_pages
+from cython.cimports.memtwin.linux.mm.vmscan_node import try_to_free_pages
+from cython.cimports.memtwin.linux.mm.vmscan_throttle import zone_reclaimable_pages
 
 MAX_COMPACT_RETRIES = cython.declare(u32, 16)
 JIFFY_NS = cython.declare(u64, 4_000_000)

@@ -41,8 +41,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
 from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY, NR_FREE_PAGES, NR_WRITEBACK
-from cython.cimports.memtwin.linux.mm.buddy import can_split_to, rmqueue
+from cython.cimports.memtwin.linux.mm.buddy import can_split_to
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
+from cython.cimports.memtwin.linux.mm.pcp import rmqueue
 
 SOURCE = "mm/page_alloc.c", "v6.1"
 
@@ -117,11 +118,17 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
         zone -= 1
         if not zone_at(s, zone).managed:
             continue
+        if (
+            s.features.pcp_auto_high
+            and not zone_at(s, zone).below_high
+            and not zone_watermark_ok(s, zone, order, high_wmark_pages(s, zone), highest, alloc_flags)
+        ):
+            zone_at(s, zone).below_high = True
         if alloc_flags & ALLOC_WMARK_MASK != ALLOC_NO_WATERMARKS and not zone_watermark_ok(
             s, zone, order, wmark_pages(s, zone, alloc_flags), highest, alloc_flags
         ):
             continue
-        pfn = rmqueue(s, zone, order, gfp_migratetype(gfp))
+        pfn = rmqueue(s, zone, order, gfp_migratetype(gfp), gfp & GFP_KSWAPD_RECLAIM != 0)
         if pfn:
             if zone_at(s, zone).boosted and gfp & GFP_KSWAPD_RECLAIM:
                 zone_at(s, zone).boosted = False

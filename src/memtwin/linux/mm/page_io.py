@@ -25,16 +25,27 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, area_of, bio_at, nr_pages, slot_of, spend_ns, this_cpu
-from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    area_of,
+    bio_at,
+    file_at,
+    file_block,
+    nr_pages,
+    slot_of,
+    spend_ns,
+    this_cpu,
+)
+from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT, SWPIN_ZERO, SWPOUT_ZERO
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
-from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, set_page_writeback
+from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, note_slot_content, set_page_writeback
 from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
 from cython.cimports.memtwin.linux.mm.zswap import zswap_load, zswap_store
 
 PLUG_FLUSH_PAGES = cython.declare(u32, 32)
 KIB_PER_PAGE = cython.declare(u64, 4)
+ZEROES = cython.declare(u64, 1)
 
 
 def plug_of(s: State) -> cython.pointer(BlkPlug):
@@ -103,12 +114,19 @@ def plug_page(s: State, pfn: u32):
 
 
 def swap_writepage(s: State, pfn: u32) -> u32:
-    """Write a page of the swap cache to its slot: zswap may take it, else it goes to the area's device."""
+    """Write a page of the swap cache to its slot: zswap may take it, else it goes to the area's device.
+
+    Since 6.12 a page of zeroes is only noted.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     entry: u32 = page.private
     page.flags &= ~cython.cast(u32, PG_DIRTY)
     if try_to_free_swap(s, pfn):
         return SWAP_DROPPED
+    if s.features.zeromap and not page.tag:
+        note_slot_content(s, pfn)
+        s.event[SWPOUT_ZERO] += nr_pages(s, pfn)
+        return SWAP_WRITTEN
     if zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
         set_page_writeback(s, pfn)
         end_page_writeback(s, pfn)
@@ -163,6 +181,10 @@ def read_from_slot(s: State, pfn: u32, bio: cython.pointer(u32)):
     """
     entry: u32 = s.pages[pfn].private
     area: cython.pointer(SwapArea) = area_of(s, entry)
+    if s.features.zeromap and file_block(file_at(s, area.file), slot_of(entry)) == ZEROES:
+        s.event[SWPIN_ZERO] += nr_pages(s, pfn)
+        end_page_read(s, pfn)
+        return
     if zswap_load(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
         end_page_read(s, pfn)
         return

@@ -13,6 +13,7 @@ cdef void set_page_dirty(State s, u32 pfn) noexcept nogil
 cdef void clear_dirty(State s, u32 pfn) noexcept nogil
 cdef bint clear_page_dirty_for_io(State s, u32 pfn) noexcept nogil
 cdef void set_page_writeback(State s, u32 pfn) noexcept nogil
+cdef void note_slot_content(State s, u32 pfn) noexcept nogil
 cdef void end_page_writeback(State s, u32 pfn) noexcept nogil
 cdef void age_completions(State s) noexcept nogil
 cdef bint over_bground_thresh(State s) noexcept nogil

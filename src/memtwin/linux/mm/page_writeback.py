@@ -232,12 +232,18 @@ def set_page_writeback(s: State, pfn: u32):
     mod_lruvec_page_state(s, pfn, NR_WRITEBACK, nr_pages(s, pfn))
     zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
-        make_chunk(file_at(s, area_of(s, page.private).file), slot_of(page.private)).disk[
-            slot_of(page.private) & (XA_CHUNK - 1)
-        ] = page.tag + 1
+        note_slot_content(s, pfn)
         return
     file_at(s, page.mapping).nr_writeback += nr_pages(s, pfn)
     make_chunk(file_at(s, page.mapping), page.index).disk[page.index & (XA_CHUNK - 1)] = page.tag + 1
+
+
+def note_slot_content(s: State, pfn: u32):
+    """Say what the slot of a page of the swap cache holds from now on."""
+    entry: u32 = s.pages[pfn].private
+    make_chunk(file_at(s, area_of(s, entry).file), slot_of(entry)).disk[slot_of(entry) & (XA_CHUNK - 1)] = (
+        s.pages[pfn].tag + 1
+    )
 
 
 def end_page_writeback(s: State, pfn: u32):

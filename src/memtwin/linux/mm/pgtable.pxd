@@ -1,8 +1,9 @@
-from memtwin.linux.core.mm_types cimport Page, i64, u32, u64
+from memtwin.linux.core.mm_types cimport Page, Task, i64, u32, u64
 from memtwin.linux.core.state cimport State
 
 cdef enum:
     TASK_RSS_EVENTS_THRESH = 64
+    PERCPU_COUNTER_BATCH = 32
     PGD_ALLOCATION_ORDER = 1    # built with page-table isolation: room for two, in use or not
 
 cdef enum:                  # where a page's content was found to be wrong
@@ -12,6 +13,9 @@ cdef enum:                  # where a page's content was found to be wrong
     CHECK_AT_DROP
     CHECK_AT_SWAP_IN
 
+cdef bint pmdp_test_and_clear_young(State s, u32 table, u64 vpn) noexcept nogil
+cdef u32 pmd_table(State s, u32 mm, u64 vpn) noexcept nogil
+cdef void pmd_mkyoung(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 alloc_table(State s, u32 order) noexcept nogil
@@ -25,4 +29,6 @@ cdef u32 mm_counter_of(State s, u32 pfn) noexcept nogil
 cdef i64 mm_rss(State s, u32 mm) noexcept nogil
 cdef void update_hiwater_rss(State s, u32 mm) noexcept nogil
 cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
+cdef void fold_rss_batch(State s, Task *t) noexcept nogil
+cdef void count_retried_fault(State s, u32 task) noexcept nogil
 cdef void count_fault(State s, u32 task) noexcept nogil

@@ -5,6 +5,8 @@ An address is translated by four levels of tables of 512 entries; the last level
     page number   |  9 bits  |  9 bits  |  9 bits  |  9 bits  |
                      PGD   →    PUD   →    PMD   →    PTE      → frame, and the bits present, write, accessed, dirty
 
+A PMD entry has an accessed bit too, which the multi-gen LRU reads: whether anything below it was used.
+
 A leaf table also holds, beside each entry, the content that the owner of the address last wrote there: what an
 anonymous page must still hold when the kernel next handles it.  A page of a file belongs to the file; what it must
 hold stands with the file.
@@ -44,10 +46,14 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
 SOURCE = "mm/pgtable-generic.c", "v6.1"
+
+PMD_YOUNG = cython.declare(u64, 1 << 32)
+"""Accessed bit of a PMD entry, above the number of the table that it names."""
 
 
 def alloc_table(s: State, order: u32) -> u32:
@@ -86,6 +92,25 @@ def walk(s: State, mm: u32, vpn: u64) -> u32:
     return table
 
 
+def pmd_table(s: State, mm: u32, vpn: u64) -> u32:
+    """The PMD table that would lead to page *vpn*; 0: there is none."""
+    table: u32 = next_level(s, mm_at(s, mm).pgd, vpn, 27)
+    return next_level(s, table, vpn, 18) if table else 0
+
+
+def pmd_mkyoung(s: State, mm: u32, vpn: u64):
+    """Set the accessed bit of the PMD entry that leads to page *vpn*, as the processor does when it uses it."""
+    table_at(s, pmd_table(s, mm, vpn)).entry[(vpn >> 9) & (PTRS_PER_TABLE - 1)] |= PMD_YOUNG
+
+
+def pmdp_test_and_clear_young(s: State, table: u32, vpn: u64) -> cython.bint:
+    """Whether the PMD entry of *table* for page *vpn* was used since this was last asked."""
+    entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[(vpn >> 9) & (PTRS_PER_TABLE - 1)])
+    young: cython.bint = entry[0] & PMD_YOUNG != 0
+    entry[0] &= ~PMD_YOUNG
+    return young
+
+
 def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
     """As :func:`walk`, making the tables that are missing; 0: no memory."""
     table: u32 = mm_at(s, mm).pgd
@@ -97,7 +122,7 @@ def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
             below = alloc_table(s, 0)
             if not below:
                 return 0
-            table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below
+            table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below | (PMD_YOUNG if shift == 9 else 0)
             mm_at(s, mm).nr_tables += 1
             if shift < 27:
                 mod_node_page_state(s, NR_PAGE_TABLE_PAGES, 1)
@@ -172,10 +197,28 @@ def update_hiwater_rss(s: State, mm: u32):
     m.hiwater_rss = max(m.hiwater_rss, mm_rss(s, mm))
 
 
+def fold_rss_batch(s: State, t: cython.pointer(Task)):
+    """Fold what has become a batch of 32 pages: until then a CPU keeps it (kernels since 6.2)."""
+    i: u32
+    for i in range(NR_MM_COUNTERS):
+        if t.rss_delta[i] >= PERCPU_COUNTER_BATCH or t.rss_delta[i] <= -PERCPU_COUNTER_BATCH:
+            mm_at(s, t.mm).rss[i] += t.rss_delta[i]
+            t.rss_delta[i] = 0
+
+
+def count_retried_fault(s: State, task: u32):
+    """A fault that had to wait is tried again: it counts once more, up to 6.4."""
+    if not s.features.fault_once:
+        count_fault(s, task)
+
+
 def count_fault(s: State, task: u32):
     """Count a fault, or the second try of one; each 66th folds the task's own count of resident pages."""
     t: cython.pointer(Task) = task_at(s, task)
     s.event[PGFAULT] += 1
+    if s.features.rss_percpu:
+        fold_rss_batch(s, t)
+        return
     t.rss_events += 1
     if t.rss_events > TASK_RSS_EVENTS_THRESH + 1:
         sync_mm_rss(s, task)

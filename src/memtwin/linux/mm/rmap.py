@@ -57,12 +57,14 @@ from cython.cimports.memtwin.linux.core.state import (
     mm_at,
     mod_lruvec_page_state,
     nr_pages,
+    page_lruvec,
     pool_get,
     pool_put,
     table_at,
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_MAPPED
+from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_look_around
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
     check_tag,
@@ -320,7 +322,11 @@ def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
         if vma_at(s, vma).flags & VM_LOCKED:
             vm_flags[0] |= VM_LOCKED
             return referenced
-        if entry[0] & PTE_ACCESSED:
+        if page_lruvec(s, pfn).gen.enabled:
+            if lru_gen_look_around(s, pfn, vma, vpn, entry):
+                referenced += 1
+                vm_flags[0] |= vma_at(s, vma).flags
+        elif entry[0] & PTE_ACCESSED:
             entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
             referenced += 1
             vm_flags[0] |= vma_at(s, vma).flags

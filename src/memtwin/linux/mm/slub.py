@@ -33,8 +33,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
 from cython.cimports.memtwin.linux.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
 from memtwin.linux.records import SlabFigures
 

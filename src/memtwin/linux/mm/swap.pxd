@@ -1,6 +1,10 @@
 from memtwin.linux.core.mm_types cimport PageVec, u32
 from memtwin.linux.core.state cimport State
 
+cdef inline bint lru_gen_in_fault(State s) noexcept nogil:
+    """Whether a task handles a fault of its own now, and no thread is in between."""
+    return s.cpu_now.in_lru_fault and not s.in_thread
+
 cdef u32 page_lru(State s, u32 pfn) noexcept nogil
 cdef void lru_count(State s, u32 pfn, u32 lru, long delta) noexcept nogil
 cdef void lru_add(State s, u32 pfn) noexcept nogil

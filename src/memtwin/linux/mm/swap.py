@@ -14,14 +14,16 @@ A page's state is two bits, active and referenced.  ``read()`` marks what it rea
 inactive list only, and what is read twice is protected.  A touch through a mapping sets a bit in the page table
 alone; reclaim looks at that when it meets the page.
 
-Moves are batched, 15 pages per cpu and kind.  Until its batch is full or drained a new page is on no list and in no
-LRU counter, though it is in nr_anon_pages and in its owner's RSS; and a page in any batch has one reference more, so
-it cannot be dropped.
+Moves are batched, 15 pages per cpu and kind (31 since 6.9).  Until its batch is full or drained a new page is on no
+list and in no LRU counter, though it is in nr_anon_pages and in its owner's RSS; and a page in any batch has one
+reference more, so it cannot be dropped.
 
 Follows mm/swap.c and include/linux/mm_inline.h of Linux 6.1 (``mark_page_accessed``, ``folio_activate``,
 ``lru_deactivate_file_fn``, ``folio_rotate_reclaimable``, ``lru_add_drain_cpu``) and mm/mlock.c (``mlock_page``).
 
-Not modelled: multi-gen LRU, memory cgroups' own lists, the batches of other cpus.
+With the multi-gen LRU (``lru_gen.py``) the four lists are empty, and pages stand by generation.
+
+Not modelled: memory cgroups' own lists, the batches of other cpus.
 """
 
 import cython
@@ -33,7 +35,6 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_UNEVICTABLE,
     NR_VECS,
     OWNER_ANON,
-    PAGEVEC_SIZE,
     PG_ACTIVE,
     PG_DIRTY,
     PG_LOCKED,
@@ -79,7 +80,8 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     UNEVICTABLE_PGS_MUNLOCKED,
     UNEVICTABLE_PGS_RESCUED,
 )
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page
+from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_add_page, lru_gen_del_page, page_inc_refs
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
 
 def page_lru(s: State, pfn: u32) -> u32:
@@ -99,7 +101,11 @@ def lru_count(s: State, pfn: u32, lru: u32, delta: cython.long):
 
 def lru_add(s: State, pfn: u32):
     """Put a page at the head of its list."""
-    lru: u32 = page_lru(s, pfn)
+    lru: u32
+    if lru_gen_add_page(s, pfn, False):
+        s.pages[pfn].flags |= PG_LRU
+        return
+    lru = page_lru(s, pfn)
     list_add(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags |= PG_LRU
     lru_count(s, pfn, lru, nr_pages(s, pfn))
@@ -117,7 +123,11 @@ def lru_add_evictable(s: State, pfn: u32):
 
 def lru_add_tail(s: State, pfn: u32):
     """Put a page at the tail of its list: it is reclaimed next."""
-    lru: u32 = page_lru(s, pfn)
+    lru: u32
+    if lru_gen_add_page(s, pfn, True):
+        s.pages[pfn].flags |= PG_LRU
+        return
+    lru = page_lru(s, pfn)
     list_add_tail(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags |= PG_LRU
     lru_count(s, pfn, lru, nr_pages(s, pfn))
@@ -125,7 +135,11 @@ def lru_add_tail(s: State, pfn: u32):
 
 def lru_del(s: State, pfn: u32):
     """Take a page off its list."""
-    lru: u32 = page_lru(s, pfn)
+    lru: u32
+    if lru_gen_del_page(s, pfn, False):
+        s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
+        return
+    lru = page_lru(s, pfn)
     list_del(s.pages, cython.address(page_lruvec(s, pfn).lists[lru]), pfn)
     s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
     lru_count(s, pfn, lru, -nr_pages(s, pfn))
@@ -153,12 +167,12 @@ def vec_of(s: State, kind: u32) -> cython.pointer(PageVec):
 
 
 def vec_add(s: State, kind: u32, pfn: u32):
-    """Queue a page; the batch holds a reference until the 15th page empties it."""
+    """Queue a page; the batch holds a reference until its last place is taken, which empties it."""
     vec: cython.pointer(PageVec) = vec_of(s, kind)
     s.pages[pfn].refcount += 1
     vec.pages[vec.nr] = pfn
     vec.nr += 1
-    if vec.nr == PAGEVEC_SIZE:
+    if vec.nr == s.features.lru_batch:
         vec_drain(s, kind)
 
 
@@ -207,9 +221,9 @@ def move_activated(s: State, pfn: u32):
 
 
 def move_cold(s: State, pfn: u32):
-    """MADV_COLD: move an active page to the head of its inactive list."""
+    """MADV_COLD: move an active page to the head of its inactive list, one of a generation to where it came in."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if page.flags & PG_ACTIVE:
+    if page.flags & PG_ACTIVE or page_lruvec(s, pfn).gen.enabled:
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED)
         lru_add(s, pfn)
@@ -288,7 +302,10 @@ def munlock_page(s: State, pfn: u32):
 
 
 def lru_cache_add(s: State, pfn: u32):
-    """Queue a new page for its list."""
+    """Queue a new page for its list; in a fault of a task, one for the youngest generation."""
+    hot: cython.bint = page_lruvec(s, pfn).gen.enabled and lru_gen_in_fault(s) and not this_cpu(s).memalloc
+    if hot and not s.pages[pfn].flags & PG_UNEVICTABLE:
+        s.pages[pfn].flags |= PG_ACTIVE
     vec_add(s, VEC_LRU_ADD, pfn)
 
 
@@ -319,9 +336,14 @@ def activate_in_batch(s: State, pfn: u32):
 
 
 def mark_page_accessed(s: State, pfn: u32):
-    """Note a use of a page of the page cache: the first sets *referenced*, the second activates."""
+    """Note a use of a page of the page cache: the first sets *referenced*, the second activates.
+
+    The multi-gen LRU counts uses instead.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if not page.flags & PG_REFERENCED:
+    if page_lruvec(s, pfn).gen.enabled:
+        page_inc_refs(s, pfn)
+    elif not page.flags & PG_REFERENCED:
         page.flags |= PG_REFERENCED
     elif not page.flags & (PG_UNEVICTABLE | PG_ACTIVE):
         if page.flags & PG_LRU:
@@ -334,7 +356,10 @@ def mark_page_accessed(s: State, pfn: u32):
 
 def deactivate_page(s: State, pfn: u32):
     """MADV_COLD: queue an active page for its inactive list."""
-    if s.pages[pfn].flags & (PG_LRU | PG_ACTIVE | PG_UNEVICTABLE) == PG_LRU | PG_ACTIVE:
+    flags: u32 = s.pages[pfn].flags
+    if page_lruvec(s, pfn).gen.enabled:
+        flags |= PG_ACTIVE
+    if flags & (PG_LRU | PG_ACTIVE | PG_UNEVICTABLE) == PG_LRU | PG_ACTIVE:
         vec_add(s, VEC_DEACTIVATE, pfn)
 
 

@@ -52,6 +52,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SWAP_HAS_CACHE,
     SWAP_TYPE_SHIFT,
     VM_LOCKED,
+    VM_WRITE,
     Page,
     SwapRa,
     Vma,
@@ -69,11 +70,12 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_io import swap_readpage
-from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_SWAP_IN, check_tag, count_fault, walk
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
+from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_SWAP_IN, check_tag, count_retried_fault, walk
 from cython.cimports.memtwin.linux.mm.rmap import page_add_anon_rmap
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, lru_cache_add, mlock_page, put_page
 from cython.cimports.memtwin.linux.mm.swap_state import add_to_swap_cache, get_shadow, lookup_swap_cache, vm_swap_full
@@ -317,6 +319,8 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
         page.flags |= PG_ANON_EXCLUSIVE
         if write:
             entry[0] |= PTE_WRITE | PTE_DIRTY
+        elif s.features.swapin_writable and vma_at(s, vma).flags & VM_WRITE:
+            entry[0] |= PTE_WRITE
     page_add_anon_rmap(s, pfn, vma, vpn)
 
 
@@ -341,7 +345,7 @@ def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython
         wait_on_page_locked(s, pfn)
         put_page(s, pfn)
         major[0] = True
-        count_fault(s, task)
+        count_retried_fault(s, task)
 
 
 def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:

@@ -46,6 +46,7 @@ from cython.cimports.memtwin.linux.core.state import (
     mm_at,
     nr_pages,
     pool_get,
+    set_current,
     slot_of,
     table_at,
     this_cpu,
@@ -329,7 +330,7 @@ def swapoff(s: State, task: int, area: int) -> int:
     if s.sysctl.overcommit_memory == 0 and a.pages > totalram_pages(s) + s.total_swap_pages:
         s.refusal = REFUSED_SWAPOFF
         return ENOMEM
-    this_cpu(s).current = task
+    set_current(s, task)
     del_from_avail_list(s, number)
     a.writeok = False
     s.nr_swap_pages -= a.pages

@@ -26,6 +26,7 @@ cdef u32 check_dirty_writeback(State s, ScanControl *sc, u32 pfn, ReclaimStat *s
 cdef u32 pageout(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef bint remove_mapping(State s, u32 pfn) noexcept nogil
 cdef u32 add_to_swap_and_unmap(State s, ScanControl *sc, u32 pfn) noexcept nogil
+cdef u32 check_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u32 shrink_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u64 shrink_page_list(State s, ScanControl *sc, List *chain, ReclaimStat *stat) noexcept nogil
 cdef u64 shrink_inactive_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil

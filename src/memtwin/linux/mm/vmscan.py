@@ -23,7 +23,9 @@ The **active** lists only feed the inactive ones: from the tail, what is there i
 Follows mm/vmscan.c of Linux 6.1 (``isolate_lru_folios``, ``folio_check_references``, ``shrink_folio_list``,
 ``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``) and lib/math/int_sqrt.c.
 
-Not modelled: multi-gen LRU, memory cgroups, demotion to slower memory, reclaim of huge pages.
+The multi-gen LRU (``lru_gen_evict.py``) takes pages from its own lists and reclaims them by the same functions.
+
+Not modelled: memory cgroups, demotion to slower memory, reclaim of huge pages.
 """
 
 import cython
@@ -302,6 +304,18 @@ def add_to_swap_and_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -
     return PAGEREF_ACTIVATE if page.mapcount else PAGEREF_RECLAIM
 
 
+def check_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
+    """Whether a page may be taken: it can be reclaimed, is not being written, and was not used."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & (PG_UNEVICTABLE | PG_MLOCKED):
+        return PAGEREF_ACTIVATE
+    if page_lruvec(s, pfn).gen.enabled and not sc.ignore_references and page.mapcount and page.flags & PG_REFERENCED:
+        return PAGEREF_KEEP
+    if check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
+        return PAGEREF_ACTIVATE
+    return PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
+
+
 def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
     """Try to take one isolated page: PAGEREF_RECLAIM says that it is the caller's to free."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
@@ -310,9 +324,7 @@ def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cytho
     if page.flags & PG_LOCKED:
         return PAGEREF_KEEP
     sc.nr_scanned += 1
-    if page.flags & (PG_UNEVICTABLE | PG_MLOCKED) or check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
-        return PAGEREF_ACTIVATE
-    references = PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
+    references = check_page(s, sc, pfn, stat)
     if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
         return references
     verdict = add_to_swap_and_unmap(s, sc, pfn)
@@ -382,7 +394,7 @@ def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr
     mod_node_page_state(s, NR_ISOLATED_ANON + file, -cython.cast(i64, nr_taken))
     s.event[PGSTEAL_KSWAPD if sc.kswapd else PGSTEAL_DIRECT] += freed
     s.event[PGSTEAL_ANON + file] += freed
-    lru_note_cost(s, cython.address(scanned_pgdat(s, sc).lruvec), file != 0, stat.nr_pageout)
+    lru_note_cost(s, cython.address(scanned_pgdat(s, sc).lruvec), file != 0, stat.nr_pageout, nr_scanned - freed)
     if stat.nr_unqueued_dirty == nr_taken:
         s.bdi.flusher.work_pages = global_node_page_state(s, NR_DIRTY)
         wake_flusher(s)

@@ -1,6 +1,7 @@
 from memtwin.linux.core.mm_types cimport Kswapd, ScanControl, i64, u32, u64
 from memtwin.linux.core.state cimport State
 
+cdef bint lru_gen_enabled(State s, ScanControl *sc) noexcept nogil
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil
 cdef void prepare_scan(State s, ScanControl *sc) noexcept nogil
 cdef u32 scan_balance(State s, ScanControl *sc) noexcept nogil
@@ -13,12 +14,6 @@ cdef void shrink_node_end(State s, ScanControl *sc) noexcept nogil
 cdef void shrink_node(State s, ScanControl *sc) noexcept nogil
 cdef void snapshot_refaults(State s) noexcept nogil
 cdef void init_scan(ScanControl *sc, u32 gfp, u32 order, u32 reclaim_idx) noexcept nogil
-cdef u64 zone_reclaimable_pages(State s, u32 zone) noexcept nogil
-cdef bint allow_direct_reclaim(State s) noexcept nogil
-cdef void rouse_kswapd(State s) noexcept nogil
-cdef void throttle_direct_reclaim(State s) noexcept nogil
-cdef bint skip_throttle_noprogress(State s) noexcept nogil
-cdef void reclaim_throttle(State s, ScanControl *sc) noexcept nogil
 cdef u64 do_try_to_free_pages(State s, ScanControl *sc) noexcept nogil
 cdef u64 try_to_free_pages(State s, u32 order, u32 gfp) noexcept nogil
 cdef bint in_reclaim_compaction(ScanControl *sc) noexcept nogil

@@ -23,7 +23,7 @@ most twice the other: with swappiness 60 and no cost, 30 % anonymous; when only 
 A task that reclaims for itself (**direct reclaim**) wants 32 pages; it goes down from 12 until it has them.
 
 Follows mm/vmscan.c of Linux 6.1 (``prepare_scan_count``, ``get_scan_count``, ``shrink_lruvec``, ``shrink_node``,
-``do_try_to_free_pages``, ``throttle_direct_reclaim``, ``reclaim_throttle``).
+``do_try_to_free_pages``).
 
 Not modelled: memory cgroups (all pages are the root's), the lag of the statistics that Linux reads here.
 """
@@ -41,18 +41,12 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_INACTIVE_ANON,
     LRU_INACTIVE_FILE,
     MAX_NR_ZONES,
-    MAX_RECLAIM_RETRIES,
     SCAN_ANON_FILE_TINY,
     SCAN_EQUAL,
     SCAN_FILE_NO_SWAP,
     SCAN_FILE_TRIM,
     SCAN_FRACT,
     SWAP_CLUSTER_MAX,
-    THREAD_ASLEEP,
-    THREAD_NAP,
-    THREAD_RUNNING,
-    ZONE_NORMAL,
-    Kswapd,
     Lruvec,
     Pgdat,
     ScanControl,
@@ -71,31 +65,27 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.core.vmstat import (
     ALLOCSTALL_DMA,
-    NR_FREE_PAGES,
     NR_ZONE_INACTIVE_ANON,
-    NR_ZONE_WRITE_PENDING,
-    PGSCAN_DIRECT_THROTTLE,
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_ACTIVATE_FILE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compact_gap, compaction_suitable
-from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, min_wmark_pages
-from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
-    gfp_zone,
-    nr_free_pages,
-    pgdat_balanced,
-    zone_watermark_ok,
+from cython.cimports.memtwin.linux.mm.lru_gen_shrink import (
+    lru_gen_shrink_begin,
+    lru_gen_shrink_end,
+    lru_gen_shrink_round,
 )
+from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, zone_watermark_ok
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.shrinker import shrink_slab
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low, shrink_active_list, shrink_inactive_list
+from cython.cimports.memtwin.linux.mm.vmscan_throttle import reclaim_throttle, throttle_direct_reclaim
 
 SOURCE = "mm/vmscan.c", "v6.1"
 
 EVICTABLE = cython.declare(u32, 4)
-JIFFY_NS = cython.declare(u64, 4_000_000)
-LONGEST_THROTTLE_NS = cython.declare(u64, 1_000_000_000)
 
 
 def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx: u32):
@@ -110,11 +100,16 @@ def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx
     sc.may_writepage = sc.may_swap = True
     sc.ignore_references = False
     sc.may_deactivate_anon = sc.may_deactivate_file = False
-    sc.force_deactivate = sc.skipped_deactivate = False
+    sc.force_deactivate = sc.skipped_deactivate = sc.full_walk = False
     sc.cache_trim_mode = sc.file_is_tiny = False
     sc.anon_cost = sc.file_cost = 0
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
     sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
+
+
+def lru_gen_enabled(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Whether the node is reclaimed by generations."""
+    return scanned_pgdat(s, sc).lruvec.gen.enabled
 
 
 def lru_size(s: State, lru: u32, highest_zone: u32) -> u64:
@@ -223,6 +218,9 @@ def shrink_lruvec_adjust(sc: cython.pointer(ScanControl)):
 def shrink_node_begin(s: State, sc: cython.pointer(ScanControl)):
     """Begin a pass: read the state of the lists, and set how much of each is scanned."""
     lru: u32
+    if lru_gen_enabled(s, sc):
+        lru_gen_shrink_begin(s, sc)
+        return
     sc.reclaimed_before = sc.nr_reclaimed
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
     sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
@@ -236,6 +234,8 @@ def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bin
     """Look at 32 pages of each list that is not done; False: the shares are done, or enough is reclaimed."""
     lru: u32
     part: u64
+    if lru_gen_enabled(s, sc):
+        return lru_gen_shrink_round(s, sc)
     if not (sc.nr[LRU_INACTIVE_ANON] or sc.nr[LRU_ACTIVE_FILE] or sc.nr[LRU_INACTIVE_FILE]):
         return False
     for lru in range(EVICTABLE):
@@ -254,6 +254,9 @@ def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bin
 def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
     """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
     pgdat: cython.pointer(Pgdat) = scanned_pgdat(s, sc)
+    if lru_gen_enabled(s, sc):
+        lru_gen_shrink_end(s, sc)
+        return
     finish_plug(s)
     if s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
@@ -296,7 +299,7 @@ def should_continue_reclaim(s: State, sc: cython.pointer(ScanControl)) -> cython
 def shrink_node_again(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     """End a pass; True: another at the same priority has begun, for compaction needs more."""
     shrink_node_end(s, sc)
-    if not should_continue_reclaim(s, sc):
+    if lru_gen_enabled(s, sc) or not should_continue_reclaim(s, sc):
         return False
     shrink_node_begin(s, sc)
     return True
@@ -341,6 +344,8 @@ def shrink_zones(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
 
 def snapshot_refaults(s: State):
     """Remember how many refaults were activated when a reclaim ended: more at the next one means thrashing."""
+    if s.node_data[0].lruvec.gen.enabled:
+        return
     s.node_data[0].lruvec.refaults[0] = global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
     s.node_data[0].lruvec.refaults[1] = global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
 
@@ -348,87 +353,11 @@ def snapshot_refaults(s: State):
 # --- direct reclaim --------------------------------------------------------------------------------------------------
 
 
-def zone_reclaimable_pages(s: State, zone: u32) -> u64:
-    """Pages of a zone that reclaim could come to: files, and anonymous pages while swap has room.
-
-    Where there are none, its free pages count instead (6.1.y).
-    """
-    pages: u64 = zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_FILE]
-    pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_FILE]
-    if s.nr_swap_pages > 0:
-        pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_INACTIVE_ANON]
-        pages += zone_at(s, zone).stat[NR_ZONE_INACTIVE_ANON + LRU_ACTIVE_ANON]
-    return pages if pages else zone_at(s, zone).stat[NR_FREE_PAGES]
-
-
-def allow_direct_reclaim(s: State) -> cython.bint:
-    """Whether enough of the reserves is left for tasks to reclaim for themselves: half of the min marks."""
-    zone: u32
-    reserve: u64 = 0
-    free: u64 = 0
-    if s.node_data[0].kswapd.failures >= MAX_RECLAIM_RETRIES:
-        return True
-    for zone in range(ZONE_NORMAL + 1):
-        if zone_at(s, zone).managed and zone_reclaimable_pages(s, zone):
-            reserve += min_wmark_pages(s, zone)
-            free += zone_at(s, zone).stat[NR_FREE_PAGES]
-    return reserve == 0 or free > reserve // 2
-
-
-def rouse_kswapd(s: State):
-    """Kswapd must not sleep while a task waits for it."""
-    k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
-    if k.state == THREAD_ASLEEP or k.state == THREAD_NAP:
-        k.highest_zone = ZONE_NORMAL
-        k.woken_early = k.state == THREAD_NAP
-        k.state = THREAD_RUNNING
-
-
-def throttle_direct_reclaim(s: State):
-    """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
-
-    Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
-    used up: the kernel's task then waits until another task allocates or frees a page.  No other task runs here, so it
-    goes on after a second.
-    """
-    until: u64 = s.now_ns + LONGEST_THROTTLE_NS
-    if s.in_thread or allow_direct_reclaim(s):
-        return
-    s.event[PGSCAN_DIRECT_THROTTLE] += 1
-    while not allow_direct_reclaim(s) and (s.now_ns < until or not pgdat_balanced(s, 0, ZONE_NORMAL)):
-        rouse_kswapd(s)
-        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
-
-
-def skip_throttle_noprogress(s: State) -> cython.bint:
-    """Whether waiting would be for nothing: kswapd gave up, or hardly anything is being written."""
-    zone: u32
-    reclaimable: u64 = 0
-    pending: u64 = 0
-    if s.node_data[0].kswapd.failures >= MAX_RECLAIM_RETRIES:
-        return True
-    for zone in range(MAX_NR_ZONES):
-        if zone_at(s, zone).managed:
-            reclaimable += zone_reclaimable_pages(s, zone)
-            pending += zone_at(s, zone).stat[NR_ZONE_WRITE_PENDING]
-    return 2 * pending <= reclaimable
-
-
-def reclaim_throttle(s: State, sc: cython.pointer(ScanControl)):
-    """After a pass of direct reclaim: wait a jiffy where all dirty pages are on their way, or nothing comes free.
-
-    The kernel's own threads go on at once.
-    """
-    if s.in_thread or (not scanned_pgdat(s, sc).lruvec.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
-        return
-    if not skip_throttle_noprogress(s):
-        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
-
-
 def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
     """Passes from priority 12 down until 32 pages are reclaimed; once more, harder, if active pages were spared.
 
-    For a block of order above 3 reclaim ends, as if it had freed a page, where a zone is ready for compaction.
+    Since 6.10 a reclaim that got nothing is made once more, over all groups.  For a block of order above 3 reclaim
+    ends, as if it had freed a page, where a zone is ready for compaction.
     """
     ready: cython.bint
     while True:
@@ -444,6 +373,9 @@ def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
         snapshot_refaults(s)
         if ready and not sc.nr_reclaimed:
             sc.nr_reclaimed = 1
+        if not sc.nr_reclaimed and s.features.full_walk and not sc.full_walk:
+            sc.full_walk = True
+            continue
         if sc.nr_reclaimed or not sc.skipped_deactivate:
             return sc.nr_reclaimed
         sc.force_deactivate = True

@@ -1,8 +1,12 @@
 from memtwin.linux.core.mm_types cimport Lruvec, Page, XaNode, u32, u64
 from memtwin.linux.core.state cimport State
 
-cdef void lru_note_cost(State s, Lruvec *lruvec, bint file, u64 pages) noexcept nogil
+cdef void lru_note_cost(State s, Lruvec *lruvec, bint file, u64 pages, u64 rotated) noexcept nogil
 cdef u64 workingset_eviction(State s, u32 pfn) noexcept nogil
+cdef u64 classic_eviction(State s, u32 pfn) noexcept nogil
+cdef u64 lru_gen_eviction(State s, u32 pfn) noexcept nogil
+cdef void classic_refault(State s, u32 pfn, u64 shadow) noexcept nogil
+cdef void lru_gen_refault(State s, u32 pfn, u64 shadow) noexcept nogil
 cdef u64 workingset_size(State s, bint file) noexcept nogil
 cdef void workingset_refault(State s, u32 pfn, u64 shadow) noexcept nogil
 cdef u64 count_shadow_nodes(State s) noexcept nogil

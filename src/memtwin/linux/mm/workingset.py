@@ -20,6 +20,9 @@ other kind first::
     anon_cost, file_cost   += pages written out, or refaulted with the mark; both halve when
                               their sum passes a quarter of the lists
 
+Under the multi-gen LRU a shadow holds the oldest generation and the page's uses instead of an age.  A page that comes
+back while that generation is still the oldest counts against the eviction of its tier (``lru_gen.py``).
+
 Follows mm/workingset.c and mm/swap.c (``lru_note_cost``) of Linux 6.1.
 
 Not modelled: memory cgroups, the rounding of ages on machines whose ages do not fit a tree entry.
@@ -33,9 +36,12 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LRU_INACTIVE_FILE,
     NR_LRU_LISTS,
     PG_ACTIVE,
+    PG_REFS_MASK,
     PG_SWAPBACKED,
     PG_WORKINGSET,
+    SWAP_CLUSTER_MAX,
     XA_CHUNK,
+    LruGen,
     Lruvec,
     Page,
     u32,
@@ -58,16 +64,26 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     WORKINGSET_RESTORE_ANON,
 )
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
+from cython.cimports.memtwin.linux.mm.lru_gen import lru_tier_from_refs, page_lru_refs, page_type
+from cython.cimports.memtwin.linux.mm.swap import lru_gen_in_fault
+
+USES_OF_TIER_2 = cython.declare(u32, 3)
+MIN_SEQ_MASK = cython.declare(u64, (1 << 60) - 1)
 
 
-def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, pages: u64):
-    """Add the I/O that reclaiming one kind of page caused to the cost of that kind."""
+def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, pages: u64, rotated: u64):
+    """Add the I/O that reclaiming one kind of page caused to the cost of that kind.
+
+    Since 6.2 *rotated* pages count too, which reclaim scanned in vain, and I/O weighs 32 times as much.
+    """
     lists: u64 = (
         global_node_page_state(s, LRU_INACTIVE_ANON)
         + global_node_page_state(s, LRU_ACTIVE_ANON)
         + global_node_page_state(s, LRU_INACTIVE_FILE)
         + global_node_page_state(s, LRU_ACTIVE_FILE)
     )
+    if s.features.rotations_cost:
+        pages = pages * SWAP_CLUSTER_MAX + rotated
     if file:
         lruvec.file_cost += pages
     else:
@@ -79,11 +95,43 @@ def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, p
 
 def workingset_eviction(s: State, pfn: u32) -> u64:
     """The shadow of a page that is evicted now; never 0."""
+    if page_lruvec(s, pfn).gen.enabled:
+        return lru_gen_eviction(s, pfn)
+    return classic_eviction(s, pfn)
+
+
+def classic_eviction(s: State, pfn: u32) -> u64:
+    """The shadow by the node's age: evictions and activations so far."""
     lruvec: cython.pointer(Lruvec) = page_lruvec(s, pfn)
     marked: u64 = 1 if s.pages[pfn].flags & PG_WORKINGSET else 0
     shadow: u64 = (lruvec.nonresident_age << 2) | (marked << 1) | 1
     lruvec.nonresident_age += nr_pages(s, pfn)
     return shadow
+
+
+def lru_gen_eviction(s: State, pfn: u32) -> u64:
+    """The shadow by the oldest generation, and by how often the page was used; the eviction counts for its tier."""
+    gen: cython.pointer(LruGen) = cython.address(page_lruvec(s, pfn).gen)
+    kind: u32 = page_type(s, pfn)
+    refs: u32 = page_lru_refs(s, pfn)
+    gen.evicted[kind][lru_tier_from_refs(refs)] += nr_pages(s, pfn)
+    return (((gen.min_seq[kind] << 2) | (refs - 1 if refs else 0)) << 2) | (2 if refs else 0) | 1
+
+
+def lru_gen_refault(s: State, pfn: u32, shadow: u64):
+    """Count a refault for its tier, if the generation that it was evicted from is still the oldest."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    gen: cython.pointer(LruGen) = cython.address(page_lruvec(s, pfn).gen)
+    kind: u32 = page_type(s, pfn)
+    refs: u32 = ((shadow >> 2) & 3) + (1 if shadow & 2 else 0)
+    mod_lruvec_page_state(s, pfn, WORKINGSET_REFAULT_ANON + kind, nr_pages(s, pfn))
+    if shadow >> 4 != gen.min_seq[kind] & MIN_SEQ_MASK:
+        return
+    gen.refaulted[kind][lru_tier_from_refs(refs)] += nr_pages(s, pfn)
+    mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + kind, nr_pages(s, pfn))
+    if lru_gen_in_fault(s) or refs >= USES_OF_TIER_2:
+        page.flags |= PG_REFS_MASK | PG_WORKINGSET
+        mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + kind, nr_pages(s, pfn))
 
 
 def workingset_size(s: State, file: cython.bint) -> u64:
@@ -100,6 +148,14 @@ def workingset_size(s: State, file: cython.bint) -> u64:
 
 def workingset_refault(s: State, pfn: u32, shadow: u64):
     """Judge a page that comes back; called before it goes to its list."""
+    if page_lruvec(s, pfn).gen.enabled:
+        lru_gen_refault(s, pfn, shadow)
+    else:
+        classic_refault(s, pfn, shadow)
+
+
+def classic_refault(s: State, pfn: u32, shadow: u64):
+    """Judge a page by the distance of its refault."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     lruvec: cython.pointer(Lruvec) = page_lruvec(s, pfn)
     nr: u32 = nr_pages(s, pfn)
@@ -112,7 +168,7 @@ def workingset_refault(s: State, pfn: u32, shadow: u64):
     mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + file, nr)
     if shadow & 2:
         page.flags |= PG_WORKINGSET
-        lru_note_cost(s, lruvec, file != 0, nr)
+        lru_note_cost(s, lruvec, file != 0, nr, 0)
         mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + file, nr)
 
 

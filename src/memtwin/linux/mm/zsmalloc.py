@@ -30,8 +30,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zone_at, zone_of, zspage_at
 from cython.cimports.memtwin.linux.core.vmstat import NR_ZSPAGES
-from cython.cimports.memtwin.linux.mm.buddy import free_unref_page, prep_new_page
+from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
+from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
 ZS_HANDLE_SIZE = cython.declare(u32, 8)

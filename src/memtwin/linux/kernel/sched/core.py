@@ -37,6 +37,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flusher_step
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.linux.kernel.sched.fair import (
+    dequeue_entity,
     enqueue_entity,
     nr_waiting,
     pick_next_entity,
@@ -84,7 +85,8 @@ def threads_wake(s: State) -> cython.bint:
         if wants and not this_cpu(s).rq.entities[entity].queued:
             enqueue_entity(s, entity)
             preempts |= wakeup_preempts(s, entity)
-        this_cpu(s).rq.entities[entity].queued = wants
+        elif not wants and this_cpu(s).rq.entities[entity].queued:
+            dequeue_entity(s, entity)
     return preempts
 
 
@@ -117,7 +119,7 @@ def thread_step(s: State) -> cython.bint:
     if s.in_thread:
         return False
     threads_wake(s)
-    this_cpu(s).rq.entities[SCHED_TASK].queued = False
+    dequeue_entity(s, SCHED_TASK)
     entity = pick_next_entity(s)
     if entity != this_cpu(s).rq.curr:
         switch_to(s, entity)

@@ -5,6 +5,8 @@ cdef u64 least_vruntime(State s, u32 but) noexcept nogil
 cdef u32 nr_waiting(State s) noexcept nogil
 cdef void update_curr(State s) noexcept nogil
 cdef void enqueue_entity(State s, u32 who) noexcept nogil
+cdef u32 pick_next_cfs(State s) noexcept nogil
+cdef void dequeue_entity(State s, u32 who) noexcept nogil
 cdef bint wakeup_preempts(State s, u32 who) noexcept nogil
 cdef bint tick_preempts(State s) noexcept nogil
 cdef u32 pick_next_entity(State s) noexcept nogil

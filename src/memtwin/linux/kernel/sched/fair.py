@@ -10,6 +10,8 @@ Each has a **vruntime**: the time that it has run.  Who can run and has run leas
 So a kswapd that has just worked for 5 ms does not get the cpu when the task wakes it again: for some milliseconds the
 task goes on, may use up what is left above the *min* mark meanwhile, and must then reclaim for itself.
 
+Since 6.6 it is decided by virtual deadlines instead: ``eevdf.py``.
+
 Follows kernel/sched/fair.c of Linux 6.1 (``update_curr``, ``place_entity``, ``check_preempt_tick``,
 ``wakeup_preempt_entity``, ``pick_next_entity``) with the settings of one cpu, and 250 ticks a second.
 
@@ -19,6 +21,13 @@ Not modelled: nice values, several tasks that run at the same time, groups, budd
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
+from cython.cimports.memtwin.linux.kernel.sched.eevdf import (
+    dequeue_eevdf,
+    enqueue_eevdf,
+    pick_next_eevdf,
+    update_deadline,
+    wakeup_preempts_eevdf,
+)
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 
 LATENCY_NS = cython.declare(u64, 6_000_000)
@@ -60,14 +69,26 @@ def update_curr(s: State):
 
 def enqueue_entity(s: State, who: u32):
     """Put an entity that wakes up on the run queue."""
+    if s.features.eevdf:
+        enqueue_eevdf(cython.address(this_cpu(s).rq), who)
+        return
     e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[who])
     if not e.queued:
         e.queued = True
         e.vruntime = max(e.vruntime, this_cpu(s).rq.min_vruntime - min(this_cpu(s).rq.min_vruntime, SLEEPER_CREDIT_NS))
 
 
+def dequeue_entity(s: State, who: u32):
+    """Take an entity that goes to sleep off the run queue."""
+    if s.features.eevdf:
+        dequeue_eevdf(cython.address(this_cpu(s).rq), who)
+    this_cpu(s).rq.entities[who].queued = False
+
+
 def wakeup_preempts(s: State, who: u32) -> cython.bint:
     """Whether an entity that woke up preempts the running one."""
+    if s.features.eevdf:
+        return wakeup_preempts_eevdf(cython.address(this_cpu(s).rq), who)
     return (
         this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime
         > this_cpu(s).rq.entities[who].vruntime + WAKEUP_GRANULARITY_NS
@@ -84,6 +105,8 @@ def tick_preempts(s: State) -> cython.bint:
     if s.now_ns // TICK_NS == this_cpu(s).rq.tick:
         return False
     this_cpu(s).rq.tick = s.now_ns // TICK_NS
+    if s.features.eevdf:
+        return update_deadline(cython.address(this_cpu(s).rq))
     if not waiting:
         return False
     share = LATENCY_NS // (waiting + 1)
@@ -93,6 +116,13 @@ def tick_preempts(s: State) -> cython.bint:
 
 def pick_next_entity(s: State) -> u32:
     """The next entity to run; SCHED_IDLE: none is runnable."""
+    if s.features.eevdf:
+        return pick_next_eevdf(cython.address(this_cpu(s).rq))
+    return pick_next_cfs(s)
+
+
+def pick_next_cfs(s: State) -> u32:
+    """The runnable entity that has run least; SCHED_IDLE: none is runnable."""
     who: u32
     chosen: u32 = SCHED_IDLE
     for who in range(SCHED_IDLE):
@@ -108,3 +138,5 @@ def switch_to(s: State, who: u32):
     update_curr(s)
     this_cpu(s).rq.curr = who
     this_cpu(s).rq.entities[who].picked_vruntime = this_cpu(s).rq.entities[who].vruntime
+    this_cpu(s).rq.entities[who].protected_deadline = this_cpu(s).rq.entities[who].deadline
+    this_cpu(s).rq.slice_over = False

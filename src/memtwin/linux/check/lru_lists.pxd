@@ -1,0 +1,4 @@
+from memtwin.linux.check.page_tables cimport Check
+
+cdef class LruCheck(Check):
+    pass

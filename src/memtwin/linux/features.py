@@ -1,0 +1,61 @@
+"""What a kernel does otherwise than Linux 6.1, by feature: the model asks for a feature, never for a version.
+
+Each feature names the change that brought it and the first release that has it.  A machine of another version runs as
+the nearest profile: it has the features that its version has.  Where a rule differs the difference stands at the line,
+and asks ``State.features``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+
+class Feature(NamedTuple):
+    """A difference: its name, the release that brought it, and what is other there."""
+
+    name: str
+    since: tuple[int, int]
+    change: str
+
+
+FEATURES: Final = (
+    Feature("rss_percpu", (6, 2), "resident pages are counted in the address space at once, not by each task"),
+    Feature("rotations_cost", (6, 2), "pages that reclaim scans in vain cost too, and I/O weighs 32 times as much"),
+    Feature("fault_once", (6, 5), "a fault that waits and is tried again counts once"),
+    Feature("eevdf", (6, 6), "the scheduler goes by virtual deadlines: a thread that wakes up rarely preempts"),
+    Feature("pcp_auto_high", (6, 7), "per-CPU lists grow and shrink with their use"),
+    Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),
+    Feature("reclaimed_scanned", (6, 9), "what file systems give back counts as scanned by kswapd's pass"),
+    Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
+    Feature("readahead_half", (6, 11), "a first read as large as its readahead window marks the window's middle"),
+    Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
+    Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),
+    Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),
+)
+"""In the order of their releases. Each was read in 6.12 and is absent in 6.1; the release between was not checked."""
+
+OLDEST: Final = (6, 1)
+NEWEST: Final = (6, 12)
+"""The releases that were read."""
+
+
+def version_of(text: str) -> tuple[int, int] | None:
+    """Return the release that a /proc/version names, as (6, 12); None: it names none."""
+    found = re.search(r"version (\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def features_of(version: tuple[int, int]) -> frozenset[str]:
+    """Return the names of the features that a release has."""
+    return frozenset(feature.name for feature in FEATURES if version >= feature.since)
+
+
+def nearest(version: tuple[int, int]) -> str:
+    """Return what a release is followed as, and what of it is not known: a phrase for a note."""
+    if version < OLDEST:
+        return "Linux 6.1, and where the two differ, 6.1"
+    if version > NEWEST:
+        return "Linux 6.12, and where the two differ, 6.12"
+    lacks = [feature.change for feature in FEATURES if feature.since > version]
+    return "Linux 6.12, but for what came later" + (f" ({'; '.join(lacks)})" if lacks else "")

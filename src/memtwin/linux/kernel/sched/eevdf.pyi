@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from eevdf.py and eevdf.pxd."""
+
+

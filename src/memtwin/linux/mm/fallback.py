@@ -1,0 +1,266 @@
+"""What an allocation does when the free lists of its own migrate type are empty: it takes from another type's.
+
+Pages that can be moved and pages that cannot are kept apart by pageblock.  Where that cannot be, the largest free block
+of another type is taken, so that few pageblocks are mixed, and all free pages of its pageblock with it where that is
+worth the trouble: the **pageblock changes its type** if at least half of it is free or of the new kind.  Mixing raises
+the zone's marks for a while (``boost_watermark``), so that kswapd makes room.
+
+Up to 6.1 a small piece may be moved to the other type's lists without its pageblock, which raises the marks too.  6.12
+either claims a whole pageblock, or takes one piece and leaves the rest where it is.
+
+Follows mm/page_alloc.c of Linux 6.1: ``__rmqueue_fallback``, ``steal_suitable_fallback``, ``move_freepages_block``;
+and of 6.12: ``__rmqueue_claim``, ``try_to_steal_block``, ``__rmqueue_steal``.
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.list import list_add, list_del
+from cython.cimports.memtwin.linux.core.mm_types import (
+    MIGRATE_HIGHATOMIC,
+    MIGRATE_MOVABLE,
+    MIGRATE_RECLAIMABLE,
+    MIGRATE_UNMOVABLE,
+    NR_ORDERS,
+    OWNER_ANON,
+    OWNER_BUDDY,
+    OWNER_FILE,
+    PAGEBLOCK_NR,
+    PAGEBLOCK_ORDER,
+    PG_HEAD,
+    Zone,
+    i32,
+    u32,
+)
+from cython.cimports.memtwin.linux.core.state import State, zone_at
+from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES
+from cython.cimports.memtwin.linux.mm.buddy import del_page_from_free_list, expand, rmqueue_smallest
+from cython.cimports.memtwin.linux.mm.mmzone import boost_watermark
+
+NR_PCP_TYPES = cython.declare(u32, 3)
+
+SOURCE = "mm/page_alloc.c", "v6.1"
+
+
+def fallback_type(mt: u32, attempt: u32) -> u32:
+    """The types whose pages a list that ran dry takes, in order (table ``fallbacks``)."""
+    if mt == MIGRATE_UNMOVABLE:
+        return MIGRATE_RECLAIMABLE if attempt == 0 else MIGRATE_MOVABLE
+    if mt == MIGRATE_MOVABLE:
+        return MIGRATE_RECLAIMABLE if attempt == 0 else MIGRATE_UNMOVABLE
+    return MIGRATE_UNMOVABLE if attempt == 0 else MIGRATE_MOVABLE
+
+
+def can_steal(order: u32, mt: u32) -> cython.bint:
+    """Whether a fallback may take all free pages of the pageblock, not only the piece that it found."""
+    return order >= PAGEBLOCK_ORDER // 2 or mt == MIGRATE_RECLAIMABLE or mt == MIGRATE_UNMOVABLE
+
+
+def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32) -> u32:
+    """Move every free block of the pageblock to the lists of *mt*; return how many pages that were."""
+    at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
+    end: u32 = at + PAGEBLOCK_NR
+    order: u32
+    moved: u32 = 0
+    while at < end:
+        if s.pages[at].owner == OWNER_BUDDY and s.pages[at].flags & PG_HEAD:
+            order = s.pages[at].order
+            list_del(s.pages, cython.address(zone.free_area[order][s.pages[at].migratetype]), at)
+            s.pages[at].migratetype = mt
+            list_add(s.pages, cython.address(zone.free_area[order][mt]), at)
+            moved += 1 << order
+            at += 1 << order
+        else:
+            at += 1
+    return moved
+
+
+def movable_pages_in_block(s: State, pfn: u32) -> u32:
+    """Pages of a pageblock that could be migrated away: user memory and page cache."""
+    at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
+    i: u32
+    movable: u32 = 0
+    for i in range(at, at + PAGEBLOCK_NR):
+        if s.pages[i].owner == OWNER_ANON or s.pages[i].owner == OWNER_FILE:
+            movable += 1
+    return movable
+
+
+def free_pages_in_block(s: State, pfn: u32) -> u32:
+    """Free pages of a pageblock."""
+    at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
+    end: u32 = at + PAGEBLOCK_NR
+    free: u32 = 0
+    while at < end:
+        if s.pages[at].owner == OWNER_BUDDY and s.pages[at].flags & PG_HEAD:
+            free += 1 << s.pages[at].order
+            at += 1 << s.pages[at].order
+        else:
+            at += 1
+    return free
+
+
+def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.bint, kswapd: cython.bint):
+    """Give the block at *pfn*, or all free pages of its pageblock, to the lists of *mt*."""
+    zone: cython.pointer(Zone) = zone_at(s, z)
+    order: u32 = s.pages[pfn].order
+    old_type: u32 = s.pageblock[pfn >> PAGEBLOCK_ORDER]
+    block: u32
+    free: u32
+    movable: u32
+    alike: u32
+    if old_type == MIGRATE_HIGHATOMIC:
+        whole = False
+    elif order >= PAGEBLOCK_ORDER:
+        for block in range(pfn >> PAGEBLOCK_ORDER, (pfn + (1 << order)) >> PAGEBLOCK_ORDER):
+            s.pageblock[block] = mt
+        whole = False
+    else:
+        boost_watermark(s, z, kswapd)
+    if not whole:
+        list_del(s.pages, cython.address(zone.free_area[order][s.pages[pfn].migratetype]), pfn)
+        s.pages[pfn].migratetype = mt
+        list_add(s.pages, cython.address(zone.free_area[order][mt]), pfn)
+        return
+    movable = movable_pages_in_block(s, pfn)
+    free = move_freepages_block(s, zone, pfn, mt)
+    alike = 0
+    if mt == MIGRATE_MOVABLE:
+        alike = movable
+    elif old_type == MIGRATE_MOVABLE:
+        alike = PAGEBLOCK_NR - (free + movable)
+    if free + alike >= PAGEBLOCK_NR // 2:
+        s.pageblock[pfn >> PAGEBLOCK_ORDER] = mt
+
+
+def rmqueue_fallback(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> cython.bint:
+    """Bring another type's free pages to the lists of *mt*: the largest first, so that few pageblocks are mixed."""
+    zone: cython.pointer(Zone) = zone_at(s, z)
+    current: i32
+    attempt: u32
+    pfn: u32
+    for current in range(NR_ORDERS - 1, cython.cast(i32, order) - 1, -1):
+        for attempt in range(2):
+            pfn = zone.free_area[current][fallback_type(mt, attempt)].head
+            if not pfn:
+                continue
+            if can_steal(current, mt):
+                steal_suitable_fallback(s, z, pfn, mt, True, kswapd)
+                return True
+            if mt == MIGRATE_MOVABLE and cython.cast(u32, current) > order:
+                return steal_smallest(s, z, order, mt, kswapd)
+            steal_suitable_fallback(s, z, pfn, mt, False, kswapd)
+            return True
+    return False
+
+
+def steal_smallest(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> cython.bint:
+    """Movable pages can live anywhere: take the smallest piece that will do and leave the pageblock its type."""
+    current: u32
+    attempt: u32
+    pfn: u32
+    for current in range(order, NR_ORDERS):
+        for attempt in range(2):
+            pfn = zone_at(s, z).free_area[current][fallback_type(mt, attempt)].head
+            if pfn:
+                steal_suitable_fallback(s, z, pfn, mt, can_steal(current, mt), kswapd)
+                return True
+    return False
+
+
+def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, kswapd: cython.bint) -> u32:
+    """Claim the pageblock of a free block of another type and take from it; 0: too little of it is free or alike."""
+    zone: cython.pointer(Zone) = zone_at(s, z)
+    current: u32 = s.pages[pfn].order
+    old_type: u32 = s.pageblock[pfn >> PAGEBLOCK_ORDER]
+    block: u32
+    movable: u32
+    free: u32
+    alike: u32 = 0
+    if old_type == MIGRATE_HIGHATOMIC:
+        return 0
+    if current >= PAGEBLOCK_ORDER:
+        for block in range(pfn >> PAGEBLOCK_ORDER, (pfn + (1 << current)) >> PAGEBLOCK_ORDER):
+            s.pageblock[block] = mt
+        del_page_from_free_list(s, zone, pfn)
+        expand(s, zone, pfn, order, current, mt)
+        return pfn
+    boost_watermark(s, z, kswapd)
+    movable = movable_pages_in_block(s, pfn)
+    free = free_pages_in_block(s, pfn)
+    if mt == MIGRATE_MOVABLE:
+        alike = movable
+    elif old_type == MIGRATE_MOVABLE:
+        alike = PAGEBLOCK_NR - (free + movable)
+    if free + alike < PAGEBLOCK_NR // 2:
+        return 0
+    move_freepages_block(s, zone, pfn, mt)
+    s.pageblock[pfn >> PAGEBLOCK_ORDER] = mt
+    return rmqueue_smallest(s, zone, order, mt)
+
+
+def rmqueue_claim(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> u32:
+    """Take a block by claiming a pageblock of another type, that of the largest free block first; 0: none can be."""
+    current: i32
+    attempt: u32
+    pfn: u32
+    for current in range(NR_ORDERS - 1, cython.cast(i32, order) - 1, -1):
+        for attempt in range(2):
+            pfn = zone_at(s, z).free_area[current][fallback_type(mt, attempt)].head
+            if not pfn:
+                continue
+            if not can_steal(current, mt):
+                return 0
+            pfn = try_to_steal_block(s, z, pfn, order, mt, kswapd)
+            if pfn:
+                return pfn
+            break
+    return 0
+
+
+def rmqueue_steal(s: State, z: u32, order: u32, mt: u32) -> u32:
+    """Take the smallest free block of another type that will do, and leave the pageblock its type; 0: there is none."""
+    current: u32
+    attempt: u32
+    old_type: u32
+    pfn: u32
+    for current in range(order, NR_ORDERS):
+        for attempt in range(2):
+            old_type = fallback_type(mt, attempt)
+            pfn = zone_at(s, z).free_area[current][old_type].head
+            if pfn:
+                del_page_from_free_list(s, zone_at(s, z), pfn)
+                expand(s, zone_at(s, z), pfn, order, current, old_type)
+                return pfn
+    return 0
+
+
+def rmqueue_mode(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint, mode: cython.pointer(u32)) -> u32:
+    """Take a block of the type's own lists, else claim a pageblock, else steal; ``mode[0]``: what the last one needed.
+
+    6.12: pageblocks are not mixed half way, and only a claim raises the marks.
+    """
+    pfn: u32 = 0
+    if mode[0] == RMQUEUE_NORMAL:
+        pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
+    if not pfn and mode[0] != RMQUEUE_STEAL:
+        pfn = rmqueue_claim(s, z, order, mt, kswapd)
+    if not pfn:
+        pfn = rmqueue_steal(s, z, order, mt)
+        mode[0] = RMQUEUE_STEAL if pfn else mode[0]
+    return pfn
+
+
+def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint, mode: cython.pointer(u32)) -> u32:
+    """Take a block out of the free lists, from other types' if need be; 0 when there is none.
+
+    *kswapd*: the request may wake it, where that raises the marks.
+    """
+    pfn: u32
+    if s.features.fallback_claims:
+        pfn = rmqueue_mode(s, z, order, mt, kswapd, mode)
+    else:
+        pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
+        while not pfn and rmqueue_fallback(s, z, order, mt, kswapd):
+            pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
+    if pfn:
+        zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
+    return pfn

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from fallback.py and fallback.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from pcp.py and pcp.pxd."""
+
+

@@ -1,0 +1,9 @@
+from memtwin.linux.core.mm_types cimport ScanControl, u32, u64
+from memtwin.linux.core.state cimport State
+
+cdef u64 zone_reclaimable_pages(State s, u32 zone) noexcept nogil
+cdef bint allow_direct_reclaim(State s) noexcept nogil
+cdef void rouse_kswapd(State s) noexcept nogil
+cdef void throttle_direct_reclaim(State s) noexcept nogil
+cdef bint skip_throttle_noprogress(State s) noexcept nogil
+cdef void reclaim_throttle(State s, ScanControl *sc) noexcept nogil
