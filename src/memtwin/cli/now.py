@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from memtwin.cli.common import LIVE, look_of_stdout, memory_of, note, number, open_root, show
@@ -138,6 +137,8 @@ def _log_command(root: str) -> str:
     """Return the command that reads the kernel's log: of this host, of a run, or saved in a file."""
     if root == LIVE:
         return "memtwin oom"
+    from pathlib import Path  # noqa: PLC0415 - this host does not need it
+
     log = next((f"{root}/{path}" for path in _LOGS if Path(root, path).exists()), "LOG")
     run, at, _ = root.rpartition("@")
     return f"memtwin oom {log}" if log != "LOG" or not at else f"memtwin oom --run {run}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.diagnose import doctor
 from memtwin.diagnose.doctor import Machine, Unknown
-from memtwin.procfs import buddyinfo, pressure, slabinfo, swaps, zoneinfo
+from memtwin.procfs import buddyinfo, pressure, swaps, zoneinfo
 from memtwin.procfs.pid import status
 from memtwin.render.amount import column
 from memtwin.render.grid import Sentence
@@ -423,6 +423,8 @@ def _if_short(machine: Machine) -> Harm:
 
 def _largest_cache(facts: Facts) -> str | None:
     """Return the largest cache that the kernel cannot shrink; only root may read them."""
+    from memtwin.procfs import slabinfo  # noqa: PLC0415 - where slab is large
+
     try:
         caches = facts.machine.record(slabinfo).caches
     except Unknown:
