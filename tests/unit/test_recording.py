@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from memtwin.errors import InputError, RecordingError
+from memtwin.procfs import sysctl_vm
 from memtwin.sources.recording import Recording, resolve, runs_in
+from memtwin.sources.source import load
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 RUN = RECORDINGS / "26-oom-noswap" / "run1.tar.xz"
@@ -140,6 +142,17 @@ def test_a_path_that_has_an_at_sign_of_its_own_is_that_path(run_dir: Path, tmp_p
     here = tmp_path / "host@office"
     shutil.copytree(run_dir / "end", here)
     assert (resolve(str(here)).read("proc/meminfo") or "").startswith("MemTotal")
+
+
+def test_a_checkpoint_has_the_settings_that_the_scenario_made_before_it() -> None:
+    """sysctl_vm is recorded at boot alone; what was refused, or came later, changes nothing."""
+    recording = Recording(RECORDINGS / "33-overcommit2" / "run1.tar.xz")
+    modes = {}
+    for label in recording.checkpoints:
+        settings = load(recording.at(label), sysctl_vm)
+        assert settings is not None
+        modes[label] = settings["vm.overcommit_memory"]
+    assert (modes["boot"], modes["heuristic"], modes["always"]) == ("2", "0", "1")
 
 
 def test_the_runs_of_a_scenario_are_found_in_order(tmp_path: Path, run_dir: Path) -> None:

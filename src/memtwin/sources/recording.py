@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from memtwin.errors import InputError, RecordingError, SnapshotError, quoted, shortened
-from memtwin.procfs import uptime
+from memtwin.procfs import sysctl_vm, uptime
 from memtwin.scenario import Scenario, parse
 from memtwin.sources.opening import open_source, refuse
 from memtwin.sources.source import Source, TarSource, load
@@ -75,7 +75,20 @@ class Recording:
         if label not in self.checkpoints:
             raise RecordingError(self.path, f"has no checkpoint {quoted(label)}", hint=_listing(self.checkpoints))
         number = self.checkpoints.index(label)
-        return _Checkpoint(self._source, label, self.checkpoints[number - 1] if number else None)
+        before = self.checkpoints[number - 1] if number else None
+        return _Checkpoint(self._source, label, before, self._settings_at(label))
+
+    def _settings_at(self, label: str) -> dict[str, str]:
+        """Return the settings that the scenario has changed before checkpoint *label*, as sysctl_vm has them."""
+        changed: dict[str, str] = {}
+        for op in self.ops:
+            verb, _, rest = str(op.get("op", "")).partition(" ")
+            if verb == "checkpoint" and rest == label:
+                return changed
+            name, equals, value = rest.partition("=")
+            if verb == "sysctl" and equals and op.get("outcome") == "ok":
+                changed[name] = value.replace(",", "\t")
+        return changed if label != "boot" else {}
 
     def nearest(self, up_s: float) -> str:
         """Return the label of the checkpoint whose time since the machine's boot is nearest to *up_s* seconds.
@@ -265,9 +278,12 @@ def checkpoint_of(recording: Source, label: str) -> Source:
 class _Checkpoint(Source):
     """The files of one checkpoint; those that never change are recorded once, at boot, and found there."""
 
-    def __init__(self, recording: Source, label: str, before: str | None = None) -> None:
+    def __init__(
+        self, recording: Source, label: str, before: str | None = None, settings: dict[str, str] | None = None
+    ) -> None:
         super().__init__(recording.label(label))
         self._recording, self._label, self._before = recording, label, before
+        self._settings = settings or {}
         self._here, self._boot = recording.sub(label), recording.sub("boot")
 
     @property
@@ -289,6 +305,8 @@ class _Checkpoint(Source):
         text = self._recording.read(path) if path == _OF_RUN else self._here.read(path)
         if text is None and path != _OF_RUN and self._here.unread[path] == "absent" and _is_constant(path):
             text = self._boot.read(path)
+            if text is not None and path == sysctl_vm.PATH and self._settings:
+                text = _changed(text, self._settings)
         if text is None:
             self.unread[path] = (self._recording if path == _OF_RUN else self._here).unread[path]
         else:
@@ -297,6 +315,12 @@ class _Checkpoint(Source):
 
     def names(self, path: str = "") -> list[str]:
         return self._here.names(path)
+
+
+def _changed(text: str, settings: dict[str, str]) -> str:
+    """Return the text of sysctl_vm with *settings* in the place of its own."""
+    lines = [line.partition(" = ")[::2] for line in text.splitlines()]
+    return "".join(f"{name} = {settings.get(name, value)}\n" for name, value in lines)
 
 
 def _is_constant(path: str) -> bool:
