@@ -71,7 +71,7 @@ class Bash(BashComplete):
 
 @add_completion_class
 class Zsh(ZshComplete):
-    """Completion in zsh of values that are to be gone on with: NAME= gets no blank after it."""
+    """Completion in zsh of values that are to be continued: NAME= gets no blank after it."""
 
     source_template = ZshComplete.source_template.replace(
         """        elif [[ "$type" == "dir" ]]; then""",
@@ -108,7 +108,7 @@ def _files(start: str) -> list[str]:
 
 
 def _kind(item: CompletionItem[str]) -> str:
-    """Return how a shell is to take an offer: one that is to be gone on with is a part."""
+    """Return how a shell is to take an offer: one that is to be continued is a part."""
     return "part" if item.type == "plain" and item.value.endswith(("=", ":", "/")) else item.type
 
 

@@ -38,8 +38,8 @@ _SHOWN: Final = 3
     shell_complete=complete.adjusted,
     help="With --live: as if oom_score_adj were N.",
 )
-@click.option("--event", type=click.IntRange(min=1), metavar="N", help="Tell of the event N only.")
-@click.option("--all", "every", is_flag=True, help="Tell of every event, and list every process.")
+@click.option("--event", type=click.IntRange(min=1), metavar="N", help="Show the event N only.")
+@click.option("--all", "every", is_flag=True, help="Show every event, and list every process.")
 @click.option(
     "--html", "page", metavar="PAGE", shell_complete=complete.files, help="Write a page for a browser to the file PAGE."
 )

@@ -38,7 +38,7 @@ _DEAR: Final = 0.25
     required=True,
     metavar="FILE",
     shell_complete=complete.files,
-    help="The trace; one that is there is gone on with.",
+    help="The trace; an existing one is continued.",
 )
 @click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", shell_complete=complete.pids,
               help="This process and what it starts (may be given more than once).")  # fmt: skip

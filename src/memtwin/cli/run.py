@@ -55,7 +55,7 @@ EXIT_NOT_OK: Final = 3
     shell_complete=complete.files,
     help="Leave the run in this directory, in a recording's layout.",
 )
-@click.option("--story", "with_story", is_flag=True, help="Tell of every operation too; those that repeat are folded.")
+@click.option("--story", "with_story", is_flag=True, help="Describe every operation too; those that repeat are folded.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything: operations, time line, story.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code and -o say how it went.")
 def command(
@@ -65,7 +65,7 @@ def command(
     """Run a workload on the model of a machine.
 
     SCENARIO is a file in the scenario language, or a recording: then its workload runs from its own boot.
-    Without --boot the machine is made from the scenario's header, on the ground of a Debian 12 guest; with it the
+    Without --boot the machine is made from the scenario's header, based on a Debian 12 guest; with it the
     snapshot's processes run on, and a scenario or --grow may use them.
     Prints what happened and why in five sentences, RAM, swap and events over simulated time, and the machine at each
     checkpoint. Exits with 3 where an operation did not succeed: it was refused, skipped, or its process was killed.

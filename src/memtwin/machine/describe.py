@@ -1,4 +1,4 @@
-"""A machine from a description: another size, another swap, on the ground of a real boot.
+"""A machine from a description: another size, another swap, based on a real boot.
 
 There is one way to make a machine that was never recorded: take a snapshot of a real one and change what the
 description says.  More RAM means more whole 4 MiB blocks free, a Normal zone above 3 GiB, and watermarks and per-cpu

@@ -1,6 +1,6 @@
 """Writes a trace: each sample is one write of one frame, so that whatever ends the recorder costs at most that sample.
 
-A file that is there and is a trace is gone on with, after what a kill cut off is taken away. Where the disk is full,
+A file that is there and is a trace is continued, after what a kill cut off is removed. Where the disk is full,
 the half frame is taken away too, and the samples until there is room again are lost: a gap, as the times show. Rotation
 moves ``host.trace`` to ``host.trace.1``, that to ``host.trace.2``, and begins a new file with a key frame.
 """
