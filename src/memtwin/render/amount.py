@@ -52,12 +52,12 @@ def column(size_bytes: int) -> str:
 
 
 def util_linux(size_bytes: int) -> str:
-    """Return a size with one decimal, when that is not 0, and the unit's letter.
+    """Return a size with one decimal, when that is not 0, and the unit's letter, E at most.
 
-    >>> util_linux(1_073_737_728), util_linux(59144 * 1024), util_linux(0)
-    ('1024M', '57.8M', '0B')
+    >>> util_linux(1_073_737_728), util_linux(59144 * 1024), util_linux(0), util_linux(1 << 71)
+    ('1024M', '57.8M', '0B', '2048E')
     """
-    power = max(size_bytes.bit_length() - 1, 0) // 10
+    power = min(max(size_bytes.bit_length() - 1, 0) // 10, len(_PREFIXES) + 1)
     whole, rest = divmod(size_bytes, 1 << 10 * power)
     tenths = (rest * 1000 // (1 << 10 * power) + 50) // 100
     if tenths == 10:
