@@ -90,6 +90,7 @@ def test_it_is_one_screen_with_a_command_for_each_line_that_says_something(
         Harm[finding["harm"].upper()] for finding in found
     )
     assert "nearest limit: " in text
+    assert ("limits of cgroups (sys/fs/cgroup)" in " ".join(text.split())) == (name != "limit")
     assert text.endswith(f"--root {MACHINES / name}")
 
 
@@ -166,6 +167,16 @@ def test_processes_that_are_hidden_are_said_to_be(tmp_path: Path, capsys: pytest
     (root / "proc" / "mounts").write_text("proc /proc proc rw,nosuid,hidepid=2 0 0\n")
     assert cli.main(["--root", str(root)]) == 0
     assert "hidden (hidepid)" in capsys.readouterr().err
+
+
+def test_of_a_pasted_file_nothing_is_concluded_that_it_does_not_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:       16000000 kB\nMemFree:          100000 kB\n")
+    lines = screen(tmp_path / "meminfo", capsys)
+    assert "nothing wrong in what is known" in " ".join(" ".join(lines).split())
+    assert not any(line.startswith(("ok", "nearest limit")) for line in lines)
+    assert "limits of cgroups (sys/fs/cgroup)" in " ".join(" ".join(lines).split())
 
 
 def test_a_kill_without_its_log_is_counted_and_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

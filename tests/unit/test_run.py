@@ -507,3 +507,11 @@ def test_a_snapshot_with_what_the_model_lacks_is_noted() -> None:
         "overlaid uses huge pages where a program asks for them (madvise)",
         "overlaid has the multi-gen LRU of 6.1 on: it works as that of 6.12 here",
     ]
+
+
+def test_a_directory_of_runs_is_its_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `validate` takes it: the runs have one scenario; whose boot it is stands on stderr."""
+    code, out, err = told(capsys, "run", str(Path(__file__).parents[1] / "recordings" / "22-fork-cow"))
+    assert code == 0
+    assert out.startswith("- ")
+    assert "holds 2 runs of one scenario: the boot is that of run1.tar.xz" in err

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli import complete
-from memtwin.cli.common import look_of_stdout, note_leftovers, write
-from memtwin.errors import UsageError
+from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
+from memtwin.errors import RecordingError, UsageError
 from memtwin.files.output import check
 from memtwin.render import json, table, terminal
+from memtwin.render.words import count
 from memtwin.scenario import load
-from memtwin.sources.recording import Recording, boot_of
+from memtwin.sources.recording import Recording, boot_of, runs_in
 
 if TYPE_CHECKING:
     from memtwin.run.run import Run
@@ -119,9 +120,21 @@ def _check(where: Path) -> None:
 def _workload(path: str) -> tuple[Scenario, Source | None]:
     """Read a scenario file, or a recording's scenario and its boot."""
     if Path(path).is_dir() or ".tar" in Path(path).suffixes:
-        recording = Recording(path)
+        recording = _recording(path)
         return recording.scenario(), recording.at("boot")
     return load(path), None
+
+
+def _recording(path: str) -> Recording:
+    """Open a recording; of a directory with several runs of one scenario, as `validate` takes it, the first."""
+    try:
+        return Recording(path)
+    except RecordingError:
+        runs = runs_in(path) if Path(path).is_dir() else []
+        if not runs:
+            raise
+    note(f"{path} holds {count(len(runs), 'run')} of one scenario: the boot is that of {runs[0].name}")
+    return Recording(runs[0])
 
 
 def _progress(done: int, of: int) -> None:

@@ -18,7 +18,7 @@ from memtwin.procfs.pid import status
 from memtwin.render.amount import column
 from memtwin.render.grid import Sentence
 from memtwin.render.words import count, listed, size
-from memtwin.sources.cgroups import path_of
+from memtwin.sources.cgroups import TOP, path_of
 from memtwin.sources.processes import processes
 from memtwin.sysfs.zram import mm_stat
 from memtwin.views import limits
@@ -194,6 +194,8 @@ def _demand(machine: Machine) -> int:
 
 def at_limit(facts: Facts) -> Finding | None:
     """Find whether a cgroup is at its limit."""
+    if not facts.machine.source.names(TOP):
+        raise Unknown(TOP)
     near = [one for one in nearest(facts.groups) if (one.share or 0) >= _AT_LIMIT]
     if not near:
         return None
@@ -303,8 +305,9 @@ def examine(facts: Facts) -> Examined:
         elif finding is not None:
             found.append(finding)
     advice, lacking = _settings(facts.machine)
-    if not advice:
-        in_order.append("settings")
+    judged = len(doctor.RULES) - 1 - lacking
+    if not advice and judged:
+        in_order.append(count(judged, "setting"))
     if lacking:
         unknown.append(f"{count(lacking, 'setting')} (memtwin doctor)")
     return Examined(tuple(sorted((*found, *advice), key=lambda one: one.harm)), tuple(in_order), tuple(unknown))

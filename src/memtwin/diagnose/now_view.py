@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WIDEST: Final = 100
 _ROWS: Final = 24
+_NOTHING: Final = ("nothing is wrong", "nothing wrong in what is known")
+"""Where no rule finds anything: of all that is judged, or of a part."""
 _INDENT: Final = " " * 5
 _SIGNS: Final = {
     Harm.KILLED: "!!", Harm.WAITS: "!!", Harm.SOON: "!!", Harm.PAST: "! ", Harm.ODD: "! ", Harm.HARMLESS: "- ",
@@ -102,7 +104,7 @@ def _lines(page: Page, look: Look) -> Iterator[Line]:
 def _head(page: Page, width: int) -> str:
     wrong = sum(one.harm < Harm.ODD for one in page.examined.found)
     odd = sum(one.harm in {Harm.ODD, Harm.SETTING} for one in page.examined.found)
-    verdict = f"{wrong} thing{'s' if wrong > 1 else ''} wrong" if wrong else "nothing is wrong"
+    verdict = f"{wrong} thing{'s' if wrong > 1 else ''} wrong" if wrong else _NOTHING[bool(page.examined.unknown)]
     verdict += f", {odd} worth a look" if odd else ""
     facts = [page.name, f"Linux {page.kernel}" if page.kernel else "", f"{column(page.memory['MemTotal'] << 10)} RAM",
              f"up {ago(page.up_s)}" if page.up_s is not None else ""]  # fmt: skip
@@ -173,7 +175,7 @@ def _in_order(page: Page, width: int) -> list[str]:
 
 def _foot(page: Page, width: int) -> Iterator[str]:
     """Yield the nearest limit, who would die, and what was killed, each with the command that says more."""
-    if page.nearest:
+    if page.nearest and "MemAvailable" in page.memory:
         first = page.nearest[0]
         used = f"{size((first.used_bytes or 0) >> 10)} of {size(first.limit_bytes >> 10)}"
         whose = "" if first.scope == "machine" else f" of {first.scope}"

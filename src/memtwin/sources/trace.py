@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.errors import RecordingError, quoted
+from memtwin.files.inputs import why_not_read
 from memtwin.sources.deltas import State
 from memtwin.sources.frames import FAMILY, MAGIC, Inflater, scan
 from memtwin.sources.limits import is_inside
@@ -60,7 +61,7 @@ def duration_ms(word: str) -> int | None:
 def is_trace(path: str | Path) -> bool:
     """Return whether the file at *path* begins as a trace does, of whatever version."""
     try:
-        if not os.path.isfile(path):
+        if not os.path.isfile(path) or why_not_read(str(path)):
             return False
         with open(path, "rb") as file:
             return file.read(len(FAMILY)) == FAMILY
