@@ -12,6 +12,7 @@ import errno
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -184,7 +185,7 @@ def _guarded(args: Sequence[str] | None) -> int:
         code = _run(args)
         _flush()
     except BrokenPipeError:  # the reader went away: not our problem, and there is no one to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return 1
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
@@ -192,6 +193,8 @@ def _guarded(args: Sequence[str] | None) -> int:
         return _complain(str(problem), problem.hint, problem.exit_code)
     except OSError as problem:
         is_full = problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # files are written with their names
+        if is_full and not problem.filename:
+            _discard_stdout()
         named = f"{problem.filename}: " if problem.filename else "standard output: " if is_full else ""
         return _complain(f"{named}{problem.strerror or problem}", None, 1)
     except Exception as problem:
@@ -225,8 +228,14 @@ def _flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
+        _discard_stdout()
         raise OSError(problem.errno, problem.strerror, "standard output") from problem
+
+
+def _discard_stdout() -> None:
+    """Let what is still buffered for stdout go nowhere: or the interpreter fails with it again at its end."""
+    with suppress(ValueError):  # a stdout that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: Sequence[str] | None) -> int:
