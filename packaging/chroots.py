@@ -29,6 +29,18 @@ VIEWS = (
 )  # fmt: skip
 PASSED_ON = ("PIP_CERT", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "SSL_CERT_FILE", "http_proxy", "https_proxy")
 
+_ENTER = """
+mount --rbind "$0" "$0"
+for name in dev sys; do mount --rbind "/$name" "$0/$name"; done
+mount -t proc proc "$0/proc"
+cd "$0"
+pivot_root . mnt
+umount -l /mnt
+cd /root
+exec sh -ec "$1"
+"""
+"""What a shell does in a mount namespace of its own to be on the Debian in the directory $0 and run $1 there."""
+
 
 def call(*words: str | Path, **env: str) -> str:
     """Run a command; show what it printed only if it fails."""
@@ -58,8 +70,8 @@ class Chroot:
         """Run a shell's *script* in its /root, with a /proc of its own."""
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         env |= {"PATH": "/root/.local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
-        space = ("unshare", "--mount", "--pid", "--fork", f"--root={self.where}", "--mount-proc", "--wd=/root")
-        done = subprocess.run([*space, "sh", "-ec", script], capture_output=True, text=True, check=False, env=env)
+        space = ("env", "--default-signal=INT", "unshare", "--mount", "--pid", "--fork", "sh", "-ec", _ENTER)
+        done = subprocess.run([*space, self.where, script], capture_output=True, text=True, check=False, env=env)
         if check and done.returncode:
             raise SystemExit(f"{self.where}: {script}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 
 import pytest
+from unpacking import unpack
 
 from memtwin import cli
 from memtwin.errors import ModelBug, NotModelledError
@@ -259,8 +260,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         if any("fork" in op.text for op in scenario.ops):
             raise ModelBug("a frame is free twice", story=("fork",))
         source = Path(scenario.path).parent
-        out.mkdir()
-        subprocess.run(["tar", "xJf", str(source), "-C", str(out), "--strip-components=1"], check=True)
+        unpack(source, out.parent)
+        (out.parent / source.name.partition(".")[0]).rename(out)
 
     module.run_scenario = run_scenario  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "memtwin.run.run", module)

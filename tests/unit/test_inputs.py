@@ -7,10 +7,10 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
+from unpacking import unpack
 
 from memtwin.cli import main
 from memtwin.errors import InputError, ProcParseError, ScenarioError, SnapshotError
@@ -36,8 +36,7 @@ def command(*args: str, shell: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    with tarfile.open(RUN) as tar:
-        tar.extractall(tmp_path, filter="data")
+    unpack(RUN, tmp_path)
     return tmp_path / "run1"
 
 

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from unpacking import unpack
 
 from memtwin.errors import InputError, RecordingError
 from memtwin.procfs import sysctl_vm
@@ -20,8 +21,7 @@ RUN = RECORDINGS / "26-oom-noswap" / "run1.tar.xz"
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """A recording as a directory, to be damaged."""
-    with tarfile.open(RUN) as tar:
-        tar.extractall(tmp_path, filter="data")
+    unpack(RUN, tmp_path)
     return tmp_path / "run1"
 
 

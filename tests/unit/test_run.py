@@ -10,12 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from overlaid import Overlaid
+from unpacking import unpack
 
 import memtwin
 from memtwin.cli import main
@@ -35,8 +35,7 @@ SMALL = "machine ram=192M\nproc A\nA mmap h 8M\nA touch h 0 8M w seq\ncheckpoint
 
 def unpacked(recordings: Path, name: str, where: Path) -> Path:
     """A recording's run1 as a directory, to be damaged."""
-    with tarfile.open(recordings / name / "run1.tar.xz") as tar:
-        tar.extractall(where, filter="data")
+    unpack(recordings / name / "run1.tar.xz", where)
     return where / "run1"
 
 

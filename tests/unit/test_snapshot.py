@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
+from unpacking import unpack
 
 from memtwin import cli
 from memtwin.errors import SnapshotError
@@ -147,7 +149,8 @@ def test_a_sosreport_is_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (top / "sos_commands" / "memory" / "free").write_text("not of interest\n")
     (top / "free").symlink_to("sos_commands/memory/free")
     (top / "proc" / "meminfo").write_text(checkpoint.read("proc/meminfo") or "")
-    subprocess.run(["tar", "cJf", tmp_path / "sos.tar.xz", "-C", tmp_path, top.name], check=True)
+    with tarfile.open(tmp_path / "sos.tar.xz", "w:xz") as tar:
+        tar.add(top, top.name)
     for root in (top, tmp_path / "sos.tar.xz"):
         assert cli.main(["meminfo", "--root", str(root)]) == 0
         assert capsys.readouterr().out == checkpoint.read("proc/meminfo")
@@ -155,7 +158,7 @@ def test_a_sosreport_is_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_a_checkpoint_finds_at_boot_what_never_changes_and_nothing_else(tmp_path: Path) -> None:
     run = RECORDINGS / "35-zram-then-disk-small" / "run1.tar.xz"
-    subprocess.run(["tar", "xf", run, "-C", tmp_path], check=True)
+    unpack(run, tmp_path)
     zram = "sys/block/zram0"
     for name in ("comp_algorithm", "mm_stat", "stat"):
         (tmp_path / "run1" / "f350" / zram / name).unlink()
