@@ -85,7 +85,7 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
         case sc.DropCaches():
             return ("drop_caches", op.value)
         case sc.SetSysctl():
-            return ("sysctl", op.name, op.value.replace(" ", ","))
+            return _setting_words(scenario, op)
         case sc.Checkpoint():
             return ("checkpoint", op.label)
         case sc.SwapOn() | sc.SwapOff():
@@ -94,6 +94,13 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
             return _block_words(op)
         case _:
             return (type(op).__name__.lower(),)  # sync, compact
+
+
+def _setting_words(scenario: sc.Scenario, op: sc.SetSysctl) -> tuple[object, ...]:
+    """A write below /proc/sys: the guest writes nothing else."""
+    if op.name.startswith("lru_gen."):
+        raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: the lab writes settings below /proc/sys only")
+    return ("sysctl", op.name, op.value.replace(" ", ","))
 
 
 def _area_words(scenario: sc.Scenario, op: sc.SwapOn | sc.SwapOff) -> tuple[object, ...]:

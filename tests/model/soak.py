@@ -50,6 +50,9 @@ SETTINGS = (
     "vm.compaction_proactiveness=0", "vm.compaction_proactiveness=20", "vm.compaction_proactiveness=100",
     "vm.extfrag_threshold=0",
 )  # fmt: skip
+KERNELS = ("kernel=6.1", "kernel=6.1", "kernel=6.12", "kernel=6.12", "kernel=6.12 lru_gen=off")
+"""Both profiles and both policies of reclaim."""
+POLICIES = ("lru_gen.enabled=0", "lru_gen.enabled=1", "lru_gen.enabled=3", "lru_gen.enabled=7", "lru_gen.enabled=7")
 ADVICE = ("dontneed", "free", "willneed", "cold", "pageout")
 SLEEPS = ("0.001", "0.05", "0.5", "3", "11")
 MOST_PROCESSES = 8
@@ -65,7 +68,7 @@ FINE = {"ok", "died", "skipped"}
 
 def header(rng: random.Random) -> tuple[str, list[str]]:
     """A random machine's header, and its areas' names; half of those with areas have zswap in front of them."""
-    lines = [f"machine ram={rng.choice((128, 128, 144, 192))}M"]
+    lines = [f"machine ram={rng.choice((128, 128, 144, 192))}M {rng.choice(KERNELS)}"]
     names = []
     for number in range(rng.choice((0, 1, 1, 2, 2, 3))):
         name = f"d{number}"
@@ -104,7 +107,7 @@ class Soak:
             (self.touch, 50), (self.map, 6), (self.unmap, 3), (self.fork, 3), (self.start, 4), (self.end, 2),
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
-            (self.give_blocks, 2),
+            (self.give_blocks, 2), (self.change_policy, 1),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -276,6 +279,10 @@ class Soak:
 
     def tune(self) -> str:
         return self.step(f"sysctl {self.rng.choice(SETTINGS)}")
+
+    def change_policy(self) -> str:
+        """Let the other policy reclaim, or the same with other means."""
+        return self.step(f"sysctl {self.rng.choice(POLICIES)}")
 
     def sleep(self) -> str:
         return self.step(f"sleep {self.rng.choice(SLEEPS)}")

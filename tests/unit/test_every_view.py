@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 RUN = Path(__file__).parents[1] / "recordings" / "35-zram-then-disk-small" / "run1.tar.xz"
 ROOT = f"{RUN}@f350"
 VIEWS = (
-    "account", "buddyinfo", "free", "limits", "loadavg", "meminfo", "pressure", "ps", "slabtop", "swaps", "swapuse",
-    "vmstat", "zoneinfo",
+    "account", "buddyinfo", "free", "limits", "loadavg", "lru", "meminfo", "pressure", "ps", "slabtop", "swaps",
+    "swapuse", "vmstat", "zoneinfo",
 )  # fmt: skip
 EXPLAINED = ("free", "meminfo", "ps", "slabtop", "swaps", "vmstat")
 ALLOWED = {  # what a view may load besides what Python and click load; nothing of the model

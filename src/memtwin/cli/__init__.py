@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "leak": Entry("memtwin.cli.leak", "Which processes leak, and what other growth is."),
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
+    "lru": Entry("memtwin.cli.lru", "How old memory is: generations, or active and inactive."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),

@@ -53,6 +53,10 @@ EXAMPLES: Final = {
     ),
     "limits": (Example("memtwin limits 4242", "which limit a process meets first, and what happens then"),),
     "loadavg": (Example("memtwin loadavg", "the load averages, and who is in them"),),
+    "lru": (
+        Example("memtwin lru", "what reclaim takes next, and how old it is"),
+        Example("memtwin lru --root out@end", "at a checkpoint of a run"),
+    ),
     "meminfo": (
         Example("memtwin meminfo --explain", "every row in one line"),
         Example("memtwin meminfo --explain Cached", "one row: what overlaps it, what feeds it, what to do"),

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from memtwin.errors import InputError
 from memtwin.linux.kernel import sysctl
-from memtwin.linux.mm import mm_init
+from memtwin.linux.mm import lru_gen_state, mm_init
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
@@ -96,6 +98,21 @@ class Machine:
         self.sysctl[name] = text
         if not setting.modelled:
             self.note(f"vm.{name} was set to {text}; nothing in the model depends on it")
+
+    def write_lru_gen(self, name: str, text: str) -> None:
+        """Write /sys/kernel/mm/lru_gen/*name*; raises InputError where the kernel refuses *text*.
+
+        ``enabled`` takes y, n or a number of bits; ``min_ttl_ms`` milliseconds.
+        """
+        if name == "enabled" and text.lower() in {"y", "n"}:
+            lru_gen_state.write_enabled(self.state, 7 if text.lower() == "y" else 0)
+            return
+        if not re.fullmatch(r"0x[0-9a-fA-F]{1,8}|[0-9]{1,9}", text):
+            raise InputError(f"lru_gen.{name}={text}: expected a number{', y or n' if name == 'enabled' else ''}")
+        if name == "enabled":
+            lru_gen_state.write_enabled(self.state, int(text, 0) & 7)
+        else:
+            lru_gen_state.write_min_ttl_ms(self.state, int(text, 0))
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -64,8 +64,8 @@ _OFTEN = (
     "diskstats",
 )  # fmt: skip
 """Files of /proc that every checkpoint has."""
-_NOT_READ_BY_THE_LAB = "proc/pressure/cpu"
-"""A checkpoint of the model has it; reading it made no kernel objects on the recorded machines."""
+_NOT_READ_BY_THE_LAB = ("proc/pressure/cpu", "sys/kernel/debug/lru_gen")
+"""A checkpoint of the model has them; reading them made no kernel objects on the recorded machines."""
 
 
 @dataclass(slots=True)
@@ -241,7 +241,7 @@ class Run:
         pids = {name: process.pid for name, process in self.processes.by_name.items()}
         named = []
         for path in paths:
-            if path == _NOT_READ_BY_THE_LAB or is_of_booted(path):
+            if path in _NOT_READ_BY_THE_LAB or is_of_booted(path):
                 continue
             words = path.split("/")
             named.append(f"proc/{pids[words[1]]}/{words[2]}" if words[0] == "workers" else path)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from memtwin.scenario import MachineLine, Scenario
     from memtwin.sources.source import Source
 
+LRU_GEN = ("lru_gen.enabled", "lru_gen.min_ttl_ms")
+"""Files below /sys/kernel/mm that an operation may write as it does a setting below vm."""
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
 _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
@@ -165,7 +167,7 @@ def check_sysctls(scenario: Scenario) -> None:
             if not _is_shown(known, setting.value):
                 raise ScenarioError(scenario.path, setting.lineno, line, known.allowed) from None
     for op in scenario.ops:
-        if isinstance(op, SetSysctl):
+        if isinstance(op, SetSysctl) and op.name not in LRU_GEN:
             try:
                 sysctl.find(op.name.removeprefix("vm."))
             except InputError as problem:
@@ -379,7 +381,10 @@ def _with_ram(machine: Machine, word: str, read: Boot, parts: Mapping[str, Any])
 def write(machine: Machine, op: SetSysctl) -> int:
     """Write a setting while the machine runs; returns an Outcome."""
     try:
-        machine.write_sysctl(op.name.removeprefix("vm."), op.value)
+        if op.name in LRU_GEN:
+            machine.write_lru_gen(op.name.removeprefix("lru_gen."), op.value)
+        else:
+            machine.write_sysctl(op.name.removeprefix("vm."), op.value)
     except InputError:
         return Outcome.EINVAL
     return Outcome.OK

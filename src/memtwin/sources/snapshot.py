@@ -43,7 +43,7 @@ FILES: Final = (
     "sys/block/dm-*/dm/name", "sys/module/zswap/parameters/*", "sys/kernel/debug/zswap/*",
     "sys/kernel/debug/extfrag/*", "sys/kernel/mm/transparent_hugepage/*",
     "sys/kernel/mm/transparent_hugepage/khugepaged/*", "sys/kernel/mm/hugepages/*/*", "sys/kernel/mm/ksm/*",
-    "sys/kernel/mm/lru_gen/*", "sys/kernel/mm/swap/*", "sys/kernel/mm/page_idle/none",
+    "sys/kernel/mm/lru_gen/*", "sys/kernel/debug/lru_gen", "sys/kernel/mm/swap/*", "sys/kernel/mm/page_idle/none",
     "sys/kernel/slab/*/reclaim_account", "sys/devices/system/node/node*/meminfo",
     "sys/devices/system/node/node*/numastat", "sys/devices/system/node/node*/distance",
     "sys/devices/system/node/node*/cpulist", "proc/spl/kstat/zfs/abdstats", "proc/spl/kstat/zfs/arcstats",

@@ -20,6 +20,7 @@ from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import (  # fmt: skip
     buddy_info,
     filemap,
+    lru_gen_state,
     oom_kill,
     page_alloc,
     page_alloc_fast,
@@ -46,6 +47,7 @@ from memtwin.procfs import (
 from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.source import Source
+from memtwin.sysfs import lru_gen
 from memtwin.sysfs.zram import io_stat, mm_stat
 from memtwin.twin import booted
 from memtwin.twin.perms import perms_of
@@ -113,6 +115,7 @@ class Twin(Source):
         for area in machine.areas:
             self._add_zram(area)
         self._add_zswap()
+        self._add_lru_gen()
         self._files.update(booted.files(self))
         for name, process in self.processes.items():
             if process.alive:
@@ -127,6 +130,18 @@ class Twin(Source):
     def _add_zswap(self) -> None:
         for name in zswap.stats(self.state) if zswap.is_on(self.state) else ():
             self._files[f"sys/kernel/debug/zswap/{name}"] = lambda n=name: f"{zswap.stats(self.state)[n]}\n"  # type: ignore[misc]
+
+    def _add_lru_gen(self) -> None:
+        """The generations, where the multi-gen LRU is on; and whether it is, where the kernel has it."""
+        if lru_gen_state.enabled(self.state) & 1:
+            self._files[lru_gen.PATH] = lambda: lru_gen.render(self.lru_gen())
+        if lru_gen.ENABLED in self._files:
+            self._files[lru_gen.ENABLED] = lambda: f"0x{lru_gen_state.enabled(self.state):04x}\n"
+
+    def lru_gen(self) -> lru_gen.LruGen:
+        """/sys/kernel/debug/lru_gen: all is the root group's, on one node."""
+        found = (lru_gen.Generation(*one) for one in lru_gen_state.generations(self.state))
+        return lru_gen.LruGen((lru_gen.Group(1, "/", (lru_gen.Node(0, tuple(found)),)),))
 
     def _add_process(self, name: str, process: Process) -> None:
         files: dict[str, tuple[Any, Callable[[Process], Any]]] = {

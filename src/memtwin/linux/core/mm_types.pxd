@@ -569,8 +569,8 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint fault_once         # a fault that is tried again counts once
     bint swapin_writable    # a page that only its task has is mapped writable when it comes back, whatever the fault
     bint eevdf              # the earliest eligible virtual deadline is scheduled first
+    bint zram_bios          # zram's pages are requests, which count as read and written
     bint rss_percpu         # a fault counts in its address space at once
-    bint readahead_half     # a first read of a file as large as its window begins the next one in its middle
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
 
 cdef struct Flusher:

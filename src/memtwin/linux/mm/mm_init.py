@@ -197,12 +197,12 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.lru_batch = 31 if "lru_batch_31" in names else 15
     f.rss_percpu = "rss_percpu" in names
     f.rotations_cost = "rotations_cost" in names
+    f.zram_bios = "zram_bios" in names
     f.fault_once = "fault_once" in names
     f.eevdf = "eevdf" in names
     f.pcp_auto_high = "pcp_auto_high" in names
     f.reclaimed_scanned = "reclaimed_scanned" in names
     f.full_walk = "full_walk" in names
-    f.readahead_half = "readahead_half" in names
     f.swapin_writable = "swapin_writable" in names
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names

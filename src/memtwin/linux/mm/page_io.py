@@ -36,7 +36,7 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT, PSWPIN, PSWPOUT, SWPIN_ZERO, SWPOUT_ZERO
+from cython.cimports.memtwin.linux.core.vmstat import PGPGIN, PGPGOUT, PSWPIN, PSWPOUT, SWPIN_ZERO, SWPOUT_ZERO
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, note_slot_content, set_page_writeback
@@ -151,6 +151,8 @@ def write_to_device(s: State, pfn: u32) -> u32:
         spend_ns(s, s.cost_ns[COST_SWAP_IO])
         plug_page(s, pfn)
         return SWAP_STARTED
+    if s.features.zram_bios:
+        s.event[PGPGOUT] += KIB_PER_PAGE
     stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
     page.flags &= ~cython.cast(u32, PG_RECLAIM)
     end_page_writeback(s, pfn)
@@ -190,6 +192,8 @@ def read_from_slot(s: State, pfn: u32, bio: cython.pointer(u32)):
         return
     s.event[PSWPIN] += nr_pages(s, pfn)
     if area.synchronous:
+        if s.features.zram_bios:
+            s.event[PGPGIN] += KIB_PER_PAGE
         zram_read(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
         end_page_read(s, pfn)
         return

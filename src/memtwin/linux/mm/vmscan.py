@@ -421,6 +421,7 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
     pfn: u32
     vm_flags: u32
     moved: u64 = 0
+    rotated: u64 = 0
     taken.head = taken.tail = kept.head = kept.tail = 0
     taken.nr = kept.nr = 0
     lru_add_drain(s)
@@ -436,6 +437,7 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
         vm_flags = 0
         if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and page_is_file_lru(s, pfn):
             list_add(s.pages, cython.address(kept), pfn)
+            rotated += 1
             continue
         s.pages[pfn].flags &= ~cython.cast(u32, PG_ACTIVE)
         s.pages[pfn].flags |= PG_WORKINGSET
@@ -443,5 +445,7 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
         moved += 1
     putback_lru_pages(s, cython.address(kept))
     s.event[PGDEACTIVATE] += moved
+    if rotated and s.features.rotations_cost:
+        lru_note_cost(s, cython.address(scanned_pgdat(s, sc).lruvec), is_file_lru(lru), 0, rotated)
     mod_node_page_state(s, NR_ISOLATED_ANON + is_file_lru(lru), -cython.cast(i64, nr_taken))
     spend_ns(s, nr_taken * s.cost_ns[COST_SCAN_PAGE])
