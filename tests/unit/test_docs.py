@@ -31,7 +31,8 @@ NOT_HERE = re.compile(r"(make|pip|pipx|scp|ssh|python3|source|install|man|gunzip
 WITHOUT_END = re.compile(r" --for \d|memtwin (top|export --listen)|-- htop|memtwin record (?!.*--for)")
 """What goes on until it is interrupted."""
 NEEDS = {
-    "exec ": "namespace", "--journal": "journal", "-- htop": "htop", "memtwin run": "core", "validate ": "core",
+    "exec ": "namespace", "--journal": "journal", "-- htop": "htop", "-- free": "free", "memtwin run": "core",
+    "validate ": "core",
 }  # fmt: skip
 NOT_ALL_SUCCEEDED = 3
 LONGEST_S = 60.0
