@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is asked for: a view needs none of them."""
     if name not in _LIES_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only where a name is asked for
+    from importlib import import_module
 
     return getattr(import_module(_LIES_IN[name]), name)
 

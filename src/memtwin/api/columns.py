@@ -51,7 +51,7 @@ class Columns:
     def arrow(self) -> Any:
         """Return a ``pyarrow.Table``, with each unit in its field's metadata; raise UsageError without pyarrow."""
         try:
-            import pyarrow as pa  # noqa: PLC0415 - an extra
+            import pyarrow as pa
         except ImportError:
             raise UsageError("pyarrow is not installed", hint="pip install pyarrow, or memtwin[data]") from None
         table = pa.table(self._columns)
@@ -61,7 +61,7 @@ class Columns:
     def pandas(self) -> Any:
         """Return a ``pandas.DataFrame``, with the units in its ``attrs``; raise UsageError without pandas."""
         try:
-            import pandas as pd  # noqa: PLC0415 - where it is installed
+            import pandas as pd
         except ImportError:
             raise UsageError("pandas is not installed", hint="pip install pandas") from None
         frame = pd.DataFrame(self._columns)

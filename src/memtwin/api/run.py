@@ -136,7 +136,7 @@ def simulate(
     >>> run.operations[-1].counted["pswpout"] > 0  # pages
     True
     """
-    from memtwin.run.run import simulate as run  # noqa: PLC0415 - the compiled core, when something runs
+    from memtwin.run.run import simulate as run
 
     scenario = parse_scenario(workload) if isinstance(workload, str | Workload) else workload
     source = resolve(boot) if isinstance(boot, str) else None if boot is None else boot._source  # noqa: SLF001

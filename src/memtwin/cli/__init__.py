@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
             raise NotBuiltError(f"the command {cmd_name} is not in this build") from None
         assert isinstance(command, click.Command)
         command.short_help = entry.help
-        from memtwin.cli import examples  # noqa: PLC0415 - a list of commands needs none
+        from memtwin.cli import examples
 
         command.epilog = examples.text(cmd_name)
         return command
@@ -130,14 +130,14 @@ class LazyGroup(click.Group):
 
 def _meant(name: str) -> str:
     """Return the commands that are written like *name*, or are called so elsewhere."""
-    from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
+    from difflib import get_close_matches
 
     near = [ALSO_CALLED[name]] if name in ALSO_CALLED else get_close_matches(name, COMMANDS, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else "memtwin -h lists the commands"
 
 
 def _roots(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    from memtwin.cli import complete  # noqa: PLC0415 - only a shell asks
+    from memtwin.cli import complete
 
     return complete.roots(ctx, param, incomplete)
 
@@ -166,7 +166,7 @@ def group(ctx: click.Context, root: str | None, *, as_json: bool) -> int:
     if root is None and not as_json and not sys.stdout.isatty():
         click.echo(ctx.get_help())
         return 0
-    from memtwin.cli.now import tell  # noqa: PLC0415 - no command needs it
+    from memtwin.cli.now import tell
 
     tell(root or "live", "json" if as_json else None)
     return 0

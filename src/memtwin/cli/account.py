@@ -46,7 +46,7 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     if svg:
         if form is not None or is_series(seconds, count):
             raise UsageError("--svg is one picture of one moment", hint="leave out the other options")
-        from memtwin.render.svg import draw  # noqa: PLC0415 - when asked for
+        from memtwin.render.svg import draw
 
         write(draw(view.view(_account(source)).stacks, f"Where memory is: {source.owner}"))
         note_unread(source)

@@ -117,7 +117,7 @@ def open_root(root: str | Source) -> Source:
         source = open_source(LIVE)
         source.lenient = True
         return source
-    from memtwin.sources.recording import resolve  # noqa: PLC0415 - what live does not need stays unread
+    from memtwin.sources.recording import resolve
 
     source = resolve(root)
     source.name, source.lenient = root, True
@@ -156,7 +156,7 @@ def meminfo_of(source: Source) -> Meminfo:
 
     A container's filter (lxcfs) prints such for swap. They are unknown, and one note names them.
     """
-    from memtwin.procfs import meminfo  # noqa: PLC0415 - not every view needs it
+    from memtwin.procfs import meminfo
 
     memory = needed(source, meminfo)
     wrapped = [row for row, value in memory.items() if value >= _WRAPPED_KIB]
@@ -222,7 +222,7 @@ def repeat(
 
 def origin(source: Source) -> tuple[str, int | None]:
     """Return what ``--root`` calls *source*, and when its files were read, in milliseconds since 1970."""
-    from memtwin.sources.host import taken_unix_ms  # noqa: PLC0415 - for JSON only
+    from memtwin.sources.host import taken_unix_ms
 
     return LIVE if source.is_live else source.name, taken_unix_ms(source)
 
@@ -240,12 +240,12 @@ def show(
         views.append(view)
         return
     if form == "json":
-        from memtwin.render import json  # noqa: PLC0415 - for this form only
+        from memtwin.render import json
 
         root, taken = origin(source)
         write(json.text(view, root=root, at_unix_ms=taken))
     elif form == "csv":
-        from memtwin.render import csv  # noqa: PLC0415 - for this form only
+        from memtwin.render import csv
 
         columns, rows = rows_for_csv(view)
         flat = csv.rows(rows)
@@ -320,7 +320,7 @@ def write(text: str) -> None:
 
 
 def _expose(name: str, metrics: Callable[[], Iterable[Metric]] | None) -> None:
-    from memtwin.render import openmetrics  # noqa: PLC0415 - for this form only
+    from memtwin.render import openmetrics
 
     if metrics is None:
         raise UsageError(f"{name} has no metrics", hint="--json and --csv have all its figures")

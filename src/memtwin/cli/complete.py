@@ -28,9 +28,9 @@ def _offers(values: Callable[[click.Context, str], Iterable[tuple[str, str]]]) -
 
     @wraps(values)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell asks
+        from click.shell_completion import CompletionItem
 
-        from memtwin.errors import MemtwinError  # noqa: PLC0415 - only a shell asks
+        from memtwin.errors import MemtwinError
 
         del param
         found: list[CompletionItem[str]] = []
@@ -57,7 +57,7 @@ def files(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 @_offers
 def lessons(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the numbers of the lessons, each with its title."""
-    from memtwin.learn.lessons import all_lessons  # noqa: PLC0415 - only a shell asks
+    from memtwin.learn.lessons import all_lessons
 
     del ctx, incomplete
     yield from ((str(number), lesson.title) for number, lesson in enumerate(all_lessons(), 1))
@@ -78,10 +78,10 @@ def roots(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 
 def _labels(path: str, incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the checkpoints of the run at *path*, or of one that *incomplete* names whole; the moments of a trace."""
-    from pathlib import Path  # noqa: PLC0415 - only a shell asks
+    from pathlib import Path
 
-    from memtwin.sources.recording import Recording  # noqa: PLC0415 - only a shell asks
-    from memtwin.sources.trace import is_trace  # noqa: PLC0415 - only a shell asks
+    from memtwin.sources.recording import Recording
+    from memtwin.sources.trace import is_trace
 
     where = Path(path or incomplete)
     if not incomplete or not where.exists():
@@ -94,8 +94,8 @@ def _labels(path: str, incomplete: str) -> Iterator[tuple[str, str]]:
 
 def _processes(ctx: click.Context) -> Iterator[tuple[int, str]]:
     """Yield pid and name of each process of the machine that the command line names, by default this host."""
-    from memtwin.sources.processes import processes  # noqa: PLC0415 - only a shell asks
-    from memtwin.sources.recording import resolve  # noqa: PLC0415 - only a shell asks
+    from memtwin.sources.processes import processes
+    from memtwin.sources.recording import resolve
 
     where = next((str(ctx.params[name]) for name in _ROOTS if ctx.params.get(name)), "live")
     yield from ((process.pid, process.name) for process in processes(resolve(where)))
@@ -125,7 +125,7 @@ def growing(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 @_offers
 def meminfo_fields(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the rows of /proc/meminfo."""
-    from memtwin.views.meminfo_fields import fields  # noqa: PLC0415 - only a shell asks
+    from memtwin.views.meminfo_fields import fields
 
     del ctx, incomplete
     yield from ((label, field.what) for label, field in fields().items())
@@ -134,7 +134,7 @@ def meminfo_fields(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, s
 @_offers
 def users(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the names of this host's users."""
-    import pwd  # noqa: PLC0415 - only a shell asks
+    import pwd
 
     del ctx, incomplete
     yield from ((user.pw_name, f"uid {user.pw_uid}") for user in pwd.getpwall())
@@ -156,9 +156,9 @@ def _name(entry: os.DirEntry[str]) -> str:
 @_offers
 def swaps(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer kinds of new swap areas, and the areas of this host."""
-    from memtwin.procfs import swaps as swaps_file  # noqa: PLC0415 - only a shell asks
-    from memtwin.sources.opening import open_source  # noqa: PLC0415 - only a shell asks
-    from memtwin.sources.source import load  # noqa: PLC0415 - only a shell asks
+    from memtwin.procfs import swaps as swaps_file
+    from memtwin.sources.opening import open_source
+    from memtwin.sources.source import load
 
     del ctx, incomplete
     yield from _SWAPS.items()
@@ -170,7 +170,7 @@ def swaps(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 @_offers
 def settings(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer what ``--set`` changes: ``vm.NAME=`` and ``machine.ram=``."""
-    from memtwin.run.settings import keys  # noqa: PLC0415 - the model, where it is installed
+    from memtwin.run.settings import keys
 
     del ctx, incomplete
     yield from keys()

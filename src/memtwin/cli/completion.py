@@ -128,7 +128,7 @@ def command(shell: str) -> None:
     An installation has it already, in share/ below its prefix: bash, zsh and fish read it there when the prefix is one
     of theirs (/usr, /usr/local, ~/.local).
     """
-    from memtwin.cli import COMPLETE_VARIABLE, group  # noqa: PLC0415 - the group imports its commands, not the reverse
+    from memtwin.cli import COMPLETE_VARIABLE, group
 
     completion = get_completion_class(shell)
     assert completion is not None

@@ -25,6 +25,6 @@ def command(root: str, words: tuple[str, ...]) -> int:
     if not program:
         raise UsageError("no program", hint="memtwin exec RUN@T -- free -m")
     source = open_root(root)
-    from memtwin.sources.namespace import run  # noqa: PLC0415 - what needs root comes last
+    from memtwin.sources.namespace import run
 
     return run(source, program)

@@ -23,7 +23,7 @@ def command(root: str, listen: str | None) -> None:
     if listen is None:
         write(openmetrics.text(exported.families(source, __version__)))
         return
-    from memtwin.web.metrics import Server  # noqa: PLC0415 - for a server only
+    from memtwin.web.metrics import Server
 
     with Server(listen, lambda: exported.families(source, __version__)) as server:
         note(f"listening on {server.url}")

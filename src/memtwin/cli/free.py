@@ -99,8 +99,8 @@ def command(
         if index and form is None and not line:
             write("\n")
         if explain:
-            from memtwin.sources.owners import zfs_kib  # noqa: PLC0415 - when asked for
-            from memtwin.views import free_explained  # noqa: PLC0415 - when asked for
+            from memtwin.sources.owners import zfs_kib
+            from memtwin.views import free_explained
 
             found = free_explained.view(memory, zfs_kib(source))
         else:
@@ -112,8 +112,8 @@ def command(
 
 
 def _metrics(memory: Meminfo) -> list[Metric]:
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
-    from memtwin.views.meminfo import metrics  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
+    from memtwin.views.meminfo import metrics
 
     amounts = {name: used(memory, name) for name in FORMULAS}
     samples_of = tuple(({"as": name}, None if kib is None else kib * 1024) for name, kib in amounts.items())

@@ -55,7 +55,7 @@ def command(
     _refuse(number, answers, seed, machine, scenario=scenario, pages=pages)
     if pages is not None:
         return _write_pages(Path(pages))
-    from memtwin.learn import course  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.learn import course
 
     look = _look()
     face = course.Face(look, is_screen(), sys.stdin.isatty(), write, _line, note)
@@ -96,7 +96,7 @@ def _boot(machine: str | None, why_not: str, number: int) -> Source | None:
         return None
     if why_not:
         raise UsageError(f"lesson {number} cannot be given on another machine: {why_not}", hint="leave out --on")
-    from memtwin.sources.recording import boot_of  # noqa: PLC0415 - for --on only
+    from memtwin.sources.recording import boot_of
 
     return boot_of(machine)
 
@@ -105,7 +105,7 @@ def _write_pages(where: Path) -> int:
     if os.path.lexists(where):
         raise UsageError(f"{where} is there already", hint="give another directory, or remove it first")
     note_leftovers(check(where, is_directory=True))
-    from memtwin.learn import html  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.learn import html
 
     names = html.write(where, _memtwin)
     write(f"{where}: {len(names)} pages; begin with {where / 'index.html'}\n")
@@ -114,7 +114,7 @@ def _write_pages(where: Path) -> int:
 
 def _memtwin(words: Sequence[str], where: Path) -> str:
     """Return what memtwin prints, run in a directory."""
-    import subprocess  # noqa: PLC0415 - for pages only
+    import subprocess
 
     command = [sys.executable, "-m", "memtwin", *words]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)  # noqa: S603 - this program

@@ -34,7 +34,7 @@ def command(
 def _view(source: Source, field: str | None, *, explain: bool) -> View:
     record = needed(source, meminfo_file)
     if explain or field is not None:
-        from memtwin.views import meminfo_explained  # noqa: PLC0415 - when asked for
+        from memtwin.views import meminfo_explained
 
         return meminfo_explained.view(record, field)
     return meminfo.view(record)

@@ -79,7 +79,7 @@ def _known(read: Callable[[], Mapping[str, int]]) -> Mapping[str, int] | None:
 
 def _candidates(source: Source) -> list[Candidate] | None:
     """Return who would die first; None where a source keeps no processes."""
-    from memtwin.cli.oom_live import first_to_die  # noqa: PLC0415 - a machine without processes does not need it
+    from memtwin.cli.oom_live import first_to_die
 
     return first_to_die(source) if are_kept(source) else None
 
@@ -102,11 +102,11 @@ def _swapped(
 
 def _last_kill(source: Source) -> Kill | None:
     """Return the last kill in the kernel log up to the source's moment; raise Unknown where there is no log."""
-    from memtwin.oom.read import clock  # noqa: PLC0415 - where something was killed
-    from memtwin.oom.read.parse import events_of  # noqa: PLC0415 - where something was killed
-    from memtwin.oom.read.shape import restored  # noqa: PLC0415 - where something was killed
-    from memtwin.oom.tell import headline  # noqa: PLC0415 - where something was killed
-    from memtwin.oom.why.analysis import analyses  # noqa: PLC0415 - where something was killed
+    from memtwin.oom.read import clock
+    from memtwin.oom.read.parse import events_of
+    from memtwin.oom.read.shape import restored
+    from memtwin.oom.tell import headline
+    from memtwin.oom.why.analysis import analyses
 
     up = load(source, uptime)
     last: Kill | None = None
@@ -119,7 +119,7 @@ def _last_kill(source: Source) -> Kill | None:
 
 
 def _log(source: Source) -> Iterable[str]:
-    from memtwin.oom.read import logs  # noqa: PLC0415 - where something was killed
+    from memtwin.oom.read import logs
 
     if source.is_live:
         try:
@@ -137,7 +137,7 @@ def _log_command(root: str) -> str:
     """Return the command that reads the kernel's log: of this host, of a run, or saved in a file."""
     if root == LIVE:
         return "memtwin oom"
-    from pathlib import Path  # noqa: PLC0415 - this host does not need it
+    from pathlib import Path
 
     log = next((f"{root}/{path}" for path in _LOGS if Path(root, path).exists()), "LOG")
     run, at, _ = root.rpartition("@")

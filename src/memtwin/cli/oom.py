@@ -60,7 +60,7 @@ def command(
     if sum((file is not None, run is not None, journal, dmesg, live)) > 1:
         raise UsageError("FILE, --journal, --dmesg, --run and --live exclude each other")
     if live or root != LIVE:
-        from memtwin.cli import oom_live  # noqa: PLC0415 - only the form that is asked for
+        from memtwin.cli import oom_live
 
         oom_live.tell(root, form, adjustments)
         return
@@ -74,10 +74,10 @@ def command(
 def _post_mortem(
     name: str, lines: Iterable[str], event: int | None, page: str | None, *, as_json: bool, every: bool
 ) -> None:
-    from memtwin.oom.deaths.watch import Watch  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.read.parse import events_of  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.read.shape import restored  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.why.analysis import analyses  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.deaths.watch import Watch
+    from memtwin.oom.read.parse import events_of
+    from memtwin.oom.read.shape import restored
+    from memtwin.oom.why.analysis import analyses
 
     if page is not None:
         _check(page)
@@ -120,7 +120,7 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
         raise UsageError(f"--event {event}: {name} has {count}")
     deaths = watch.time_line() if event is None else []
     if deaths:
-        from memtwin.oom.deaths.words import table  # noqa: PLC0415 - only the form that is asked for
+        from memtwin.oom.deaths.words import table
 
         write(("\n" if shown else f"{name} has no report of the kernel's OOM killer. ") + table(deaths, count))
     elif not shown:
@@ -130,10 +130,10 @@ def _text(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 
 def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch, page: str) -> None:
-    from pathlib import Path  # noqa: PLC0415 - only the form that is asked for
+    from pathlib import Path
 
-    from memtwin.files.output import write_file  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.faces import html  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.files.output import write_file
+    from memtwin.oom.faces import html
 
     chosen = [pair for pair in found if event in {None, pair[0]}]
     text = html.page(chosen, watch.time_line(), name)
@@ -143,19 +143,19 @@ def _html(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, w
 
 def _check(page: str) -> None:
     """Refuse, before the log is read, a page that could not be written after it."""
-    from pathlib import Path  # noqa: PLC0415 - only the form that is asked for
+    from pathlib import Path
 
-    from memtwin.files.output import check  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.files.output import check
 
     note_leftovers(check(Path(page), is_directory=False))
 
 
 def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iterable[str]]:
     """Return what is read, named for prose, and its lines."""
-    from memtwin.oom.read import logs  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.read import logs
 
     if run is not None:
-        from memtwin.sources.recording import Recording  # noqa: PLC0415 - only the form that is asked for
+        from memtwin.sources.recording import Recording
 
         return run, (Recording(run, partial=True).dmesg or "").split("\n")
     if journal:
@@ -167,7 +167,7 @@ def _log(file: str | None, run: str | None, *, journal: bool) -> tuple[str, Iter
 
 def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bool) -> tuple[int, int]:
     """Write the post-mortems, holding only those that may be printed; return how many were, and how many there are."""
-    from memtwin.oom.faces.report import Listing, text  # noqa: PLC0415 - only the form that is asked for
+    from memtwin.oom.faces.report import Listing, text
 
     held: deque[tuple[int, Analysis]] = deque(maxlen=_SHOWN)
     listing = Listing()
@@ -190,10 +190,10 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
 
 def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch) -> None:
     """Write the object event by event: a journal may have thousands."""
-    import json  # noqa: PLC0415 - only the form that is asked for
+    import json
 
-    from memtwin import __version__  # noqa: PLC0415 - only the form that is asked for
-    from memtwin.oom.faces.data import VERSION, data  # noqa: PLC0415 - only the form that is asked for
+    from memtwin import __version__
+    from memtwin.oom.faces.data import VERSION, data
 
     head = json.dumps({"memtwin": __version__, "view": "oom", "version": VERSION, "root": name})
     write(head.removesuffix("}") + ', "events": [')

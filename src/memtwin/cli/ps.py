@@ -107,7 +107,7 @@ def _select(
 
 
 def _explain(source: Source, pids: tuple[int, ...]) -> View:
-    from memtwin.views import ps_explained  # noqa: PLC0415 - when asked for
+    from memtwin.views import ps_explained
 
     if not pids:
         found = list(_found(source, {"rollup"}, ()))
@@ -115,7 +115,7 @@ def _explain(source: Source, pids: tuple[int, ...]) -> View:
         return ps_explained.view_machine(found, memory)
     if len(pids) > 1:
         raise UsageError("--explain with -p explains one process", hint="give one -p")
-    from memtwin.procfs.pid import smaps  # noqa: PLC0415 - when asked for
+    from memtwin.procfs.pid import smaps
 
     process = next((one for one in processes(source) if one.pid == pids[0]), None)
     record = process.load(smaps) if process else None
@@ -178,7 +178,7 @@ def rollup_of(process: Process) -> smaps_rollup.SmapsRollup | None:
     found = process.load(smaps_rollup)
     if found is not None or process.source.unread.get(f"{process.root}/smaps_rollup") != "absent":
         return found
-    from memtwin.procfs.pid import smaps  # noqa: PLC0415 - rarely needed
+    from memtwin.procfs.pid import smaps
 
     record = process.load(smaps)
     return smaps.roll_up(record) if record else None

@@ -212,7 +212,7 @@ def _uid(user: str | None) -> int | None:
     """Return the number of a user; raise UsageError for one that there is not."""
     if user is None or (user.isascii() and user.isdigit()):
         return int(user) if user is not None else None
-    import pwd  # noqa: PLC0415 - when asked for
+    import pwd
 
     try:
         return pwd.getpwnam(user).pw_uid

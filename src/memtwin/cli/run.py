@@ -82,7 +82,7 @@ def command(
         source = boot_of(boot)
     if output is not None:
         _check(Path(output))
-    from memtwin.run import change, grow, run  # noqa: PLC0415 - the compiled core, once the arguments are right
+    from memtwin.run import change, grow, run
 
     changes = [change.swap_change(word) for word in swaps]
     if changes and source is None:
@@ -102,7 +102,7 @@ def command(
 
 def _show(done: Run, scenario: str | None, *, with_story: bool, as_json: bool) -> None:
     """Print the screen of a run; it is out before the directory is written, which may fail."""
-    from memtwin.story import screen  # noqa: PLC0415 - the compiled core
+    from memtwin.story import screen
 
     look = look_of_stdout()
     view = screen.view(done, look, with_story=with_story)

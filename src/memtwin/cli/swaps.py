@@ -70,7 +70,7 @@ def command(
 
 def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
     """Return the headers of this host's areas that may be read: root may, others see empty columns as with swapon."""
-    from memtwin.procfs.swap_header import PAGE_SIZES, parse  # noqa: PLC0415 - when asked for
+    from memtwin.procfs.swap_header import PAGE_SIZES, parse
 
     found = {}
     for area in swaps.areas if source.is_live else ():
@@ -86,8 +86,8 @@ def _headers(source: Source, swaps: Swaps) -> dict[str, SwapHeader]:
 
 def _zram(source: Source) -> list[Zram]:
     """Return the zram devices of *source* that have a size."""
-    from memtwin.sysfs.zram import mm_stat  # noqa: PLC0415 - when asked for
-    from memtwin.views.compressed_swap import Zram  # noqa: PLC0415 - when asked for
+    from memtwin.sysfs.zram import mm_stat
+    from memtwin.views.compressed_swap import Zram
 
     devices = []
     for device in source.names("sys/block"):
@@ -102,9 +102,9 @@ def _zram(source: Source) -> list[Zram]:
 
 def _zswap(source: Source) -> Zswap:
     """Return zswap's settings and figures: meminfo has them since v5.19, debugfs for root."""
-    from memtwin.procfs import meminfo as meminfo_file  # noqa: PLC0415 - when asked for
-    from memtwin.sources.host import host  # noqa: PLC0415 - when asked for
-    from memtwin.views.compressed_swap import Zswap  # noqa: PLC0415 - when asked for
+    from memtwin.procfs import meminfo as meminfo_file
+    from memtwin.sources.host import host
+    from memtwin.views.compressed_swap import Zswap
 
     memory: Mapping[str, int] = load(source, meminfo_file) or {}
     settings = "sys/module/zswap/parameters"

@@ -132,7 +132,7 @@ def command(
         note(HIDDEN)
     try:
         if not batch and not form and is_screen():
-            from memtwin.tui.top import run  # noqa: PLC0415 - for the screen only
+            from memtwin.tui.top import run
 
             return run(sampler, users, options, delay_s=delay, times=iterations)
         times = iterations or (None if source.is_live and not form else 1)

@@ -105,7 +105,7 @@ def _verdict(name: str, reals: list[Recording], run: Recording) -> Verdict:
 def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Verdict:
     """Run the scenario on the model, from the first real run's boot, and score it."""
     try:
-        from memtwin.run.run import run_scenario  # noqa: PLC0415 - the model is loaded only to be run
+        from memtwin.run.run import run_scenario
     except ModuleNotFoundError as problem:
         if problem.name != "memtwin.run.run":
             raise
@@ -220,7 +220,7 @@ def _worst_table(one: Score) -> str:
 
 
 def _json(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
-    from memtwin.render.json import envelope  # noqa: PLC0415
+    from memtwin.render.json import envelope
 
     scores = [verdict.score for verdict in verdicts if verdict.score]
     data = [_told(verdict, verbose=verbose) for verdict in verdicts]

@@ -80,8 +80,8 @@ def command(
 
 
 def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, whole: bool) -> None:
-    from memtwin.procfs import diskstats  # noqa: PLC0415 - when asked for
-    from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
+    from memtwin.procfs import diskstats
+    from memtwin.views import vmstat_disks
 
     found, names = needed(source, diskstats).disks, set(source.names("sys/block")) or None
     if name is not None:
@@ -99,8 +99,8 @@ def _disks(source: Source, form: str | None, name: str | None, *, wide: bool, wh
 
 
 def _slabs(source: Source, form: str | None, screen: int | None) -> None:
-    from memtwin.procfs import slabinfo  # noqa: PLC0415 - when asked for
-    from memtwin.views import vmstat_disks  # noqa: PLC0415 - when asked for
+    from memtwin.procfs import slabinfo
+    from memtwin.views import vmstat_disks
 
     show(vmstat_disks.slabs(needed(source, slabinfo).caches, host(source).page_kib * 1024, screen), form, source)
 

@@ -233,7 +233,7 @@ def area_full(facts: Facts) -> Finding | None:
 
 def in_pieces(facts: Facts) -> Finding | None:
     """Find whether free memory is in pieces too small for the kernel or for huge pages."""
-    from memtwin.views.buddyinfo import answers  # noqa: PLC0415 - its rules alone need it
+    from memtwin.views.buddyinfo import answers
 
     machine = facts.machine
     blocks, zones = machine.record(buddyinfo), machine.record(zoneinfo)
@@ -426,7 +426,7 @@ def _if_short(machine: Machine) -> Harm:
 
 def _largest_cache(facts: Facts) -> str | None:
     """Return the largest cache that the kernel cannot shrink; only root may read them."""
-    from memtwin.procfs import slabinfo  # noqa: PLC0415 - where slab is large
+    from memtwin.procfs import slabinfo
 
     try:
         caches = facts.machine.record(slabinfo).caches

@@ -291,7 +291,7 @@ def _start_writeback(file: int) -> None:
 
 @lru_cache(maxsize=1)
 def _libc() -> Any:
-    import ctypes  # noqa: PLC0415 - only for directories
+    import ctypes
 
     library = ctypes.CDLL(None)
     library.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)

@@ -35,6 +35,6 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is asked for: the reader of logs takes longer than a ranking of live processes."""
     if name not in _LIES_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only where a name is asked for
+    from importlib import import_module
 
     return getattr(import_module(_LIES_IN[name]), name)

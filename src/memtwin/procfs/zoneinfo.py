@@ -195,7 +195,7 @@ def _zone(lines: Lines, node: int, name: str) -> ZoneInfo:
 
 def _populated(lines: Lines, zone: ZoneInfo) -> ZoneInfo:
     """Return *zone* with what only a populated zone prints."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     stats = zone.stats or _stats(lines)
     if lines.next("pagesets") != _PAGESETS:

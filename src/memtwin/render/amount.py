@@ -120,7 +120,7 @@ DURATION: Final = _right(duration)
 
 def _four_characters(size_bytes: int, base: int) -> str:
     """Return the first of one decimal and none, K and up, that has four characters, not counting an ``i``."""
-    from struct import pack, unpack  # noqa: PLC0415 - for -h only
+    from struct import pack, unpack
 
     written = f"{size_bytes}B"
     mark = "" if base == 1000 else "i"

@@ -33,8 +33,8 @@ def rows(data: dict[str, Any] | Sequence[Mapping[str, Any]]) -> list[Flat]:
 
 def text(flat: Sequence[Mapping[str, Any]], *, headings: bool = True, columns: Iterable[str] = ()) -> str:
     """Return *flat* as CSV; the columns are *columns* and all other keys in the order in which they first appear."""
-    import csv  # noqa: PLC0415 - only when asked for
-    import io  # noqa: PLC0415 - only when asked for
+    import csv
+    import io
 
     columns = list(dict.fromkeys((*columns, *(key for row in flat for key in row))))
     out = io.StringIO()

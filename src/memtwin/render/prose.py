@@ -20,7 +20,7 @@ def bullets(sentences: Iterable[str]) -> str:
 
 def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
     """Return *text* in lines of the terminal's width, at most :data:`WIDEST` columns."""
-    import textwrap  # noqa: PLC0415 - a table does not need it
+    import textwrap
 
     width = min(_columns(), WIDEST)
     return textwrap.fill(clean(text), width, initial_indent=first, subsequent_indent=rest) + "\n"
@@ -28,7 +28,7 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
 
 def _columns() -> int:
     """Return the columns of the terminal; of what is none, as many as wanted."""
-    import os  # noqa: PLC0415 - with textwrap
+    import os
 
     try:
         return os.get_terminal_size(1).columns or WIDEST

@@ -73,7 +73,7 @@ def _blocks(view: View, look: Look, *, headings: bool, for_programs: bool) -> It
     tables = [_table(grid, look, headings=headings, for_programs=for_programs) for grid in grids]
     said = ""
     if view.sentences:
-        from memtwin.render.prose import bullets  # noqa: PLC0415 - a table does not need it
+        from memtwin.render.prose import bullets
 
         said = bullets(texts(view.sentences))
     if len(tables) == 1 and said:
@@ -171,6 +171,6 @@ def _wrapped(lines: Sequence[str], look: Look) -> Iterator[str]:
         if look.columns is None or len(line) + 2 <= look.columns:
             yield line
         else:
-            import textwrap  # noqa: PLC0415 - a wide terminal does not need it
+            import textwrap
 
             yield from textwrap.wrap(line, max(look.columns - 4, 20))

@@ -43,7 +43,7 @@ def encode(names: Sequence[str], samples: Sequence[Sample]) -> tuple[str, bytes]
         **{name: [sample.figures[name] for sample in samples] for name in names},
     }
     try:
-        from pyarrow import parquet, table  # noqa: PLC0415 - an extra
+        from pyarrow import parquet, table
     except ImportError:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -127,7 +127,7 @@ class Line:
 
 def like(word: str, choices: Iterable[str]) -> str | None:
     """Return a hint that names the choice that *word* is close to."""
-    from difflib import get_close_matches  # noqa: PLC0415 - wanted only for a mistake
+    from difflib import get_close_matches
 
     if len(word) > _LONGEST_LIKE:  # the search is quadratic
         return None

@@ -178,9 +178,9 @@ def _file(member: tarfile.TarInfo, length: int) -> File:
 
 def _unpacked(name: str, *, salvage: bool) -> bytes:
     """Return the bytes of a tar, decompressed whole, so that damage shows before anything is believed."""
-    import gzip  # noqa: PLC0415 - the live host needs none of these three
-    import lzma  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
+    import gzip
+    import lzma
+    import zlib
 
     out = io.BytesIO()
     try:
@@ -218,11 +218,11 @@ def _plain(file: BinaryIO, name: str) -> Iterator[bytes]:
         return
     plain = file
     if kind == "xz":
-        import lzma  # noqa: PLC0415 - one of three
+        import lzma
 
         plain = lzma.LZMAFile(file)  # type: ignore[assignment]  # noqa: SIM115 - its file is the caller's to close
     elif kind == "gzip":
-        import gzip  # noqa: PLC0415 - one of three
+        import gzip
 
         plain = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]  # BinaryIO in all but name
     while chunk := plain.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]  # what comes before damage comes
@@ -231,7 +231,7 @@ def _plain(file: BinaryIO, name: str) -> Iterator[bytes]:
 
 def _zstd(file: BinaryIO, name: str) -> Iterator[bytes]:
     try:
-        import zstandard  # noqa: PLC0415 - an extra
+        import zstandard
     except ImportError as error:
         hint = "pip install 'memtwin[zstd]'"
         raise SnapshotError(name, "compressed with zstd, which needs an extra", hint=hint) from error

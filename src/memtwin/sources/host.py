@@ -59,7 +59,7 @@ def host(source: Source) -> Host:
 def taken_unix_ms(source: Source) -> int | None:
     """Return when the files of *source* were read, in milliseconds since 1970: now, of this host; None of a model."""
     if source.is_live:
-        import time  # noqa: PLC0415 - for JSON and snapshots
+        import time
 
         return time.time_ns() // 1_000_000
     taken = _facts(source).get("taken_unix_ms")
@@ -75,14 +75,14 @@ def page_size(total_kib: int, managed_pages: int) -> int | None:
 
 
 def _live() -> Host:
-    import os  # noqa: PLC0415 - a saved machine does not need it
+    import os
 
     return Host(os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK"), os.uname().release)
 
 
 def _facts(source: Source) -> dict[str, Any]:
     """Return what ``snapshot.json`` says; nothing if there is none, or it is not one."""
-    import json  # noqa: PLC0415 - the live host has none
+    import json
 
     try:
         facts = json.loads(source.read(SNAPSHOT) or "{}")
@@ -92,7 +92,7 @@ def _facts(source: Source) -> dict[str, Any]:
 
 
 def _page_bytes(source: Source) -> int | None:
-    from memtwin.procfs import meminfo, zoneinfo  # noqa: PLC0415 - where no snapshot says it
+    from memtwin.procfs import meminfo, zoneinfo
 
     memory = load(source, meminfo)
     if memory is None:

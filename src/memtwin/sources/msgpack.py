@@ -34,7 +34,7 @@ def decode(data: bytes, kind: type[T]) -> T:
 
 def pure_encode(record: NamedTuple) -> bytes:
     """:func:`encode` without msgspec."""
-    import msgpack  # noqa: PLC0415 - where there is no other
+    import msgpack
 
     packed: bytes = msgpack.packb(record)
     return packed
@@ -42,7 +42,7 @@ def pure_encode(record: NamedTuple) -> bytes:
 
 def pure_decode(data: bytes, kind: type[T]) -> T:
     """:func:`decode` without msgspec."""
-    import msgpack  # noqa: PLC0415 - where there is no other
+    import msgpack
 
     try:
         found = msgpack.unpackb(data, use_list=True, strict_map_key=False)

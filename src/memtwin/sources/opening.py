@@ -38,9 +38,9 @@ def open_source(where: str | Path) -> Source:
 
 
 def _stdin() -> Source:
-    import sys  # noqa: PLC0415 - rarely asked for
+    import sys
 
-    from memtwin.sources.pasted import PastedSource  # noqa: PLC0415 - rarely asked for
+    from memtwin.sources.pasted import PastedSource
 
     if sys.stdin is None or sys.stdin.closed:
         raise SnapshotError("-", "stdin is closed", hint=ACCEPTED)
@@ -50,7 +50,7 @@ def _stdin() -> Source:
 
 def _pasted(where: str | Path) -> Source | None:
     """Return the source of a file that is a text of /proc, or None."""
-    from memtwin.sources.pasted import PastedSource, is_pasted  # noqa: PLC0415 - the live host needs nothing of it
+    from memtwin.sources.pasted import PastedSource, is_pasted
 
     try:
         with open(where, "rb") as file:
@@ -65,8 +65,8 @@ def _pasted(where: str | Path) -> Source | None:
 
 def refuse(where: str | Path) -> None:
     """Raise SnapshotError for what must not be read: the draft of a killed process, or what may never end."""
-    from memtwin.files.inputs import why_not_read  # noqa: PLC0415 - the live host needs nothing of it
-    from memtwin.files.output import is_leftover  # noqa: PLC0415 - the live host needs nothing of it
+    from memtwin.files.inputs import why_not_read
+    from memtwin.files.output import is_leftover
 
     if is_leftover(str(where)):
         raise SnapshotError(str(where), "was not completed: the process that wrote it was killed", hint=_AGAIN)

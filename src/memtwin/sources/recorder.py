@@ -270,7 +270,7 @@ def _parent(pid: int) -> int:
 
 def _raise_open_files() -> int:
     """Allow as many open files as this user may have; return how many."""
-    import resource  # noqa: PLC0415 - for a recording only
+    import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536

@@ -186,7 +186,7 @@ class _Kept:
     """stat of tasks by the directory that it lies in, read through descriptors that stay open while there is room."""
 
     def __init__(self) -> None:
-        import resource  # noqa: PLC0415 - for the live host only
+        import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

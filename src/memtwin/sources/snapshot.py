@@ -199,16 +199,16 @@ def _compressed(data: bytes, where: Path) -> bytes:
 def _packer(where: Path) -> Any:
     """Return a compressor as the ending of *where* asks for, or None; each call of it is short, so that ^C works."""
     if where.suffix == ".xz":
-        import lzma  # noqa: PLC0415 - one of three
+        import lzma
 
         return lzma.LZMACompressor(preset=1)
     if where.suffix == ".gz":
-        import zlib  # noqa: PLC0415 - one of three
+        import zlib
 
         return zlib.compressobj(wbits=_GZIP)
     if where.suffix == ".zst":
         try:
-            import zstandard  # noqa: PLC0415 - an extra
+            import zstandard
         except ImportError:
             hint = "pip install 'memtwin[zstd]', or name it .tar.xz"
             raise SnapshotError(str(where), "zstd needs an extra", hint=hint) from None

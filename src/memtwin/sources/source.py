@@ -134,7 +134,7 @@ class Source:
         return self._refused
 
     def _read_refused(self) -> dict[str, str]:
-        import json  # noqa: PLC0415 - the live host has none
+        import json
 
         try:
             unread = json.loads(self._bytes(SNAPSHOT))["unread"]
@@ -237,7 +237,7 @@ class TarSource(Source):
     """
 
     def __init__(self, where: str | Path, *, salvage: bool = False) -> None:
-        from memtwin.sources.archive import Archive  # noqa: PLC0415 - the live host needs nothing of it
+        from memtwin.sources.archive import Archive
 
         super().__init__(str(where))
         self._archive = Archive(str(where), salvage=salvage)
@@ -269,7 +269,7 @@ def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fie
     text = source.read(path)
     if text is None or not source.lenient:
         return None if text is None else module.parse(text, source.label(path))
-    from memtwin.sources.lenient import parse  # noqa: PLC0415 - a machine is built without
+    from memtwin.sources.lenient import parse
 
     return parse(source, module, path, text)
 

@@ -250,7 +250,7 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
 
 
 def _metric(sheet: Account) -> Metric:
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     samples: list[tuple[dict[str, str], int | None]] = [
         ({"line": f"{line.group}: {line.name}"}, line.kib * 1024) for line in sheet.lines

@@ -165,7 +165,7 @@ def data(record: Buddyinfo, page_kib: int) -> Grid:
 
 def metrics(record: Buddyinfo) -> list[Metric]:
     """Return the family of node_exporter's buddyinfo collector."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     samples = tuple(
         ({"node": str(zone.node), "zone": zone.zone, "size": str(order)}, count)

@@ -103,7 +103,7 @@ def view(found: Diff, *, rows: int | None = None) -> View:
 
 def metrics(found: Diff) -> Iterator[Metric]:
     """Yield how much each figure changed: amounts in bytes, events as counts."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     amounts = (("memory", found.memory), ("swaps", found.swaps), ("slabs", found.slabs), ("processes", found.processes))
     samples = tuple(({"section": name, "name": one.name}, one.change) for name, part in amounts for one in part)

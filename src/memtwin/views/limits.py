@@ -174,7 +174,7 @@ def of_events(group: Group) -> Iterator[Sentence]:
 
 def metrics(limits: Sequence[Limit]) -> list[Metric]:
     """Return limit and use of each."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     labelled = [({"limit": one.name, "of": one.scope}, one) for one in limits]
     return [

@@ -84,7 +84,7 @@ def sentences(load: Load) -> Iterator[Sentence]:
 
 def metrics(load: Load) -> list[Metric]:
     """Return node_exporter's node_load1, node_load5 and node_load15."""
-    from memtwin.render.openmetrics import gauge  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import gauge
 
     values = zip((1, 5, 15), _averages(load.averages), strict=True)
     return [gauge(f"node_load{minutes}", f"{minutes}m load average.", value / 100) for minutes, value in values]

@@ -119,7 +119,7 @@ def sentences(found: Lru, rows: tuple[Row, ...]) -> Iterator[Sentence]:
 
 def metrics(rows: tuple[Row, ...]) -> Iterator[Metric]:
     """Yield the bytes of each age and type; of a generation with its number."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     def labels(row: Row, kind: str) -> Mapping[str, str]:
         generation = {} if row.seq is None else {"generation": f"{row.seq}"}

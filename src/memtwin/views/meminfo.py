@@ -25,7 +25,7 @@ def view(meminfo: Meminfo) -> View:
 
 def metrics(meminfo: Meminfo) -> Iterator[Metric]:
     """Yield each row under node_exporter's name: ``node_memory_MemTotal_bytes``, ``node_memory_Active_anon_bytes``."""
-    from memtwin.render.openmetrics import gauge  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import gauge
 
     for label, value, in_kib in _rows(meminfo):
         name = "".join(char if char.isalnum() and char.isascii() else "_" for char in label.rstrip(")"))

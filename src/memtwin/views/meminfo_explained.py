@@ -39,7 +39,7 @@ def find_label(asked: str, meminfo: Meminfo) -> str:
     labels: dict[str, str] = {label.lower(): label for label in (*fields(), *meminfo)}
     if asked.lower() in labels:
         return labels[asked.lower()]
-    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed
+    from difflib import get_close_matches
 
     near = get_close_matches(asked.lower(), labels, n=3, cutoff=0.5)
     hint = f"near: {', '.join(labels[label] for label in near)}" if near else "memtwin meminfo --explain lists them"

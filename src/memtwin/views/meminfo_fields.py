@@ -19,8 +19,8 @@ class Field(NamedTuple):
 @cache
 def fields() -> dict[str, Field]:
     """Return the rows by label, in the order of the file."""
-    import tomllib  # noqa: PLC0415 - explanations are asked for seldom
-    from importlib.resources import files  # noqa: PLC0415 - explanations are asked for seldom
+    import tomllib
+    from importlib.resources import files
 
     text = (files("memtwin") / "data" / "meminfo.toml").read_text(encoding="utf-8")
     return {label: Field(**row) for label, row in tomllib.loads(text).items()}

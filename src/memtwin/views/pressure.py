@@ -72,7 +72,7 @@ def sentences(found: Mapping[str, Pressure], file: str = _FILE) -> Iterator[Sent
 
 def metrics(found: Mapping[str, Pressure]) -> list[Metric]:
     """Return node_exporter's families: seconds waited (some) and stalled (full)."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     verb = {"some": "waiting", "full": "stalled"}
     return [

@@ -182,7 +182,7 @@ def view(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool =
 
 def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
     """Return a family for each numeric field, labelled by pid and command."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     families = []
     for name in names:

@@ -135,7 +135,7 @@ def data(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known
 
 def metrics(caches: Sequence[SlabCache]) -> list[Metric]:
     """Return the families of node_exporter's slabinfo collector."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     families = {
         "active_objects": ("The number of objects that are currently active (i.e., in use).", "active_objs"),

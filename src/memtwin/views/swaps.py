@@ -47,7 +47,7 @@ def view(
     areas = _areas(swaps, columns, headers or {}, in_bytes=in_bytes)
     if compressed is None:
         return View("swaps", areas, metrics=lambda: metrics(swaps), version=2)
-    from memtwin.views import compressed_swap  # noqa: PLC0415 - when asked for
+    from memtwin.views import compressed_swap
 
     grids = (*areas, *compressed_swap.grids(*compressed, explain=explain))
     said = tuple(compressed_swap.sentences(swaps, *compressed)) if explain else ()
@@ -56,7 +56,7 @@ def view(
 
 def metrics(swaps: Swaps) -> Iterator[Metric]:
     """Yield each area's size, use and priority, labelled as in node_exporter's swap collector."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     areas = [({"device": area.filename, "swap_type": area.kind}, area) for area in swaps.areas]
     yield Metric("node_swap_size_bytes", "gauge", "Swap device size in bytes.",

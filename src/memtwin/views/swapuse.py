@@ -165,7 +165,7 @@ _SWAPS: Final = ("proc/swaps: Filename",)
 
 
 def _metric(s: Swapped) -> Metric:
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     users: Sequence[tuple[dict[str, str], int]] = [
         ({"who": one.name, "pid": str(one.pid)}, one.kib * 1024) for one in s.users

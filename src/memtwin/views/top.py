@@ -141,7 +141,7 @@ def summary(frame: Frame, options: Options) -> tuple[list[str], list[str], list[
 
 def metrics(sample: Sample) -> list[Metric]:
     """Return the load averages and the tasks by state."""
-    from memtwin.render.openmetrics import Metric, gauge  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric, gauge
 
     load = sample.load
     families = [] if load is None else [

@@ -222,7 +222,7 @@ def _data(interval: Interval) -> dict[str, Any]:
 
 def metrics(now: Sample) -> list[Metric]:
     """Return every row of /proc/vmstat and the counts of /proc/stat under node_exporter's names."""
-    from memtwin.render.openmetrics import Metric, gauge  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric, gauge
 
     families = [
         Metric(f"node_vmstat_{name}", "unknown", f"/proc/vmstat information field {name}.", (({}, value),))
@@ -273,7 +273,7 @@ def _scaled(kib: int, unit: str) -> int:
 
 
 def _single(value: float) -> float:
-    from struct import pack, unpack  # noqa: PLC0415 - only for units
+    from struct import pack, unpack
 
     (rounded,) = unpack("f", pack("f", value))
     return float(rounded)

@@ -107,7 +107,7 @@ _UNKNOWN: Final = Sentence(
 
 def metrics(found: Sequence[Disk]) -> Iterator[Metric]:
     """Yield the families of node_exporter's diskstats collector."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     def family(name: str, text: str, each: Callable[[Disk], float], kind: Kind = "counter") -> Metric:
         return Metric(f"node_disk_{name}", kind, text, tuple(({"device": disk.name}, each(disk)) for disk in found))

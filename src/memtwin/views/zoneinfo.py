@@ -43,7 +43,7 @@ def state(zone: ZoneInfo) -> str:
 
 def metrics(record: Zoneinfo) -> list[Metric]:
     """Return node_exporter's families of zones and nodes, and the zones' other counters as memtwin's."""
-    from memtwin.render.openmetrics import Metric  # noqa: PLC0415 - when asked for
+    from memtwin.render.openmetrics import Metric
 
     told_by: dict[tuple[str, Kind], list[tuple[dict[str, str], int]]] = {}
     for zone in record.zones:

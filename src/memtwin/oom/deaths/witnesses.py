@@ -55,8 +55,8 @@ _PLACES: Final = {
 @cache
 def _forms() -> tuple[_Form, ...]:
     """Return the layouts, in the order in which they are tried."""
-    import tomllib  # noqa: PLC0415 - most logs have no death but the kernel's
-    from importlib.resources import files  # noqa: PLC0415 - most logs have no death but the kernel's
+    import tomllib
+    from importlib.resources import files
 
     text = (files("memtwin") / "data" / "oom_witnesses.toml").read_text(encoding="utf-8")
     found = []

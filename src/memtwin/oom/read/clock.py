@@ -43,7 +43,7 @@ def seconds(stamp: str | None) -> tuple[str, float] | None:
 
 
 def _date(iso: re.Match[str]) -> tuple[str, float] | None:
-    from datetime import datetime  # noqa: PLC0415 - few logs have such stamps
+    from datetime import datetime
 
     zone = (iso[5] or "+0000").replace(":", "")
     try:

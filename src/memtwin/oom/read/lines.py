@@ -110,7 +110,7 @@ def _strings_of(text: str) -> list[str]:
     """Return the strings of an array of JSON, as Loki and others answer: ``["1773454265000000000", "text"]``."""
     if not text.startswith(('{"', '["', "[[", "[{")):
         return []
-    import json  # noqa: PLC0415 - only a log in JSON needs it
+    import json
 
     try:
         rest: list[object] = [json.loads(text[: LONGEST * 64].rstrip().rstrip(","))]
@@ -137,7 +137,7 @@ def _of_message(number: int, message: str, stamp: str | None, source: str) -> It
 def _decoded(text: str) -> str | None:
     if text.startswith("'"):
         return text[1:-1].replace("''", "'")
-    import json  # noqa: PLC0415 - only a log in JSON needs it
+    import json
 
     try:
         message = json.loads(text, strict=False)
@@ -160,7 +160,7 @@ def _cells(number: int, text: str) -> Iterable[LogLine] | None:
     )
     if separator is None or len(text) > LONGEST * 4:
         return None
-    import csv  # noqa: PLC0415 - only an exported table needs it
+    import csv
 
     try:
         cells = next(csv.reader([text.rstrip("\r\n")], delimiter=separator), [])

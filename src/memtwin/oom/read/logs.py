@@ -72,7 +72,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
             chunk = file.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]  # every binary stream here has it
         return
-    import codecs  # noqa: PLC0415 - few logs come from Windows
+    import codecs
 
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     while chunk:
@@ -107,24 +107,24 @@ def _whole(lines: Iterable[str], path: str) -> Iterator[str]:
 
 def _unpacked(raw: IO[bytes], magic: bytes) -> IO[bytes]:
     if magic.startswith(b"\x1f\x8b"):
-        import gzip  # noqa: PLC0415 - only packed logs and journals need it
+        import gzip
 
         return gzip.open(raw)  # type: ignore[return-value]
     if magic.startswith(b"\xfd7zXZ"):
-        import lzma  # noqa: PLC0415 - only packed logs and journals need it
+        import lzma
 
         return lzma.open(raw)
     if magic.startswith(b"BZh"):
-        import bz2  # noqa: PLC0415 - only packed logs and journals need it
+        import bz2
 
         return bz2.open(raw)
     return raw
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    import zlib  # noqa: PLC0415 - only packed logs and journals need it
-    from gzip import BadGzipFile  # noqa: PLC0415 - only packed logs and journals need it
-    from lzma import LZMAError  # noqa: PLC0415 - only packed logs and journals need it
+    import zlib
+    from gzip import BadGzipFile
+    from lzma import LZMAError
 
     return (BadGzipFile, zlib.error, LZMAError)
 
@@ -174,7 +174,7 @@ def of_journal() -> Iterator[str]:
 
 
 def _output(command: tuple[str, ...]) -> Iterator[str]:
-    import subprocess  # noqa: PLC0415 - a fixed command, no shell
+    import subprocess
 
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as run:  # noqa: S603

@@ -193,7 +193,7 @@ def since_1970(stamp: str) -> str:
     divisor = _SINCE_1970.get(len(stamp))
     if divisor is None or not (stamp.isascii() and stamp.isdigit()):
         return stamp
-    import time  # noqa: PLC0415 - few logs have such stamps
+    import time
 
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(stamp) // divisor))
 
