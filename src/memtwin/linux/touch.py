@@ -243,7 +243,8 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             if code != OK:
                 t.pending = number
                 return code
-            leaf = find_leaf(s, t, vpn)
+            if leaf == cython.NULL or t.walks != s.node_data[0].lruvec.mm_state.walks:
+                leaf = find_leaf(s, t, vpn)
         entry = cython.address(leaf.entry[at])
         entry[0] |= bits
         if DEBUG and not entry[0] & PTE_SPECIAL:

@@ -70,7 +70,7 @@ OTHER_ARCHIVES: Final = (
     ".zip", ".7z", ".rar", ".cpio", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".gz", ".xz", ".zst", ".bz2", ".lz4",
 )  # fmt: skip
 """Endings of archives that are not written: who asks for one does not mean a directory."""
-_CHUNK_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 128 << 10
 _GZIP: Final = 31
 """zlib's number for a gzip header around the largest window."""
 _NO_NEWS: Final = {"absent", "No such process", "not a regular file"}

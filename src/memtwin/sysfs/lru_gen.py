@@ -1,12 +1,12 @@
-"""``/sys/kernel/debug/lru_gen``: the generations of the multi-gen LRU, by memory cgroup and node; root may read it.
+r"""``/sys/kernel/debug/lru_gen``: the generations of the multi-gen LRU, by memory cgroup and node; root may read it.
 
 Layout: ``memcg %5hu %s`` with the group's number and path; for each node `` node %5d``, then a line a generation, the
 oldest first: its number, its age in ms, its anonymous pages and its pages of files; a blank after each.
 
->>> print(render(LruGen((Group(1, "/", (Node(0, (Generation(3, 818, 17830, 426),)),)),))), end="")
+>>> print(render(LruGen((Group(1, "/", (Node(0, (Generation(3, 818, 17830, 426),)),)),))).replace(" \n", "|\n"), end="")
 memcg     1 /
  node     0
-          3        818      17830        426
+          3        818      17830         426|
 """
 
 from __future__ import annotations

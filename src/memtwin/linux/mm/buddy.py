@@ -63,24 +63,6 @@ def prep_new_frame(page: cython.pointer(Page), owner: u8):
     page.index = 0
 
 
-def mark_block(s: State, pfn: u32, order: u32, migratetype: u32, owner: u8):
-    """Write down that a block is free, in its first frame; the frames behind it only get their owner."""
-    i: u32
-    s.pages[pfn].owner = owner
-    relabel_block(s, pfn, order, migratetype)
-    if order:
-        for i in range(pfn + 1, pfn + (1 << order)):
-            s.pages[i].owner = owner
-            s.pages[i].flags = 0
-
-
-def relabel_block(s: State, pfn: u32, order: u32, migratetype: u32):
-    """As :func:`mark_block` for frames that are the buddy allocator's already."""
-    s.pages[pfn].flags = PG_HEAD
-    s.pages[pfn].order = order
-    s.pages[pfn].migratetype = migratetype
-
-
 def del_page_from_free_list(s: State, zone: cython.pointer(Zone), pfn: u32):
     """Take a free block off its list."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])

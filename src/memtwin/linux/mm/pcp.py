@@ -31,7 +31,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import State, this_cpu, zone_at, zone_of
 from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NUMA_HIT, NUMA_LOCAL, PGALLOC_DMA, PGFREE
-from cython.cimports.memtwin.linux.mm.buddy import free_one_page, mark_block
+from cython.cimports.memtwin.linux.mm.buddy import free_one_page, mark_block, rmqueue_smallest
 from cython.cimports.memtwin.linux.mm.fallback import RMQUEUE_NORMAL, rmqueue_buddy
 
 NR_PCP_TYPES = cython.declare(u32, 3)
@@ -59,7 +59,11 @@ def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, kswapd: cyth
     mode: u32 = RMQUEUE_NORMAL
     done: i32
     for done in range(count):
-        pfn = rmqueue_buddy(s, z, order, mt, kswapd, cython.address(mode))
+        pfn = 0 if s.features.fallback_claims else rmqueue_smallest(s, zone_at(s, z), order, mt)
+        if pfn:
+            zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
+        else:
+            pfn = rmqueue_buddy(s, z, order, mt, kswapd, cython.address(mode))
         if not pfn:
             return done
         mark_block(s, pfn, order, mt, OWNER_PCP)

@@ -37,6 +37,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     OWNER_ANON,
     PG_ACTIVE,
     PG_DIRTY,
+    PG_GEN_MASK,
     PG_LOCKED,
     PG_LRU,
     PG_MLOCK_NEW,
@@ -102,7 +103,7 @@ def lru_count(s: State, pfn: u32, lru: u32, delta: cython.long):
 def lru_add(s: State, pfn: u32):
     """Put a page at the head of its list."""
     lru: u32
-    if lru_gen_add_page(s, pfn, False):
+    if page_lruvec(s, pfn).gen.enabled and lru_gen_add_page(s, pfn, False):
         s.pages[pfn].flags |= PG_LRU
         return
     lru = page_lru(s, pfn)
@@ -124,7 +125,7 @@ def lru_add_evictable(s: State, pfn: u32):
 def lru_add_tail(s: State, pfn: u32):
     """Put a page at the tail of its list: it is reclaimed next."""
     lru: u32
-    if lru_gen_add_page(s, pfn, True):
+    if page_lruvec(s, pfn).gen.enabled and lru_gen_add_page(s, pfn, True):
         s.pages[pfn].flags |= PG_LRU
         return
     lru = page_lru(s, pfn)
@@ -136,7 +137,7 @@ def lru_add_tail(s: State, pfn: u32):
 def lru_del(s: State, pfn: u32):
     """Take a page off its list."""
     lru: u32
-    if lru_gen_del_page(s, pfn, False):
+    if s.pages[pfn].flags & PG_GEN_MASK and lru_gen_del_page(s, pfn, False):
         s.pages[pfn].flags &= ~cython.cast(u32, PG_LRU)
         return
     lru = page_lru(s, pfn)
