@@ -60,7 +60,8 @@ def test_a_run_ends_soon_after_the_interrupt(ops: str, tmp_path: Path) -> None:
         time.sleep(0.3)
         assert ran.poll() is None
         took_s = cpu_s_after_interrupt(ran)
-        assert took_s < PROMISED_S or Growing("machine ram=128M\n").state.checks
+        checks_too = Growing("machine ram=128M\n").state.checks  # the debug build's are no part of the promise
+        assert took_s < (10 * PROMISED_S if checks_too else PROMISED_S)
         assert ran.returncode == 130
         assert (ran.stdout.read() + ran.stderr.read()).strip() == ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from memtwin.errors import ProcParseError
 from memtwin.linux.mm import lru_gen_state
 from memtwin.run import run
 from memtwin.scenario import parse as scenario
+from memtwin.sources.recording import Recording
 from memtwin.sysfs import lru_gen
 from memtwin.twin.twin import Twin
 
@@ -62,9 +64,45 @@ def test_without_generations_there_are_two_ages(capsys: pytest.CaptureFixture[st
     cli.main(["lru", "--root", f"{RECORDINGS / '19-file-thrash' / 'run1.tar.xz'}@random"])
     out = capsys.readouterr().out
     assert "inactive" in out
-    assert "Reclaim takes from the inactive lists" in out
+    assert "eclaim takes from the inactive lists" in " ".join(out.split())
     cli.main(["lru", "--root", f"{RECORDINGS / '19-file-thrash.k612' / 'run1.tar.xz'}@boot"])
     assert "only root may read" in capsys.readouterr().out
+
+
+def machine(root: Path, zoneinfo: str, on: str | None) -> str:
+    """Write a machine with pages of 64 KiB."""
+    (root / "proc").mkdir(parents=True)
+    (root / "proc/zoneinfo").write_text(zoneinfo)
+    (root / "snapshot.json").write_text('{"page_bytes": 65536}')
+    if on is not None:
+        (root / lru_gen.ENABLED).parent.mkdir(parents=True)
+        (root / lru_gen.ENABLED).write_text(on)
+    return str(root)
+
+
+def recorded() -> str:
+    return Recording(RECORDINGS / "19-file-thrash" / "run1.tar.xz").at("random").read("proc/zoneinfo") or ""
+
+
+@pytest.mark.parametrize("on", ["0x0000\n", None])
+def test_lists_are_counted_in_the_machines_own_pages(
+    on: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the kernel does not say is not known: no file does not mean that the policy is off."""
+    text = recorded()
+    assert cli.main(["lru", "--root", machine(tmp_path / "s", text, on), "--json"]) in {0, None}
+    found = json.loads(capsys.readouterr().out)
+    for age, row in zip(("inactive", "active"), found["data"], strict=True):
+        for kind in ("anon", "file"):
+            pages = sum(map(int, re.findall(rf"nr_zone_{age}_{kind} +(\d+)", text)))
+            assert row[f"{kind}_bytes"] == pages << 16
+    assert ("is not known" in found["sentences"][0]["text"]) == (on is None)
+
+
+def test_counts_that_are_not_there_are_not_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = re.sub(r".*nr_(zone_)?(in)?active_.*\n", "", recorded())
+    assert cli.main(["lru", "--root", machine(tmp_path / "s", text, "0x0000\n")]) == 1
+    assert "has no row of the lists" in capsys.readouterr().err
 
 
 def test_a_policy_is_written_as_a_setting_while_the_machine_runs() -> None:

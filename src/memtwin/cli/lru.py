@@ -9,6 +9,7 @@ import click
 from memtwin.cli.common import form_options, open_root, repeat, root_option, sampling_options
 from memtwin.errors import SnapshotError
 from memtwin.procfs import zoneinfo
+from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs import lru_gen
 from memtwin.views import lru as view
@@ -36,9 +37,11 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
 
 def _view(source: Source) -> View:
     enabled = source.read(lru_gen.ENABLED)
-    found = view.Lru(
-        load(source, lru_gen), load(source, zoneinfo), None if enabled is None else enabled.strip() not in _OFF
-    )
+    is_on = None if enabled is None else enabled.strip() not in _OFF
+    found = view.Lru(load(source, lru_gen), load(source, zoneinfo), is_on, host(source).page_kib << 10)
     if found.generations is None and found.zoneinfo is None:
         raise SnapshotError(source.owner, f"{zoneinfo.PATH} is missing", hint="the lists of reclaim are counted there")
-    return view.view(found)
+    shown = view.view(found)
+    if not shown.grids[0].rows:
+        raise SnapshotError(source.owner, f"{zoneinfo.PATH} has no row of the lists that reclaim takes from")
+    return shown

@@ -27,7 +27,7 @@ FEATURES: Final = (
     Feature("eevdf", (6, 6), "the scheduler goes by virtual deadlines: a thread that wakes up rarely preempts"),
     Feature("pcp_auto_high", (6, 7), "per-CPU lists grow and shrink with their use"),
     Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),
-    Feature("reclaimed_scanned", (6, 9), "what file systems give back counts as scanned by kswapd's pass"),
+    Feature("reclaimed_scanned", (6, 9), "what file systems free counts as scanned by kswapd's pass"),
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
     Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),

@@ -50,7 +50,7 @@ def describe_kalloc(op: Kalloc, what: Step) -> str:
 
 
 def describe_kfree(op: Kfree, _what: Step) -> str:
-    """Sentence of blocks that the kernel gives back."""
+    """Sentence of blocks that the kernel frees."""
     how = "all of" if op.every == 1 else f"one in {op.every} of"
     return f"The kernel frees {how} {op.name}."
 

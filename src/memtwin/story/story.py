@@ -58,7 +58,7 @@ WHY_NOT = {
 }
 """Why a touch failed."""
 SHARED_KIB = 1024
-"""A process that gives back less had its pages in common with others, or few."""
+"""A process that frees less had its pages in common with others, or few."""
 LITTLE_KIB = 64
 """Reads of names and of metadata, beside what an operation is about."""
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import COLUMN
 from memtwin.render.grid import BAR, NUMBER, Column, Grid, Sentence, Style, View
 from memtwin.sysfs import lru_gen
-from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +29,7 @@ class Lru(NamedTuple):
     generations: lru_gen.LruGen | None
     zoneinfo: Zoneinfo | None
     is_on: bool | None
+    page_bytes: int
 
 
 class Row(NamedTuple):
@@ -45,7 +45,14 @@ class Row(NamedTuple):
 
 def view(found: Lru) -> View:
     """Return a row for each generation of each node, the oldest first, or one for each list."""
-    rows = tuple(generation_rows(found.generations) if found.generations else list_rows(found.zoneinfo))
+    page_bytes = found.page_bytes
+    rows = tuple(
+        generation_rows(found.generations, page_bytes)
+        if found.generations
+        else list_rows(found.zoneinfo, page_bytes)
+        if found.zoneinfo
+        else ()
+    )
     total = sum(row.anon_bytes + row.file_bytes for row in rows)
     columns = (
         Column("node", "NODE", NUMBER), Column("counts_as", "COUNTS AS"), Column("seq", "GENERATION", NUMBER),
@@ -57,7 +64,7 @@ def view(found: Lru) -> View:
     return View("lru", (Grid(columns, ordered),), tuple(sentences(found, rows)), lambda: metrics(rows))
 
 
-def generation_rows(record: lru_gen.LruGen) -> Iterator[Row]:
+def generation_rows(record: lru_gen.LruGen, page_bytes: int) -> Iterator[Row]:
     """Yield the generations of each node, those of all groups that have the same place from the youngest together."""
     places: dict[tuple[int, int], list[lru_gen.Generation]] = {}
     for group in record.groups:
@@ -68,20 +75,24 @@ def generation_rows(record: lru_gen.LruGen) -> Iterator[Row]:
     for (number, place), found in sorted(places.items(), key=lambda item: (item[0][0], -item[0][1])):
         yield Row(
             number, "active" if place < _YOUNG else "inactive", found[0].seq if one else None,
-            min(g.age_ms for g in found), sum(g.anon for g in found) * PAGE_BYTES,
-            sum(g.file for g in found) * PAGE_BYTES,
+            min(g.age_ms for g in found), sum(g.anon for g in found) * page_bytes,
+            sum(g.file for g in found) * page_bytes,
         )  # fmt: skip
 
 
-def list_rows(record: Zoneinfo | None) -> Iterator[Row]:
-    """Yield the inactive and the active list of each node, from its zones."""
+def list_rows(record: Zoneinfo, page_bytes: int) -> Iterator[Row]:
+    """Yield the inactive and the active list of each node, from those of its zones that print them.
+
+    Before 4.8 a zone has lists of its own, ``nr_inactive_anon`` and its like. An empty zone prints none.
+    """
     sizes: dict[tuple[int, str], list[int]] = {}
-    for zone in record.zones if record else ():
+    for zone in record.zones:
         for age in ("inactive", "active"):
-            anon, file = (zone.stats.get(f"nr_zone_{age}_{kind}", 0) * PAGE_BYTES for kind in ("anon", "file"))
-            size = sizes.setdefault((zone.node, age), [0, 0])
-            size[0] += anon
-            size[1] += file
+            names = [(f"nr_zone_{age}_{kind}", f"nr_{age}_{kind}") for kind in ("anon", "file")]
+            pages = [zone.stats.get(name, zone.stats.get(before)) for name, before in names]
+            if None not in pages:
+                size = sizes.setdefault((zone.node, age), [0, 0])
+                size[:] = (had + (more or 0) * page_bytes for had, more in zip(size, pages, strict=True))
     for (node, age), (anon, file) in sizes.items():
         yield Row(node, age, None, None, anon, file)
 
@@ -112,6 +123,12 @@ def sentences(found: Lru, rows: tuple[Row, ...]) -> Iterator[Sentence]:
             "The multi-gen LRU is on; its generations are in debugfs, which only root may read. Active counts the two "
             "youngest.",
             (lru_gen.ENABLED,),
+        )
+    elif found.is_on is None:
+        yield Sentence(
+            f"Whether the multi-gen LRU is on is not known: there is no {lru_gen.ENABLED}. Without it reclaim takes "
+            "from the inactive lists, and what is used twice is on the active ones.",
+            lists,
         )
     else:
         yield Sentence("Reclaim takes from the inactive lists; what is used twice is on the active ones.", lists)

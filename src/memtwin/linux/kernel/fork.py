@@ -126,7 +126,7 @@ def new_mm(s: State) -> u32:
 
 
 def put_task(s: State, task: u32):
-    """Give back what the kernel kept for a task."""
+    """Free what the kernel kept for a task."""
     t: cython.pointer(Task) = task_at(s, task)
     i: u32
     for i in range(CACHE_TASK_STRUCT, CACHE_PID + 1):

@@ -191,7 +191,7 @@ def compact_zone_step(s: State, cc: cython.pointer(CompactControl)) -> u32:
 
 
 def compact_zone_end(s: State, cc: cython.pointer(CompactControl)):
-    """Give back the free frames that are left, and count what was scanned."""
+    """Free the frames that are left, and count what was scanned."""
     pfn: u32
     highest: u64 = 0
     while cc.freepages.head:

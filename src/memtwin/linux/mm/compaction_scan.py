@@ -180,7 +180,7 @@ def isolate_page(s: State, cc: cython.pointer(CompactControl), pfn: u32):
 
 
 def putback_movable_pages(s: State, cc: cython.pointer(CompactControl)):
-    """Give back what was taken and has not moved."""
+    """Put back what was isolated and has not moved."""
     pfn: u32
     while cc.migratepages.head:
         pfn = cc.migratepages.head
