@@ -32,7 +32,7 @@ def modules() -> list[Extension]:
     """Return the extension modules, translated to C."""
     from Cython.Build import cythonize
 
-    for other in Path("src").rglob("*.cpython-*.so"):
+    for other in (*Path("src").rglob("*.cpython-*.so"), *Path("build").rglob("*.cpython-*.so")):
         other.unlink()  # of one version of Python, which would be imported in the place of what is made here
     options = {
         "extra_compile_args": COMPILE + QUIET,
