@@ -16,7 +16,7 @@ from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from memtwin.sources.processes import Process
     from memtwin.sources.source import Source
@@ -33,7 +33,7 @@ def tell(root: str, form: str | None, adjustments: Sequence[str]) -> None:
     if not are_kept(source):
         problem = "has no processes: who would die is not known"
         raise SnapshotError(source.owner, problem, hint="memtwin snapshot keeps them")
-    found = list(candidates(source, page_kib))
+    found = list(_candidates(source, page_kib))
     wanted = dict(_adjustment(word) for word in adjustments)
     for pid in wanted:
         if pid not in {one.pid for one, _ in found}:
@@ -60,34 +60,38 @@ def first_to_die(source: Source) -> list[live.Candidate]:
     scores = [(process, process.load(oom_score)) for process in processes(source)]
     known = sorted((one.value for _, one in scores if one is not None), reverse=True)
     least = known[_RUNNERS_UP] - 1 if len(known) > _RUNNERS_UP else 0
-    near = [process for process, one in scores if one is None or one.value >= least]
+    near = [(process, one) for process, one in scores if one is None or one.value >= least]
     facts = host(source)
-    machine = _machine(source, facts.page_kib)
+    found = [one for process, score in near if (one := _candidate(process, facts.page_kib, score))]
     rule = rule_of_release(facts.kernel) if facts.kernel else RULE_5_9
-    return live.ranking(machine, [one for one, _ in candidates(source, facts.page_kib, near)], rule)
+    return live.ranking(_machine(source, facts.page_kib), found, rule)
 
 
-def candidates(
-    source: Source, page_kib: int, of: Iterable[Process] | None = None
-) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
-    """Yield the processes (*of*: those alone) that have memory, each with the cgroups that limit it."""
+def _candidates(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
+    """Yield the processes that have memory, each with the cgroups that limit it."""
     known: dict[str, list[cgroups.Group]] = {}
-    for process in processes(source) if of is None else of:
-        record = process.load(status)
-        rss_kib = record.kib("VmRSS") if record else None
-        if record is None or rss_kib is None:
-            continue
-        groups = _limiting(source, process, known)
-        score, adj = process.load(oom_score), process.load(oom_score_adj)
-        charge = Charge(
-            rss_kib // page_kib,
-            (record.kib("VmSwap") or 0) // page_kib,
-            (record.kib("VmPTE") or 0) // page_kib,
-            adj.value if adj else 0,
-            (record.get("Uid") or "").split("\t")[0] == "0",
-        )
-        paths = tuple(group.path for group in groups)
-        yield live.Process(process.pid, record.get("Name", "?"), charge, score.value if score else None, paths), groups
+    for process in processes(source):
+        one = _candidate(process, page_kib, process.load(oom_score))
+        if one is not None:
+            groups = _limiting(source, process, known)
+            yield one._replace(cgroups=tuple(group.path for group in groups)), groups
+
+
+def _candidate(process: Process, page_kib: int, score: oom_score.OomScore | None) -> live.Process | None:
+    """Return what the OOM killer counts of a process, its cgroups left out; None if it has no memory of its own."""
+    record = process.load(status)
+    rss_kib = record.kib("VmRSS") if record else None
+    if record is None or rss_kib is None:
+        return None
+    adj = process.load(oom_score_adj)
+    charge = Charge(
+        rss_kib // page_kib,
+        (record.kib("VmSwap") or 0) // page_kib,
+        (record.kib("VmPTE") or 0) // page_kib,
+        adj.value if adj else 0,
+        (record.get("Uid") or "").split("\t")[0] == "0",
+    )
+    return live.Process(process.pid, record.get("Name", "?"), charge, score.value if score else None, ())
 
 
 def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:

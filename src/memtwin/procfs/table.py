@@ -170,12 +170,13 @@ class TextTable(Labelled[str]):
         values: dict[str, str] = {}
         unknown: list[tuple[int, str]] = []
         lines = Lines(text, path)
+        separator, check = cls.SEPARATOR, cls.check
         for index, line in enumerate(lines):
-            label, separator, value = line.partition(cls.SEPARATOR)
-            if not separator or not label or label in values:
+            label, found, value = line.partition(separator)
+            if not found or not label or label in values:
                 unknown.append((index, line))
                 continue
-            cls.check(label, value, lines)
+            check(label, value, lines)
             values[label] = value
         return cls(values, unknown=tuple(unknown))
 

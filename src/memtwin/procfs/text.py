@@ -65,7 +65,9 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         while self.lineno < len(self._all):
-            yield self.next("")
+            self.line = self._all[self.lineno]
+            self.lineno += 1
+            yield self.line
 
     def __len__(self) -> int:
         return len(self._all)

@@ -222,11 +222,14 @@ class DirectorySource(Source):
         if found.st_size > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
         data = bytearray()
-        with open(where, "rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK_BYTES):
+        file = os.open(where, os.O_RDONLY)
+        try:
+            while chunk := os.read(file, _CHUNK_BYTES):
                 data += chunk
                 if len(data) > MAX_FILE_BYTES:
                     raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        finally:
+            os.close(file)
         return bytes(data)
 
 

@@ -42,6 +42,7 @@ MEMORY = (
     "HugetlbPages",
 )
 """The rows that are kB, in the order of printing; VmPMD until v4.15."""
+_IS_MEMORY = frozenset(MEMORY)
 _KB = re.compile(r" *([0-9]{1,20}) kB", re.ASCII)
 
 
@@ -64,7 +65,7 @@ class Status(TextTable):
     @classmethod
     def check(cls, label: str, value: str, lines: Lines) -> None:
         """Raise if a row of memory is not a number of kB."""
-        if label in MEMORY and _KB.fullmatch(value) is None:
+        if label in _IS_MEMORY and _KB.fullmatch(value) is None:
             raise lines.bad(f"{label}, a tab and a number kB")
 
     def kib(self, label: str) -> Kib | None:
