@@ -109,11 +109,14 @@ def test_swaps_prints_what_swapon_show_prints(tmp_path: Path) -> None:
     reason = why_not("swapon", r"util-linux 2\.3[6-9]|util-linux 2\.4")
     if reason:
         pytest.skip(reason)
+    shows = SWAPON.copy()
+    if why_not("swapon", r"util-linux 2\.3[6-9]"):  # 2.41 of Debian 13: a heading that is not printed takes no room
+        del shows["--show --noheadings"]
     cases = [*(one["swaps"] for one in recorded("swaps") if one["swaps"].count("\n") > 1), *odd_swaps()]
-    answers = said([{"swaps": case} for case in cases], [f"swapon {words}" for words in SWAPON], tmp_path)
+    answers = said([{"swaps": case} for case in cases], [f"swapon {words}" for words in shows], tmp_path)
     for case, printed in zip(cases, answers, strict=True):
         record = swaps_file.parse(case)
-        assert [show(record) for show in SWAPON.values()] == printed, case
+        assert [show(record) for show in shows.values()] == printed, case
 
 
 def test_a_file_without_swap_areas_prints_nothing(tmp_path: Path) -> None:

@@ -22,12 +22,19 @@ VIEWS = ("account", "free", "zoneinfo", "limits", "pressure", "buddyinfo")
 WIDTHS = (60, 80, 132)
 
 
+WRITTEN_HERE = (
+    "account --explain", "doctor", "free --explain", "loadavg --explain", "lru", "meminfo --explain", "oom --live",
+    "pressure --explain", "ps", "slabtop --explain", "swaps", "swaps --explain", "swapuse", "zoneinfo --explain",
+)  # fmt: skip
+"""Views whose columns are no other tool's."""
+
+
 def screen(view: str, columns: int, **env: str) -> str:
     """Return what *view* prints to a terminal of so many columns."""
     master, slave = pty.openpty()
     subprocess.run(["stty", "cols", str(columns), "rows", "40"], stdin=slave, check=True)
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "LC_ALL": "C.UTF-8"} | env
-    command = [sys.executable, "-m", "memtwin", view, "--root", f"{RUN}@f350"]
+    command = [sys.executable, "-m", "memtwin", *view.split(), "--root", f"{RUN}@f350"]
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as program:
         os.close(slave)
         said = b""
@@ -61,6 +68,13 @@ def test_the_screen_is_as_it_was_looked_at(view: str) -> None:
         HERE.mkdir(exist_ok=True)
         path.write_text(text)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("view", WRITTEN_HERE)
+def test_a_view_fits_a_narrow_terminal(view: str) -> None:
+    text = screen(view, 60, NO_COLOR="1")
+    assert [line for line in text.splitlines() if display_width(line) > 60] == []
+    assert text.count("\n") > 1
 
 
 @pytest.mark.parametrize("view", ["account", "zoneinfo"])

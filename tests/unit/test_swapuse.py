@@ -56,7 +56,7 @@ def test_what_no_process_has_is_the_caches_the_cpus_and_then_shared_memory() -> 
     lines = {
         line.name.split(" ")[0]: line.kib for line in shares(swapped(User(1, "a", 2_000, True), cached=900, sysv=500))
     }
-    assert lines == {"in": 900, "SysV": 500, "held": 1024, "shared": 6_000 - 2_000 - 900 - 500 - 1024}
+    assert lines == {"in": 900, "SysV": 500, "slot": 1024, "shared": 6_000 - 2_000 - 900 - 500 - 1024}
 
 
 def test_shared_slots_that_only_vmswap_counts_are_said() -> None:

@@ -263,7 +263,7 @@ def examine(source: Source) -> tuple[list[Advice], list[str]]:
 
 def view(found: list[Advice], lacking: list[str]) -> View:
     """Return the view of what was found and what was not judged."""
-    columns = (Column("name", "FINDING"), Column("level", "LEVEL"), Column("command", "COMMAND"))
+    columns = (Column("name", "FINDING"), Column("level", "LEVEL"), Column("command", "COMMAND", prose=True))
     rows = tuple((one.name, one.level, one.command) for one in found)
     sentences = [one.evidence for one in found]
     if not found:

@@ -64,6 +64,8 @@ class Column(NamedTuple):
     pad: bool = False
     optional: bool = False
     """A narrow terminal leaves it out."""
+    prose: bool = False
+    """A last column of text, which a narrow terminal continues on further lines."""
 
 
 class Tone(Enum):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BAR_WIDTH: Final = 60
 """Columns of a bar."""
 _SHORT_BAR: Final = 20
+_INDENT: Final = 4
+"""Blanks before a cell that a narrow terminal has on a line of its own."""
 _BARS: Final = {True: ("█", "░", "▶"), False: ("#", ".", ">")}
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _COLOURS: Final = {Tone.WARN: "33", Tone.BAD: "1;31"}
@@ -51,13 +53,15 @@ def as_table(grid: Grid, look: Look = PLAIN) -> Table:
     """Return the columns of *grid* that fit, each cell written in its column's style."""
     columns, rows = grid.shown()
     kept = [i for i, column in enumerate(columns) if column.style is not BAR or look.is_terminal]
+    is_prose = columns[kept[-1]].prose
     while True:
         table = Table(
             tuple(_heading(columns[i], look) for i in kept),
             tuple(tuple(_cells(row, columns, kept, look)) for row in rows),
         )
         optional = [i for i in kept if columns[i].optional or columns[i].style is BAR]
-        if look.columns is None or not optional or _width(table, grid) <= look.columns:
+        needed = _without_last(table) if is_prose else table
+        if look.columns is None or not optional or _width(needed, grid) <= look.columns:
             return table
         kept.remove(optional[-1])
 
@@ -90,10 +94,30 @@ def _table(grid: Grid, look: Look, *, headings: bool, for_programs: bool) -> str
         return raw(table, headings=headings)
     has_headings = headings and grid.headings
     lines = list(table_lines(table, headings=has_headings, gap=grid.gap))
+    if look.columns is not None and grid.shown()[0][-1].prose:
+        at = _width(_without_last(table), grid) + grid.gap
+        lines = [_folded(line, at, look.columns) for line in lines]
     if look.is_terminal and any(tone is not Tone.PLAIN for tone in grid.tones):
         tones = [*([Tone.PLAIN] if has_headings else []), *grid.tones]
         lines = [_toned(line, tone, look) for line, tone in zip(lines, tones, strict=True)]
     return grid.title + "".join(f"{line}\n" for line in lines)
+
+
+def _without_last(table: Table) -> Table:
+    return Table(table.columns[:-1], tuple(row[: len(table.columns) - 1] for row in table.rows))
+
+
+def _folded(line: str, at: int, columns: int) -> str:
+    """Return *line* with its last cell, which begins *at* a column, on further lines if it is too wide."""
+    if display_width(line) <= columns:
+        return line
+    import textwrap
+
+    indent = at if at <= columns // 2 else _INDENT
+    parts = textwrap.wrap(line[at:], columns - indent, break_long_words=False, break_on_hyphens=False)
+    if indent == at:
+        return line[:at] + f"\n{' ' * at}".join(parts)
+    return f"\n{' ' * indent}".join((line[:at].rstrip(), *parts))
 
 
 def _toned(line: str, tone: Tone, look: Look) -> str:

@@ -177,7 +177,9 @@ def metrics(record: Buddyinfo) -> list[Metric]:
 
 def _counts(record: Buddyinfo, page_kib: int) -> Grid:
     heads = (Column(None, title, NUMBER) for title in _sizes(record, page_kib))
-    columns = (Column(None, "NODE", NUMBER), Column(None, "ZONE"), Column(None, "FREE", KIB_K), *heads)
+    is_one = len({zone.node for zone in record.zones}) == 1
+    node = Column(None, "NODE", NUMBER, optional=is_one)
+    columns = (node, Column(None, "ZONE"), Column(None, "FREE", KIB_K, optional=True), *heads)
     rows = tuple((zone.node, zone.zone, zone.free_pages * page_kib * 1024, *zone.counts) for zone in record.zones)
     return Grid(columns, rows, form=Form.TERMINAL)
 

@@ -97,12 +97,13 @@ def sentences(swaps: Swaps, devices: Sequence[Zram], zswap: Zswap) -> Iterator[S
 _ZRAM: Final = (
     Column("device", "ZRAM"), Column("algorithm", "ALGORITHM"), Column("disksize_bytes", "DISKSIZE", UTIL_LINUX),
     Column("data_bytes", "DATA", UTIL_LINUX), Column("compressed_bytes", "COMPR", UTIL_LINUX),
-    Column("memory_bytes", "MEMORY", UTIL_LINUX), Column("same_pages", "SAME", NUMBER),
-    Column("huge_pages", "HUGE", NUMBER), Column("ratio", "RATIO", HUNDREDTHS),
+    Column("memory_bytes", "MEMORY", UTIL_LINUX), Column("same_pages", "SAME", NUMBER, optional=True),
+    Column("huge_pages", "HUGE", NUMBER, optional=True), Column("ratio", "RATIO", HUNDREDTHS),
 )  # fmt: skip
 _ZSWAP: Final = (
-    Column(None, "ZSWAP"), Column(None, "ALGORITHM"), Column(None, "POOL KIND"), Column(None, "DATA", UTIL_LINUX),
-    Column(None, "POOL", UTIL_LINUX), Column(None, "LIMIT", UTIL_LINUX), Column(None, "RATIO", HUNDREDTHS),
+    Column(None, "ZSWAP"), Column(None, "ALGORITHM"), Column(None, "POOL KIND", optional=True),
+    Column(None, "DATA", UTIL_LINUX), Column(None, "POOL", UTIL_LINUX), Column(None, "LIMIT", UTIL_LINUX),
+    Column(None, "RATIO", HUNDREDTHS),
     Column(None, "WRITTEN BACK", NUMBER), Column(None, "LIMIT HIT", NUMBER),
 )  # fmt: skip
 

@@ -29,8 +29,8 @@ def view(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> View:
     ]
     total = meminfo.get("MemTotal")
     columns = (
-        Column("as", "--as"), Column("used_bytes", "USED", _HUMAN), Column(None, "", PERCENT),
-        Column("formula", "FORMULA"), Column("programs", "PRINTED BY"), Column("why"),
+        Column("as", "--as"), Column("used_bytes", "USED", _HUMAN), Column(None, "", PERCENT, optional=True),
+        Column("formula", "FORMULA"), Column("programs", "PRINTED BY", prose=True), Column("why"),
     )  # fmt: skip
     rows = tuple(
         (
@@ -44,7 +44,7 @@ def view(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> View:
         for name, size, one in amounts
     )
     whys = tuple(("", f"{name}:", formula.why) for name, formula in FORMULAS.items())
-    blank = (Column(None, "", width=1), Column(None, ""), Column(None, ""))
+    blank = (Column(None, "", width=1), Column(None, ""), Column(None, "", prose=True))
     title = "One machine, these answers to how much is used:\n\n"
     grids = (
         Grid(columns, rows, "used", title=title),

@@ -49,8 +49,8 @@ def find_label(asked: str, meminfo: Meminfo) -> str:
 def _grid(meminfo: Meminfo, labels: Sequence[str], form: Form) -> Grid:
     columns = (
         Column("field", "FIELD"), Column("size_bytes"), Column("count"), Column(None, "KIB", NUMBER),
-        Column(None, "OF RAM", PERCENT_1), Column("what"), Column(None, "MEANING"), Column("overlaps"), Column("since"),
-        Column("feeds"), Column("if_large"),
+        Column(None, "OF RAM", PERCENT_1), Column("what"), Column(None, "MEANING", prose=True), Column("overlaps"),
+        Column("since"), Column("feeds"), Column("if_large"),
     )  # fmt: skip
     return Grid(columns, tuple(_row(meminfo, label) for label in labels), form=form)
 

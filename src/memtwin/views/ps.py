@@ -141,6 +141,8 @@ FIELDS: Final = {
 """By the name that ``-o`` and ``--sort`` take."""
 
 DEFAULT: Final = ("PID", "USER", "VIRT", "RES", "SHR", "PSS", "USS", "SWAP", "OOM", "%CPU", "%MEM", "COMMAND")
+_LEFT_OUT: Final = {"VIRT", "SHR", "%MEM"}
+"""Those of the default fields that a narrow terminal leaves out, the last first."""
 _UNITS: Final = {"size": "_bytes", "count": "", "percent": "_percent", "seconds": "_s", "text": ""}
 _COUNTS: Final = {"MINFLT", "MAJFLT", "THREADS"}
 
@@ -175,7 +177,8 @@ def needs(names: Iterable[str]) -> set[str]:
 def view(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool = False) -> View:
     """Return one row a process: ``res_bytes``, ``cpu_percent``, ``command``; sizes in a fitting unit, or in bytes."""
     styles = _STYLES | ({"size": NUMBER} if in_bytes else {})
-    columns = tuple(Column(_key(name), name, styles[FIELDS[name].kind]) for name in names)
+    optional = _LEFT_OUT if tuple(names) == DEFAULT else set()
+    columns = tuple(Column(_key(name), name, styles[FIELDS[name].kind], optional=name in optional) for name in names)
     rows = tuple(tuple(_value(FIELDS[name], process) for name in names) for process in processes)
     return View("ps", (Grid(columns, rows),), metrics=lambda: metrics(processes, names))
 

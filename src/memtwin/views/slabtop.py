@@ -77,9 +77,10 @@ def explain(
 ) -> View:
     """Return size, change since *before* (bytes by name), reclaimable or not, and what was merged, a row a cache."""
     columns = (
-        Column(None, "NAME"), Column(None, "CACHE SIZE", KIB_K), Column(None, "CHANGE", KIB_K_CHANGE),
-        Column(None, "USE", PERCENT), Column(None, "OBJS", NUMBER), Column(None, "OBJ SIZE", _BYTES),
-        Column(None, "RECLAIMABLE"), Column(None, "MERGED"),
+        Column(None, "NAME"), Column(None, "CACHE SIZE", KIB_K),
+        Column(None, "CHANGE", KIB_K_CHANGE, optional=before is None), Column(None, "USE", PERCENT),
+        Column(None, "OBJS", NUMBER, optional=True), Column(None, "OBJ SIZE", _BYTES, optional=True),
+        Column(None, "RECLAIMABLE"), Column(None, "MERGED", prose=True),
     )  # fmt: skip
     rows = []
     for cache in caches:

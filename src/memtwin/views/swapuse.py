@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB, PERCENT_1
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
+from memtwin.render.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ def shares(s: Swapped) -> tuple[Share, ...]:
     """Return the lines that are not processes; with the processes they add up to the used swap, or come near."""
     if not s.has_processes:
         sysv = min(s.sysv_kib or 0, s.used_kib)
-        unknown = Share("not known: there are no processes in these files", s.used_kib - sysv)
+        unknown = Share("not known: no processes in these files", s.used_kib - sysv)
         return tuple(line for line in (Share("SysV shared memory", sysv), unknown) if line.kib)
     owned = sum(user.kib for user in s.users)
     cached = min(max(s.cached_kib - s.unmapped_kib, 0), max(s.used_kib - owned, 0))
@@ -84,7 +85,7 @@ def shares(s: Swapped) -> tuple[Share, ...]:
     lines = (
         Share("in RAM too, the slot kept (swap cache)", cached),
         Share("SysV shared memory", sysv),
-        Share(f"held ready by {s.cpus} CPU{'s' if s.cpus > 1 else ''} (slot caches), or shared memory", held),
+        Share(f"slot caches of {count(s.cpus, 'CPU')}, or shared memory", held),
         Share("shared memory: tmpfs, memfd", rest - held),
     )
     return tuple(line for line in lines if line.kib)
