@@ -133,6 +133,17 @@ def test_pss_is_the_column_that_adds_up(capsys: pytest.CaptureFixture[str]) -> N
     assert sum(one["pss_bytes"] for one in told) < sum(one["res_bytes"] for one in told)
 
 
+def test_a_sum_without_one_process_is_not_known(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for pid, rows in ((7, "VmSize:\t 2000 kB\nVmRSS:\t 1000 kB"), (8, "VmSize:\t 2000 kB")):
+        (tmp_path / "proc" / str(pid)).mkdir(parents=True)
+        (tmp_path / "proc" / str(pid) / "status").write_text(f"Name:\tx\nPid:\t{pid}\n{rows}\n")
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal:        1000 kB\n")
+    assert cli.main(["ps", "--root", str(tmp_path), "--explain", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["data"]["virt_bytes"], found["data"]["res_bytes"]) == (4000 * 1024, None)
+    assert not any("RES:" in sentence["text"] for sentence in found["sentences"])
+
+
 def test_what_does_not_exist_is_refused_with_what_does(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="unknown field: FOO"):
         ps.choose_fields("pid,foo")

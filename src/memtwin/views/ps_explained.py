@@ -33,12 +33,14 @@ class Kind(NamedTuple):
 def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
     """Return the sums over all processes, and the rows of meminfo to compare them with."""
     with_memory = [one for one in processes if not one.is_kernel_thread]
-    virt, res = (sum(one.kib(label) or 0 for one in with_memory) for label in ("VmSize", "VmRSS"))
+    virt, res = (_summed_row(with_memory, label) for label in ("VmSize", "VmRSS"))
     known = [pss for one in with_memory if (pss := one.rolled("Pss")) is not None]
     pss = sum(known) if known else None
     data = figures(
-        processes_count=len(with_memory), virt_bytes=virt * 1024, res_bytes=res * 1024,
-        pss_bytes=None if pss is None else pss * 1024, pss_unknown_count=len(with_memory) - len(known),
+        processes_count=len(with_memory), **{
+            f"{name}_bytes": None if kib is None else kib * 1024
+            for name, kib in (("virt", virt), ("res", res), ("pss", pss))
+        }, pss_unknown_count=len(with_memory) - len(known),
     )  # fmt: skip
     said = (
         *_of_sums(len(with_memory), virt, res, meminfo),
@@ -48,19 +50,27 @@ def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
     return View("ps-explained", (data,), said, version=2)
 
 
-def _of_sums(count: int, virt_kib: int, res_kib: int, meminfo: Meminfo) -> Iterator[Sentence]:
+def _summed_row(processes: Sequence[Process], label: str) -> int | None:
+    """Return the sum of a row of status, None where one process lacks it."""
+    found = [one.kib(label) for one in processes]
+    return None if None in found else sum(kib or 0 for kib in found)
+
+
+def _of_sums(count: int, virt_kib: int | None, res_kib: int | None, meminfo: Meminfo) -> Iterator[Sentence]:
     total = meminfo.get("MemTotal")
     of_ram = f", on a machine with {_size(total)} of RAM" if total else ""
-    yield Sentence(
-        f"VIRT: {count} processes have asked for {_size(virt_kib)} of address space{of_ram}. Most of it has never been "
-        "touched, and takes no memory: libraries' mappings, reserved heaps, stacks of threads, files.",
-        ("proc/PID/status: VmSize",) if count else (),
-    )
-    yield Sentence(
-        f"RES: {_size(res_kib)} if added up, but a page that five processes map is counted in five of them. A library "
-        "such as libc is in RAM once.",
-        ("proc/PID/status: VmRSS",) if count else (),
-    )
+    if virt_kib is not None:
+        yield Sentence(
+            f"VIRT: {count} processes have asked for {_size(virt_kib)} of address space{of_ram}. Most of it has never "
+            "been touched, and takes no memory: libraries' mappings, reserved heaps, stacks of threads, files.",
+            ("proc/PID/status: VmSize",) if count else (),
+        )
+    if res_kib is not None:
+        yield Sentence(
+            f"RES: {_size(res_kib)} if added up, but a page that five processes map is counted in five of them. A "
+            "library such as libc is in RAM once.",
+            ("proc/PID/status: VmRSS",) if count else (),
+        )
 
 
 def _of_pss(pss_kib: int | None, unread: int, meminfo: Meminfo) -> Iterator[Sentence]:
