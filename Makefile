@@ -23,8 +23,9 @@ $(VENV)/.base: requirements/base.txt requirements/build.txt
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.base $(CORE) setup.py pyproject.toml
-	@echo "compiling the model of Linux's memory manager: $(words $(filter %.py,$(CORE))) modules to C, once, one to two minutes"
-	@MEMTWIN_CORE=require $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "compiling the model of Linux's memory manager, once: one to two minutes"
+	@MEMTWIN_CORE=require $(BIN)/python setup.py -q build_ext --inplace
+	@MEMTWIN_CORE=without $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
