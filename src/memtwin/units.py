@@ -1,4 +1,4 @@
-"""The units of memory, as types, and the two conversions between them.
+"""The units of memory, as types, and the conversions between them.
 
 Inside the model everything is counted in :data:`Pages` and nanoseconds; a record holds what the kernel
 prints (mostly :data:`Kib`); a view converts to bytes.
@@ -6,7 +6,7 @@ prints (mostly :data:`Kib`); a view converts to bytes.
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import NewType, overload
 
 Pages = NewType("Pages", int)
 """A number of base pages (4096 bytes on x86-64)."""
@@ -36,3 +36,25 @@ def pages(kibibytes: int, page_shift: int = PAGE_SHIFT) -> Pages:
     3
     """
     return Pages(kibibytes >> (page_shift - 10))
+
+
+@overload
+def bytes_of(kibibytes: int) -> int: ...
+
+
+@overload
+def bytes_of(kibibytes: int | None) -> int | None: ...
+
+
+def bytes_of(kibibytes: int | None) -> int | None:
+    """Return a figure in KiB as bytes; one that is not known stays so.
+
+    >>> bytes_of(4), bytes_of(None)
+    (4096, None)
+    """
+    return None if kibibytes is None else kibibytes << 10
+
+
+def kib_of(size_bytes: int) -> Kib:
+    """Return the whole KiB in *size_bytes*."""
+    return Kib(size_bytes >> 10)

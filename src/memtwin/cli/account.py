@@ -23,6 +23,7 @@ from memtwin.sources import owners
 from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
+from memtwin.units import kib_of
 from memtwin.views import account as view
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _account(source: Source) -> view.Account:
             counters,
             load(source, zoneinfo),
             page_kib,
-            sum(stat.mem_used_total for stat in zram) // 1024 if zram else None,
+            kib_of(sum(stat.mem_used_total for stat in zram)) if zram else None,
             (source.read("sys/module/zswap/parameters/zpool") or "").strip() in {"zsmalloc", ""},
             None if "Hugetlb" in memory else owners.huge_page_pools_kib(source),
             None if is_exact else owners.vmalloc_kib(source, page_kib),
@@ -93,5 +94,5 @@ def _owners(
         yield view.Line("pools", "GPU (amdgpu, GTT)", gpu, "sys/class/drm: mem_info_gtt_used")
     added = None if "nr_memmap_pages" in counters else owners.memory_without_cpus_kib(source)
     if added is not None:
-        kib = added // page_kib * 64 // 1024
+        kib = kib_of(added // page_kib * 64)
         yield view.Line("kernel", "struct pages of nodes without CPUs", kib, "64 bytes a page of those nodes")

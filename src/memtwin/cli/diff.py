@@ -13,6 +13,7 @@ from memtwin.procfs import meminfo, slabinfo, swaps, uptime, vmstat
 from memtwin.procfs.pid import status
 from memtwin.sources.processes import processes
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 from memtwin.views import diff as view
 
 if TYPE_CHECKING:
@@ -58,5 +59,5 @@ def _resident(source: Source) -> dict[str, int]:
         record = process.load(status)
         size = record.kib("VmRSS") if record else None
         if size is not None:
-            found[f"{process.pid} {process.name}"] = size * 1024
+            found[f"{process.pid} {process.name}"] = bytes_of(size)
     return found

@@ -23,6 +23,7 @@ from memtwin.cli.common import (
 from memtwin.errors import UsageError
 from memtwin.procfs import meminfo as meminfo_file
 from memtwin.render.amount import Scale
+from memtwin.units import bytes_of
 from memtwin.views import free as view
 from memtwin.views.used import DEFAULT, FORMULAS, used
 
@@ -116,7 +117,7 @@ def _metrics(memory: Meminfo) -> list[Metric]:
     from memtwin.views.meminfo import metrics
 
     amounts = {name: used(memory, name) for name in FORMULAS}
-    samples_of = tuple(({"as": name}, None if kib is None else kib * 1024) for name, kib in amounts.items())
+    samples_of = tuple(({"as": name}, bytes_of(kib)) for name, kib in amounts.items())
     return [*metrics(memory), Metric("memtwin_memory_used_bytes", "gauge", "Used memory by each formula.", samples_of)]
 
 

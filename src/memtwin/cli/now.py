@@ -16,6 +16,7 @@ from memtwin.sources import cgroups
 from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, are_kept
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 from memtwin.views import limits
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _swapped(
     """Return bytes swapped in and out: a second since *before*, else since boot."""
     if now is None or "pswpin" not in now or "pswpout" not in now:
         return None
-    moved = [(now[name] - (before or {}).get(name, 0)) * page_kib * 1024 for name in ("pswpin", "pswpout")]
+    moved = [bytes_of((now[name] - (before or {}).get(name, 0)) * page_kib) for name in ("pswpin", "pswpout")]
     return (moved[0] / seconds, moved[1] / seconds) if before else (float(moved[0]), float(moved[1]))
 
 

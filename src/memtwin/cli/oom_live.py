@@ -14,6 +14,7 @@ from memtwin.sources import cgroups
 from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,7 +115,7 @@ def _machine(source: Source, page_kib: int) -> live.Domain:
 
 def _domains(source: Source, page_kib: int, groups: Sequence[cgroups.Group]) -> list[live.Domain]:
     swap = memory_of(source, "MemTotal").get("SwapTotal", 0) // page_kib
-    page_bytes = page_kib * 1024
+    page_bytes = bytes_of(page_kib)
     domains = [_machine(source, page_kib)]
     for group in {group.path: group for group in groups}.values():
         limit = (group.limit_bytes or 0) // page_bytes

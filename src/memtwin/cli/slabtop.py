@@ -9,6 +9,7 @@ import click
 from memtwin.cli.common import form_options, is_series, needed, open_root, root_option, samples, show, write
 from memtwin.procfs import slabinfo
 from memtwin.sources.host import host
+from memtwin.units import bytes_of
 from memtwin.views import slabtop as view
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def command(
 ) -> None:
     """Print the kernel's object caches, as `slabtop -o` of procps 4.0.2 does. Only root may read them."""
     source = open_root(root)
-    page_bytes = host(source).page_kib * 1024
+    page_bytes = bytes_of(host(source).page_kib)
     before: dict[str, int] | None = None
     for index in samples(None if once else delay, 1 if once else count, form, source):
         caches = view.order(needed(source, slabinfo).caches, sort)

@@ -10,6 +10,7 @@ from memtwin.cli import complete
 from memtwin.cli.common import form_options, needed, number, open_root, repeat, root_option, sampling_options
 from memtwin.procfs import swaps as swaps_file
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 from memtwin.views import swaps as view
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ def _zswap(source: Source) -> Zswap:
     debug = "sys/kernel/debug/zswap"
     names = ("written_back_pages", "pool_limit_hit", "same_filled_pages", "reject_compress_poor", "reject_alloc_fail")
     counters = {name: number(source, f"{debug}/{name}") for name in names}
-    pool = memory["Zswap"] * 1024 if "Zswap" in memory else number(source, f"{debug}/pool_total_size")
+    pool = bytes_of(memory["Zswap"]) if "Zswap" in memory else number(source, f"{debug}/pool_total_size")
     stored_pages, page_bytes = number(source, f"{debug}/stored_pages"), host(source).page_bytes
-    stored = memory["Zswapped"] * 1024 if "Zswapped" in memory else None
+    stored = bytes_of(memory["Zswapped"]) if "Zswapped" in memory else None
     if stored is None and stored_pages is not None and page_bytes is not None:
         stored = stored_pages * page_bytes
     return Zswap(
@@ -125,5 +126,5 @@ def _zswap(source: Source) -> Zswap:
         pool,
         stored,
         counters,
-        memory["MemTotal"] * 1024 if "MemTotal" in memory else None,
+        bytes_of(memory["MemTotal"]) if "MemTotal" in memory else None,
     )

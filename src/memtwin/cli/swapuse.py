@@ -13,6 +13,7 @@ from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
+from memtwin.units import kib_of
 from memtwin.views import swapuse as view
 from memtwin.views.account import unmapped_swap_cache
 
@@ -56,7 +57,7 @@ def _swapped(source: Source) -> view.Swapped:
         host(source).page_kib,
         _sysv_kib(source),
         sum(area.used_kib for area in zram.values()) if zram else None,
-        sum(stat.mem_used_total for stat in stats) // 1024 if stats else None,
+        kib_of(sum(stat.mem_used_total for stat in stats)) if stats else None,
         memory.get("Zswapped"),
         memory.get("Zswap"),
         are_kept(source),
@@ -83,4 +84,4 @@ def _sysv_kib(source: Source) -> int | None:
         return None
     at = names.index(_SWAP)
     cells = [words[at] for line in lines[1:] if len(words := line.split()) > at]
-    return sum(int(cell) for cell in cells if cell.isdecimal()) // 1024
+    return kib_of(sum(int(cell) for cell in cells if cell.isdecimal()))

@@ -13,6 +13,7 @@ from memtwin.errors import UsageError
 from memtwin.procfs import meminfo, stat, uptime, vmstat
 from memtwin.sources.host import host
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 from memtwin.views import vmstat as view
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _slabs(source: Source, form: str | None, screen: int | None) -> None:
     from memtwin.procfs import slabinfo
     from memtwin.views import vmstat_disks
 
-    show(vmstat_disks.slabs(needed(source, slabinfo).caches, host(source).page_kib * 1024, screen), form, source)
+    show(vmstat_disks.slabs(needed(source, slabinfo).caches, bytes_of(host(source).page_kib), screen), form, source)
 
 
 def _sample(source: Source, facts: Host) -> view.Sample:

@@ -14,6 +14,7 @@ from memtwin.render.words import size
 from memtwin.sources.host import host
 from memtwin.sources.source import load
 from memtwin.sysfs.zram import mm_stat
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,7 +129,7 @@ def zswap_before_zram(machine: Machine) -> Advice | None:
 
 def zram_larger_than_ram(machine: Machine) -> Advice | None:
     """A disksize is no memory: filled at today's ratio it takes what the ratio says."""
-    total = machine.memory("MemTotal") * 1024
+    total = bytes_of(machine.memory("MemTotal"))
     for area in machine.record(swaps).areas:
         device = area.filename.removeprefix("/dev/")
         if not device.startswith("zram"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.diagnose.growth import LEAST_RISE_BYTES
 from memtwin.procfs import meminfo
 from memtwin.procfs.pid import smaps_rollup, statm, status
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,10 +81,10 @@ class ProcessSeries:
             found = rows.kib(label)
             if found is not None:
                 self._other(kind, at_s, found)
-        self._swap_bytes = (rows.kib("VmSwap") or 0) * 1024
+        self._swap_bytes = bytes_of(rows.kib("VmSwap") or 0)
 
     def _other(self, kind: str, at_s: float, kib: int) -> None:
-        self.others.setdefault(kind, Series()).add(at_s, kib * 1024)
+        self.others.setdefault(kind, Series()).add(at_s, bytes_of(kib))
 
 
 class Samples:
@@ -114,7 +115,7 @@ class Samples:
                     rows = meminfo.parse(text)
                     for kind, row in MACHINE_ROWS.items():
                         if row in rows:
-                            self.machine[kind].add(at_s, rows[row] * 1024)
+                            self.machine[kind].add(at_s, bytes_of(rows[row]))
             except ValueError:  # a process that ended in the midst of being read
                 continue
         self._count(at_s)

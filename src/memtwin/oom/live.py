@@ -19,6 +19,7 @@ from memtwin.render.grid import Form, Grid, View, figures
 from memtwin.render.prose import bullets, wrapped
 from memtwin.render.table import Column, Table, text
 from memtwin.render.words import size
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -127,10 +128,10 @@ def data(
         "domains": [
             {
                 "cgroup": domain.path,
-                "total_bytes": domain.total * page_kib * 1024,
-                "limit_bytes": None if domain.limit is None else domain.limit * page_kib * 1024,
+                "total_bytes": bytes_of(domain.total * page_kib),
+                "limit_bytes": None if domain.limit is None else bytes_of(domain.limit * page_kib),
                 "oom_kills_count": domain.kills,
-                "used_bytes": None if domain.used is None else domain.used * page_kib * 1024,
+                "used_bytes": None if domain.used is None else bytes_of(domain.used * page_kib),
                 "ranking": _ranked(ranking(domain, processes, rule)),
                 "adjusted_ranking": _ranked(ranking(domain, changed, rule)) if adjustments else None,
             }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.grid import Style, Value
 from memtwin.render.words import size
+from memtwin.units import kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,12 +104,12 @@ def _right(write: Callable[[Value], str]) -> Style:
     return Style(write, "right")
 
 
-KIB: Final = _right(lambda size_bytes: str(size_bytes // 1024))
-KIB_K: Final = _right(lambda size_bytes: f"{size_bytes // 1024}K")
-KIB_CHANGE: Final = _right(lambda change_bytes: f"{change_bytes // 1024:+d}")
-KIB_K_CHANGE: Final = _right(lambda change_bytes: f"{change_bytes // 1024:+d}K")
+KIB: Final = _right(lambda size_bytes: str(kib_of(size_bytes)))
+KIB_K: Final = _right(lambda size_bytes: f"{kib_of(size_bytes)}K")
+KIB_CHANGE: Final = _right(lambda change_bytes: f"{kib_of(change_bytes):+d}")
+KIB_K_CHANGE: Final = _right(lambda change_bytes: f"{kib_of(change_bytes):+d}K")
 COLUMN: Final = _right(column)
-PROSE: Final = _right(lambda size_bytes: size(size_bytes // 1024))
+PROSE: Final = _right(lambda size_bytes: size(kib_of(size_bytes)))
 UTIL_LINUX: Final = _right(util_linux)
 PERCENT: Final = _right(lambda share: f"{share:.0f}%")
 PERCENT_1: Final = _right(lambda share: f"{share:.1f}%")

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from memtwin.render.table import clean
 from memtwin.render.words import size
+from memtwin.units import kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,12 +72,12 @@ def draw(stacks: Sequence[Stack], title: str) -> str:
 
 def _column(stack: Stack, left: int, largest: int) -> Iterator[str]:
     whole = sum(one.size_bytes for one in stack.segments)
-    yield f'<text x="{left}" y="{_TOP - 12}" font-weight="bold">{escape(stack.title)}: {size(whole // 1024)}</text>'
+    yield f'<text x="{left}" y="{_TOP - 12}" font-weight="bold">{escape(stack.title)}: {size(kib_of(whole))}</text>'
     for placed in _place(stack, largest):
         segment = placed.segment
         box = f'x="{left}" y="{placed.top:.1f}" width="{_BAR}" height="{placed.height:.1f}"'
         share = 100 * segment.size_bytes / whole
-        text = f"{segment.name}: {size(segment.size_bytes // 1024)} ({share:.1f} %)"
+        text = f"{segment.name}: {size(kib_of(segment.size_bytes))} ({share:.1f} %)"
         yield f'<g><title>{escape(text)}</title><rect class="s" {box} fill="{_FILLS[segment.kind]}"/>'
         if segment.kind in _HATCHED:
             yield f'<rect {box} fill="url(#h)"/>'

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.sources.source import SNAPSHOT, load
+from memtwin.units import bytes_of, kib_of
 
 if TYPE_CHECKING:
     from memtwin.sources.source import Source
@@ -38,7 +39,7 @@ class Host(NamedTuple):
     @property
     def page_kib(self) -> int:
         """The page size in KiB; 4, as on x86-64, where it is not known."""
-        return (self.page_bytes or PAGE_SIZES[0]) // 1024
+        return kib_of(self.page_bytes or PAGE_SIZES[0])
 
 
 def host(source: Source) -> Host:
@@ -70,8 +71,8 @@ def page_size(total_kib: int, managed_pages: int) -> int | None:
     """Return the page size that makes *managed_pages* the machine's *total_kib*; None if none comes near."""
     if managed_pages <= 0:
         return None
-    near = min(PAGE_SIZES, key=lambda size: abs(total_kib * 1024 - managed_pages * size))
-    return near if abs(total_kib * 1024 / managed_pages - near) < near * _TOLERANCE else None
+    near = min(PAGE_SIZES, key=lambda size: abs(bytes_of(total_kib) - managed_pages * size))
+    return near if abs(bytes_of(total_kib) / managed_pages - near) < near * _TOLERANCE else None
 
 
 def _live() -> Host:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from memtwin.units import kib_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,9 +29,9 @@ def zfs_kib(source: Source) -> tuple[int, str] | None:
     rows = _kstat(source, f"{_ZFS}/abdstats")
     if "scatter_data_size" in rows:
         size = rows["scatter_data_size"] + rows.get("scatter_chunk_waste", 0)
-        return size // 1024, f"{_ZFS}/abdstats: scatter_data_size"
+        return kib_of(size), f"{_ZFS}/abdstats: scatter_data_size"
     rows = _kstat(source, f"{_ZFS}/arcstats")
-    return (rows["size"] // 1024, f"{_ZFS}/arcstats: size") if "size" in rows else None
+    return (kib_of(rows["size"]), f"{_ZFS}/arcstats: size") if "size" in rows else None
 
 
 def vmware_balloon_kib(source: Source, page_kib: int) -> int | None:
@@ -50,7 +52,7 @@ def gpu_kib(source: Source) -> int | None:
     cards = [name for name in source.names("sys/class/drm") if re.fullmatch("card[0-9]{1,4}", name)]
     texts = (source.read(f"sys/class/drm/{card}/device/mem_info_gtt_used") for card in cards)
     sizes = [int(text) for text in texts if text is not None and text.strip().isdecimal()]
-    return sum(sizes) // 1024 if sizes else None
+    return kib_of(sum(sizes)) if sizes else None
 
 
 def huge_page_pools_kib(source: Source) -> int | None:

@@ -17,6 +17,7 @@ from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.host import host, taken_unix_ms
 from memtwin.sources.processes import Process, processes
 from memtwin.sources.source import load
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -113,7 +114,7 @@ class Sampler:
         passed = None if last is None or up_s is None or last.up_s is None else up_s - last.up_s
         self._last = Sample(
             taken_unix_ms(source), up_s, _users(source), load(source, loadavg), load(source, stat),
-            load(source, meminfo), tasks, self._host.ticks_per_s, self._host.page_kib * 1024,
+            load(source, meminfo), tasks, self._host.ticks_per_s, bytes_of(self._host.page_kib),
             load(source, swaps), passed, last.stat if last else None,
         )  # fmt: skip
         return self._last

@@ -9,6 +9,7 @@ from memtwin.render.amount import COLUMN
 from memtwin.render.grid import Column, Form, Grid, Style, Value
 from memtwin.render.words import seconds
 from memtwin.scenario import Checkpoint
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +56,8 @@ def _rows(run: Run) -> Iterator[tuple[Value, ...]]:
             continue
         memory, now = meminfo.parse(run.checkpoints[label]["proc/meminfo"]), _counters(run, label)
         yield (
-            label, ends[end], *(memory[row] * 1024 for _, row in _ROWS.values()),
-            (memory["SwapTotal"] - memory["SwapFree"]) * 1024,
+            label, ends[end], *(bytes_of(memory[row]) for _, row in _ROWS.values()),
+            bytes_of(memory["SwapTotal"] - memory["SwapFree"]),
             (now["reclaimed"] - boot["reclaimed"]) * 4096, now["faults"] - boot["faults"],
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from memtwin.procfs.counters import figures_with
-from memtwin.units import PAGE_KIB
+from memtwin.units import PAGE_KIB, kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,7 +114,7 @@ def figures(recording: Recording, checkpoint: str) -> dict[str, Figure]:
             found[name] = Figure("count", sum(there))
     found.update(_free_blocks(source.read("proc/buddyinfo")))
     mm_stat = (source.read("sys/block/zram0/mm_stat") or "").split()
-    found.update((name, Figure("size", int(size) // 1024)) for name, size in zip(ZRAM, mm_stat, strict=False))
+    found.update((name, Figure("size", kib_of(int(size)))) for name, size in zip(ZRAM, mm_stat, strict=False))
     for name in ZSWAP:
         text = (source.read(f"sys/kernel/debug/zswap/{name}") or "").strip()
         if text.isdigit():

@@ -36,6 +36,7 @@ from memtwin.render.grid import (
     figures,
 )
 from memtwin.render.words import listed
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -143,12 +144,12 @@ def stacks(sheet: Account) -> Iterator[Stack]:
     sizes["kernel image, struct pages, firmware"] = sheet.outside_kib or 0
     sizes["not explained"] = max(sheet.unexplained_kib or 0, 0)
     names = [name for name in _ORDER if sizes.get(name)]
-    yield Stack("RAM", tuple(Segment(name, sizes[name] * 1024, _ORDER[name]) for name in names))
+    yield Stack("RAM", tuple(Segment(name, bytes_of(sizes[name]), _ORDER[name]) for name in names))
     if sheet.swap_total_kib:
         used = max(sheet.swap_total_kib - (sheet.swap_free_kib or 0), 0)
         parts = (
-            Segment("in swap", used * 1024, "swap"),
-            Segment("free swap", (sheet.swap_total_kib - used) * 1024, "free"),
+            Segment("in swap", bytes_of(used), "swap"),
+            Segment("free swap", bytes_of(sheet.swap_total_kib - used), "free"),
         )
         yield Stack("Swap", tuple(part for part in parts if part.size_bytes > 0))
 
@@ -200,7 +201,7 @@ def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
     if sheet.vmalloc is not None:
         yield sheet.vmalloc
     if sheet.outside_kib:
-        page_bytes = sheet.page_kib * 1024
+        page_bytes = bytes_of(sheet.page_kib)
         yield Sentence(
             f"Outside MemTotal: {sheet.outside_kib} KiB of RAM that the kernel never gave to its allocator: its own "
             f"image, struct pages ({_STRUCT_PAGE_BYTES} bytes for each page of {sheet.page_kib} KiB, "
@@ -228,24 +229,24 @@ def _grids(sheet: Account, boot: Account | None) -> tuple[Grid, ...]:
     rest = sheet.unexplained_kib
     name = "rest, absent rows among it" if sheet.absent else "unexplained"
     shown.append((name, *_cells(rest, sheet), "MemTotal - all of the above"))
-    shown.append(("MemTotal", sheet.total_kib * 1024, 100.0, None, ""))
+    shown.append(("MemTotal", bytes_of(sheet.total_kib), 100.0, None, ""))
     is_large = rest is not None and not sheet.absent and abs(rest) > _LARGE * sheet.total_kib
     tones = (*(Tone.PLAIN,) * (len(shown) - 2), Tone.WARN if is_large else Tone.PLAIN, Tone.PLAIN)
     whole = figures(
-        total_bytes=sheet.total_kib * 1024,
-        unexplained_bytes=_bytes(rest),
-        unexplained_at_boot_bytes=None if boot is None else _bytes(boot.unexplained_kib),
-        outside_bytes=_bytes(sheet.outside_kib),
+        total_bytes=bytes_of(sheet.total_kib),
+        unexplained_bytes=bytes_of(rest),
+        unexplained_at_boot_bytes=None if boot is None else bytes_of(boot.unexplained_kib),
+        outside_bytes=bytes_of(sheet.outside_kib),
         absent_rows=sheet.absent,
         container=sheet.container,
     )
     columns = (Column("group"), Column("name"), Column("size_bytes"), Column("source"))
-    lines = tuple((line.group, line.name, line.kib * 1024, line.source) for line in sheet.lines)
+    lines = tuple((line.group, line.name, bytes_of(line.kib), line.source) for line in sheet.lines)
     return (
         Grid(_COLUMNS, tuple(shown), form=Form.TERMINAL, tones=tones),
         whole,
         Grid(columns, lines, "lines", form=Form.JSON),
-        Grid(columns, (*lines, ("", "unexplained", _bytes(rest), "")), form=Form.CSV),
+        Grid(columns, (*lines, ("", "unexplained", bytes_of(rest), "")), form=Form.CSV),
     )
 
 
@@ -253,9 +254,9 @@ def _metric(sheet: Account) -> Metric:
     from memtwin.render.openmetrics import Metric
 
     samples: list[tuple[dict[str, str], int | None]] = [
-        ({"line": f"{line.group}: {line.name}"}, line.kib * 1024) for line in sheet.lines
+        ({"line": f"{line.group}: {line.name}"}, bytes_of(line.kib)) for line in sheet.lines
     ]
-    samples.append(({"line": "unexplained"}, _bytes(sheet.unexplained_kib)))
+    samples.append(({"line": "unexplained"}, bytes_of(sheet.unexplained_kib)))
     return Metric("memtwin_account_bytes", "gauge", "RAM, each page in one line.", tuple(samples))
 
 
@@ -397,8 +398,4 @@ def _cells(kib: int | None, sheet: Account) -> tuple[int | None, float | None, f
     """Return an amount in bytes, its percentage of RAM, and its share as a bar shows it."""
     if kib is None:
         return None, None, None
-    return kib * 1024, 100 * kib / sheet.total_kib, kib / sheet.total_kib
-
-
-def _bytes(kib: int | None) -> int | None:
-    return None if kib is None else kib * 1024
+    return bytes_of(kib), 100 * kib / sheet.total_kib, kib / sheet.total_kib

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import KIB_K, block
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Tone, Value, View
 from memtwin.render.words import count
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ def answers(record: Buddyinfo, zoneinfo: Zoneinfo, order: int, highest: str = "N
 
 def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int = THRESHOLD) -> Iterator[Sentence]:
     """Yield whether a block can be had, from which zone, and what would help if not."""
-    size = f"order {order} ({block(page_kib * 1024 << order)})"
+    size = f"order {order} ({block(bytes_of(page_kib) << order)})"
     for answer in found:
         if answer.now:
             yield Sentence(f"Yes: a block of {size} can be had now, from node {answer.node} zone {answer.zone}.", _ROWS)
@@ -137,7 +138,7 @@ def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int
 
 
 def _count_blocks(record: Buddyinfo, order: int, page_kib: int) -> Iterator[Sentence]:
-    size = f"order {order} ({block(page_kib * 1024 << order)})"
+    size = f"order {order} ({block(bytes_of(page_kib) << order)})"
     for zone in record.zones:
         blocks = sum(free << (at - order) for at, free in enumerate(zone.counts) if at >= order)
         yield Sentence(
@@ -154,7 +155,7 @@ def data(record: Buddyinfo, page_kib: int) -> Grid:
     )  # fmt: skip
     rows = tuple(
         (
-            zone.node, zone.zone, order, page_kib * 1024 << order, count, unusable_index(zone.counts, order) / 1000,
+            zone.node, zone.zone, order, bytes_of(page_kib) << order, count, unusable_index(zone.counts, order) / 1000,
             None if (index := fragmentation_index(zone.counts, order)) is None else index / 1000,
         )
         for zone in record.zones
@@ -180,7 +181,7 @@ def _counts(record: Buddyinfo, page_kib: int) -> Grid:
     is_one = len({zone.node for zone in record.zones}) == 1
     node = Column(None, "NODE", NUMBER, optional=is_one)
     columns = (node, Column(None, "ZONE"), Column(None, "FREE", KIB_K, optional=True), *heads)
-    rows = tuple((zone.node, zone.zone, zone.free_pages * page_kib * 1024, *zone.counts) for zone in record.zones)
+    rows = tuple((zone.node, zone.zone, bytes_of(zone.free_pages * page_kib), *zone.counts) for zone in record.zones)
     return Grid(columns, rows, form=Form.TERMINAL)
 
 
@@ -205,7 +206,7 @@ def _indexes(record: Buddyinfo, page_kib: int) -> Grid:
 def _sizes(record: Buddyinfo, page_kib: int) -> Iterator[str]:
     """Yield the size of a block of each order."""
     orders = max((len(zone.counts) for zone in record.zones), default=0)
-    return (block(page_kib * 1024 << order) for order in range(orders))
+    return (block(bytes_of(page_kib) << order) for order in range(orders))
 
 
 _INDEX: Final = Style(lambda thousandths: f"{thousandths / 1000:.3f}", "right")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.render.amount import KIB, TENTHS
 from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Style, Value, View, figures
+from memtwin.units import bytes_of, kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -158,11 +159,11 @@ def _meminfo(record: Meminfo | None) -> dict[str, int]:
     if record is None:
         return {}
     sizes = zip(record.items(), record.lines(), strict=True)
-    return {label: value * 1024 for (label, value), line in sizes if line.endswith(" kB")}
+    return {label: bytes_of(value) for (label, value), line in sizes if line.endswith(" kB")}
 
 
 def _swaps(record: Swaps | None) -> dict[str, int]:
-    return {area.filename: area.used_kib * 1024 for area in record.areas} if record else {}
+    return {area.filename: bytes_of(area.used_kib) for area in record.areas} if record else {}
 
 
 def _slabs(record: Slabinfo | None) -> dict[str, int]:
@@ -197,4 +198,4 @@ def _change(one: Change) -> Value:
     return "gone" if one.after is None else one.change
 
 
-_CHANGE: Final = Style(lambda change_bytes: f"{change_bytes // 1024:+d}", "right")
+_CHANGE: Final = Style(lambda change_bytes: f"{kib_of(change_bytes):+d}", "right")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import Scale, procps
 from memtwin.render.grid import ABSENT, BAR, Column, Form, Grid, Shape, Style, Value, View
 from memtwin.render.grid import figures as figures_of
-from memtwin.units import Kib
+from memtwin.units import Kib, bytes_of
 from memtwin.views.used import DEFAULT, cache, used
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def view(
 
 
 def _spaced(sizes: Sequence[Kib | None], count: int) -> tuple[Value, ...]:
-    return (*map(_bytes, sizes), *(ABSENT,) * (count - len(sizes)))
+    return (*map(bytes_of, sizes), *(ABSENT,) * (count - len(sizes)))
 
 
 def _share_used(sizes: Sequence[Kib | None]) -> float | None:
@@ -134,23 +134,23 @@ def _line(figures: Free, style: Style) -> Grid:
         (" MemUse", figures.mem.used), ("MemFree", figures.mem.free),
     )  # fmt: skip
     columns = (*(column for _ in pairs for column in (Column(None, ""), Column(None, "", style, 11))), Column(None, ""))
-    cells = (*(cell for name, kib in pairs for cell in (name, _bytes(kib))), "")
+    cells = (*(cell for name, kib in pairs for cell in (name, bytes_of(kib))), "")
     return Grid(columns, (cells,), form=Form.TERMINAL, headings=False)
 
 
 def _data(figures: Free, formula: str) -> tuple[Grid, Grid]:
     mem, commit, nothing = figures.mem, figures.commit, (ABSENT,) * 4
     rows = [
-        ("mem", *_spread(mem), *map(_bytes, (figures.shared, figures.buffers, figures.cache, figures.available))),
+        ("mem", *_spread(mem), *map(bytes_of, (figures.shared, figures.buffers, figures.cache, figures.available))),
         *((name, *_spread(getattr(figures, name)), *nothing) for name in ("low", "high", "swap")),
-        ("commit", ABSENT, ABSENT, *map(_bytes, commit), *nothing),
+        ("commit", ABSENT, ABSENT, *map(bytes_of, commit), *nothing),
     ]
     return figures_of(**{"as": formula}), Grid((Column(""), *_DATA), rows, shape=Shape.KEYED, form=Form.DATA)
 
 
 def _spread(span: Span) -> tuple[Value, ...]:
     """Return total, used and free with no limit and nothing committed between them."""
-    return _bytes(span.total), _bytes(span.used), ABSENT, ABSENT, _bytes(span.free)
+    return bytes_of(span.total), bytes_of(span.used), ABSENT, ABSENT, bytes_of(span.free)
 
 
 def _span(total: Kib | None, unused: Kib | None) -> Span:
@@ -164,7 +164,3 @@ def _plus(a: Kib | None, b: Kib | None) -> Kib | None:
 
 def _minus(a: Kib | None, b: Kib | None) -> Kib | None:
     return None if a is None or b is None else Kib(a - b)
-
-
-def _bytes(size: Kib | None) -> int | None:
-    return None if size is None else size * 1024

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.render.amount import PERCENT, Scale, procps
 from memtwin.render.grid import Column, Form, Grid, Sentence, Style, View
+from memtwin.units import bytes_of
 from memtwin.views.used import FORMULAS, used
 
 if TYPE_CHECKING:
@@ -22,11 +23,7 @@ def view(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> View:
 
     *zfs* is the size of ZFS' cache in KiB, and the row that says it.
     """
-    amounts = [
-        (name, None if kib is None else kib * 1024, formula)
-        for name, formula in FORMULAS.items()
-        for kib in (used(meminfo, name),)
-    ]
+    amounts = [(name, bytes_of(kib), formula) for name, formula in FORMULAS.items() for kib in (used(meminfo, name),)]
     total = meminfo.get("MemTotal")
     columns = (
         Column("as", "--as"), Column("used_bytes", "USED", _HUMAN), Column(None, "", PERCENT, optional=True),
@@ -36,7 +33,7 @@ def view(meminfo: Meminfo, zfs: tuple[int, str] | None = None) -> View:
         (
             name,
             size,
-            100 * size / (total * 1024) if size is not None and total else None,
+            100 * size / bytes_of(total) if size is not None and total else None,
             one.text,
             one.programs,
             one.why,
@@ -170,7 +167,7 @@ def _of_swap(m: Meminfo) -> Iterator[Sentence]:
 
 
 def _size(kib: int) -> str:
-    return procps(kib * 1024, Scale(human=True))
+    return procps(bytes_of(kib), Scale(human=True))
 
 
 def _rows(*labels: str) -> tuple[str, ...]:

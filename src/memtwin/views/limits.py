@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import PROSE
 from memtwin.render.grid import BAR, Column, Grid, Sentence, Tone, View
 from memtwin.render.words import size
+from memtwin.units import bytes_of, kib_of
 from memtwin.views.used import used, used_swap
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def of_process(limits: Limits, status: Status) -> Iterator[Limit]:
         limit = limits.soft(row)
         if limit is not None:
             used_kib = status.kib(label)
-            used_bytes = None if used_kib is None else used_kib * 1024
+            used_bytes = bytes_of(used_kib)
             rows = (f"proc/PID/limits: {row}", f"proc/PID/status: {label}")
             yield Limit(name, "process", limit, used_bytes, then, special=name in _SPECIAL, rows=rows)
 
@@ -105,14 +106,14 @@ def of_machine(meminfo: Meminfo, overcommit_memory: int | None) -> Iterator[Limi
     if overcommit_memory == _NEVER and limit is not None and promised is not None:
         then = "mmap, malloc and fork fail (ENOMEM) for everybody"
         rows = ("proc/meminfo: CommitLimit", "proc/meminfo: Committed_AS", "proc/sys/vm/overcommit_memory")
-        yield Limit("CommitLimit", "machine", limit * 1024, promised * 1024, then, rows=rows)
+        yield Limit("CommitLimit", "machine", bytes_of(limit), bytes_of(promised), then, rows=rows)
     total, swap, taken = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0), used(meminfo)
     if total is not None and taken is not None:
         then = "the OOM killer ends the largest process"
         both = taken + (used_swap(meminfo) or 0)
         estimate = "MemAvailable" if "MemAvailable" in meminfo else "MemFree"
         of = ("proc/meminfo: MemTotal", f"proc/meminfo: {estimate}")
-        yield Limit("RAM and swap", "machine", (total + swap) * 1024, both * 1024, then, rows=of)
+        yield Limit("RAM and swap", "machine", bytes_of(total + swap), bytes_of(both), then, rows=of)
 
 
 def order(limits: Sequence[Limit]) -> list[Limit]:
@@ -196,4 +197,4 @@ def _whose(limit: Limit) -> str:
 
 
 def _size(size_bytes: int | None) -> str:
-    return "-" if size_bytes is None else size(size_bytes // 1024)
+    return "-" if size_bytes is None else size(kib_of(size_bytes))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.procfs.meminfo import render
 from memtwin.render.grid import View, figures
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def view(meminfo: Meminfo) -> View:
     """Return the file's text; in JSON each row with its unit: ``MemTotal_bytes``, ``HugePages_Total_count``."""
     values = {
-        f"{label}_bytes" if in_kib else f"{label}_count": value * 1024 if in_kib else value
+        f"{label}_bytes" if in_kib else f"{label}_count": bytes_of(value) if in_kib else value
         for label, value, in_kib in _rows(meminfo)
     }
     return View("meminfo", (figures(**values),), metrics=lambda: metrics(meminfo), text=render(meminfo))
@@ -31,7 +32,7 @@ def metrics(meminfo: Meminfo) -> Iterator[Metric]:
         name = "".join(char if char.isalnum() and char.isascii() else "_" for char in label.rstrip(")"))
         field = f"Memory information field {label}"
         if in_kib:
-            yield gauge(f"node_memory_{name}_bytes", f"{field}, in bytes.", value * 1024)
+            yield gauge(f"node_memory_{name}_bytes", f"{field}, in bytes.", bytes_of(value))
         else:
             yield gauge(f"node_memory_{name}", f"{field}.", value)
 

@@ -8,6 +8,7 @@ from memtwin.errors import UsageError
 from memtwin.render.amount import PERCENT_1
 from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Value, View
 from memtwin.render.prose import wrapped
+from memtwin.units import bytes_of
 from memtwin.views.meminfo_fields import fields
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _grid(meminfo: Meminfo, labels: Sequence[str], form: Form) -> Grid:
 def _row(meminfo: Meminfo, label: str) -> tuple[Value, ...]:
     field, value = fields().get(label), meminfo.get(label)
     is_count = label.startswith("HugePages_")
-    size = ABSENT if is_count else None if value is None else value * 1024
+    size = ABSENT if is_count else bytes_of(value)
     texts = (field.what, field.what, field.overlaps, field.since, field.feeds, field.large) if field else None
     return (
         label, size, value if is_count else ABSENT, value, _share(meminfo, label),

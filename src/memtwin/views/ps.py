@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.errors import UsageError
 from memtwin.render.amount import COLUMN, DURATION, TENTHS
 from memtwin.render.grid import NUMBER, TEXT, Column, Grid, View
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -202,7 +203,7 @@ def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
 def _value(field: Field, process: Process) -> Value:
     """Return a cell, sizes in bytes."""
     value = field.of(process)
-    return value * 1024 if field.kind == "size" and isinstance(value, int) else value
+    return bytes_of(value) if field.kind == "size" and isinstance(value, int) else value
 
 
 def _number(field: Field, process: Process) -> int | float | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import COLUMN, column
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
     pss = sum(known) if known else None
     data = figures(
         processes_count=len(with_memory), **{
-            f"{name}_bytes": None if kib is None else kib * 1024
+            f"{name}_bytes": bytes_of(kib)
             for name, kib in (("virt", virt), ("res", res), ("pss", pss))
         }, pss_unknown_count=len(with_memory) - len(known),
     )  # fmt: skip
@@ -118,7 +119,7 @@ def view_process(smaps: Smaps) -> View:
         Column("kind", "KIND"), Column("mappings_count", "MAPPINGS", NUMBER),
         *(Column(f"{title.lower()}_bytes", title, COLUMN) for title in titles),
     )  # fmt: skip
-    rows = tuple((one.name, one.mappings, *(kib * 1024 for kib in one[2:])) for one in kinds(smaps))
+    rows = tuple((one.name, one.mappings, *(bytes_of(kib) for kib in one[2:])) for one in kinds(smaps))
     whole = (("sum", *(sum(column) for column in list(zip(*rows, strict=True))[1:])),) if rows else ()
     return View("ps-mapped", (Grid(columns, rows, form=Form.DATA), Grid(columns, (*rows, *whole), form=Form.TERMINAL)))
 
@@ -153,4 +154,4 @@ def _is_code(block: Block) -> bool:
 
 
 def _size(kib: int) -> str:
-    return column(kib * 1024)
+    return column(bytes_of(kib))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.procfs.slabinfo import is_reclaimable
 from memtwin.render.amount import KIB_K, KIB_K_CHANGE, PERCENT
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, View
+from memtwin.units import kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,7 +104,7 @@ def sentences(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, 
     if not whole:
         return
     yield Sentence(
-        f"{back // 1024} of {whole // 1024} KiB are of reclaimable caches (inodes, dentries, page cache indexes): the "
+        f"{kib_of(back)} of {kib_of(whole)} KiB are of reclaimable caches (inodes, dentries, page cache indexes): the "
         "kernel shrinks them when memory is short, `echo 2 > /proc/sys/vm/drop_caches` does at once. The rest goes "
         "only when the code that holds the objects frees them.",
         ("proc/slabinfo",),
@@ -112,7 +113,7 @@ def sentences(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, 
         size = size_bytes(cache, page_bytes)
         if size > whole // 20 and _use(cache) < 50:
             yield Sentence(
-                f"{cache.name} holds {size // 1024} KiB and uses {_use(cache)}% of it: objects were freed, but a few "
+                f"{cache.name} holds {kib_of(size)} KiB and uses {_use(cache)}% of it: objects were freed, but a few "
                 "in each slab keep its pages.",
                 (f"proc/slabinfo: {cache.name}",),
             )

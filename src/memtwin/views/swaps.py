@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from memtwin.errors import UsageError
 from memtwin.render.amount import UTIL_LINUX
 from memtwin.render.grid import NUMBER, TEXT, Column, Form, Grid, Value, View
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,9 +61,9 @@ def metrics(swaps: Swaps) -> Iterator[Metric]:
 
     areas = [({"device": area.filename, "swap_type": area.kind}, area) for area in swaps.areas]
     yield Metric("node_swap_size_bytes", "gauge", "Swap device size in bytes.",
-                 tuple((labels, area.size_kib * 1024) for labels, area in areas))  # fmt: skip
+                 tuple((labels, bytes_of(area.size_kib)) for labels, area in areas))  # fmt: skip
     yield Metric("node_swap_used_bytes", "gauge", "Swap device used in bytes.",
-                 tuple((labels, area.used_kib * 1024) for labels, area in areas))  # fmt: skip
+                 tuple((labels, bytes_of(area.used_kib)) for labels, area in areas))  # fmt: skip
     yield Metric("node_swap_priority", "gauge", "Swap device priority.",
                  tuple((labels, area.priority) for labels, area in areas))  # fmt: skip
 
@@ -76,7 +77,8 @@ def _areas(
     shown = tuple(Column(None, name, styles.get(name, TEXT)) for name in columns)
     cells = [_cells(area, headers.get(area.filename)) for area in swaps.areas]
     rows = tuple(
-        (area.filename, area.kind, area.size_kib * 1024, area.used_kib * 1024, area.priority) for area in swaps.areas
+        (area.filename, area.kind, bytes_of(area.size_kib), bytes_of(area.used_kib), area.priority)
+        for area in swaps.areas
     )
     return (
         Grid(shown, tuple(tuple(found[name] for name in columns) for found in cells), form=_shown(swaps)),
@@ -89,8 +91,8 @@ def _cells(area: SwapArea, header: SwapHeader | None) -> dict[str, Value]:
     return {
         "NAME": area.filename.removesuffix(_DELETED),
         "TYPE": area.kind,
-        "SIZE": area.size_kib * 1024,
-        "USED": area.used_kib * 1024,
+        "SIZE": bytes_of(area.size_kib),
+        "USED": bytes_of(area.used_kib),
         "PRIO": area.priority,
         "UUID": (header and header.uuid) or "",
         "LABEL": (header and header.label) or "",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import KIB, PERCENT_1
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
 from memtwin.render.words import count
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,8 +94,8 @@ def shares(s: Swapped) -> tuple[Share, ...]:
 
 def view(s: Swapped, rows: int | None = None) -> View:
     """Return the lines, in a terminal at most *rows* processes (None: all)."""
-    processes = tuple((one.pid, one.name, one.kib * 1024, one.exact) for one in s.users)
-    others = tuple((line.name, line.kib * 1024) for line in shares(s))
+    processes = tuple((one.pid, one.name, bytes_of(one.kib), one.exact) for one in s.users)
+    others = tuple((line.name, bytes_of(line.kib)) for line in shares(s))
     sizes = {
         "zram_slots_bytes": s.zram_slots_kib, "zram_memory_bytes": s.zram_memory_kib,
         "zswap_data_bytes": s.zswapped_kib, "zswap_memory_bytes": s.zswap_memory_kib,
@@ -105,10 +106,10 @@ def view(s: Swapped, rows: int | None = None) -> View:
         *((name, None, size) for name, size in others),
     )  # fmt: skip
     data = (
-        figures(used_bytes=s.used_kib * 1024),
+        figures(used_bytes=bytes_of(s.used_kib)),
         Grid((Column("pid"), Column("name"), swap, Column("exact")), processes, "processes", form=Form.JSON),
         Grid((Column("name"), swap), others, "others", form=Form.JSON),
-        figures(**{name: None if kib is None else kib * 1024 for name, kib in sizes.items()}),
+        figures(**{name: bytes_of(kib) for name, kib in sizes.items()}),
         Grid((Column("who"), Column("pid"), swap), flat, form=Form.CSV),
     )
     if not s.total_kib:
@@ -132,7 +133,7 @@ def _sheet(s: Swapped, rows: int | None) -> Grid:
         Column(None, "KIB", KIB),
         Column(None, "OF USED", PERCENT_1),
     )
-    cells = tuple((who, pid, kib * 1024, 100 * kib / s.used_kib if s.used_kib else None) for who, pid, kib in lines)
+    cells = tuple((who, pid, bytes_of(kib), 100 * kib / s.used_kib if s.used_kib else None) for who, pid, kib in lines)
     return Grid(columns, cells, form=Form.TERMINAL)
 
 
@@ -169,7 +170,7 @@ def _metric(s: Swapped) -> Metric:
     from memtwin.render.openmetrics import Metric
 
     users: Sequence[tuple[dict[str, str], int]] = [
-        ({"who": one.name, "pid": str(one.pid)}, one.kib * 1024) for one in s.users
+        ({"who": one.name, "pid": str(one.pid)}, bytes_of(one.kib)) for one in s.users
     ]
-    others = [({"who": line.name, "pid": ""}, line.kib * 1024) for line in shares(s)]
+    others = [({"who": line.name, "pid": ""}, bytes_of(line.kib)) for line in shares(s)]
     return Metric("memtwin_swap_use_bytes", "gauge", "Used swap by who holds it.", (*users, *others))

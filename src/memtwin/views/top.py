@@ -14,6 +14,7 @@ from memtwin.errors import UsageError
 from memtwin.procfs.stat import CPU_FIELDS
 from memtwin.procfs.text import decimal
 from memtwin.render.grid import Column, Grid, Value, View, figures
+from memtwin.units import bytes_of
 from memtwin.views import free
 from memtwin.views.top_fields import (
     CHEAP,
@@ -307,5 +308,5 @@ def _figures(frame: Frame) -> Grid:
             "buffers": memory.buffers, "cache": memory.cache, "mem_available": memory.available,
             "swap_total": memory.swap.total, "swap_free": memory.swap.free, "swap_used": memory.swap.used,
         }  # fmt: skip
-        sizes_of |= {f"{name}_bytes": None if kib is None else kib * 1024 for name, kib in sizes.items()}
+        sizes_of |= {f"{name}_bytes": bytes_of(kib) for name, kib in sizes.items()}
     return figures(**sizes_of)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.render.grid import Style, Value
 from memtwin.render.table import clean, display_width
+from memtwin.units import bytes_of, kib_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ def memory(size_bytes: int, width: int, unit: int = 0) -> str:
     >>> memory(123456 << 10, 6), memory(1234567 << 10, 6), memory(1 << 50, 6), memory(4096, 6, 1)
     ('123456', '1.2g', '1.0p', '0.0m')
     """
-    number = single(size_bytes // 1024)
+    number = single(kib_of(size_bytes))
     for power, suffix in enumerate(_SUFFIXES):
         written = f"{number:.1f}{suffix}" if power else f"{number:.0f}"
         if power >= unit and len(written) <= width:
@@ -213,7 +214,7 @@ def _rows(*labels: str) -> Callable[[Task, Frame], Value]:
         if record is None:
             return None
         found = [record.kib(label) for label in labels]
-        return sum(kib for kib in found if kib is not None) * 1024
+        return bytes_of(sum(kib for kib in found if kib is not None))
 
     return of
 
@@ -226,7 +227,7 @@ def _rolled(*labels: str) -> Callable[[Task, Frame], Value]:
         if record is None:
             return None if task.stat.field("vsize") else 0
         found = [record.rows.get(label) for label in labels]
-        return sum(kib for kib in found if kib is not None) * 1024
+        return bytes_of(sum(kib for kib in found if kib is not None))
 
     return of
 
@@ -247,7 +248,7 @@ def _cpu(task: Task, frame: Frame) -> Value:
 def _share(task: Task, frame: Frame) -> Value:
     size, memory_of = _resident(task, frame), frame.sample.memory
     total = memory_of.get("MemTotal") if memory_of is not None else None
-    return None if size is None or not total else round(single(single(single(size // 1024) * 100) / single(total)), 4)
+    return None if size is None or not total else round(single(single(single(kib_of(size)) * 100) / single(total)), 4)
 
 
 def _time(task: Task, frame: Frame) -> Value:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.procfs.counters import COUNTERS
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Shape, Style, Value, View, figures
+from memtwin.units import bytes_of
 from memtwin.views.used import cache, used, used_swap
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def view(
 def statistics(now: Sample, unit: str = "K") -> View:
     """Return ``vmstat -s``: amounts and counts since boot, one a line."""
     sizes = [
-        (f"{_key(name)}_bytes", None if kib is None else kib * 1024, None if kib is None else _scaled(kib, unit),
+        (f"{_key(name)}_bytes", bytes_of(kib), None if kib is None else _scaled(kib, unit),
          f"{unit} {name}")
         for name, kib in _amounts(now).items()
     ]  # fmt: skip
@@ -189,7 +190,7 @@ def _data(interval: Interval) -> dict[str, Any]:
     now, length = interval.now, interval.length_s
     swap, free, buffers, cached = _memory(now.meminfo, active=False)
     inactive, active = _memory(now.meminfo, active=True)[2:]
-    page_bytes = now.page_kib * 1024
+    page_bytes = bytes_of(now.page_kib)
 
     def rate(count: int | None, each: int = 1) -> float | None:
         return None if count is None or not length else round(count * each / length, 2)
@@ -208,7 +209,7 @@ def _data(interval: Interval) -> dict[str, Any]:
         "seconds": None if interval.before is None else interval.seconds,
         "running_count": now.stat.procs_running,
         "blocked_count": now.stat.procs_blocked,
-        **{f"{name}_bytes": None if kib is None else kib * 1024 for name, kib in sizes.items()},
+        **{f"{name}_bytes": bytes_of(kib) for name, kib in sizes.items()},
         "swap_in_bytes_per_s": rate(interval.grown("pswpin"), page_bytes),
         "swap_out_bytes_per_s": rate(interval.grown("pswpout"), page_bytes),
         "paged_in_bytes_per_s": rate(interval.grown("pgpgin"), 1024),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.render.grid import Column, Form, Grid, Meter, Tone, View
 from memtwin.render.words import size
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def _grid(record: Zoneinfo, page_kib: int) -> Grid:
         (
             zone.node, zone.name, *(_bytes(getattr(zone, name), page_kib) for name in _SIZES),
             _bytes(zone.boost, page_kib), tuple(_bytes(pages, page_kib) for pages in zone.protection),
-            sum(lists.count for lists in zone.pagesets) * page_kib * 1024, state(zone) if zone.managed else None,
+            _bytes(sum(lists.count for lists in zone.pagesets), page_kib), state(zone) if zone.managed else None,
         )
         for zone in record.zones
     )  # fmt: skip
@@ -153,4 +154,4 @@ def _size(pages: int, page_kib: int) -> str:
 
 
 def _bytes(pages: int | None, page_kib: int) -> int | None:
-    return None if pages is None else pages * page_kib * 1024
+    return None if pages is None else bytes_of(pages * page_kib)

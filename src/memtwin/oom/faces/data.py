@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from memtwin.oom import gfp
 from memtwin.oom.faces.report import sentence
 from memtwin.oom.tell import summary, tell
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from memtwin.oom.event import Kill, Memcg, OomEvent, Task
@@ -29,7 +30,7 @@ def data(found: Analysis) -> dict[str, Any]:
         "constraint": event.constraint, "constraint_printed": event.constraint_printed, "complete": event.complete,
         "missing": list(event.missing), "unread": list(event.unread), "confidence": event.confidence,
         "outcome": event.outcome, "message": event.message, "panic": event.panic,
-        "page_bytes": event.page_kib * 1024, "page_size_known": event.page_size_from is not None,
+        "page_bytes": bytes_of(event.page_kib), "page_size_known": event.page_size_from is not None,
         "trigger": _trigger(event), "victim": _kill(event.victim),
         "also_killed": [_kill(kill) for kill in event.also_killed],
         "reaped": [{"pid": line.pid, "name": line.name} for line in event.reaped],
@@ -62,7 +63,7 @@ def _trigger(event: OomEvent) -> dict[str, Any]:
 def _kill(kill: Kill | None) -> dict[str, Any] | None:
     if kill is None:
         return None
-    sizes = {f"{name.replace('-', '_')}_bytes": kib * 1024 for name, kib in kill.sizes.items()}
+    sizes = {f"{name.replace('-', '_')}_bytes": bytes_of(kib) for name, kib in kill.sizes.items()}
     return {"pid": kill.pid, "name": kill.name, "uid": kill.uid, "oom_score_adj": kill.oom_score_adj, **sizes}
 
 
@@ -99,14 +100,14 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         "what": change.what, "gives": change.gives, "pid": change.pid, "name": change.name,
         "oom_score_adj": change.amount if is_adj else None, "was": change.was,
-        "more_bytes": None if is_adj else change.amount * 1024, "then_pid": change.then_pid,
+        "more_bytes": None if is_adj else bytes_of(change.amount), "then_pid": change.then_pid,
         "then_name": change.then_name, "assumes": change.assumes, "sentence": sentence(change),
     }  # fmt: skip
 
 
 def _zone(view: ZoneView) -> dict[str, Any]:
     sizes = {
-        f"{name}_bytes": None if kib is None else kib * 1024
+        f"{name}_bytes": bytes_of(kib)
         for name, kib in (
             ("managed", view.managed), ("free", view.free), ("unusable", view.unusable), ("min", view.min),
             ("low", view.low), ("high", view.high), ("reserve", view.reserve), ("short", view.short),
@@ -121,13 +122,13 @@ def _memory(found: Analysis) -> dict[str, Any]:
     swap = event.swap
     return {
         "what": sheet.what if sheet else None,
-        "total_bytes": sheet.total_kib * 1024 if sheet else None,
+        "total_bytes": bytes_of(sheet.total_kib) if sheet else None,
         "items": [
-            {"key": item.key, "label": item.label, "bytes": item.kib * 1024, "of_processes": item.of_processes}
+            {"key": item.key, "label": item.label, "bytes": bytes_of(item.kib), "of_processes": item.of_processes}
             for item in (sheet.items if sheet else ())
         ],
-        "swap_total_bytes": None if swap.total_kib is None else swap.total_kib * 1024,
-        "swap_free_bytes": None if swap.free_kib is None else swap.free_kib * 1024,
+        "swap_total_bytes": bytes_of(swap.total_kib),
+        "swap_free_bytes": bytes_of(swap.free_kib),
     }  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def _memcg(event: OomEvent, memcg: Memcg | None) -> dict[str, Any] | None:
     if memcg is None:
         return None
     sizes = {
-        f"{name}_bytes": None if kib is None else kib * 1024
+        f"{name}_bytes": bytes_of(kib)
         for name, kib in memcg._asdict().items() if name not in {"path", "failcnt", "stats"}
     }  # fmt: skip
     return {"path": memcg.path, "task_memcg": event.task_memcg, "failcnt": memcg.failcnt, **sizes}

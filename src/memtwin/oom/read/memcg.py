@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from memtwin.oom.event import Memcg
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from memtwin.oom.read.builder import Builder
@@ -57,7 +58,7 @@ def _stats(builder: Builder, text: str) -> bool:
     old = _OLD.findall(text)
     for name, kib in old:  # one line a cgroup of the subtree, each without its children's
         if name in stats or len(stats) < _MOST_STATS:
-            stats[name] = stats.get(name, 0) + int(kib) * 1024
+            stats[name] = stats.get(name, 0) + bytes_of(int(kib))
     new = [] if old else _NEW.findall(text)
     for name, value in new:
         if len(stats) < _MOST_STATS:

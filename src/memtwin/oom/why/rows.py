@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.oom import badness
 from memtwin.oom.badness import Charge, Rule, points
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent, Task
@@ -76,7 +77,7 @@ def charges(event: OomEvent, task: Task, rule: Rule | None) -> tuple[Charge, Cha
 
 def _page_tables(event: OomEvent, task: Task, rule: Rule | None) -> tuple[int, int]:
     if task.pgtables_bytes is not None:
-        pages = task.pgtables_bytes // (event.page_kib * 1024)
+        pages = task.pgtables_bytes // bytes_of(event.page_kib)
         return pages, pages
     if task.page_tables is not None:
         return task.page_tables, task.page_tables
