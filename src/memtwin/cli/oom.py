@@ -190,15 +190,11 @@ def _tell(found: Iterable[tuple[int, Analysis]], event: int | None, *, every: bo
 
 def _json(name: str, found: Iterable[tuple[int, Analysis]], event: int | None, watch: Watch) -> None:
     """Write the object event by event: a journal may have thousands."""
-    import json
-
     from memtwin import __version__
     from memtwin.oom.faces.data import VERSION, data
+    from memtwin.render.json import stream
 
-    head = json.dumps({"memtwin": __version__, "view": "oom", "version": VERSION, "root": name})
-    write(head.removesuffix("}") + ', "events": [')
-    chosen = (analysis for number, analysis in found if event in {None, number})
-    for place, analysis in enumerate(chosen):
-        write((", " if place else "") + json.dumps(data(analysis), allow_nan=False))
-    shown = [death._asdict() for death in watch.time_line()]
-    write(f'], "deaths": {json.dumps(shown)}}}\n')
+    head = {"memtwin": __version__, "view": "oom", "version": VERSION, "root": name}
+    events = (data(analysis) for number, analysis in found if event in {None, number})
+    for part in stream(head, "events", events, lambda: {"deaths": [one._asdict() for one in watch.time_line()]}):
+        write(part)

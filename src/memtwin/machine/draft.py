@@ -88,9 +88,9 @@ class Draft:
 
     def _lists(self, kind: str) -> Lists:
         counts = {
-            (zone, active): self.zone_count(zone, f"nr_zone_{'in' * (not active)}active_{kind}")
+            (zone, is_active): self.zone_count(zone, f"nr_zone_{state}_{kind}")
             for zone in self.frames.zones
-            for active in (True, False)
+            for is_active, state in ((True, "active"), (False, "inactive"))
         }
         return Lists(self.frames, counts)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memtwin import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from memtwin.render.grid import View
 
@@ -34,9 +34,27 @@ def text(view: View, *, root: str | None, at_unix_ms: int | None = None) -> str:
     return _line(whole)
 
 
+def stream(
+    head: Mapping[str, Any], name: str, items: Iterable[Any], rest: Callable[[], Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield the parts of one object: *head*, the list *items* under *name* one by one, and what *rest* returns then."""
+    yield f"{{{_members(head)}, {_dumped(name)}: ["
+    for place, item in enumerate(items):
+        yield (", " if place else "") + _dumped(item)
+    yield f"], {_members(rest())}}}\n"
+
+
+def _members(of: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_dumped(key)}: {_dumped(value)}" for key, value in of.items())
+
+
 def _head(view: str, version: int, root: str | None, at_unix_ms: int | None) -> dict[str, Any]:
     return {"memtwin": __version__, "view": view, "version": version, "root": root, "at_unix_ms": at_unix_ms}
 
 
 def _line(whole: Mapping[str, Any]) -> str:
-    return json.dumps(whole, separators=(", ", ": "), allow_nan=False) + "\n"
+    return _dumped(whole) + "\n"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
