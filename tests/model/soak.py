@@ -37,6 +37,9 @@ OPS_PER_MACHINE = 5_000
 HANG_S = 30
 """No machine takes so much CPU time: a loaded host must not fail one."""
 CHECK_EVERY = 500
+KEYS = ("k1", "k2", "memfd:a", "memfd:b")
+"""Of shared memory: System V segments and memfds."""
+TMPFS_FILES = ("tmp/x", "tmp/y")
 FILES = {"f": 7680, "g": 17920, "hole": 5120}
 CONTENTS = ("mark", "mark", "text", "text", "half", "random", "zero")
 ALGORITHMS = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
@@ -84,7 +87,7 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         pool, accept = rng.choice((1, 5, 20, 50, 100)), rng.choice((0, 50, 90, 100))
         how = f"compressor={rng.choice(ALGORITHMS)} zpool={rng.choice(ZPOOLS)} same_filled={rng.choice(('on', 'off'))}"
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
-    lines += ["file f 30M", "file g 70M", "file hole 20M content=zero"]
+    lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
     return "\n".join(lines) + "\n", names
 
 
@@ -107,7 +110,8 @@ class Soak:
             (self.touch, 50), (self.map, 6), (self.unmap, 3), (self.fork, 3), (self.start, 4), (self.end, 2),
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
-            (self.give_blocks, 2), (self.change_policy, 1),
+            (self.give_blocks, 2), (self.change_policy, 1), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
+            (self.map_tmpfs, 1),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -270,6 +274,53 @@ class Soak:
         if outcome == "ok" and process in self.regions:
             self.regions[process][f"r{self.serial}"] = FILES[name]
         return outcome
+
+    def share(self) -> str:
+        """Map shared memory: anonymous, by a key that is there or not, or a segment that is too large."""
+        process = self.process()
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return self.unmap()
+        self.serial += 1
+        pages, key = self.rng.choice((1, 64, 700, 3000)), self.rng.choice(("", *KEYS))
+        sized = "" if key and self.rng.random() < 0.5 else f" {pages}P"
+        outcome = self.step(f"{process} shm r{self.serial}{sized}{f' as {key}' if key else ''}")
+        self.note_region(process, outcome)
+        return "ok" if outcome == "error" else outcome
+
+    def note_region(self, process: str, outcome: str) -> None:
+        """Note the region that was mapped last, and write to it now and then."""
+        if outcome == "ok" and process in self.regions:
+            worker = self.growing.run.processes.by_name[process]
+            self.regions[process][f"r{self.serial}"] = worker.regions[f"r{self.serial}"].pages
+            if self.rng.random() < 0.6:
+                pages = self.regions[process][f"r{self.serial}"]
+                self.step(f"{process} touch r{self.serial} 0P {pages}P w seq content={self.rng.choice(CONTENTS)}")
+
+    def unlink(self) -> str:
+        """Remove a key or a file of the tmpfs, if it is there."""
+        name = self.rng.choice((*KEYS, *TMPFS_FILES))
+        if name in KEYS and name not in self.growing._body.keys:
+            return self.share()
+        self.step(f"{self.process()} unlink {name}")
+        return "ok"
+
+    def write_tmpfs(self) -> str:
+        """Write to a file of the tmpfs, which may be full, or read it."""
+        name, first, chunks = self.rng.choice(TMPFS_FILES), self.rng.randint(0, 100), 1 << self.rng.randint(0, 5)
+        verb = self.rng.choice(("fwrite", "fwrite", "fread"))
+        outcome = self.step(f"{self.process()} {verb} {name} {first * 16}P {chunks * 16}P 64K")
+        return "ok" if outcome == "error" else outcome
+
+    def map_tmpfs(self) -> str:
+        """Map a file of the tmpfs, which may be empty: a touch of a page that has no room ends the process."""
+        process = self.process()
+        if len(self.regions[process]) >= MOST_REGIONS:
+            return self.unmap()
+        self.serial += 1
+        how = self.rng.choice(("shared", "shared", "private"))
+        outcome = self.step(f"{process} fmap r{self.serial} {self.rng.choice(TMPFS_FILES)} {how}")
+        self.note_region(process, outcome)
+        return "ok" if outcome == "error" else outcome
 
     def fsync(self) -> str:
         return self.step(f"{self.process()} fsync {self.rng.choice(list(self.files))}")

@@ -26,6 +26,7 @@ swap disk size=2M
 swap disk name=spare size=1M on=0
 sysctl vm.lowmem_reserve_ratio=256,256,32
 file data 10M content=zero
+tmpfs size=64M
 swap zswap max_pool_percent=30 accept_threshold=80 compressor=lz4 zpool=zsmalloc same_filled=off
 proc A adj=-500
 A   mmap heap\t3P
@@ -55,6 +56,14 @@ kalloc pins 0 300 unmovable
 kfree pins every:2
 kfree pins all
 checkpoint end
+proc C
+C shm a 8K
+C shm k 8K as pool
+C shm f 8K as memfd:ring
+C shm l as pool
+C fwrite tmp/x 0 8K 4K
+C unlink tmp/x
+C unlink pool
 """
 
 
@@ -75,21 +84,32 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert s.sysctls == (sc.Sysctl("vm.lowmem_reserve_ratio", "256 256 32"),)
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
-    assert [op.index for op in s.ops] == list(range(28))
-    assert s.ops[1] == sc.Mmap(1, 11, "A mmap heap 3P", "A", "heap", 12288)
+    assert s.tmpfs_bytes == 64 << 20
+    assert [op.index for op in s.ops] == list(range(36))
+    assert s.ops[29:33] == (
+        sc.Shm(29, 40, "C shm a 8K", "C", "a", 8192, None),
+        sc.Shm(30, 41, "C shm k 8K as pool", "C", "k", 8192, "pool"),
+        sc.Shm(31, 42, "C shm f 8K as memfd:ring", "C", "f", 8192, "memfd:ring"),
+        sc.Shm(32, 43, "C shm l as pool", "C", "l", None, "pool"),
+    )
+    assert s.ops[34:] == (
+        sc.Unlink(34, 45, "C unlink tmp/x", "C", "tmp/x"), sc.Unlink(35, 46, "C unlink pool", "C", "pool"),
+    )  # fmt: skip
+    assert s.ops[1] == sc.Mmap(1, 12, "A mmap heap 3P", "A", "heap", 12288)
     assert s.ops[3] == sc.Touch(
-        3, 13, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
+        3, 14, "A touch heap 4K 8K w hot:10:20%:90:3 content=half", "A", "heap", 1, 2,
         write=True, pattern=sc.Hot(10, 20, 90, 3), content="half",
     )  # fmt: skip
     kinds = " ".join(type(op).__name__ for op in s.ops)
     assert kinds == (
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
-        "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint"
+        "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint "
+        "Proc Shm Shm Shm Shm Fwrite Unlink Unlink"
     )
     assert s.ops[20:23] == (
-        sc.SwapOn(20, 30, "swapon spare prio=5", "spare", 5),
-        sc.SwapOn(21, 31, "swapon disk2", "disk2", None),
-        sc.SwapOff(22, 32, "swapoff zram", "zram"),
+        sc.SwapOn(20, 31, "swapon spare prio=5", "spare", 5),
+        sc.SwapOn(21, 32, "swapon disk2", "disk2", None),
+        sc.SwapOff(22, 33, "swapoff zram", "zram"),
     )
     fread = s.ops[5]
     assert isinstance(fread, sc.Fread)
@@ -148,6 +168,19 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nA fread ../f 0 4K 4K", 2, "file's name", None),
         ("proc A\nmachine ram=1G", 2, "header lines stand before", None),
         ("machine ram=1G\nmachine ram=1G", 2, "one machine line", None),
+        ("tmpfs size=1M\ntmpfs size=1M", 2, "one tmpfs line", None),
+        ("tmpfs size=0", 1, "at least a page", "without a limit"),
+        ("tmpfs", 1, "tmpfs size=SIZE", "too few words"),
+        ("file tmp/x 1M", 1, "a file of the data disk", "empty at boot"),
+        ("proc A\nA shm r", 2, "NAME shm REGION SIZE", "too few words"),
+        ("proc A\nA shm r 4K as", 2, "NAME shm REGION SIZE", None),
+        ("proc A\nA shm r 4K for k", 2, "NAME shm REGION SIZE", None),
+        ("proc A\nA shm r as", 2, "NAME shm REGION SIZE", None),
+        ("proc A\nA shm r as k k", 2, "NAME shm REGION SIZE", None),
+        ("proc A\nA shm r 100 as k", 2, "whole pages", None),
+        ("proc A\nA shm r 4K as -k", 2, "a key", None),
+        ("proc A\nA shm r 4K as poll\nA unlink pool", 3, "a key of shared memory", "`poll`"),
+        ("proc A\nA unlink data", 2, "tmp/FILE", "stay"),
         ("machine ram=1000K", 1, "whole MiB", None),
         ("machine ram", 1, "key=value", None),
         ("machine thp=alway", 1, "never, madvise, always", "`always`"),

@@ -26,6 +26,10 @@ class Outcome(IntEnum):
     """The time slice is over: call again."""
     KILLED = 1002
     """The task was killed while it did this."""
+    SIGBUS = 1007
+    """It touched a page that cannot be had: a full tmpfs, beyond a file's end."""
+    SIGSEGV = 1011
+    """It touched what it has not mapped, or in a way that its mapping forbids."""
 
 
 class Refusal(IntEnum):
@@ -38,6 +42,10 @@ class Refusal(IntEnum):
     TASK_SIZE = 3
     OVERCOMMIT = 4
     SWAPOFF = 5
+    TMPFS = 6
+    DISK = 7
+    SHMMAX = 8
+    SHMALL = 9
 
 
 class NoticeKind(IntEnum):
@@ -82,6 +90,14 @@ class FileFigures(NamedTuple):
     cached: int
     dirty: int
     reclaimed: int
+
+
+class SharedFigures(NamedTuple):
+    """A file of shared memory, in pages: its size, and what of it is in memory and in swap areas."""
+
+    pages: int
+    cached: int
+    swapped: int
 
 
 class AreaFigures(NamedTuple):

@@ -331,19 +331,20 @@ def set_peaks(s: State, task: int, vm: int, rss: int) -> None:
 
 
 def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: int, frames: list[int]) -> int:
-    """Map those of a file's pages *index* … that are cached at *vpn* …, read-only; returns how many those are."""
+    """Map those of a file's pages *index* … that are cached at *vpn* …; returns how many those are."""
     pfn: u32
     at: u64
     i: u32
     t: u32
     mapped: u32 = 0
+    prot: u64 = vma_at(s, find_vma(s, task_at(s, task).mm, vpn)).prot
     for i in range(cython.cast(u32, count)):
         at = cython.cast(u64, vpn) + i
         pfn = filemap_get(s, file, index + i)
         if not pfn:
             continue
         t = make_tables(s, task, at, frames)
-        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
+        table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] = (cython.cast(u64, pfn) << 12) | prot
         s.pages[pfn].refcount += 1
         page_add_file_rmap(s, pfn)
         mm_at(s, task_at(s, task).mm).rss[mm_counter_of(s, pfn)] += 1

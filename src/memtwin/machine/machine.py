@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
+from memtwin.linux.ipc import shm
 from memtwin.linux.kernel import sysctl
 from memtwin.linux.mm import lru_gen_state, mm_init
 
@@ -44,6 +45,16 @@ class Booted:
     """Commands of a scenario that it was given."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What /proc/PID/maps says of a file: its path, its device and its inode."""
+
+    path: str
+    major: int
+    minor: int
+    inode: int
+
+
 @dataclass(slots=True)
 class Machine:
     """A state with what it was built from; *sysctl* holds every setting by its name below ``vm.``."""
@@ -69,6 +80,8 @@ class Machine:
     """What a reader of results should know: where the machine differs from what the model follows."""
     changes: list[str] = field(default_factory=list)
     """Sentences: what was changed of the machine before the run, and what that cost."""
+    file_names: dict[int, FileName] = field(default_factory=dict)
+    """Files that a run has made, by number."""
 
     def copy(self) -> Machine:
         """Return a second machine in the same state; from here each goes its own way."""
@@ -77,6 +90,7 @@ class Machine:
         twin.sysctl = dict(self.sysctl)
         twin.areas = list(self.areas)
         twin.changes = list(self.changes)
+        twin.file_names = dict(self.file_names)
         twin.processes = [replace(process) for process in self.processes]
         return twin
 
@@ -98,6 +112,12 @@ class Machine:
         self.sysctl[name] = text
         if not setting.modelled:
             self.note(f"vm.{name} was set to {text}; nothing in the model depends on it")
+
+    def write_ipc(self, name: str, text: str) -> None:
+        """Write ``kernel.shmmax`` or ``kernel.shmall``; raises InputError where the kernel refuses *text*."""
+        value = sysctl.find_ipc(name).parse(text)
+        assert isinstance(value, int)
+        shm.limit_segments(self.state, **{name.removeprefix("kernel."): value})
 
     def write_lru_gen(self, name: str, text: str) -> None:
         """Write /sys/kernel/mm/lru_gen/*name*; raises InputError where the kernel refuses *text*.

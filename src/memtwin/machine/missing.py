@@ -47,6 +47,3 @@ def _missing(d: Draft) -> Iterator[str]:
     zswapped = d.boot.meminfo.get("Zswapped") or 0
     if zswapped >= LEAST_KIB and d.boot.zswap.get("enabled") == "Y":
         yield f"the {zswapped:,} kB that zswap holds on {name} stay in it: whose pages they are is not known"
-    shmem = d.accounts.shmem
-    if shmem << 2 >= LEAST_KIB:
-        yield f"{shmem << 2:,} kB of tmpfs and shared memory stay in memory: the model does not swap them out"

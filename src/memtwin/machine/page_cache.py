@@ -11,7 +11,7 @@ from memtwin.errors import SnapshotError
 from memtwin.linux import restore
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.mm import filemap, mm_init
+from memtwin.linux.mm import filemap, mm_init, shmem
 from memtwin.linux.records import Outcome
 from memtwin.machine.processes import by_start
 from memtwin.units import PAGE_SHIFT
@@ -135,7 +135,10 @@ def mmap_rest(d: Draft, start: int, count: int, flags: int, file: int = 0) -> No
 
 
 def place_shmem(d: Draft) -> None:
-    """Put into memory what no process maps of tmpfs."""
+    """Put into memory what no process maps of tmpfs, and let mapped memory without a name go with its last mapping."""
+    for key, file in d.files.items():
+        if key.startswith("shm ") and key.endswith(" (deleted)") and "/SYSV" not in key:
+            shmem.put(d.state, file)
     tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left, 1), t.FILE_SHMEM)
     fill(d, tmpfs, 0, d.shmem_left, shared=True)
 

@@ -35,6 +35,7 @@ KNOWN_CACHES = {
     "zspage": t.CACHE_ZSPAGE,
     "zswap_entry": t.CACHE_ZSWAP_ENTRY,
     "bio-192": t.CACHE_BIO,
+    "shmem_inode_cache": t.CACHE_SHMEM_INODE,
 }
 MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""

@@ -24,6 +24,8 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap
+from memtwin.machine.machine import FileName
+from memtwin.scenario import TMPFS
 from memtwin.units import PAGE_BYTES, pages
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
+    from memtwin.run.shared import Shared
     from memtwin.scenario import FileDef
 
 BUFFERS_OF_A_MOUNT = 5
@@ -41,6 +44,10 @@ BLOCKS_OF_NEW_FILE = 7
 """Superblock, group descriptor, inode bitmap, inode and directory; for its data the block bitmap, the inode again."""
 
 
+DEVICE = (254, 0)
+"""Major and minor number of the data disk, vda."""
+FIRST_INODE = 11
+"""The one before the first file: an ext4 has 11 inodes of its own, lost+found the last of them."""
 GROUP_KIB = 128 * 1024
 """A block group of ext4 with blocks of 4 KiB."""
 JUST_MOUNTED_NS = 7_000_000_000
@@ -70,12 +77,13 @@ def bitmaps_to_come(boot: Boot) -> int:
 
 
 class Disk:
-    """The files by name; *files* are there from the start, as the scenario *where* says."""
+    """The files by name; *files* are there from the start, as the scenario *where* says; *shared* has the tmpfs's."""
 
-    def __init__(self, machine: Machine, files: Iterable[FileDef], where: str = "") -> None:
+    def __init__(self, machine: Machine, files: Iterable[FileDef], shared: Shared, where: str = "") -> None:
         self.machine = machine
         self.state = machine.state
         self.numbers: dict[str, int] = {}
+        self.shared = shared
         self._handles: dict[str, tuple[int, int]] = {}
         self._directory = filemap.append_page(self.state, machine.bdev)
         self._inode_bitmap = filemap.append_page(self.state, machine.bdev)
@@ -83,7 +91,7 @@ class Disk:
             length = -(-file.size_bytes // PAGE_BYTES)
             hole = file.content == "zero"
             try:
-                self.numbers[file.name] = filemap.create_file(self.state, length, t.FILE_REGULAR, hole)
+                self._name(file.name, filemap.create_file(self.state, length, t.FILE_REGULAR, hole))
             except HostMemoryError as problem:
                 raise problem.at(f"{where}:{file.lineno}: file {file.name} {file.size_bytes}") from None
 
@@ -98,22 +106,33 @@ class Disk:
             for page in range(2 * group, 2 * group + 2):
                 read_write.read_mapping_page(self.state, buddies, page)
 
-    def look_up(self, name: str) -> int:
+    def _name(self, name: str, number: int) -> None:
+        self.numbers[name] = number
+        self.machine.file_names[number] = FileName(f"/data/{name}", *DEVICE, FIRST_INODE + len(self.numbers))
+
+    def number(self, name: str) -> int:
+        """The number of a file that was opened; 0: it is not there."""
+        return self.shared.tmpfs.get(name, 0) if name.startswith(TMPFS) else self.numbers.get(name, 0)
+
+    def look_up(self, task: int, name: str) -> int:
         """The number of a file; one that is not there is made, empty."""
+        if name.startswith(TMPFS):
+            return self.shared.look_up(task, name)
         read_write.bread(self.state, self.machine.bdev, self._directory)
         if not self._handles:
             jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_FIRST_OPEN)
         if name not in self.numbers:
             jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
             read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
-            self.numbers[name] = filemap.create_file(self.state, 0, t.FILE_REGULAR, hole=True)
+            self._name(name, filemap.create_file(self.state, 0, t.FILE_REGULAR, hole=True))
         self._handles[name] = dcache.look_up(self.state, self._handles.get(name, (0, 0)), t.CACHE_EXT4_INODE)
         return self.numbers[name]
 
     def open(self, task: int, name: str) -> int:
         """Open a file, made if it is not there; returns the number of the open file."""
-        return kernel_fork.open_file(self.state, task, self.look_up(name))
+        return kernel_fork.open_file(self.state, task, self.look_up(task, name))
 
     def pages(self, name: str) -> int:
         """How long a file is, in pages."""
-        return filemap.file_info(self.state, self.numbers[name]).pages if name in self.numbers else 0
+        number = self.number(name)
+        return filemap.file_info(self.state, number).pages if number else 0

@@ -35,11 +35,13 @@ from memtwin.scenario import (
     Op,
     Proc,
     SetSysctl,
+    Shm,
     Sleep,
     SwapOff,
     SwapOn,
     Sync,
     Touch,
+    Unlink,
     Until,
     WorkerOp,
 )
@@ -114,7 +116,8 @@ def _kfree(run: Run, op: Kfree) -> int:
 OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]] = {
     Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
-    Fwrite: Processes.io, Fsync: Processes.fsync, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
+    Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
+    Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
 OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
     Proc: _proc, Attach: _attach, Sleep: _sleep, Until: _until, Sync: _sync, DropCaches: _drop_caches,

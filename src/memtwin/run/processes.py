@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memtwin.errors import UsageError
 from memtwin.linux import touch
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import fs_writeback, jbd2, read_write
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill
+from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill, shmem
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
-from memtwin.scenario import LARGEST_AREA, Attach, Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.run.attach import candidates
+from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fwrite, Hot, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -39,16 +39,18 @@ if TYPE_CHECKING:
         Munlock,
         Munmap,
         Op,
-        Scenario,
+        Shm,
         Touch,
+        Unlink,
     )
 
 NS_PER_S = 1_000_000_000
 SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
 SIGKILL = 9
-MOST_CANDIDATES = 12
-"""Processes that an error names."""
+SIGNALS: dict[int, int] = {Outcome.SIGBUS: 7, Outcome.SIGSEGV: 11}
+"""Outcomes of a touch that end its process, and the signals."""
+RW_SHARED = program.RW | t.VM_SHARED
 LAST_REGION = 0x700000000
 """Page number below which regions are mapped: shared libraries and stacks lie above."""
 CONTENTS = {
@@ -102,6 +104,7 @@ class Processes:
     def __init__(self, machine: Machine, disk: Disk, where: str, on_second: Callable[[], None]) -> None:
         self.machine = machine
         self.disk = disk
+        self.shared = disk.shared
         self.where = where
         self.state = machine.state
         self.program = machine.program
@@ -197,17 +200,52 @@ class Processes:
     def fmap(self, process: Worker, op: Fmap) -> int:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
         filp = self._open(process, op.file)
-        pages = self.disk.pages(op.file)
+        file = kernel_fork.file_of(self.state, filp)
+        pages = filemap.file_info(self.state, file).pages
         self._prepare_mmap(process, op)
-        flags = program.RW | (t.VM_SHARED if op.shared else 0)
+        flags = RW_SHARED if op.shared else program.RW
         if not pages:
             return Outcome.EINVAL
-        code = kernel_fork.mmap(
-            self.state, process.task, process.next_region, pages, flags, self.disk.numbers[op.file], filp
-        )
+        code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, flags, file, filp)
         if code == Outcome.OK:
             self._keep_region(process, op.region, pages)
         return code
+
+    def shm(self, process: Worker, op: Shm) -> int:
+        """Map shared memory at the process's next address; returns an Outcome (ENOENT: nothing has this key)."""
+        self._prepare_mmap(process, op)
+        if op.key is None:
+            code, filp = self.shared.anonymous(process.task, op.size_bytes or 0)
+            return code or self._map_shared(process, op, (op.size_bytes or 0) // PAGE_BYTES, filp, keep=False)
+        code, file = self.shared.find(process, op.key, op.size_bytes)
+        if code != Outcome.OK:
+            return code
+        filp = self.shared.descriptor(process, op.key, file)
+        pages = shmem.figures(self.state, file).pages if op.size_bytes is None else op.size_bytes // PAGE_BYTES
+        if filp:
+            return self._map_shared(process, op, pages, filp, keep=True)
+        return self._map_shared(process, op, pages, kernel_fork.open_file(self.state, process.task, file), keep=False)
+
+    def _map_shared(self, process: Worker, op: Shm, pages: int, filp: int, *, keep: bool) -> int:
+        """Map an open file of shared memory; without *keep* the descriptor is closed then."""
+        file = kernel_fork.file_of(self.state, filp)
+        code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, RW_SHARED, file, filp)
+        if code == Outcome.OK:
+            self._keep_region(process, op.region, pages)
+        if not keep:
+            kernel_fork.close_file(self.state, filp)
+        return code
+
+    def unlink(self, process: Worker, op: Unlink) -> int:
+        """Remove a name; returns an Outcome (ENOENT: nothing has it)."""
+        if op.name not in process.files:
+            return self.shared.unlink(op.name)
+        kernel_fork.close_file(self.state, process.files.pop(op.name))
+        return self.shared.unlink(op.name) if op.name.startswith(TMPFS) else self._forget_memfds()
+
+    def _forget_memfds(self) -> int:
+        self.shared.forget([worker for worker in self.by_name.values() if worker.alive])
+        return Outcome.OK
 
     def _open(self, process: Worker, name: str) -> int:
         """The open file of a name; opened at its first use and kept."""
@@ -248,6 +286,8 @@ class Processes:
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
         self._open(process, op.file)
+        if op.file.startswith(TMPFS):
+            return Outcome.OK
         file = self.disk.numbers[op.file]
         before = filemap.file_info(self.state, file)
         code = fs_writeback.fsync(self.state, process.task, file)
@@ -336,6 +376,13 @@ class Processes:
         )
         code = self._by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
+        return self._end_by_signal(process, code)
+
+    def _end_by_signal(self, process: Worker, code: int) -> int:
+        """End a process whose touch was a fault that nothing can mend: by SIGSEGV or SIGBUS, it alone."""
+        if code in SIGNALS:
+            self.end(process)
+            self._ended.append((process, SIGNALS[code]))
         return code
 
     def _user_time(self, op: Touch, touches: int) -> int:
@@ -380,29 +427,7 @@ class Processes:
             kernel_fork.close_file(self.state, filp)
         process.files.clear()
         process.alive = False
-
-
-def candidates(machine: Machine, op: Attach) -> list[Booted]:
-    """Return the processes of a machine that an ``attach`` may mean: the one with its pid, or those of its name."""
-    alive = [process for process in machine.processes if process.alive]
-    if op.pid is not None:
-        return [process for process in alive if process.pid == op.pid]
-    return [process for process in alive if process.name == op.comm]
-
-
-def refuse_attach(scenario: Scenario, machine: Machine) -> None:
-    """Raise a UsageError for the first ``attach`` that names no process of the machine, or several."""
-    for op in scenario.ops:
-        found = candidates(machine, op) if isinstance(op, Attach) else [None]
-        if len(found) != 1:
-            listed = [process for process in found if process] or machine.processes
-            some = ", ".join(f"{process.name} {process.pid}" for process in listed[:MOST_CANDIDATES])
-            more = f" and {len(listed) - MOST_CANDIDATES} more" if len(listed) > MOST_CANDIDATES else ""
-            number = "no process" if not found else f"{len(found)} processes"
-            raise UsageError(
-                f"{scenario.path}:{op.lineno}: {op.text}: {machine.boot.name} has {number} of this name or pid",
-                hint=f"attach NAME pid=N; there are {some or 'none'}{more}",
-            )
+        self._forget_memfds()
 
 
 def _is_private(flags: int) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux.mm import util
-from memtwin.linux.records import Refusal
+from memtwin.linux.ipc import shm
+from memtwin.linux.mm import shmem, util
+from memtwin.linux.records import Outcome, Refusal
 from memtwin.units import kib
 
 if TYPE_CHECKING:
@@ -20,13 +21,20 @@ REFUSALS = {
 """Rules that refuse without numbers, by Refusal."""
 
 
+def signal_of(machine: Machine, code: int) -> str:
+    """Return which signal a fault sent, and why."""
+    if code == Outcome.SIGSEGV:
+        return "SIGSEGV: no mapping of its allows that"
+    full = machine.state.refused_by == Refusal.TMPFS
+    return f"SIGBUS: {refusal(machine) if full else 'the page lies beyond the end of what is mapped'}"
+
+
 def refusal(machine: Machine) -> str:
     """Return the rule of the kernel that refused, with its numbers."""
     state = machine.state
-    if state.refused_by == Refusal.MAP_COUNT:
-        return f"a process may not have more areas than vm.max_map_count, {machine.sysctl['max_map_count']}"
+    said = {**REFUSALS, **_with_numbers(machine)}
     if state.refused_by != Refusal.OVERCOMMIT:
-        return REFUSALS[Refusal(state.refused_by)]
+        return said[Refusal(state.refused_by)]
     if machine.sysctl["overcommit_memory"] == "2":
         limit, promised = kib(util.commit_limit(state)), kib(state.committed_pages)
         return (
@@ -35,3 +43,16 @@ def refusal(machine: Machine) -> str:
         )
     total = kib(state.memory_total + state.swap_pages[0])
     return f"overcommit_memory is 0: one request may not exceed all RAM and swap, {total:,} kB"
+
+
+def _with_numbers(machine: Machine) -> dict[Refusal, str]:
+    """Return the rules that refuse with one number."""
+    shmmax, shmall, _ = shm.segment_limits(machine.state)
+    map_count = machine.sysctl["max_map_count"]
+    tmpfs = kib(shmem.tmpfs_usage(machine.state)[1])
+    return {
+        Refusal.MAP_COUNT: f"a process may not have more areas than vm.max_map_count, {map_count}",
+        Refusal.TMPFS: f"the tmpfs is full: its size is {tmpfs:,} kB",
+        Refusal.SHMMAX: f"a System V segment may not be larger than kernel.shmmax, {shmmax:,} bytes",
+        Refusal.SHMALL: f"all System V segments together may not exceed kernel.shmall, {shmall:,} pages",
+    }

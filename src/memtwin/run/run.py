@@ -32,13 +32,15 @@ from memtwin.machine import swap_areas
 from memtwin.oom import layout
 from memtwin.procfs.counters import figures_with
 from memtwin.run import timeline
+from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES
-from memtwin.run.processes import Processes, Worker, refuse_attach
-from memtwin.run.refusals import refusal
+from memtwin.run.processes import SIGNALS, Processes, Worker
+from memtwin.run.refusals import refusal, signal_of
 from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
+from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
 from memtwin.twin import oom_event
@@ -102,7 +104,8 @@ class Run:
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
-        self.disk = Disk(machine, scenario.files, scenario.path)
+        self.shared = Shared(machine, scenario.tmpfs_bytes)
+        self.disk = Disk(machine, scenario.files, self.shared, scenario.path)
         self.processes = Processes(machine, self.disk, scenario.path, self.sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.blocks = Blocks(machine.state)
@@ -154,6 +157,9 @@ class Run:
         self._read_notices()
         buried = self.processes.bury()
         deaths = [self._death(process, signal) for process, signal in self.processes.take_ended()]
+        signalled, fault = errno in SIGNALS, errno
+        if signalled:
+            outcome, errno = "died", 0
         panicked = state.has_panicked and outcome != "skipped"
         if panicked or (isinstance(op, WorkerOp) and op.proc in {p.name for p in buried if isinstance(p, Worker)}):
             outcome, errno = "died", 0
@@ -166,6 +172,7 @@ class Run:
         deltas.update({name: after[name] - before[name] for name in moved})
         refused = errno == Outcome.ENOMEM or (outcome == "error" and state.refused_by)
         why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
+        why = signal_of(self.machine, fault) if signalled else why
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
         done.ooms = self.ooms[killed:]
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
@@ -261,6 +268,7 @@ class Run:
             "Dirty": node["nr_dirty"],
             "Writeback": node["nr_writeback"],
             "AnonPages": node["nr_anon_pages"],
+            "Shmem": node["nr_shmem"],
             "Slab": node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"],
             "PageTables": node["nr_page_table_pages"],
             "SwapFree": state.swap_pages[1],

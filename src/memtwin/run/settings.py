@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LRU_GEN = ("lru_gen.enabled", "lru_gen.min_ttl_ms")
 """Files below /sys/kernel/mm that an operation may write as it does a setting below vm."""
+IPC = tuple(f"kernel.{setting.name}" for setting in sysctl.IPC)
+"""Settings of shared memory that a header or an operation may write."""
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
 _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
@@ -158,7 +160,7 @@ def check_sysctls(scenario: Scenario) -> None:
         name = setting.name.removeprefix("vm.")
         line = _text(scenario, setting.lineno)
         try:
-            known = sysctl.find(name)
+            known = sysctl.find_ipc(setting.name) if setting.name in IPC else sysctl.find(name)
         except InputError as problem:
             raise NotModelledError(f"{scenario.path}:{setting.lineno}", f"{line!r}", hint=str(problem)) from None
         try:
@@ -167,7 +169,7 @@ def check_sysctls(scenario: Scenario) -> None:
             if not _is_shown(known, setting.value):
                 raise ScenarioError(scenario.path, setting.lineno, line, known.allowed) from None
     for op in scenario.ops:
-        if isinstance(op, SetSysctl) and op.name not in LRU_GEN:
+        if isinstance(op, SetSysctl) and op.name not in {*LRU_GEN, *IPC}:
             try:
                 sysctl.find(op.name.removeprefix("vm."))
             except InputError as problem:
@@ -186,6 +188,9 @@ def _is_shown(setting: sysctl.Setting, text: str) -> bool:
 def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> None:
     """Write the header's settings where the machine does not have them already, then those of ``--set``."""
     for setting in scenario.sysctls:
+        if setting.name in IPC:
+            machine.write_ipc(setting.name, setting.value)
+            continue
         known = sysctl.find(setting.name.removeprefix("vm."))
         shown = known.parse(setting.value, written=False)
         if known.parse(machine.sysctl[known.name], written=False) != shown:
@@ -383,6 +388,8 @@ def write(machine: Machine, op: SetSysctl) -> int:
     try:
         if op.name in LRU_GEN:
             machine.write_lru_gen(op.name.removeprefix("lru_gen."), op.value)
+        elif op.name in IPC:
+            machine.write_ipc(op.name, op.value)
         else:
             machine.write_sysctl(op.name.removeprefix("vm."), op.value)
     except InputError:

@@ -4,7 +4,7 @@ In: text. Out: a :class:`Scenario` of frozen operations, each with its line. Nev
 
 A line's ``#`` begins a comment, blanks separate words. SIZE is decimal bytes with an optional binary suffix
 ``K``, ``M``, ``G``, or ``P`` (pages of 4096 bytes). Header lines (``machine``, ``swap``, ``sysctl``,
-``file``) stand before the first operation. Operations run strictly one after another and are numbered
+``file``, ``tmpfs``) stand before the first operation. Operations run strictly one after another and are numbered
 from 0, checkpoints included::
 
     machine ram=256M cpus=1 kernel=6.1 thp=never      # every word is optional, these are the defaults
@@ -30,6 +30,8 @@ from memtwin.scenario.lines import (
     ADVICES,
     CONTENTS,
     LARGEST_AREA,
+    MEMFD,
+    TMPFS,
     Advice,
     Attach,
     Checkpoint,
@@ -56,6 +58,7 @@ from memtwin.scenario.lines import (
     Proc,
     Scenario,
     SetSysctl,
+    Shm,
     Sleep,
     Swap,
     SwapDisk,
@@ -65,6 +68,7 @@ from memtwin.scenario.lines import (
     Sync,
     Sysctl,
     Touch,
+    Unlink,
     Until,
     WorkerOp,
     Zswap,
@@ -76,6 +80,8 @@ __all__ = [
     "ADVICES",
     "CONTENTS",
     "LARGEST_AREA",
+    "MEMFD",
+    "TMPFS",
     "Advice",
     "Attach",
     "Checkpoint",
@@ -107,6 +113,7 @@ __all__ = [
     "Scenario",
     "Seq",
     "SetSysctl",
+    "Shm",
     "Sleep",
     "Swap",
     "SwapDisk",
@@ -116,6 +123,7 @@ __all__ = [
     "Sync",
     "Sysctl",
     "Touch",
+    "Unlink",
     "Until",
     "WorkerOp",
     "Zswap",

@@ -34,7 +34,7 @@ ZPOOLS: Final = ("zbud", "z3fold", "zsmalloc")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
 LARGEST_AREA: Final = "anon"
 """The region of an attached process that it has from the start: its largest private mapping."""
-HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file")
+HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file", "tmpfs")
 RESERVED_LABELS: Final = (
     "boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt", "timeline.csv", "timeline.parquet",
 )  # fmt: skip
@@ -49,6 +49,10 @@ MAX_SWAP_BYTES: Final = 512 << 30
 """The number of a slot has 27 bits in the model."""
 MAX_CHUNK_BYTES: Final = 1 << 20
 """The worker's I/O buffer: no single read or write is longer."""
+TMPFS: Final = "tmp/"
+"""How the name of a file begins that lies on the tmpfs, mounted at /tmp, instead of the data disk."""
+MEMFD: Final = "memfd:"
+"""How a key begins that stands for a memfd; any other is a System V segment's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,28 @@ class Fmap(WorkerOp):
     region: str
     file: str
     shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shm(WorkerOp):
+    """Map shared memory, readable and writable: anonymous (*key* None), or what *key* stands for.
+
+    With *size_bytes* a key that stands for nothing yet is made; None attaches what another process has made.
+    """
+
+    region: str
+    size_bytes: int | None
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink(WorkerOp):
+    """Remove the name of a file of the tmpfs or the key of a segment, or close a memfd.
+
+    What it stood for is freed when nothing maps it any more, and nothing has it open.
+    """
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +396,8 @@ class Scenario:
     zswap: Zswap | None
     sysctls: tuple[Sysctl, ...]
     files: tuple[FileDef, ...]
+    tmpfs_bytes: int | None
+    """Size of the tmpfs; None: half of memory, as the kernel has it."""
     ops: tuple[Op, ...]
     text: str
 

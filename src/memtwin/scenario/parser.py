@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks
+from memtwin.scenario import blocks, shared
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
-_FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+_FILE: Final = shared.FILE
 MAX_SCENARIO_BYTES: Final = 16 << 20
 """The largest scenario that is read."""
 MAX_LINE: Final = 4096
@@ -120,6 +120,8 @@ def _file(line: Line) -> kinds.FileDef:
     given = line.options(words[3:], ("content",))
     content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
     name, size_bytes = line.named(words[1], "a file's name", _FILE), line.size(words[2], "SIZE")
+    if name.startswith(kinds.TMPFS):
+        raise line.error("a file of the data disk", hint="the tmpfs is empty at boot: fwrite makes its files")
     if size_bytes > kinds.MAX_FILE_BYTES:
         raise line.error(f"a file of at most {kinds.MAX_FILE_BYTES} bytes, 16 TiB less a page", hint="as ext4 has them")
     return kinds.FileDef(name, size_bytes, content, line.lineno)
@@ -134,6 +136,7 @@ class _Header:
         self.zswap: kinds.Zswap | None = None
         self.sysctls: list[kinds.Sysctl] = []
         self.files: dict[str, kinds.FileDef] = {}
+        self.tmpfs_bytes: int | None = None
 
     def take(self, line: Line) -> None:
         match line.words[0]:
@@ -150,6 +153,10 @@ class _Header:
             case "sysctl":
                 name, value = line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])
                 self.sysctls.append(kinds.Sysctl(name, value, line.lineno))
+            case "tmpfs":
+                if self.tmpfs_bytes is not None:
+                    raise line.error("one tmpfs line")
+                self.tmpfs_bytes = shared.tmpfs(line)
             case _:
                 file = _file(line)
                 if file.name in self.files:
@@ -169,6 +176,7 @@ class _Body:
         self.regions: dict[str, set[str]] = {}  # process -> every region that it ever mapped
         self.labels: set[str] = set()
         self.blocks: set[str] = set()  # names of kalloc
+        self.keys: set[str] = set()  # of shared memory
         self.handed_on = 0  # regions that forks copied
 
     def take(self, line: Line) -> None:
@@ -406,6 +414,8 @@ _GLOBAL: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
 _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "mmap": _mmap,
     "fmap": _fmap,
+    "shm": shared.shm,
+    "unlink": shared.unlink,
     "touch": _touch,
     "fread": _file_io(kinds.Fread),
     "fwrite": _file_io(kinds.Fwrite),
@@ -450,6 +460,7 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         zswap=header.zswap,
         sysctls=tuple(header.sysctls),
         files=tuple(header.files.values()),
+        tmpfs_bytes=header.tmpfs_bytes,
         ops=tuple(body.ops),
         text=text,
     )

@@ -19,6 +19,7 @@ from memtwin.scenario import (
     Proc,
     Rand,
     Seq,
+    Shm,
     Sleep,
     Touch,
 )
@@ -61,6 +62,7 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Fwrite: _io,
     Mmap: lambda op: f"{op.proc} maps {size(op.size_bytes >> 10)} ({op.region})",
     Fmap: lambda op: f"{op.proc} maps {named(op.file)}",
+    Shm: lambda op: f"{op.proc} maps shared memory ({op.region})",
     Munmap: lambda op: f"{op.proc} unmaps {op.region}",
     Fork: lambda op: f"{op.proc} forks {op.child}",
     Fsync: lambda op: f"{op.proc} waits for {named(op.file)}",

@@ -15,6 +15,7 @@ from memtwin.oom.tell import brief
 from memtwin.oom.why.analysis import analyse
 from memtwin.render.words import NS_PER_S, capital, count, seconds, size
 from memtwin.scenario import (
+    TMPFS,
     Attach,
     DropCaches,
     Exit,
@@ -34,6 +35,7 @@ from memtwin.scenario import (
     Rand,
     Seq,
     SetSysctl,
+    Shm,
     Sleep,
     SwapOff,
     SwapOn,
@@ -41,7 +43,7 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
-from memtwin.story import compaction, reclaim, swap
+from memtwin.story import compaction, reclaim, shared, swap
 from memtwin.story.fold import folds
 from memtwin.story.phrases import PAGE_KIB, named, phrase
 
@@ -73,6 +75,11 @@ class Step:
     file: str
     is_shared: bool = False
     """Whether a fork has shared the region with another process."""
+
+    @property
+    def is_shmem(self) -> bool:
+        """Whether the region is shared memory, or a shared mapping of a file of the tmpfs."""
+        return self.file == shared.MEMORY or self.file.startswith(TMPFS)
 
 
 def tell(run: Run) -> list[str]:
@@ -175,6 +182,8 @@ def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
     """The file behind the region of *op*, if any; keeps *files*, regions by process and name, up to date."""
     if isinstance(op, Fmap):
         files[op.proc, op.region] = op.file
+    elif isinstance(op, Shm):
+        files[op.proc, op.region] = shared.MEMORY
     elif isinstance(op, Mmap):
         files[op.proc, op.region] = ""
     elif isinstance(op, Fork):
@@ -185,6 +194,8 @@ def _mapped_file(op: Op, files: dict[tuple[str, str], str]) -> str:
 def _sentence(what: Step) -> str:
     """What one operation did; empty for those that say nothing."""
     op = what.done.op
+    if what.done.outcome == "died" and what.done.why.startswith("SIG"):
+        return f"{phrase(op)}: the kernel ends it with {what.done.why}. No other process notices."
     if what.done.outcome == "died":
         killed = f"{op.proc if isinstance(op, WorkerOp) else 'its process'} was killed"
         return f"{phrase(op)}: did not end, for {what.done.why or killed}."
@@ -204,6 +215,8 @@ def _started(op: Proc, what: Step) -> str:
 
 
 def _unmapped(op: Munmap, what: Step) -> str:
+    if what.is_shmem:
+        return f"{op.proc} unmaps {op.region}: {_free(what.change)}; shared memory stays while it has a name or a user."
     kept = f"; what is cached of {named(what.file)} stays" if what.file else ""
     return f"{op.proc} unmaps {op.region}: {_free(what.change)}{kept}."
 
@@ -239,7 +252,7 @@ def _mapped_a_file(op: Fmap, what: Step) -> str:
 def _touched(op: Touch, what: Step) -> str:
     change, faults = what.change, what.done.deltas["pgfault"]
     verb = f"writes ({op.content})" if op.write else "reads"
-    of = f"{op.region}, which maps {named(what.file)}" if what.file else op.region
+    of = f"{op.region}, which maps {named(what.file)}" if what.file and what.file != shared.MEMORY else op.region
     amount = f"{size(op.npages * PAGE_KIB)} of"
     if not isinstance(op.pattern, Seq):
         amount = f"{count(op.pattern.n, 'time')} in {amount}"
@@ -247,11 +260,12 @@ def _touched(op: Touch, what: Step) -> str:
         return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
     said = f"{op.proc} {verb} {amount} {of} in {seconds(what.done.us * 1000)}: {count(faults, 'page fault')}"
     if what.file or not faults:
-        return f"{said}{_file_faults(what) if faults else ', every page was there'}."
+        came_to = shared.faults if what.is_shmem else _file_faults
+        return f"{said}{came_to(what) if faults else ', every page was there'}."
     waited = f", {what.done.deltas['pgmajfault']:,} of which waited for swap" if what.done.deltas["pswpin"] else ""
     if what.done.ooms:
         return f"{said}{waited}{_with_kills(what)}."
-    new = change["AnonPages"] + (what.done.deltas["pswpout"] - what.done.deltas["pswpin"]) * PAGE_KIB
+    new = shared.new_pages(what)
     if not op.write and waited:
         return f"{said}{waited}."
     if not op.write and new <= PAGE_KIB:
@@ -380,24 +394,6 @@ def _locked(op: Mlock | Munlock, what: Step) -> str:
     return f"{said}: {count(what.done.deltas['pgfault'], 'page fault')} bring them in, and reclaim leaves them alone."
 
 
-def _switched(op: SwapOn | SwapOff, what: Step) -> str:
-    """An area of swap that came or went, and what had to come back for it."""
-    way = "on" if isinstance(op, SwapOn) else "off"
-    refused = what.done.errno
-    if refused:
-        why = {
-            errno.EINVAL: "it has no slot behind its header" if way == "on" else "it is not on",
-            errno.EBUSY: "it is on",
-            errno.ENOMEM: "what lies in it would find no room",
-        }.get(refused, "")
-        return f"swap{way} {op.area} is refused: {why} (errno {refused})."
-    back = size(what.done.deltas["pswpin"] * PAGE_KIB)
-    left = f"{size(what.after['SwapFree'])} of swap are free"
-    if way == "on":
-        return f"Swap area {op.area} is on: {left}."
-    return f"Swap area {op.area} is off, after {back} came back in {seconds(what.done.us * 1000)}: {left}."
-
-
 def _ended(op: Exit | Kill, what: Step) -> str:
     how = "exits" if isinstance(op, Exit) else "is killed"
     if what.change["AnonPages"] > -SHARED_KIB:
@@ -416,12 +412,13 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Sync: _synced,
     DropCaches: _dropped,
     **compaction.TELLERS,
+    **shared.TELLERS,
     Munmap: _unmapped,
     Madvise: _advised,
     Mlock: _locked,
     Munlock: _locked,
-    SwapOn: _switched,
-    SwapOff: _switched,
+    SwapOn: swap.switched,
+    SwapOff: swap.switched,
     Fork: _forked,
     Exit: _ended,
     Kill: _ended,

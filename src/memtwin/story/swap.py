@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
-from memtwin.render.words import listed, size
+from memtwin.render.words import listed, seconds, size
+from memtwin.scenario import SwapOff, SwapOn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from memtwin.run.run import Run
+    from memtwin.story.story import Step
 
 PAGE_KIB = 4
 MOVES = {
@@ -64,3 +67,21 @@ def _zswap(run: Run) -> list[str]:
     on = f"; {size(back)} of that went on to the areas" if back else ""
     full = "; its limit was hit" if stats["pool_limit_hit"] else ""
     return [f"{held}{on}{full}."]
+
+
+def switched(op: SwapOn | SwapOff, what: Step) -> str:
+    """Say that an area of swap came or went, and what had to come back for it."""
+    way = "on" if isinstance(op, SwapOn) else "off"
+    refused = what.done.errno
+    if refused:
+        why = {
+            errno.EINVAL: "it has no slot behind its header" if way == "on" else "it is not on",
+            errno.EBUSY: "it is on",
+            errno.ENOMEM: "what lies in it would find no room",
+        }.get(refused, "")
+        return f"swap{way} {op.area} is refused: {why} (errno {refused})."
+    back = size(what.done.deltas["pswpin"] * PAGE_KIB)
+    left = f"{size(what.after['SwapFree'])} of swap are free"
+    if way == "on":
+        return f"Swap area {op.area} is on: {left}."
+    return f"Swap area {op.area} is off, after {back} came back in {seconds(what.done.us * 1000)}: {left}."

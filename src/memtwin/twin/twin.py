@@ -30,6 +30,7 @@ from memtwin.linux.mm import (  # fmt: skip
     util,
     zswap,
 )
+from memtwin.machine.machine import FileName
 from memtwin.oom import badness
 from memtwin.procfs import (
     buddyinfo,
@@ -430,16 +431,18 @@ class Twin(Source):
         """/proc/PID/maps."""
         areas = {area.start: area for area in self.machine.program.areas}
         rows = []
-        for start, end, flags, _file, offset in task_mmu.areas(self.state, process.task):
+        for start, end, flags, file, offset in task_mmu.areas(self.state, process.task):
             known = areas.get(start)
-            binary = known is not None and known.source == "binary"
             perms = known.perms if known else perms_of(flags)
-            rows.append(
-                maps.Mapping(
-                    start << PAGE_SHIFT, end << PAGE_SHIFT, perms, (offset << PAGE_SHIFT) if binary else 0,
-                    0, 2 if binary else 0, 10140 if binary else 0, known.name if known else None,
-                )
-            )  # fmt: skip
+            bounds = (start << PAGE_SHIFT, end << PAGE_SHIFT)
+            named = self.machine.file_names.get(file)
+            if known is not None and known.source == "binary":
+                named = FileName(known.name or "", 0, 2, 10140)
+            if named is None:
+                rows.append(maps.Mapping(*bounds, perms, path=known.name if known else None))
+            else:
+                device, place = (named.major, named.minor), (named.inode, named.path)
+                rows.append(maps.Mapping(*bounds, perms, offset << PAGE_SHIFT, *device, *place))
         return maps.Maps(tuple(rows))
 
     def smaps_rollup(self, process: Process) -> smaps_rollup.SmapsRollup:

@@ -9,13 +9,14 @@
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
 - page-table entries that hold a swap slot are those that its map counts; what lies in a slot is what was written;
 - zswap's counts are what the slots in use say, each object lies where its slot has it, the pool is what holds them;
+- a file of shared memory has a user, its pages are Shmem, and each slot that its tree names holds what was written;
 - a file's counts of cached, dirty and written pages, and its tree's nodes, are what is there.
 
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
 """
 
 import cython
-from cython.cimports.memtwin.linux.check.lru_lists import LruCheck
+from cython.cimports.memtwin.linux.check.shared_memory import SharedCheck
 from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     FILE_SWAP,
@@ -99,7 +100,7 @@ from memtwin.errors import ModelBug
 from memtwin.linux.mm.swap import batched
 
 
-class MachineCheck(LruCheck):
+class MachineCheck(SharedCheck):
     """One pass over everything."""
 
     def run(self) -> None:
@@ -109,6 +110,7 @@ class MachineCheck(LruCheck):
         self.shares()
         self.address_spaces()
         self.frames()
+        self.shared_memory()
         self.swap()
         self.zswap()
         self.files()

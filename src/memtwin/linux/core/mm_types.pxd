@@ -160,6 +160,7 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_ZSPAGE
     CACHE_ZSWAP_ENTRY
     CACHE_BIO
+    CACHE_SHMEM_INODE
     NR_KNOWN_CACHES
 
 cpdef enum:              # GFP flags, with the numbers of Linux 6.1: what a request may do, and where its page may be
@@ -199,6 +200,8 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     EFBIG = 27
     AGAIN = 1001            # the time slice is over: call again
     KILLED = 1002           # the task was killed while it did this
+    SIGBUS = 1007           # a fault that ends the task: the page cannot be had (a full tmpfs, beyond the file's end)
+    SIGSEGV = 1011          # the same: no area there, or one that does not allow it
     EBUSY = 16
     ENOSPC = 28
 
@@ -209,6 +212,10 @@ cpdef enum:              # Refusal: which rule of the kernel refused what an ope
     REFUSED_TASK_SIZE       # no room among a process's addresses
     REFUSED_OVERCOMMIT      # vm.overcommit_memory
     REFUSED_SWAPOFF         # what lies in the area would find no room
+    REFUSED_TMPFS           # the tmpfs is full
+    REFUSED_DISK            # the file system on the data disk is full
+    REFUSED_SHMMAX          # kernel.shmmax: a segment of System V shared memory
+    REFUSED_SHMALL          # kernel.shmall: all of them together
 
 cpdef enum:             # index into State.cost_ns
     COST_HIT
@@ -616,6 +623,7 @@ cdef struct Vma:
     u64 end                 # one past the last
     u64 pgoff
     u32 flags
+    u32 prot                # vm_page_prot: the bits of an entry that maps one of its file's pages for a read
     u32 mm
     u32 file
     u32 filp                # the open file that it was mapped from: its readahead state
@@ -729,6 +737,12 @@ cdef struct File:
     u32 i_mmap              # the areas that map it, the oldest first
     u32 i_mmap_last
     u64 nr_reclaimed        # pages that reclaim took
+    u64 nr_swapped          # of shared memory: pages in swap areas; a tree entry names the slot of each
+    u64 nr_promised         # of shared memory: pages charged as it was made; 0: each as it comes
+    u32 users               # of shared memory: its names and descriptors; without these and areas it is freed
+    bint on_tmpfs           # its pages count against the size of the tmpfs
+    bint no_reserve         # each page is charged as it comes
+    u32 slabs[3]            # of shared memory: dentry, inode and the security module's part
 
 cdef struct Filp:           # an open file: who reads it how
     u32 free_link

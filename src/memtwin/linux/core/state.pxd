@@ -126,6 +126,11 @@ cdef class State:
     cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
+    cdef u64 tmpfs_max_blocks       # pages that the tmpfs may have; 0: there is no limit
+    cdef u64 tmpfs_used_blocks
+    cdef u64 shm_ctlmax             # kernel.shmmax, bytes
+    cdef u64 shm_ctlall             # kernel.shmall, pages
+    cdef u64 shm_tot                # pages of all System V segments
     cdef u32 stack_cache[128][4]    # frames of kernel stacks kept for the next thread
     cdef u32 nr_stacks_cached
     cdef u32 known_cache[NR_KNOWN_CACHES]  # KnownCache -> cache; 0: not known

@@ -79,6 +79,7 @@ FREE = cython.declare(u32, 0)
 COPY = cython.declare(u32, 1)
 FORGET = cython.declare(u32, 2)
 FIRST_HITS = cython.declare(u32, 4)
+SHM_UNLIMITED = cython.declare(u64, 0xFFFFFFFFFEFFFFFF)  # SHMMAX, SHMALL: ULONG_MAX - (1 << 24)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
 LOOKS = cython.declare(u32, 256)
@@ -287,6 +288,7 @@ class State:
         self.zone_end[0], self.zone_end[1] = DMA_END, DMA32_END
         self.nr_cpus = nr_cpus
         self.features.lru_batch = 15
+        self.shm_ctlmax = self.shm_ctlall = SHM_UNLIMITED
         self.node_data[0].lruvec.gen.max_seq = MIN_NR_GENS + 1
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))

@@ -19,6 +19,8 @@ cdef class FileIo:
 
 cdef u32 io_batch(State s, FileIo io, u64 until_ns) noexcept nogil
 cdef u32 pread(State s, FileIo io, u64 position) noexcept nogil
+cdef u32 shmem_read(State s, FileIo io, u64 position) noexcept nogil
+cdef u32 shmem_write(State s, FileIo io, u64 position) noexcept nogil
 cdef u32 pwrite(State s, FileIo io, u64 position) noexcept nogil
 cdef u32 get_read_batch(State s, u32 filp, u64 index, u64 last, u32 *pages) noexcept nogil
 cdef u32 filemap_get_pages(State s, u32 filp, u64 index, u64 last, u32 *pages) noexcept nogil

@@ -25,6 +25,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_READ_PAGE,
     COST_WRITE_PAGE,
     EFBIG,
+    FILE_SHMEM,
     GFP_HIGHUSER_MOVABLE,
     GFP_MOVABLE,
     GFP_NOFAIL,
@@ -33,6 +34,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     KILLED,
     OK,
     PATTERN_SEQ,
+    PG_DIRTY,
     PG_LOCKED,
     PG_READAHEAD,
     PG_UPTODATE,
@@ -63,6 +65,7 @@ from cython.cimports.memtwin.linux.mm.filemap import (
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
 from cython.cimports.memtwin.linux.mm.readahead import async_readahead, read_cache_page, sync_readahead
+from cython.cimports.memtwin.linux.mm.shmem import shmem_get_page, shmem_swap_entry
 from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed, put_page
 from cython.cimports.memtwin.linux.touch import content_tag, draw, fill_pattern
 
@@ -130,7 +133,10 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
         io.pending = -1
         spend_ns(s, s.cost_ns[COST_IO_CALL])
         position = io.offset + number * io.chunk
-        code = pwrite(s, io, position) if io.write else pread(s, io, position)
+        if file_at(s, filp_at(s, io.filp).file).kind == FILE_SHMEM:
+            code = shmem_write(s, io, position) if io.write else shmem_read(s, io, position)
+        else:
+            code = pwrite(s, io, position) if io.write else pread(s, io, position)
         if code != OK:
             io.pending = number
             return code
@@ -272,6 +278,63 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
         if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
         balance_dirty_pages_ratelimited(s)
+    return OK
+
+
+# --- files of a tmpfs ------------------------------------------------------------------------------------------------
+
+
+def shmem_read(s: State, io: FileIo, position: u64) -> u32:
+    """One read of a file in memory; what was never written reads as zeroes and stays so.  Returns an Outcome."""
+    file: u32 = filp_at(s, io.filp).file
+    end: u64 = min(position + io.chunk, file_at(s, file).nr_pages * PAGE)
+    start: u64 = position
+    pfn: u32
+    code: u32
+    while position < end:
+        pfn = filemap_get(s, file, position // PAGE)
+        if pfn or shmem_swap_entry(s, file, position // PAGE):
+            pfn = shmem_get_page(s, file, position // PAGE, False, cython.NULL)
+            if not pfn:
+                return s.need
+            s.pages[pfn].refcount += 1
+            if not position % PAGE:
+                mark_page_accessed(s, pfn)
+        code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, True)
+        if pfn:
+            put_page(s, pfn)
+        if code != OK:
+            return code
+        spend_ns(s, s.cost_ns[COST_READ_PAGE])
+        position = min((position // PAGE + 1) * PAGE, end)
+        if this_cpu(s).rq.resched:
+            hooks.cond_resched(s)
+    return OK
+
+
+def shmem_write(s: State, io: FileIo, position: u64) -> u32:
+    """One write to a file in memory, which has no writeback to wait for.  Returns an Outcome."""
+    file: u32 = filp_at(s, io.filp).file
+    end: u64 = position + io.chunk
+    start: u64 = position
+    pfn: u32
+    code: u32
+    if not file_reserve(s, file, (end + PAGE - 1) // PAGE):
+        return EFBIG
+    while position < end:
+        code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, False)
+        if code != OK:
+            return code
+        pfn = shmem_get_page(s, file, position // PAGE, True, cython.NULL)
+        if not pfn:
+            return s.need
+        file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
+        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, CONTENT_RANDOM)
+        s.pages[pfn].flags |= PG_DIRTY
+        spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
+        position = min((position // PAGE + 1) * PAGE, end)
+        if this_cpu(s).rq.resched:
+            hooks.cond_resched(s)
     return OK
 
 

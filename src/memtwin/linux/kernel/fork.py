@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    filp_at,
     mm_at,
     mod_node_page_state,
     pool_get,
@@ -223,6 +224,11 @@ def open_file(s: State, task: int, file: int) -> int:
     """Open a file; returns the number of the open file."""
     set_current(s, task)
     return open_filp(s, file)
+
+
+def file_of(s: State, filp: int) -> int:
+    """The file that an open file is of."""
+    return filp_at(s, filp).file
 
 
 def share_filp(s: State, filp: int) -> None:

@@ -23,6 +23,7 @@ from memtwin.errors import InputError, quoted
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 LONG_MAX = (1 << 62) - 1
 """Of what is an ``unsigned long`` in the kernel; the core computes with 63 bits."""
+ULONG_MAX = (1 << 64) - 1
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 
 
@@ -30,7 +31,8 @@ class Setting(NamedTuple):
     """One setting: the name below ``vm.``, default (None: computed at boot), least and most, meaning.
 
     *also*: a value out of the range that can be written; *shown*: one that a file can show and that cannot be written.
-    *count*: how many numbers it may have. *modelled*: whether anything in the model depends on it.
+    *below*: its directory; *count*: how many numbers it may have. *modelled*: whether anything in the model depends on
+    it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Setting(NamedTuple):
     shown: int | None = None
     count: int = 1
     modelled: bool = True
+    below: str = "vm"
 
     @property
     def allowed(self) -> str:
@@ -52,7 +55,7 @@ class Setting(NamedTuple):
         """
         also = "" if self.also is None else f"{self.also} or "
         number = f"1 to {self.count} integers" if self.count > 1 else "an integer"
-        return f"vm.{self.name} as {number} {also}{self.least}..{self.most}"
+        return f"{self.below}.{self.name} as {number} {also}{self.least}..{self.most}"
 
     def parse(self, text: str, *, written: bool = True) -> int | tuple[int, ...]:
         """Return what *text* means; raises InputError. Without *written* it is what a file shows.
@@ -113,6 +116,12 @@ SETTINGS = (
     Setting("extfrag_threshold", 500, 0, 1000, "fragmentation index above which compaction is worth it"),
 )  # fmt: skip
 
+IPC = (
+    Setting("shmmax", ULONG_MAX - (1 << 24), 0, ULONG_MAX, "bytes of the largest System V segment", below="kernel"),
+    Setting("shmall", ULONG_MAX - (1 << 24), 0, ULONG_MAX, "pages of all of them together", below="kernel"),
+)
+"""Settings of shared memory."""
+
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 ONE_SHOT = {"drop_caches", "compact_memory", "stat_refresh"}
@@ -124,3 +133,11 @@ def find(name: str) -> Setting:
     if name not in BY_NAME:
         raise InputError(f"vm.{name} is not a setting that the model knows")
     return BY_NAME[name]
+
+
+def find_ipc(name: str) -> Setting:
+    """Return the setting ``kernel.shmmax`` or ``kernel.shmall``; raises InputError for any other name."""
+    for setting in IPC:
+        if name == f"kernel.{setting.name}":
+            return setting
+    raise InputError(f"{name} is not a setting that the model knows")

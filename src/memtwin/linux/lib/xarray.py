@@ -26,6 +26,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.memtwin.linux.core.host_memory import host_zeroed, miss_memory
 from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_RADIX_TREE_NODE,
+    FILE_SHMEM,
     FILE_SWAP,
     GFP_KSWAPD_RECLAIM,
     NR_XA_LEVELS,
@@ -291,9 +292,12 @@ def xa_erase_shadow(s: State, file: u32, index: u64):
 
 
 def update_shadow_node(s: State, node: u32):
-    """Keep the list of nodes with nothing but shadows; those of swap are not on it (``workingset_update_node``)."""
+    """Keep the list of nodes with nothing but shadows (``workingset_update_node``).
+
+    Those of swap and of shared memory are not on it: what theirs hold is slots.
+    """
     n: cython.pointer(XaNode) = node_at(s, node)
-    if file_at(s, n.file).kind == FILE_SWAP:
+    if file_at(s, n.file).kind == FILE_SWAP or file_at(s, n.file).kind == FILE_SHMEM:
         return
     if n.count and n.count == n.nr_values:
         if n.listed:

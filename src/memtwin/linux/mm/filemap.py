@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     CACHE_BUFFER_HEAD,
     CONTENT_RANDOM,
+    CONTENT_TEXT,
     FILE_BDEV,
     FILE_RAMFS,
     FILE_SHMEM,
@@ -83,13 +84,17 @@ TAG_BITS = cython.declare(u64, 0xFFFFFFFFFFFFFFF8)
 
 
 def create_file(s: State, pages: int, kind: int, hole: bool = False) -> int:
-    """Make a file of *pages* pages, none of them in memory, and return its number; *hole*: without blocks on disk."""
+    """Make a file of *pages* pages, none of them in memory, and return its number; *hole*: without blocks on disk.
+
+    One of shared memory has a name, so that it stays when nothing maps it any more.
+    """
     file: u32 = pool_get(cython.address(s.files))
     if not file_reserve(s, file, max(pages, 1)):
         raise_if_short()
         raise ValueError(f"a file of {pages} pages is too large")
     file_at(s, file).nr_pages = pages
     file_at(s, file).kind = kind
+    file_at(s, file).users = 1
     file_at(s, file).hole = hole
     return file
 
@@ -143,7 +148,8 @@ def filemap_place(s: State, file: u32, index: u64, pfn: u32, active: cython.bint
     elif active:
         page.flags |= PG_ACTIVE
     if f.kind == FILE_SHMEM:
-        page.flags |= PG_SWAPBACKED
+        page.flags |= PG_SWAPBACKED | PG_DIRTY
+        page.tag = ((cython.cast(u64, file) << 40) + index + 1) * GOLDEN & TAG_BITS | CONTENT_TEXT
         mod_lruvec_page_state(s, pfn, NR_SHMEM, nr_pages(s, pfn))
     if f.kind == FILE_BDEV:
         page.flags |= PG_PRIVATE

@@ -12,5 +12,6 @@ cdef void free_entry(State s, u32 mm, u32 table, u64 vpn) noexcept nogil
 cdef void cold_entry(State s, u64 *entry, List *pageout) noexcept nogil
 cdef void madvise_walk(State s, u32 vma, u64 start, u64 end, u32 advice) noexcept nogil
 cdef void madvise_willneed(State s, u32 vma, u64 start, u64 end) noexcept nogil
+cdef void shmem_willneed(State s, u32 vma, u64 start, u64 end) noexcept nogil
 cdef void reclaim_pages(State s, List *chain) noexcept nogil
 cdef u32 do_madvise(State s, u32 task, u64 start, u64 end, u32 advice) noexcept nogil

@@ -21,6 +21,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SYSCALL,
     DEF_PRIORITY,
     EINVAL,
+    FILE_SHMEM,
     GFP_KERNEL,
     MM_SWAPENTS,
     OK,
@@ -47,6 +48,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    file_at,
     is_cut_off,
     mm_at,
     set_current,
@@ -60,6 +62,7 @@ from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.readahead import read_pages
+from cython.cimports.memtwin.linux.mm.shmem import shmem_swap_entry
 from cython.cimports.memtwin.linux.mm.swap import deactivate_page, lru_add_drain, lru_del, mark_page_lazyfree
 from cython.cimports.memtwin.linux.mm.swapfile import free_swap_and_cache, try_to_free_swap
 from cython.cimports.memtwin.linux.mm.swapin import read_swap_cache_async
@@ -140,6 +143,9 @@ def madvise_willneed(s: State, vma: u32, start: u64, end: u64):
     vpn: u64
     table: u32
     pte: u64
+    if vma_at(s, vma).file and file_at(s, vma_at(s, vma).file).kind == FILE_SHMEM:
+        shmem_willneed(s, vma, start, end)
+        return
     if vma_at(s, vma).file:
         read_pages(s, vma_at(s, vma).filp, vma_at(s, vma).pgoff + (start - vma_at(s, vma).start), end - start, 0)
         return
@@ -150,6 +156,22 @@ def madvise_willneed(s: State, vma: u32, start: u64, end: u64):
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
         if pte & PTE_SWAP:
             read_swap_cache_async(s, cython.cast(u32, pte >> 12))
+    lru_add_drain(s)
+
+
+def shmem_willneed(s: State, vma: u32, start: u64, end: u64):
+    """Start reading what is swapped out of shared memory."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    file: u32 = area.file
+    first: u64 = area.pgoff + (start - area.start)
+    index: u64
+    entry: u32
+    for index in range(first, min(first + (end - start), file_at(s, file).nr_pages)):
+        if is_cut_off(s):
+            break
+        entry = shmem_swap_entry(s, file, index)
+        if entry:
+            read_swap_cache_async(s, entry)
     lru_add_drain(s)
 
 

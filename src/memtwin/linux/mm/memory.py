@@ -38,6 +38,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_ZERO_FAULT,
     ENOMEM,
     FAULT_AROUND_PAGES,
+    FILE_SHMEM,
     GFP_HIGHUSER_MOVABLE,
     GFP_ZERO,
     KILLED,
@@ -45,9 +46,11 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     OK,
     OWNER_ANON,
     PG_ANON_EXCLUSIVE,
+    PG_DIRTY,
     PG_LOCKED,
     PG_LRU,
     PG_READAHEAD,
+    PG_SWAPBACKED,
     PG_SWAPCACHE,
     PTE_ACCESSED,
     PTE_DIRTY,
@@ -68,6 +71,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    file_at,
     filp_at,
     nr_pages,
     set_current,
@@ -100,6 +104,7 @@ from cython.cimports.memtwin.linux.mm.rmap import (
     page_add_new_anon_rmap,
     page_remove_rmap,
 )
+from cython.cimports.memtwin.linux.mm.shmem import shmem_fault
 from cython.cimports.memtwin.linux.mm.swap import (
     lru_add_drain,
     lru_cache_add,
@@ -202,10 +207,10 @@ def do_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write
 
 
 def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32):
-    """Map a cached page of a file, read-only."""
+    """Map a cached page of a file: read-only, but for shared memory, whose dirty pages nothing has to notice."""
     t: cython.pointer(Table) = table_at(s, table)
     at: u32 = vpn & (PTRS_PER_TABLE - 1)
-    t.entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
+    t.entry[at] = (cython.cast(u64, pfn) << 12) | vma_at(s, vma).prot
     t.tag[at] = s.pages[pfn].tag
     s.pages[pfn].refcount += 1
     page_add_file_rmap(s, pfn)
@@ -249,6 +254,8 @@ def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u
     pfn: u32 = filemap_get(s, file, index)
     first: cython.bint = tries[0] == 0
     started: cython.bint = False
+    if file_at(s, file).kind == FILE_SHMEM:
+        return shmem_fault(s, file, index)
     if not pfn and not filp:
         s.need = ENOMEM
         return 0
@@ -309,7 +316,13 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
 
 
 def page_mkwrite(s: State, pfn: u32) -> cython.bint:
-    """A write through a shared mapping: the file system is notified, the page becomes dirty; False: no memory."""
+    """A write through a shared mapping: the file system is notified, the page becomes dirty; False: no memory.
+
+    Shared memory has no file system to notify, and no writeback to wait for.
+    """
+    if s.pages[pfn].flags & PG_SWAPBACKED:
+        s.pages[pfn].flags |= PG_DIRTY
+        return True
     if not create_buffers(s, pfn):
         return False
     set_page_dirty(s, pfn)
@@ -329,7 +342,8 @@ def do_shared_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_WRITE | PTE_DIRTY
     s.pages[pfn].refcount -= 1
     spend_ns(s, s.cost_ns[COST_FILE_FAULT])
-    balance_dirty_pages_ratelimited(s)
+    if not s.pages[pfn].flags & PG_SWAPBACKED:
+        balance_dirty_pages_ratelimited(s)
     return OK
 
 
@@ -434,7 +448,8 @@ def wp_page_shared(s: State, entry: cython.pointer(u64), pfn: u32) -> u32:
         return s.need
     code = wp_page_reuse(s, entry)
     s.pages[pfn].refcount -= 1
-    balance_dirty_pages_ratelimited(s)
+    if not s.pages[pfn].flags & PG_SWAPBACKED:
+        balance_dirty_pages_ratelimited(s)
     return code
 
 

@@ -2,13 +2,13 @@
 
 An area without a priority of its own gets the next negative one: -2, -3, … in order.  The first slot is the header.
 
-Turning one off brings everything in it back: no more slots are taken from it, then each process's entries are read in
-and mapped, and what only the swap cache holds is dropped.  If memory runs out on the way, whoever has most is killed:
-who calls here is init, which is never chosen.
+Turning one off brings everything in it back: no more slots are taken from it, then shared memory's pages go back to
+their files, each process's entries are read in and mapped, and what only the swap cache holds is dropped.  If memory
+runs out on the way, whoever has most is killed: who calls here is init, which is never chosen.
 
 Follows mm/swapfile.c of Linux 6.1 (``SYSCALL_DEFINE2(swapon)``, ``SYSCALL_DEFINE1(swapoff)``, ``try_to_unuse``).
 
-Not modelled: discard, swap on shared memory's pages.
+Not modelled: discard.
 """
 
 import cython
@@ -58,6 +58,7 @@ from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.mmap import mmput
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import page_add_anon_rmap
+from cython.cimports.memtwin.linux.mm.shmem import shmem_unuse
 from cython.cimports.memtwin.linux.mm.swap import put_page
 from cython.cimports.memtwin.linux.mm.swap_cluster import NO_CLUSTER, free_cluster_push, inc_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import lookup_swap_cache
@@ -306,6 +307,9 @@ def try_to_unuse(s: State, area: u32) -> u32:
     idle: u32 = 0
     while idle < IDLE_ROUNDS and not is_cut_off(s):
         before = s.areas[area].inuse
+        code = shmem_unuse(s, area)
+        if code != OK:
+            return code
         for mm in range(1, s.mms.nr):
             if mm_at(s, mm).users:
                 mm_at(s, mm).users += 1

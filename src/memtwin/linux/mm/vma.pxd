@@ -4,6 +4,7 @@ from memtwin.linux.core.state cimport State
 cdef u32 find_vma_index(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 find_vma(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 new_vma(State s) noexcept nogil
+cdef u32 vm_get_page_prot(State s, u32 vma) noexcept nogil
 cdef void insert_vma(State s, u32 mm, u32 vma) noexcept nogil
 cdef void vm_stat_account(State s, u32 mm, u32 flags, i64 pages) noexcept nogil
 cdef u32 split_vma(State s, u32 vma, u64 at) noexcept nogil

@@ -13,6 +13,10 @@ from cython.cimports.memtwin.linux.core.host_memory import longer
 from cython.cimports.memtwin.linux.core.mm_types import (
     CACHE_FILP,
     CACHE_VMA,
+    FILE_SHMEM,
+    PTE_ACCESSED,
+    PTE_PRESENT,
+    PTE_WRITE,
     VM_EXEC,
     VM_GROWSDOWN,
     VM_LOCKED,
@@ -27,6 +31,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
+    file_at,
     filp_at,
     mm_at,
     pool_get,
@@ -34,6 +39,7 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
+from cython.cimports.memtwin.linux.mm.shmem import shmem_put
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 
 SOURCE = "mm/mmap.c", "v6.1"
@@ -79,6 +85,7 @@ def open_filp(s: State, file: u32) -> u32:
     filp_at(s, filp).file = file
     filp_at(s, filp).users = 1
     filp_at(s, filp).ra_pages = RA_PAGES
+    file_at(s, file).users += 1
     filp_at(s, filp).prev_pos = NEVER_READ
     return filp
 
@@ -92,12 +99,29 @@ def get_filp(s: State, filp: u32) -> u32:
 
 def put_filp(s: State, filp: u32):
     """One user less; the last closes it."""
+    file: u32
     if not filp:
         return
     filp_at(s, filp).users -= 1
     if filp_at(s, filp).users == 0:
+        file = filp_at(s, filp).file
         object_free(s, filp_at(s, filp).slab)
         pool_put(cython.address(s.filps), filp)
+        file_at(s, file).users -= 1
+        shmem_put(s, file)
+
+
+def vm_get_page_prot(s: State, vma: u32) -> u32:
+    """The bits of an entry that maps a page of an area's file for a read.
+
+    A write to a page of a file must fault first, so that it is noticed that the page is dirty; one to shared memory
+    need not, for nothing writes that back.
+    """
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    writable: u32 = VM_SHARED | VM_WRITE
+    if area.file and area.flags & writable == writable and file_at(s, area.file).kind == FILE_SHMEM:
+        return PTE_PRESENT | PTE_ACCESSED | PTE_WRITE
+    return PTE_PRESENT | PTE_ACCESSED
 
 
 def insert_vma(s: State, mm: u32, vma: u32):
@@ -114,6 +138,7 @@ def insert_vma(s: State, mm: u32, vma: u32):
     )
     m.vmas[index] = vma
     m.nr_vmas += 1
+    vma_at(s, vma).prot = vm_get_page_prot(s, vma)
     vma_link_file(s, vma)
 
 
@@ -121,9 +146,12 @@ def remove_vma(s: State, mm: u32, index: u32):
     """Take an area out of its address space."""
     m: cython.pointer(Mm) = mm_at(s, mm)
     vma: u32 = m.vmas[index]
+    file: u32 = vma_at(s, vma).file
     unlink_anon_vmas(s, vma)
     vma_unlink_file(s, vma)
     put_filp(s, vma_at(s, vma).filp)
+    if file:
+        shmem_put(s, file)
     m.nr_vmas -= 1
     memmove(
         cython.address(m.vmas[index]),

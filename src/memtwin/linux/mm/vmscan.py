@@ -33,10 +33,12 @@ from cython.cimports.memtwin.linux.core.list import list_add, list_del
 from cython.cimports.memtwin.linux.core.mm_types import (
     COST_RECLAIM_PAGE,
     COST_SCAN_PAGE,
+    GFP_FS,
     GFP_IO,
     LRU_INACTIVE_ANON,
     LRU_INACTIVE_FILE,
     OWNER_ANON,
+    OWNER_FILE,
     PG_ACTIVE,
     PG_DIRTY,
     PG_LOCKED,
@@ -93,6 +95,7 @@ from cython.cimports.memtwin.linux.mm.filemap import filemap_remove, try_to_free
 from cython.cimports.memtwin.linux.mm.page_io import SWAP_WRITTEN, swap_writepage
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty, wake_flusher
 from cython.cimports.memtwin.linux.mm.rmap import page_referenced, try_to_unmap
+from cython.cimports.memtwin.linux.mm.shmem import NO_SLOT, shmem_drop_clean, shmem_writepage
 from cython.cimports.memtwin.linux.mm.swap import lru_add, lru_add_drain, lru_cache_add, lru_count, put_page
 from cython.cimports.memtwin.linux.mm.swap_state import delete_from_swap_cache, vm_swap_full
 from cython.cimports.memtwin.linux.mm.swapfile import add_to_swap, put_swap_page, try_to_free_swap
@@ -252,9 +255,11 @@ def check_dirty_writeback(
 def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
     """A dirty page: one of swap is written now; one of a file is the flusher's business, and comes back when written.
 
-    kswapd may ask the file system for a page; ext4 declines, for the page's blocks are not chosen yet.
+    A page of shared memory gets its slot now. kswapd may ask the file system for a page; ext4 declines, for the page's
+    blocks are not chosen yet.
     """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    written: u32
     if page_is_file_lru(s, pfn):
         if sc.kswapd and page.flags & PG_RECLAIM and page_pgdat(s, pfn).dirty:
             return PAGEREF_KEEP
@@ -263,9 +268,17 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
         return PAGEREF_ACTIVATE
     if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 2:
         return PAGEREF_KEEP
+    if page.owner == OWNER_FILE:
+        if not sc.gfp & GFP_FS:
+            return PAGEREF_KEEP
+        written = shmem_writepage(s, pfn)
+        if written == NO_SLOT:
+            return PAGEREF_ACTIVATE
+    else:
+        written = swap_writepage(s, pfn)
     mod_lruvec_page_state(s, pfn, NR_VMSCAN_WRITE, nr_pages(s, pfn))
     stat.nr_pageout += 1
-    return PAGEREF_RECLAIM if swap_writepage(s, pfn) == SWAP_WRITTEN else PAGEREF_KEEP
+    return PAGEREF_RECLAIM if written == SWAP_WRITTEN else PAGEREF_KEEP
 
 
 def remove_mapping(s: State, pfn: u32) -> cython.bint:
@@ -284,17 +297,20 @@ def remove_mapping(s: State, pfn: u32) -> cython.bint:
         put_swap_page(s, entry)
         return True
     file_at(s, page.mapping).nr_reclaimed += nr_pages(s, pfn)
+    if page.flags & PG_SWAPBACKED:
+        shmem_drop_clean(s, pfn)
+        return True
     filemap_remove(s, pfn, workingset_eviction(s, pfn))
     return True
 
 
 def add_to_swap_and_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
-    """Find an anonymous page a slot, then take the page from all who map it."""
+    """Find an anonymous page a slot, then take a page from all who map it; shared memory gets its slot after that."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if page.flags & PG_SWAPBACKED and not page.flags & PG_SWAPCACHE:
+    if page.owner == OWNER_ANON and page.flags & (PG_SWAPBACKED | PG_SWAPCACHE) == PG_SWAPBACKED:
         if not sc.gfp & GFP_IO:
             return PAGEREF_KEEP
-        if page.owner != OWNER_ANON or not add_to_swap(s, pfn):
+        if not add_to_swap(s, pfn):
             return PAGEREF_ACTIVATE
     if page.mapcount and try_to_unmap(s, pfn):
         if page.owner == OWNER_ANON:

@@ -7,6 +7,7 @@ cdef struct SmapsTotals:
     u64 pss_dirty
     u64 pss_anon
     u64 pss_file
+    u64 pss_shmem
     u64 shared_clean
     u64 shared_dirty
     u64 private_clean

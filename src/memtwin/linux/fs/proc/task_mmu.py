@@ -67,6 +67,8 @@ def smaps_account(s: State, pte: u64, locked: cython.bint, totals: cython.pointe
     totals.pss += share
     if page.owner == OWNER_ANON:
         totals.pss_anon += share
+    elif page.flags & PG_SWAPBACKED:
+        totals.pss_shmem += share
     else:
         totals.pss_file += share
     if dirty:
@@ -102,7 +104,7 @@ def smaps_rollup(s: State, task: int) -> dict[str, int]:
     totals: SmapsTotals
     i: u32
     m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
-    totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = 0
+    totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = totals.pss_shmem = 0
     totals.shared_clean = totals.shared_dirty = totals.private_clean = totals.private_dirty = 0
     totals.referenced = totals.anonymous = totals.locked = totals.lazyfree = totals.swap = totals.swap_pss = 0
     for i in range(m.nr_vmas):
@@ -113,7 +115,7 @@ def smaps_rollup(s: State, task: int) -> dict[str, int]:
         "Pss_Dirty": totals.pss_dirty >> (10 + PSS_SHIFT),
         "Pss_Anon": totals.pss_anon >> (10 + PSS_SHIFT),
         "Pss_File": totals.pss_file >> (10 + PSS_SHIFT),
-        "Pss_Shmem": 0,
+        "Pss_Shmem": totals.pss_shmem >> (10 + PSS_SHIFT),
         "Shared_Clean": totals.shared_clean >> 10,
         "Shared_Dirty": totals.shared_dirty >> 10,
         "Private_Clean": totals.private_clean >> 10,

@@ -1,0 +1,4 @@
+from memtwin.linux.check.lru_lists cimport LruCheck
+
+cdef class SharedCheck(LruCheck):
+    pass

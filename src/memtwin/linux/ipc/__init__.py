@@ -1,0 +1,1 @@
+"""Shared memory by key, as System V has it."""

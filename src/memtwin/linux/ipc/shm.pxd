@@ -1,0 +1,1 @@
+"""Nothing of the core calls these."""
