@@ -12,7 +12,7 @@
     ├── OutputError         a file or directory cannot be written               exit 1
     ├── NotModelledError    the model cannot do this yet                        exit 1
     ├── HostMemoryError     this host has no memory for what is asked           exit 1
-    ├── NotBuiltError       the compiled core is missing                        exit 1
+    ├── NotBuiltError       the compiled core, or an extra, is missing          exit 1
     └── ModelBug            an invariant of the model is broken: our mistake, never the user's
 
 What the modelled kernel refuses (ENOMEM, an OOM kill) is a result of a run and is never raised.
@@ -124,7 +124,7 @@ class HostMemoryError(MemtwinError):
 
 
 class NotBuiltError(MemtwinError):
-    """The compiled core is not there."""
+    """The compiled core, or a library of an extra, is not there."""
 
 
 class ModelBug(MemtwinError):  # noqa: N818 - not an error of input: the name says whose it is

@@ -217,5 +217,18 @@ def test_examples_are_command_lines(name: str, capsys: pytest.CaptureFixture[str
         found.make_context(command, words)
 
 
-NOT_VIEWS = {"run", "validate", "completion", "snapshot", "diff", "oom", "export", "exec", "record", "leak", "learn"}
+NOT_VIEWS = {
+    "run",
+    "validate",
+    "completion",
+    "snapshot",
+    "diff",
+    "oom",
+    "export",
+    "exec",
+    "record",
+    "leak",
+    "learn",
+    "htop",
+}
 """Commands without --root or --json."""

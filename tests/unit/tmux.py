@@ -31,7 +31,7 @@ class Tmux:
         command = f"{shlex.join(['env', *settings, *words])}; echo $? > {shlex.quote(str(self._code))}; exec sleep 600"
         bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "TMUX"))}
         self._do(
-            "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "test", command,
+            "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "test", "-c", str(where), command,
             environment={**bare, "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"},
         )  # fmt: skip
 

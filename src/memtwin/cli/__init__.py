@@ -55,6 +55,7 @@ COMMANDS: Final = {
     "exec": Entry("memtwin.cli.exec", "Run a real program on a stored machine: free, top, ps, htop."),
     "export": Entry("memtwin.cli.export", "The metrics of all views, printed or served to a Prometheus."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
+    "htop": Entry("memtwin.cli.htop", "A screen as htop's, with memory that adds up."),
     "learn": Entry("memtwin.cli.learn", "Lessons in which you predict, run, see and know why."),
     "leak": Entry("memtwin.cli.leak", "Which processes leak, and what other growth is."),
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),

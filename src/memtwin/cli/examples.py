@@ -41,6 +41,11 @@ EXAMPLES: Final = {
         Example("memtwin free --explain", 'what seven programs call "used", and why it differs'),
         Example("memtwin free --root out@end", "at a checkpoint of a run"),
     ),
+    "htop": (
+        Example("memtwin htop", "this host; F1 lists the keys, ? explains a figure"),
+        Example("memtwin htop -t -s PSS", "the tree, with the PSS of each branch"),
+        Example("memtwin htop --root out@night", "at a checkpoint of a run"),
+    ),
     "leak": (
         Example("memtwin leak -p 4242 --for 5m", "watch a process for five minutes"),
         Example("memtwin leak host.trace", "judge all processes of a trace"),

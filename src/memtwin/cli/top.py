@@ -122,7 +122,7 @@ def command(
     users = names_of_users(source)
     options = view.Options(
         view.choose_fields(fields), view.field_named(key.lstrip("+-")), key.startswith("-"), width or _columns(),
-        arguments, threads, not busy, each_cpu, _uid(user, users), _uid(any_user, users), _UNITS.index(unit),
+        arguments, threads, not busy, each_cpu, uid_of(user, users), uid_of(any_user, users), _UNITS.index(unit),
         _UNITS.index(task_unit), _digits(source),
     )  # fmt: skip
     sampler = Sampler(source, pids=_pids(pids), threads=threads)
@@ -172,7 +172,7 @@ def _pids(words: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _uid(user: str | None, users: dict[int, str]) -> int | None:
+def uid_of(user: str | None, users: dict[int, str]) -> int | None:
     """Return the number of a user, by name or number."""
     if user is None:
         return None

@@ -125,7 +125,13 @@ class Sampler:
         for task in tasks:
             for name in wanted:
                 if name not in task.records:
-                    task.records[name] = _record(task.process, name)
+                    task.records[name] = record_of(task.process, name)
+
+    def turn_to(self, source: Source, *, is_later: bool) -> None:
+        """Read the same machine at another moment from now on; one that is not later has no interval."""
+        self.source = source
+        if not is_later:
+            self._known, self._last = {}, None
 
     def close(self) -> None:
         """Close the kept descriptors."""
@@ -140,12 +146,12 @@ class Sampler:
             data = self._read(root)
             if data is None:
                 continue
-            if before is not None and before.data == data:
+            if before is not None and before.data == data and before.process.source is self.source:
                 now = before
             else:
                 path = f"{root}/stat"
                 record = pid_stat.parse(data.decode(errors="surrogateescape"), self.source.label(path))
-                now = _Known(before.process if before else self._process(root, pid), data, record)
+                now = _Known(self._process(root, pid, before), data, record)
             known[root] = now
             yield Task(now.process, now.record, _same(before.record, now.record) if before else None)
         self._known = known
@@ -171,8 +177,9 @@ class Sampler:
             for name in sorted(self.source.names(f"{root}/task"), key=lambda name: (len(name), name)):
                 yield f"{root}/task/{name}", int(name)
 
-    def _process(self, root: str, pid: int) -> Process:
-        return Process(self.source, pid, root)
+    def _process(self, root: str, pid: int, before: _Known | None) -> Process:
+        is_same = before is not None and before.process.source is self.source
+        return before.process if before is not None and is_same else Process(self.source, pid, root)
 
 
 class _Known(NamedTuple):
@@ -248,7 +255,8 @@ def _same(old: PidStat, new: PidStat) -> PidStat | None:
     return old if old.field("starttime") == new.field("starttime") else None
 
 
-def _record(process: Process, name: str) -> Any:
+def record_of(process: Process, name: str) -> Any:
+    """Return the record of a task's file, its text where it has no parser; a thread's rollup is its process'."""
     if name not in RECORDS:
         return process.read(name)
     found: Any = process.load(RECORDS[name])

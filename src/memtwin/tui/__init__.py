@@ -4,7 +4,8 @@ In: a sampler or a source, and a terminal. Out: escape sequences for that termin
 however the program ends.
 
 - ``screen``: the writer that sends only what differs from the picture before, the terminal's raw mode, its keys;
-- ``top``: ``memtwin top``.
+- ``top``: ``memtwin top``;
+- ``htop``: ``memtwin htop``, painted by Textual.
 
 Never here: a figure that is computed. What a screen shows are the views.
 """

@@ -136,7 +136,7 @@ def summary(frame: Frame, options: Options) -> tuple[list[str], list[str], list[
     cpus, memory = _cpus(sample, each=options.each_cpu), _memory(sample, options.unit)
     if options.each_cpu:
         cpus, memory = _abreast(cpus), _abreast(memory)
-    load = f"top - {_clock(sample)} up {_up(sample.up_s)}, {_users(sample.users)},  load average: {_load(sample)}"
+    load = f"top - {_clock(sample)} up {up(sample.up_s)}, {_users(sample.users)},  load average: {_load(sample)}"
     return [load], [_states(sample, "Threads" if options.threads else "Tasks"), *cpus], memory
 
 
@@ -193,7 +193,8 @@ def _clock(sample: Sample) -> str:
     return time.strftime("%H:%M:%S", time.localtime(sample.at_unix_ms // 1000))
 
 
-def _up(up_s: float | None) -> str:
+def up(up_s: float | None) -> str:
+    """Return how long a machine is up, as top writes it."""
     if up_s is None:
         return "?"
     minutes = int(up_s) // 60

@@ -1,0 +1,259 @@
+"""``htop`` in Textual: paints the lines of a page that changed, and passes keys, clicks and sizes on."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import App, ComposeResult
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from memtwin.tui.htop.keys import name_of
+from memtwin.tui.htop.reader import Reader
+from memtwin.tui.htop.spans import BLANK
+
+if TYPE_CHECKING:
+    from textual import events
+
+    from memtwin.sources.looks import Look
+    from memtwin.tui.htop.page import Page
+    from memtwin.tui.htop.reader import Film
+    from memtwin.tui.htop.spans import Line
+
+_BLUE, _ORANGE, _VERMILION, _PINK, _GREEN, _YELLOW, _SKY, _GREY = (
+    "#0072b2", "#e69f00", "#d55e00", "#cc79a7", "#009e73", "#f0e442", "#56b4e9", "#888888",
+)  # fmt: skip
+"""The colours of Okabe and Ito, which colour-blind readers tell apart."""
+_COLOURS: Final = {
+    "used": _SKY, "shared": _PINK, "buffers": _BLUE, "dirty": _VERMILION, "cache": _ORANGE, "free": _GREY,
+    "swap": _VERMILION, "cpu-user": _GREEN, "cpu-nice": _BLUE, "cpu-system": _VERMILION, "cpu-other": _GREY,
+    "running": _GREEN, "tagged": _YELLOW, "zombie": _VERMILION, "kernel": _GREY, "title": _SKY, "message": _YELLOW,
+    "age-old": _BLUE, "event": _VERMILION, "badge": _YELLOW,
+}  # fmt: skip
+_REVERSED: Final = {
+    "heading", "heading-chosen", "heading-key", "selected", "selected-tagged", "foot", "tab-chosen", "cursor",
+}  # fmt: skip
+_BOLD: Final = {"heading-key", "key", "running", "tagged", "cursor", "selected-tagged", "title", "badge"}
+_UNDERLINED: Final = {"heading-chosen", "cursor"}
+EXIT_INTERRUPTED: Final = 130
+
+
+@lru_cache(256)
+def style_of(name: str, *, colour: bool) -> Style:
+    """Return how a style by name is painted; without colours bold, reverse and underlined alone tell."""
+    return Style(
+        color=_COLOURS.get(name) if colour and name not in _REVERSED else None,
+        bold=name in _BOLD or None, reverse=name in _REVERSED or None, underline=name in _UNDERLINED or None,
+    )  # fmt: skip
+
+
+class Canvas(ScrollView, can_focus=True, inherit_bindings=False):
+    """The whole screen: lines of spans, of which those that changed are painted."""
+
+    def __init__(self, page: Page, *, colour: bool) -> None:
+        super().__init__()
+        self.page, self.colour = page, colour
+        self.lines: list[Line] = []
+        self._strips: dict[Line, Strip] = {}
+        self._columns = 0
+
+    def draw(self) -> None:
+        """Paint what is different from the picture before."""
+        columns, rows = self.size
+        if not columns or not rows:
+            return
+        picture = self.page.picture(columns, rows)
+        if len(self.lines) != len(picture) or self._columns != columns:
+            self._strips.clear()
+            self._columns, self.lines = columns, picture
+            self.refresh()
+            return
+        changed = [at for at, (old, new) in enumerate(zip(self.lines, picture, strict=True)) if old != new]
+        self.lines = picture
+        if changed:
+            self.refresh(*(Region(0, at, columns, 1) for at in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        line = self.lines[y] if y < len(self.lines) else BLANK
+        strip = self._strips.get(line)
+        if strip is None:
+            if len(self._strips) > 1000:
+                self._strips.clear()
+            segments = [Segment(span.text, style_of(span.style, colour=self.colour)) for span in line]
+            strip = self._strips[line] = Strip(segments).adjust_cell_length(self._columns, Style.null())
+        return strip
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw for another size."""
+        self.virtual_size = Size(event.size.width, event.size.height)
+        self.draw()
+
+    async def on_key(self, event: events.Key) -> None:
+        """Pass a key on: its character, or its name."""
+        event.stop()
+        event.prevent_default()
+        if event.key in _PROGRAM:
+            await self.app.run_action(_PROGRAM[event.key])
+            return
+        is_text = event.character is not None and event.character.isprintable() and event.key != "space"
+        self.app.press(event.character if is_text else _NAMES.get(event.key, event.key))  # type: ignore[attr-defined]
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Pass a click on."""
+        self.app.click(event.x, event.y)  # type: ignore[attr-defined]
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
+        event.stop()
+        event.prevent_default()
+        self.app.wheel(1)  # type: ignore[attr-defined]
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
+        event.stop()
+        event.prevent_default()
+        self.app.wheel(-1)  # type: ignore[attr-defined]
+
+
+_PROGRAM: Final = {"ctrl+c": "interrupt", "ctrl+z": "suspend_process", "ctrl+p": "command_palette"}
+_NAMES: Final = {"ctrl+h": "backspace", "ctrl+m": "enter", "ctrl+j": "enter", "ctrl+i": "tab"}
+
+
+class Commands(Provider):
+    """The keys in words, for the command palette."""
+
+    async def discover(self) -> Hits:
+        """Yield every action."""
+        for words, press, keys in self._actions():
+            yield DiscoveryHit(words, press, help=keys)
+
+    async def search(self, query: str) -> Hits:
+        """Yield the actions whose words match."""
+        matcher = self.matcher(query)
+        for words, press, keys in self._actions():
+            if (score := matcher.match(words)) > 0:
+                yield Hit(score, matcher.highlight(words), press, help=keys)
+
+    def _actions(self) -> list[tuple[str, Any, str]]:
+        app: Any = self.app
+        return [
+            (one.words, partial(app.press, one.keys[0]), f"key {' or '.join(map(name_of, one.keys))}")
+            for one in app.page.all_keys()
+        ]
+
+
+class HtopApp(App[int]):
+    """The program: a page, a reader, a canvas."""
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; }
+    Canvas { background: ansi_default; scrollbar-size: 0 0; width: 100%; height: 100%; }
+    """
+    COMMANDS: ClassVar = {Commands}
+    ENABLE_COMMAND_PALETTE = True
+
+    class Seen(Message):
+        """A look, or why there is none."""
+
+        def __init__(self, look: Look | str) -> None:
+            super().__init__()
+            self.look = look
+
+    def __init__(self, page: Page, film: Film, *, delay_s: float, colour: bool = True) -> None:
+        super().__init__(ansi_color=True)
+        self.page = page
+        self.canvas = Canvas(page, colour=colour)
+        self.reader = Reader(film, self._deliver, delay_s)
+        page.do = self.reader.do
+
+    def compose(self) -> ComposeResult:
+        """Put the canvas on the screen."""
+        yield self.canvas
+
+    def on_mount(self) -> None:
+        """Begin to look; signals that end the program leave the terminal clean."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self.exit, 1))
+        self.canvas.focus()
+        self.canvas.draw()
+        self.reader.start()
+        gc.freeze()
+
+    def on_unmount(self) -> None:
+        """End the reader."""
+        self.reader.end()
+
+    def _deliver(self, look: Look | str) -> None:
+        """Take a look from the reader's thread."""
+        self.post_message(self.Seen(look))
+
+    def on_htop_app_seen(self, message: Seen) -> None:
+        """Show a look."""
+        if isinstance(message.look, str):
+            self.page.message = message.look
+        else:
+            self.page.show(message.look)
+        self._after()
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        threads = self.page.threads
+        if not self.page.press(key):
+            self.exit(0)
+            return
+        self._after()
+        if self.page.threads != threads:
+            self.reader.do(_nothing)
+        if self.page.wants_palette:
+            self.page.wants_palette = False
+            self.action_command_palette()
+
+    def click(self, column: int, row: int) -> None:
+        """Click a cell."""
+        if self.page.click(column, row):
+            self._after()
+        else:
+            self.exit(0)
+
+    def wheel(self, step: int) -> None:
+        """Turn the wheel."""
+        self.page.scroll(step)
+        self._after()
+
+    def _after(self) -> None:
+        self.canvas.draw()
+        if self.page.look is None:
+            return
+        before, wants = self.reader.wants, self.page.wants()
+        self.reader.wants = wants
+        if not before.has(wants):
+            self.reader.fill()
+
+    def action_interrupt(self) -> None:
+        """End as an interrupt does."""
+        self.exit(EXIT_INTERRUPTED)
+
+
+def _nothing() -> None:
+    """Look at once."""
+
+
+def run(page: Page, film: Film, *, delay_s: float, mouse: bool = True) -> int:
+    """Show *page* over *film* until it is left; return the exit code."""
+    for name in ("COLUMNS", "LINES"):  # of the shell that began it: a screen is as large as its terminal now is
+        os.environ.pop(name, None)
+    app = HtopApp(page, film, delay_s=delay_s, colour=not os.environ.get("NO_COLOR"))
+    app.run(mouse=mouse)
+    return 1 if app.return_value is None else app.return_value
