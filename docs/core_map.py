@@ -28,8 +28,10 @@ def modules() -> dict[str, Path]:
 
 
 def calls(path: Path) -> set[str]:
-    """Return the dotted names of the core's modules from which *path* cimports."""
-    return set(re.findall(r"^from cython\.cimports\.memtwin\.([\w.]+) import", path.read_text(), re.MULTILINE))
+    """Return the dotted names of the core's modules from which *path* cimports, or all of which its header includes."""
+    header = path.with_suffix(".pxd").read_text() if path.with_suffix(".pxd").exists() else ""
+    found = re.findall(r"^from memtwin\.([\w.]+) cimport \*", header, re.MULTILINE)
+    return {*found, *re.findall(r"^from cython\.cimports\.memtwin\.([\w.]+) import", path.read_text(), re.MULTILINE)}
 
 
 def steps() -> list[list[str]]:

@@ -6,29 +6,6 @@ Not a kernel file, as ``restore.py`` is none.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MM_SWAPENTS,
-    OWNER_ANON,
-    OWNER_ZSMALLOC,
-    PG_ACTIVE,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UPTODATE,
-    PTE_PRESENT,
-    PTE_SWAP,
-    PTE_SWP_EXCLUSIVE,
-    PTRS_PER_TABLE,
-    SWAP_HAS_CACHE,
-    SWAPFILE_CLUSTER,
-    XA_CHUNK,
-    Lruvec,
-    Page,
-    SwapArea,
-    i64,
-    u16,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,

@@ -11,30 +11,6 @@ on the operation, the page and what was there, whose low bits say how well the p
 import cython
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.linux.core.mm_types import (
-    AGAIN,
-    CONTENT_MARK,
-    CONTENT_MASK,
-    CONTENT_ZERO,
-    COST_FILL,
-    COST_HIT,
-    OK,
-    PATTERN_HOT,
-    PATTERN_RAND,
-    PATTERN_SEQ,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_SPECIAL,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    Page,
-    Pattern,
-    Rq,
-    Table,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     DEBUG,
     State,

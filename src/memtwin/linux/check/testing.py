@@ -1,17 +1,6 @@
 """Doors for tests: what a model's tests ask or break, and nothing else of memtwin does."""
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    GFP_FS,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    OWNER_KERNEL,
-    PTRS_PER_TABLE,
-    ScanControl,
-    i64,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,

@@ -4,7 +4,6 @@ A device serves ``width`` requests at a time; requests beyond that wait for the 
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import Device, u32, u64
 from cython.cimports.memtwin.linux.core.state import State
 
 MAX_DEVICES = cython.declare(u32, 32)

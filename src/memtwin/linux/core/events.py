@@ -10,7 +10,6 @@ What an event does is decided in ``linux/kernel/softirq.py``.
 
 import cython
 from cython.cimports.memtwin.linux.core.host_memory import host_grow
-from cython.cimports.memtwin.linux.core.mm_types import Event, u32, u64
 from cython.cimports.memtwin.linux.core.state import Array, State
 
 FOREVER = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u64
+from memtwin.linux.core.mm_types cimport *
 
 cdef struct HostMemory:     # of the computer that this runs on, one for all machines
     u64 missing             # bytes of the first array that could not grow since the last check; 0: all could

@@ -12,7 +12,6 @@ import cython
 from cython.cimports.libc.stdio import fprintf, stderr
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.linux.core.mm_types import u64
 from cython.cimports.posix.unistd import _exit
 
 from memtwin.errors import HostMemoryError

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef void add_notice(State s, u32 kind, u32 order, u32 gfp, u32 victim) noexcept nogil

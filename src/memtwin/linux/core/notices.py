@@ -4,7 +4,6 @@ import cython
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.memtwin.linux.core.host_memory import longer, miss_memory
-from cython.cimports.memtwin.linux.core.mm_types import NR_POOLS, Cpu, NoticeItem, u32, u64
 from cython.cimports.memtwin.linux.core.state import (
     State,
     duplicate,

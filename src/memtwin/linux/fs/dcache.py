@@ -11,7 +11,6 @@ that a machine's snapshot counts but does not tell are taken to be in use.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import CACHE_DENTRY, CACHE_LSM_INODE, Dentry, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 

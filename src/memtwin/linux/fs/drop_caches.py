@@ -8,9 +8,7 @@ Nothing is gained by it but a cold cache: the memory was available all along.
 Follows fs/drop_caches.c of Linux 6.1.
 """
 
-from cython.cimports.memtwin.linux.core.mm_types import COST_RECLAIM_PAGE, FILE_BDEV, FILE_REGULAR, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, file_at, spend_ns
-from cython.cimports.memtwin.linux.core.vmstat import DROP_PAGECACHE
 from cython.cimports.memtwin.linux.mm.filemap import invalidate_mapping
 
 from memtwin.linux.core.state import raise_if_broken

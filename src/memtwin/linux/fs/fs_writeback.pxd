@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport File, Flusher, Page, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u64 chunk_size(State s) noexcept nogil
 cdef void queue_io(State s, u64 older_than_ns) noexcept nogil

@@ -33,24 +33,6 @@ from cython.cimports.memtwin.linux.block.bio import (
     open_io_end,
     submit_bio,
 )
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BIO_MAX_PAGES,
-    COST_WRITEBACK_PAGE,
-    OK,
-    PG_DIRTY,
-    PG_WRITEBACK,
-    SCHED_FLUSHER,
-    THREAD_ASLEEP,
-    THREAD_RUNNING,
-    WB_CLEAN,
-    WB_DIRTY,
-    WB_IO,
-    WB_MORE_IO,
-    File,
-    Flusher,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -63,7 +45,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY
 from cython.cimports.memtwin.linux.lib.xarray import xa_next_dirty
 from cython.cimports.memtwin.linux.mm.page_writeback import (
     arm_flusher,

@@ -14,14 +14,12 @@ Not modelled: what a commit writes, checkpoints, running out of journal.
 
 import cython
 from cython.cimports.memtwin.linux.core.events import schedule_event
-from cython.cimports.memtwin.linux.core.mm_types import GFP_MOVABLE, GFP_NOFS, OWNER_KERNEL, File, u32, u64
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_THREAD,
     State,
     file_at,
     file_page,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGPGOUT
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty

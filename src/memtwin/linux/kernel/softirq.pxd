@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Event
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef void run_events(State s) noexcept nogil

@@ -7,7 +7,6 @@ when follows kernel/sched/loadavg.c and kernel/sched/psi.c.
 import cython
 from cython.cimports.memtwin.linux.block.bio import bio_endio, finish_io_end
 from cython.cimports.memtwin.linux.core.events import pop_event, push_event
-from cython.cimports.memtwin.linux.core.mm_types import Event, u64
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
     EVENT_IO_END,

@@ -8,7 +8,6 @@ thing: a balloon of virtio gives up before the OOM killer is called.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import GFP_HIGHUSER_MOVABLE, OWNER_NONE, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, is_cut_off, set_current, zone_at, zone_of
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u32 take(State s, u32 order, u32 count, u32 gfp, u32 *blocks) noexcept nogil

@@ -7,14 +7,6 @@ Follows ``alloc_pages`` and ``__free_pages`` of mm/page_alloc.c as lab/blocks.c 
 
 import cython
 from cython.cimports.libc.stdlib import free, malloc
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SYSCALL,
-    GFP_HIGHUSER_MOVABLE,
-    GFP_KERNEL,
-    GFP_RECLAIMABLE,
-    OWNER_KERNEL,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import State, hooks, is_cut_off, spend_ns, this_cpu
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages

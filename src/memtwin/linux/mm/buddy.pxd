@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport List, PG_HEAD, Page, PerCpuPages, Zone, i32, u8, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void free_one_page(State s, u32 pfn, u32 order, u32 migratetype) noexcept nogil
 cdef bint can_split_to(State s, u32 zone, u32 order) noexcept nogil

@@ -19,22 +19,7 @@ Not modelled: CMA, isolation, guard pages, page shuffling.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MIGRATE_HIGHATOMIC,
-    MIGRATE_MOVABLE,
-    NR_ORDERS,
-    OWNER_BUDDY,
-    OWNER_PCP,
-    PAGEBLOCK_ORDER,
-    PG_HEAD,
-    Page,
-    Zone,
-    i64,
-    u8,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import State, zone_at, zone_of
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES
 
 NR_PCP_TYPES = cython.declare(u32, 3)
 

@@ -1,0 +1,1 @@
+from memtwin.linux.core.mm_types cimport *

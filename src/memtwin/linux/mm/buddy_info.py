@@ -4,14 +4,6 @@ Follows mm/vmstat.c (``frag_show_print``, ``pagetypeinfo_showfree_print``, ``zon
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MAX_NR_ZONES,
-    MIGRATE_TYPES,
-    NR_ORDERS,
-    PAGEBLOCK_ORDER,
-    Zone,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, zone_at
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport CompactControl, Zone, i32, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void init_compact(CompactControl *cc, u32 zone, i32 order, u32 gfp, u32 mode) noexcept nogil
 cdef u32 compact_zone_begin(State s, CompactControl *cc) noexcept nogil

@@ -15,36 +15,7 @@ Not modelled: contention for locks, CMA, huge pages, several nodes.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COMPACT_COMPLETE,
-    COMPACT_CONTENDED,
-    COMPACT_CONTINUE,
-    COMPACT_DEFERRED,
-    COMPACT_PARTIAL_SKIPPED,
-    COMPACT_PRIO_ASYNC,
-    COMPACT_PRIO_SYNC_FULL,
-    COMPACT_SKIPPED,
-    COMPACT_SUCCEEDED,
-    GFP_IO,
-    GFP_KERNEL,
-    MAX_NR_ZONES,
-    MIGRATE_ASYNC,
-    MIGRATE_SYNC,
-    MIGRATE_SYNC_LIGHT,
-    CompactControl,
-    PerCpuPages,
-    Zone,
-    i32,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, hooks, is_cut_off, task_at, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import (
-    COMPACT_FREE_SCANNED,
-    COMPACT_MIGRATE_SCANNED,
-    PGMIGRATE_FAIL,
-    PGMIGRATE_SUCCESS,
-)
 from cython.cimports.memtwin.linux.mm.compaction_free import compaction_alloc
 from cython.cimports.memtwin.linux.mm.compaction_scan import (
     ISOLATE_ABORT,

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport CompactControl, Zone, i32, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u64 compact_gap(i32 order) noexcept nogil
 cdef void defer_compaction(State s, u32 zone, i32 order) noexcept nogil

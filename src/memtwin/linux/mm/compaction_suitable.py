@@ -14,33 +14,7 @@ Follows mm/compaction.c of Linux 6.1 (``compaction_suitable``, ``defer_compactio
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COMPACT_COMPLETE,
-    COMPACT_CONTENDED,
-    COMPACT_CONTINUE,
-    COMPACT_PARTIAL_SKIPPED,
-    COMPACT_SKIPPED,
-    COMPACT_SUCCEEDED,
-    COSTLY_ORDER,
-    MAX_NR_ZONES,
-    MIGRATE_MOVABLE,
-    MIGRATE_TYPES,
-    NR_ORDERS,
-    OWNER_BUDDY,
-    PAGEBLOCK_NR,
-    PAGEBLOCK_ORDER,
-    PG_HEAD,
-    PG_LRU,
-    THREAD_RUNNING,
-    CompactControl,
-    Zone,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, task_at, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES
 from cython.cimports.memtwin.linux.mm.compaction_scan import (
     pageblock_end_pfn,
     pageblock_start_pfn,

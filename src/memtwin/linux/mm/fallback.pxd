@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Zone, u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:                  # what a block of another type took last
     RMQUEUE_NORMAL

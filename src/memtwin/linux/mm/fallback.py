@@ -14,24 +14,7 @@ and of 6.12: ``__rmqueue_claim``, ``try_to_steal_block``, ``__rmqueue_steal``.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MIGRATE_HIGHATOMIC,
-    MIGRATE_MOVABLE,
-    MIGRATE_RECLAIMABLE,
-    MIGRATE_UNMOVABLE,
-    NR_ORDERS,
-    OWNER_ANON,
-    OWNER_BUDDY,
-    OWNER_FILE,
-    PAGEBLOCK_NR,
-    PAGEBLOCK_ORDER,
-    PG_HEAD,
-    Zone,
-    i32,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import State, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES
 from cython.cimports.memtwin.linux.mm.buddy import del_page_from_free_list, expand, rmqueue_smallest
 from cython.cimports.memtwin.linux.mm.mmzone import boost_watermark
 

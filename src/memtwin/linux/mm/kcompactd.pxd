@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Kcompactd, i32, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void wakeup_kcompactd(State s, i32 order, i32 highest_zone) noexcept nogil
 cdef bint kcompactd_node_suitable(State s) noexcept nogil

@@ -17,28 +17,7 @@ Follows mm/compaction.c of Linux 6.1 (``kcompactd``, ``kcompactd_do_work``, ``pr
 
 import cython
 from cython.cimports.memtwin.linux.core.events import schedule_event
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COMPACT_COMPLETE,
-    COMPACT_CONTINUE,
-    COMPACT_PARTIAL_SKIPPED,
-    COMPACT_SUCCEEDED,
-    GFP_KERNEL,
-    MAX_NR_ZONES,
-    MIGRATE_SYNC_LIGHT,
-    SCHED_KCOMPACTD,
-    ZONE_MOVABLE,
-    Kcompactd,
-    i32,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import (
-    COMPACT_DAEMON_FREE_SCANNED,
-    COMPACT_DAEMON_MIGRATE_SCANNED,
-    COMPACT_DAEMON_WAKE,
-    PGFREE,
-)
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction import (
     compact_zone_begin,

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Kswapd, ScanControl, i32, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef bint prepare_kswapd_sleep(State s) noexcept nogil
 cdef void begin_run(State s) noexcept nogil

@@ -23,30 +23,7 @@ Not modelled: several nodes, waking kcompactd.
 
 import cython
 from cython.cimports.memtwin.linux.core.events import schedule_event
-from cython.cimports.memtwin.linux.core.mm_types import (
-    DEF_PRIORITY,
-    GFP_KERNEL,
-    LRU_ACTIVE_ANON,
-    MAX_NR_ZONES,
-    MAX_RECLAIM_RETRIES,
-    PAGEBLOCK_ORDER,
-    SCHED_KSWAPD,
-    SWAP_CLUSTER_MAX,
-    THREAD_ASLEEP,
-    THREAD_NAP,
-    THREAD_RUNNING,
-    THREAD_THROTTLED,
-    Kswapd,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, global_node_page_state, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import (
-    KSWAPD_HIGH_WMARK_HIT_QUICKLY,
-    KSWAPD_LOW_WMARK_HIT_QUICKLY,
-    NR_WRITTEN,
-    PAGEOUTRUN,
-)
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction_suitable import reset_isolation_suitable
 from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd

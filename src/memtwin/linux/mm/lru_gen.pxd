@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport LruGen, Lruvec, Page, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef struct CtrlPos:        # how many pages of a tier came back, of how many that went
     u64 refaulted

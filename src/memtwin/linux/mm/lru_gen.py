@@ -38,40 +38,7 @@ Not modelled: memory cgroups' own generations, statistics of old generations (CO
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_ACTIVE_ANON,
-    LRU_GEN_ANON,
-    LRU_GEN_FILE,
-    LRU_INACTIVE_FILE,
-    MAX_NR_GENS,
-    MAX_NR_TIERS,
-    MAX_NR_ZONES,
-    MIN_LRU_BATCH,
-    MIN_NR_GENS,
-    PG_ACTIVE,
-    PG_DIRTY,
-    PG_GEN_MASK,
-    PG_GEN_SHIFT,
-    PG_LIST_MASK,
-    PG_LIST_SHIFT,
-    PG_RECLAIM,
-    PG_REFERENCED,
-    PG_REFS_MASK,
-    PG_REFS_SHIFT,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UNEVICTABLE,
-    PG_WORKINGSET,
-    PG_WRITEBACK,
-    LruGen,
-    Lruvec,
-    Page,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, nr_pages, page_lruvec, zone_at, zone_of
-from cython.cimports.memtwin.linux.core.vmstat import NR_ZONE_INACTIVE_ANON
 
 SOURCE = "mm/vmscan.c", "v6.12"
 

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport LruGen, ScanControl, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u64 fls(u64 x) noexcept nogil

@@ -19,21 +19,6 @@ Not modelled: memory cgroups.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    DEF_PRIORITY,
-    LRU_GEN_ANON,
-    LRU_GEN_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    MIN_LRU_BATCH,
-    MIN_NR_GENS,
-    LruGen,
-    ScanControl,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, scanned_pgdat, zone_at
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compact_gap
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_from_seq

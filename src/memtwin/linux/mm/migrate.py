@@ -12,20 +12,6 @@ Not modelled: migration entries (nothing else runs in between), balloon pages, o
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_COW_FAULT,
-    FILE_RAMFS,
-    OWNER_FILE,
-    OWNER_ZSMALLOC,
-    PG_LOCKED,
-    PG_PRIVATE,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    Page,
-    ZsPage,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
@@ -35,7 +21,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     zspage_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_ISOLATED_ANON
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 from cython.cimports.memtwin.linux.mm.swap import lru_cache_add, put_page

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport PerCpuPages, i32, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u64 low_wmark_pages(State s, u32 zone) noexcept nogil

@@ -30,7 +30,6 @@ Not modelled: highmem zones, the ``promo`` mark of memory tiering.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, PAGEBLOCK_NR, PerCpuPages, i32, i64, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, zone_at
 
 SOURCE = "mm/page_alloc.c", "v6.1"

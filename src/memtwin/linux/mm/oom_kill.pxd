@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Task, i64, u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef i64 totalpages(State s) noexcept nogil
 cdef i64 oom_badness(State s, u32 task) noexcept nogil

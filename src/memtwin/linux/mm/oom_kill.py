@@ -24,23 +24,8 @@ Not modelled: memory cgroups, cpusets and memory policies, several processes wit
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    GFP_FS,
-    MAX_NR_ZONES,
-    MM_SWAPENTS,
-    NOTICE_OOM,
-    NOTICE_REAP,
-    VM_SHARED,
-    Mm,
-    Task,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.notices import add_notice
 from cython.cimports.memtwin.linux.core.state import State, mm_at, task_at, this_cpu, vma_at, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import OOM_KILL
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.mmap import mmput
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, sync_mm_rss

@@ -15,32 +15,7 @@ Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, memory policies and cpusets
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    GFP_DIRECT_RECLAIM,
-    GFP_KSWAPD_RECLAIM,
-    GFP_MOVABLE,
-    GFP_RECLAIMABLE,
-    GFP_WRITE,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    MAX_RECLAIM_RETRIES,
-    MIGRATE_MOVABLE,
-    MIGRATE_RECLAIMABLE,
-    MIGRATE_UNMOVABLE,
-    THREAD_ASLEEP,
-    THREAD_NAP,
-    THREAD_RUNNING,
-    ZONE_MOVABLE,
-    ZONE_NORMAL,
-    Kswapd,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTY, NR_FREE_PAGES, NR_WRITEBACK
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.pcp import rmqueue

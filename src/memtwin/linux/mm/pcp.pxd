@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport PerCpuPages, i32, u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 order_to_pindex(u32 migratetype, u32 order) noexcept nogil
 cdef u32 pindex_to_order(u32 pindex) noexcept nogil

@@ -11,26 +11,7 @@ Follows mm/page_alloc.c of Linux 6.1: ``rmqueue_pcplist``, ``free_unref_page_com
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COSTLY_ORDER,
-    MAX_NR_ZONES,
-    MIGRATE_HIGHATOMIC,
-    MIGRATE_MOVABLE,
-    NR_PCP_LISTS,
-    OWNER_PCP,
-    PAGEBLOCK_ORDER,
-    PCP_BATCH_SCALE_MAX,
-    ZONE_MOVABLE,
-    List,
-    PerCpuPages,
-    Zone,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, this_cpu, zone_at, zone_of
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NUMA_HIT, NUMA_LOCAL, PGALLOC_DMA, PGFREE
 from cython.cimports.memtwin.linux.mm.buddy import free_one_page, mark_block, rmqueue_smallest
 from cython.cimports.memtwin.linux.mm.fallback import RMQUEUE_NORMAL, rmqueue_buddy
 

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Page, Task, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:
     TASK_RSS_EVENTS_THRESH = 64

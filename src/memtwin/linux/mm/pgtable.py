@@ -20,22 +20,6 @@ Not modelled: five-level tables, huge entries.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    GFP_KERNEL,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    NR_MM_COUNTERS,
-    OWNER_ANON,
-    OWNER_TABLE,
-    PG_SWAPBACKED,
-    PTRS_PER_TABLE,
-    Mm,
-    Task,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     mm_at,
@@ -45,7 +29,6 @@ from cython.cimports.memtwin.linux.core.state import (
     table_put,
     task_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_PAGE_TABLE_PAGES, PGFAULT
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport File, Filp, Page, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u64 init_ra_size(u64 size, u64 most) noexcept nogil

@@ -29,18 +29,6 @@ Not modelled: POSIX_FADV hints, readahead(2), large folios.
 
 import cython
 from cython.cimports.memtwin.linux.block.bio import bio_add_page, end_page_read, new_bio, submit_bio
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BIO_MAX_PAGES,
-    COST_CACHE_PAGE,
-    GFP_FS,
-    GFP_HIGHUSER_MOVABLE,
-    GFP_NORETRY,
-    PG_READAHEAD,
-    PG_WRITEBACK,
-    Filp,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, file_at, filp_at, spend_ns
 from cython.cimports.memtwin.linux.mm.filemap import filemap_alloc, filemap_get, is_hole, wait_on_page_locked
 

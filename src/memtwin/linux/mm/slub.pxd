@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport List, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport SlabCache, State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 kmem_cache_alloc(State s, u32 cache, u32 gfp) noexcept nogil
 cdef void kmem_cache_free(State s, u32 slab) noexcept nogil

@@ -18,21 +18,7 @@ merging of caches, debugging options.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    GFP_DIRECT_RECLAIM,
-    GFP_KERNEL,
-    GFP_KSWAPD_RECLAIM,
-    GFP_NOFAIL,
-    GFP_NOMEMALLOC,
-    GFP_RECLAIMABLE,
-    OWNER_SLAB,
-    PG_PARTIAL,
-    Page,
-    i64,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
-from cython.cimports.memtwin.linux.core.vmstat import NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

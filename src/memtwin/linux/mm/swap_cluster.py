@@ -10,7 +10,6 @@ Not modelled: discard, the random first cluster.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import SWAPFILE_CLUSTER, SwapArea, u32
 from cython.cimports.memtwin.linux.core.state import State
 
 SOURCE = "mm/swapfile.c", "v6.1"

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef bint vm_enough_memory(State s, u32 mm, u64 pages) noexcept nogil

@@ -21,7 +21,6 @@ Not modelled: the batches of the per-cpu counter, callers without CAP_SYS_ADMIN,
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import MAX_NR_ZONES, REFUSED_OVERCOMMIT, i64, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, mm_at, zone_at
 
 OVERCOMMIT_GUESS = cython.declare(u32, 0)

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Kswapd, ScanControl, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef bint lru_gen_enabled(State s, ScanControl *sc) noexcept nogil
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil

@@ -29,31 +29,6 @@ Not modelled: memory cgroups (all pages are the root's), the lag of the statisti
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COMPACT_CONTINUE,
-    COMPACT_SKIPPED,
-    COMPACT_SUCCEEDED,
-    COSTLY_ORDER,
-    DEF_PRIORITY,
-    GFP_FS,
-    LRU_ACTIVE_ANON,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    SCAN_ANON_FILE_TINY,
-    SCAN_EQUAL,
-    SCAN_FILE_NO_SWAP,
-    SCAN_FILE_TRIM,
-    SCAN_FRACT,
-    SWAP_CLUSTER_MAX,
-    Lruvec,
-    Pgdat,
-    ScanControl,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
@@ -62,12 +37,6 @@ from cython.cimports.memtwin.linux.core.state import (
     scanned_pgdat,
     this_cpu,
     zone_at,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    ALLOCSTALL_DMA,
-    NR_ZONE_INACTIVE_ANON,
-    WORKINGSET_ACTIVATE_ANON,
-    WORKINGSET_ACTIVATE_FILE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compact_gap, compaction_suitable

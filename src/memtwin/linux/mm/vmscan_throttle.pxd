@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport ScanControl, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u64 zone_reclaimable_pages(State s, u32 zone) noexcept nogil
 cdef bint allow_direct_reclaim(State s) noexcept nogil

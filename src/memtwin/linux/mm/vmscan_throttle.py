@@ -7,29 +7,7 @@ Not modelled: many tasks that reclaim at once (``too_many_isolated``).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_ACTIVE_ANON,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    MAX_RECLAIM_RETRIES,
-    THREAD_ASLEEP,
-    THREAD_NAP,
-    THREAD_RUNNING,
-    ZONE_NORMAL,
-    Kswapd,
-    ScanControl,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, hooks, scanned_pgdat, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import (
-    NR_FREE_PAGES,
-    NR_ZONE_INACTIVE_ANON,
-    NR_ZONE_WRITE_PENDING,
-    PGSCAN_DIRECT_THROTTLE,
-)
 from cython.cimports.memtwin.linux.mm.mmzone import min_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 

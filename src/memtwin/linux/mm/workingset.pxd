@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Lruvec, Page, XaNode, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void lru_note_cost(State s, Lruvec *lruvec, bint file, u64 pages, u64 rotated) noexcept nogil
 cdef u64 workingset_eviction(State s, u32 pfn) noexcept nogil

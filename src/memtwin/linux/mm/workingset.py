@@ -29,24 +29,6 @@ Not modelled: memory cgroups, the rounding of ages on machines whose ages do not
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_ACTIVE_ANON,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    NR_LRU_LISTS,
-    PG_ACTIVE,
-    PG_REFS_MASK,
-    PG_SWAPBACKED,
-    PG_WORKINGSET,
-    SWAP_CLUSTER_MAX,
-    XA_CHUNK,
-    LruGen,
-    Lruvec,
-    Page,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -56,12 +38,6 @@ from cython.cimports.memtwin.linux.core.state import (
     node_at,
     nr_pages,
     page_lruvec,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    WORKINGSET_ACTIVATE_ANON,
-    WORKINGSET_NODERECLAIM,
-    WORKINGSET_REFAULT_ANON,
-    WORKINGSET_RESTORE_ANON,
 )
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_tier_from_refs, page_lru_refs, page_type

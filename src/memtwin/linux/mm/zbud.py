@@ -18,7 +18,6 @@ Follows mm/zbud.c of Linux 6.1 (``zbud_alloc``, ``zbud_free``, ``zbud_reclaim_pa
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import OWNER_ZBUD, ZBUD_NCHUNKS, ZbudPage, u32
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zbud_at
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages

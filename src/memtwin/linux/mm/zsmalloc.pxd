@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport SwapArea, ZsClass, ZsPage, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:                  # how full a group of pages is
     ZS_EMPTY

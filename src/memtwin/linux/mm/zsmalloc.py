@@ -18,18 +18,7 @@ Not modelled: compaction (its shrinker moves objects out of groups that are hard
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_ZSPAGE,
-    GFP_MOVABLE,
-    OWNER_ZSMALLOC,
-    ZS_SIZE_CLASSES,
-    ZsClass,
-    ZsPage,
-    i64,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zone_at, zone_of, zspage_at
-from cython.cimports.memtwin.linux.core.vmstat import NR_ZSPAGES
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

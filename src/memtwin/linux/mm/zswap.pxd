@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport SwapArea, Zswap, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef bint zswap_is_full(State s) noexcept nogil
 cdef bint zswap_can_accept(State s) noexcept nogil

@@ -29,27 +29,7 @@ Not modelled: z3fold, several pools (a change of compressor or allocator while s
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_ZS_HANDLE,
-    CACHE_ZSWAP_ENTRY,
-    CONTENT_MASK,
-    CONTENT_ZERO,
-    COST_COMPRESS,
-    COST_DECOMPRESS,
-    GFP_KERNEL,
-    GFP_KSWAPD_RECLAIM,
-    GFP_MOVABLE,
-    GFP_NORETRY,
-    NR_CONTENTS,
-    SWAP_TYPE_SHIFT,
-    ZPOOL_ZBUD,
-    SwapArea,
-    Zswap,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, spend_ns, this_cpu
-from cython.cimports.memtwin.linux.core.vmstat import ZSWPIN, ZSWPOUT
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.util import totalram_pages

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef bint zswap_writeback_entry(State s, u32 entry, u32 handle) noexcept nogil

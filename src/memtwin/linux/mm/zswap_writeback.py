@@ -20,15 +20,6 @@ Not modelled: that the worker may have to kill for its page.
 
 import cython
 from cython.cimports.memtwin.linux.block.bio import end_page_read
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_DECOMPRESS,
-    GFP_KERNEL,
-    GFP_NORETRY,
-    SCHED_FLUSHER,
-    SWAP_TYPE_SHIFT,
-    ZPOOL_ZBUD,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import State, slot_of, spend_ns, this_cpu, zbud_at
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug, write_to_device
 from cython.cimports.memtwin.linux.mm.swapin import get_swap_cache_page

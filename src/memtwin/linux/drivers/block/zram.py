@@ -26,21 +26,6 @@ Not modelled: mem_limit, writeback to another device, several zram devices.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_ZS_HANDLE,
-    CONTENT_MASK,
-    CONTENT_ZERO,
-    COST_COMPRESS,
-    COST_DECOMPRESS,
-    GFP_IO,
-    GFP_KSWAPD_RECLAIM,
-    GFP_MOVABLE,
-    NR_CONTENTS,
-    SwapArea,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, spend_ns
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.zsmalloc import huge_class_size, zs_free, zs_init_classes, zs_malloc

@@ -5,7 +5,6 @@ with exact times instead of a sample at each tick.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import u64
 from cython.cimports.memtwin.linux.core.state import State
 
 

@@ -19,7 +19,6 @@ Not modelled: weights, groups, slices of an entity's own.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import SCHED_IDLE, Rq, SchedEntity, i64, u32, u64
 
 SOURCE = "kernel/sched/fair.c", "v6.12"
 

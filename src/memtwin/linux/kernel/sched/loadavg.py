@@ -10,7 +10,6 @@ It is not a share of the processors: a machine with 8 idle cpus and 3 tasks wait
 Follows kernel/sched/loadavg.c of Linux 6.1.
 """
 
-from cython.cimports.memtwin.linux.core.mm_types import THREAD_RUNNING, u64
 from cython.cimports.memtwin.linux.core.state import State
 
 LOAD_FREQ_NS = 5_004_000_000

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef enum:                  # for a step of 2 s, in fixed point of 11 bits

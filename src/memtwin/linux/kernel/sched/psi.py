@@ -15,7 +15,6 @@ beside the task is a stall of the whole machine.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import SCHED_IDLE, Rq, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import FIXED_1, calc_load
 
