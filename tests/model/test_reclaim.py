@@ -69,6 +69,20 @@ def test_a_pass_is_split_by_cost_and_swappiness(
         assert list(testing.plan(state, priority, *costs)) == expected
 
 
+@pytest.mark.parametrize(("kernel", "scans_all"), [("6.1", False), ("6.12", True)])
+def test_reclaim_goes_by_the_last_flush(kernel: str, scans_all: bool) -> None:
+    """A file is read beside idle anonymous memory: 6.1 takes files first, 6.12 has no file in its counters yet.
+
+    6.1 flushes the counters in each pass; in 6.12 those of up to two seconds ago decide, so anonymous memory is scanned
+    more than once, as in recording 160.
+    """
+    machine = f"machine ram=256M kernel={kernel} lru_gen=off\nswap zram size=192M\nsysctl vm.swappiness=100\n"
+    work = "file f 40M\nproc A\nA mmap h 180M\nA touch h 0 180M w seq\nsleep 3\nA fread f 0 40M 64K seq\n"
+    scanned = run.simulate(parse(machine + work), None).machine.state.events_by_name()["pgscan_anon"]
+    anonymous = 180 * 256
+    assert scanned > anonymous if scans_all else scanned < anonymous // 4
+
+
 def test_at_priority_0_both_are_looked_at_whole() -> None:
     """The last pass splits nothing, unless swappiness is 0: then it is files only."""
     state = mixed()

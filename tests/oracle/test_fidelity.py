@@ -68,7 +68,8 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
 SIX_TWELVE = [
     "01-boot-idle.k612", "03-anon-swap-disk.k612", "14-mix-swappiness-60.k612", "19-file-thrash.k612",
     "22-fork-cow.k612", "150-gen-hot-then-stream", "151-lists-hot-then-stream", "152-gen-mapped-files", "153-gen-zram",
-    "154-gen-oom", "155-gen-fork-pressure", "156-gen-ram-2g", "157-gen-mix-disk", "159-gen-hot-anon-ssd",
+    "154-gen-oom", "155-gen-fork-pressure", "156-gen-ram-2g", "157-gen-mix-disk", "158-lists-mix-zram",
+    "159-gen-hot-anon-ssd",
 ]  # fmt: skip
 """Scenarios on Linux 6.12, with generations but for *lists*: mean error at most 8 %, p90 at most 25 %."""
 

@@ -29,6 +29,7 @@ FEATURES: Final = (
     Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),
     Feature("reclaimed_scanned", (6, 9), "what file systems free counts as scanned by kswapd's pass"),
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
+    Feature("flush_ratelimited", (6, 11), "reclaim goes by counters of cgroups that are flushed every two seconds"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
     Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),
     Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),

@@ -5,10 +5,10 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     file_page,
-    global_node_page_state,
     table_at,
     task_at,
 )
+from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swapfile import entry_of, free_swap_slot
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low
@@ -34,15 +34,11 @@ def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, 
 
 def would_be_low(s: State, inactive: int, active: int) -> bool:
     """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
-    before: i64[2]
     low: cython.bint
-    before[0] = global_node_page_state(s, LRU_INACTIVE_FILE)
-    before[1] = global_node_page_state(s, LRU_ACTIVE_FILE)
-    s.node_data[0].stat[LRU_INACTIVE_FILE] = inactive
-    s.node_data[0].stat[LRU_ACTIVE_FILE] = active
+    s.node_data[0].lruvec.flushed_lists[LRU_INACTIVE_FILE] = inactive
+    s.node_data[0].lruvec.flushed_lists[LRU_ACTIVE_FILE] = active
     low = inactive_is_low(s, True)
-    s.node_data[0].stat[LRU_INACTIVE_FILE] = before[0]
-    s.node_data[0].stat[LRU_ACTIVE_FILE] = before[1]
+    mem_cgroup_flush_stats(s)
     return low
 
 

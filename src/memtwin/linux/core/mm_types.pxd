@@ -555,6 +555,8 @@ cdef struct Lruvec:         # what one reclaim policy works on: one a node
     u64 anon_cost           # how much I/O reclaiming anonymous pages and files has lately caused
     u64 file_cost
     u64 refaults[2]         # WORKINGSET_ACTIVATE_ANON and _FILE when the last reclaim ended
+    u64 flushed_lists[4]    # pages of each evictable list when the counters were last flushed (memcontrol)
+    u64 flushed_activations[2] # WORKINGSET_ACTIVATE_ANON and _FILE then
     bint congested          # LRUVEC_CONGESTED
 
 cdef struct Pgdat:          # a node: pg_data_t
@@ -579,6 +581,7 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint zram_bios          # zram's pages are requests, which count as read and written
     bint rss_percpu         # a fault counts in its address space at once
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
+    bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
 
 cdef struct Flusher:
     u32 state

@@ -24,6 +24,7 @@ cdef enum:                  # Event.kind
     EVENT_IO_END            # the requests that end with Event.arg are complete
     EVENT_THREAD            # a background thread's sleep is over
     EVENT_VMSTAT            # a cpu's own lists are trimmed, once a second
+    EVENT_FLUSH_STATS       # the counters that reclaim goes by are flushed
 
 
 cdef struct Pool:           # an array of structs that grows; entry 0 is "none"

@@ -9,6 +9,7 @@ from cython.cimports.memtwin.linux.block.bio import bio_endio, finish_io_end
 from cython.cimports.memtwin.linux.core.events import pop_event, push_event
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
+    EVENT_FLUSH_STATS,
     EVENT_IO_END,
     EVENT_LOADAVG,
     EVENT_PSI,
@@ -19,6 +20,7 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_global_load
 from cython.cimports.memtwin.linux.kernel.sched.psi import update_averages
+from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.pcp import decay_pcp_high
 
 from memtwin.linux.kernel.sched.loadavg import LOAD_FREQ_NS
@@ -27,6 +29,7 @@ from memtwin.linux.kernel.sched.psi import PSI_PERIOD_NS
 LOAD_FREQ = cython.declare(u64, LOAD_FREQ_NS)
 PSI_PERIOD = cython.declare(u64, PSI_PERIOD_NS)
 STAT_INTERVAL = cython.declare(u64, 1_000_000_000)
+FLUSH_TIME = cython.declare(u64, 2_016_000_000)
 
 
 def run_events(s: State):
@@ -52,6 +55,9 @@ def dispatch(s: State, event: cython.pointer(Event)):
     elif event.kind == EVENT_VMSTAT:
         decay_pcp_high(s)
         push_event(s, event.time_ns + STAT_INTERVAL, 0, EVENT_VMSTAT, 0)
+    elif event.kind == EVENT_FLUSH_STATS:
+        mem_cgroup_flush_stats(s)
+        push_event(s, event.time_ns + FLUSH_TIME, 0, EVENT_FLUSH_STATS, 0)
     elif event.kind == EVENT_THREAD:
         this_cpu(s).rq.resched = True
 
@@ -60,5 +66,7 @@ def start(s: State) -> None:
     """Start what samples by itself; phases are those of a machine that booted at time 0."""
     push_event(s, (s.now_ns // LOAD_FREQ + 1) * LOAD_FREQ, 0, EVENT_LOADAVG, 0)
     push_event(s, (s.now_ns // PSI_PERIOD + 1) * PSI_PERIOD, 0, EVENT_PSI, 0)
+    mem_cgroup_flush_stats(s)
+    push_event(s, (s.now_ns // FLUSH_TIME + 1) * FLUSH_TIME, 0, EVENT_FLUSH_STATS, 0)
     if s.features.pcp_auto_high:
         push_event(s, (s.now_ns // STAT_INTERVAL + 1) * STAT_INTERVAL, 0, EVENT_VMSTAT, 0)

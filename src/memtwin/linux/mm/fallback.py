@@ -13,7 +13,7 @@ and of 6.12: ``__rmqueue_claim``, ``try_to_steal_block``, ``__rmqueue_steal``.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.list import list_add, list_del
+from cython.cimports.memtwin.linux.core.list import list_add_tail, list_del
 from cython.cimports.memtwin.linux.core.state import State, zone_at
 from cython.cimports.memtwin.linux.mm.buddy import del_page_from_free_list, expand, rmqueue_smallest
 from cython.cimports.memtwin.linux.mm.mmzone import boost_watermark
@@ -48,7 +48,7 @@ def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32
             order = s.pages[at].order
             list_del(s.pages, cython.address(zone.free_area[order][s.pages[at].migratetype]), at)
             s.pages[at].migratetype = mt
-            list_add(s.pages, cython.address(zone.free_area[order][mt]), at)
+            list_add_tail(s.pages, cython.address(zone.free_area[order][mt]), at)
             moved += 1 << order
             at += 1 << order
         else:
@@ -57,12 +57,12 @@ def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32
 
 
 def movable_pages_in_block(s: State, pfn: u32) -> u32:
-    """Pages of a pageblock that could be migrated away: user memory and page cache."""
+    """Pages of a pageblock that could be migrated away: those on LRU lists."""
     at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
     i: u32
     movable: u32 = 0
     for i in range(at, at + PAGEBLOCK_NR):
-        if s.pages[i].owner == OWNER_ANON or s.pages[i].owner == OWNER_FILE:
+        if s.pages[i].flags & PG_LRU:
             movable += 1
     return movable
 
@@ -101,7 +101,7 @@ def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.b
     if not whole:
         list_del(s.pages, cython.address(zone.free_area[order][s.pages[pfn].migratetype]), pfn)
         s.pages[pfn].migratetype = mt
-        list_add(s.pages, cython.address(zone.free_area[order][mt]), pfn)
+        list_add_tail(s.pages, cython.address(zone.free_area[order][mt]), pfn)
         return
     movable = movable_pages_in_block(s, pfn)
     free = move_freepages_block(s, zone, pfn, mt)

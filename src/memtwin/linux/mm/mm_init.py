@@ -202,6 +202,7 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.eevdf = "eevdf" in names
     f.pcp_auto_high = "pcp_auto_high" in names
     f.reclaimed_scanned = "reclaimed_scanned" in names
+    f.flush_ratelimited = "flush_ratelimited" in names
     f.full_walk = "full_walk" in names
     f.swapin_writable = "swapin_writable" in names
     f.fallback_claims = "fallback_claims" in names

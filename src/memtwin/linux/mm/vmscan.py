@@ -92,6 +92,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     PGSTEAL_KSWAPD,
 )
 from cython.cimports.memtwin.linux.mm.filemap import filemap_remove, try_to_free_buffers
+from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state
 from cython.cimports.memtwin.linux.mm.page_io import SWAP_WRITTEN, swap_writepage
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty, wake_flusher
 from cython.cimports.memtwin.linux.mm.rmap import page_referenced, try_to_unmap
@@ -131,8 +132,8 @@ def inactive_is_low(s: State, file: cython.bint) -> cython.bint:
     For example: below 1 GiB half and half; 10 GiB: a tenth; 100 GiB: a 31st may be inactive
     """
     lru: u32 = LRU_INACTIVE_FILE if file else LRU_INACTIVE_ANON
-    inactive: u64 = global_node_page_state(s, lru)
-    active: u64 = global_node_page_state(s, lru + 1)
+    inactive: u64 = lruvec_page_state(cython.address(s.node_data[0].lruvec), lru)
+    active: u64 = lruvec_page_state(cython.address(s.node_data[0].lruvec), lru + 1)
     gib: u64 = (inactive + active) >> PAGES_PER_GIB_SHIFT
     ratio: u64 = int_sqrt(10 * gib) if gib else 1
     return inactive * ratio < active

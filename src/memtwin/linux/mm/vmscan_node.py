@@ -45,6 +45,7 @@ from cython.cimports.memtwin.linux.mm.lru_gen_shrink import (
     lru_gen_shrink_end,
     lru_gen_shrink_round,
 )
+from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state, mem_cgroup_flush_stats_ratelimited
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, zone_watermark_ok
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
@@ -96,19 +97,14 @@ def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
     high: u64 = 0
     files: u64 = global_node_page_state(s, LRU_ACTIVE_FILE) + global_node_page_state(s, LRU_INACTIVE_FILE)
     lruvec: cython.pointer(Lruvec) = cython.address(scanned_pgdat(s, sc).lruvec)
+    mem_cgroup_flush_stats_ratelimited(s)
     sc.anon_cost = lruvec.anon_cost
     sc.file_cost = lruvec.file_cost
     sc.may_deactivate_anon = sc.may_deactivate_file = True
     if not sc.force_deactivate:
-        sc.may_deactivate_anon = lruvec.refaults[0] != cython.cast(
-            u64, global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
-        ) or inactive_is_low(s, False)
-        sc.may_deactivate_file = lruvec.refaults[1] != cython.cast(
-            u64, global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
-        ) or inactive_is_low(s, True)
-    sc.cache_trim_mode = (
-        global_node_page_state(s, LRU_INACTIVE_FILE) >> sc.priority
-    ) > 0 and not sc.may_deactivate_file
+        sc.may_deactivate_anon = lruvec.refaults[0] != lruvec.flushed_activations[0] or inactive_is_low(s, False)
+        sc.may_deactivate_file = lruvec.refaults[1] != lruvec.flushed_activations[1] or inactive_is_low(s, True)
+    sc.cache_trim_mode = lruvec_page_state(lruvec, LRU_INACTIVE_FILE) >> sc.priority > 0 and not sc.may_deactivate_file
     for zone in range(MAX_NR_ZONES):
         if zone_at(s, zone).managed:
             high += high_wmark_pages(s, zone)
@@ -315,8 +311,8 @@ def snapshot_refaults(s: State):
     """Remember how many refaults were activated when a reclaim ended: more at the next one means thrashing."""
     if s.node_data[0].lruvec.gen.enabled:
         return
-    s.node_data[0].lruvec.refaults[0] = global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
-    s.node_data[0].lruvec.refaults[1] = global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
+    s.node_data[0].lruvec.refaults[0] = s.node_data[0].lruvec.flushed_activations[0]
+    s.node_data[0].lruvec.refaults[1] = s.node_data[0].lruvec.flushed_activations[1]
 
 
 # --- direct reclaim --------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_tier_from_refs, page_lru_refs, page_type
+from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state
 from cython.cimports.memtwin.linux.mm.swap import lru_gen_in_fault
 
 USES_OF_TIER_2 = cython.declare(u32, 3)
@@ -53,10 +54,10 @@ def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, p
     Since 6.2 *rotated* pages count too, which reclaim scanned in vain, and I/O weighs 32 times as much.
     """
     lists: u64 = (
-        global_node_page_state(s, LRU_INACTIVE_ANON)
-        + global_node_page_state(s, LRU_ACTIVE_ANON)
-        + global_node_page_state(s, LRU_INACTIVE_FILE)
-        + global_node_page_state(s, LRU_ACTIVE_FILE)
+        lruvec_page_state(lruvec, LRU_INACTIVE_ANON)
+        + lruvec_page_state(lruvec, LRU_ACTIVE_ANON)
+        + lruvec_page_state(lruvec, LRU_INACTIVE_FILE)
+        + lruvec_page_state(lruvec, LRU_ACTIVE_FILE)
     )
     if s.features.rotations_cost:
         pages = pages * SWAP_CLUSTER_MAX + rotated
@@ -110,15 +111,15 @@ def lru_gen_refault(s: State, pfn: u32, shadow: u64):
         mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + kind, nr_pages(s, pfn))
 
 
-def workingset_size(s: State, file: cython.bint) -> u64:
+def workingset_size(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint) -> u64:
     """The pages that a refaulting page competes with."""
-    size: u64 = global_node_page_state(s, LRU_ACTIVE_FILE)
+    size: u64 = lruvec_page_state(lruvec, LRU_ACTIVE_FILE)
     if not file:
-        size += global_node_page_state(s, LRU_INACTIVE_FILE)
+        size += lruvec_page_state(lruvec, LRU_INACTIVE_FILE)
     if s.nr_swap_pages > 0:
-        size += global_node_page_state(s, LRU_ACTIVE_ANON)
+        size += lruvec_page_state(lruvec, LRU_ACTIVE_ANON)
         if file:
-            size += global_node_page_state(s, LRU_INACTIVE_ANON)
+            size += lruvec_page_state(lruvec, LRU_INACTIVE_ANON)
     return size
 
 
@@ -137,7 +138,7 @@ def classic_refault(s: State, pfn: u32, shadow: u64):
     nr: u32 = nr_pages(s, pfn)
     file: u32 = 0 if page.flags & PG_SWAPBACKED else 1
     mod_lruvec_page_state(s, pfn, WORKINGSET_REFAULT_ANON + file, nr)
-    if lruvec.nonresident_age - (shadow >> 2) > workingset_size(s, file != 0):
+    if lruvec.nonresident_age - (shadow >> 2) > workingset_size(s, lruvec, file != 0):
         return
     page.flags |= PG_ACTIVE
     lruvec.nonresident_age += nr

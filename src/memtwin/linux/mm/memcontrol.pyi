@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from memcontrol.py and memcontrol.pxd."""
+
+
