@@ -283,7 +283,7 @@ def test_no_module_is_dead() -> None:
             assert name in used or name in NOT_USED_YET, name
 
 
-@pytest.mark.parametrize(("page", "least"), [("a-page-fault", 40), ("past-the-end-of-memory", 20)])
+@pytest.mark.parametrize(("page", "least"), [("a-page-fault", 40), ("past-the-end-of-memory", 20), ("kernel-map", 40)])
 def test_functions_that_a_page_names_are_there(page: str, least: int) -> None:
     """Every `module.function` of the page is a function of that module of the model."""
     text = (ROOT / "docs" / f"{page}.md").read_text()

@@ -16,10 +16,12 @@ TEXTS = sorted(
 
 DIALECT = re.compile(
     r"\b(told|anew|likewise|nobody|somebody|looked at|takes? breath|has breath|as a sentence|as sentences have"
-    r"|without a head|comes? to nothing|is no merit|by whom is)\b",
+    r"|without a head|comes? to nothing|is no merit|by whom is|whoever|be had|for want of|in vain|fruitless"
+    r"|in the midst|tried again|g(?:ive|ives|iven|ave|iving) back)\b",
     re.IGNORECASE,
 )
-"""Words of a house's own where the field has a term: report, print; again; also; no task; scan; latency budget; SSD."""
+"""Words of a house's own where the field has a term: report, print; again; also; no task; scan; latency budget; SSD;
+available; for lack of; in the middle of; retried; freed, reclaimed, returned."""
 LEFT: dict[str, int] = {}
 """Files that have some left: the numbers may only fall."""
 

@@ -48,19 +48,19 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "account": Entry("memtwin.cli.account", "Where all of RAM is: a sheet that adds up."),
-    "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block can be had."),
-    "completion": Entry("memtwin.cli.completion", "Code that completes commands in bash, zsh or fish."),
+    "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block is available."),
+    "completion": Entry("memtwin.cli.completion", "The completion script for bash, zsh or fish."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "doctor": Entry("memtwin.cli.doctor", "What is wrong or worth changing, and the command for it."),
     "exec": Entry("memtwin.cli.exec", "Run a real program on a stored machine: free, top, ps, htop."),
-    "export": Entry("memtwin.cli.export", "The metrics of all views, printed or served to a Prometheus."),
+    "export": Entry("memtwin.cli.export", "The metrics of all views, printed or served to Prometheus."),
     "free": Entry("memtwin.cli.free", "Total, used and free memory and swap."),
     "htop": Entry("memtwin.cli.htop", "A screen as htop's, with memory that adds up."),
-    "learn": Entry("memtwin.cli.learn", "Lessons in which you predict, run, see and know why."),
-    "leak": Entry("memtwin.cli.leak", "Which processes leak, and what other growth is."),
+    "learn": Entry("memtwin.cli.learn", "Lessons: predict, run, compare, and see why."),
+    "leak": Entry("memtwin.cli.leak", "Which processes leak, and what explains other growth."),
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
-    "lru": Entry("memtwin.cli.lru", "How old memory is: generations, or active and inactive."),
+    "lru": Entry("memtwin.cli.lru", "How old memory is: generations, or active and inactive lists."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
@@ -68,10 +68,10 @@ COMMANDS: Final = {
     "record": Entry("memtwin.cli.record", "Record a machine and its processes over time: a trace."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
-    "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to look at it elsewhere."),
+    "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to analyse it elsewhere."),
     "swaps": Entry("memtwin.cli.swaps", "The swap areas and what they hold."),
     "swapuse": Entry("memtwin.cli.swapuse", "Whose memory is in swap."),
-    "top": Entry("memtwin.cli.top", "The machine and its busiest tasks, again and again."),
+    "top": Entry("memtwin.cli.top", "The machine and its busiest tasks, updated continuously."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
     "zoneinfo": Entry("memtwin.cli.zoneinfo", "Free memory drawn against the watermarks."),
@@ -153,7 +153,7 @@ def _roots(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     help="Show the screen of this machine: a snapshot, RUN@CHECKPOINT, a trace, or `live`. On a terminal `live` is the "
     "default.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="What the screen says, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what the screen says as JSON.")
 @click.pass_context
 def group(ctx: click.Context, root: str | None, *, as_json: bool) -> int:
     """Linux memory management: look at a machine, a snapshot or a model of one.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command("account")
-@click.option("--svg", is_flag=True, help="A picture of it, as SVG on stdout: RAM from the kernel up, swap beside it.")
+@click.option("--svg", is_flag=True, help="Draw it as SVG on stdout: RAM from the kernel up, swap beside it.")
 @sampling_options
 @root_option
 @form_options

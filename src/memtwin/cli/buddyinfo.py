@@ -20,13 +20,13 @@ _HIGHEST = {"kernel": "Normal", "user": "Movable", "dma32": "DMA32", "dma": "DMA
 
 
 @click.command("buddyinfo")
-@click.option("--order", type=click.IntRange(0, 20), help="Can a block of this order be had now, and why not?")
+@click.option("--order", type=click.IntRange(0, 20), help="Is a block of this order available now, and why not?")
 @click.option(
     "--for",
     "purpose",
     type=click.Choice(list(_HIGHEST)),
     default="kernel",
-    help="With --order: from which zones it may come: the kernel's, a user page's, or a device's of 32 or 24 bits.",
+    help="With --order: for the kernel, a user page, or a device with 32 or 24 address bits.",
 )
 @sampling_options
 @root_option
@@ -35,10 +35,10 @@ def command(
     root: str, form: str | None, seconds: float | None, count: int | None,
     *, order: int | None, purpose: str
 ) -> None:  # fmt: skip
-    """Print the free blocks of each order, how fragmented they are, and whether one can be had.
+    """Print the free blocks of each order, how fragmented they are, and whether one is available.
 
-    "unusable" is the share of free memory in blocks that are too small. "fragmentation" says why none can be had:
-    near 0 memory is short, near 1 it is in pieces; ok where there is a block. Order 9 is a huge page of 2 MiB.
+    "unusable" is the share of free memory in blocks that are too small. "fragmentation" says why none is available:
+    near 0 memory is short, near 1 it is fragmented; ok where there is a block. Order 9 is a huge page of 2 MiB.
     """
     source = open_root(root)
     repeat(lambda: _view(source, order, _HIGHEST[purpose]), form, source, seconds, count)

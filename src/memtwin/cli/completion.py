@@ -123,7 +123,7 @@ _SHELLS: Final = ("bash", "zsh", "fish")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(shell: str) -> None:
-    """Print the code that completes memtwin's commands, options and their values in SHELL.
+    """Print the script that completes memtwin's commands, options and their values in a shell.
 
     An installation has it already, in share/ below its prefix: bash, zsh and fish read it there when the prefix is one
     of theirs (/usr, /usr/local, ~/.local).

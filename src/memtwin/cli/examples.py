@@ -17,7 +17,7 @@ EXAMPLES: Final = {
         Example("memtwin account", "where all of RAM is, and what no counter has"),
         Example("memtwin account --svg > ram.svg", "the same as a picture"),
     ),
-    "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be had now, and why not?"),),
+    "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be allocated now, and why not?"),),
     "completion": (
         Example("memtwin completion bash > ~/.local/share/bash-completion/completions/memtwin", "bash, later ones"),
         Example("memtwin completion zsh > ~/.zfunc/_memtwin", "zsh, with ~/.zfunc in $fpath before compinit"),
@@ -71,7 +71,7 @@ EXAMPLES: Final = {
         Example("memtwin oom /var/log/messages --html report.html", "the same as a page, from any log"),
         Example("memtwin oom --live --adj 4242=-500", "who would die now, and with another oom_score_adj"),
     ),
-    "pressure": (Example("memtwin pressure -s 5", "time lost for want of memory, every five seconds"),),
+    "pressure": (Example("memtwin pressure -s 5", "time lost for lack of memory, every five seconds"),),
     "ps": (
         Example("memtwin ps --sort -PSS -n 10", "the ten largest, shared pages divided"),
         Example("memtwin ps -p 4242 --explain", "what one process maps"),

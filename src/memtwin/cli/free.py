@@ -73,7 +73,7 @@ def _scale(flags: dict[str, bool], *, human: bool, si: bool) -> Scale:
 @click.option("--si", is_flag=True, help="Powers of 1000, not 1024.")
 @click.option("-l", "--lohi", is_flag=True, help="Add rows of low and high memory.")
 @click.option("-t", "--total", is_flag=True, help="Add a row with the sums of memory and swap.")
-@click.option("-v", "--committed", is_flag=True, help="Add a row with what was promised, and its limit.")
+@click.option("-v", "--committed", is_flag=True, help="Add a row with committed memory and its limit.")
 @click.option("-w", "--wide", is_flag=True, help="Buffers and cache apart.")
 @click.option("-L", "--line", is_flag=True, help="One line.")
 @click.option(

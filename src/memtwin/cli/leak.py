@@ -39,7 +39,7 @@ def command(
     Watches live processes (-p PID, --all) for a time, or judges a TRACE that memtwin record made. What grew is named by
     its counter first (files, shared memory, lazily freed pages, page tables, slab, more processes); of the heap, the
     lower envelope must rise, and not slow down. What glibc's malloc has free is read through /proc/PID/mem, read-only,
-    while the process runs. Where it is too early to tell, it says how many seconds more to look. ^C judges at once.
+    while the process runs. Where it is too early to say, it prints how many more seconds to watch. ^C judges at once.
     """
     if trace is not None and all_:
         raise UsageError("a TRACE has all that it has: --all is for a live machine", hint="leave --all out")

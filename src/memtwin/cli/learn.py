@@ -32,7 +32,10 @@ _LARGEST_SEED: Final = (1 << 31) - 1
     "May be given several times; nothing is kept.",
 )  # fmt: skip
 @click.option(
-    "--seed", type=click.IntRange(0, _LARGEST_SEED), metavar="N", help="Other sizes; 0 are those of the first time."
+    "--seed",
+    type=click.IntRange(0, _LARGEST_SEED),
+    metavar="N",
+    help="Vary the sizes; 0 gives those of the first time.",
 )
 @click.option(
     "--on", "machine", metavar="WHERE", shell_complete=complete.roots,
@@ -46,10 +49,10 @@ def command(
     *, number: int | None, answers: tuple[str, ...], seed: int | None, machine: str | None, scenario: bool,
     pages: str | None,
 ) -> int:  # fmt: skip
-    """Learn memory management by prediction: a question, a run of it on the model, and why it came so.
+    """Learn memory management by prediction: a question, a run of it on the model, and why it went so.
 
     Without LESSON: the list, with the chapter's sections, minutes, and how good the guesses were. A lesson takes about
-    three minutes, and can be left at any page and continued later. What was guessed is kept in
+    three minutes, and can be left at any page and continued later. Guesses are kept in
     $XDG_STATE_HOME/memtwin, and nowhere else.
     """
     _refuse(number, answers, seed, machine, scenario=scenario, pages=pages)

@@ -49,7 +49,7 @@ _MODES: Final = {
 def command(root: str, form: str | None, seconds: float | None, count: int | None, pid: int | None) -> None:
     """Print every limit that a process's memory can run into, the nearest first, and what happens there.
 
-    PID is the process; without it the one that calls, or of a snapshot the machine alone.
+    Without PID: the calling process, or for a snapshot the machine alone.
     """
     source = open_root(root)
     process = _process(source, pid)

@@ -50,7 +50,7 @@ _FIELDS: Final = ", ".join(view.FIELDS)
     default="-RES",
     metavar="KEYS",
     shell_complete=complete.several_of(view.FIELDS, signs="-+"),
-    help="Fields to sort by; a minus falls.",
+    help="Fields to sort by; - for descending order.",
     show_default=True,
 )
 @click.option(

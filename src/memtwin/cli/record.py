@@ -67,7 +67,7 @@ def command(
     """Record this machine and its processes over time: a trace, which every view reads.
 
     With -p, -u, --cgroup or a COMMAND the machine and those processes; else all. Each sample is read at one moment and
-    written at once: ^C, a kill or a full disk costs at most one. Views look at a moment of it with
+    written at once: ^C, a kill or a full disk costs at most one. Views show a moment of it with
     --root FILE@03:12 or FILE@-30s. Only its owner may read it.
     """
     asked = [bool(pids), user is not None, cgroup is not None, all_, bool(command_line)]

@@ -69,7 +69,7 @@ def command(
     Without --boot the machine is made from the scenario's header, based on a Debian 12 guest; with it the
     snapshot's processes run on, and a scenario or --grow may use them.
     Prints what happened and why in five sentences, RAM, swap and events over simulated time, and the machine at each
-    checkpoint. Exits with 3 where an operation did not succeed: it was refused, skipped, or its process was killed.
+    checkpoint. Exits with 3 if an operation did not succeed: it was refused, skipped, or its process was killed.
     """
     if with_story + as_json + quiet > 1:
         raise UsageError("--story, --json and --quiet exclude each other", hint="--json has the story")

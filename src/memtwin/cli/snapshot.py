@@ -30,8 +30,8 @@ def command(root: str, output: str | None, *, no_arguments: bool) -> None:
     """Save every /proc and /sys file that a view reads, to look at it later or elsewhere.
 
     Run it as root, or what other users' processes hold stays unknown. The snapshot has the names, memory maps and
-    command lines of processes, the cgroups' names and /etc/passwd, so that only its owner may read it: look before you
-    give it away.
+    command lines of processes, the cgroups' names and /etc/passwd, so that only its owner may read it: check it before
+    you share it.
     """
     source = open_root(root)
     where = Path(output or time.strftime("memtwin-%Y%m%dT%H%M%S.tar.xz"))

@@ -77,14 +77,14 @@ def _width(ctx: click.Context, param: click.Parameter, words: str | None) -> int
     default="%CPU",
     metavar="[+-]FIELD",
     shell_complete=complete.several_of(FIELDS, signs="-+"),
-    help="Order by; - rises.",
+    help="Sort by; - for ascending order.",
 )
 @click.option(
     "-w", "--width", callback=_width, is_flag=False, flag_value="", metavar="[COLUMNS]", help="Width of the output."
 )
 @click.option("-c", "--cmdline-toggle", "arguments", is_flag=True, help="Command lines in place of names.")
 @click.option("-H", "--threads-show", "threads", is_flag=True, help="Threads one by one.")
-@click.option("-i", "--idle-toggle", "busy", is_flag=True, help="Without tasks that used no CPU.")
+@click.option("-i", "--idle-toggle", "busy", is_flag=True, help="Hide tasks that used no CPU.")
 @click.option("-1", "--single-cpu-toggle", "each_cpu", is_flag=True, help="A line for each CPU.")
 @click.option("-E", "--scale-summary-mem", "unit", type=click.Choice(list(_UNITS)), default="m", help="Unit of memory.")
 @click.option(
@@ -109,7 +109,7 @@ def command(
     any_user: str | None, width: int | None, unit: str, task_unit: str, delay: float, iterations: int | None,
     batch: bool, arguments: bool, threads: bool, busy: bool, each_cpu: bool,
 ) -> int:  # fmt: skip
-    """Show the machine and its busiest tasks, again and again, as top of procps 4.0.2 does.
+    """Show the machine and its busiest tasks continuously, as top of procps 4.0.2 does.
 
     On a terminal it is a screen with top's keys: h lists them, q ends it. With -b, with a form, or where there is no
     terminal that can show a screen, it prints.

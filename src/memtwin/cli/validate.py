@@ -49,8 +49,8 @@ def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, 
     RECORDING is a directory that holds the runs of one scenario (run1.tar.xz, run2.tar.xz, ...), or a run;
     runs of one scenario on one kernel are judged together. The model starts from the first run's `boot`.
     A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range.
-    The second table is of who waited: errors over the middle of the real runs' range, the twin's and what each
-    real run has against the others.
+    The second table compares waiting times: errors relative to the middle of the real runs' range, of the twin and of
+    each real run against the others.
     """
     groups = _groups(recordings)
     if against is not None and len(groups) > 1:

@@ -270,7 +270,7 @@ def view(found: list[Advice], lacking: list[str]) -> View:
     if not found:
         sentences.append(Sentence(f"None of {len(RULES) - len(lacking)} rules finds anything.", ()))
     if lacking:
-        sentences.append(Sentence(f"Not judged, for want of a row: {'; '.join(lacking)}.", ()))
+        sentences.append(Sentence(f"Not judged, for lack of a row: {'; '.join(lacking)}.", ()))
     return View("doctor", (
         Grid(columns, rows, form=Form.TERMINAL if rows else Form.NONE),
         Grid(columns, rows, "findings", form=Form.DATA),

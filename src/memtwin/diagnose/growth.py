@@ -1,6 +1,6 @@
 r"""How a quantity grows: its lower envelope in ten bins, judged without a model of the noise.
 
-A program's memory swings with its work; what it can never give back is under the swings. So the window is cut into ten
+A program's memory swings with its work; what it never frees is under the swings. So the window is cut into ten
 bins, the least value of each is taken, and the nine steps between them are asked whether their mean is beyond their
 own scatter (Student's t). Whether growth slows down is the ratio of its rate late and early in the window: a leak does
 not slow down, what warms up does. The smallest rate that this window could have shown follows from the same scatter.

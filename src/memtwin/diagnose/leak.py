@@ -160,7 +160,7 @@ def _slowing_down(process: ProcessSeries, grown: Growth) -> Finding:
 
 
 def _doubt(process: ProcessSeries, grown: Growth) -> tuple[str, float, bool] | None:
-    """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can tell."""
+    """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can say."""
     if len(process.heap) == 1 and process.heap[0].free_bytes >= _MOST * grown.rise:
         reason = f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was read once: this may be the rise."
         return reason, grown.seconds, False
@@ -175,7 +175,7 @@ def _doubt(process: ProcessSeries, grown: Growth) -> tuple[str, float, bool] | N
         return reason, grown.seconds, True
     needed = LEAST_SECONDS_COLLECTED if runtime in COLLECTED else LEAST_SECONDS
     if grown.seconds < needed:
-        reason = f"So far this may be a program that loads: {needed:.0f} s of steady growth tell."
+        reason = f"So far this may be a program that loads: {needed:.0f} s of steady growth will show."
         return reason, needed - grown.seconds, False
     return None
 
@@ -192,7 +192,7 @@ def _kept(process: ProcessSeries, grown: Growth) -> Finding | None:
     helps = last.trim_bytes >= _MOST * rise
     reason = (
         f"malloc has {size(last.free_bytes >> 10)} free and kept, {size(rise >> 10)} more than at the beginning; "
-        f"malloc_trim(0) would give back {size(last.trim_bytes >> 10)}."
+        f"malloc_trim(0) would free {size(last.trim_bytes >> 10)}."
     )
     verdict = "freed and kept: trim helps" if helps else "freed and kept: trim does not help"
     return _finding(process, verdict, grown, evidence=(_rising(grown), Sentence(reason, ("proc/PID/mem",))))

@@ -54,7 +54,7 @@ def view(found: Iterable[Finding], *, quiet_too: bool = False) -> View:
     ]
     sentences += [Sentence(f"{_who(one)}: next: {one.next_tool}", ()) for one in shown if one.next_tool]
     sentences += [
-        Sentence(f"{_who(one)}: cannot tell yet: look {one.look_seconds_more} more seconds.", ())
+        Sentence(f"{_who(one)}: not known yet: watch {one.look_seconds_more} more seconds.", ())
         for one in shown
         if one.look_seconds_more and one.verdict == "unknown"
     ]

@@ -247,7 +247,7 @@ def in_pieces(facts: Facts) -> Finding | None:
         if order > _NEEDED_ORDER and free < _MUCH_FREE * machine.memory("MemTotal"):
             return None
         block = column(facts.page_kib << order + 10)
-        fact = f"No block of order {order} ({block}) can be had: the {size(free)} that are free are in smaller pieces."
+        fact = f"No block of order {order} ({block}) is available: the {size(free)} free are in smaller pieces."
         rests = Sentence(fact, ("proc/buddyinfo", "proc/zoneinfo"))
         harm = Harm.SOON if order <= _NEEDED_ORDER else Harm.ODD
         why = "the kernel needs such blocks itself" if harm is Harm.SOON else "huge pages and some drivers need them"

@@ -116,7 +116,7 @@ class Samples:
                     for kind, row in MACHINE_ROWS.items():
                         if row in rows:
                             self.machine[kind].add(at_s, bytes_of(rows[row]))
-            except ValueError:  # a process that ended in the midst of being read
+            except ValueError:  # a process that ended in the middle of being read
                 continue
         self._count(at_s)
 

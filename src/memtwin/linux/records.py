@@ -27,7 +27,7 @@ class Outcome(IntEnum):
     KILLED = 1002
     """The task was killed while it did this."""
     SIGBUS = 1007
-    """It touched a page that cannot be had: a full tmpfs, beyond a file's end."""
+    """It touched a page that cannot be allocated: a full tmpfs, beyond a file's end."""
     SIGSEGV = 1011
     """It touched what it has not mapped, or in a way that its mapping forbids."""
 
@@ -36,7 +36,7 @@ class Refusal(IntEnum):
     """Which rule of the kernel refused what an operation asked for."""
 
     NOT = 0
-    """None did: there was no page to be had."""
+    """None did: no page was available."""
     LENGTH = 1
     MAP_COUNT = 2
     TASK_SIZE = 3

@@ -190,7 +190,7 @@ def add_empty_tables(s: State, task: int, wanted: int, frames: list[int]) -> Non
 
 
 def content_of(task: u64, vpn: u64, kind: u32) -> u64:
-    """A content tag of its own for a page whose content no snapshot tells; *kind* says how well it compresses."""
+    """A content tag of its own for a page whose content no snapshot has; *kind* says how well it compresses."""
     return (((task << 40) ^ (vpn + 1)) * GOLDEN & ~cython.cast(u64, CONTENT_MASK)) | kind
 
 

@@ -168,7 +168,7 @@ def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, 
 
 
 def _page_bytes(source: Source) -> int | None:
-    """Return the page size as the source or its huge pages tell it: 512 PTEs of 8 bytes fill a page of 4096."""
+    """Return the page size as the source or its huge pages say: 512 PTEs of 8 bytes fill a page of 4096."""
     known = host(source).page_bytes
     memory = None if source.is_live else load(source, meminfo)
     huge = (memory.get("Hugepagesize") or 0) if memory else 0

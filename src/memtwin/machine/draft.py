@@ -81,7 +81,7 @@ class Draft:
         return Unevictable(self.frames, counts)
 
     def reserve(self, count: int = 1024) -> None:
-        """See to it that there are frames for the page tables of *count* pages more."""
+        """Make sure that there are frames for the page tables of *count* pages more."""
         wanted = (count >> 9) + LEAST_FRAMES
         if len(self.tables) < wanted:
             self.tables += self.frames.singles(wanted)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memtwin.machine.boot import Boot
 
 UNLIKELY = ("HighAtomic", "CMA", "Isolate")
-"""Types that a block is not given for want of a better one."""
+"""Types that a block is not given for lack of a better one."""
 
 
 def settle(boot: Boot) -> Boot:

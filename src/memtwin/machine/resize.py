@@ -71,7 +71,7 @@ def _sentence(taken: int, wanted: int, before: dict[str, int], after: dict[str, 
     if after["killed"] > before["killed"]:
         words += f"; the OOM killer took {after['killed'] - before['killed']}"
     if taken < wanted:
-        words += f"; {(wanted - taken) >> 8:,} MiB more could not be had"
+        words += f"; {(wanted - taken) >> 8:,} MiB more could not be taken"
     return words + "."
 
 

@@ -13,9 +13,9 @@ A process has as many points as it has pages: resident ones, those in swap, thos
     3.5 to 3.13    30 thousandths of totalpages are taken from a process of root
     2.6.36 to 3.4  everything in thousandths: pages * 1000 / totalpages, root -30, + oom_score_adj, within 1 and 1000
                    (page tables count from 2.6.39 on)
-    before 2.6.36  another rule (total_vm, run time, nice level) that no report can tell
+    before 2.6.36  another rule (total_vm, run time, nice level) that no report shows
 
-Not modelled: tasks in the midst of vfork(), swapoff and KSM unmerge (chosen at once); root stands for CAP_SYS_ADMIN,
+Not modelled: tasks in vfork(), swapoff and KSM unmerge (chosen at once); root stands for CAP_SYS_ADMIN,
 which a container's root need not have.
 """
 

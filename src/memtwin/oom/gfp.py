@@ -40,7 +40,7 @@ _FLAGS: Final = (
 _OWN: Final = "fresh memory of its own (heap or stack)"
 _PURPOSES: Final = (
     (("moom_callback", "sysrq_handle_moom"), "nothing: SysRq+f was pressed to have a process killed"),
-    (("pagefault_out_of_memory",), "a page fault that failed for want of memory"),
+    (("pagefault_out_of_memory",), "a page fault that failed for lack of memory"),
     (("do_swap_page", "swapin_readahead", "read_swap_cache_async"), "a page to bring back from swap"),
     (("do_anonymous_page", "do_huge_pmd_anonymous_page", "alloc_anon_folio"), _OWN),
     (("wp_page_copy", "do_wp_page", "do_cow_fault"), "its own copy of a page that was shared"),

@@ -176,12 +176,12 @@ def _first(found: Sequence[Candidate], page_kib: int) -> str:
     if not mortal:
         return "no process could be killed; the kernel would panic, or the cgroup's tasks would fail or wait."
     first = mortal[0]
-    told_of = f"{first.process.name} ({first.process.pid}) would die, with {first.points:,} points"
+    death = f"{first.process.name} ({first.process.pid}) would die, with {first.points:,} points"
     if len(mortal) == 1:
-        return f"{told_of}; it is the only one that can."
+        return f"{death}; it is the only one that can."
     second = mortal[1]
     margin = (first.points or 0) - (second.points or 0)
-    return f"{told_of}, {margin:,} ({size(margin * page_kib)}) before {second.process.name} ({second.process.pid})."
+    return f"{death}, {margin:,} ({size(margin * page_kib)}) before {second.process.name} ({second.process.pid})."
 
 
 def _what(adjustments: Mapping[int, int]) -> str:

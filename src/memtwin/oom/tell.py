@@ -1,4 +1,4 @@
-"""An event in words: who asked, whose memory it was, why it could not be had, who died by what margin, who had it."""
+"""An event in words: who asked, whose memory it was, why there was none, who died by what margin, who had it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tell(found: Analysis) -> tuple[Part, ...]:
 
 
 def brief(found: Analysis) -> list[str]:
-    """Return the summary, why the memory could not be had, and who died by what margin: a paragraph."""
+    """Return the summary, why there was no memory, and who died by what margin: a paragraph."""
     died = [] if found.event.victim is None else [_died(found)]
     return [sentence for sentence in (summary(found), why_not(found), *died) if sentence]
 
@@ -208,7 +208,7 @@ def _asked(event: OomEvent) -> str:
         return "No request for memory: a process was killed by hand with SysRq+f (or echo f > /proc/sysrq-trigger)."
     name = who(trigger.name, trigger.pid)
     if trigger.gfp_mask == 0:
-        return f"{name}, whose page fault came back for want of memory; the report does not say which request failed."
+        return f"{name}, whose page fault came back for lack of memory; the report does not say which request failed."
     pages = 1 << max(trigger.order or 0, 0)
     what = size(pages * event.page_kib) + (
         "" if pages == 1 else f" in one piece ({pages} pages, order {trigger.order})"
@@ -306,7 +306,7 @@ def _child_died(found: Analysis, child: str) -> str:
 
 
 def _reaped(event: OomEvent) -> str:
-    """Return what the reaper did to the victim, where a line tells of it."""
+    """Return what the reaper did to the victim, where a line says so."""
     victim = event.victim
     line = next((line for line in event.reaped if victim is not None and line.pid == victim.pid), None)
     if line is None:

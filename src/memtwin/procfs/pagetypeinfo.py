@@ -18,7 +18,7 @@ SOURCE = ("mm/vmstat.c", "v6.1")
 PATH = "proc/pagetypeinfo"
 
 CAP = 100_000
-"""The largest count of free blocks that the kernel tells: this many or more."""
+"""The largest count of free blocks that the kernel prints: this many or more."""
 
 _FREE = re.compile(r"Node +([0-9]{1,20}), zone +(\S+), type +(\S+)((?: +>?[0-9]{1,20})*) *", re.ASCII)
 _BLOCKS = re.compile(r"Node +([0-9]{1,20}), zone +(\S+)((?: +[0-9]{1,20})+) *", re.ASCII)

@@ -18,7 +18,7 @@ PATH = "sysctl_vm"
 
 
 class SysctlVm(TextTable):
-    """The settings in file order, by their full names; each in its own unit, which its name tells."""
+    """The settings in file order, by their full names; each in its own unit, which its name says."""
 
     __slots__ = ()
 

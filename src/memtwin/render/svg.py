@@ -111,7 +111,7 @@ _SIZES_LEFT, _SIZES_WIDTH = 180, 500
 
 
 def film(shown: Film, name: str, title: str) -> str:
-    """Return the frames of a film below each other; *name* tells its parts from those of other pictures of a page."""
+    """Return the frames of a film below each other; *name* sets its parts apart from those of other pictures."""
     longest = max((len(frame.label) for frame in shown.frames), default=0)
     width = 3 * _GAP + _RAM_WIDTH + (_SWAP_WIDTH + _GAP if shown.swap else 0) + _LETTER * longest
     height = 60 + _ROW * len(shown.frames)

@@ -1,7 +1,7 @@
 """What looking at a machine costs it: a name and an inode in kernel memory for each file of /proc and /sys.
 
 The first look-up of a path makes a dentry and an inode; they stay cached afterwards, and count as SReclaimable.  An
-open file is a ``filp`` that is given back a little later, so many files read at once leave some slabs behind.  A
+open file is a ``filp`` that is freed a little later, so many files read at once leave some slabs behind.  A
 process's own files go with it.  So a machine that is watched has a few hundred kB more slab than one that is not, and
 the recordings, which read some eighty files at their first checkpoint, show just that.
 

@@ -135,7 +135,7 @@ class Run:
             progress(len(self.scenario.ops), len(self.scenario.ops))
 
     def do(self, op: Op) -> None:
-        """Carry out one operation; a ModelBug in it tells the operations that led there."""
+        """Carry out one operation; a ModelBug in it lists the operations that led to it."""
         try:
             self._step(op)
             raise_if_short()
@@ -332,7 +332,7 @@ class Run:
 
 
 def _counted(state: State) -> dict[str, int]:
-    """Every counter that an operation's line may tell of."""
+    """Every counter that an operation's line may list."""
     return {**state.node_stats(), **state.events_by_name()}
 
 

@@ -121,7 +121,7 @@ def zswap_parameters(header: Zswap | None, changed: Mapping[str, str]) -> dict[s
 
 
 def check_zswap(machine: Machine, header: Zswap) -> None:
-    """Refuse a header whose zswap is not the snapshot's, as far as the snapshot tells."""
+    """Refuse a header whose zswap is not the snapshot's, as far as the snapshot says."""
     have, asked = machine.boot.zswap, zswap_parameters(header, {})
     if have.get("enabled") != "Y" or any(have.get(name, value) != value for name, value in asked.items()):
         said, has = (", ".join(f"{name}={value}" for name, value in values.items()) for values in (asked, have))

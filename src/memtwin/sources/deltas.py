@@ -166,7 +166,7 @@ class Encoder:
 
 
 class State:
-    """All files of one moment, as payloads tell: what :class:`Encoder` knew when it wrote them."""
+    """All files of one moment, as payloads say: what :class:`Encoder` knew when it wrote them."""
 
     def __init__(self) -> None:
         self._reset()
@@ -182,7 +182,7 @@ class State:
         self._size = 0
 
     def apply(self, data: bytes) -> None:
-        """Go on to the sample that *data* tells; raise ValueError for what is none."""
+        """Go on to the sample in *data*; raise ValueError for what is none."""
         try:
             self._apply(decode(data, Payload))
         except (IndexError, KeyError, TypeError, OverflowError) as problem:

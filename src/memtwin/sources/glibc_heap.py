@@ -2,7 +2,7 @@
 
 glibc is found without symbols: ``main_arena`` lies in the writable data of the C library, and its empty bins point to
 themselves. From it all arenas are a ring; each has fastbins, bins (unsorted, small, large) and a top chunk. Their sum
-is ``fordblks`` of mallinfo2(3). What ``malloc_trim(0)`` would give back is the whole pages within free chunks
+is ``fordblks`` of mallinfo2(3). What ``malloc_trim(0)`` would free is the whole pages within free chunks
 (neighbours merged, as malloc_consolidate does first), as far as they are in RAM or swap. The threads' caches (tcache)
 count as used, as in mallinfo2.
 

@@ -51,7 +51,7 @@ def run(source: Source, words: Sequence[str]) -> int:
     """Run the program *words* with the files of *source* as its /proc and /sys; return its exit code.
 
     127 if there is no such program, 126 if it may not be run, 128 and the signal that ended it. Raise NamespaceError
-    where the namespace cannot be had.
+    where there can be no namespace.
     """
     stage = tempfile.mkdtemp(prefix="memtwin-")
     read_end, write_end = os.pipe2(os.O_CLOEXEC)

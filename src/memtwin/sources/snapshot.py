@@ -64,7 +64,7 @@ _ORDERS: Final = frozenset((
     "compact_memory", "demote", "drop_caches", "memory.force_empty", "memory.pressure_level", "memory.reclaim",
     "stat_refresh",
 ))  # fmt: skip
-"""Names of files that take orders: reading them fails, tells nothing, or makes the kernel work."""
+"""Names of files that take orders: reading them fails, says nothing, or makes the kernel work."""
 SUFFIXES: Final = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
 OTHER_ARCHIVES: Final = (
     ".zip", ".7z", ".rar", ".cpio", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".gz", ".xz", ".zst", ".bz2", ".lz4",

@@ -45,7 +45,7 @@ def describe_kalloc(op: Kalloc, what: Step) -> str:
     """Sentence of blocks that the kernel takes."""
     asked = f"The kernel asks for {count(op.count, 'block')} of {size(PAGE_KIB << op.order)} ({op.kind}) as {op.name}"
     if what.done.errno:
-        return f"{asked} and is refused before it has all: {what.done.why or 'no block that large could be had'}."
+        return f"{asked} and is refused before it has all: {what.done.why or 'no block that large was available'}."
     return f"{asked} and gets them: {size(op.count * (PAGE_KIB << op.order))}."
 
 

@@ -35,7 +35,7 @@ def who_waited(change: Mapping[str, int]) -> str:
         return ", all of it by kswapd beside the tasks"
     if not change["pgsteal_direct"]:
         stalls = count(change["allocstall"], "time")
-        return f", all of it by kswapd; tasks stalled {stalls} for it in vain (direct reclaim)"
+        return f", all of it by kswapd; tasks stalled {stalls} in direct reclaim and reclaimed nothing"
     return (
         f", {size(change['pgsteal_direct'] * PAGE_KIB)} of it by tasks themselves, which stalled "
         f"{count(change['allocstall'], 'time')} for it (direct reclaim)"

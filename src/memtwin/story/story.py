@@ -370,7 +370,7 @@ def _forked(op: Fork, what: Step) -> str:
 
 
 def _advised(op: Madvise, what: Step) -> str:
-    """What a hint did: pages given back now, later, or moved to where reclaim looks first."""
+    """What a hint did: pages freed now, later, or moved to where reclaim looks first."""
     change = what.change
     said = f"{op.proc} says madvise {op.advice} for {size(op.npages * PAGE_KIB)} of {op.region}"
     if what.done.errno:

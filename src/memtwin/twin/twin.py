@@ -352,7 +352,7 @@ class Twin(Source):
         return slabinfo.Slabinfo(tuple(rows))
 
     def loadavg(self) -> loadavg.Loadavg:
-        """/proc/loadavg; whoever reads it runs."""
+        """/proc/loadavg; the reader itself is running."""
         threads = self.state.thread_count
         pids = [process.pid for process in self.processes.values()]
         last = self.machine.boot.loadavg.last_pid if self.machine.boot.loadavg else 1
@@ -389,7 +389,7 @@ class Twin(Source):
     # --- processes
 
     def status(self, process: Process) -> status.Status:
-        """/proc/PID/status: the rows that tell of memory, and those that name the process."""
+        """/proc/PID/status: the rows about memory, and those that name the process."""
         memory = task_mmu.task_mem(self.state, process.task)
         text = int(kib(self.machine.program.text_pages))
         memory.update(VmPin=0, VmExe=text, VmLib=memory.pop("VmExec") - text, HugetlbPages=0)

@@ -1,11 +1,11 @@
-"""``buddyinfo``: free blocks by order, how fragmented they are, and whether a block of an order can be had now.
+"""``buddyinfo``: free blocks by order, how fragmented they are, and whether a block of an order is available now.
 
 Two indexes, both of mm/vmstat.c (v6.1), in thousandths as the kernel computes them (debugfs ``extfrag/``)::
 
     unusable index        share of the free memory that lies in blocks smaller than the order
     fragmentation index   when no block of the order is free: towards 0 there is too little memory, towards 1000
                           there is enough, in pieces. Up to vm.extfrag_threshold (500) the kernel reclaims, beyond it
-                          compacts. None while a block can be had
+                          compacts. None while a block is available
 
 An allocation of order *n* gets a block from a zone if, less the block itself, more is free than the watermark and the
 zone's reserve against it, and a block of order *n* or more is on a list of its kind (__zone_watermark_ok()).
@@ -34,7 +34,7 @@ _HUGE = 9
 
 
 class Answer(NamedTuple):
-    """Can a block be had from one zone: *now*, at least *after* kswapd was woken, and *why* (not).
+    """Whether a block is available from one zone: *now*, at least *after* kswapd was woken, and *why* (not).
 
     *in_pieces*: enough is free, in smaller blocks.
     """
@@ -84,7 +84,7 @@ def view_order(
     record: Buddyinfo, zoneinfo: Zoneinfo | None, order: int, page_kib: int, *, highest: str = "Normal",
     threshold: int = THRESHOLD,
 ) -> View:  # fmt: skip
-    """Return in words whether a block of *order* can be had; JSON has the free blocks.
+    """Return in words whether a block of *order* is available; JSON has the free blocks.
 
     Without *zoneinfo* the watermarks are not known, and only the blocks are counted.
     """
@@ -111,11 +111,13 @@ def answers(record: Buddyinfo, zoneinfo: Zoneinfo, order: int, highest: str = "N
 
 
 def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int = THRESHOLD) -> Iterator[Sentence]:
-    """Yield whether a block can be had, from which zone, and what would help if not."""
+    """Yield whether a block is available, from which zone, and what would help if not."""
     size = f"order {order} ({block(bytes_of(page_kib) << order)})"
     for answer in found:
         if answer.now:
-            yield Sentence(f"Yes: a block of {size} can be had now, from node {answer.node} zone {answer.zone}.", _ROWS)
+            yield Sentence(
+                f"Yes: a block of {size} is available now, from node {answer.node} zone {answer.zone}.", _ROWS
+            )
             break
         if answer.after:
             yield Sentence(
@@ -125,7 +127,7 @@ def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int
             )
             break
     else:
-        yield Sentence(f"No block of {size} can be had now.", _ROWS)
+        yield Sentence(f"No block of {size} is available now.", _ROWS)
         if order > _COSTLY:
             yield Sentence(
                 "Beyond order 3 the kernel may give up instead of killing: the caller sees the failure, or takes small "
@@ -143,7 +145,7 @@ def _count_blocks(record: Buddyinfo, order: int, page_kib: int) -> Iterator[Sent
         blocks = sum(free << (at - order) for at, free in enumerate(zone.counts) if at >= order)
         yield Sentence(
             f"node {zone.node} zone {zone.zone}: {count(blocks, 'block')} of {size} or in larger ones. Whether one can "
-            "be had depends on the watermarks, which are not known: proc/zoneinfo is not there.",
+            "be allocated depends on the watermarks, which are not known: proc/zoneinfo is not there.",
             ("proc/buddyinfo",),
         )
 
@@ -186,7 +188,7 @@ def _counts(record: Buddyinfo, page_kib: int) -> Grid:
 
 
 def _indexes(record: Buddyinfo, page_kib: int) -> Grid:
-    """Return both indexes; ``ok`` where a block can be had."""
+    """Return both indexes; ``ok`` where a block is available."""
     heads = (Column(None, title, _INDEX) for title in _sizes(record, page_kib))
     columns = (Column(None, "NODE", NUMBER), Column(None, "ZONE"), Column(None, "INDEX"), *heads)
     rows: list[tuple[Value, ...]] = []

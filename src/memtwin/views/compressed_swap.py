@@ -55,7 +55,7 @@ class Zswap(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Whether there is anything to tell: it is switched on or off, or its pool holds something."""
+        """Whether there is anything to say: it is switched on or off, or its pool holds something."""
         return self.on is not None or bool(self.pool_bytes)
 
     @property

@@ -135,7 +135,7 @@ def _of_available(m: Meminfo) -> Iterator[Sentence]:
         )
     elif total is not None and available < _MUCH * total:
         yield Sentence(
-            f"Only {_size(available)} can be had without swapping: the machine is short of memory. "
+            f"Only {_size(available)} is available without swapping: the machine is short of memory. "
             "`memtwin pressure` says whether programs wait for it.",
             _rows("MemAvailable", "MemTotal"),
         )

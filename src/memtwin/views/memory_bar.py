@@ -42,7 +42,7 @@ class Segment(NamedTuple):
 
 
 def segments(memory: Meminfo) -> tuple[Segment, ...] | None:
-    """Return the parts of RAM, or None where a row is missing that tells them apart."""
+    """Return the parts of RAM, or None where a row is missing that distinguishes them."""
     if any(row not in memory for row in ("MemTotal", "MemFree", "Buffers", "Cached")):
         return None
     cached = memory["Cached"] + memory.get("SReclaimable", 0)

@@ -43,7 +43,7 @@ _MERGED_SHOWN: Final = 4
 
 
 class Known(NamedTuple):
-    """What /sys/kernel/slab says of a cache: can its memory be given back, and which caches were merged into it."""
+    """What /sys/kernel/slab says of a cache: can its memory be reclaimed, and which caches were merged into it."""
 
     reclaimable: bool | None
     merged: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ def explain(
 
 
 def sentences(caches: Sequence[SlabCache], page_bytes: int, known: Mapping[str, Known]) -> Iterator[Sentence]:
-    """Yield how much of the slab memory can be given back, and which caches are large and mostly empty."""
+    """Yield how much of the slab memory can be reclaimed, and which caches are large and mostly empty."""
     whole = sum(size_bytes(cache, page_bytes) for cache in caches)
     back = sum(size_bytes(cache, page_bytes) for cache in caches if can_shrink(cache.name, known))
     if not whole:

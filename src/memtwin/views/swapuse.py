@@ -8,7 +8,7 @@ A slot is in use as long as something refers to it::
                     SwapCached less what no program maps (that is still an entry of a process). After fork a page can
                     be both, in RAM for one process and in swap for another: such slots are the processes' here
     shared memory   SysV segments (/proc/sysvipc/shm), tmpfs, memfd: in no process's VmSwap
-    slot caches     from v4.11 to v6.13 each CPU holds up to 64 slots ready and up to 64 that it will give back
+    slot caches     from v4.11 to v6.13 each CPU holds up to 64 slots ready and up to 64 to be freed
 
 Which of the last two the rest is cannot be known from outside, only that the CPUs' share is at most 512 KiB a CPU.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memtwin.render.openmetrics import Metric
 
 SLOTS_A_CPU: Final = 2 * 64
-"""SWAP_SLOTS_CACHE_SIZE of include/linux/swap_slots.h (v6.1), for slots ready and slots to give back."""
+"""SWAP_SLOTS_CACHE_SIZE of include/linux/swap_slots.h (v6.1), for slots ready and slots to be freed."""
 
 
 class User(NamedTuple):

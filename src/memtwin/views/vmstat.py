@@ -130,7 +130,7 @@ def _key(name: str) -> str:
 
 
 def _amounts(now: Sample) -> dict[str, int | None]:
-    """Return what ``-s`` tells of memory, in KiB."""
+    """Return what ``-s`` prints of memory, in KiB."""
     m = now.meminfo
     return {
         "total memory": m.get("MemTotal"),

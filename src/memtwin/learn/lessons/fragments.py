@@ -20,7 +20,7 @@ def _story(s: Sizes) -> str:
     if s["kernel"]:
         return f"The kernel allocates {s['fill']}M for itself, page by page, and frees every other page.{then}"
     way = "one after another" if s["inorder"] else "in random order"
-    return f"A writes to the pages of {s['fill']}M, {way}. Then it gives back the first half of them.{then}"
+    return f"A writes to the pages of {s['fill']}M, {way}. Then it frees the first half of them.{then}"
 
 
 def _scene(s: Sizes) -> tuple[str, ...]:

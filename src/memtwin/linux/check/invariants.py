@@ -481,6 +481,6 @@ class MachineCheck(SharedCheck):
 
 
 def validate(s: State, story: tuple[str, ...] = ()) -> None:
-    """Check every invariant; raise a ModelBug that tells *story* (what led here) when one is broken."""
+    """Check every invariant; raise a ModelBug with *story* (what led here) when one is broken."""
     check = MachineCheck(s, story)
     check.run()

@@ -3,7 +3,7 @@ from memtwin.linux.core.mm_types cimport *
 cdef struct HostMemory:     # of the computer that this runs on, one for all machines
     u64 missing             # bytes of the first array that could not grow since the last check; 0: all could
     u64 counted             # bytes of the arrays that COUNT has come by
-    void *spare             # given back then, so that what is under way can end
+    void *spare             # freed then, so that what is under way can end
 
 cdef HostMemory host_memory
 

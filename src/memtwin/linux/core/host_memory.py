@@ -27,7 +27,7 @@ def give_up(size: u64):
 
 
 def miss_memory(size: u64):
-    """Note that *size* bytes could not be had, and give the spare back."""
+    """Note that *size* bytes could not be allocated, and free the spare."""
     if not host_memory.missing:
         host_memory.missing = size
     free(host_memory.spare)

@@ -200,13 +200,13 @@ cpdef enum:          # what an operation comes to; results, not exceptions
     EFBIG = 27
     AGAIN = 1001            # the time slice is over: call again
     KILLED = 1002           # the task was killed while it did this
-    SIGBUS = 1007           # a fault that ends the task: the page cannot be had (a full tmpfs, beyond the file's end)
+    SIGBUS = 1007           # a fault that ends the task: the page cannot be allocated (a full tmpfs, beyond the file's end)
     SIGSEGV = 1011          # the same: no area there, or one that does not allow it
     EBUSY = 16
     ENOSPC = 28
 
 cpdef enum:              # Refusal: which rule of the kernel refused what an operation asked for
-    REFUSED_NOT             # none did: there was no page to be had
+    REFUSED_NOT             # none did: no page was available
     REFUSED_LENGTH          # mmap of nothing
     REFUSED_MAP_COUNT       # vm.max_map_count
     REFUSED_TASK_SIZE       # no room among a process's addresses
@@ -421,7 +421,7 @@ cdef struct SchedEntity:
     u64 protected_deadline  # the deadline that it was chosen with: until that is over it is not preempted
     i64 vlag                # time that it was owed when it went to sleep
     bint iowait             # it waits for a device
-    u32 memstall            # sections that it is in, one in another, in which it works or waits for want of memory
+    u32 memstall            # sections that it is in, one in another, in which it works or waits for lack of memory
     u64 busy_until_ns       # with more than one CPU: its own is at work until then
 
 cdef struct Rq:             # who runs on one CPU
@@ -472,7 +472,7 @@ cpdef enum:              # what became of a compaction; the greatest of all zone
     COMPACT_CONTINUE
     COMPACT_COMPLETE        # the whole zone was scanned, for nothing
     COMPACT_PARTIAL_SKIPPED # the same from a cached position
-    COMPACT_CONTENDED       # given up: no free frames to be had
+    COMPACT_CONTENDED       # given up: no free frames available
     COMPACT_SUCCEEDED
 
 cpdef enum:              # how hard a request may compact, the hardest first
@@ -537,7 +537,7 @@ cdef struct LruGen:         # struct lru_gen_folio: generations of pages, by typ
 
 cdef struct LruGenMmState:  # how far the walks over page tables have come
     u64 seq                 # generations that walks were finished for
-    u64 walks               # walks of one address space so far: whoever remembers that it used a table looks again
+    u64 walks               # walks of one address space so far: a holder of a table looks it up again
     u32 first               # address spaces that are walked, the oldest first; through Mm.gen_next
     u32 last
     bint begun              # a walk over all has begun: head says where it is
@@ -575,7 +575,7 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint rotations_cost     # a page that reclaim gives another round costs, and I/O costs 32 times as much
     bint zeromap            # a page of zeroes is noted in a bitmap instead of written to swap
     bint full_walk          # direct reclaim that got nothing tries all groups once more
-    bint fault_once         # a fault that is tried again counts once
+    bint fault_once         # a fault that is retried counts once
     bint swapin_writable    # a page that only its task has is mapped writable when it comes back, whatever the fault
     bint eevdf              # the earliest eligible virtual deadline is scheduled first
     bint zram_bios          # zram's pages are requests, which count as read and written
@@ -638,7 +638,7 @@ cdef struct Vma:
     u32 slab                # of its vm_area_struct
 
 cdef struct Mm:
-    u32 free_link           # of the pool, once this entry is given back
+    u32 free_link           # of the pool, once this entry is freed
     u32 *vmas               # sorted by start
     u32 nr_vmas
     u32 cap_vmas

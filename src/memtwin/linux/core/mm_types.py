@@ -1,6 +1,6 @@
 """The structs and constants of the model; the header ``mm_types.pxd`` is the whole of it.
 
-The constants are visible from Python under the same names (``mm_types.VM_WRITE``); the structs are not: whoever is
+The constants are visible from Python under the same names (``mm_types.VM_WRITE``); the structs are not: whatever is
 above the model sees counts and records.
 """
 

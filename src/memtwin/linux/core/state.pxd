@@ -31,7 +31,7 @@ cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
     void *items
     u32 nr                  # entries ever used, 0 included
     u32 cap
-    u32 free                # head of the list of entries given back, linked through their first word
+    u32 free                # head of the list of freed entries, linked through their first word
     u32 size                # bytes of one entry
 
 
@@ -155,7 +155,7 @@ cdef class State:
     cdef Table **tables             # page tables, in chunks that never move
     cdef u32 *table_pfn             # the frame of each table
     cdef u32 nr_tables              # ever used, entry 0 included
-    cdef u32 free_table             # head of the list of tables given back, through entry[0]
+    cdef u32 free_table             # head of the list of freed tables, through entry[0]
     cdef u32 cap_tables
     cdef u32 refusal                # of the running operation: a Refusal
     cdef u32 need                   # why the last allocation failed: an Outcome

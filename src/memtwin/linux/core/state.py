@@ -357,7 +357,7 @@ class State:
 
     @property
     def has_panicked(self) -> bool:
-        """Whether the machine has stopped for want of memory."""
+        """Whether the machine has stopped for lack of memory."""
         return self.panicked != 0
 
     @property
@@ -459,7 +459,7 @@ def raise_if_broken(s: State):
     """Raise what a signal's handler raised, a HostMemoryError if an array could not grow, or a ModelBug.
 
     A ModelBug is a check of a page's content that failed; its story is the caller's.  After a signal the machine
-    stands in the midst of an operation and is not to be used any more.
+    stands in the middle of an operation and is not to be used any more.
     """
     if s.cut_off:
         problem = s.cut_off_by

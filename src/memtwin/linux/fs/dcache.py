@@ -7,7 +7,7 @@ the last scan is passed over once.
 Follows fs/dcache.c and fs/inode.c of Linux 6.1 (``dentry_lru_isolate``).
 
 Not modelled: a list a file system, dentries of names that do not exist, inodes kept by their page cache.  The names
-that a machine's snapshot counts but does not tell are taken to be in use.
+that a machine's snapshot counts but does not list are taken to be in use.
 """
 
 import cython

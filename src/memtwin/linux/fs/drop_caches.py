@@ -1,6 +1,6 @@
 """Dropping caches by hand: ``vm.drop_caches``.
 
-1 drops every page of the page cache that is clean and that no process maps or refers to; 2 lets all shrinkers give back
+1 drops every page of the page cache that is clean and that no process maps or refers to; 2 lets all shrinkers free
 what they can; 3 does both.  Dirty pages stay: ``sync`` first.  Pages still in a per-cpu batch stay too.
 
 Nothing is gained by it but a cold cache: the memory was available all along.

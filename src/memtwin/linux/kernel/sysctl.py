@@ -1,7 +1,7 @@
 """The ``vm.*`` settings that the model knows: one table with default, range and meaning.
 
 A setting is text in a file: :meth:`Setting.parse` says what it means or why it cannot be, in the same words for a
-scenario's header, for ``--set``, for a write in the midst of a run and for what a snapshot holds.
+scenario's header, for ``--set``, for a write in the middle of a run and for what a snapshot holds.
 
 A write recomputes what it recomputes in the kernel: ``min_free_kbytes`` and ``watermark_scale_factor`` the watermarks
 of all zones, ``lowmem_reserve_ratio`` the reserves, ``percpu_pagelist_high_fraction`` the per-cpu lists.
@@ -110,7 +110,7 @@ SETTINGS = (
     Setting("dirty_expire_centisecs", 3000, 0, INT_MAX, "age at which dirty data is written, 1/100 s"),
     Setting("dirty_writeback_centisecs", 500, 0, INT_MAX, "interval of the flusher, 1/100 s"),
     Setting("panic_on_oom", 0, 0, 2, "0 kill a process, 1 panic if the whole machine is out of memory, 2 always"),
-    Setting("oom_kill_allocating_task", 0, INT_MIN, INT_MAX, "not 0: kill whoever asked for memory, do not choose"),
+    Setting("oom_kill_allocating_task", 0, INT_MIN, INT_MAX, "not 0: kill the allocating task, select none"),
     Setting("oom_dump_tasks", 1, INT_MIN, INT_MAX, "not 0: list all processes in the report"),
     Setting("compaction_proactiveness", 20, 0, 100, "how hard the kernel compacts in the background"),
     Setting("extfrag_threshold", 500, 0, 1000, "fragmentation index above which compaction is worth it"),

@@ -9,7 +9,7 @@ level, and so on::
 
 A page that is evicted leaves a **shadow** in its place (``workingset.py``), so a node outlives its pages.  A node with
 nothing but shadows stands on a list of its own and counts as ``workingset_nodes``; there may be as many as an eighth of
-memory has pages before they are given back.
+memory has pages before they are freed.
 
 Nodes are objects of the slab cache ``radix_tree_node``: for each 64 pages of page cache 584 bytes of SReclaimable.
 

@@ -18,7 +18,7 @@ SOURCE = "drivers/virtio/virtio_balloon.c", "v6.1"
 
 
 def inflate(s: State, task: int, pages: int) -> int:
-    """Take *pages* pages from the machine in the name of *task*; returns how many there were to be had."""
+    """Take *pages* pages from the machine in the name of *task*; returns how many were available."""
     taken: u64 = 0
     wanted: u64 = pages
     set_current(s, task)
@@ -29,7 +29,7 @@ def inflate(s: State, task: int, pages: int) -> int:
 
 
 def fill_balloon(s: State, pages: u64) -> u64:
-    """Allocate pages until there are enough or none is to be had."""
+    """Allocate pages until there are enough or none is available."""
     taken: u64 = 0
     pfn: u32
     while taken < pages and not s.panicked and not is_cut_off(s):

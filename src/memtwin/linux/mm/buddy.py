@@ -8,7 +8,7 @@ buddies become one block of order k + 1::
     order 0  [ 8 ][ 9 ][10][11]
 
 Free lists are kept per order *and migrate type*: pages that can be moved (user memory, page cache) apart from those
-that cannot (page tables, slab), so that a huge page can be had later.  The type belongs to the **pageblock** (512
+that cannot (page tables, slab), so that a huge page is available later.  The type belongs to the **pageblock** (512
 pages); a list that runs dry takes from another type's (``fallback.py``).  In front of the lists stand those of each
 CPU (``pcp.py``).
 

@@ -1,4 +1,4 @@
-"""Compaction: pages are moved together so that a large free block can be had where there are only small ones.
+"""Compaction: pages are moved together so that a large free block is made where there are only small ones.
 
 Who compacts: a request for a large block that finds none (**direct compaction**, before and after it reclaims),
 ``kcompactd`` (``kcompactd.py``) after kswapd has reclaimed for a large block, or when too much of the free memory lies
@@ -93,7 +93,7 @@ def compact_zone_begin(s: State, cc: cython.pointer(CompactControl)) -> u32:
 def migrate_pages(s: State, cc: cython.pointer(CompactControl), failed: cython.pointer(cython.bint)) -> cython.bint:
     """Move what was taken to the free frames; False: these ran out.  *failed*: a page stayed where it is.
 
-    What stays is given back.
+    The rest is freed.
     """
     stay: u64 = 0
     pfn: u32

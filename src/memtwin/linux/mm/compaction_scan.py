@@ -201,7 +201,7 @@ def take_page(s: State, cc: cython.pointer(CompactControl), pfn: u32):
 def pass_by(s: State, cc: cython.pointer(CompactControl), pfn: u32) -> u64:
     """Go on behind a frame whose page cannot move; returns where.
 
-    A request that waits for nothing wants whole blocks of its order: it gives back what it took of the block, and goes
+    A request that waits for nothing wants whole blocks of its order: it returns what it took of the block, and goes
     on behind that.
     """
     low: u64 = pfn + 1

@@ -1,7 +1,7 @@
 """Whether compaction is worth it: how fragmented a zone is, what failed lately, which pageblocks are passed over.
 
 A zone is **suitable** when it has enough free memory to move pages into, though no block of the order: free memory over
-the mark plus twice the block.  For orders above 3 the *fragmentation index* must say that it is for want of a large
+the mark plus twice the block.  For orders above 3 the *fragmentation index* must say that it is for lack of a large
 block, not of memory, that the request fails (over ``vm.extfrag_threshold``, 500)::
 
     index = 1000 - (1000 + 1000 * free pages / block) / free blocks        -1000: there is such a block
@@ -168,7 +168,7 @@ def free_blocks(
 
 
 def fragmentation_index(s: State, zone: u32, order: u32) -> i64:
-    """Why a request for a block would fail: towards 0 for want of memory, towards 1000 for want of a large block."""
+    """Why a request for a block would fail: towards 0 for lack of memory, towards 1000 for lack of a large block."""
     pages: u64 = 0
     blocks: u64 = 0
     suitable: u64 = 0

@@ -264,7 +264,7 @@ def pin_buffer(s: State, pfn: u32):
 def wait_on_page_locked(s: State, pfn: u32):
     """Let the running task wait until a page's read has ended.
 
-    Waiting for a page that was in real use before it was evicted is a stall for want of memory.
+    Waiting for a page that was in real use before it was evicted is a stall for lack of memory.
     """
     thrashing: cython.bint = s.pages[pfn].flags & (PG_LOCKED | PG_WORKINGSET) == PG_LOCKED | PG_WORKINGSET
     if thrashing:

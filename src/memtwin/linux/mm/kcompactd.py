@@ -12,7 +12,7 @@ The **score** is the share of free memory that lies in blocks too small for a hu
 followed by 32 s of rest.
 
 Follows mm/compaction.c of Linux 6.1 (``kcompactd``, ``kcompactd_do_work``, ``proactive_compact_node``,
-``wakeup_kcompactd``).  When the 500 ms began no file tells: here they are counted from the machine's boot.
+``wakeup_kcompactd``).  When the 500 ms began no file says: here they are counted from the machine's boot.
 """
 
 import cython

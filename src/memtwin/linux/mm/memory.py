@@ -16,7 +16,7 @@ swapped out                                         bring it back (``swapin.py``
 ==================================================  =============================================================
 
 A file's page that is not in the cache is a **major** fault: the window around it is read, the task waits, and the
-fault is tried again, which ``pgfault`` counts a second time.
+fault is retried, which ``pgfault`` counts a second time.
 
 Each page carries a **content tag**.  A write changes it, together with a copy of it in the writer's page table; the
 two are compared whenever the kernel handles the page (fault, copy, fork, unmap), in the debug build on every touch.
@@ -121,7 +121,7 @@ from memtwin.linux.core.state import raise_if_broken
 
 
 def count_retry(s: State, task: u32, tries: u32):
-    """The task slept over a fault: it is tried again, and is a major one to the task."""
+    """The task slept over a fault: it is retried, and is a major one to the task."""
     if tries == 1:
         task_at(s, task).min_flt -= 1
         task_at(s, task).maj_flt += 1
@@ -242,7 +242,7 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
 
 
 def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u32:
-    """Find a file's page for a fault, up to date; 0: the fault must be tried again, or ``State.need`` says why not.
+    """Find a file's page for a fault, up to date; 0: the fault must be retried, or ``State.need`` says why not.
 
     Whenever reading is started or waited for, the fault starts again, whatever the outcome: *tries* counts
     that.
@@ -416,7 +416,7 @@ def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
 
 
 def may_reuse(s: State, pfn: u32) -> cython.bint:
-    """Whether an anonymous page belongs to whoever writes to it; a slot that only it needs is given up for that."""
+    """Whether an anonymous page belongs to the writing task alone; a swap slot that only it uses is freed for that."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & PG_ANON_EXCLUSIVE:
         return True

@@ -1,4 +1,4 @@
-"""The OOM killer: when memory cannot be had, who is killed for it.
+"""The OOM killer: who is killed when no memory is left.
 
 ::
 
@@ -123,7 +123,7 @@ def out_of_memory(s: State, order: u32, gfp: u32) -> cython.bint:
 def oom_reap(s: State):
     """Take the memory of a victim that has been asking for 2 s: all that is anonymous or its own copy of a file.
 
-    The page whose fault it is in the midst of is left to that fault.
+    The page whose fault it is in the middle of is left to that fault.
     """
     t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     m: cython.pointer(Mm) = mm_at(s, t.mm)

@@ -216,7 +216,7 @@ def clear_dirty(s: State, pfn: u32):
 
 
 def clear_page_dirty_for_io(s: State, pfn: u32) -> cython.bint:
-    """Make a dirty page ready to be written: whoever writes to it through a mapping from now on faults first."""
+    """Make a dirty page ready to be written: a write to it through a mapping faults first from now on."""
     if not s.pages[pfn].flags & PG_DIRTY:
         return False
     page_mkclean(s, pfn)

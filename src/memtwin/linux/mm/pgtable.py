@@ -190,7 +190,7 @@ def fold_rss_batch(s: State, t: cython.pointer(Task)):
 
 
 def count_retried_fault(s: State, task: u32):
-    """A fault that had to wait is tried again: it counts once more, up to 6.4."""
+    """A fault that had to wait is retried: it counts once more, up to 6.4."""
     if not s.features.fault_once:
         count_fault(s, task)
 

@@ -1,7 +1,7 @@
 """Readahead: reading more than was asked for, and more each time that it turns out right.
 
 Each open file has a **window**: pages ``start`` to ``start + size``, of which the last ``async_size`` are a bet.  The
-first page of the bet carries a mark; whoever touches it starts the next window, so that a sequential reader never
+first page of the bet carries a mark; touching it starts the next window, so that a sequential reader never
 waits::
 
     4 KiB reads from 0:   |0 1·2 3|           window (0, 4), mark at 1
@@ -61,7 +61,7 @@ def next_ra_size(ra: cython.pointer(Filp), most: u64) -> u64:
 def read_pages(s: State, filp: u32, start: u64, pages: u64, lookahead: u64) -> u64:
     """Bring *pages* pages from *start* on into the cache, neighbours in one request; returns how many were new.
 
-    The first of the last *lookahead* gets the mark, if it is new.  A page that cannot be had ends it.
+    The first of the last *lookahead* gets the mark, if it is new.  A page that cannot be allocated ends it.
     """
     file: u32 = filp_at(s, filp).file
     i: u64

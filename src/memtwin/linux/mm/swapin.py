@@ -327,7 +327,7 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
 def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython.pointer(cython.bint)) -> u32:
     """The page of a slot, up to date, with a reference for its mapping; 0: no memory.
 
-    Having to wait for its read means that the fault is tried again, which counts once more.
+    Having to wait for its read means that the fault is retried, which counts once more.
     """
     pfn: u32
     while True:

@@ -2,9 +2,10 @@
 
 An area without a priority of its own gets the next negative one: -2, -3, … in order.  The first slot is the header.
 
-Turning one off brings everything in it back: no more slots are taken from it, then shared memory's pages go back to
-their files, each process's entries are read in and mapped, and what only the swap cache holds is dropped.  If memory
-runs out on the way, whoever has most is killed: who calls here is init, which is never chosen.
+Turning one off brings everything in it back: no more slots are allocated from it, then shared memory's pages go back
+to their files, each process's entries are read in and mapped, and what only the swap cache holds is dropped.  If memory
+runs out on the way, the process with the most memory is killed: the caller runs as init, which the OOM killer never
+selects.
 
 Follows mm/swapfile.c of Linux 6.1 (``SYSCALL_DEFINE2(swapon)``, ``SYSCALL_DEFINE1(swapoff)``, ``try_to_unuse``).
 

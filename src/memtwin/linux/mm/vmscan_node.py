@@ -217,7 +217,7 @@ def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bin
 
 
 def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
-    """End a pass: age the anonymous lists, shrink the kernel's own caches, tell kswapd what it met."""
+    """End a pass: age the anonymous lists, shrink the kernel's own caches, report to kswapd what it met."""
     pgdat: cython.pointer(Pgdat) = scanned_pgdat(s, sc)
     if lru_gen_enabled(s, sc):
         lru_gen_shrink_end(s, sc)

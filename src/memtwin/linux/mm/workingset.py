@@ -51,7 +51,7 @@ MIN_SEQ_MASK = cython.declare(u64, (1 << 60) - 1)
 def lru_note_cost(s: State, lruvec: cython.pointer(Lruvec), file: cython.bint, pages: u64, rotated: u64):
     """Add the I/O that reclaiming one kind of page caused to the cost of that kind.
 
-    Since 6.2 *rotated* pages count too, which reclaim scanned in vain, and I/O weighs 32 times as much.
+    Since 6.2 *rotated* pages count too, which reclaim scanned and kept, and I/O weighs 32 times as much.
     """
     lists: u64 = (
         lruvec_page_state(lruvec, LRU_INACTIVE_ANON)

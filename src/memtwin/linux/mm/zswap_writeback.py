@@ -85,7 +85,7 @@ def shrink_runnable(s: State) -> cython.bint:
 
 
 def shrink_worker(s: State):
-    """The worker's job: one page of the pool.  It reclaims as a task does, whoever was interrupted for it."""
+    """The worker's job: one page of the pool.  It reclaims as a task does, whichever task it interrupts."""
     memalloc: u32 = this_cpu(s).memalloc
     in_thread: cython.bint = s.in_thread
     if s.zswap.shrinking:

@@ -93,7 +93,7 @@ def _of_others(deaths: Sequence[Death], events: int) -> Iterator[str]:
     for by in dict.fromkeys(death.by for death in others):
         own = [death for death in others if death.by == by]
         if all(death.resource == "disk" for death in own):
-            yield f"{by} ended {_names(own)} for want of disk: memory had no part in it."
+            yield f"{by} ended {_names(own)} for lack of disk: memory had no part in it."
         elif all(death.confidence == POSSIBLE for death in own):
             yield f"{by} set about killing ({_names(own)}); the log does not say that it killed."
         elif all(death.reason.startswith("it cleaned up") for death in own):

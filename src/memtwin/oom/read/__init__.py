@@ -1,6 +1,6 @@
 """From text to events, in four steps that know nothing of each other.
 
-``shape`` gives back the lines that were printed (wrapped, newest first, HTML, quoted-printable); ``lines`` and
+``shape`` restores the lines that were printed (wrapped, newest first, HTML, quoted-printable); ``lines`` and
 ``prefixes`` take off what loggers and exports put around them; ``marks`` says which part of a report a line is, and so
 where an event begins and ends (``parse``); ``head``, ``meminfo``, ``memcg``, ``table`` and ``verdict`` read the parts.
 

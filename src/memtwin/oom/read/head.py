@@ -56,7 +56,7 @@ def cpuset(builder: Builder, text: str) -> bool:
 
 
 def cpu(builder: Builder, text: str) -> bool:
-    """Read the line of cpu, pid, name and kernel; the name tells what prefix stood before it in the header."""
+    """Read the line of cpu, pid, name and kernel; the name says what prefix stood before it in the header."""
     found = _CPU.search(text)
     if not found or builder.kernel is not None:
         return bool(found)

@@ -103,7 +103,7 @@ def is_code(text: str) -> bool:
 
 
 def rank(text: str) -> int | None:
-    """Return the place of a line within a report; None for lines that do not tell."""
+    """Return the place of a line within a report; None for lines that do not say."""
     found = mark_of(text, is_logged=True)
     if found is Mark.TABLE and _ROW.search(text):
         return int(Mark.TABLE) * 2 + 1

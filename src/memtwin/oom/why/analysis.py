@@ -32,7 +32,7 @@ class Analysis(NamedTuple):
     ruled_out: tuple[str, ...]
     """Sentences: what would not have helped, and what no figure can be given for."""
     follows_a_kill: bool
-    """Whether the same text tells of a kill just before."""
+    """Whether the same text reports a kill just before."""
 
 
 def analyse(event: OomEvent, *, follows_a_kill: bool = False) -> Analysis:

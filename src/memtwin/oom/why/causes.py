@@ -1,4 +1,4 @@
-"""Why the memory could not be had, in words."""
+"""Why there was no memory, in words."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _process(event: OomEvent) -> Culprit | None:
 
 
 def _own_kib(event: OomEvent, task: Task) -> int:
-    """Return what is a process's own, where the table tells it apart (6.8 and later), else all that it has."""
+    """Return what is a process's own, where the table distinguishes it (6.8 and later), else all that it has."""
     if task.rss_anon is None:
         return held_kib(event, task)
     return held_kib(event, task) - ((task.rss or 0) - task.rss_anon) * event.page_kib

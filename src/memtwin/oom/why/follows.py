@@ -52,7 +52,7 @@ def _verdict(
     first = candidates[0].task.pid if candidates else None
     if event.message and "oom_kill_allocating_task" in event.message:
         is_it = event.victim is not None and event.trigger.pid in {event.victim.pid, None}
-        why = "vm.oom_kill_allocating_task is set: whoever asks is killed, whatever the points"
+        why = "vm.oom_kill_allocating_task is set: the allocating task is killed, whatever the points"
         return Verdict(is_it, why, event.trigger.pid)
     if event.outcome == NO_VICTIM:
         return _nobody(candidates, first)
@@ -121,7 +121,7 @@ def _does_not_follow(event: OomEvent, chosen: Row, better: list[Row], first: int
     more = f" and {len(better) - 1} more" if len(better) > 1 else ""
     why = (
         f"this does not follow from the table: {named}{more} {have} more points; the kernel passes over a process that"
-        " was killed before, is in the midst of vfork() or changed its memory since, which the table does not show"
+        " was killed before, is in vfork() or changed its memory since, which the table does not show"
     )
     return Verdict(follows=False, why=why, pid=first)
 

@@ -34,7 +34,7 @@ _NOT_SPARED = "; this root, without CAP_SYS_ADMIN, is not spared"
 
 
 def by_version(event: OomEvent) -> Rule | None:
-    """Return the rule that the version, or else the columns, tell; None for the rule before 2.6.36."""
+    """Return the rule by the version, or else by the columns; None for the rule before 2.6.36."""
     has_adj = "oom_score_adj" in event.columns or event.trigger.oom_score_adj is not None
     if event.columns and not has_adj:
         return None

@@ -1,4 +1,4 @@
-"""Why the request could not be had: each zone against its watermark, its reserve and its free blocks.
+"""Why the request failed: each zone against its watermark, its reserve and its free blocks.
 
 A request of 2**order pages passes in a zone if, with what it takes gone, more is free than the ``min`` mark and the
 pages that the zone keeps from requests which could have gone to a higher zone::

@@ -1,4 +1,4 @@
-"""Pressure stall information: the share of time in which tasks could not go on for want of memory,
+"""Pressure stall information: the share of time in which tasks could not go on for lack of memory,
 of I/O, or of a cpu.
 
 *some*: at least one task was stalled; *full*: all tasks that were not idle were.  kswapd counts as stalled from the
@@ -46,7 +46,7 @@ def update_averages(s: State):
 def psi_account(s: State):
     """Book the time since this was last called as pressure, by who ran, waited or stalled meanwhile.
 
-    Memory is *full* also while who is on the CPU is in a stall itself, whoever else would run.  To be called before
+    Memory is *full* also while who is on the CPU is in a stall itself, whatever else could run.  To be called before
     any of these states changes.
     """
     rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
@@ -77,7 +77,7 @@ def psi_account(s: State):
 
 
 def psi_memstall_enter(s: State):
-    """From now on who is on the CPU works or waits for want of memory."""
+    """From now on who is on the CPU works or waits for lack of memory."""
     psi_account(s)
     this_cpu(s).rq.entities[this_cpu(s).rq.curr].memstall += 1
 
