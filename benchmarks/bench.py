@@ -38,11 +38,6 @@ COUNTED = (
     "hit-seq-read", "hit-seq-write", "hit-rand-read", "hit-rand-write", "hit-pow-read", "fault+unmap",
     "fault+cow+unmap",
 )  # fmt: skip
-LESSONS = (
-    """The runs of `memtwin learn`, of which a lesson has two, machine and checkpoints among them (at most 1,000 ms):"""
-)
-AIMS = {"hit-seq-read": "3.4e8-4.2e8", "fault": "4.6e7"}
-"""What the prototype of the design reached, on another machine."""
 
 Rates = dict[str, list[float]]
 
@@ -58,8 +53,8 @@ def limit(program: Path, kind: str, *, write: bool) -> float:
     """Touches a second of the C loop; the pages that it sets are those of the model's trace."""
     touches = model.PASSES * model.REGION_PAGES if kind == "seq" else model.DRAWS
     args = [kind, model.REGION_PAGES, touches, model.SEED, model.EXPONENT, int(write)]
-    told = subprocess.run([program, *map(str, args)], check=True, capture_output=True, text=True)
-    made, ns, seen = map(int, told.stdout.split())
+    done = subprocess.run([program, *map(str, args)], check=True, capture_output=True, text=True)
+    made, ns, seen = map(int, done.stdout.split())
     assert made == touches
     assert 0 < seen <= model.REGION_PAGES
     assert seen == model.REGION_PAGES or kind == "pow"
@@ -68,9 +63,9 @@ def limit(program: Path, kind: str, *, write: bool) -> float:
 
 def host(program: Path) -> dict[str, float]:
     """Pages a second of this machine's kernel, by operation."""
-    told = subprocess.run([program, str(model.REGION_PAGES)], check=True, capture_output=True, text=True)
+    done = subprocess.run([program, str(model.REGION_PAGES)], check=True, capture_output=True, text=True)
     rates = {}
-    for line in told.stdout.splitlines():
+    for line in done.stdout.splitlines():
         name, pages, ns, faults = line.split()
         expected = int(pages) if name in {"fault", "cow"} else 0
         assert expected <= int(faults) <= expected + 64, line
@@ -122,13 +117,13 @@ def instructions(operation: str, times: int, out: Path) -> tuple[int, int]:
     """Instructions of a whole process that carries out *operation* so many times, and its work in one time."""
     file = out / f"callgrind.{operation}.{times}"
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}", sys.executable]
-    told = subprocess.run(
+    done = subprocess.run(
         [*command, str(HERE / "model.py"), operation, str(times)],
         check=True, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"},
     )  # fmt: skip
-    counted = re.search(r"Collected\s*:\s*(\d+)", told.stderr)
-    assert counted, told.stderr
-    return int(counted[1]), int(told.stdout)
+    counted = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
+    assert counted, done.stderr
+    return int(counted[1]), int(done.stdout)
 
 
 def count_instructions(out: Path) -> dict[str, float]:
@@ -213,11 +208,8 @@ def rate(values: list[float]) -> str:
 
 def hits_table(ours: Rates, c_loop: Rates) -> str:
     """Resident hits beside the C loop."""
-    rows = [
-        (name, rate(ours[name]), rate(c_loop[name]), ratio(ours[name], c_loop[name]), AIMS.get(name, ""))
-        for name in c_loop
-    ]
-    return table(("touches of resident pages", "model /s", "C loop /s", "model / C", "prototype /s"), rows)
+    rows = [(name, rate(ours[name]), rate(c_loop[name]), ratio(ours[name], c_loop[name])) for name in c_loop]
+    return table(("touches of resident pages", "model /s", "C loop /s", "model / C"), rows)
 
 
 def pages_table(ours: Rates, kernel: Rates) -> str:
@@ -235,11 +227,10 @@ def pages_table(ours: Rates, kernel: Rates) -> str:
             rate(ours[name]),
             rate(kernel[theirs]) if theirs else "",
             ratio(ours[name], kernel[theirs]) if theirs else "",
-            AIMS.get(name, ""),
         )
         for name, (theirs, text) in said.items()
     ]
-    return table(("pages", "model /s", "this machine's kernel /s", "model / kernel", "prototype /s"), rows)
+    return table(("pages", "model /s", "this machine's kernel /s", "model / kernel"), rows)
 
 
 def files_table(found: dict[str, list[model.Moved]]) -> str:
@@ -261,8 +252,8 @@ def files_table(found: dict[str, list[model.Moved]]) -> str:
     return table(("file pages", "model /s", "from disk a page", "reclaimed a page", "reclaimed /s"), rows)
 
 
-def thrash_table(swapping: thrash.Rounds, kernel: Rates) -> str:
-    """Swap thrash beside libCacheSim's LRU and the host's minor faults; "-" where libCacheSim is not."""
+def thrash_table(swapping: thrash.Rounds) -> str:
+    """Swap thrash beside libCacheSim's LRU; "-" where libCacheSim is not installed."""
     rows = []
     for swap, pattern in thrash.CASES:
         ours, theirs = swapping.thrashed[swap, pattern], swapping.replayed[swap, pattern]
@@ -276,39 +267,24 @@ def thrash_table(swapping: thrash.Rounds, kernel: Rates) -> str:
             f"{swap}, {pattern}", rate(touches), rate(faults), f"{last.swapped_in / last.touches:.3f}",
             f"{last.swapped_out / last.touches:.3f}", f"{last.resident:,}", f"{last.major / last.touches:.3f}", missed,
             rate(requests) if theirs else "-", ratio(touches, requests) if theirs else "-",
-            ratio(faults, kernel["fault"]),
         ))  # fmt: skip
     head = (
-        "swap, pattern", "touches /s", "faults /s", "in a touch", "out a touch", "resident", "major a touch",
-        "LRU misses", "LRU requests /s", "model / LRU", "faults / kernel's",
+        "swap, pattern", "writes /s", "faults /s", "swapped in", "swapped out", "resident", "major faults",
+        "LRU misses", "LRU requests /s", "model / LRU",
     )  # fmt: skip
     return table(head, rows)
 
 
-def host_swap() -> str:
-    """Why the host's kernel is not seen swapping."""
-    areas = Path("/proc/swaps").read_text().splitlines()[1:] if Path("/proc/swaps").exists() else []
-    return "a benchmark does not make its host swap" if areas else "it has no swap area"
-
-
 def thrash_text(swapping: thrash.Rounds) -> str:
-    """What the table of swap thrash shows, and what it cannot."""
-    absent = (
-        "" if any(swapping.replayed.values()) else '\n\nlibCacheSim could not be installed here: "-" in its columns.'
-    )
+    """What the table of swap thrash shows."""
+    absent = "" if any(swapping.replayed.values()) else " It could not be installed here."
     pages, draws = swapping.machines["zram"].pages, thrash.SLICES * thrash.DRAWS
-    return f"""Swap thrash: {pages:,} pages of anonymous memory, {thrash.WORKING_SET} times a machine of 512 MiB. Each
-was written once in order; then {draws:,} writes are drawn, evenly (`rand`) or unevenly (`pow`, exponent
-{thrash.EXPONENT}). All of it is text to compress. Counted are the drawn writes: faults of all kinds, pages swapped in
-and out a touch, `pgmajfault` a touch. "Resident" is how many pages of the process are in memory: its RssAnon, the mean
-of {thrash.SLICES} looks in the course of the draws. libCacheSim replays the same trace as an LRU cache of that many
-pages, filled by the same first pass. The two ratios differ, where they do, because the kernel does not know the order
-of uses (it reads an accessed bit when a page comes to the end of one of two lists), gives the process now more memory
-and now less, and finds a few pages in the swap cache, which is a minor fault.
-
-This machine's kernel is not seen swapping: {host_swap()}. The last column divides the model's
-faults, nearly all with one page swapped in and another out, by that kernel's minor faults (first writes, as above).
-That is no like for like: a fault that swaps is more work for a kernel than a minor one.{absent}"""
+    return f"""{pages:,} anonymous pages, {thrash.WORKING_SET} times a machine of 512 MiB, each written once in order;
+then {draws:,} random writes are measured: uniform (`rand`) or skewed (`pow`, exponent {thrash.EXPONENT}).
+Swapped in, swapped out and major faults are per write; "resident" is the mean RssAnon in pages. libCacheSim replays the
+same trace on an LRU cache of that many pages.{absent} Its misses differ from the model's major faults because the
+kernel approximates LRU by accessed bits on two lists, varies how much memory the process has, and finds some pages in
+the swap cache."""
 
 
 def instructions_table(counts: dict[str, float]) -> str:
@@ -341,46 +317,56 @@ def report(
 ) -> str:
     """The page of results; *rates*: of the model, the C loop, the host, and of swap thrash; *runs*: of the lessons."""
     ours, c_loop, kernel, swapping = rates
-    return f"""# How fast the core is
+    return f"""# How fast it is
 
-Written by `make bench` on {machine()}. The figures hold for that machine; the ratios travel better.
-Medians of {ROUNDS} rounds in which model, C loop and kernel take turns; a ratio is the median of the ratios within a
-round. Every measurement counts its work first: touches made, faults and pages that came of them.
+Written by `make bench` on {machine()}.
+Absolute figures hold for that machine; ratios hold more widely. A figure is the median of {ROUNDS} rounds in which the
+model, the C loop and the kernel take turns, a ratio the median of the ratios within a round. Each measurement first
+counts its work: touches, faults, pages.
 
-The model touches 256 MiB (65,536 pages) of a simulated machine of 512 MiB. `seq` passes over all pages upwards, `rand`
-and `pow` (exponent {model.EXPONENT}) draw {model.DRAWS:,} touches. A write also changes the page's content tag, in the
-page table and in the frame. The C loop draws the same trace and sets the accessed bit (and the dirty bit) in one flat
-array of 64-bit entries: no page table, no content, no clock. "Prototype" is what a program of 500 lines reached on
-another machine before the model was written.
+## Memory accesses
+
+The model touches 256 MiB (65,536 pages) of a simulated machine with 512 MiB: all pages in order (`seq`), or
+{model.DRAWS:,} random ones, uniform (`rand`) or skewed (`pow`, exponent {model.EXPONENT}). The C loop replays the same
+trace on a flat array of 64-bit entries and sets the accessed and dirty bits: no page tables, content or clock.
 
 {hits_table(ours, c_loop)}
 
-The same operations on the kernel of that machine, in 4 KiB pages, with the work that the processor really does (a
-kernel clears and copies pages; the model does not):
+## Faults, beside the kernel of this machine
+
+The kernel also clears and copies pages of 4 KiB; the model moves content tags instead.
 
 {pages_table(ours, kernel)}
 
-Files, on another machine of 512 MiB: pages asked for by reads and writes of 64 KiB (at random: {model.FILE_DRAWS:,} of
-4 KiB), with readahead, kswapd and the flusher at work. All of it moves in the model only: frames, lists, trees, shadows
-and content tags, but no bytes of data.
+## Files
+
+Reads and writes of 64 KiB (at random: {model.FILE_DRAWS:,} of 4 KiB) on a simulated machine with 512 MiB, with
+readahead, kswapd and the flusher. No data moves: only frames, lists, trees, shadow entries and content tags.
 
 {files_table(files)}
 
+## Swap thrash
+
 {thrash_text(swapping)}
 
-{thrash_table(swapping, kernel)}
+{thrash_table(swapping)}
 
-Instructions, whole process, by valgrind's callgrind: the difference between two runs, one of which carries out the
-operation on all its pages once more. `fault+cow+unmap` is a page's first write, its copy after a fork, the fork, the
-child's end and both unmaps.
+## Instructions
+
+By valgrind's callgrind, per page: the difference between two runs, one of which makes the operation once more on all
+its pages. `fault+cow+unmap` is a page's first write, the fork, its copy, the child's exit and both unmaps.
 
 {instructions_table(counts)}
 
-Start-up, with Python's own start in it:
+## Start-up
+
+The whole process, including Python's own start.
 
 {start_table(times)}
 
-{LESSONS}
+## Lessons
+
+The runs of `memtwin learn`, including building the machine and writing checkpoints. The limit is 1,000 ms.
 
 {lessons_table(runs)}
 """

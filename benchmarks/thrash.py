@@ -110,11 +110,11 @@ def replay(trace: Path, first: int, cache_pages: int) -> Replay | None:
     """Replay a trace as LRU and count from request *first* on; None without libCacheSim."""
     if not LIBCACHESIM.exists():
         return None
-    told = subprocess.run(
+    done = subprocess.run(
         [LIBCACHESIM, HERE / "replay_lru.py", trace, str(first), str(cache_pages)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    requests, misses, ns = map(int, told.stdout.split())
+    requests, misses, ns = map(int, done.stdout.split())
     assert requests == SLICES * DRAWS
     assert 0 < misses < requests
     return Replay(requests, misses, ns / 1e9)
