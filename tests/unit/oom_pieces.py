@@ -262,7 +262,7 @@ _WITNESSES = (
     _deaths("Android", "the kernel's", "[52794.911008] lowmemorykiller: Killing 'com.example.app' (17589), adj 904,\n[52794.911008] to free 53160kB on behalf of 'kswapd0' (65) because", ("Android's lowmemorykiller", "com.example.app", None)),
     _deaths("Talos", "its controller", 'user: warning: [2026-03-14T02:11:05.9Z]: [talos] Sending SIGKILL to cgroup {"component": "controller-runtime", "controller": "runtime.OOMController", "cgroup": "/sys/fs/cgroup/kubepods/besteffort/pod1"}', ("Talos", "/sys/fs/cgroup/kubepods/besteffort/pod1", None)),
     _deaths("kubelet evicts", "memory", f"{AT} kubelet[2]: Evicted: The node was low on resource: memory. Threshold quantity: 250Mi", ("kubelet", "a process", None)),
-    _deaths("kubelet evicts", "disk", f"{AT} kubelet[2]: Evicted: The node was low on resource: ephemeral-storage. Container web was using 9Gi", ("kubelet", "a process", None), says=("for want of disk: memory had no part in it",)),
+    _deaths("kubelet evicts", "disk", f"{AT} kubelet[2]: Evicted: The node was low on resource: ephemeral-storage. Container web was using 9Gi", ("kubelet", "a process", None), says=("for lack of disk: memory had no part in it",)),
     _deaths("kubelet evicts", "a probe", f"{AT} kubelet[2]: Container web failed liveness probe, will be restarted", ("kubelet", "web", None)),
     _deaths("nobody says who", "PostgreSQL", "2026-03-14 02:11:05.1 UTC [1] LOG:  server process (PID 315) was terminated by signal 9: Killed", ("unknown", "server process", None), says=("does not say who sent it",)),
     _deaths("nobody says who", "a shell", "run.sh: line 5: 12345 Killed                  ./prog --all", ("unknown", "./prog", None)),

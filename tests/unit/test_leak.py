@@ -240,7 +240,7 @@ def test_a_trace_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["leak", str(path), "-p", "7"]) == 0
     assert "leak" in capsys.readouterr().out
     assert cli.main(["leak", str(trace(tmp_path / "u", SHAPES["a leak"][0], range(40)))]) == 0
-    assert f"look {LEAST_SECONDS - 39:.0f} more seconds" in capsys.readouterr().out
+    assert f"watch {LEAST_SECONDS - 39:.0f} more seconds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("args", "code", "told"), [
