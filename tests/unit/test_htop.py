@@ -292,3 +292,30 @@ def test_pss_is_read_of_what_is_shown_and_no_longer_than_the_budget(tmp_path: Pa
     more = looker.refill(look, Wants(frozenset({"smaps_rollup"}), detail=True))
     assert all("smaps_rollup" in task.records for task in more.sample.tasks)
     assert more.detail is not None
+
+
+def test_the_map_of_memory_has_three_pictures(tmp_path: Path) -> None:
+    from memtwin.run.run import simulate
+    from memtwin.scenario import parse
+    from memtwin.twin.twin import Twin
+
+    run = simulate(parse("machine ram=512M\nproc A\nA mmap heap 100M\nA touch heap 0 100M w seq\n", "a.mem"), None)
+    page = Page({}, live=False)
+    looker = Looker(Twin(run.machine, run.processes.by_name))
+    page.show(looker.look(ALL))
+    press(page, "tab", "tab")
+    page.show(looker.look(page.wants()))
+    shown = lines(page)
+    assert any(line.startswith("DMA32") and "aaaa" in line for line in shown)
+    assert any("anon 101M" in line for line in shown)
+    press(page, "m")
+    assert any("order of the largest free block" in line for line in lines(page))
+    press(page, "m")
+    assert any("active" in line for line in lines(page))
+    page.colour = True
+    assert any("▀" in line for line in lines(page))
+
+
+def test_a_machine_without_a_map_says_so(page: Page) -> None:
+    press(page, "tab", "tab")
+    assert any("known of the model's machines alone" in line for line in lines(page))

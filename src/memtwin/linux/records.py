@@ -121,6 +121,29 @@ class SlabFigures(NamedTuple):
     num_slabs: int
 
 
+MAP_CLASSES = (
+    "hole", "free", "per-cpu", "anon", "swap cache", "file", "shmem", "slab", "tables", "kernel", "compressed",
+    "isolated",
+)  # fmt: skip
+"""What a frame may be used for, as a map of memory has it: the numbers of ``linux/fs/proc/page.pxd``."""
+
+
+class FrameBlocks(NamedTuple):
+    """A zone by blocks of frames, a byte a block: the class that has most frames of it, and their share in 255ths.
+
+    *largest* is the order of the largest free block that lies there plus 1, 0 for none; *age* is 0 without pages on an
+    LRU list, else 1 to 4 by the quarter that are active. *totals* are frames by class, *free* free blocks by order.
+    """
+
+    first_pfn: int
+    use: bytes
+    share: bytes
+    largest: bytes
+    age: bytes
+    totals: tuple[int, ...]
+    free: tuple[int, ...]
+
+
 class ZoneFigures(NamedTuple):
     """A zone's watermarks with the boost in them, its reserves, and (count, high, batch) of each CPU's list; pages."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from memtwin.procfs.vmstat import Vmstat
     from memtwin.procfs.zoneinfo import Zoneinfo
     from memtwin.sources.cgroups import Group
+    from memtwin.sources.frame_map import FrameMap
     from memtwin.sources.sampler import Sample, Task
     from memtwin.sources.source import Source
     from memtwin.sysfs.lru_gen import LruGen
@@ -51,12 +52,13 @@ class Wants(NamedTuple):
     shown: tuple[str, ...] = ()
     threads: bool = False
     detail: bool = False
+    map_order: int | None = None
 
     def has(self, other: Wants) -> bool:
         """Whether what *other* wants is among this."""
         return (
             self.of_all >= other.of_all and self.of_shown >= other.of_shown and self.detail >= other.detail
-            and set(self.shown) >= set(other.shown)
+            and set(self.shown) >= set(other.shown) and (other.map_order is None or self.map_order == other.map_order)
         )  # fmt: skip
 
 
@@ -78,7 +80,7 @@ class Look(NamedTuple):
     zram: dict[str, MmStat]
     group: Group | None
     detail: Detail | None
-    label: str = ""
+    frames: FrameMap | None = None
 
 
 class _Kept:
@@ -112,7 +114,7 @@ class Looker:
         self._kept.clear()
         self._moment = None
 
-    def look(self, wants: Wants, label: str = "") -> Look:
+    def look(self, wants: Wants) -> Look:
         """Return the machine as it is now."""
         source = self.source
         self.sampler.threads = wants.threads
@@ -132,13 +134,15 @@ class Looker:
             {name: record for name, record in stats.items() if record is not None},
             self._group(),
             self._detail() if wants.detail else None,
-            label,
+            self._frames(wants),
         )
 
     def refill(self, look: Look, wants: Wants) -> Look:
         """Return *look*, the newest, with what *wants* names too."""
         self.fill(look.sample.tasks, wants)
-        return look if look.detail or not wants.detail else look._replace(detail=self._detail())
+        detail = look.detail or (self._detail() if wants.detail else None)
+        has_map = look.frames is not None and look.frames.order == wants.map_order
+        return look._replace(detail=detail, frames=look.frames if has_map else self._frames(wants))
 
     def fill(self, tasks: Sequence[Task], wants: Wants) -> None:
         """Read what *wants* names of *tasks* and is not fresh; PSS as far as the budget goes."""
@@ -200,6 +204,9 @@ class Looker:
         here = Process(self.source, os.getpid(), "proc/self")
         groups = [group for group in cgroups.of_process(self.source, here) if group.limit_bytes is not None]
         return min(groups, key=lambda group: group.limit_bytes or 0, default=None)
+
+    def _frames(self, wants: Wants) -> FrameMap | None:
+        return None if wants.map_order is None else self.source.frame_map(wants.map_order)
 
     def _detail(self) -> Detail:
         source = self.source

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
     from memtwin.errors import ProcParseError
+    from memtwin.sources.frame_map import FrameMap
 
     R_co = TypeVar("R_co", covariant=True)
 
@@ -113,6 +114,11 @@ class Source:
     def link(self, path: str) -> str | None:
         """Return where the symbolic link at *path* leads, or None if it is none (a tar has none)."""
         del path
+        return None
+
+    def frame_map(self, order: int) -> FrameMap | None:
+        """Return what every frame is used for, by blocks of 2**order; None where that is not known."""
+        del order
         return None
 
     def sub(self, prefix: str) -> Source:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from memtwin.linux.core import vmstat as names
 from memtwin.linux.drivers.block import zram  # fmt: skip
-from memtwin.linux.fs.proc import task_mmu  # fmt: skip
+from memtwin.linux.fs.proc import page, task_mmu  # fmt: skip
 from memtwin.linux.kernel.sched import (
     cputime,
     psi,  # fmt: skip
@@ -30,6 +30,7 @@ from memtwin.linux.mm import (  # fmt: skip
     util,
     zswap,
 )
+from memtwin.linux.records import MAP_CLASSES
 from memtwin.machine.machine import FileName
 from memtwin.oom import badness
 from memtwin.procfs import (
@@ -47,6 +48,7 @@ from memtwin.procfs import (
 )
 from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
+from memtwin.sources.frame_map import FrameMap, ZoneMap
 from memtwin.sources.source import Source
 from memtwin.sysfs import lru_gen
 from memtwin.sysfs.zram import io_stat, mm_stat
@@ -170,6 +172,15 @@ class Twin(Source):
         if path not in self._files:
             raise FileNotFoundError(path)
         return self._files[path]().encode(errors="surrogateescape")
+
+    def frame_map(self, order: int) -> FrameMap:
+        """Return what every frame of the machine is used for, by blocks of 2**order."""
+        zones = []
+        for number, name in enumerate(ZONES):
+            found = page.frame_blocks(self.state, number, order)
+            if found.use:
+                zones.append(ZoneMap(name, *found))
+        return FrameMap(order, MAP_CLASSES, tuple(zones))
 
     # --- the machine
 

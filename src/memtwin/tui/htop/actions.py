@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.errors import UsageError
@@ -11,8 +10,9 @@ from memtwin.render.words import count
 from memtwin.tui.htop import explain, rows, sending, table
 from memtwin.tui.htop.figures import named, names
 from memtwin.tui.htop.keys import KEYS, Key, help_lines
+from memtwin.tui.htop.map_tab import PICTURES
 from memtwin.tui.htop.menus import Menu, Pager, Prompt, signals
-from memtwin.tui.htop.spans import Line, Span, filled, line, safe
+from memtwin.tui.htop.spans import Line, Span, clock, filled, line, safe
 from memtwin.views.top_fields import FIELDS, Frame
 from memtwin.views.used import FORMULAS
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from memtwin.tui.htop.rows import Row
     from memtwin.tui.htop.table import Place
 
-TABS: Final = ("Main", "Memory")
+TABS: Final = ("Main", "Memory", "Map")
 STORED: Final = "a stored machine: nothing runs there"
 READ_ONLY: Final = "read-only: --readonly was given"
 BLOCKS: Final = ("cpu", "mem", "legend", "limit", "swap", "tasks", "psi")
@@ -57,6 +57,8 @@ class Actions:
         self.explained: int | None = None
         self.message = ""
         self.formula = "procps-4"
+        self.picture_at = 0
+        self.colour = False
         self.hidden: frozenset[str] = frozenset()
         self.is_head_hidden = False
         self.paused = False
@@ -375,6 +377,10 @@ class Actions:
         of = FORMULAS[self.formula]
         self.message = f"used = {of.text}: {of.programs}"
 
+    def next_picture(self) -> None:
+        """Draw the next picture of the map."""
+        self.picture_at = (self.picture_at + 1) % len(PICTURES)
+
     def pause(self) -> None:
         """Stop where it is, or go on."""
         self.paused = not self.paused
@@ -488,8 +494,3 @@ class Actions:
 
 def _at_once(job: Callable[[], object]) -> None:
     job()
-
-
-def clock(at_unix_ms: int | None) -> str:
-    """Return a time of day with its date."""
-    return "--:--:--" if at_unix_ms is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_unix_ms / 1000))

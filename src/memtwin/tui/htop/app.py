@@ -34,12 +34,18 @@ _BLUE, _ORANGE, _VERMILION, _PINK, _GREEN, _YELLOW, _SKY, _GREY = (
     "#0072b2", "#e69f00", "#d55e00", "#cc79a7", "#009e73", "#f0e442", "#56b4e9", "#888888",
 )  # fmt: skip
 """The colours of Okabe and Ito, which colour-blind readers tell apart."""
-_COLOURS: Final = {
+_COLOURS: Final[dict[str, str]] = {
     "used": _SKY, "shared": _PINK, "buffers": _BLUE, "dirty": _VERMILION, "cache": _ORANGE, "free": _GREY,
     "swap": _VERMILION, "cpu-user": _GREEN, "cpu-nice": _BLUE, "cpu-system": _VERMILION, "cpu-other": _GREY,
     "running": _GREEN, "tagged": _YELLOW, "zombie": _VERMILION, "kernel": _GREY, "title": _SKY, "message": _YELLOW,
     "age-old": _BLUE, "event": _VERMILION, "badge": _YELLOW,
 }  # fmt: skip
+_COLOURS.update({
+    "map-free": "#ffffff", "map-per-cpu": "#ffffff", "map-anon": _BLUE, "map-swap cache": _SKY, "map-file": _ORANGE,
+    "map-shmem": _GREEN, "map-slab": _VERMILION, "map-tables": _PINK, "map-kernel": _GREY, "map-compressed": _YELLOW,
+    "map-isolated": _GREEN, **{f"map-age-{at}": colour for at, colour in enumerate((_BLUE, _SKY, _ORANGE, _YELLOW), 1)},
+    **{f"map-order-{at}": f"#{30 + 20 * at:02x}{30 + 20 * at:02x}{60 + 15 * at:02x}" for at in range(1, 12)},
+})  # fmt: skip
 _REVERSED: Final = {
     "heading", "heading-chosen", "heading-key", "selected", "selected-tagged", "foot", "tab-chosen", "cursor",
 }  # fmt: skip
@@ -50,7 +56,13 @@ EXIT_INTERRUPTED: Final = 130
 
 @lru_cache(256)
 def style_of(name: str, *, colour: bool) -> Style:
-    """Return how a style by name is painted; without colours bold, reverse and underlined alone tell."""
+    """Return how a style by name is painted; without colours bold, reverse and underlined alone tell.
+
+    Two names with a bar between them are the upper and the lower half of a cell.
+    """
+    if "|" in name:
+        upper, _, lower = name.partition("|")
+        return Style(color=_COLOURS.get(upper, "black"), bgcolor=_COLOURS.get(lower, "black"))
     return Style(
         color=_COLOURS.get(name) if colour and name not in _REVERSED else None,
         bold=name in _BOLD or None, reverse=name in _REVERSED or None, underline=name in _UNDERLINED or None,
@@ -173,6 +185,7 @@ class HtopApp(App[int]):
     def __init__(self, page: Page, film: Film, *, delay_s: float, colour: bool = True) -> None:
         super().__init__(ansi_color=True)
         self.page = page
+        page.colour = colour
         self.canvas = Canvas(page, colour=colour)
         self.reader = Reader(film, self._deliver, delay_s)
         page.do = self.reader.do

@@ -24,7 +24,7 @@ KEYS: Final = (
     Key("less_nice", ("f8",), "lower the priority of the task (nice + 1)"),
     Key("ask_kill", ("f9", "k"), "send a signal to the tagged tasks, or to the selected one"),
     Key("quit", ("f10", "q"), "quit"),
-    Key("next_tab", ("tab",), "next tab: tasks, memory"),
+    Key("next_tab", ("tab",), "next tab: tasks, the memory manager, the map of memory"),
     Key("explain", ("?",), "explain the figure under the cursor; up and down explain the others on the screen"),
     Key("open_palette", (":",), "command palette: all of this in words"),
     Key("sort_cpu", ("P",), "sort by %CPU"),
@@ -46,6 +46,7 @@ KEYS: Final = (
     Key("pause", ("Z",), "pause; paused, the looks before can be walked through"),
     Key("show_command", ("w",), "the whole command line of the task"),
     Key("next_formula", ("b",), "by which program the number of used memory is computed: seven ways"),
+    Key("next_picture", ("m",), "the map of memory: what blocks are used for, free blocks, age"),
     Key("pin", ("f",), "pin a figure"),
     Key("toggle_head", ("#",), "show or hide what stands above the table"),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import MemtwinError
 from memtwin.sources.looks import Wants
-from memtwin.tui.htop import head, memory_tab, rows, table
+from memtwin.tui.htop import head, map_tab, memory_tab, rows, table
 from memtwin.tui.htop.actions import Actions
 from memtwin.tui.htop.keys import BY_KEY
 from memtwin.tui.htop.spans import BLANK, Line, Span, filled, fitted, line, safe, text, width
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from memtwin.sources.looks import Look
     from memtwin.tui.htop.rows import Row
 
-TABS: Final = ("Main", "Memory")
 _FOOT: Final = (
     ("F1", "Help"), ("F2", "Setup"), ("F3", "Search"), ("F4", "Filter"), ("F5", "Tree"), ("F6", "SortBy"),
     ("F7", "Nice -"), ("F8", "Nice +"), ("F9", "Kill"), ("F10", "Quit"),
@@ -45,7 +44,19 @@ class Page(Actions):
             needed.add("cmdline")
         shown = tuple(row.task.process.root for row in self.rows()[self.first : self.first + self.room])
         is_detail = self.tab == "Memory" or self.needs_detail
-        return Wants(self.choice.files, frozenset(needed), shown, self.threads, is_detail)
+        return Wants(self.choice.files, frozenset(needed), shown, self.threads, is_detail, self._map_order())
+
+    def _map_order(self) -> int | None:
+        """Return which blocks a pixel of the map has."""
+        memory = self.look.sample.memory if self.look is not None else None
+        if self.tab != "Map" or memory is None:
+            return None
+        return map_tab.order_for(memory.get("MemTotal", 0) >> 2, self.size[0], self.room, halves=self.halves)
+
+    @property
+    def halves(self) -> bool:
+        """Whether a cell can show two pixels."""
+        return self.colour and self.unicode
 
     def rows(self) -> list[Row]:
         """Return the tasks in their order."""
@@ -90,6 +101,8 @@ class Page(Actions):
         return fitted((*gaps, Span(self.status())), columns)
 
     def _body(self, columns: int) -> list[Line]:
+        if self.tab == "Map":
+            return self._map(columns)
         if self.tab != "Main":
             return self._memory(columns)
         found = self.rows()
@@ -135,6 +148,13 @@ class Page(Actions):
             else:
                 lines.append(item.line)
         return lines + [BLANK] * (self.room - len(lines))
+
+    def _map(self, columns: int) -> list[Line]:
+        assert self.look is not None
+        picture = map_tab.PICTURES[self.picture_at]
+        self.items = []
+        shown = map_tab.lines(self.look.frames, picture, columns, self.room, halves=self.halves)
+        return [*shown[: self.room], *([BLANK] * (self.room - len(shown)))]
 
     def _covered(self, body: list[Line], columns: int) -> list[Line]:
         """Return the body with what is open over it."""

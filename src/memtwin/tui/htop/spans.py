@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.render.table import clean, display_width
@@ -87,3 +88,8 @@ def flowed(parts: Iterable[Line], columns: int, gap: str = "  ") -> list[Line]:
         else:
             lines.append(part)
     return lines
+
+
+def clock(at_unix_ms: int | None) -> str:
+    """Return a time of day with its date."""
+    return "--:--:--" if at_unix_ms is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_unix_ms / 1000))
