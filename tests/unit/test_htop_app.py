@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from htop_machine import machine
+from htop_machine import RUN, machine
 from terminals import Terminal, left_clean
 from tmux import Tmux
 
-from memtwin.sources.looks import Looker
+from memtwin.sources.films import Film, LiveFilm, RecordingFilm
 from memtwin.sources.opening import open_source
+from memtwin.sources.recording import Recording
 from memtwin.sources.sampler import names_of_users
-from memtwin.tui.htop.keys import KEYS
+from memtwin.tui.htop.keys import KEYS, TIME_KEYS
 from memtwin.tui.htop.page import Page
 from memtwin.tui.htop.rows import Choice
 from memtwin.tui.htop.spans import text
@@ -37,18 +38,22 @@ if TYPE_CHECKING:
 SCREENS = Path(__file__).parent / "screens"
 _NAMES = {"/": "slash", "\\": "backslash", "<": "less_than_sign", ">": "greater_than_sign", "?": "question_mark",
           ":": "colon", "+": "plus", "-": "minus", "*": "asterisk", "#": "number_sign", "[": "left_square_bracket",
-          "]": "right_square_bracket"}  # fmt: skip
+          "]": "right_square_bracket", "{": "left_curly_bracket", "}": "right_curly_bracket"}  # fmt: skip
 
 
-def run(root: Path, steps: Callable[[Pilot[int], Page], Awaitable[None]], size: tuple[int, int] = (100, 30)) -> Any:
+def run(
+    root: Path | Film, steps: Callable[[Pilot[int], Page], Awaitable[None]], size: tuple[int, int] = (100, 30)
+) -> Any:
     """Run the program over *root* on a screen of *size*, and return its exit code."""
 
     async def go() -> Any:
-        source = open_source(root)
+        film = root if isinstance(root, Film) else (LiveFilm if root == Path("/") else Film)(open_source(root))
+        source = film.looker.source
         page = Page(names_of_users(source), live=source.is_live, choice=Choice(key="PID"))
-        app = HtopApp(page, Looker(source), delay_s=0.5)
+        page.paused = not source.is_live
+        app = HtopApp(page, film, delay_s=0.5)
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: page.look is not None and bool(page.rows()))
+            await until(pilot, lambda: page.look is not None)
             await steps(pilot, page)
         return app.return_value
 
@@ -72,7 +77,7 @@ def test_every_key_does_what_the_help_says(tmp_path: Path) -> None:
     seen: dict[str, list[str]] = {}
 
     async def steps(pilot: Pilot[int], page: Page) -> None:
-        for one in KEYS:
+        for one in (*KEYS, *TIME_KEYS):
             for key in one.keys:
                 if one.action in {"quit", "open_palette"}:
                     continue
@@ -86,7 +91,8 @@ def test_every_key_does_what_the_help_says(tmp_path: Path) -> None:
                 page.tab = "Main"
 
     run(machine(tmp_path), steps)
-    assert seen == {one.action: list(one.keys) for one in KEYS if one.action not in {"quit", "open_palette"}}
+    every = {one.action: list(one.keys) for one in (*KEYS, *TIME_KEYS)}
+    assert seen == {action: keys for action, keys in every.items() if action not in {"quit", "open_palette"}}
 
 
 @pytest.mark.parametrize(("key", "code"), [("q", 0), ("f10", 0), ("ctrl+c", 130)])
@@ -205,21 +211,89 @@ def test_a_machine_that_is_gone_is_said_and_nothing_ends(tmp_path: Path) -> None
     run(machine(tmp_path), steps)
 
 
-def test_the_live_host_moves_and_pauses() -> None:
+def test_the_live_host_moves_pauses_and_is_walked_back() -> None:
     async def steps(pilot: Pilot[int], page: Page) -> None:
         first = page.look
-        await until(pilot, lambda: page.look is not first)
+        await until(pilot, lambda: page.look.sample is not first.sample)  # type: ignore[union-attr]
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "one moment only" in page.message)
         await pilot.press("Z")
-        await pilot.pause()
-        paused = page.look
-        await pilot.pause(1.2)
-        assert page.look is not None
-        assert page.look.sample is paused.sample  # type: ignore[union-attr]
+        await until(pilot, lambda: page.is_timed)
+        time = page.look.time  # type: ignore[union-attr]
+        assert time is not None
+        assert time.at == len(time.times_s) - 1
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: page.look.time.at == time.at - 1)  # type: ignore[union-attr]
+        assert any(line.startswith("[live]") for line in shown(pilot))
         assert any("PAUSED" in line for line in shown(pilot))
         await pilot.press("Z")
-        await until(pilot, lambda: page.look is not paused)
+        await until(pilot, lambda: not page.is_timed)
 
     run(Path("/"), steps)
+
+
+def test_a_recording_is_gone_through_by_keys() -> None:
+    async def steps(pilot: Pilot[int], page: Page) -> None:
+        def at() -> int:
+            assert page.look is not None
+            assert page.look.time is not None
+            return page.look.time.at
+
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: at() == 2)
+        await pilot.press("left_curly_bracket")
+        await until(pilot, lambda: at() == 1)
+        await pilot.press("right_curly_bracket")
+        await until(pilot, lambda: at() == 2)
+        await pilot.press("j", *"last", "enter")
+        await until(pilot, lambda: at() == 6)
+        await pilot.press("j", *"f350", "enter")
+        await until(pilot, lambda: "f350" in page.look.time.events[at()].text)  # type: ignore[union-attr]
+        await pilot.press("W", *["backspace"] * 20, *"-SwapFree", "less_than_sign", *"390M", "enter")
+        await until(pilot, lambda: at() < 5 or bool(page.message))
+        assert not page.message
+        await pilot.press("B", *"A", "space", *"kill", "enter")
+        await until(pilot, lambda: "cannot be changed" in page.message)
+        await pilot.press("f", *"M", "enter")
+        await until(pilot, lambda: bool(page.look.time.values))  # type: ignore[union-attr]
+        assert sum(any(glyph in line for glyph in "▁▂▃▄▅▆▇█") for line in shown(pilot)) > 2
+        await pilot.press("Z")
+        await until(pilot, lambda: at() == 6)
+
+    run(RecordingFilm(Recording(RUN)), steps)
+
+
+def test_a_model_is_forked_and_both_futures_are_shown() -> None:
+    from memtwin.replay.film import ModelFilm
+    from memtwin.run.run import machine_for
+    from memtwin.scenario import parse
+
+    text = "machine ram=128M\nswap disk size=96M\nproc A\nA mmap h 120M\nA touch h 0 120M w seq\nproc B\nsleep 2\n"
+    scenario = parse(text, "a.mem")
+
+    async def steps(pilot: Pilot[int], page: Page) -> None:
+        def badge() -> str:
+            assert page.look is not None
+            assert page.look.time is not None
+            return page.look.time.badge
+
+        await until(pilot, lambda: page.look.time.is_whole)  # type: ignore[union-attr]
+        await pilot.press("W", *["backspace"] * 20, *"pswpout", "greater_than_sign", *"0", "enter")
+        await until(pilot, lambda: "op 3/5" in page.look.time.operation)  # type: ignore[union-attr]
+        await pilot.press("B", *"nonsense", "enter")
+        await until(pilot, lambda: "nonsense" in page.message)
+        await pilot.press("B", *"A", "space", *"kill", "enter")
+        await until(pilot, lambda: badge() == "future-1: A kill")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "op 4/6" in page.look.time.operation)  # type: ignore[union-attr]
+        await pilot.press("D")
+        await until(pilot, lambda: page.pager is not None)
+        assert any("MemFree" in line for line in page.pager.text)  # type: ignore[union-attr]
+        await pilot.press("escape", "V")
+        await until(pilot, lambda: badge() == "main")
+        assert any(line.startswith("[main]") for line in shown(pilot))
+
+    run(ModelFilm(scenario, lambda: machine_for(scenario, None)), steps)
 
 
 def test_without_colours_only_weight_and_reverse_are_left() -> None:

@@ -45,6 +45,7 @@ EXAMPLES: Final = {
         Example("memtwin htop", "this host; F1 lists the keys, ? explains a figure"),
         Example("memtwin htop -t -s PSS", "the tree, with the PSS of each branch"),
         Example("memtwin htop --root out@night", "at a checkpoint of a run"),
+        Example("memtwin htop day.mem", "the model: through its time, and into other futures"),
     ),
     "leak": (
         Example("memtwin leak -p 4242 --for 5m", "watch a process for five minutes"),

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli import complete
-from memtwin.cli.common import is_screen, note, open_root, root_option, write
-from memtwin.errors import NotBuiltError, UsageError
+from memtwin.cli.common import LIVE, is_screen, note, open_root, root_option, write
+from memtwin.errors import NotBuiltError, RecordingError, UsageError
 from memtwin.sources.processes import HIDDEN, are_hidden
 from memtwin.sources.sampler import names_of_users
 from memtwin.views import top as view
 from memtwin.views.top_fields import FIELDS
 
 if TYPE_CHECKING:
-    from memtwin.sources.source import Source
+    from memtwin.sources.films import Film
     from memtwin.tui.htop.page import Page
 
 _DELAY_S: Final = 1.5
@@ -52,15 +52,23 @@ _SCREEN_NEEDED: Final = "pip install 'memtwin[tui]'; memtwin top needs nothing m
     "--fields", metavar="FIELDS", shell_complete=complete.several_of(FIELDS),
     help=f"Columns, of {', '.join(FIELDS)}.",
 )  # fmt: skip
+@click.argument("scenario", metavar="[SCENARIO]", required=False, shell_complete=complete.files)
+@click.option("--boot", metavar="WHERE", shell_complete=complete.roots, help="Run SCENARIO on this machine.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete.settings,
+    help="Change the machine that SCENARIO runs on, as `memtwin run` does. May be given several times.",
+)  # fmt: skip
 @root_option
 def command(
-    *, root: str, delay: float, pids: tuple[str, ...], user: str | None, key: str, tree: bool, words: str,
+    *, scenario: str | None, boot: str | None, settings: tuple[str, ...], root: str,
+    delay: float, pids: tuple[str, ...], user: str | None, key: str, tree: bool, words: str,
     plain: bool, no_mouse: bool, readonly: bool, fields: str | None,
 ) -> int:  # fmt: skip
     """Show a machine as htop does: bars, tasks as a list or a tree, memory that adds up.
 
-    F1 lists the keys, ? explains the figure under the cursor, : finds every action by words. Where there is no terminal
-    that can show a screen, one picture is printed.
+    F1 lists the keys, ? explains the figure under the cursor, : finds every action by words. A run, a recording or a
+    trace is gone through with [ ] { } j and W; with SCENARIO the model runs, is gone through, changed and forked. Where
+    there is no terminal that can show a screen, one picture is printed.
     """
     from memtwin.cli.top import uid_of
     from memtwin.tui.htop.page import Page
@@ -69,24 +77,64 @@ def command(
 
     if plain:
         os.environ["NO_COLOR"] = "1"
-    source = open_root(root)
+    if scenario is None and (boot is not None or settings):
+        raise UsageError("--boot and --set without SCENARIO", hint="--root shows a machine as it is")
+    if scenario is not None and root != LIVE:
+        raise UsageError("SCENARIO and --root", hint="--boot is the machine that it runs on")
+    chosen = frozenset(_pids(pids))
+    film = _film(root) if scenario is None else _model(scenario, boot, settings)
+    source = film.looker.source
     users = names_of_users(source)
-    choice = Choice(
-        view.field_named(key), tree=tree, words=words, user=uid_of(user, users), pids=frozenset(_pids(pids))
-    )
+    choice = Choice(view.field_named(key), tree=tree, words=words, user=uid_of(user, users), pids=chosen)
     page = Page(
         users, live=source.is_live, readonly=readonly, unicode=is_unicode(), choice=choice,
         fields=view.choose_fields(fields) if fields else DEFAULT, name="" if source.is_live else source.name,
     )  # fmt: skip
+    page.paused = not source.is_live
     if are_hidden(source):
         note(HIDDEN)
-    return _show(page, source, delay, mouse=not no_mouse)
+    return _show(page, film, delay, mouse=not no_mouse)
 
 
-def _show(page: Page, source: Source, delay_s: float, *, mouse: bool) -> int:
-    from memtwin.sources.looks import Looker
+def _film(root: str) -> Film:
+    """Return the machine of ``--root`` over its time, at the moment that is named."""
+    from memtwin.sources import films
+    from memtwin.sources.recording import Recording
+    from memtwin.sources.trace import Trace, is_trace
 
-    film = Looker(source)
+    path, at, label = root.rpartition("@")
+    path, label = (path, label) if at and not os.path.lexists(root) else (root, "")
+    if is_trace(path):
+        trace = Trace(path)
+        film: films.Film = films.TraceFilm(trace)
+        film.step(trace.index(label or "last"))
+        return film
+    if root in {LIVE, "/"}:
+        return films.LiveFilm(open_root(root))
+    try:
+        recording = films.RecordingFilm(Recording(path, partial=True))
+    except (RecordingError, UsageError):
+        return films.Film(open_root(root))
+    if label:
+        recording.go(recording.index_of(label))
+    return recording
+
+
+def _model(path: str, boot: str | None, settings: tuple[str, ...]) -> Film:
+    """Return the model of a scenario, at its boot."""
+    from memtwin.cli.run import workload_of
+    from memtwin.replay.film import ModelFilm
+    from memtwin.run.run import machine_for, refuse_what_cannot_be_done
+    from memtwin.sources.recording import boot_of
+
+    scenario, source = workload_of(path)
+    if boot is not None:
+        source = boot_of(boot)
+    refuse_what_cannot_be_done(scenario)
+    return ModelFilm(scenario, lambda: machine_for(scenario, source, settings=settings))
+
+
+def _show(page: Page, film: Film, delay_s: float, *, mouse: bool) -> int:
     if not is_screen():
         _print(page, film)
         return 0
@@ -99,15 +147,14 @@ def _show(page: Page, source: Source, delay_s: float, *, mouse: bool) -> int:
     return app.run(page, film, delay_s=delay_s, mouse=mouse)
 
 
-def _print(page: Page, film: object) -> None:
+def _print(page: Page, film: Film) -> None:
     """Print one picture, of all tasks."""
-    from memtwin.sources.looks import Looker, Wants
+    from memtwin.sources.looks import Wants
 
-    assert isinstance(film, Looker)
     columns, _ = os.get_terminal_size(1) if os.isatty(1) else (int(os.environ.get("COLUMNS") or _COLUMNS), 0)
     page.show(film.look(Wants(frozenset({"statm", "status", "cmdline"}))))
     page.picture(columns or _COLUMNS, _ROWS + len(page.rows()))
-    page.show(film.look(page.wants()))
+    page.show(film.refill(film.look(page.wants()), page.wants()))
     write(page.text(columns or _COLUMNS, _ROWS + len(page.rows())))
     film.close()
 

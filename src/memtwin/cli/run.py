@@ -77,7 +77,7 @@ def command(
         raise UsageError("--grow without --boot", hint="--boot live, or a snapshot: only such a machine has processes")
     if (scenario is None) == (not growing):
         raise UsageError("give a SCENARIO, or --grow", hint="memtwin run --boot live --grow NAME=4G")
-    workload, source = _workload(scenario) if scenario is not None else (None, None)
+    workload, source = workload_of(scenario) if scenario is not None else (None, None)
     if boot is not None:
         source = boot_of(boot)
     if output is not None:
@@ -117,7 +117,7 @@ def _check(where: Path) -> None:
     note_leftovers(check(where, is_directory=True))
 
 
-def _workload(path: str) -> tuple[Scenario, Source | None]:
+def workload_of(path: str) -> tuple[Scenario, Source | None]:
     """Read a scenario file, or a recording's scenario and its boot."""
     if Path(path).is_dir() or ".tar" in Path(path).suffixes:
         recording = _recording(path)

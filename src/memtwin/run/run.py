@@ -127,10 +127,10 @@ class Run:
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
         self.disk.prefetch_bitmaps()
-        for number, op in enumerate(self.scenario.ops):
+        while len(self.done) < len(self.scenario.ops):  # which may change while it runs
             if progress:
-                progress(number, len(self.scenario.ops))
-            self.do(op)
+                progress(len(self.done), len(self.scenario.ops))
+            self.do(self.scenario.ops[len(self.done)])
         if progress:
             progress(len(self.scenario.ops), len(self.scenario.ops))
 
@@ -365,6 +365,24 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
 
 
+def machine_for(
+    scenario: Scenario,
+    boot: Source | None,
+    *,
+    settings: Sequence[str] = (),
+    swaps: Sequence[SwapChange] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Machine:
+    """Return the machine that *scenario* runs on, before its first operation; arguments as :func:`simulate`."""
+    check_sysctls(scenario)
+    asked = settings_of(settings)
+    check_sizes(scenario, asked)
+    machine = prepare(scenario, boot, asked, swaps, progress)
+    refuse_attach(scenario, machine)
+    apply_sysctls(machine, scenario, asked)
+    return machine
+
+
 def simulate(
     scenario: Scenario,
     boot: Source | None,
@@ -378,12 +396,7 @@ def simulate(
     *swaps* change the machine's swap areas before the run; *progress* gets processes read, then operations done.
     """
     refuse_what_cannot_be_done(scenario)
-    check_sysctls(scenario)
-    asked = settings_of(settings)
-    check_sizes(scenario, asked)
-    machine = prepare(scenario, boot, asked, swaps, progress)
-    refuse_attach(scenario, machine)
-    apply_sysctls(machine, scenario, asked)
+    machine = machine_for(scenario, boot, settings=settings, swaps=swaps, progress=progress)
     run = Run(scenario, machine)
     run.execute(progress)
     return run

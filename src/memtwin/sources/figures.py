@@ -56,7 +56,9 @@ def condition(words: str) -> Condition:
     """
     match = _WORDS.fullmatch(words)
     if match is None:
-        raise UsageError(f"{words}: no condition", hint="for example MemFree<200M, pgscan_direct>0, or SwapFree (changes)")
+        raise UsageError(
+            f"{words}: no condition", hint="for example MemFree<200M, pgscan_direct>0, or SwapFree (changes)"
+        )
     figure, comparison, number, unit = match.groups()
     return Condition(figure, comparison or "", float(number or 0) * (1 << _UNITS[unit or ""]))
 
@@ -81,11 +83,11 @@ def _of_process(source: Source, field: str, pid: str) -> float | None:
         return None
     if field in _ROWS:
         record = process.load(status)
-        kib = None if record is None else record.kib(_ROWS[field])
-    else:
-        rollup = process.load(smaps_rollup) if field == "PSS" else None
-        kib = None if rollup is None else rollup.rows.get("Pss")
-    return None if kib is None else kib << 10
+        size = None if record is None else record.kib(_ROWS[field])
+        return None if size is None else size << 10
+    rollup = process.load(smaps_rollup) if field == "PSS" else None
+    share = None if rollup is None else rollup.rows.get("Pss")
+    return None if share is None else share << 10
 
 
 def _of_pressure(source: Source, name: str) -> float | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from memtwin.sources.frame_map import FrameMap
     from memtwin.sources.sampler import Sample, Task
     from memtwin.sources.source import Source
+    from memtwin.sources.time_line import TimeLine
     from memtwin.sysfs.lru_gen import LruGen
     from memtwin.sysfs.zram.mm_stat import MmStat
 
@@ -81,6 +82,7 @@ class Look(NamedTuple):
     group: Group | None
     detail: Detail | None
     frames: FrameMap | None = None
+    time: TimeLine | None = None
 
 
 class _Kept:

@@ -100,6 +100,10 @@ class Trace:
         index = self.index(moment)
         return _At(self, index, f"{self.path}@{moment}")
 
+    def sample(self, number: int) -> Source:
+        """Return the machine of a sample, as a source."""
+        return _At(self, number, f"{self.path}@{number}")
+
     def index(self, moment: str) -> int:
         """Return the number of the last sample at or before *moment*; raise RecordingError for what is no moment."""
         times = self.times_ms

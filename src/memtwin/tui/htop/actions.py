@@ -106,9 +106,9 @@ class Actions:
         sample = self.look.sample
         at = sample.at_unix_ms
         parts = [f"{sample.up_s:.1f} s" if at is None and sample.up_s is not None else clock(at)]
-        if self.paused:
+        if self.paused and self.live:
             parts.append("PAUSED")
-        if self.pinned:
+        if self.pinned and self.look.time is None:
             parts.append(f"{self.pinned} {named(self.pinned, self.look, self.frame()).text}")
         if self.tagged:
             parts.append(f"{len(self.tagged)} tagged")
@@ -380,10 +380,6 @@ class Actions:
     def next_picture(self) -> None:
         """Draw the next picture of the map."""
         self.picture_at = (self.picture_at + 1) % len(PICTURES)
-
-    def pause(self) -> None:
-        """Stop where it is, or go on."""
-        self.paused = not self.paused
 
     # --- pages and explanations
 

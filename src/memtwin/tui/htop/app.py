@@ -25,9 +25,9 @@ from memtwin.tui.htop.spans import BLANK
 if TYPE_CHECKING:
     from textual import events
 
+    from memtwin.sources.films import Film
     from memtwin.sources.looks import Look
     from memtwin.tui.htop.page import Page
-    from memtwin.tui.htop.reader import Film
     from memtwin.tui.htop.spans import Line
 
 _BLUE, _ORANGE, _VERMILION, _PINK, _GREEN, _YELLOW, _SKY, _GREY = (
@@ -189,6 +189,7 @@ class HtopApp(App[int]):
         self.canvas = Canvas(page, colour=colour)
         self.reader = Reader(film, self._deliver, delay_s)
         page.do = self.reader.do
+        page.film = film
 
     def compose(self) -> ComposeResult:
         """Put the canvas on the screen."""

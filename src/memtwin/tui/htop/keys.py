@@ -50,6 +50,17 @@ KEYS: Final = (
     Key("pin", ("f",), "pin a figure"),
     Key("toggle_head", ("#",), "show or hide what stands above the table"),
 )
+TIME_KEYS: Final = (
+    Key("sample_before", ("[",), "time: one sample back, where it is stored, modelled or paused"),
+    Key("sample_after", ("]",), "time: one sample on"),
+    Key("event_before", ("{",), "time: the event before"),
+    Key("event_after", ("}",), "time: the next event"),
+    Key("ask_jump", ("j",), "time: jump to a time, +30s, an event, the peak of the pinned figure"),
+    Key("ask_until", ("W",), "time: run until a figure changes or crosses a value, on or back"),
+    Key("ask_change", ("B",), "model: begin another future here with a sysctl, a kill, a swap area"),
+    Key("switch", ("V",), "model: the other future at the same time"),
+    Key("compare", ("D",), "model: both futures side by side"),
+)
 BY_KEY: Final = {key: one.action for one in KEYS for key in one.keys}
 _NAMES: Final = {"space": "Space", "tab": "Tab", "shift+tab": "Shift-Tab"}
 MOVES: Final = (

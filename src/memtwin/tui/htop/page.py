@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from memtwin.errors import MemtwinError
 from memtwin.sources.looks import Wants
 from memtwin.tui.htop import head, map_tab, memory_tab, rows, table
-from memtwin.tui.htop.actions import Actions
 from memtwin.tui.htop.keys import BY_KEY
 from memtwin.tui.htop.spans import BLANK, Line, Span, filled, fitted, line, safe, text, width
 from memtwin.tui.htop.table import TREE_SUM
+from memtwin.tui.htop.time_actions import TimeActions
 from memtwin.views.top_fields import FIELDS, Frame
 
 if TYPE_CHECKING:
@@ -26,13 +26,11 @@ _FOOT: Final = (
 _LOWEST_WITH_TABS: Final = 14
 
 
-class Page(Actions):
+class Page(TimeActions):
     """One screen: :meth:`show` gives it a look, :meth:`press` and :meth:`click` change it, :meth:`picture` draws it."""
 
     def show(self, look: Look) -> None:
-        """Take a look at the machine as the newest, unless the page is paused."""
-        if self.paused:
-            return
+        """Take a look at the machine."""
         self.look = look
         self._arranged = None
         self.reselect()
@@ -231,7 +229,7 @@ class Page(Actions):
 
     def action_of(self, key: str) -> str | None:
         """Return the action that *key* begins."""
-        return BY_KEY.get(key)
+        return BY_KEY.get(key) or self.action_of_time(key)
 
     def click(self, column: int, row: int) -> bool:
         """Do what a click means; return False to end."""

@@ -12,21 +12,9 @@ from memtwin.sources.looks import Wants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
+    from memtwin.sources.films import Film
     from memtwin.sources.looks import Look
-
-    class Film(Protocol):
-        """A machine over time."""
-
-        def look(self, wants: Wants) -> Look:
-            """Return the machine at its moment."""
-
-        def refill(self, look: Look, wants: Wants) -> Look:
-            """Return the look before with more read of it."""
-
-        def close(self) -> None:
-            """Close what is open."""
 
 
 class Reader(threading.Thread):
@@ -75,10 +63,15 @@ class Reader(threading.Thread):
                 self.deliver(self._last)
             except (MemtwinError, OSError) as problem:
                 self.deliver(str(problem))
+            except EOFError:
+                self.deliver("the process that has the model has ended")
             job = self._next()
         self.film.close()
 
     def _next(self) -> Callable[[], object] | None:
+        """Wait for the next job; work meanwhile, where there is work that nothing waits for."""
+        while self._jobs.empty() and time.monotonic() < self._due and self.film.idle():
+            pass
         try:
             return self._jobs.get(timeout=max(self._due - time.monotonic(), 0.0))
         except Empty:
