@@ -146,7 +146,7 @@ class Worker(Run):
         return found
 
     def change(self, words: str) -> None:
-        """Let the operation *words* come next; raise UsageError in the midst of another."""
+        """Let the operation *words* come next; raise UsageError within another."""
         if not self.samples[-1].between:
             raise UsageError("an operation is under way: go to its end first (])")
         edited = inserted(self.scenario, len(self.done), words)
