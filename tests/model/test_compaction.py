@@ -8,6 +8,7 @@ from growing import Growing
 from memtwin.errors import ScenarioError
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import compaction, compaction_suitable
+from memtwin.run import run
 from memtwin.scenario import parse
 
 HEADER = "machine ram=192M\nswap disk size=64M\nfile f 20M\n"
@@ -89,3 +90,16 @@ def test_a_copy_of_a_machine_compacts_as_the_original_does() -> None:
 def test_blocks_are_refused_before_anything_runs(line: str) -> None:
     with pytest.raises(ScenarioError):
         parse(f"proc A\n{line}\n")
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_dma32_is_used_before_a_pageblock_of_normal_is_mixed(kernel: str) -> None:
+    """Half of Normal is free in small movable blocks: of 8,000 unmovable pages at least half come from DMA32."""
+    text = (
+        f"machine ram=4608M kernel={kernel} lru_gen=off\nsysctl vm.watermark_boost_factor=0\nproc A\n"
+        "A mmap heap 1700M\nA touch heap 0 1600M w rand:2500000:5\nA madvise heap 0 800M dontneed\n"
+    )
+    before = run.simulate(parse(text), None).machine.state.events_by_name()["pgalloc_dma32"]
+    state = run.simulate(parse(f"{text}kalloc pins 0 8000 unmovable\n"), None).machine.state
+    assert state.events_by_name()["pgalloc_dma32"] - before >= 4000
+    invariants.validate(state)

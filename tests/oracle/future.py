@@ -25,6 +25,8 @@ from memtwin.scenario import (
     Fork,
     Fread,
     Fwrite,
+    Kalloc,
+    Kfree,
     Mmap,
     Munmap,
     Op,
@@ -58,6 +60,14 @@ def middle(recording: Recording) -> str:
     """Return the label of the checkpoint in the middle of a recording, boot not among them."""
     labels = [label for label in recording.checkpoints if label != "boot"]
     return labels[(len(labels) - 1) // 2]
+
+
+def frees_blocks(recording: Recording, label: str) -> bool:
+    """Whether blocks of the kernel that are there at *label* are freed later: no file says which frames they have."""
+    ops = recording.scenario().ops
+    place = next(op.index for op in ops if isinstance(op, Checkpoint) and op.label == label)
+    held = {op.name for op in ops[:place] if isinstance(op, Kalloc)}
+    return any(isinstance(op, Kfree) and op.name in held for op in ops[place:])
 
 
 def future(recording: Recording, label: str) -> Run:

@@ -37,6 +37,11 @@ def can_steal(order: u32, mt: u32) -> cython.bint:
     return order >= PAGEBLOCK_ORDER // 2 or mt == MIGRATE_RECLAIMABLE or mt == MIGRATE_UNMOVABLE
 
 
+def least_order(order: u32, alloc_flags: u32) -> i32:
+    """The smallest block of another type that a request takes: a pageblock, if it may not mix any."""
+    return PAGEBLOCK_ORDER if alloc_flags & ALLOC_NOFRAGMENT and order < PAGEBLOCK_ORDER else order
+
+
 def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32) -> u32:
     """Move every free block of the pageblock to the lists of *mt*; return how many pages that were."""
     at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
@@ -81,7 +86,7 @@ def free_pages_in_block(s: State, pfn: u32) -> u32:
     return free
 
 
-def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.bint, kswapd: cython.bint):
+def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.bint, alloc_flags: u32):
     """Give the block at *pfn*, or all free pages of its pageblock, to the lists of *mt*."""
     zone: cython.pointer(Zone) = zone_at(s, z)
     order: u32 = s.pages[pfn].order
@@ -97,7 +102,7 @@ def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.b
             s.pageblock[block] = mt
         whole = False
     else:
-        boost_watermark(s, z, kswapd)
+        boost_watermark(s, z, alloc_flags & ALLOC_KSWAPD != 0)
     if not whole:
         list_del(s.pages, cython.address(zone.free_area[order][s.pages[pfn].migratetype]), pfn)
         s.pages[pfn].migratetype = mt
@@ -114,28 +119,28 @@ def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.b
         s.pageblock[pfn >> PAGEBLOCK_ORDER] = mt
 
 
-def rmqueue_fallback(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> cython.bint:
+def rmqueue_fallback(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32) -> cython.bint:
     """Bring another type's free pages to the lists of *mt*: the largest first, so that few pageblocks are mixed."""
     zone: cython.pointer(Zone) = zone_at(s, z)
     current: i32
     attempt: u32
     pfn: u32
-    for current in range(NR_ORDERS - 1, cython.cast(i32, order) - 1, -1):
+    for current in range(NR_ORDERS - 1, least_order(order, alloc_flags) - 1, -1):
         for attempt in range(2):
             pfn = zone.free_area[current][fallback_type(mt, attempt)].head
             if not pfn:
                 continue
             if can_steal(current, mt):
-                steal_suitable_fallback(s, z, pfn, mt, True, kswapd)
+                steal_suitable_fallback(s, z, pfn, mt, True, alloc_flags)
                 return True
             if mt == MIGRATE_MOVABLE and cython.cast(u32, current) > order:
-                return steal_smallest(s, z, order, mt, kswapd)
-            steal_suitable_fallback(s, z, pfn, mt, False, kswapd)
+                return steal_smallest(s, z, order, mt, alloc_flags)
+            steal_suitable_fallback(s, z, pfn, mt, False, alloc_flags)
             return True
     return False
 
 
-def steal_smallest(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> cython.bint:
+def steal_smallest(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32) -> cython.bint:
     """Movable pages can live anywhere: take the smallest piece that will do and leave the pageblock its type."""
     current: u32
     attempt: u32
@@ -144,12 +149,12 @@ def steal_smallest(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -
         for attempt in range(2):
             pfn = zone_at(s, z).free_area[current][fallback_type(mt, attempt)].head
             if pfn:
-                steal_suitable_fallback(s, z, pfn, mt, can_steal(current, mt), kswapd)
+                steal_suitable_fallback(s, z, pfn, mt, can_steal(current, mt), alloc_flags)
                 return True
     return False
 
 
-def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, kswapd: cython.bint) -> u32:
+def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, alloc_flags: u32) -> u32:
     """Claim the pageblock of a free block of another type and take from it; 0: too little of it is free or alike."""
     zone: cython.pointer(Zone) = zone_at(s, z)
     current: u32 = s.pages[pfn].order
@@ -166,7 +171,7 @@ def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, kswapd: 
         del_page_from_free_list(s, zone, pfn)
         expand(s, zone, pfn, order, current, mt)
         return pfn
-    boost_watermark(s, z, kswapd)
+    boost_watermark(s, z, alloc_flags & ALLOC_KSWAPD != 0)
     movable = movable_pages_in_block(s, pfn)
     free = free_pages_in_block(s, pfn)
     if mt == MIGRATE_MOVABLE:
@@ -180,19 +185,19 @@ def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, kswapd: 
     return rmqueue_smallest(s, zone, order, mt)
 
 
-def rmqueue_claim(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint) -> u32:
+def rmqueue_claim(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32) -> u32:
     """Take a block by claiming a pageblock of another type, that of the largest free block first; 0: none can be."""
     current: i32
     attempt: u32
     pfn: u32
-    for current in range(NR_ORDERS - 1, cython.cast(i32, order) - 1, -1):
+    for current in range(NR_ORDERS - 1, least_order(order, alloc_flags) - 1, -1):
         for attempt in range(2):
             pfn = zone_at(s, z).free_area[current][fallback_type(mt, attempt)].head
             if not pfn:
                 continue
             if not can_steal(current, mt):
                 return 0
-            pfn = try_to_steal_block(s, z, pfn, order, mt, kswapd)
+            pfn = try_to_steal_block(s, z, pfn, order, mt, alloc_flags)
             if pfn:
                 return pfn
             break
@@ -216,7 +221,7 @@ def rmqueue_steal(s: State, z: u32, order: u32, mt: u32) -> u32:
     return 0
 
 
-def rmqueue_mode(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint, mode: cython.pointer(u32)) -> u32:
+def rmqueue_mode(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: cython.pointer(u32)) -> u32:
     """Take a block of the type's own lists, else claim a pageblock, else steal; ``mode[0]``: what the last one needed.
 
     6.12: pageblocks are not mixed half way, and only a claim raises the marks.
@@ -225,24 +230,25 @@ def rmqueue_mode(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint, mod
     if mode[0] == RMQUEUE_NORMAL:
         pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
     if not pfn and mode[0] != RMQUEUE_STEAL:
-        pfn = rmqueue_claim(s, z, order, mt, kswapd)
-    if not pfn:
+        pfn = rmqueue_claim(s, z, order, mt, alloc_flags)
+    if not pfn and not alloc_flags & ALLOC_NOFRAGMENT:
         pfn = rmqueue_steal(s, z, order, mt)
         mode[0] = RMQUEUE_STEAL if pfn else mode[0]
     return pfn
 
 
-def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, kswapd: cython.bint, mode: cython.pointer(u32)) -> u32:
+def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: cython.pointer(u32)) -> u32:
     """Take a block out of the free lists, from other types' if need be; 0 when there is none.
 
-    *kswapd*: the request may wake it, where that raises the marks.
+    *alloc_flags*: ALLOC_KSWAPD: the request may wake kswapd, where that raises the marks; ALLOC_NOFRAGMENT: only whole
+    pageblocks are taken from other types, so that none is mixed.
     """
     pfn: u32
     if s.features.fallback_claims:
-        pfn = rmqueue_mode(s, z, order, mt, kswapd, mode)
+        pfn = rmqueue_mode(s, z, order, mt, alloc_flags, mode)
     else:
         pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
-        while not pfn and rmqueue_fallback(s, z, order, mt, kswapd):
+        while not pfn and rmqueue_fallback(s, z, order, mt, alloc_flags):
             pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
     if pfn:
         zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order

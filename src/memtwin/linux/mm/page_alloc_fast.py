@@ -11,12 +11,13 @@ mark.
 Follows include/linux/gfp.h and mm/page_alloc.c of Linux 6.1 (``get_page_from_freelist``, ``__zone_watermark_ok``,
 ``node_dirty_ok`` of mm/page-writeback.c) and mm/vmscan.c (``wakeup_kswapd``, ``pgdat_balanced``).
 
-Not modelled: ALLOC_NOFRAGMENT, HighAtomic reserves, memory policies and cpusets.
+Not modelled: HighAtomic reserves, memory policies and cpusets.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to
+from cython.cimports.memtwin.linux.mm.fallback import ALLOC_KSWAPD, ALLOC_NOFRAGMENT
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.pcp import rmqueue
 
@@ -82,8 +83,29 @@ def node_dirty_ok(s: State) -> cython.bint:
     return cython.cast(u64, global_node_page_state(s, NR_DIRTY) + global_node_page_state(s, NR_WRITEBACK)) <= limit
 
 
+def alloc_flags_nofragment(s: State, gfp: u32) -> u32:
+    """Whether a request goes to DMA32 before it mixes a pageblock: if Normal is the first zone that it may use."""
+    if not zone_at(s, ZONE_NORMAL).managed or (gfp & GFP_MOVABLE and zone_at(s, ZONE_MOVABLE).managed):
+        return 0
+    return ALLOC_NOFRAGMENT
+
+
 def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32:
-    """Take a block from the highest zone that may give one under its mark; 0: none."""
+    """Take a block from the highest zone that may give one under its mark; 0: none.
+
+    A request that may not mix pageblocks tries again without that, when every zone is fragmented.
+    """
+    pfn: u32
+    if gfp & GFP_KSWAPD_RECLAIM:
+        alloc_flags |= ALLOC_KSWAPD
+    pfn = get_page_from_zones(s, order, gfp, alloc_flags)
+    if not pfn and alloc_flags & ALLOC_NOFRAGMENT:
+        pfn = get_page_from_zones(s, order, gfp, alloc_flags & ~cython.cast(u32, ALLOC_NOFRAGMENT))
+    return pfn
+
+
+def get_page_from_zones(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32:
+    """Go through the zones once."""
     highest: u32 = gfp_zone(gfp)
     zone: u32 = highest + 1
     pfn: u32
@@ -103,7 +125,7 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
             s, zone, order, wmark_pages(s, zone, alloc_flags), highest, alloc_flags
         ):
             continue
-        pfn = rmqueue(s, zone, order, gfp_migratetype(gfp), gfp & GFP_KSWAPD_RECLAIM != 0)
+        pfn = rmqueue(s, zone, order, gfp_migratetype(gfp), alloc_flags)
         if pfn:
             if zone_at(s, zone).boosted and gfp & GFP_KSWAPD_RECLAIM:
                 zone_at(s, zone).boosted = False
@@ -120,7 +142,7 @@ def alloc_pages(s: State, order: u32, gfp: u32) -> u32:
     if this_cpu(s).rq.resched and gfp & GFP_DIRECT_RECLAIM:
         hooks.cond_resched(s)
     spread: u32 = ALLOC_SPREAD_DIRTY if gfp & GFP_WRITE else 0
-    pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_LOW | spread)
+    pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_LOW | spread | alloc_flags_nofragment(s, gfp))
     if pfn:
         return pfn
     return hooks.alloc_slow(s, order, gfp)

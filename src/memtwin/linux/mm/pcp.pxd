@@ -4,9 +4,9 @@ from memtwin.linux.core.vmstat cimport *
 
 cdef u32 order_to_pindex(u32 migratetype, u32 order) noexcept nogil
 cdef u32 pindex_to_order(u32 pindex) noexcept nogil
-cdef i32 rmqueue_bulk(State s, u32 z, u32 order, u32 mt, i32 count, bint kswapd) noexcept nogil
+cdef i32 rmqueue_bulk(State s, u32 z, u32 order, u32 mt, i32 count, u32 alloc_flags) noexcept nogil
 cdef i32 nr_pcp_alloc(State s, u32 zone, PerCpuPages *pcp, u32 order) noexcept nogil
-cdef u32 rmqueue(State s, u32 zone, u32 order, u32 migratetype, bint kswapd) noexcept nogil
+cdef u32 rmqueue(State s, u32 zone, u32 order, u32 migratetype, u32 alloc_flags) noexcept nogil
 cdef void free_pcppages_bulk(State s, PerCpuPages *pcp, i32 count, i32 pindex) noexcept nogil
 cdef void free_unref_page(State s, u32 pfn, u32 order) noexcept nogil
 cdef void pcp_tune(State s, u32 zone, PerCpuPages *pcp, u32 order, u32 pindex) noexcept nogil

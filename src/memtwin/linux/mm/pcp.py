@@ -32,7 +32,7 @@ def pindex_to_order(pindex: u32) -> u32:
     return PAGEBLOCK_ORDER if pindex >= NR_PCP_TYPES * (COSTLY_ORDER + 1) else pindex // NR_PCP_TYPES
 
 
-def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, kswapd: cython.bint) -> i32:
+def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, alloc_flags: u32) -> i32:
     """Move up to *count* blocks from the free lists to this cpu's list; return how many.
 
     The type's own lists are asked first, as :func:`rmqueue_buddy` does: a call less for nearly every page.
@@ -47,7 +47,7 @@ def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, kswapd: cyth
         if pfn:
             zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
         else:
-            pfn = rmqueue_buddy(s, z, order, mt, kswapd, cython.address(mode))
+            pfn = rmqueue_buddy(s, z, order, mt, alloc_flags, cython.address(mode))
         if not pfn:
             return done
         mark_block(s, pfn, order, mt, OWNER_PCP)
@@ -76,7 +76,7 @@ def nr_pcp_alloc(s: State, zone: u32, pcp: cython.pointer(PerCpuPages), order: u
     return max(batch >> order, 2) if batch > 1 else batch
 
 
-def rmqueue(s: State, zone: u32, order: u32, migratetype: u32, kswapd: cython.bint) -> u32:
+def rmqueue(s: State, zone: u32, order: u32, migratetype: u32, alloc_flags: u32) -> u32:
     """Take a block of 2^*order* pages of *zone*, through the per-cpu list where the order has one; 0: none.
 
     Counts ``pgalloc_*`` and ``numa_hit``.  Watermarks are the caller's business (``page_alloc.py``).
@@ -93,14 +93,14 @@ def rmqueue(s: State, zone: u32, order: u32, migratetype: u32, kswapd: cython.bi
         chain = cython.address(pcp.lists[order_to_pindex(migratetype, order)])
         if not chain.head:
             batch = nr_pcp_alloc(s, zone, pcp, order)
-            pcp.count += rmqueue_bulk(s, zone, order, migratetype, batch, kswapd) << order
+            pcp.count += rmqueue_bulk(s, zone, order, migratetype, batch, alloc_flags) << order
         pfn = chain.head
         if not pfn:
             return 0
         list_del(s.pages, chain, pfn)
         pcp.count -= 1 << order
     else:
-        pfn = rmqueue_buddy(s, zone, order, migratetype, kswapd, cython.address(mode))
+        pfn = rmqueue_buddy(s, zone, order, migratetype, alloc_flags, cython.address(mode))
         if not pfn:
             return 0
     s.event[PGALLOC_DMA + zone] += cython.cast(u64, 1) << order
