@@ -127,12 +127,6 @@ def index(data: bytes, name: str, *, salvage: bool = False) -> dict[str, File]:
     return files
 
 
-def _damaged(name: str, error: Exception) -> SnapshotError:
-    return (
-        error if isinstance(error, SnapshotError) else SnapshotError(name, f"cut off or damaged: {error}", hint=_AGAIN)
-    )
-
-
 def _members(data: bytes, name: str) -> Iterator[tuple[str, File]]:
     """Yield the regular files of a tar with their paths, and raise where it ends too early or is too large."""
     count = total = 0

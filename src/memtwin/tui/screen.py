@@ -131,11 +131,6 @@ class Screen:
         self._pressed = split_keys(data.decode(errors="replace"))
         return self._pressed.pop(0) if self._pressed else None
 
-    @property
-    def was_resized(self) -> bool:
-        """Whether the whole picture is to be drawn again."""
-        return not self._shown
-
     def _begin(self) -> None:
         tty.setcbreak(self._keys)
         self._shown = []

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from memtwin.render.amount import KIB, TENTHS
-from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Style, Value, View, figures
-from memtwin.units import bytes_of, kib_of
+from memtwin.render.amount import KIB, KIB_CHANGE, TENTHS
+from memtwin.render.grid import ABSENT, NUMBER, Column, Form, Grid, Sentence, Value, View, figures
+from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -175,7 +175,7 @@ def _section(title: str, changes: Sequence[Change], most: int | None = None) -> 
         Column(None, title),
         Column(None, "BEFORE", KIB),
         Column(None, "AFTER", KIB),
-        Column(None, "CHANGE", _CHANGE),
+        Column(None, "CHANGE", KIB_CHANGE),
     )
     rows: list[tuple[Value, ...]] = [(one.name, one.before, one.after, _change(one)) for one in changes[:most]]
     left = len(changes) - len(rows)
@@ -196,6 +196,3 @@ def _change(one: Change) -> Value:
     if one.before is None:
         return "new"
     return "gone" if one.after is None else one.change
-
-
-_CHANGE: Final = Style(lambda change_bytes: f"{kib_of(change_bytes):+d}", "right")

@@ -20,7 +20,6 @@ _MANY: Final = 3
 """Zones that are put into words; the table has all."""
 _LARGE: Final = 0.1
 """Share of all memory from which something that cannot be reclaimed is worth a word."""
-_COSTLY_ORDER: Final = 3
 _UNRECLAIMABLE: Final = (
     (sheets.SLAB, "kernel slab that cannot be reclaimed"),
     (sheets.HUGE, "huge pages set aside"),
