@@ -8,38 +8,6 @@ Not a kernel file: a running kernel came to its state step by step, and CRIU has
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CONTENT_MASK,
-    LRU_INACTIVE_ANON,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SWAPENTS,
-    OWNER_ANON,
-    OWNER_KERNEL,
-    OWNER_TABLE,
-    PG_ACTIVE,
-    PG_ANON_EXCLUSIVE,
-    PG_DIRTY,
-    PG_MLOCKED,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    PG_UNEVICTABLE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    STACK_PAGES,
-    VM_ACCOUNT,
-    VM_SHARED,
-    VM_WRITE,
-    Page,
-    Task,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -54,7 +22,6 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_DIRTIED, NR_MLOCK, NR_PAGE_TABLE_PAGES
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import filemap_get
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm

@@ -7,7 +7,6 @@
 
 import cython
 from cython.cimports.memtwin.linux.check.lru_lists import LruCheck
-from cython.cimports.memtwin.linux.core.mm_types import FILE_SHMEM, PG_LOCKED, File, u32, u64
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
@@ -17,7 +16,6 @@ from cython.cimports.memtwin.linux.core.state import (
     global_node_page_state,
     slot_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_SHMEM
 from cython.cimports.memtwin.linux.mm.shmem import shmem_swap_entry
 
 from memtwin.errors import ModelBug

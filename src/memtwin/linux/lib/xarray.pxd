@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport File, FileChunk, XaNode, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:
     MOST_NODES = 12             # made for one page: a new root and a node a level

@@ -24,19 +24,6 @@ import cython
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.memtwin.linux.core.host_memory import host_zeroed, miss_memory
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_RADIX_TREE_NODE,
-    FILE_SHMEM,
-    FILE_SWAP,
-    GFP_KSWAPD_RECLAIM,
-    NR_XA_LEVELS,
-    XA_CHUNK,
-    File,
-    FileChunk,
-    XaNode,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     Array,
     State,
@@ -48,7 +35,6 @@ from cython.cimports.memtwin.linux.core.state import (
     pool_get,
     pool_put,
 )
-from cython.cimports.memtwin.linux.core.vmstat import WORKINGSET_NODES
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 
 SHIFT = cython.declare(u32, 6)

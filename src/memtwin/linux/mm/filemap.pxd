@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport File, Page, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u64 disk_content(State s, u32 file, u64 index) noexcept nogil
 cdef u32 filemap_get(State s, u32 file, u64 index) noexcept nogil

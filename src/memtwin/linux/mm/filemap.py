@@ -25,32 +25,6 @@ block.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BH_LRU_SIZE,
-    CACHE_BUFFER_HEAD,
-    CONTENT_RANDOM,
-    CONTENT_TEXT,
-    FILE_BDEV,
-    FILE_RAMFS,
-    FILE_SHMEM,
-    FILE_VDSO,
-    GFP_KERNEL,
-    GFP_WRITE,
-    OWNER_FILE,
-    PG_ACTIVE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_PRIVATE,
-    PG_SWAPBACKED,
-    PG_UNEVICTABLE,
-    PG_UPTODATE,
-    PG_WORKINGSET,
-    PG_WRITEBACK,
-    File,
-    Page,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -64,7 +38,6 @@ from cython.cimports.memtwin.linux.core.state import (
     pool_get,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
