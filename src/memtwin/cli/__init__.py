@@ -62,6 +62,7 @@ COMMANDS: Final = {
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
     "lru": Entry("memtwin.cli.lru", "How old memory is: generations, or active and inactive lists."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
+    "mount": Entry("memtwin.cli.mount", "Mount a machine's /proc and /sys in a directory."),
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),

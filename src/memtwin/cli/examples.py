@@ -31,7 +31,10 @@ EXAMPLES: Final = {
         Example("memtwin doctor", "what is wrong or worth changing, and the command for it"),
         Example("memtwin doctor --check", "for a monitor: the exit code says how bad it is"),
     ),
-    "exec": (Example("memtwin exec out@night -- free -m", "the real free on a checkpoint of a run"),),
+    "exec": (
+        Example("memtwin exec out@night -- free -m", "the real free on a checkpoint of a run"),
+        Example("memtwin exec day.mem -- htop", "the real htop on the model while it runs"),
+    ),
     "export": (
         Example("memtwin export", "the metrics of all views, once"),
         Example("memtwin export --listen 127.0.0.1:9435", "served to a Prometheus, until ^C"),
@@ -67,6 +70,7 @@ EXAMPLES: Final = {
         Example("memtwin meminfo --explain", "every row in one line"),
         Example("memtwin meminfo --explain Cached", "one row: what overlaps it, what feeds it, what to do"),
     ),
+    "mount": (Example("memtwin mount out@night /mnt", "the files of a checkpoint, until ^C or umount"),),
     "oom": (
         Example("memtwin oom --journal", "why was my process killed?"),
         Example("memtwin oom /var/log/messages --html report.html", "the same as a page, from any log"),

@@ -7,6 +7,7 @@ process renders; and runs, byte for byte those that ``memtwin run`` leaves.
   answers too. A keyframe is such a fork: its memory is shared with the others as long as neither writes;
 - ``remote``: a worker as another process sees it, and its machine as a source;
 - ``branch``: one future: its keyframes, what is known of its whole time, how it is gone through;
+- ``clock``: a model that runs by the clock on the wall, for programs that read its files;
 - ``film``: the futures together, as a screen walks through them;
 - ``edit``: a scenario with an operation more.
 

@@ -49,6 +49,7 @@ def lay_out(source: Source, where: Path, own_pid: int) -> None:
         (where / name / HOST).mkdir(parents=True)
     pids = sorted({int(path.split("/")[1]) for path in files if path.split("/")[1].isdecimal()}, reverse=True)
     for pid in pids:
+        files.setdefault(f"proc/{pid}/cmdline", b"")  # every process has one: of arguments that are not known nothing
         (where / f"proc/{pid}/task").mkdir(parents=True)
         (where / f"proc/{pid}/task/{pid}").symlink_to(f"../../{pid}")
     for path, data in files.items():
@@ -61,6 +62,18 @@ def lay_out(source: Source, where: Path, own_pid: int) -> None:
             _link(where, "proc", name)
     for name in os.listdir("/sys"):  # noqa: PTH208 - names, no paths
         _link(where, "sys", name)
+
+
+def beside(where: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what lies below *where* besides the machine's own files: links by path, and where the host's are bound."""
+    links = {}
+    for top in ("proc", "sys"):
+        for folder, names, files in os.walk(where / top):
+            for name in (*names, *files):
+                path = Path(folder, name)
+                if path.is_symlink() and path.parent.name != "task":
+                    links[str(path.relative_to(where))] = str(path.readlink())
+    return links, tuple(f"{top}/{HOST}" for top in ("proc", "sys"))
 
 
 def _link(where: Path, top: str, name: str) -> None:

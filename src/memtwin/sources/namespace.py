@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import MemtwinError
-from memtwin.sources.laid_out import HOST, lay_out
+from memtwin.sources.laid_out import HOST, beside, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from memtwin.sources.source import Source
 
@@ -47,8 +47,10 @@ class NamespaceError(MemtwinError):
     """The kernel or a container's policy, does not let this process have a namespace."""
 
 
-def run(source: Source, words: Sequence[str]) -> int:
+def run(source: Source, words: Sequence[str], newest: Callable[[], Source] | None = None) -> int:
     """Run the program *words* with the files of *source* as its /proc and /sys; return its exit code.
+
+    With *newest*, which returns the machine as it is when it is asked, the files are those of a machine that runs.
 
     127 if there is no such program, 126 if it may not be run, 128 and the signal that ended it. Raise NamespaceError
     where there can be no namespace.
@@ -59,7 +61,7 @@ def run(source: Source, words: Sequence[str]) -> int:
         child = os.fork()
         if child == 0:
             os.close(read_end)
-            _become(source, stage, words, write_end)
+            _become(source, stage, words, write_end, newest)
         os.close(write_end)
         return _outcome(child, read_end)
     finally:
@@ -82,11 +84,13 @@ def _outcome(child: int, read_end: int) -> int:
     return _SIGNALED - code if code < 0 else code
 
 
-def _become(source: Source, stage: str, words: Sequence[str], write_end: int) -> None:
+def _become(
+    source: Source, stage: str, words: Sequence[str], write_end: int, newest: Callable[[], Source] | None
+) -> None:  # fmt: skip
     """Turn this process, a child, into the program; never return."""
     code = FAILED
     try:
-        _enter(source, stage)
+        _enter(source, stage, newest)
         os.execvp(words[0], list(words))  # noqa: S606 - what was asked for
     except FileNotFoundError as problem:
         code = _said(words[0], problem, NOT_FOUND)
@@ -104,7 +108,7 @@ def _said(name: str, problem: OSError, code: int) -> int:
     return code
 
 
-def _enter(source: Source, stage: str) -> None:
+def _enter(source: Source, stage: str, newest: Callable[[], Source] | None) -> None:
     """Make the namespace and put the files of *source* over /proc and /sys in it."""
     uid, gid = os.geteuid(), os.getegid()
     _call("unshare", _CLONE_NEWNS | (_CLONE_NEWUSER if uid else 0))
@@ -114,6 +118,11 @@ def _enter(source: Source, stage: str) -> None:
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     _mount("memtwin", stage, "tmpfs", _MS_NOSUID | _MS_NODEV)
     lay_out(source, Path(stage), os.getpid())
+    if newest is not None:
+        from memtwin.sources.mounted import Tree, serve_aside
+
+        links, folders = beside(Path(stage))
+        serve_aside(Tree(newest, links, folders), stage)
     below = _MS_REC if uid else 0  # a user may not bind a part without what is mounted below it
     for top in ("proc", "sys"):
         _mount(f"/{top}", f"{stage}/{top}/{HOST}", None, _MS_BIND | below)
