@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memtwin.machine.accounts import Accounts
     from memtwin.machine.boot import Boot
     from memtwin.machine.frames import Frames
-    from memtwin.machine.machine import Area, Booted
+    from memtwin.machine.machine import Booted, SwapArea
     from memtwin.machine.program import Program
     from memtwin.procfs import zoneinfo
 
@@ -42,7 +42,7 @@ class Draft:
     """Frames put by for page tables."""
     rest: int = 0
     files: dict[str, int] = field(default_factory=dict)
-    areas: list[Area] = field(default_factory=list)
+    areas: list[SwapArea] = field(default_factory=list)
     booted: list[Booted] = field(default_factory=list)
     slots: list[tuple[int, int, int]] = field(default_factory=list)
     """Swap slots of processes: area, the first, how many."""

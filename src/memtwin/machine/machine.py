@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class SwapArea:
     """A swap area of the machine: its number in the model and what /proc/swaps calls it."""
 
     number: int
@@ -67,7 +67,7 @@ class Machine:
     bdev: int
     rest: int
     """The process that holds what no process of the scenario made."""
-    areas: list[Area]
+    areas: list[SwapArea]
     sysctl: dict[str, str]
     costs: CostProfile
     program: Program

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memtwin.machine.draft import Draft
-    from memtwin.machine.processes import Area, BootProcess
+    from memtwin.machine.processes import BootProcess, Vma
 
 HUGE_PAGE = 512
 REST_FILES = 0x400000000
@@ -90,7 +90,7 @@ def place_mapped_files(d: Draft) -> None:
             fill(d, d.files[key], first, count, shared=is_shared)
 
 
-def key_of(d: Draft, area: Area) -> str | None:
+def key_of(d: Draft, area: Vma) -> str | None:
     """Return by which name ``Draft.files`` has what an area maps; None: it maps no file."""
     if area.path == "[vdso]":
         return "vdso"

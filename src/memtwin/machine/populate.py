@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from memtwin.machine.draft import Draft
     from memtwin.machine.families import Family
-    from memtwin.machine.processes import Area, BootProcess
+    from memtwin.machine.processes import BootProcess, Vma
 
 NS_PER_TICK = 10_000_000
 REST_START = 0x200000000
@@ -100,7 +100,7 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
     return taken
 
 
-def _first_resident(area: Area) -> int:
+def _first_resident(area: Vma) -> int:
     """Return the first resident page of an area: behind what is in swap; a stack's are at its top."""
     if area.path == "[stack]":
         return area.start + area.pages - area.anon

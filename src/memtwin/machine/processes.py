@@ -49,7 +49,7 @@ END_OF_ADDRESSES = 1 << 47 >> PAGE_SHIFT
 
 
 @dataclass(slots=True)
-class Area:
+class Vma:
     """One mapping of a process: pages, and what it holds of each kind."""
 
     row: maps.Mapping
@@ -100,7 +100,7 @@ class BootProcess:
     status: status.Status
     stat: stat.PidStat | None
     adj: int
-    areas: list[Area] = field(default_factory=list)
+    areas: list[Vma] = field(default_factory=list)
     anon: int = 0
     file: int = 0
     shmem: int = 0
@@ -212,9 +212,9 @@ def _read_memory(process: Process, found: BootProcess) -> None:
     _fill(found)
 
 
-def _area(row: maps.Mapping) -> Area:
+def _area(row: maps.Mapping) -> Vma:
     start = row.start >> PAGE_SHIFT
-    return Area(row, start, (row.end >> PAGE_SHIFT) - start)
+    return Vma(row, start, (row.end >> PAGE_SHIFT) - start)
 
 
 def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
@@ -258,7 +258,7 @@ def _make_areas(found: BootProcess) -> None:
     for (perms, path), size in sizes.items():
         if size:
             row = maps.Mapping(at << PAGE_SHIFT, (at + size) << PAGE_SHIFT, perms, path=path or None)
-            found.areas.append(Area(row, at, size))
+            found.areas.append(Vma(row, at, size))
             at += size + 512
 
 
@@ -274,7 +274,7 @@ def _lock_areas(found: BootProcess) -> None:
             left -= area.pages
 
 
-def _sum(areas: Iterable[Area]) -> int:
+def _sum(areas: Iterable[Vma]) -> int:
     return sum(area.pages for area in areas)
 
 
@@ -318,11 +318,11 @@ def _add_area(found: BootProcess, anon: int, swap: int) -> None:
     """Make an area for private pages that no area that maps shows has room for."""
     at = max((area.start + area.pages for area in found.areas if area.start < END_OF_ADDRESSES >> 1), default=0) + 512
     row = maps.Mapping(at << PAGE_SHIFT, (at + anon + swap) << PAGE_SHIFT, "rw-p")
-    found.areas.append(Area(row, at, anon + swap, anon=anon, swap=swap))
+    found.areas.append(Vma(row, at, anon + swap, anon=anon, swap=swap))
     found.areas.sort(key=lambda area: area.start)
 
 
-def _spread(areas: list[Area], kind: str, count: int, room: Callable[[Area], int]) -> None:
+def _spread(areas: list[Vma], kind: str, count: int, room: Callable[[Vma], int]) -> None:
     """Spread *count* pages over areas in proportion to their room."""
     rooms = [max(room(area), 0) for area in areas]
     total, left = sum(rooms), count
@@ -332,7 +332,7 @@ def _spread(areas: list[Area], kind: str, count: int, room: Callable[[Area], int
         left -= share
 
 
-def by_start(process: BootProcess) -> Iterator[Area]:
+def by_start(process: BootProcess) -> Iterator[Vma]:
     """Yield the areas of a process that are mapped, by address, special ones of the kernel left out."""
     end = 0
     for area in sorted(process.areas, key=lambda area: area.start):

@@ -16,7 +16,7 @@ from memtwin.linux.drivers.block import zram
 from memtwin.linux.mm import swapon, zswap
 from memtwin.linux.records import Outcome
 from memtwin.machine import compressed_lengths
-from memtwin.machine.machine import Area
+from memtwin.machine.machine import SwapArea
 from memtwin.units import PAGE_BYTES, pages
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def zswap_from_snapshot(state: State, boot: Boot) -> None:
     zswap.start_pool(state, *(pages(boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap")))
 
 
-def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> Area:
+def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> SwapArea:
     """Turn on an area that the snapshot has; which slots are in use comes later."""
     made = _add(
         state,
@@ -110,7 +110,9 @@ def _device(filename: str) -> str:
     return filename.rpartition("/")[2]
 
 
-def _add(state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind: str, profile: CostProfile) -> Area:
+def _add(
+    state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind: str, profile: CostProfile
+) -> SwapArea:
     """Make an area that was never on."""
     device = _device(filename)
     is_zram = device.startswith("zram")
@@ -123,7 +125,7 @@ def _add(state: State, boot: Boot, filename: str, *, slots: int, prio: int, kind
         raise problem.at("", filename) from None
     if is_zram:
         zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
-    return Area(number, filename, kind, is_zram)
+    return SwapArea(number, filename, kind, is_zram)
 
 
 def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
@@ -135,13 +137,13 @@ def bytes_per_day(written_bytes: int, elapsed_ns: int) -> int:
     return written_bytes * NS_PER_DAY // max(elapsed_ns, 1)
 
 
-def uses(state: State, areas: Sequence[Area]) -> list[tuple[str, int, int]]:
+def uses(state: State, areas: Sequence[SwapArea]) -> list[tuple[str, int, int]]:
     """Return each area that is on: its name, how much of it is in use and its size, both in KiB."""
     found = [(area.filename, swapon.area_info(state, area.number)) for area in areas]
     return [(name, info.inuse * PAGE_BYTES >> 10, info.pages * PAGE_BYTES >> 10) for name, info in found if info.used]
 
 
-def written(state: State, areas: Sequence[Area], elapsed_ns: int) -> list[dict[str, str | int]]:
+def written(state: State, areas: Sequence[SwapArea], elapsed_ns: int) -> list[dict[str, str | int]]:
     """What was written to each swap disk (zram and zswap write to none), and what that would be in a day."""
     found: list[dict[str, str | int]] = []
     for area in areas:

@@ -59,7 +59,7 @@ from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.machine.machine import Area, Machine
+    from memtwin.machine.machine import Machine, SwapArea
     from memtwin.procfs.zoneinfo import ZoneInfo
 
 NS_PER_TICK = 10_000_000
@@ -124,7 +124,7 @@ class Twin(Source):
             if process.alive:
                 self._add_process(name, process)
 
-    def _add_zram(self, area: Area) -> None:
+    def _add_zram(self, area: SwapArea) -> None:
         if area.zram:
             device = area.filename.rpartition("/")[2]
             self._files[f"sys/block/{device}/mm_stat"] = lambda: mm_stat.render(self.mm_stat(area))
@@ -262,7 +262,7 @@ class Twin(Source):
                 found.append(swaps.SwapArea(area.filename, area.kind, size, used, now.prio))
         return swaps.Swaps(tuple(found))
 
-    def mm_stat(self, area: Area) -> mm_stat.MmStat:
+    def mm_stat(self, area: SwapArea) -> mm_stat.MmStat:
         """/sys/block/zram0/mm_stat."""
         f = zram.mm_stat(self.state, area.number)
         names = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "mem_used_max")
@@ -272,7 +272,7 @@ class Twin(Source):
             f["huge_pages_since"],
         )  # fmt: skip
 
-    def io_stat(self, area: Area) -> io_stat.IoStat:
+    def io_stat(self, area: SwapArea) -> io_stat.IoStat:
         """/sys/block/zram0/io_stat."""
         return io_stat.IoStat(**zram.io_stat(self.state, area.number))
 
