@@ -239,9 +239,9 @@ def test_every_key_of_the_table_is_a_method() -> None:
 
 def test_a_process_is_reniced_and_ended_after_a_question() -> None:
     with subprocess.Popen(["sleep", "60"]) as program:
-        page = page_of("live", pids=(program.pid,))
+        page, before = page_of("live", pids=(program.pid,)), os.getpriority(os.PRIO_PROCESS, program.pid)
         press(page, "f8")
-        assert os.getpriority(os.PRIO_PROCESS, program.pid) == 1
+        assert os.getpriority(os.PRIO_PROCESS, program.pid) == before + 1
         press(page, "k", "enter")
         assert "Send SIGTERM to" in "\n".join(lines(page))
         assert press(page, *"n", "enter") == "nothing was sent"

@@ -155,12 +155,17 @@ def sentences(s: Swapped) -> Iterator[Sentence]:
             f"{both} KiB of the processes' slots have their page in RAM too: a forked process has read it back.",
             ("proc/meminfo: SwapCached", "proc/PID/status: VmSwap"),
         )
-    if owned > s.used_kib:
-        yield Sentence(
-            f"The processes add up to {owned} KiB, more than is used: VmSwap, which some were counted by, has a shared "
-            "slot once for each process. Root can read SwapPss, which divides them.",
-            ("proc/meminfo: SwapTotal", "proc/PID/status: VmSwap"),
+    if owned <= s.used_kib:
+        return
+    more = f"The processes add up to {owned} KiB, more than is used:"
+    if all(user.exact for user in s.users):
+        why = "meminfo and the processes' files are read one after another, and swap changed in between."
+        yield Sentence(f"{more} {why}", ("proc/meminfo: SwapTotal", "proc/PID/smaps_rollup: SwapPss"))
+    else:
+        why = (
+            "VmSwap, which some were counted by, has a shared slot once for each process. Root can read SwapPss, which "
         )
+        yield Sentence(f"{more} {why}divides them.", ("proc/meminfo: SwapTotal", "proc/PID/status: VmSwap"))
 
 
 _SWAPS: Final = ("proc/swaps: Filename",)
