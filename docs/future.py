@@ -17,7 +17,7 @@ from future import frees_blocks, future, middle  # noqa: E402 - of the tests
 
 HEAD = """# The future of a booted machine
 
-Made by `make future`: each recorded scenario of Linux 6.1 with at least three checkpoints is booted from the one in its
+Made by `make future`: each recorded scenario with at least three checkpoints is booted from the one in its
 middle, its workers are attached to, and the rest is run and held against every run of the real kernel, as
 [fidelity.md](fidelity.md) does from boot. The bars: the median of the means 6 %, three quarters of the scenarios with a
 p90 of 20 %, all victims.

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memtwin.linux.check import invariants
 from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.kernel import fork
+from memtwin.linux.mm import zswap
 from memtwin.machine.build import build
+from memtwin.machine.processes import Vma
 from memtwin.procfs import buddyinfo, meminfo
-from memtwin.procfs.pid import smaps_rollup
+from memtwin.procfs.pid import maps, smaps_rollup
 from memtwin.run.run import Run
 from memtwin.scenario import parse
-from memtwin.sources.recording import Recording
+from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import load
 from memtwin.twin.twin import Twin
 
@@ -80,3 +85,33 @@ def test_the_oom_killer_takes_a_booted_process(recordings: Path) -> None:
     assert f"proc/{largest.pid}/status" not in run.checkpoints["after"]
     assert any(f"Killed process {largest.pid} ({largest.name})" in line for line in run.dmesg)
     invariants.validate(machine.state, ())
+
+
+def test_zswap_has_the_pages_of_processes(recordings: Path) -> None:
+    """What zswap holds is the process's whose pages are in swap: with its exit the pool is empty."""
+    machine = build(Recording(runs_in(recordings / "112-zswap-fits")[0]).at("random"))
+    before = zswap.stats(machine.state)
+    assert before["stored_pages"] == machine.boot.meminfo["Zswapped"] >> 2
+    assert before["pool_total_size"] >> 10 == machine.boot.meminfo["Zswap"]
+    assert not [note for note in machine.notes if "zswap" in note]
+    (worker,) = (booted for booted in machine.processes if booted.read.swap)
+    fork.exit_task(machine.state, worker.task)
+    after = zswap.stats(machine.state)
+    assert after["stored_pages"] < before["stored_pages"] // 100
+    assert after["pool_total_size"] < before["pool_total_size"] // 100
+    invariants.validate(machine.state)
+
+
+@given(swap=st.integers(0, 5000), never=st.integers(0, 5000), returned=st.integers(0, 5000))
+def test_what_came_back_lies_between_what_is_in_swap(swap: int, never: int, returned: int) -> None:
+    """The runs of an area cover its used pages, each once, and no part of the old ones has all that came back."""
+    row = maps.parse("100000000-200000000 rw-p 00000000 00:00 0 \n").rows[0]
+    area = Vma(row, 0x100000, 20000, anon=never + returned, swap=swap, returned=returned)
+    runs = sorted([*area.swapped_runs(), *area.resident_runs()])
+    assert [first for first, _ in runs] == [0x100000 + sum(count for _, count in runs[:i]) for i in range(len(runs))]
+    assert sum(count for _, count in area.swapped_runs()) == swap
+    assert sum(count for _, count in area.resident_runs()) == never + returned
+    if min(swap, returned) >= 128:
+        half = 0x100000 + (swap + returned) // 2
+        below = sum(count for first, count in area.resident_runs() if first < half)
+        assert abs(below - returned / 2) <= returned / 32 + 1

@@ -27,13 +27,22 @@ from cython.cimports.memtwin.linux.mm.swap_cluster import inc_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import add_to_swap_cache
 from cython.cimports.memtwin.linux.mm.swapfile import entry_of, swap_duplicate
 from cython.cimports.memtwin.linux.mm.vma import find_vma
+from cython.cimports.memtwin.linux.mm.zbud import (
+    ZBUD_MAX_SIZE,
+    find_unbuddied,
+    init_zbud_page,
+    size_to_chunks,
+    zbud_put,
+)
 from cython.cimports.memtwin.linux.mm.zsmalloc import (
     ZS_ALMOST_EMPTY,
     ZS_ALMOST_FULL,
+    ZS_POOL_ZSWAP,
     class_index,
     count_pool,
     huge_class_size,
     insert_zspage,
+    pool_of,
     remove_zspage,
 )
 from cython.cimports.memtwin.linux.restore import content_of
@@ -42,6 +51,7 @@ from memtwin.linux.restore import make_tables
 
 PAGE = cython.declare(u32, 4096)
 ZS_HANDLE_SIZE = cython.declare(u32, 8)
+ZSWAP_HEADER = cython.declare(u32, 8)
 
 
 # --- swap ------------------------------------------------------------------------------------------------------------
@@ -179,12 +189,43 @@ def store_in_zram(s: State, area: int, slot: int, count: int, frames: list[int])
         a.zram_pages += 1
 
 
+def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: bool) -> bool:
+    """Keep what lies in a slot in zswap's pool, new pages of it popped from *frames*; False: no room, or too long.
+
+    *alone*: in a page of zbud's of its own.
+    """
+    number: u32 = area
+    at: u32 = slot
+    length: u32
+    zbud: u32
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
+    tag: u64 = make_chunk(file_at(s, a.file), at).disk[at & (XA_CHUNK - 1)] - 1
+    if s.zswap.same_filled and tag & CONTENT_MASK == CONTENT_ZERO:
+        a.zswap_length[at] = LENGTH_SAME
+        s.zswap.same_filled_pages += 1
+        s.zswap.stored_pages += 1
+        return True
+    length = compressed_length(s, s.zswap.algorithm, tag)
+    if length > (ZBUD_MAX_SIZE - ZSWAP_HEADER if s.zswap.zpool == ZPOOL_ZBUD else PAGE) or len(frames) < 4:
+        return False
+    if s.zswap.zpool == ZPOOL_ZBUD:
+        zbud = 0 if alone else find_unbuddied(s, size_to_chunks(length + ZSWAP_HEADER))
+        if not zbud:
+            zbud = init_zbud_page(s, frames.pop())
+        a.zswap_handle[at] = zbud_put(s, zbud, size_to_chunks(length + ZSWAP_HEADER), (number << SWAP_TYPE_SHIFT) | at)
+    else:
+        a.zswap_handle[at] = zs_restore(s, ZS_POOL_ZSWAP, length, frames)
+    a.zswap_length[at] = length
+    s.zswap.stored_pages += 1
+    return True
+
+
 def zs_restore(s: State, area: u32, length: u32, frames: list[int]) -> u32:
-    """Find room in a zram area's pool for an object; a new group of pages is made of *frames*."""
+    """Find room in the pool of a zram area or of zswap for an object; a new group of pages is made of *frames*."""
     index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
-    zspage: u32 = s.zs_class[index].head[0][ZS_ALMOST_FULL]
+    zspage: u32 = s.zs_class[index].head[pool_of(area)][ZS_ALMOST_FULL]
     if not zspage:
-        zspage = s.zs_class[index].head[0][ZS_ALMOST_EMPTY]
+        zspage = s.zs_class[index].head[pool_of(area)][ZS_ALMOST_EMPTY]
     if zspage:
         remove_zspage(s, zspage)
     else:

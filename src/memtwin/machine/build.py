@@ -24,9 +24,10 @@ from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import lru_gen_state, mm_init
-from memtwin.machine import checks, costs, describe, fold, populate, program
+from memtwin.machine import checks, compressed, costs, describe, fold, program
 from memtwin.machine.accounts import accounts
 from memtwin.machine.boot import Boot, notes, read_boot
+from memtwin.machine.compressed import place_zram, place_zswap
 from memtwin.machine.draft import ZONES, Draft
 from memtwin.machine.frames import Frames
 from memtwin.machine.layout import FreeBlock, ZoneNumbers, place
@@ -41,7 +42,7 @@ from memtwin.machine.page_cache import (
     place_shmem,
     processes_of,
 )
-from memtwin.machine.populate import mark_scanned, place_processes, place_rest, place_swap, place_zram, settle_counts
+from memtwin.machine.populate import mark_scanned, place_processes, place_rest, place_swap, settle_counts
 from memtwin.machine.slabs import know_caches, place_slabs
 from memtwin.machine.swap_areas import add_disk, from_snapshot, zswap_from_snapshot
 from memtwin.units import pages
@@ -277,7 +278,7 @@ def balance(d: Draft) -> None:
     processes = len(processes_of(d)) * FRAMES_OF_PROCESS + UPPER_TABLES + d.program.vdso_pages
     short = d.accounts.total + others + processes - d.frames.remaining()
     d.zspages = {zone: d.zone_count(zone, "nr_zspages") for zone in d.frames.zones}
-    d.content = populate.content(d)
+    d.content = compressed.content(d)
     if short <= 0:
         return
     managed = sum(int(zone.managed) for zone in d.zones)
@@ -330,6 +331,6 @@ def start(d: Draft) -> None:
 STEPS = (
     place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files, place_mapped_files,
     place_processes, place_rest, place_shmem, place_swap, place_cache, mark_scanned, settle_counts, count_page_tables,
-    place_percpu_pages, place_zram, own_kernel_frames, start_counters, know_caches, start,
+    place_percpu_pages, place_zram, place_zswap, own_kernel_frames, start_counters, know_caches, start,
 )  # fmt: skip
 """In this order: each gives frames to owners, and the last owner is the kernel."""

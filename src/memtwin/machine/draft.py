@@ -48,6 +48,8 @@ class Draft:
     """Swap slots of processes: area, the first, how many."""
     zspages: dict[int, int] = field(default_factory=dict)
     """Frames of zsmalloc's pools, by zone."""
+    unknown_zswap: int = 0
+    """Pages in zswap whose owners are not known."""
     anon_left: int = 0
     """Of the anonymous pages, the page cache and shared memory: what is not placed yet."""
     cache_left: int = 0

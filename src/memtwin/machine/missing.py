@@ -44,6 +44,5 @@ def _missing(d: Draft) -> Iterator[str]:
             f"{d.accounts.ownerless << 2:,} kB of {name} are on the LRU lists and in no other counter: "
             "they are the kernel's here, and stay"
         )
-    zswapped = d.boot.meminfo.get("Zswapped") or 0
-    if zswapped >= LEAST_KIB and d.boot.zswap.get("enabled") == "Y":
-        yield f"the {zswapped:,} kB that zswap holds on {name} stay in it: whose pages they are is not known"
+    if d.unknown_zswap << 2 >= LEAST_KIB:
+        yield f"{d.unknown_zswap << 2:,} kB that zswap holds on {name} stay in it: whose pages they are is not known"

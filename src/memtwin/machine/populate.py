@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from memtwin.linux import restore, restore_swap
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, swapon
-from memtwin.machine import compressed_lengths, program
+from memtwin.machine import program
 from memtwin.machine.families import families, in_swap
 from memtwin.machine.machine import Booted
 from memtwin.machine.page_cache import key_of, mmap_rest, processes_of
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
     from memtwin.machine.draft import Draft
     from memtwin.machine.families import Family
-    from memtwin.machine.processes import BootProcess, Vma
+    from memtwin.machine.processes import BootProcess
 
 NS_PER_TICK = 10_000_000
 REST_START = 0x200000000
 """Page number where *the rest*'s anonymous memory is mapped."""
 FLAGS = {"r": t.VM_READ, "w": t.VM_WRITE, "x": t.VM_EXEC, "s": t.VM_SHARED}
-KINDS = (("zero", t.CONTENT_ZERO), ("text", t.CONTENT_TEXT), ("half", t.CONTENT_HALF), ("random", t.CONTENT_RANDOM))
 FAULT_AROUND_PAGES = 16
-SLOTS_AT_ONCE = 64
 MOST_UNFOLDED = 64
 """Faults after which a thread folds what it counted by itself into its address space."""
 
@@ -48,6 +46,8 @@ def place_processes(d: Draft) -> None:
         tasks[process.pid] = _task(d, process)
     for family in families(processes_of(d)):
         for process in family.members:
+            if not family.shared:
+                spread_returned(d, process)
             left -= _place_anonymous(d, process, family, tasks, left)
     for process in processes_of(d):
         _map_files(d, process, tasks[process.pid])
@@ -85,26 +85,33 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
         restore.link_areas(d.state, task, elder)
     taken = 0
     for area in by_start(process):
-        at, left = _first_resident(area), area.anon
-        if shared and left:
-            d.reserve()
-            got = restore.share_anon_pages(d.state, task, elder, at, min(left, shared), d.tables)
-            shared -= got
-            at, left = at + got, left - got  # an elder's pages come first in an area, as its fork found them
-        count = min(left, most - taken)
-        d.unplaced += left - count
-        taken += count
-        lazy = min(area.lazy, count)
-        place_pages(d, task, at, count - lazy, locked=area.locked)
-        place_lazily_freed(d, task, at + count - lazy, lazy)
+        lazy_left = area.lazy
+        for first, resident in area.resident_runs():
+            got = 0
+            if shared:
+                d.reserve()
+                got = restore.share_anon_pages(d.state, task, elder, first, min(resident, shared), d.tables)
+                shared -= got
+            at, left = first + got, resident - got  # an elder's pages come first in an area, as its fork found them
+            count = min(left, most - taken)
+            d.unplaced += left - count
+            taken += count
+            lazy = min(lazy_left, count)
+            lazy_left -= lazy
+            place_pages(d, task, at, count - lazy, locked=area.locked)
+            place_lazily_freed(d, task, at + count - lazy, lazy)
     return taken
 
 
-def _first_resident(area: Vma) -> int:
-    """Return the first resident page of an area: behind what is in swap; a stack's are at its top."""
-    if area.path == "[stack]":
-        return area.start + area.pages - area.anon
-    return area.start + area.swap
+def spread_returned(d: Draft, process: BootProcess) -> None:
+    """Say how many resident pages of each area came back from swap: by major faults, and what a fault reads here."""
+    faults, read = (d.boot.vmstat.get(name) or 0 for name in ("pgmajfault", "pswpin"))
+    own = process.stat.field("majflt") or 0 if process.stat else 0
+    areas = [area for area in by_start(process) if area.swap and area.anon and not area.locked and not area.lazy]
+    back = min(own * read // faults if faults else 0, process.anon)
+    total = sum(area.anon + area.swap for area in areas)
+    for area in areas:
+        area.returned = min(back * (area.anon + area.swap) // total, area.anon) if area.path != "[stack]" else 0
 
 
 def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False) -> None:
@@ -181,22 +188,6 @@ def settle_counts(d: Draft) -> None:
 # --- swap
 
 
-def content(d: Draft) -> int:
-    """Return the content that pages of unknown content have: of those whose mean length is nearest to zram's.
-
-    Where nothing is compressed yet it is text.
-    """
-    for area in d.boot.swaps.areas:
-        stat = d.boot.zram.get(area.filename.rpartition("/")[2])
-        stored = (stat.orig_data_size >> PAGE_SHIFT) - stat.same_pages if stat else 0
-        if stat and stored > 0:
-            mean = stat.compr_data_size / stored
-            lengths = compressed_lengths.lengths(d.boot.compressors[0][1] if d.boot.compressors else "lzo-rle")
-            known = {number: lengths[number][0] for _, number in KINDS if number != t.CONTENT_ZERO}
-            return min(known, key=lambda number: abs(known[number] - mean))
-    return t.CONTENT_TEXT
-
-
 def place_swap(d: Draft) -> None:
     """Give used slots to the processes whose pages lie there, the others without an owner, and fill the swap cache."""
     used = {area.number: int(shown.used_kib) >> 2 for area, shown in zip(d.areas, d.boot.swaps.areas, strict=True)}
@@ -221,27 +212,32 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
     for process, elder, common in in_swap(processes_of(d)):
         task, shared = tasks[process.pid], common
         for area in by_start(process):
-            at, count = area.start, area.swap
-            if shared and count:
-                d.reserve(count)
-                restore.link_areas(d.state, task, tasks[elder.pid])
-                got = restore_swap.share_swapped_pages(
-                    d.state, task, tasks[elder.pid], at, min(count, shared), d.tables
-                )
-                shared -= got
-                at, count = at + got, count - got
-            for number, slots in left.items():
-                taken = min(slots, count)
-                if not taken:
-                    continue
-                first = restore_swap.next_slot(d.state, number)
-                d.reserve(taken)
-                restore_swap.add_swapped_pages(d.state, task, at, number, first, taken, d.content, d.tables)
-                d.slots.append((number, first, taken))
-                left[number] -= taken
-                at, count = at + taken, count - taken
-            d.unplaced_swap += count
+            for at, count in area.swapped_runs():
+                got = 0
+                if shared:
+                    d.reserve(count)
+                    restore.link_areas(d.state, task, tasks[elder.pid])
+                    got = restore_swap.share_swapped_pages(
+                        d.state, task, tasks[elder.pid], at, min(count, shared), d.tables
+                    )
+                    shared -= got
+                d.unplaced_swap += _take_slots(d, task, at + got, count - got, left)
     return left
+
+
+def _take_slots(d: Draft, task: int, at: int, count: int, left: dict[int, int]) -> int:
+    """Let *count* pages from page *at* on hold slots of the areas that have some left; returns how many found none."""
+    for number, slots in left.items():
+        taken = min(slots, count)
+        if not taken:
+            continue
+        first = restore_swap.next_slot(d.state, number)
+        d.reserve(taken)
+        restore_swap.add_swapped_pages(d.state, task, at, number, first, taken, d.content, d.tables)
+        d.slots.append((number, first, taken))
+        left[number] -= taken
+        at, count = at + taken, count - taken
+    return count
 
 
 def by_priority(d: Draft) -> list:  # type: ignore[type-arg]
@@ -252,7 +248,8 @@ def by_priority(d: Draft) -> list:  # type: ignore[type-arg]
 def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
     """Give *count* mapped pages a slot that they kept when they came back: of processes with pages in swap first."""
     order = sorted(d.booted, key=lambda booted: not booted.read.swap)
-    runs = [(b.task, _first_resident(a), a.anon) for b in order for a in by_start(b.read) if not a.locked]
+    areas = [(booted.task, area) for booted in order for area in by_start(booted.read) if not area.locked]
+    runs = [(task, at, size) for task, area in areas for at, size in reversed(area.resident_runs())]
     pending = [(task, at + i) for task, at, size in runs for i in range(min(size, count))]
     for task, vpn in pending:
         number = next((number for number, slots in left.items() if slots), None)
@@ -280,24 +277,3 @@ def _cache_unmapped(d: Draft) -> None:
 
 def _first(items: Iterator[tuple[int, int]], count: int) -> list[tuple[int, int]]:
     return [item for item, _ in zip(items, range(count), strict=False)]
-
-
-def place_zram(d: Draft) -> None:
-    """Put what processes have in zram into its pool, and let its figures be the snapshot's."""
-    for area in d.areas:
-        stat = d.boot.zram.get(area.filename.rpartition("/")[2])
-        if not area.zram or stat is None:
-            continue
-        frames = []
-        for zone, count in d.zspages.items():
-            frames += [pfn + i for pfn, n in d.frames.runs(count, zone) for i in range(n)]
-        for number, first, taken in d.slots:
-            for slot in range(first, first + taken if number == area.number else first, SLOTS_AT_ONCE):
-                if len(frames) < SLOTS_AT_ONCE << 2:
-                    frames += d.frames.singles(min(SLOTS_AT_ONCE << 2, d.frames.remaining()))
-                restore_swap.store_in_zram(d.state, number, slot, min(SLOTS_AT_ONCE, first + taken - slot), frames)
-        for pfn in frames:
-            mm_init.add_kernel_pages(d.state, pfn, 1)
-        d.zspages = {}
-        figures = stat.orig_data_size >> PAGE_SHIFT, stat.compr_data_size, stat.mem_used_total >> PAGE_SHIFT
-        restore_swap.start_zram(d.state, area.number, *figures)

@@ -12,13 +12,14 @@ How many pages were used since reclaim last scanned them is Referenced; the olde
 
 Without smaps nothing says which pages of an area are resident. Then: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
-then what is resident. File pages are resident in proportion to each mapping, from its first page on.
+then what is resident. Pages that came back from swap, as many as the process's major faults and what all of them read
+say, lie evenly among those in swap. File pages are resident in proportion to each mapping, from its first page on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 SPECIAL = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso_data]", "[uprobes]")
+SEGMENTS = 64
+"""Parts of an area in which what came back from swap is spread."""
 SHARED_MEMORY = (
     "/dev/shm/",  # noqa: S108 - of the snapshot
     "/memfd:",
@@ -62,6 +65,27 @@ class Vma:
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE, the last ones."""
     locked: bool = False
+    returned: int = 0
+    """Of the resident anonymous pages those that came back from swap."""
+
+    def swapped_runs(self) -> list[tuple[int, int]]:
+        """Return (first page, pages) of what is in swap: the lowest, between what came back."""
+        return [(at, total - back) for at, total, back in self._segments() if total > back]
+
+    def resident_runs(self) -> list[tuple[int, int]]:
+        """Return (first page, pages) of what is resident: above what is in swap, then what came back from it."""
+        if self.path == "[stack]":
+            return [(self.start + self.pages - self.anon, self.anon)] if self.anon else []
+        never = (self.start + self.swap + self.returned, self.anon - self.returned)
+        back = [(at + total - back, back) for at, total, back in self._segments() if back]
+        return [run for run in (never, *back) if run[1]]
+
+    def _segments(self) -> list[tuple[int, int, int]]:
+        """Return (first page, pages, pages that came back) of the part that was in swap: these spread evenly in it."""
+        total, count = self.swap + self.returned, max(min(self.returned, self.swap, SEGMENTS), 1)
+        ends = [(total * i // count, self.returned * i // count) for i in range(count + 1)]
+        pairs = pairwise(ends)
+        return [(self.start + at, end - at, after - before) for (at, before), (end, after) in pairs if end > at]
 
     @property
     def first_file_page(self) -> int:

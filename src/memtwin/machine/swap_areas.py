@@ -48,10 +48,7 @@ def compressor(boot: Boot, device: str) -> int:
 
 
 def zswap_from_snapshot(state: State, boot: Boot) -> None:
-    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not given.
-
-    The owners of what it holds already are unknown.
-    """
+    """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not given."""
     settings = boot.zswap
     if settings.get("enabled") != "Y":
         return
@@ -62,7 +59,6 @@ def zswap_from_snapshot(state: State, boot: Boot) -> None:
     zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
     percents = (int(settings.get("max_pool_percent", 20)), int(settings.get("accept_threshold_percent", 90)))
     zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, settings.get("same_filled_pages_enabled", "Y") == "Y")
-    zswap.start_pool(state, *(pages(boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap")))
 
 
 def from_snapshot(state: State, boot: Boot, area: swaps.SwapArea, profile: CostProfile) -> SwapArea:

@@ -11,6 +11,8 @@ cdef void del_unbuddied(State s, u32 zbud) noexcept nogil
 cdef void lru_add(State s, u32 zbud) noexcept nogil
 cdef void lru_del(State s, u32 zbud) noexcept nogil
 cdef u32 find_unbuddied(State s, u32 chunks) noexcept nogil
+cdef u32 init_zbud_page(State s, u32 pfn) noexcept nogil
+cdef u32 zbud_put(State s, u32 zbud, u32 chunks, u32 entry) noexcept nogil
 cdef u32 zbud_alloc(State s, u32 size, u32 entry, u32 gfp) noexcept nogil
 cdef void free_zbud_page(State s, u32 zbud) noexcept nogil
 cdef void zbud_free(State s, u32 handle) noexcept nogil

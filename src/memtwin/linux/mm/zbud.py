@@ -102,20 +102,29 @@ def zbud_alloc(s: State, size: u32, entry: u32, gfp: u32) -> u32:
     """Find room for an object of *size* bytes that belongs to a swap entry; returns its handle, 0: no memory."""
     chunks: u32 = size_to_chunks(size)
     zbud: u32 = find_unbuddied(s, chunks)
-    last: u32
     pfn: u32
-    if zbud:
-        last = 1 if zbud_at(s, zbud).chunks[0] else 0
-        lru_del(s, zbud)
-    else:
+    if not zbud:
         pfn = alloc_pages(s, 0, gfp)
         if not pfn:
             return 0
-        prep_new_page(s, pfn, 0, OWNER_ZBUD)
-        zbud = pool_get(cython.address(s.zbud_pages))
-        zbud_at(s, zbud).pfn = pfn
-        s.zswap.pool_pages += 1
-        last = 0
+        zbud = init_zbud_page(s, pfn)
+    return zbud_put(s, zbud, chunks, entry)
+
+
+def init_zbud_page(s: State, pfn: u32) -> u32:
+    """Let a frame be an empty page of the pool, the newest, on no list of those with room."""
+    zbud: u32 = pool_get(cython.address(s.zbud_pages))
+    prep_new_page(s, pfn, 0, OWNER_ZBUD)
+    zbud_at(s, zbud).pfn = pfn
+    s.zswap.pool_pages += 1
+    lru_add(s, zbud)
+    return zbud
+
+
+def zbud_put(s: State, zbud: u32, chunks: u32, entry: u32) -> u32:
+    """Put an object into a page that :func:`find_unbuddied` found or that is empty; returns its handle."""
+    last: u32 = 1 if zbud_at(s, zbud).chunks[0] else 0
+    lru_del(s, zbud)
     zbud_at(s, zbud).chunks[last] = chunks
     zbud_at(s, zbud).entry[last] = entry
     if not zbud_at(s, zbud).chunks[1 - last]:

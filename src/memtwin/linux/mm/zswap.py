@@ -209,9 +209,12 @@ def configure(
 
 
 def start_pool(s: State, stored: int, pool_pages: int) -> None:
-    """Say what a snapshot's zswap holds already, of processes that are not known: both in pages."""
-    s.zswap.stored_pages = s.zswap.boot_stored = stored
-    s.zswap.pool_pages = s.zswap.boot_pool = s.zswap.pool_total = pool_pages
+    """Say what a snapshot's zswap holds beyond its processes' slots, of owners that are not known: both in pages."""
+    s.zswap.boot_stored = stored
+    s.zswap.stored_pages += stored
+    s.zswap.boot_pool = pool_pages
+    s.zswap.pool_pages += pool_pages
+    s.zswap.pool_total = s.zswap.pool_pages
 
 
 def stats(s: State) -> dict[str, int]:
