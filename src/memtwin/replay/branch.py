@@ -56,7 +56,7 @@ class Branch:
         """Survey a little more of the run, then place a keyframe; return whether there is more to do."""
         if not self.is_whole:
             self.scout.go(seconds=_SURVEY_S)
-            self.spent_s += _SURVEY_S
+            self.spent_s = self.scout.state.cpu_s
             self._read_scout()
             return True
         if self.spent_s < _WORTH_S * 2 or len(self.keyframes) > MOST_KEYFRAMES:
@@ -64,7 +64,9 @@ class Branch:
             return False
         if self._placer is None:
             self._placer = self.first.fork()
-        self._placer.go(seconds=self.spent_s / (MOST_KEYFRAMES + 1))
+            self._placer.state = self._placer.state._replace(cpu_s=0.0)
+        due_s = self.spent_s * len(self.keyframes) / (MOST_KEYFRAMES + 1)
+        self._placer.go(seconds=max(due_s - self._placer.state.cpu_s, 0.0))
         if self._placer.state.is_over:
             self._close_placer()
             return False

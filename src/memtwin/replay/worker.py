@@ -49,6 +49,8 @@ class State(NamedTuple):
     ops_done: int
     between: bool
     is_over: bool
+    cpu_s: float = 0.0
+    """CPU time since the process began, which is a fork of another."""
 
 
 class RunMachine(Twin):
@@ -193,7 +195,9 @@ class Worker(Run):
 
     def _state(self) -> State:
         last = self.samples[-1]
-        return State(len(self.samples), last.time_ns, len(self.done), last.between, self._is_over)
+        return State(
+            len(self.samples), last.time_ns, len(self.done), last.between, self._is_over, time.process_time()
+        )  # fmt: skip
 
     def _pause(self) -> None:
         """Answer until it is to go on."""

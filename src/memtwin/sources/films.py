@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 _ONE: Final = "there is one moment only: a run, a recording or a trace has more, this host when it is paused (Z)"
 _FIXED: Final = "what was recorded cannot be changed: memtwin htop SCENARIO runs the model"
-_MOST_ROWS: Final = 100_000
-"""Rows of tasks in the looks that are kept of this host, about 10 MB."""
-_MOST_LOOKS: Final = 600
+_MOST_ROWS: Final = 30_000
+"""Rows of tasks in the looks that are kept of this host."""
+_MOST_LOOKS: Final = 120
+"""Looks of a small machine take some 80 kB each."""
 
 
 class Film:
