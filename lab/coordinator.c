@@ -395,6 +395,9 @@ static void setup(void)
 		else if (!strcmp(t[0], "data")) {
 			waitdev(t[1]);
 			if (mount(t[1], "/data", "ext4", MS_NOATIME, "")) die("mount");
+		} else if (!strcmp(t[0], "tmpfs")) {
+			mkdir("/tmp", 01777);
+			if (mount("tmpfs", "/tmp", "tmpfs", 0, t[1])) die("tmpfs");
 		} else if (!strcmp(t[0], "swap")) {
 			waitdev(t[1]);
 			if (strcmp(t[3], "-")) {

@@ -32,6 +32,8 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
     lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
     if faults:
         lines.append("faults")
+    if scenario.tmpfs_bytes is not None or _names_tmpfs(scenario):
+        lines.append(f"tmpfs size={'50%' if scenario.tmpfs_bytes is None else scenario.tmpfs_bytes}")
     if machine.lru_gen:
         lines.append(f"put /sys/kernel/mm/lru_gen/enabled {'7' if machine.lru_gen == 'on' else '0'}")
     if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
@@ -46,6 +48,11 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
             lines.append(f"zram {swap.size_bytes} {swap.algo} {swap.prio}")
     lines += [f"sysctl {setting.name} {setting.value.replace(' ', ',')}" for setting in scenario.sysctls]
     return "\n".join(lines) + "\n"
+
+
+def _names_tmpfs(scenario: sc.Scenario) -> bool:
+    """Whether a scenario has a file on the tmpfs."""
+    return any(getattr(op, "file", "").startswith(sc.TMPFS) for op in scenario.ops)
 
 
 def _zswap(zswap: sc.Zswap) -> dict[str, object]:
@@ -142,6 +149,23 @@ def _worker_words(op: sc.WorkerOp) -> tuple[object, ...]:
             return (op.file,)
         case sc.Fork():
             return (op.child,)
+        case _:
+            return _rights_words(op)
+
+
+def _rights_words(op: sc.WorkerOp) -> tuple[object, ...]:
+    """The words of operations on rights, limits and shared memory."""
+    match op:
+        case sc.Mprotect():
+            return (op.region, *_bytes(op.offset_pages, op.npages), op.rights)
+        case sc.Shm():
+            return (op.region, "-" if op.size_bytes is None else op.size_bytes, op.key or "-")
+        case sc.Unlink():
+            return (op.name,)
+        case sc.Limit():
+            return (op.what, "-" if op.size_bytes is None else op.size_bytes)
+        case sc.Stack():
+            return (op.size_bytes,)
         case _:
             return ()  # exit, kill
 

@@ -3,13 +3,17 @@
  * Started as "/worker NAME", it carries out what it reads from its FIFO, one line a command, and replies with one
  * line: "ok" or "err ERRNO", and what the command found.  The twin knows which pages this program has and touches
  * (src/memtwin/data/programs): every change here makes another program, with data of its own.  What needs the
- * library's allocator, threads or shared memory belongs into heap.c.
+ * library's allocator or threads belongs into heap.c.
  */
 #define _GNU_SOURCE
+#include <alloca.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -80,7 +84,7 @@ static int getfile(const char *n)
 	char p[128];
 	for (int i = 0; i < nfiles; i++)
 		if (!strcmp(files[i].name, n)) return files[i].fd;
-	snprintf(p, sizeof p, "/data/%s", n);
+	snprintf(p, sizeof p, strncmp(n, "tmp/", 4) ? "/data/%s" : "/%s", n);
 	int fd = open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0) return -1;
 	snprintf(files[nfiles].name, 64, "%s", n);
@@ -88,21 +92,117 @@ static int getfile(const char *n)
 	nfiles++;
 	return fd;
 }
-static int addreg(const char *n, u64 len, int flags, int fd)
+/* Note what was mapped at the next address, and where the next goes. */
+static int keepreg(const char *n, u64 rl, void *p)
 {
-	u64 rl = (len + PG - 1) & ~(PG - 1);
 	struct region *r = 0;
+	if (p == MAP_FAILED) return -1;
 	for (int i = 0; i < nregs; i++) if (!regs[i].p) { r = &regs[i]; break; }
 	if (!r) r = &regs[nregs];
-	void *p = mmap((void *)next_addr, rl, PROT_READ | PROT_WRITE,
-		       flags | MAP_FIXED_NOREPLACE, fd, 0);
-	if (p == MAP_FAILED) return -1;
 	next_addr += ((rl + (2UL << 20) - 1) & ~((2UL << 20) - 1)) + (2UL << 20);
 	if (r == &regs[nregs]) nregs++;
 	snprintf(r->name, 32, "%s", n);
 	r->p = p;
 	r->len = rl;
 	return 0;
+}
+static int addreg(const char *n, u64 len, int flags, int fd)
+{
+	u64 rl = (len + PG - 1) & ~(PG - 1);
+	return keepreg(n, rl, mmap((void *)next_addr, rl, PROT_READ | PROT_WRITE,
+				   flags | MAP_FIXED_NOREPLACE, fd, 0));
+}
+
+static int haskey(const char *a) { return *a && strcmp(a, "-"); }
+
+/* The System V key of a name: its CRC-32. */
+static key_t ipckey(const char *s)
+{
+	uint32_t c = ~0u;
+	for (; *s; s++) {
+		c ^= (unsigned char)*s;
+		for (int i = 0; i < 8; i++) c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0);
+	}
+	return ~c;
+}
+
+/* A memfd by its key: made here with SIZE, or that of another, which left a link to its descriptor. */
+static int memfd(const char *key, const char *size)
+{
+	char link[96], fd[64];
+	struct stat sb;
+	for (int i = 0; i < nfiles; i++)
+		if (!strcmp(files[i].name, key) && files[i].fd >= 0) return files[i].fd;
+	snprintf(link, sizeof link, FIFOS "/%s", key);
+	int f = open(link, O_RDWR | O_CLOEXEC);
+	if (f < 0 && haskey(size)) {
+		f = memfd_create(key + 6, MFD_CLOEXEC);
+		if (f < 0 || ftruncate(f, num(size))) return -1;
+		snprintf(fd, sizeof fd, "/proc/%d/fd/%d", getpid(), f);
+		unlink(link);
+		if (symlink(fd, link)) return -1;
+	} else if (f >= 0 && !fstat(f, &sb) && haskey(size) && num(size) > (u64)sb.st_size) {
+		close(f);
+		errno = EINVAL;
+		return -1;
+	}
+	if (f < 0) return -1;
+	snprintf(files[nfiles].name, 64, "%s", key);
+	return files[nfiles++].fd = f;
+}
+
+static int do_shm(char **t)
+{
+	/* shm REGION SIZE|- KEY|- */
+	struct shmid_ds ds;
+	struct stat sb;
+	if (!haskey(t[2])) return addreg(t[0], num(t[1]), MAP_SHARED | MAP_ANONYMOUS, -1);
+	if (!strncmp(t[2], "memfd:", 6)) {
+		int f = memfd(t[2], t[1]);
+		if (f < 0 || fstat(f, &sb)) return -1;
+		return addreg(t[0], haskey(t[1]) ? num(t[1]) : (u64)sb.st_size, MAP_SHARED, f);
+	}
+	int id = shmget(ipckey(t[2]), haskey(t[1]) ? num(t[1]) : 0, haskey(t[1]) ? IPC_CREAT | 0600 : 0);
+	if (id < 0 || shmctl(id, IPC_STAT, &ds)) return -1;
+	return keepreg(t[0], (ds.shm_segsz + PG - 1) & ~(PG - 1), shmat(id, (void *)next_addr, 0));
+}
+
+static int do_unlink(const char *n)
+{
+	char p[96];
+	int open_here = 0;
+	for (int i = 0; i < nfiles; i++)
+		if (!strcmp(files[i].name, n) && files[i].fd >= 0) {
+			close(files[i].fd);
+			files[i].fd = -1;
+			files[i].name[0] = 0;
+			open_here = 1;
+		}
+	if (!strncmp(n, "memfd:", 6)) {
+		errno = ENOENT;
+		return open_here ? 0 : -1;
+	}
+	snprintf(p, sizeof p, "/%s", n);
+	if (!strncmp(n, "tmp/", 4)) return unlink(p);
+	int id = shmget(ipckey(n), 0, 0);
+	return id < 0 ? -1 : shmctl(id, IPC_RMID, 0);
+}
+
+static int rights(const char *r)
+{
+	return (strchr(r, 'r') ? PROT_READ : 0) | (strchr(r, 'w') ? PROT_WRITE : 0) | (strchr(r, 'x') ? PROT_EXEC : 0);
+}
+
+static int do_limit(const char *what, const char *size)
+{
+	struct rlimit r = { .rlim_cur = haskey(size) ? num(size) : RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
+	return setrlimit(what[0] == 'a' ? RLIMIT_AS : what[0] == 'd' ? RLIMIT_DATA : RLIMIT_STACK, &r);
+}
+
+static void __attribute__((noinline)) use_stack(u64 size)
+{
+	volatile char *p = alloca(size);
+	for (u64 at = size; at >= PG; at -= PG) p[at - PG] = 1;
 }
 
 static volatile char sink;
@@ -193,6 +293,14 @@ int main(int argc, char **argv)
 			rc = fd < 0 ? -1 : fstat(fd, &sb);
 			if (!rc) rc = addreg(a[0], sb.st_size,
 				a[2][0] == 's' ? MAP_SHARED : MAP_PRIVATE, fd);
+		} else if (!strcmp(v, "shm")) {
+			rc = do_shm(a);
+		} else if (!strcmp(v, "unlink")) {
+			rc = do_unlink(a[0]);
+		} else if (!strcmp(v, "limit")) {
+			rc = do_limit(a[0], a[1]);
+		} else if (!strcmp(v, "stack")) {
+			use_stack(num(a[0]));
 		} else if (!strcmp(v, "touch")) {
 			rc = do_touch(op, a);
 		} else if (!strcmp(v, "fread") || !strcmp(v, "fwrite")) {
@@ -205,11 +313,13 @@ int main(int argc, char **argv)
 			struct region *r = findreg(a[0]);
 			if (!r) { rc = -1; errno = ENOENT; }
 			else { rc = munmap(r->p, r->len); r->p = 0; }
-		} else if (!strcmp(v, "madvise") || !strcmp(v, "mlock") || !strcmp(v, "munlock")) {
+		} else if (!strcmp(v, "madvise") || !strcmp(v, "mlock") || !strcmp(v, "munlock")
+			   || !strcmp(v, "mprotect")) {
 			struct region *r = findreg(a[0]);
 			u64 off = num(a[1]), len = num(a[2]);
 			if (!r) { rc = -1; errno = ENOENT; }
 			else if (off + len > r->len) { rc = -1; errno = ERANGE; }
+			else if (v[1] == 'p') rc = mprotect(r->p + off, len, rights(a[3]));
 			else if (v[1] == 'l') rc = mlock(r->p + off, len);
 			else if (v[1] == 'u') rc = munlock(r->p + off, len);
 			else {

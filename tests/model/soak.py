@@ -111,7 +111,7 @@ class Soak:
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
             (self.give_blocks, 2), (self.change_policy, 1), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
-            (self.map_tmpfs, 1),
+            (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -197,7 +197,7 @@ class Soak:
             if self.rng.random() < 0.6:
                 content = self.rng.choice(CONTENTS)
                 return self.step(f"{process} touch r{self.serial} 0P {pages}P w seq content={content}")
-        return outcome
+        return "ok" if outcome == "error" else outcome  # its own limit may refuse
 
     def touch(self) -> str:
         part = self.part()
@@ -262,7 +262,7 @@ class Soak:
         outcome = self.step(f"{process} {op} {name} {first * chunk}P {chunks * chunk}P {size} {how}")
         if write and how == "seq" and outcome == "ok":
             self.files[name] = max(self.files.get(name, 0), (first + chunks) * chunk)
-        return outcome
+        return "ok" if outcome == "error" else outcome  # there may be no room for its buffer
 
     def map_file(self) -> str:
         process, name = self.process(), self.rng.choice(list(FILES))
@@ -273,7 +273,7 @@ class Soak:
         outcome = self.step(f"{process} fmap r{self.serial} {name} {kind}")
         if outcome == "ok" and process in self.regions:
             self.regions[process][f"r{self.serial}"] = FILES[name]
-        return outcome
+        return "ok" if outcome == "error" else outcome
 
     def share(self) -> str:
         """Map shared memory: anonymous, by a key that is there or not, or a segment that is too large."""
@@ -321,6 +321,26 @@ class Soak:
         outcome = self.step(f"{process} fmap r{self.serial} {self.rng.choice(TMPFS_FILES)} {how}")
         self.note_region(process, outcome)
         return "ok" if outcome == "error" else outcome
+
+    def protect(self) -> str:
+        """Change rights; mostly they come back, for a process that writes without them dies."""
+        part = self.part()
+        if part is None:
+            return self.map()
+        process, region, first, count = part
+        self.step(f"{process} mprotect {region} {first}P {count}P {self.rng.choice(('none', 'r', 'rx', 'rwx', 'rw'))}")
+        if self.rng.random() < 0.2:
+            self.step(f"{process} madvise {region} {first}P {count}P {self.rng.choice(ADVICE)}")
+        if self.rng.random() < 0.8 and process in self.regions:
+            self.step(f"{process} mprotect {region} 0P {self.regions[process][region]}P rw")
+        return "ok"  # overcommit or the process's own limit may refuse
+
+    def limit(self) -> str:
+        what, size = self.rng.choice((("as", "64M"), ("data", "8M"), ("stack", "1M"), ("as", "none"), ("data", "none")))
+        return self.step(f"{self.process()} limit {what} {size}")
+
+    def stack(self) -> str:
+        return self.step(f"{self.process()} stack {self.rng.choice((4, 64, 500, 3000))}P")
 
     def fsync(self) -> str:
         return self.step(f"{self.process()} fsync {self.rng.choice(list(self.files))}")

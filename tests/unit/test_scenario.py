@@ -64,6 +64,10 @@ C shm l as pool
 C fwrite tmp/x 0 8K 4K
 C unlink tmp/x
 C unlink pool
+C mprotect a 0 4K none
+C limit stack 1M
+C limit as none
+C stack 64K
 """
 
 
@@ -85,14 +89,20 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
     assert s.tmpfs_bytes == 64 << 20
-    assert [op.index for op in s.ops] == list(range(36))
+    assert [op.index for op in s.ops] == list(range(40))
     assert s.ops[29:33] == (
         sc.Shm(29, 40, "C shm a 8K", "C", "a", 8192, None),
         sc.Shm(30, 41, "C shm k 8K as pool", "C", "k", 8192, "pool"),
         sc.Shm(31, 42, "C shm f 8K as memfd:ring", "C", "f", 8192, "memfd:ring"),
         sc.Shm(32, 43, "C shm l as pool", "C", "l", None, "pool"),
     )
-    assert s.ops[34:] == (
+    assert s.ops[36:] == (
+        sc.Mprotect(36, 47, "C mprotect a 0 4K none", "C", "a", 0, 1, "none"),
+        sc.Limit(37, 48, "C limit stack 1M", "C", "stack", 1 << 20),
+        sc.Limit(38, 49, "C limit as none", "C", "as", None),
+        sc.Stack(39, 50, "C stack 64K", "C", 64 << 10),
+    )
+    assert s.ops[34:36] == (
         sc.Unlink(34, 45, "C unlink tmp/x", "C", "tmp/x"), sc.Unlink(35, 46, "C unlink pool", "C", "pool"),
     )  # fmt: skip
     assert s.ops[1] == sc.Mmap(1, 12, "A mmap heap 3P", "A", "heap", 12288)
@@ -104,7 +114,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert kinds == (
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
         "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint "
-        "Proc Shm Shm Shm Shm Fwrite Unlink Unlink"
+        "Proc Shm Shm Shm Shm Fwrite Unlink Unlink Mprotect Limit Limit Stack"
     )
     assert s.ops[20:23] == (
         sc.SwapOn(20, 31, "swapon spare prio=5", "spare", 5),
@@ -180,6 +190,13 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nA shm r 100 as k", 2, "whole pages", None),
         ("proc A\nA shm r 4K as -k", 2, "a key", None),
         ("proc A\nA shm r 4K as poll\nA unlink pool", 3, "a key of shared memory", "`poll`"),
+        ("proc A\nA mmap h 4K\nA mprotect h 0 4K wr", 3, "rights: one of none, r, rw, rx, rwx", None),
+        ("proc A\nA mprotect h 0 4K r", 2, "a region that A mapped", None),
+        ("proc A\nA limit memlock 4K", 2, "a limit: one of as, data, stack", None),
+        ("proc A\nA limit as 100", 2, "whole pages", None),
+        ("proc A\nA limit as", 2, "NAME limit", "too few words"),
+        ("proc A\nA stack 65M", 2, "at most 64M of stack", "several operations"),
+        ("proc A\nA stack x", 2, "SIZE as bytes", None),
         ("proc A\nA unlink data", 2, "tmp/FILE", "stay"),
         ("machine ram=1000K", 1, "whole MiB", None),
         ("machine ram", 1, "key=value", None),

@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "limits": Entry("memtwin.cli.limits", "Every limit on memory, the nearest first."),
     "loadavg": Entry("memtwin.cli.loadavg", "The load averages, and what is in them."),
     "lru": Entry("memtwin.cli.lru", "How old memory is: generations, or active and inactive lists."),
+    "maps": Entry("memtwin.cli.maps", "What a process maps, with which rights, and what of it is there."),
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "mount": Entry("memtwin.cli.mount", "Mount a machine's /proc and /sys in a directory."),
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
@@ -81,6 +82,7 @@ COMMANDS: Final = {
 
 ALSO_CALLED: Final = {
     "swapon": "swaps", "dmesg": "oom", "psi": "pressure", "uptime": "loadavg", "slabinfo": "slabtop", "smem": "ps",
+    "pmap": "maps",
     "simulate": "run", "check": "doctor",
 }  # fmt: skip
 """What other programs call what a command here shows."""

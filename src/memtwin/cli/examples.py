@@ -66,6 +66,10 @@ EXAMPLES: Final = {
         Example("memtwin lru", "what reclaim takes next, and how old it is"),
         Example("memtwin lru --root out@end", "at a checkpoint of a run"),
     ),
+    "maps": (
+        Example("memtwin maps 4242", "what a process maps, with which rights, and what of it is there"),
+        Example("memtwin maps 4242 --picture", "the same, drawn"),
+    ),
     "meminfo": (
         Example("memtwin meminfo --explain", "every row in one line"),
         Example("memtwin meminfo --explain Cached", "one row: what overlaps it, what feeds it, what to do"),

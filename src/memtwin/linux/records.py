@@ -46,6 +46,11 @@ class Refusal(IntEnum):
     DISK = 7
     SHMMAX = 8
     SHMALL = 9
+    RLIMIT_AS = 10
+    RLIMIT_DATA = 11
+    RLIMIT_STACK = 12
+    GUARD_GAP = 13
+    HOLE = 14
 
 
 class NoticeKind(IntEnum):

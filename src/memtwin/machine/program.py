@@ -83,6 +83,12 @@ class Program(msgspec.Struct, frozen=True, dict=True):
         """Pages of the kernel's own library."""
         return sum(area.pages for area in self.areas if area.source == "vdso")
 
+    @cached_property
+    def stack_pointer(self) -> int:
+        """The page that the program's stack pointer is on while it waits for a command."""
+        stack = next(area for area in self.areas if "GROWSDOWN" in area.flags)
+        return max(page for page in self.written_at_start if stack.start <= page < stack.start + stack.pages)
+
     @property
     def is_init(self) -> bool:
         """Whether PID 1 runs the same program."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
+from memtwin.run import protection
 from memtwin.run.processes import Processes, Worker, idle
 from memtwin.run.settings import write
 from memtwin.scenario import (
@@ -27,9 +28,11 @@ from memtwin.scenario import (
     Kalloc,
     Kfree,
     Kill,
+    Limit,
     Madvise,
     Mlock,
     Mmap,
+    Mprotect,
     Munlock,
     Munmap,
     Op,
@@ -37,6 +40,7 @@ from memtwin.scenario import (
     SetSysctl,
     Shm,
     Sleep,
+    Stack,
     SwapOff,
     SwapOn,
     Sync,
@@ -117,6 +121,7 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
+    Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
     Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
 OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {

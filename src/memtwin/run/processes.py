@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Kill,
         Madvise,
         Mmap,
+        Mprotect,
         Munlock,
         Munmap,
         Op,
@@ -306,7 +307,7 @@ class Processes:
 
     def madvise(self, process: Worker, op: Madvise) -> int:
         """Give an advice on a part of a region; returns an Outcome."""
-        start = self._part(process, op)
+        start = self.part(process, op)
         if start < 0:
             return -start
         if op.advice not in ADVICES:
@@ -315,12 +316,12 @@ class Processes:
 
     def mlock(self, process: Worker, op: Mlock | Munlock) -> int:
         """Lock or unlock a part of a region; returns an Outcome."""
-        start = self._part(process, op)
+        start = self.part(process, op)
         if start < 0:
             return -start
         return mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock))
 
-    def _part(self, process: Worker, op: Madvise | Mlock | Munlock | Touch) -> int:
+    def part(self, process: Worker, op: Madvise | Mlock | Mprotect | Munlock | Touch) -> int:
         """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
         region = process.regions.get(op.region)
         if region is None:
@@ -360,7 +361,7 @@ class Processes:
 
     def touch(self, process: Worker, op: Touch) -> int:
         """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
-        start = self._part(process, op)
+        start = self.part(process, op)
         if start < 0:
             return -start
         run = touch.Touch(
@@ -376,9 +377,9 @@ class Processes:
         )
         code = self._by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
-        return self._end_by_signal(process, code)
+        return self.end_by_signal(process, code)
 
-    def _end_by_signal(self, process: Worker, code: int) -> int:
+    def end_by_signal(self, process: Worker, code: int) -> int:
         """End a process whose touch was a fault that nothing can mend: by SIGSEGV or SIGBUS, it alone."""
         if code in SIGNALS:
             self.end(process)

@@ -16,6 +16,11 @@ REFUSALS = {
     Refusal.NOT: "no page was free, and none could be freed",
     Refusal.LENGTH: "a mapping has a length",
     Refusal.TASK_SIZE: "a process has 128 TiB of addresses, and so much is not left of them",
+    Refusal.GUARD_GAP: "a stack keeps 1 MiB from what lies below it",
+    Refusal.HOLE: "the range has pages that are not mapped",
+    Refusal.RLIMIT_AS: "its own limit of address space (RLIMIT_AS) does not allow that",
+    Refusal.RLIMIT_DATA: "its own limit of private writable memory (RLIMIT_DATA) does not allow that",
+    Refusal.RLIMIT_STACK: "its own limit of stack (RLIMIT_STACK) does not allow that",
     Refusal.SWAPOFF: "what lies in the area would find no room",
 }
 """Rules that refuse without numbers, by Refusal."""
@@ -24,7 +29,8 @@ REFUSALS = {
 def signal_of(machine: Machine, code: int) -> str:
     """Return which signal a fault sent, and why."""
     if code == Outcome.SIGSEGV:
-        return "SIGSEGV: no mapping of its allows that"
+        why = {Refusal.RLIMIT_STACK, Refusal.GUARD_GAP} & {machine.state.refused_by}
+        return f"SIGSEGV: {refusal(machine) if why else 'no mapping of its allows that'}"
     full = machine.state.refused_by == Refusal.TMPFS
     return f"SIGBUS: {refusal(machine) if full else 'the page lies beyond the end of what is mapped'}"
 

@@ -248,7 +248,7 @@ class Run:
         pids = {name: process.pid for name, process in self.processes.by_name.items()}
         named = []
         for path in paths:
-            if path in _NOT_READ_BY_THE_LAB or is_of_booted(path):
+            if path in _NOT_READ_BY_THE_LAB or path.endswith("/smaps") or is_of_booted(path):
                 continue
             words = path.split("/")
             named.append(f"proc/{pids[words[1]]}/{words[2]}" if words[0] == "workers" else path)

@@ -12,6 +12,8 @@ Content = Literal["mark", "zero", "random", "half", "text"]
 Advice = Literal["dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout"]
 BlockKind = Literal["movable", "unmovable", "reclaimable"]
 Thp = Literal["never", "madvise", "always"]
+Rights = Literal["none", "r", "rw", "rx", "rwx"]
+Limited = Literal["as", "data", "stack"]
 OnOff = Literal["on", "off"]
 
 BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
@@ -49,6 +51,10 @@ MAX_SWAP_BYTES: Final = 512 << 30
 """The number of a slot has 27 bits in the model."""
 MAX_CHUNK_BYTES: Final = 1 << 20
 """The worker's I/O buffer: no single read or write is longer."""
+RIGHTS: Final[tuple[Rights, ...]] = ("none", "r", "rw", "rx", "rwx")
+"""What may be done with memory: what mprotect is given."""
+LIMITS: Final[tuple[Limited, ...]] = ("as", "data", "stack")
+"""A process's own limits: RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK."""
 TMPFS: Final = "tmp/"
 """How the name of a file begins that lies on the tmpfs, mounted at /tmp, instead of the data disk."""
 MEMFD: Final = "memfd:"
@@ -277,6 +283,31 @@ class Munlock(WorkerOp):
     region: str
     offset_pages: int
     npages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mprotect(WorkerOp):
+    """``mprotect`` of a range of a region."""
+
+    region: str
+    offset_pages: int
+    npages: int
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(WorkerOp):
+    """``setrlimit`` of the process's own *what*; *size_bytes* None: RLIM_INFINITY."""
+
+    what: Limited
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack(WorkerOp):
+    """Write one byte of each page of the stack, downwards from where the program is, over *size_bytes*."""
+
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

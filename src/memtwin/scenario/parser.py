@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks, shared
+from memtwin.scenario import blocks, protection, shared
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
@@ -423,6 +423,9 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "madvise": _madvise,
     "mlock": _lock(kinds.Mlock),
     "munlock": _lock(kinds.Munlock),
+    "mprotect": protection.mprotect,
+    "limit": protection.limit,
+    "stack": protection.stack,
     "munmap": _munmap,
     "fork": _fork,
     "exit": _end(kinds.Exit),

@@ -100,7 +100,7 @@ def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int
         for path in matching(source, pattern):
             read(path)
     found = list(processes(source))
-    of_process = (*PROCESS_FILES, "cmdline") if arguments else PROCESS_FILES
+    of_process = (*PROCESS_FILES, *(("cmdline",) if arguments else ()), *(() if source.is_live else ("smaps",)))
     for done, process in enumerate(found, 1):
         for name in of_process:
             read(f"{process.root}/{name}", f"proc/{process.pid}/{name}")

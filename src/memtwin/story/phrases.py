@@ -14,6 +14,7 @@ from memtwin.scenario import (
     Fwrite,
     Kill,
     Mmap,
+    Mprotect,
     Munmap,
     Op,
     Proc,
@@ -21,6 +22,7 @@ from memtwin.scenario import (
     Seq,
     Shm,
     Sleep,
+    Stack,
     Touch,
 )
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE_KIB = 4
+RIGHTS = {
+    "none": "inaccessible", "r": "read-only", "rw": "readable and writable", "rx": "readable and executable",
+    "rwx": "readable, writable and executable",
+}  # fmt: skip
 
 
 def named(file: str) -> str:
@@ -62,6 +68,8 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Fwrite: _io,
     Mmap: lambda op: f"{op.proc} maps {size(op.size_bytes >> 10)} ({op.region})",
     Fmap: lambda op: f"{op.proc} maps {named(op.file)}",
+    Mprotect: lambda op: f"{op.proc} makes {size(op.npages * PAGE_KIB)} of {op.region} {RIGHTS[op.rights]}",
+    Stack: lambda op: f"{op.proc} uses {size(op.size_bytes >> 10)} of stack",
     Shm: lambda op: f"{op.proc} maps shared memory ({op.region})",
     Munmap: lambda op: f"{op.proc} unmaps {op.region}",
     Fork: lambda op: f"{op.proc} forks {op.child}",

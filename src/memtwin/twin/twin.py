@@ -46,7 +46,7 @@ from memtwin.procfs import (
     vmstat,
     zoneinfo,
 )
-from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps_rollup, statm, status
+from memtwin.procfs.pid import maps, oom_score, oom_score_adj, smaps, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.frame_map import FrameMap, ZoneMap
 from memtwin.sources.source import Source
@@ -54,6 +54,7 @@ from memtwin.sysfs import lru_gen
 from memtwin.sysfs.zram import io_stat, mm_stat
 from memtwin.twin import booted
 from memtwin.twin.perms import perms_of
+from memtwin.twin.smaps import ROLLUP, block
 from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Twin(Source):
             "statm": (statm, self.statm),
             "stat": (pid_stat, self.pid_stat),
             "maps": (maps, self.maps),
+            "smaps": (smaps, self.smaps),
             "smaps_rollup": (smaps_rollup, self.smaps_rollup),
             "oom_score": (oom_score, self.oom_score),
             "oom_score_adj": (oom_score_adj, self.oom_score_adj),
@@ -456,6 +458,13 @@ class Twin(Source):
                 rows.append(maps.Mapping(*bounds, perms, offset << PAGE_SHIFT, *device, *place))
         return maps.Maps(tuple(rows))
 
+    def smaps(self, process: Process) -> smaps.Smaps:
+        """/proc/PID/smaps: what of each mapping is resident, and whose."""
+        held = task_mmu.smaps(self.state, process.task)
+        flags = [area[2] for area in task_mmu.areas(self.state, process.task)]
+        rows = zip(self.maps(process).rows, held, flags, strict=True)
+        return smaps.Smaps(tuple(block(mapping, amounts, vm_flags) for mapping, amounts, vm_flags in rows))
+
     def smaps_rollup(self, process: Process) -> smaps_rollup.SmapsRollup:
         """/proc/PID/smaps_rollup."""
         counted = task_mmu.smaps_rollup(self.state, process.task)
@@ -474,11 +483,3 @@ class Twin(Source):
     def oom_score_adj(self, process: Process) -> oom_score_adj.OomScoreAdj:
         """/proc/PID/oom_score_adj."""
         return oom_score_adj.OomScoreAdj(task_mmu.task_times(self.state, process.task)["oom_score_adj"])
-
-
-ROLLUP = (
-    "Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem", "Shared_Clean", "Shared_Dirty",
-    "Private_Clean", "Private_Dirty", "Referenced", "Anonymous", "LazyFree", "AnonHugePages", "ShmemPmdMapped",
-    "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss", "Locked",
-)  # fmt: skip
-"""The rows of smaps_rollup in 6.1's order."""

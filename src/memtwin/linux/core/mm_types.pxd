@@ -108,6 +108,7 @@ cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_WRITE = 2
     PTE_ACCESSED = 32
     PTE_DIRTY = 64
+    PTE_PROTNONE = 256      # maps a page that may not be touched: not present to the processor
     PTE_SPECIAL = 512       # the shared zero page, the vdso: never in RSS as anonymous, never on a list
     PTE_SWAP = 1024         # not present: a swap entry stands where the frame number would
     PTE_SWP_EXCLUSIVE = 2048    # of a swap entry: this page table alone has the page
@@ -116,6 +117,7 @@ cpdef enum:           # include/linux/mm.h
     VM_READ = 1
     VM_WRITE = 2
     VM_EXEC = 4
+    VM_ACCESS = 7           # read, write, execute
     VM_SHARED = 8
     VM_GROWSDOWN = 0x100
     VM_PFNMAP = 0x400       # special mappings: vvar, vdso
@@ -216,6 +218,11 @@ cpdef enum:              # Refusal: which rule of the kernel refused what an ope
     REFUSED_DISK            # the file system on the data disk is full
     REFUSED_SHMMAX          # kernel.shmmax: a segment of System V shared memory
     REFUSED_SHMALL          # kernel.shmall: all of them together
+    REFUSED_RLIMIT_AS       # a process's own limit: its address space
+    REFUSED_RLIMIT_DATA     # its private writable memory
+    REFUSED_RLIMIT_STACK    # its stack
+    REFUSED_GUARD_GAP       # the stack would come too near to what lies below it
+    REFUSED_HOLE            # the range has pages that are not mapped
 
 cpdef enum:             # index into State.cost_ns
     COST_HIT
@@ -652,6 +659,9 @@ cdef struct Mm:
     i64 locked_vm
     i64 hiwater_vm
     i64 hiwater_rss
+    u64 rlimit_as           # pages, plus 1; 0: no limit (RLIM_INFINITY)
+    u64 rlimit_data
+    u64 rlimit_stack
     i64 rss[NR_MM_COUNTERS]
     i64 nr_tables           # PTE, PMD and PUD tables: mm_pgtables_bytes / 4096
     u64 nr_reclaimed        # mappings that reclaim took away
@@ -745,6 +755,7 @@ cdef struct File:
     u32 users               # of shared memory: its names and descriptors; without these and areas it is freed
     bint on_tmpfs           # its pages count against the size of the tmpfs
     bint no_reserve         # each page is charged as it comes
+    bint sysv               # a System V segment: faults map one page, for its areas have no map_pages
     u32 slabs[3]            # of shared memory: dentry, inode and the security module's part
 
 cdef struct Filp:           # an open file: who reads it how

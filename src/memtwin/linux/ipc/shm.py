@@ -36,6 +36,7 @@ def create_segment(s: State, task: int, size_bytes: int) -> tuple[int, int]:
     code, file = create(s, task, pages, promised=True)
     if code == OK:
         s.shm_tot += pages
+        file_at(s, file).sysv = True
     return code, file
 
 

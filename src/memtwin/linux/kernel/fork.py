@@ -23,9 +23,11 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     OK,
     OWNER_KERNEL,
     STACK_PAGES,
+    Mm,
     Task,
     i32,
     u32,
+    u64,
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
@@ -55,6 +57,7 @@ from cython.cimports.memtwin.linux.mm.vma import get_filp, open_filp, put_filp
 
 from memtwin.linux.core.state import raise_if_broken
 
+STACK_LIMIT_PAGES = cython.declare(u64, 2048)  # _STK_LIM
 STACK_KIB = cython.declare(u32, 16)
 IDLE_TASK = cython.declare(u32, 0)
 
@@ -123,6 +126,7 @@ def new_mm(s: State) -> u32:
     mm_at(s, mm).pgd = pgd
     mm_at(s, mm).users = 1
     mm_at(s, mm).slab = object_alloc(s, CACHE_MM_STRUCT)
+    mm_at(s, mm).rlimit_stack = STACK_LIMIT_PAGES + 1
     return mm
 
 
@@ -149,6 +153,9 @@ def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) ->
         put_task(s, task)
         return s.need
     task_at(s, task).mm = mm
+    mm_at(s, mm).rlimit_as = mm_at(s, task_at(s, parent).mm).rlimit_as
+    mm_at(s, mm).rlimit_data = mm_at(s, task_at(s, parent).mm).rlimit_data
+    mm_at(s, mm).rlimit_stack = mm_at(s, task_at(s, parent).mm).rlimit_stack
     code = dup_mmap(s, mm, task_at(s, parent).mm)
     if code != OK:
         mmput(s, mm)
@@ -206,6 +213,20 @@ def exit_task(s: State, task: int) -> None:
     do_exit(s, task)
     set_current(s, IDLE_TASK)
     raise_if_broken(s)
+
+
+def setrlimit(s: State, task: int, what: int, pages: int) -> None:
+    """Set a process's own limit in pages (0: address space, 1: data, 2: stack); below 0: none."""
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    limit: u64 = pages + 1 if pages >= 0 else 0
+    set_current(s, task)
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
+    if what == 0:
+        m.rlimit_as = limit
+    elif what == 1:
+        m.rlimit_data = limit
+    else:
+        m.rlimit_stack = limit
 
 
 def run_as(s: State, task: int) -> None:

@@ -34,6 +34,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PRESENT,
+    PTE_PROTNONE,
     PTE_SPECIAL,
     PTE_SWAP,
     PTRS_PER_TABLE,
@@ -131,7 +132,7 @@ def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
         if advice == MADV_FREE:
             if pte:
                 free_entry(s, mm, table, vpn)
-        elif pte & PTE_PRESENT:
+        elif pte & (PTE_PRESENT | PTE_PROTNONE):
             cold_entry(s, cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]), pageout)
         vpn += 1
         if taken.head and (vpn == end or not vpn & (PTRS_PER_TABLE - 1)):

@@ -16,7 +16,6 @@ cdef bint page_mkwrite(State s, u32 pfn) noexcept nogil
 cdef u32 do_shared_fault(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef u32 do_cow_fault(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef u32 wp_page_copy(State s, u32 task, u32 vma, u64 vpn, u32 table, u32 source) noexcept nogil
-cdef void discard_anon_page(State s, u32 task, u32 pfn) noexcept nogil
 cdef u32 do_wp_page(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef u32 wp_page_reuse(State s, u64 *entry) noexcept nogil
 cdef u32 wp_page_shared(State s, u64 *entry, u32 pfn) noexcept nogil

@@ -58,9 +58,12 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PTE_SPECIAL,
     PTE_WRITE,
     PTRS_PER_TABLE,
+    SIGSEGV,
+    VM_ACCESS,
     VM_LOCKED,
     VM_PFNMAP,
     VM_SHARED,
+    VM_WRITE,
     Filp,
     Page,
     Table,
@@ -84,6 +87,8 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, PGREUSE
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
+from cython.cimports.memtwin.linux.mm.memory_range import discard_anon_page
+from cython.cimports.memtwin.linux.mm.mmap import expand_stack
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
@@ -222,7 +227,7 @@ def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32)
 def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
     """Map every cached page of the aligned 64 KiB window around the address; whether the wanted one was among them.
 
-    Pages that are being read, and the one with the readahead mark, are passed over.
+    Pages that are being read, and the one with the readahead mark, are passed over; System V's map one by one.
     """
     area: cython.pointer(Vma) = vma_at(s, vma)
     first: u64 = max(vpn & ~cython.cast(u64, FAULT_AROUND_PAGES - 1), area.start)
@@ -230,6 +235,8 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
     ra: cython.pointer(Filp) = filp_at(s, area.filp)
     at: u64
     pfn: u32
+    if file_at(s, area.file).sysv:
+        first, last = vpn, vpn + 1
     for at in range(first, last):
         pfn = filemap_get(s, area.file, area.pgoff + (at - area.start))
         if not pfn or s.pages[pfn].flags & (PG_LOCKED | PG_READAHEAD):
@@ -389,14 +396,6 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     return OK
 
 
-def discard_anon_page(s: State, task: u32, pfn: u32):
-    """Free a page that was allocated for a fault that was abandoned."""
-    lru_add_drain(s)
-    task_at(s, task).rss_delta[MM_ANONPAGES] -= nr_pages(s, pfn)
-    page_remove_rmap(s, pfn)
-    put_page(s, pfn)
-
-
 def do_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     """Write to a write-protected page: take it over if nothing else holds it, else copy it."""
     at: u32 = vpn & (PTRS_PER_TABLE - 1)
@@ -454,7 +453,7 @@ def wp_page_shared(s: State, entry: cython.pointer(u64), pfn: u32) -> u32:
 
 
 def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
-    """Touch one page of *task*: a hit, or faults until it is one; returns an Outcome."""
+    """Touch one page of *task*: a hit, or faults until it is one; SIGSEGV: no area there allows it."""
     mm: u32 = task_at(s, task).mm
     table: u32
     wanted: u64 = PTE_PRESENT | PTE_WRITE if write else PTE_PRESENT
@@ -468,8 +467,10 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
                 pmd_mkyoung(s, mm, vpn)
             return OK
         vma = find_vma(s, mm, vpn)
-        if not vma or vma_at(s, vma).start > vpn:
-            return ENOMEM
+        if not vma or (vma_at(s, vma).start > vpn and expand_stack(s, mm, vma, vpn) != OK):
+            return SIGSEGV
+        if not vma_at(s, vma).flags & (VM_WRITE if write else VM_ACCESS):
+            return SIGSEGV
         task_at(s, task).fault_vpn = vpn
         code = handle_mm_fault(s, task, vma, vpn, write)
         if code != OK:

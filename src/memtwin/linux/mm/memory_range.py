@@ -12,6 +12,7 @@ import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
     COST_FORK_PAGE,
     COST_UNMAP_PAGE,
+    MM_ANONPAGES,
     MM_SWAPENTS,
     OK,
     OWNER_FILE,
@@ -40,6 +41,7 @@ from cython.cimports.memtwin.linux.core.state import (
     nr_pages,
     spend_ns,
     table_at,
+    task_at,
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
@@ -184,3 +186,11 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
         if table:
             zap_pte_range(s, task, mm, table, vpn, limit, locked)
         vpn = limit
+
+
+def discard_anon_page(s: State, task: u32, pfn: u32):
+    """Free a page that was allocated for a fault that was abandoned."""
+    lru_add_drain(s)
+    task_at(s, task).rss_delta[MM_ANONPAGES] -= nr_pages(s, pfn)
+    page_remove_rmap(s, pfn)
+    put_page(s, pfn)

@@ -17,8 +17,10 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     ENOMEM,
     OK,
     PTE_PRESENT,
+    PTE_PROTNONE,
     PTE_SPECIAL,
     PTRS_PER_TABLE,
+    SIGSEGV,
     VM_LOCKED,
     VM_SHARED,
     VM_WRITE,
@@ -78,7 +80,7 @@ def mlock_range(s: State, mm: u32, start: u64, end: u64, lock: cython.bint):
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
             continue
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
-        if pte & PTE_PRESENT and not pte & PTE_SPECIAL:
+        if pte & (PTE_PRESENT | PTE_PROTNONE) and not pte & PTE_SPECIAL:
             if lock:
                 mlock_page(s, cython.cast(u32, pte >> 12))
             else:
@@ -104,7 +106,7 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
         write = vma_at(s, vma).flags & (VM_WRITE | VM_SHARED) == VM_WRITE
         code = access_page(s, task, vpn, write)
         if code != OK:
-            return code
+            return ENOMEM if code == SIGSEGV else code
         table = walk(s, task_at(s, task).mm, vpn)
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
         if not pte & PTE_SPECIAL:

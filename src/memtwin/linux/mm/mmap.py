@@ -4,7 +4,11 @@ A private writable area is a promise of its full size (``util.py``), at mmap and
 
 Follows mm/mmap.c and kernel/fork.c (``dup_mmap``) of Linux 6.1.
 
-Not modelled: mremap, mprotect, resource limits (RLIMIT_AS, RLIMIT_DATA), guard gaps, growth of stacks.
+A stack grows downwards by itself when a page below it is touched, up to its limit, and not nearer than 1 MiB to what
+lies below.  A process's own limits (setrlimit) count its address space (RLIMIT_AS) and its private writable memory
+(RLIMIT_DATA); a fork hands them on.  Processes are root's, so that RLIMIT_MEMLOCK does not bind them.
+
+Not modelled: mremap, brk.
 """
 
 import cython
@@ -12,13 +16,20 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     EINVAL,
     ENOMEM,
     OK,
+    REFUSED_GUARD_GAP,
     REFUSED_LENGTH,
     REFUSED_MAP_COUNT,
+    REFUSED_RLIMIT_AS,
+    REFUSED_RLIMIT_DATA,
+    REFUSED_RLIMIT_STACK,
     REFUSED_TASK_SIZE,
+    VM_ACCESS,
     VM_ACCOUNT,
+    VM_GROWSDOWN,
     VM_LOCKED,
     VM_SHARED,
     VM_WRITE,
+    Mm,
     Vma,
     i64,
     u32,
@@ -42,7 +53,54 @@ from cython.cimports.memtwin.linux.mm.vma import (
     vm_stat_account,
 )
 
+STACK_GUARD_GAP = cython.declare(u64, 256)
 TASK_SIZE_PAGES = cython.declare(u64, 0x7FFFFFFFF)
+
+
+def may_expand_vm(s: State, mm: u32, flags: u32, pages: u64, data_pages: u64) -> cython.bint:
+    """Whether a process's own limits allow so much more address space, of which *data_pages* may be its data."""
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    if m.rlimit_as and m.total_vm + pages >= m.rlimit_as:
+        s.refusal = REFUSED_RLIMIT_AS
+        return False
+    if not flags & VM_WRITE or flags & (VM_SHARED | VM_GROWSDOWN) or not m.rlimit_data:
+        return True
+    if m.data_vm + data_pages >= m.rlimit_data:
+        s.refusal = REFUSED_RLIMIT_DATA
+        return False
+    return True
+
+
+def acct_stack_growth(s: State, mm: u32, size: u64, grow: u64) -> u32:
+    """Whether a stack may become *size* pages long, *grow* more than now; returns an Outcome."""
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    if not may_expand_vm(s, mm, VM_GROWSDOWN, grow, 0):
+        return ENOMEM
+    if m.rlimit_stack and size >= m.rlimit_stack:
+        s.refusal = REFUSED_RLIMIT_STACK
+        return ENOMEM
+    return OK if vm_enough_memory(s, mm, grow) else ENOMEM
+
+
+def expand_stack(s: State, mm: u32, vma: u32, vpn: u64) -> u32:
+    """Let the area above page *vpn* grow down to it, if it is a stack that may; returns an Outcome."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    index: u32 = find_vma_index(s, mm, vpn)
+    below: cython.pointer(Vma) = vma_at(s, mm_at(s, mm).vmas[index - 1]) if index else vma_at(s, 0)
+    grow: u64 = area.start - vpn
+    code: u32
+    if not area.flags & VM_GROWSDOWN:
+        return ENOMEM
+    if index and not below.flags & VM_GROWSDOWN and below.flags & VM_ACCESS and vpn - below.end < STACK_GUARD_GAP:
+        s.refusal = REFUSED_GUARD_GAP
+        return ENOMEM
+    code = acct_stack_growth(s, mm, area.end - vpn, grow)
+    if code != OK:
+        return code
+    area.start = vpn
+    area.pgoff -= grow
+    vm_stat_account(s, mm, area.flags, grow)
+    return OK
 
 
 def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, filp: u32, pgoff: u64) -> u32:
@@ -60,6 +118,8 @@ def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, fi
         return ENOMEM
     if pages > TASK_SIZE_PAGES or start > TASK_SIZE_PAGES - pages:
         s.refusal = REFUSED_TASK_SIZE
+        return ENOMEM
+    if not may_expand_vm(s, mm, flags, pages, pages):
         return ENOMEM
     if flags & VM_WRITE and not flags & VM_SHARED:
         flags |= VM_ACCOUNT

@@ -35,6 +35,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PRESENT,
+    PTE_PROTNONE,
     PTE_SWAP,
     PTE_SWP_EXCLUSIVE,
     PTE_WRITE,
@@ -300,7 +301,7 @@ def next_mapping(
         if not table:
             continue
         entry = cython.address(table_at(s, table).entry[vpn[0] & (PTRS_PER_TABLE - 1)])
-        if entry[0] & PTE_PRESENT and entry[0] >> 12 == pfn:
+        if entry[0] & (PTE_PRESENT | PTE_PROTNONE) and entry[0] >> 12 == pfn:
             return entry
 
 

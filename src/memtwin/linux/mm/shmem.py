@@ -321,6 +321,16 @@ def shmem_drop_clean(s: State, pfn: u32):
     shmem_unacct_block(s, file)
 
 
+def shmem_partial_swap_usage(s: State, file: u32, start: u64, pages: u64) -> u64:
+    """How many of a file's pages from *start* on lie in swap areas."""
+    index: u64
+    swapped: u64 = 0
+    if file_at(s, file).nr_swapped:
+        for index in range(start, min(start + pages, file_at(s, file).nr_pages)):
+            swapped += shmem_swap_entry(s, file, index) != 0
+    return swapped
+
+
 # --- swapoff ---------------------------------------------------------------------------------------------------------
 
 
@@ -462,11 +472,6 @@ def put(s: State, file: int) -> None:
     file_at(s, file).users -= 1
     shmem_put(s, file)
     raise_if_broken(s)
-
-
-def hold(s: State, file: int) -> None:
-    """One name or descriptor of a file more."""
-    file_at(s, file).users += 1
 
 
 def mount(s: State, pages: int) -> None:

@@ -27,6 +27,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_SWAPCACHE,
     PG_WRITEBACK,
     PTE_PRESENT,
+    PTE_PROTNONE,
     PTE_SWAP,
     PTE_SWP_EXCLUSIVE,
     PTRS_PER_TABLE,
@@ -240,7 +241,7 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
         return OK
     if at[0] & PTE_SWP_EXCLUSIVE:
         s.pages[pfn].flags |= PG_ANON_EXCLUSIVE
-    at[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT
+    at[0] = (cython.cast(u64, pfn) << 12) | (vma_at(s, vma).prot & (PTE_PRESENT | PTE_PROTNONE))
     mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += nr_pages(s, pfn)
     mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= nr_pages(s, pfn)
     page_add_anon_rmap(s, pfn, vma, vpn)

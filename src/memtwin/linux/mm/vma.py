@@ -16,7 +16,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     FILE_SHMEM,
     PTE_ACCESSED,
     PTE_PRESENT,
+    PTE_PROTNONE,
     PTE_WRITE,
+    VM_ACCESS,
     VM_EXEC,
     VM_GROWSDOWN,
     VM_LOCKED,
@@ -119,6 +121,8 @@ def vm_get_page_prot(s: State, vma: u32) -> u32:
     """
     area: cython.pointer(Vma) = vma_at(s, vma)
     writable: u32 = VM_SHARED | VM_WRITE
+    if not area.flags & VM_ACCESS:
+        return PTE_PROTNONE | PTE_ACCESSED
     if area.file and area.flags & writable == writable and file_at(s, area.file).kind == FILE_SHMEM:
         return PTE_PRESENT | PTE_ACCESSED | PTE_WRITE
     return PTE_PRESENT | PTE_ACCESSED
@@ -197,6 +201,35 @@ def merge_vma(s: State, mm: u32, start: u64, end: u64, flags: u32) -> cython.bin
         after.start = start
         return True
     return False
+
+
+def is_mergeable(s: State, low: u32, high: u32) -> cython.bint:
+    """Whether two neighbouring areas are parts of one: the same rights, and the same file or anonymous pages."""
+    a: cython.pointer(Vma) = vma_at(s, low)
+    b: cython.pointer(Vma) = vma_at(s, high)
+    if a.end != b.start or a.flags != b.flags or a.file != b.file or a.pgoff + (a.end - a.start) != b.pgoff:
+        return False
+    return not a.anon_vma or not b.anon_vma or a.anon_vma == b.anon_vma
+
+
+def merge_two(s: State, mm: u32, index: u32):
+    """Let an area take over the one behind it."""
+    low: u32 = mm_at(s, mm).vmas[index]
+    high: u32 = mm_at(s, mm).vmas[index + 1]
+    if not vma_at(s, low).anon_vma and vma_at(s, high).anon_vma:
+        anon_vma_clone(s, low, high)
+        vma_at(s, low).anon_vma = vma_at(s, high).anon_vma
+        anon_vma_at(s, vma_at(s, high).anon_vma).nr_vmas += 1
+    vma_at(s, low).end = vma_at(s, high).end
+    remove_vma(s, mm, index + 1)
+
+
+def merge_neighbours(s: State, mm: u32, index: u32):
+    """After an area's rights changed: it becomes one with those around it that are alike."""
+    if index + 1 < mm_at(s, mm).nr_vmas and is_mergeable(s, mm_at(s, mm).vmas[index], mm_at(s, mm).vmas[index + 1]):
+        merge_two(s, mm, index)
+    if index and is_mergeable(s, mm_at(s, mm).vmas[index - 1], mm_at(s, mm).vmas[index]):
+        merge_two(s, mm, index - 1)
 
 
 def split_vma(s: State, vma: u32, at: u64) -> u32:

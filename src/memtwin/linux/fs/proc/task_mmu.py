@@ -14,6 +14,7 @@ Follows fs/proc/task_mmu.c of Linux 6.1.
 
 import cython
 from cython.cimports.memtwin.linux.core.mm_types import (
+    FILE_SHMEM,
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
@@ -28,6 +29,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PTE_SWAP,
     PTRS_PER_TABLE,
     VM_LOCKED,
+    VM_SHARED,
     Mm,
     Page,
     Task,
@@ -35,8 +37,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, file_at, mm_at, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk
+from cython.cimports.memtwin.linux.mm.shmem import shmem_partial_swap_usage
 from cython.cimports.memtwin.linux.mm.swapfile import swap_count
 
 PSS_SHIFT = cython.declare(u32, 12)
@@ -78,7 +81,7 @@ def smaps_account(s: State, pte: u64, locked: cython.bint, totals: cython.pointe
 
 
 def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)):
-    """Add the pages of one area."""
+    """Add the pages of one area; of shared memory what its file has in swap too, which no page table says."""
     area: cython.pointer(Vma) = vma_at(s, vma)
     locked: cython.bint = area.flags & VM_LOCKED != 0
     vpn: u64 = area.start
@@ -97,18 +100,19 @@ def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)
                 smaps_account(s, pte, locked, totals)
             vpn += 1
         vpn = limit
+    if area.file and area.flags & VM_SHARED and file_at(s, area.file).kind == FILE_SHMEM:
+        totals.swap += PAGE_BYTES * shmem_partial_swap_usage(s, area.file, area.pgoff, area.end - area.start)
 
 
-def smaps_rollup(s: State, task: int) -> dict[str, int]:
-    """The lines of /proc/PID/smaps_rollup that the model fills, in kB, by label, and the range that they cover."""
-    totals: SmapsTotals
-    i: u32
-    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+def clear_totals(totals: cython.pointer(SmapsTotals)):
+    """Begin to count."""
     totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = totals.pss_shmem = 0
     totals.shared_clean = totals.shared_dirty = totals.private_clean = totals.private_dirty = 0
     totals.referenced = totals.anonymous = totals.locked = totals.lazyfree = totals.swap = totals.swap_pss = 0
-    for i in range(m.nr_vmas):
-        smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
+
+
+def totals_by_label(totals: cython.pointer(SmapsTotals)) -> dict[str, int]:
+    """What was counted, in kB, by the label that the kernel prints."""
     return {
         "Rss": totals.resident >> 10,
         "Pss": totals.pss >> (10 + PSS_SHIFT),
@@ -127,6 +131,30 @@ def smaps_rollup(s: State, task: int) -> dict[str, int]:
         "SwapPss": totals.swap_pss >> (10 + PSS_SHIFT),
         "Locked": totals.locked >> (10 + PSS_SHIFT),
     }
+
+
+def smaps_rollup(s: State, task: int) -> dict[str, int]:
+    """The lines of /proc/PID/smaps_rollup that the model fills, in kB, by label."""
+    totals: SmapsTotals
+    i: u32
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    clear_totals(cython.address(totals))
+    for i in range(m.nr_vmas):
+        smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
+    return totals_by_label(cython.address(totals))
+
+
+def smaps(s: State, task: int) -> list[dict[str, int]]:
+    """The lines of /proc/PID/smaps that the model fills, for each area in order of address."""
+    totals: SmapsTotals
+    i: u32
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    found = []
+    for i in range(m.nr_vmas):
+        clear_totals(cython.address(totals))
+        smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
+        found.append(totals_by_label(cython.address(totals)))
+    return found
 
 
 def task_mem(s: State, task: int) -> dict[str, int]:
