@@ -19,7 +19,7 @@ from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill,
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.attach import candidates
-from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Exit,
         Fmap,
         Fork,
-        Fread,
         Fsync,
         Kill,
         Madvise,
@@ -92,6 +91,8 @@ class Worker:
     """Open files by name."""
     buffer: int = 0
     """Page number of its buffer for reads and writes; 0: it has none yet."""
+    has_read: bool = False
+    """Whether that buffer holds what was read from a file; it is zeroes at first."""
     runs_program: bool = True
     """Whether it runs the program whose own touches are known; an attached one does as the scenario says."""
 
@@ -280,8 +281,10 @@ class Processes:
             isinstance(op, Fwrite),
             process.buffer,
             op.index,
+            content=t.CONTENT_RANDOM if process.has_read else t.CONTENT_ZERO,
             **drawn,
         )
+        process.has_read = process.has_read or isinstance(op, Fread)
         return self._by_seconds(run)
 
     def fsync(self, process: Worker, op: Fsync) -> int:
@@ -398,7 +401,7 @@ class Processes:
             twin = Worker(op.child, self.last_pid, task, process.next_region)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
-            twin.runs_program = process.runs_program
+            twin.runs_program, twin.has_read = process.runs_program, process.has_read
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)
             self.by_name[op.child] = twin

@@ -13,6 +13,7 @@ cdef class FileIo:
     cdef bint write
     cdef u64 buffer_vpn
     cdef u64 opno
+    cdef u32 content
     cdef Pattern pattern
     cdef readonly u64 done      # calls made
     cdef i64 pending    # chunk drawn but not done, or -1

@@ -78,7 +78,7 @@ class FileIo:
     """A run of ``pread`` or ``pwrite`` calls of *chunk* bytes each that stops when time is up and goes on from there.
 
     *offset*: byte at which chunk 0 starts; *nchunks*: chunks that the pattern (0 seq, 1 rand) draws from;
-    *buffer_vpn*: page number of the process's buffer.
+    *buffer_vpn*: page number of the process's buffer; *content*: what it holds, which a file in memory then has.
     """
 
     def __init__(
@@ -95,9 +95,11 @@ class FileIo:
         kind: int = PATTERN_SEQ,
         touches: int = 0,
         seed: int = 0,
+        content: int = CONTENT_RANDOM,
     ):
         self.s = s
         self.task = task
+        self.content = content
         self.filp = filp
         self.offset = offset
         self.chunk = chunk
@@ -329,7 +331,7 @@ def shmem_write(s: State, io: FileIo, position: u64) -> u32:
         if not pfn:
             return s.need
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
-        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, CONTENT_RANDOM)
+        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, io.content)
         s.pages[pfn].flags |= PG_DIRTY
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
         position = min((position // PAGE + 1) * PAGE, end)
