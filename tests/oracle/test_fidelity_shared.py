@@ -21,7 +21,7 @@ SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
     "204-tmpfs-full", "205-shm-oom",
 )  # fmt: skip
-"""Beyond the bars: 203 on 6.12, mean 9 %, where the twin has two generations of anonymous pages and the kernel three."""
+"""Beyond the bars: 203 on 6.12 (mean 9 %): the twin has two generations of anonymous pages, the kernel three."""
 RIGHTS = ("210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits")
 
 
