@@ -28,7 +28,7 @@ def protected(op: Mprotect, what: Step) -> str:
         because = capital(what.done.why or "the region ends before that")
         return f"{phrase(op)} and is refused ({errno.errorcode[what.done.errno]}). {because}."
     wrong = {"none": "touches it", "r": "writes to it", "rx": "writes to it"}.get(op.rights)
-    then = f": whoever of its threads {wrong} gets SIGSEGV" if wrong else ""
+    then = f": a thread of its that {wrong} gets SIGSEGV" if wrong else ""
     promised = what.change["Committed_AS"]
     return f"{phrase(op)}{then}{f'; {size(promised)} more promised' if promised > 0 else ''}; its pages stay."
 

@@ -1,6 +1,6 @@
 """mprotect: what a process may do with a part of its memory.
 
-An area has rights: read, write, execute.  Whoever touches a page in a way that its area does not allow gets SIGSEGV;
+An area has rights: read, write, execute.  A touch that its area does not allow is SIGSEGV;
 so does a touch of what no area holds.  The processor checks entries, not areas, so that a change of rights goes
 through the page tables too::
 
