@@ -38,6 +38,11 @@ class Area(msgspec.Struct, frozen=True):
     name: str
 
     @property
+    def is_sealed(self) -> bool:
+        """Whether the program writes it at its start and makes it read-only then (relro): it stays promised."""
+        return "ACCOUNT" in self.flags and "WRITE" not in self.flags
+
+    @property
     def vm_flags(self) -> int:
         """The flags as the model numbers them."""
         return sum(getattr(t, f"VM_{flag}") for flag in self.flags)

@@ -15,7 +15,7 @@ from memtwin.linux.fs import fs_writeback, jbd2, read_write
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, oom_kill, shmem
+from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, mprotect, oom_kill, shmem
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.attach import candidates
@@ -145,7 +145,8 @@ class Processes:
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in self.program.areas:
             file = sources.get(area.source, 0)
-            code = kernel_fork.mmap(self.state, task, area.start, area.pages, area.vm_flags, file, 0, area.offset)
+            flags = area.vm_flags | (t.VM_WRITE if area.is_sealed else 0)
+            code = kernel_fork.mmap(self.state, task, area.start, area.pages, flags, file, 0, area.offset)
             if code != Outcome.OK:
                 kernel_fork.exit_task(self.state, task)
                 return code
@@ -154,6 +155,9 @@ class Processes:
         memory.forget_before_exec(self.state, task)
         self._touch_pages(process, self.program.read_at_start, op, write=False)
         self._touch_pages(process, self.program.written_at_start, op, write=True)
+        for area in self.program.areas:
+            if area.is_sealed:
+                mprotect.seal(self.state, task, area.start, area.pages)
         self.by_name[name] = process
         return Outcome.OK
 

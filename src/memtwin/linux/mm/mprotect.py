@@ -155,6 +155,11 @@ def do_mprotect(s: State, task: u32, start: u64, end: u64, rights: u32) -> u32:
     return OK
 
 
+def seal(s: State, task: int, start: int, pages: int) -> None:
+    """Make pages read-only that a program's start has written (relro); its time is part of exec's."""
+    do_mprotect(s, task, start, start + pages, VM_READ)
+
+
 def mprotect(s: State, task: int, start: int, pages: int, read: bool, write: bool, execute: bool) -> int:
     """Change what may be done with pages; returns an Outcome (ENOMEM: a hole in the range)."""
     code: u32
