@@ -112,6 +112,7 @@ class Soak:
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
             (self.give_blocks, 2), (self.change_policy, 1), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
             (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1),
+            (self.allocate, 4), (self.free, 3),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -334,6 +335,25 @@ class Soak:
         if self.rng.random() < 0.8 and process in self.regions:
             self.step(f"{process} mprotect {region} 0P {self.regions[process][region]}P rw")
         return "ok"  # overcommit or the process's own limit may refuse
+
+    def allocate(self) -> str:
+        """malloc of blocks large and small; its own limit or overcommit may refuse."""
+        process, size = self.process(), self.rng.choice((24, 200, 1000, 3000, 20_000, 150_000, 1 << 20))
+        count = self.rng.randint(1, max(1, min(300, (4 << 20) // size)))
+        how = self.rng.choice(("", "", "", " untouched"))
+        outcome = self.step(f"{process} malloc t{self.rng.randint(0, 5)} {size} x{count}{how}")
+        return "ok" if outcome == "error" else outcome
+
+    def free(self) -> str:
+        """free of some or all blocks of a tag, and now and then a trim."""
+        process = self.process()
+        if self.rng.random() < 0.2:
+            return self.step(f"{process} malloc_trim")
+        known = sorted(self.growing._body.tags.get(process, ()))
+        if not known:
+            return self.allocate()
+        outcome = self.step(f"{process} free {self.rng.choice(known)} every:{self.rng.choice((1, 2, 3))}")
+        return "ok" if outcome == "error" else outcome
 
     def limit(self) -> str:
         what, size = self.rng.choice((("as", "64M"), ("data", "8M"), ("stack", "1M"), ("as", "none"), ("data", "none")))

@@ -68,6 +68,14 @@ C mprotect a 0 4K none
 C limit stack 1M
 C limit as none
 C stack 64K
+C malloc rows 100 x3 untouched
+C malloc one 1M
+C free rows every:2
+C malloc_trim
+C mallopt trim_threshold 1M
+C thread T
+T malloc rows 10 x2
+T free rows
 """
 
 
@@ -89,14 +97,24 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
     assert s.tmpfs_bytes == 64 << 20
-    assert [op.index for op in s.ops] == list(range(40))
+    assert [op.index for op in s.ops] == list(range(48))
     assert s.ops[29:33] == (
         sc.Shm(29, 40, "C shm a 8K", "C", "a", 8192, None),
         sc.Shm(30, 41, "C shm k 8K as pool", "C", "k", 8192, "pool"),
         sc.Shm(31, 42, "C shm f 8K as memfd:ring", "C", "f", 8192, "memfd:ring"),
         sc.Shm(32, 43, "C shm l as pool", "C", "l", None, "pool"),
     )
-    assert s.ops[36:] == (
+    assert s.ops[40:] == (
+        sc.Malloc(40, 51, "C malloc rows 100 x3 untouched", "C", "rows", 100, 3, untouched=True, thread=""),
+        sc.Malloc(41, 52, "C malloc one 1M", "C", "one", 1 << 20, 1, untouched=False, thread=""),
+        sc.Free(42, 53, "C free rows every:2", "C", "rows", 2, ""),
+        sc.MallocTrim(43, 54, "C malloc_trim", "C"),
+        sc.Mallopt(44, 55, "C mallopt trim_threshold 1M", "C", "trim_threshold", 1 << 20),
+        sc.ThreadStart(45, 56, "C thread T", "C", "T"),
+        sc.Malloc(46, 57, "T malloc rows 10 x2", "C", "rows", 10, 2, untouched=False, thread="T"),
+        sc.Free(47, 58, "T free rows", "C", "rows", 1, "T"),
+    )
+    assert s.ops[36:40] == (
         sc.Mprotect(36, 47, "C mprotect a 0 4K none", "C", "a", 0, 1, "none"),
         sc.Limit(37, 48, "C limit stack 1M", "C", "stack", 1 << 20),
         sc.Limit(38, 49, "C limit as none", "C", "as", None),
@@ -114,7 +132,8 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert kinds == (
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
         "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint "
-        "Proc Shm Shm Shm Shm Fwrite Unlink Unlink Mprotect Limit Limit Stack"
+        "Proc Shm Shm Shm Shm Fwrite Unlink Unlink Mprotect Limit Limit Stack "
+        "Malloc Malloc Free MallocTrim Mallopt ThreadStart Malloc Free"
     )
     assert s.ops[20:23] == (
         sc.SwapOn(20, 31, "swapon spare prio=5", "spare", 5),
@@ -197,6 +216,20 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nA limit as", 2, "NAME limit", "too few words"),
         ("proc A\nA stack 65M", 2, "at most 64M of stack", "several operations"),
         ("proc A\nA stack x", 2, "SIZE as bytes", None),
+        ("proc A\nA malloc a", 2, "NAME malloc TAG SIZE", "too few words"),
+        ("proc A\nA malloc a 100 3", 2, "xN, untouched", None),
+        ("proc A\nA malloc a 100 x0", 2, "N as an integer", None),
+        ("proc A\nA malloc a 100 untouched x3", 2, "xN, untouched", None),
+        ("proc A\nA malloc a 2000G", 2, "at most 1024G", None),
+        ("proc A\nA free a", 2, "blocks that A allocated", None),
+        ("proc A\nA malloc ab 1\nA free abc", 3, "blocks that A allocated", "`ab`"),
+        ("proc A\nA malloc a 1\nA free a half", 3, "every:K", None),
+        ("proc A\nA mallopt trim 1", 2, "a parameter of malloc", None),
+        ("proc A\nA mallopt arena_max 0", 2, "VALUE as an integer 1..1024", None),
+        ("proc A\nA thread A", 2, "already used", None),
+        ("proc A\nA thread T\nproc T", 3, "already used", None),
+        ("proc A\nA thread T\nT mmap h 4K", 3, "malloc or free of the thread T", "all else A does"),
+        ("proc A\nA thread T\nT", 3, "malloc or free of the thread T", None),
         ("proc A\nA unlink data", 2, "tmp/FILE", "stay"),
         ("machine ram=1000K", 1, "whole MiB", None),
         ("machine ram", 1, "key=value", None),

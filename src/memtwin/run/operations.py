@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
-from memtwin.run import protection
+from memtwin.run import heap, protection
 from memtwin.run.processes import Processes, Worker, idle
 from memtwin.run.settings import write
 from memtwin.scenario import (
@@ -23,6 +23,7 @@ from memtwin.scenario import (
     Fmap,
     Fork,
     Fread,
+    Free,
     Fsync,
     Fwrite,
     Kalloc,
@@ -30,6 +31,9 @@ from memtwin.scenario import (
     Kill,
     Limit,
     Madvise,
+    Malloc,
+    MallocTrim,
+    Mallopt,
     Mlock,
     Mmap,
     Mprotect,
@@ -44,6 +48,7 @@ from memtwin.scenario import (
     SwapOff,
     SwapOn,
     Sync,
+    ThreadStart,
     Touch,
     Unlink,
     Until,
@@ -121,6 +126,7 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
+    Malloc: heap.malloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt, ThreadStart: heap.thread,
     Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
     Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
@@ -132,3 +138,5 @@ OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
 IDLE: Final = (Sleep, Until)
 """Operations in which only the machine's own threads run."""
 ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync)
+ON_HEAP: Final = (Malloc, Free, MallocTrim)
+"""Operations after which malloc is asked for its figures."""

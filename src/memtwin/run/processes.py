@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
+    from memtwin.run.heap import Heap
     from memtwin.scenario import (
         Exit,
         Fmap,
@@ -93,6 +94,8 @@ class Worker:
     """Page number of its buffer for reads and writes; 0: it has none yet."""
     has_read: bool = False
     """Whether that buffer holds what was read from a file; it is zeroes at first."""
+    heap: Heap | None = None
+    """Its allocator, once it has called malloc."""
     runs_program: bool = True
     """Whether it runs the program whose own touches are known; an attached one does as the scenario says."""
 
@@ -289,7 +292,7 @@ class Processes:
             **drawn,
         )
         process.has_read = process.has_read or isinstance(op, Fread)
-        return self._by_seconds(run)
+        return self.by_seconds(run)
 
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
@@ -303,7 +306,7 @@ class Processes:
             jbd2.commit(self.state)
         return code
 
-    def _by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
+    def by_seconds(self, run: touch.Touch | read_write.FileIo) -> int:
         """Run a batch to its end, with a sample at each whole second, and fewer where it takes long."""
         since = self.state.clock_ns
         while True:
@@ -382,7 +385,7 @@ class Processes:
             op.offset_pages,
             **_drawn(op),
         )
-        code = self._by_seconds(run)
+        code = self.by_seconds(run)
         self.user_ns += self._user_time(op, run.done)
         return self.end_by_signal(process, code)
 
@@ -406,6 +409,7 @@ class Processes:
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
             twin.runs_program, twin.has_read = process.runs_program, process.has_read
+            twin.heap = process.heap.forked(self, twin) if process.heap else None
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)
             self.by_name[op.child] = twin

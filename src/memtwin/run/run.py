@@ -36,7 +36,7 @@ from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
-from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES
+from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
 from memtwin.run.processes import SIGNALS, Processes, Worker
 from memtwin.run.refusals import refusal, signal_of
 from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Booted, Machine
     from memtwin.oom.event import OomEvent
     from memtwin.run.change import SwapChange
+    from memtwin.run.heap import HeapFigures
     from memtwin.sources.source import Source
 
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
@@ -91,6 +92,8 @@ class Done:
     balances: tuple[int, ...] = ()
     """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
     swappiness: int = 0
+    heap: HeapFigures | None = None
+    """What malloc of the process says of itself afterwards, for an operation on the heap."""
     began: bool = False
     """Whether kswapd was woken for the first time meanwhile."""
 
@@ -178,11 +181,16 @@ class Run:
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
         done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
         done.swappiness = int(self.machine.sysctl["swappiness"])
+        done.heap = self._heap(op)
         done.began = quiet and state.reclaim_began_ns > 0
         self.done.append(done)
         self.sample(between=True)
         if state.checks:
             invariants.validate(state, self.story())
+
+    def _heap(self, op: Op) -> HeapFigures | None:
+        process = self.processes.by_name.get(op.proc) if isinstance(op, ON_HEAP) else None
+        return process.heap.figures() if process and process.heap else None
 
     def taken(self) -> dict[str, int]:
         """Pages that reclaim took since the run began, by whose they were: a file's name, or what it was instead."""
@@ -341,6 +349,8 @@ def _line(done: Done) -> str:
         "i": done.op.index, "op": done.op.text, "outcome": done.outcome, "errno": done.errno, "info": done.why,
         "us": done.us, "d": done.deltas, "deaths": done.deaths,
     }  # fmt: skip
+    if done.heap:
+        record["heap"] = done.heap._asdict()
     return msgspec.json.encode(record).decode() + "\n"
 
 

@@ -14,6 +14,7 @@ BlockKind = Literal["movable", "unmovable", "reclaimable"]
 Thp = Literal["never", "madvise", "always"]
 Rights = Literal["none", "r", "rw", "rx", "rwx"]
 Limited = Literal["as", "data", "stack"]
+MalloptName = Literal["arena_max", "mmap_threshold", "top_pad", "trim_threshold"]
 OnOff = Literal["on", "off"]
 
 BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
@@ -53,6 +54,8 @@ MAX_CHUNK_BYTES: Final = 1 << 20
 """The worker's I/O buffer: no single read or write is longer."""
 RIGHTS: Final[tuple[Rights, ...]] = ("none", "r", "rw", "rx", "rwx")
 """What may be done with memory: what mprotect is given."""
+MALLOPT: Final[tuple[MalloptName, ...]] = ("arena_max", "mmap_threshold", "top_pad", "trim_threshold")
+"""Parameters of malloc: MALLOC_ARENA_MAX, M_MMAP_THRESHOLD, M_TOP_PAD, M_TRIM_THRESHOLD."""
 LIMITS: Final[tuple[Limited, ...]] = ("as", "data", "stack")
 """A process's own limits: RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK."""
 TMPFS: Final = "tmp/"
@@ -308,6 +311,46 @@ class Stack(WorkerOp):
     """Write one byte of each page of the stack, downwards from where the program is, over *size_bytes*."""
 
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Malloc(WorkerOp):
+    """``malloc`` of *count* blocks, each written once unless *untouched*, by *thread* ("": the main one)."""
+
+    tag: str
+    size_bytes: int
+    count: int
+    untouched: bool
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class Free(WorkerOp):
+    """``free`` of every *every*-th block of a tag that is left, the first among them, by *thread*."""
+
+    tag: str
+    every: int
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class MallocTrim(WorkerOp):
+    """``malloc_trim(0)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mallopt(WorkerOp):
+    """``mallopt`` of a parameter, in bytes or, of ``arena_max``, arenas."""
+
+    parameter: MalloptName
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStart(WorkerOp):
+    """Start a thread of the process: it shares the address space, and has an arena of malloc's own."""
+
+    thread: str
 
 
 @dataclass(frozen=True, slots=True)

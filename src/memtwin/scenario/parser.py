@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks, protection, shared
+from memtwin.scenario import blocks, heap, protection, shared
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
+from memtwin.scenario.zswap import zswap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,24 +87,6 @@ def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
     return kinds.SwapZram(size_bytes, algo=algo, prio=prio, lineno=line.lineno)
 
 
-def _zswap(line: Line) -> kinds.Zswap:
-    usage = "swap zswap [max_pool_percent=N] [accept_threshold=N] [compressor=NAME] [zpool=NAME] [same_filled=on|off]"
-    keys = ("max_pool_percent", "accept_threshold", "compressor", "zpool", "same_filled")
-    given = line.options(line.counted(usage, 2, 7)[2:], keys)
-    default = kinds.Zswap()
-
-    def percent(key: str, value: int) -> int:
-        return line.integer(given.get(key, str(value)), key, 0, 100)
-
-    return kinds.Zswap(
-        max_pool_percent=percent("max_pool_percent", default.max_pool_percent),
-        accept_threshold=percent("accept_threshold", default.accept_threshold),
-        compressor=line.one_of(given.get("compressor", default.compressor), "compressor", kinds.ZRAM_ALGORITHMS),
-        zpool=line.one_of(given.get("zpool", default.zpool), "zpool", kinds.ZPOOLS),
-        same_filled=line.one_of(given.get("same_filled", "on"), "same_filled", kinds.ON_OFF) == "on",
-    )
-
-
 def _disk_name(line: Line, given: str | None, earlier: Sequence[kinds.Swap]) -> str:
     disks = sum(isinstance(swap, kinds.SwapDisk) for swap in earlier)
     if disks == len(kinds.DISK_LETTERS):
@@ -147,7 +130,7 @@ class _Header:
             case "swap" if line.words[1:2] == ["zswap"]:
                 if self.zswap:
                     raise line.error("one swap zswap line")
-                self.zswap = _zswap(line)
+                self.zswap = zswap(line)
             case "swap":
                 self.swaps.append(_swap(line, self.swaps))
             case "sysctl":
@@ -177,11 +160,15 @@ class _Body:
         self.labels: set[str] = set()
         self.blocks: set[str] = set()  # names of kalloc
         self.keys: set[str] = set()  # of shared memory
+        self.threads: dict[str, str] = {}  # thread -> process
+        self.tags: dict[str, set[str]] = {}  # process -> tags of malloc
         self.handed_on = 0  # regions that forks copied
 
     def take(self, line: Line) -> None:
         first = line.words[0]
-        if first in self.regions and (len(line.words) > 1 or first not in _GLOBAL):
+        if first in self.threads:
+            self.ops.append(self._thread_op(line))
+        elif first in self.regions and (len(line.words) > 1 or first not in _GLOBAL):
             self.ops.append(self._worker_op(line))
         elif first in _GLOBAL:
             self.ops.append(_GLOBAL[first](self, line))
@@ -194,6 +181,13 @@ class _Body:
             choices = (*_GLOBAL, *self.regions) if self.ops else (*kinds.HEADER_WORDS, *_GLOBAL)
             raise line.error("an operation or the name of a process", hint=like(first, choices))
 
+    def _thread_op(self, line: Line) -> kinds.Op:
+        verb = line.words[1] if len(line.words) > 1 else ""
+        if verb not in heap.OF_THREADS:
+            hint = f"all else {self.threads[line.words[0]]} does, whose memory it shares"
+            raise line.error(f"malloc or free of the thread {line.words[0]}, not {quoted(verb)}", hint=hint)
+        return _WORKER[verb](self, line)
+
     def _worker_op(self, line: Line) -> kinds.Op:
         if len(line.words) < 2:
             raise line.error(f"`{line.words[0]} OPERATION ...`")
@@ -204,7 +198,7 @@ class _Body:
 
     def fresh_process(self, line: Line, name: str) -> str:
         line.named(name, "a process's name", _NAME)
-        if name in self.regions:
+        if name in self.regions or name in self.threads:
             raise line.error(f"a new process name; {name!r} is already used")
         if name in {"proc", "attach", "sleep", "until", "drop_caches", "checkpoint", "sysctl", "kalloc", "kfree"}:
             raise line.error(f"a process name that is no operation, not {name!r}")
@@ -385,6 +379,7 @@ def _fork(body: _Body, line: Line) -> kinds.Op:
     if body.handed_on > MAX_REGIONS:
         raise line.error(f"at most {MAX_REGIONS:,} regions in all processes together")
     body.regions[child] = set(body.regions[words[0]])
+    body.tags[child] = set(body.tags.get(words[0], ()))
     return kinds.Fork(line.index, line.lineno, line.text, words[0], child)
 
 
@@ -423,6 +418,11 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "madvise": _madvise,
     "mlock": _lock(kinds.Mlock),
     "munlock": _lock(kinds.Munlock),
+    "malloc": heap.malloc,
+    "free": heap.free,
+    "malloc_trim": heap.malloc_trim,
+    "mallopt": heap.mallopt,
+    "thread": heap.thread,
     "mprotect": protection.mprotect,
     "limit": protection.limit,
     "stack": protection.stack,

@@ -43,7 +43,7 @@ from memtwin.scenario import (
     Touch,
     WorkerOp,
 )
-from memtwin.story import compaction, protection, reclaim, shared, swap
+from memtwin.story import compaction, heap, protection, reclaim, shared, swap
 from memtwin.story.fold import folds
 from memtwin.story.phrases import PAGE_KIB, named, phrase
 
@@ -414,6 +414,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     **compaction.TELLERS,
     **shared.TELLERS,
     **protection.TELLERS,
+    **heap.TELLERS,
     Munmap: _unmapped,
     Madvise: _advised,
     Mlock: _locked,

@@ -1,0 +1,258 @@
+"""The heap of a scenario's process: the allocator's calls become brk, mmap, mprotect, madvise and touches of pages."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, NamedTuple
+
+from memtwin.linux import touch
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.mm import madvise as mm_madvise
+from memtwin.linux.mm import mprotect as mm_mprotect
+from memtwin.linux.records import Outcome
+from memtwin.machine import program
+from memtwin.run.malloc import Malloc, Thread
+from memtwin.units import PAGE_BYTES, PAGE_SHIFT
+
+if TYPE_CHECKING:
+    from memtwin.run.processes import Processes, Worker
+    from memtwin.scenario import Free, MallocTrim, Mallopt, ThreadStart
+    from memtwin.scenario import Malloc as MallocOp
+
+DONTNEED = 0
+STACK_PAGES = 2048
+STACK_TOUCHED = 3
+"""Pages of a thread's stack that starting it writes: its descriptor, thread-local data and first frames."""
+ARENA_PAGES = 16384
+"""64 MiB: a thread's arena, aligned to its own size."""
+ROOM_OF_HEAP = 1 << 24
+"""Pages that an attached process's heap may take: it has no brk of the program's."""
+
+
+class HeapFigures(NamedTuple):
+    """What malloc says of itself after an operation, in bytes: of the system, free of that, what a trim would free."""
+
+    system: int
+    free: int
+    trimmable: int
+    mapped: int
+
+
+class Refused(Exception):  # noqa: N818 - an outcome of the kernel's, not an error of anybody
+    """The kernel refused; *code* is the Outcome."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class ProcessMemory:
+    """What the allocator asks of the kernel, for one process; writes are gathered and made in order of address."""
+
+    def __init__(self, processes: Processes, process: Worker) -> None:
+        self.processes, self.process, self.state = processes, process, processes.state
+        heaps = [area for area in processes.program.areas if area.name == "[heap]"]
+        if process.runs_program and heaps:
+            self.end = (heaps[-1].start + heaps[-1].pages) << PAGE_SHIFT
+        else:
+            self.end = process.next_region << PAGE_SHIFT
+            process.next_region += ROOM_OF_HEAP
+        self.pages: set[int] = set()
+        self.index = 0
+
+    def _map(self, start: int, pages: int, flags: int) -> None:
+        code = kernel_fork.mmap(self.state, self.process.task, start, pages, flags)
+        if code != Outcome.OK:
+            raise Refused(code)
+
+    def sbrk(self, delta: int) -> int:
+        """Move the end of the heap; returns where it was."""
+        old = self.end
+        if delta > 0:
+            self._map(old >> PAGE_SHIFT, delta >> PAGE_SHIFT, program.RW)
+        else:
+            self.forget(old + delta, -delta)
+            kernel_fork.munmap(self.state, self.process.task, (old + delta) >> PAGE_SHIFT, -delta >> PAGE_SHIFT)
+        self.end += delta
+        return old
+
+    def mmap(self, size: int) -> int:
+        """Map anonymous memory; returns its address."""
+        start, pages = self.process.next_region, size >> PAGE_SHIFT
+        self._map(start, pages, program.RW)
+        self.process.next_region += program.region_step(pages)
+        return start << PAGE_SHIFT
+
+    def munmap(self, address: int, size: int) -> None:
+        """Unmap it."""
+        self.forget(address, size)
+        kernel_fork.munmap(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT)
+
+    def heap(self) -> int:
+        """Reserve the address space of a thread's arena."""
+        start = -(-self.process.next_region // ARENA_PAGES) * ARENA_PAGES
+        self._map(start, ARENA_PAGES, 0)
+        self.process.next_region = start + program.region_step(ARENA_PAGES)
+        return start << PAGE_SHIFT
+
+    def allow(self, address: int, size: int) -> None:
+        """Make a part of it readable and writable."""
+        rights = (True, True, False)
+        code = mm_mprotect.mprotect(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT, *rights)
+        if code != Outcome.OK:
+            raise Refused(code)
+
+    def dontneed(self, address: int, size: int) -> None:
+        """Give pages up."""
+        self.flush()
+        mm_madvise.madvise(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT, DONTNEED)
+
+    def write(self, address: int, size: int) -> None:
+        """Note that memory is written."""
+        self.pages.update(range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1))
+
+    def forget(self, address: int, size: int) -> None:
+        """Write what is to be written before a part goes away."""
+        del address, size
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the pages that were noted, in order."""
+        pages = sorted(self.pages)
+        self.pages.clear()
+        first = 0
+        for at in range(1, len(pages) + 1):
+            if at < len(pages) and pages[at] == pages[at - 1] + 1:
+                continue
+            count = at - first
+            run = touch.Touch(
+                self.state,
+                self.process.task,
+                pages[first],
+                count,
+                write=True,
+                opno=self.index,
+                first_page=pages[first],
+            )
+            code = self.processes.by_seconds(run)
+            if code != Outcome.OK:
+                raise Refused(code)
+            first = at
+
+    def thread_stack(self) -> None:
+        """Map a thread's stack with its guard page, and write its top."""
+        start = self.process.next_region
+        self._map(start, STACK_PAGES + 1, 0)
+        self.process.next_region += program.region_step(STACK_PAGES + 1)
+        self.allow((start + 1) << PAGE_SHIFT, STACK_PAGES * PAGE_BYTES)
+        top = start + 1 + STACK_PAGES
+        self.write((top - STACK_TOUCHED) << PAGE_SHIFT, STACK_TOUCHED * PAGE_BYTES)
+
+
+class Heap:
+    """A process's allocator, and its blocks by tag."""
+
+    def __init__(self, processes: Processes, process: Worker) -> None:
+        self.memory = ProcessMemory(processes, process)
+        self.malloc = Malloc(self.memory, processes.state.cpu_count)
+        self.blocks: dict[str, list[int]] = {}
+
+    def figures(self) -> HeapFigures:
+        """What malloc says of itself."""
+        malloc = self.malloc
+        return HeapFigures(malloc.system_bytes, malloc.free_bytes, malloc.trimmable_bytes, sum(malloc.mapped.values()))
+
+    def forked(self, processes: Processes, child: Worker) -> Heap:
+        """Return the allocator as a forked child has it: the same blocks, the calling thread alone."""
+        twin = copy(self)
+        twin.memory = copy(self.memory)
+        twin.memory.process, twin.memory.pages = child, set()
+        twin.memory.processes = processes
+        twin.malloc = _copied(self.malloc, twin.memory)
+        twin.blocks = {tag: list(blocks) for tag, blocks in self.blocks.items()}
+        return twin
+
+
+def _copied(malloc: Malloc, memory: ProcessMemory) -> Malloc:
+    """Return an allocator of its own, in the same state."""
+    twin = copy(malloc)
+    twin.system, twin.settings = memory, copy(malloc.settings)
+    twin.sizes, twin.mapped = dict(malloc.sizes), dict(malloc.mapped)
+    arenas = {id(arena): arena.copied(twin) for arena in malloc.arenas}
+    twin.arenas, twin.main = list(arenas.values()), arenas[id(malloc.main)]
+    twin.owners = {chunk: arenas[id(arena)] for chunk, arena in malloc.owners.items()}
+    main = malloc.threads[""]
+    caches = {size: list(chunks) for size, chunks in main.cache.items()}
+    twin.threads = {"": Thread(arenas[id(main.arena)], caches, main.started)}
+    return twin
+
+
+def heap_of(processes: Processes, process: Worker) -> Heap:
+    """Return a process's allocator, made at the first call."""
+    if process.heap is None:
+        process.heap = Heap(processes, process)
+    return process.heap
+
+
+def malloc(processes: Processes, process: Worker, op: MallocOp) -> int:
+    """Allocate blocks, and write them unless they stay untouched; returns an Outcome."""
+    heap = heap_of(processes, process)
+    heap.memory.index = op.index
+    if op.thread not in heap.malloc.threads:
+        return Outcome.ESRCH  # a fork leaves a child the calling thread alone
+    blocks = heap.blocks.setdefault(op.tag, [])
+    try:
+        for _ in range(op.count):
+            chunk = heap.malloc.malloc(op.size_bytes, op.thread)
+            blocks.append(chunk)
+            if not op.untouched and op.size_bytes:
+                heap.memory.write(chunk + 16, op.size_bytes)
+        heap.memory.flush()
+    except Refused as refused:
+        return processes.end_by_signal(process, refused.code)
+    return Outcome.OK
+
+
+def free(processes: Processes, process: Worker, op: Free) -> int:
+    """Free blocks; returns an Outcome (ENOENT: none is left)."""
+    heap = heap_of(processes, process)
+    heap.memory.index = op.index
+    blocks = heap.blocks.get(op.tag, [])
+    if not blocks or op.thread not in heap.malloc.threads:
+        return Outcome.ENOENT if not blocks else Outcome.ESRCH
+    try:
+        for chunk in blocks[:: op.every]:
+            heap.malloc.free(chunk, op.thread)
+        heap.memory.flush()
+    except Refused as refused:
+        return processes.end_by_signal(process, refused.code)
+    heap.blocks[op.tag] = [chunk for number, chunk in enumerate(blocks) if number % op.every]
+    return Outcome.OK
+
+
+def malloc_trim(processes: Processes, process: Worker, op: MallocTrim) -> int:
+    """Free whole pages within the heap and at its end; returns an Outcome."""
+    heap = heap_of(processes, process)
+    heap.memory.index = op.index
+    heap.malloc.trim()
+    heap.memory.flush()
+    return Outcome.OK
+
+
+def mallopt(processes: Processes, process: Worker, op: Mallopt) -> int:
+    """Set a parameter; returns an Outcome."""
+    heap_of(processes, process).malloc.set(op.parameter, op.value)
+    return Outcome.OK
+
+
+def thread(processes: Processes, process: Worker, op: ThreadStart) -> int:
+    """Start a thread: its stack; its arena comes with its first malloc. Returns an Outcome."""
+    heap = heap_of(processes, process)
+    heap.memory.index = op.index
+    try:
+        heap.memory.thread_stack()
+        heap.memory.flush()
+    except Refused as refused:
+        return refused.code
+    heap.malloc.start_thread(op.thread)
+    return Outcome.OK
