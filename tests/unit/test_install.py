@@ -19,7 +19,7 @@ from memtwin.sources.deltas import Payload
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "tests" / "recordings" / "35-zram-then-disk-small" / "run1.tar.xz"
 AT = f"{RUN}@f350"
-ASKED_OTHERWISE = {"oom", "snapshot", "top"}
+ASKED_OTHERWISE = {"maps", "oom", "snapshot", "top"}
 """Commands with --root that take other words too."""
 
 

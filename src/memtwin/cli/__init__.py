@@ -65,6 +65,7 @@ COMMANDS: Final = {
     "meminfo": Entry("memtwin.cli.meminfo", "The kernel's own account, /proc/meminfo."),
     "mount": Entry("memtwin.cli.mount", "Mount a machine's /proc and /sys in a directory."),
     "oom": Entry("memtwin.cli.oom", "Why was my process killed: the OOM post-mortem."),
+    "page": Entry("memtwin.cli.page", "One page of a process: through the page table to its frame or slot."),
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),
     "record": Entry("memtwin.cli.record", "Record a machine and its processes over time: a trace."),

@@ -80,6 +80,7 @@ EXAMPLES: Final = {
         Example("memtwin oom /var/log/messages --html report.html", "the same as a page, from any log"),
         Example("memtwin oom --live --adj 4242=-500", "who would die now, and with another oom_score_adj"),
     ),
+    "page": (Example("memtwin page 4242 7fffffffd000", "where a page of the stack is: a frame, a slot, or nowhere"),),
     "pressure": (Example("memtwin pressure -s 5", "time lost for lack of memory, every five seconds"),),
     "ps": (
         Example("memtwin ps --sort -PSS -n 10", "the ten largest, shared pages divided"),
