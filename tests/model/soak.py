@@ -55,15 +55,25 @@ SETTINGS = (
 )  # fmt: skip
 KERNELS = ("kernel=6.1", "kernel=6.1", "kernel=6.12", "kernel=6.12", "kernel=6.12 lru_gen=off")
 """Both profiles and both policies of reclaim."""
-POLICIES = ("lru_gen.enabled=0", "lru_gen.enabled=1", "lru_gen.enabled=3", "lru_gen.enabled=7", "lru_gen.enabled=7")
-ADVICE = ("dontneed", "free", "willneed", "cold", "pageout")
+POLICIES = (
+    "lru_gen.enabled=0", "lru_gen.enabled=1", "lru_gen.enabled=3", "lru_gen.enabled=7", "lru_gen.enabled=7",
+    "thp.enabled=always", "thp.enabled=always", "thp.enabled=madvise", "thp.enabled=never", "thp.defrag=always",
+    "thp.defrag=defer", "thp.defrag=defer+madvise", "thp.defrag=madvise", "thp.use_zero_page=1",
+    "thp.khugepaged.defrag=1", "thp.khugepaged.scan_sleep_millisecs=200", "thp.khugepaged.max_ptes_none=100",
+    "thp.khugepaged.max_ptes_none=511", "thp.khugepaged.max_ptes_swap=511", "thp.khugepaged.max_ptes_shared=511",
+)  # fmt: skip
+HUGE_PAGES = ("thp=never", "thp=always", "thp=always", "thp=madvise")
+ADVICE = ("dontneed", "free", "willneed", "cold", "pageout", "hugepage", "nohugepage")
 SLEEPS = ("0.001", "0.05", "0.5", "3", "11")
 MOST_PROCESSES = 8
 MOST_REGIONS = 6
 COUNTED = (
     "pgfault", "pgmajfault", "pswpout", "pswpin", "swap_ra_hit", "pgscan_kswapd", "pgscan_direct", "oom_kill",
     "unevictable_pgs_culled", "pglazyfreed", "workingset_refault_anon", "workingset_refault_file", "zswpout",
-    "zswpin", "compact_stall", "compact_success", "pgmigrate_success", "pgmigrate_fail",
+    "zswpin", "compact_stall", "compact_success", "pgmigrate_success", "pgmigrate_fail", "thp_fault_alloc",
+    "thp_fault_fallback", "thp_zero_page_alloc", "thp_collapse_alloc", "thp_split_pmd", "thp_split_page",
+    "thp_split_page_failed", "thp_deferred_split_page", "thp_swpout", "thp_swpout_fallback",
+    "thp_underused_split_page",
 )  # fmt: skip
 """Events that show how much happened."""
 FINE = {"ok", "died", "skipped"}
@@ -87,6 +97,7 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         pool, accept = rng.choice((1, 5, 20, 50, 100)), rng.choice((0, 50, 90, 100))
         how = f"compressor={rng.choice(ALGORITHMS)} zpool={rng.choice(ZPOOLS)} same_filled={rng.choice(('on', 'off'))}"
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
+    lines[0] += f" {rng.choice(HUGE_PAGES)}"
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
     return "\n".join(lines) + "\n", names
 
@@ -110,7 +121,7 @@ class Soak:
             (self.touch, 50), (self.map, 6), (self.unmap, 3), (self.fork, 3), (self.start, 4), (self.end, 2),
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
-            (self.give_blocks, 2), (self.change_policy, 1), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
+            (self.give_blocks, 2), (self.change_policy, 2), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
             (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1),
             (self.allocate, 4), (self.free, 3),
         ]  # fmt: skip

@@ -476,7 +476,7 @@ def test_a_touch_of_what_was_refused_is_told_as_a_failure() -> None:
     assert "A writes (mark) 900 MiB of h and fails: no such region is mapped." in story.tell(done)
 
 
-@pytest.mark.parametrize("word", ["thp=always", "thp=madvise", "cmdline=nosmap"])
+@pytest.mark.parametrize("word", ["cmdline=nosmap"])
 def test_a_header_word_that_the_model_does_not_honour_is_noted(
     word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], recordings: Path
 ) -> None:
@@ -490,20 +490,27 @@ def test_a_header_word_that_the_model_does_not_honour_is_noted(
     assert "note:" not in told(capsys, "run", str(tmp_path / "s.mem"))[2]
 
 
+def test_a_header_whose_huge_pages_a_snapshot_has_otherwise_is_noted(recordings: Path) -> None:
+    """A machine made from the header has them; a snapshot's own setting stays."""
+    scenario = parse("machine thp=always\nproc A\n")
+    assert run.simulate(scenario, None).machine.notes == ()
+    notes = run.simulate(scenario, Recording(recordings / "01-boot-idle" / "run1.tar.xz").at("boot")).machine.notes
+    assert [note.partition(";")[0] for note in notes] == ["the scenario asks for thp=always"]
+
+
 def test_a_compressor_that_was_not_measured_is_noted() -> None:
     done = run.simulate(parse("swap zram size=8M algo=deflate\nswap zswap compressor=842\nproc A\n"), None)
     assert [re.findall(r"compresses with (\S+)", note) for note in done.machine.notes] == [["deflate"], ["842"]]
 
 
 def test_a_snapshot_with_what_the_model_lacks_is_noted() -> None:
-    """Huge pages where a program asks, and a multi-gen LRU of another release; the header's word is not told again."""
+    """A multi-gen LRU of another release; huge pages where a program asks are modelled."""
     files = {
         "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
         "sys/kernel/mm/lru_gen/enabled": "0x0007\n",
     }
     done = run.simulate(parse("machine lru_gen=on thp=madvise\nproc A\n"), Overlaid(files))
     assert [note.partition(";")[0] for note in done.machine.notes] == [
-        "overlaid uses huge pages where a program asks for them (madvise)",
         "overlaid has the multi-gen LRU of 6.1 on: it works as that of 6.12 here",
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli.common import form_options, memory_of, note, open_root, repeat, root_option, sampling_options
-from memtwin.procfs import stat, swaps
+from memtwin.procfs import stat, swaps, vmstat
 from memtwin.procfs.pid import smaps_rollup, status
 from memtwin.sources.host import host
 from memtwin.sources.processes import HIDDEN, are_hidden, are_kept, processes
@@ -44,7 +44,7 @@ def _swapped(source: Source) -> view.Swapped:
     memory = memory_of(source, "SwapTotal", may_be_0=True)
     if memory["SwapTotal"]:
         memory = memory_of(source, "SwapFree", may_be_0=True)
-    areas, cpus = load(source, swaps), load(source, stat)
+    areas, cpus, counters = load(source, swaps), load(source, stat), load(source, vmstat)
     zram = {area.filename.rpartition("/")[2]: area for area in areas.areas if "/zram" in area.filename} if areas else {}
     stats = [found for device in zram if (found := load(source, mm_stat, device=device))]
     return view.Swapped(
@@ -61,6 +61,7 @@ def _swapped(source: Source) -> view.Swapped:
         memory.get("Zswapped"),
         memory.get("Zswap"),
         are_kept(source),
+        bool(counters and counters.get("thp_swpout")),
     )
 
 

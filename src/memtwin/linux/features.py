@@ -31,6 +31,10 @@ FEATURES: Final = (
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
     Feature("flush_ratelimited", (6, 11), "reclaim goes by counters of cgroups that are flushed every two seconds"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
+    Feature(
+        "deferred_if_mapped", (6, 12), "new huge pages are queued to be split, and one counts while a part is mapped"
+    ),
+    Feature("huge_zero_cow", (6, 12), "a write to the huge zero page gets a huge page"),
     Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),
     Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),
 )

@@ -23,9 +23,10 @@ from cython.cimports.memtwin.linux.mm.rmap import (
     anon_vma_prepare,
 )
 from cython.cimports.memtwin.linux.mm.swap import lru_add
+from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
 from cython.cimports.memtwin.linux.mm.swap_cluster import inc_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import add_to_swap_cache
-from cython.cimports.memtwin.linux.mm.swapfile import entry_of, swap_duplicate
+from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate
 from cython.cimports.memtwin.linux.mm.vma import find_vma
 from cython.cimports.memtwin.linux.mm.zbud import (
     ZBUD_MAX_SIZE,

@@ -24,7 +24,7 @@ from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import lru_gen_state, mm_init
-from memtwin.machine import checks, compressed, costs, describe, fold, program
+from memtwin.machine import checks, compressed, costs, describe, fold, huge_pages, program
 from memtwin.machine.accounts import accounts
 from memtwin.machine.boot import Boot, notes, read_boot
 from memtwin.machine.compressed import place_zram, place_zswap
@@ -324,6 +324,7 @@ def start(d: Draft) -> None:
     """Choose the kernel's profile and its reclaim policy; let the machine's own timers run, and old data age."""
     mm_init.set_features(d.state, features.features_of(d.boot.release))
     lru_gen_state.begin(d.state, d.boot.lru_gen_caps, d.boot.lru_gen_min_ttl_ms)
+    huge_pages.start(d.state, d.boot)
     dirty_cache(d)
     softirq.start(d.state)
 

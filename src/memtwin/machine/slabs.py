@@ -36,6 +36,7 @@ KNOWN_CACHES = {
     "zswap_entry": t.CACHE_ZSWAP_ENTRY,
     "bio-192": t.CACHE_BIO,
     "shmem_inode_cache": t.CACHE_SHMEM_INODE,
+    "khugepaged_mm_slot": t.CACHE_MM_SLOT,
 }
 MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""

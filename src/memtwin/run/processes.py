@@ -63,8 +63,8 @@ CONTENTS = {
 }
 
 
-ADVICES = {"dontneed": 0, "free": 1, "willneed": 2, "cold": 3, "pageout": 4}
-"""As mm/madvise.pxd numbers them; hints for huge pages say nothing to a machine without them."""
+ADVICES = {"dontneed": 0, "free": 1, "willneed": 2, "cold": 3, "pageout": 4, "hugepage": 5, "nohugepage": 6}
+"""As mm/madvise.pxd numbers them."""
 
 
 @dataclass(slots=True)
@@ -320,8 +320,6 @@ class Processes:
         start = self.part(process, op)
         if start < 0:
             return -start
-        if op.advice not in ADVICES:
-            return Outcome.OK
         return madvise.madvise(self.state, process.task, start, op.npages, ADVICES[op.advice])
 
     def mlock(self, process: Worker, op: Mlock | Munlock) -> int:

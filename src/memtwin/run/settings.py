@@ -10,7 +10,7 @@ from memtwin.errors import HostMemoryError, InputError, NotModelledError, Scenar
 from memtwin.linux import features
 from memtwin.linux.kernel import sysctl
 from memtwin.linux.records import Outcome
-from memtwin.machine import checks, describe, resize
+from memtwin.machine import checks, describe, huge_pages, resize
 from memtwin.machine.build import build, build_from, read
 from memtwin.run.change import change_swaps, ram_bytes, squeeze
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
@@ -44,6 +44,8 @@ class Settings:
     zswap: dict[str, str] = field(default_factory=dict)
     lru_gen: str | None = None
     """on or off: which policy reclaims."""
+    thp: str | None = None
+    """always, madvise or never: when huge pages are used."""
 
 
 def settings_of(words: Sequence[str]) -> Settings:
@@ -54,6 +56,7 @@ def settings_of(words: Sequence[str]) -> Settings:
     """
     ram: str | None = None
     lru_gen: str | None = None
+    thp: str | None = None
     areas: dict[str, dict[str, int]] = {}
     sysctls: dict[str, str] = {}
     zswap: dict[str, str] = {}
@@ -68,9 +71,9 @@ def settings_of(words: Sequence[str]) -> Settings:
             ram_bytes(value, 0)
             ram = value
         elif key == "machine.lru_gen":
-            if value not in {"on", "off"}:
-                raise UsageError(f"--set {word}: expected on or off")
-            lru_gen = value
+            lru_gen = _one_of(word, value, ("on", "off"))
+        elif key == "machine.thp":
+            thp = _one_of(word, value, tuple(huge_pages.ENABLED))
         elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
             zswap[parts[2]] = _zswap_word(word, parts[2], value)
         elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
@@ -79,16 +82,24 @@ def settings_of(words: Sequence[str]) -> Settings:
         else:
             raise UsageError(
                 f"--set {word}: no such setting",
-                hint="vm.NAME, machine.ram, machine.lru_gen, swap.NAME.size, swap.NAME.prio and swap.zswap.WORD are",
+                hint="vm.NAME, machine.ram, machine.lru_gen, machine.thp, swap.NAME.size, swap.NAME.prio and "
+                "swap.zswap.WORD are",
             )
-    return Settings(ram, areas, sysctls, zswap, lru_gen)
+    return Settings(ram, areas, sysctls, zswap, lru_gen, thp)
 
 
 def keys() -> Iterator[tuple[str, str]]:
     """Yield ``KEY=`` of each setting, and what it is; those of swap areas have the areas' names."""
     yield "machine.ram=", f"a size up to {_MOST_RAM}, -2G, 50%, half"
+    yield "machine.thp=", "always, madvise or never: when huge pages are used"
     yield from ((f"vm.{setting.name}=", setting.meaning) for setting in sysctl.SETTINGS)
     yield "swap.zswap.enabled=", "on or off"
+
+
+def _one_of(word: str, value: str, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise UsageError(f"--set {word}: expected {', '.join(words[:-1])} or {words[-1]}")
+    return value
 
 
 def _zswap_word(word: str, key: str, value: str) -> str:
@@ -169,7 +180,7 @@ def check_sysctls(scenario: Scenario) -> None:
             if not _is_shown(known, setting.value):
                 raise ScenarioError(scenario.path, setting.lineno, line, known.allowed) from None
     for op in scenario.ops:
-        if isinstance(op, SetSysctl) and op.name not in {*LRU_GEN, *IPC}:
+        if isinstance(op, SetSysctl) and op.name not in {*LRU_GEN, *IPC, *huge_pages.NAMES}:
             try:
                 sysctl.find(op.name.removeprefix("vm."))
             except InputError as problem:
@@ -253,22 +264,18 @@ def check_swaps(machine: Machine, scenario: Scenario) -> None:
         )
 
 
-def header_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
+def header_notes(machine: Machine, header: MachineLine, settings: Settings) -> tuple[str, ...]:
     """What a header's ``machine`` line asks for that the machine will not have, unless the snapshot's own note says."""
     words = []
-    if header.thp != "never" and machine.boot.huge_pages == "never":
-        words.append(f"thp={header.thp}")
     if header.cmdline and not set(header.cmdline) <= set(machine.boot.texts.get("proc/cmdline", "").split()):
         words.append(f"cmdline={','.join(header.cmdline)}")
     if not words:
-        return kernel_notes(machine, header)
-    asked = (
-        f"the scenario asks for {' '.join(words)}, which nothing in the model depends on: it has pages of 4 KiB only"
-    )
-    return (*kernel_notes(machine, header), asked)
+        return kernel_notes(machine, header, settings)
+    asked = f"the scenario asks for {' '.join(words)}, which nothing in the model depends on"
+    return (*kernel_notes(machine, header, settings), asked)
 
 
-def kernel_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
+def kernel_notes(machine: Machine, header: MachineLine, settings: Settings) -> tuple[str, ...]:
     """What a header says of the kernel and the machine's snapshot has otherwise."""
     boot = machine.boot
     words = []
@@ -276,10 +283,12 @@ def kernel_notes(machine: Machine, header: MachineLine) -> tuple[str, ...]:
         words.append(f"kernel={header.kernel}")
     if header.lru_gen is not None and (header.lru_gen == "on") != boot.multi_gen_lru:
         words.append(f"lru_gen={header.lru_gen}")
+    if "thp" in header.given and not settings.thp and huge_pages.enabled(machine.state) != header.thp:
+        words.append(f"thp={header.thp}")
     if not words:
         return ()
     policy = "the multi-gen LRU" if boot.multi_gen_lru else "active and inactive lists"
-    has = f"Linux {'.'.join(map(str, boot.release))} and {policy}"
+    has = f"Linux {'.'.join(map(str, boot.release))}, {policy} and huge pages {huge_pages.enabled(machine.state)}"
     return (f"the scenario asks for {' '.join(words)}; the machine is {boot.name}'s, with {has}",)
 
 
@@ -315,6 +324,16 @@ def _asks(scenario: Scenario, boot: Source | None, settings: Settings, filename:
     return boot.name if boot else _line(scenario, scenario.machine.lineno)
 
 
+def use_huge_pages(machine: Machine, word: str | None) -> None:
+    """Write *word* to ``transparent_hugepage/enabled``, if it says otherwise; None: as the machine has it."""
+    if word is None or word == huge_pages.enabled(machine.state):
+        return
+    try:
+        huge_pages.write(machine.state, "thp.enabled", word)
+    except InputError as problem:
+        raise UsageError(f"machine thp={word}: {problem}") from None
+
+
 def prepare(
     scenario: Scenario,
     boot: Source | None,
@@ -328,10 +347,11 @@ def prepare(
     """
     try:
         machine = _prepare(scenario, boot, settings, progress)
+        use_huge_pages(machine, settings.thp or (scenario.machine.thp if boot is None else None))
         change_swaps(machine, swaps)
     except HostMemoryError as problem:
         raise problem.at(_asks(scenario, boot, settings, problem.filename)) from None
-    for text in header_notes(machine, scenario.machine):
+    for text in header_notes(machine, scenario.machine, settings):
         machine.note(text)
     return machine
 
@@ -386,7 +406,9 @@ def _with_ram(machine: Machine, word: str, read: Boot, parts: Mapping[str, Any])
 def write(machine: Machine, op: SetSysctl) -> int:
     """Write a setting while the machine runs; returns an Outcome."""
     try:
-        if op.name in LRU_GEN:
+        if op.name in huge_pages.NAMES:
+            huge_pages.write(machine.state, op.name, op.value)
+        elif op.name in LRU_GEN:
             machine.write_lru_gen(op.name.removeprefix("lru_gen."), op.value)
         elif op.name in IPC:
             machine.write_ipc(op.name, op.value)

@@ -31,6 +31,7 @@ from memtwin.linux.mm import (  # fmt: skip
     zswap,
 )
 from memtwin.linux.records import MAP_CLASSES
+from memtwin.machine import huge_pages
 from memtwin.machine.machine import FileName
 from memtwin.oom import badness
 from memtwin.procfs import (
@@ -120,6 +121,7 @@ class Twin(Source):
             self._add_zram(area)
         self._add_zswap()
         self._add_lru_gen()
+        self._add_huge_pages()
         self._files.update(booted.files(self))
         for name, process in self.processes.items():
             if process.alive:
@@ -141,6 +143,12 @@ class Twin(Source):
             self._files[lru_gen.PATH] = lambda: lru_gen.render(self.lru_gen())
         if lru_gen.ENABLED in self._files:
             self._files[lru_gen.ENABLED] = lambda: f"0x{lru_gen_state.enabled(self.state):04x}\n"
+
+    def _add_huge_pages(self) -> None:
+        """When huge pages are used, and khugepaged's figures: those files that its snapshot had."""
+        for path in huge_pages.texts(self.state):
+            if path in self._files:
+                self._files[path] = lambda p=path: huge_pages.texts(self.state)[p]  # type: ignore[misc]
 
     def lru_gen(self) -> lru_gen.LruGen:
         """/sys/kernel/debug/lru_gen: all is the root group's, on one node."""

@@ -8,9 +8,11 @@ A slot is in use as long as something refers to it::
                     SwapCached less what no program maps (that is still an entry of a process). After fork a page can
                     be both, in RAM for one process and in swap for another: such slots are the processes' here
     shared memory   SysV segments (/proc/sysvipc/shm), tmpfs, memfd: in no process's VmSwap
+    huge pages      one that was swapped out as a whole keeps its 512 slots while it is in the swap cache in one piece,
+                    though parts of it are mapped again or gone (thp_swpout of vmstat says that there are such)
     slot caches     from v4.11 to v6.13 each CPU holds up to 64 slots ready and up to 64 to be freed
 
-Which of the last two the rest is cannot be known from outside, only that the CPUs' share is at most 512 KiB a CPU.
+Which of the last three the rest is cannot be known from outside, only that the CPUs' share is at most 512 KiB a CPU.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ class Swapped(NamedTuple):
     zswap_memory_kib: int | None = None
     has_processes: bool = True
     """Whether any process of the machine is in its files: a report may have none."""
+    has_huge: bool = False
+    """Whether huge pages were swapped out as a whole."""
 
     @property
     def used_kib(self) -> int:
@@ -87,7 +91,7 @@ def shares(s: Swapped) -> tuple[Share, ...]:
         Share("in RAM too, the slot kept (swap cache)", cached),
         Share("SysV shared memory", sysv),
         Share(f"slot caches of {count(s.cpus, 'CPU')}, or shared memory", held),
-        Share("shared memory: tmpfs, memfd", rest - held),
+        Share(f"{'kept by huge pages, or ' if s.has_huge else ''}shared memory: tmpfs, memfd", rest - held),
     )
     return tuple(line for line in lines if line.kib)
 

@@ -44,6 +44,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     file_block,
     hooks,
+    nr_pages,
     pool_get,
     pool_put,
     slot_of,
@@ -99,6 +100,7 @@ def bio_add_page(s: State, bio: u32, pfn: u32) -> u32:
     b: cython.pointer(Bio) = bio_at(s, bio)
     b.pages[b.nr] = pfn
     b.nr += 1
+    b.huge_tails += nr_pages(s, pfn) - 1
     return b.nr
 
 
@@ -108,8 +110,8 @@ def submit_bio(s: State, bio: u32):
     done_ns: u64
     spend_ns(s, s.cost_ns[COST_IO_CALL])
     b = bio_at(s, bio)
-    s.event[PGPGOUT if b.write else PGPGIN] += b.nr * KIB_PER_PAGE
-    done_ns = submit(s, b.device, b.nr, b.write)
+    s.event[PGPGOUT if b.write else PGPGIN] += (b.nr + b.huge_tails) * KIB_PER_PAGE
+    done_ns = submit(s, b.device, b.nr + b.huge_tails, b.write)
     schedule_event(s, done_ns, EVENT_BIO, bio)
 
 

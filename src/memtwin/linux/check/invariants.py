@@ -4,6 +4,7 @@
 - free blocks are aligned, of one owner, on the list of their order and type, and merged with their buddies;
 - the sums of lists are the counters (free pages, per-cpu lists, the five LRU lists, slabs, page tables);
 - a frame's mapcount is the number of page-table entries that name it, and the reverse map finds each of them;
+- a huge page's first frame has all its references; the 512 entries of a huge entry come and go together;
 - a process's RSS is what its page tables map, inside areas; every mapped page holds what was last written through it;
 - each file's list of the areas that map it is linked both ways;
 - a cached page belongs to one file at one index, and a clean one holds what its device has;
@@ -16,7 +17,7 @@ Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_
 """
 
 import cython
-from cython.cimports.memtwin.linux.check.shared_memory import SharedCheck
+from cython.cimports.memtwin.linux.check.huge_pages import HugeCheck
 from cython.cimports.memtwin.linux.core.mm_types import (
     BH_LRU_SIZE,
     FILE_SWAP,
@@ -63,10 +64,12 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import (
     State,
     cache_at,
+    compound_head,
     file_at,
     file_block,
     file_page,
     global_node_page_state,
+    is_compound,
     node_at,
     this_cpu,
     vma_at,
@@ -93,14 +96,13 @@ from cython.cimports.memtwin.linux.core.vmstat import (
 from cython.cimports.memtwin.linux.lib.xarray import xa_node
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
 from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
-from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 from cython.cimports.memtwin.linux.mm.slub import slab_objects
 
 from memtwin.errors import ModelBug
 from memtwin.linux.mm.swap import batched
 
 
-class MachineCheck(SharedCheck):
+class MachineCheck(HugeCheck):
     """One pass over everything."""
 
     def run(self) -> None:
@@ -315,6 +317,12 @@ class MachineCheck(SharedCheck):
                 continue
             if page.mapcount != self.mapped[pfn]:
                 self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
+            if is_compound(s, pfn):
+                self.huge_frame(pfn, held.get(pfn, 0))
+                self.reverse_map(pfn)
+                mapped_anon += page.mapcount > 0
+                swap_cached += s.pages[compound_head(s, pfn)].flags & PG_SWAPCACHE != 0
+                continue
             extra = held.get(pfn, 0) + (1 if page.flags & PG_PRIVATE else 0)
             extra += page.owner == OWNER_FILE or page.flags & PG_SWAPCACHE != 0
             if page.refcount != page.mapcount + extra:
@@ -329,6 +337,7 @@ class MachineCheck(SharedCheck):
         for zone in range(MAX_NR_ZONES):
             managed += zone_at(s, zone).managed
         self.equal("managed frames", owned, managed)
+        self.huge_pages()
         self.equal("isolated frames", s.node_data[0].kcompactd.cc.freepages.nr, self.owners[OWNER_ISOLATED])
         self.equal("mapped anonymous pages", mapped_anon, global_node_page_state(s, NR_ANON_PAGES))
         self.equal("mapped file pages", mapped_file, global_node_page_state(s, NR_MAPPED))
@@ -361,18 +370,6 @@ class MachineCheck(SharedCheck):
                 self.equal(f"area before area {vma} of file {number}", before, vma_at(s, vma).prev_share)
                 before = vma
                 vma = vma_at(s, vma).next_share
-
-    def reverse_map(self, pfn: u32) -> None:
-        """The mappings that the reverse map finds are those that the page has."""
-        s: State = self.s
-        cursor: u32 = 0
-        vpn: u64 = 0
-        vma: u32 = 0
-        found: i32 = 0
-        while next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn)) != cython.NULL:
-            found += 1
-        if found != s.pages[pfn].mapcount:
-            self.equal(f"mappings of frame {pfn} by the reverse map", found, s.pages[pfn].mapcount)
 
     def cached_page(self, pfn: u32) -> int:
         """1 for a page of the page cache; its file has it at its index."""
@@ -430,7 +427,7 @@ class MachineCheck(SharedCheck):
                 if chunk.pages[index]:
                     cached += 1
                     node_dirty += accounted and s.pages[chunk.pages[index]].flags & PG_DIRTY != 0
-                    writeback += s.pages[chunk.pages[index]].flags & PG_WRITEBACK != 0
+                    writeback += s.pages[compound_head(s, chunk.pages[index])].flags & PG_WRITEBACK != 0
             dirty += node_dirty
             shadows += self.node(number, first, (entries, values, node_dirty))
         if f.kind == FILE_SWAP:

@@ -22,7 +22,14 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     LruGenMmState,
     u32,
 )
-from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, mm_at, zone_at, zone_of
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    global_node_page_state,
+    mm_at,
+    nr_pages,
+    zone_at,
+    zone_of,
+)
 from cython.cimports.memtwin.linux.core.vmstat import NR_ZONE_INACTIVE_ANON
 from cython.cimports.memtwin.linux.mm.lru_gen import list_of, lru_gen_is_active, page_lru_gen, page_type
 from cython.cimports.memtwin.linux.mm.swap import page_lru
@@ -59,7 +66,7 @@ class LruCheck(Check):
                 raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
             if s.pages[pfn].prev != before:
                 raise ModelBug(f"list {lru} is not linked both ways at frame {pfn}", story=self.story)
-            pages += 1
+            pages += nr_pages(s, pfn)
             before = pfn
             pfn = s.pages[pfn].next
         return pages
@@ -108,7 +115,7 @@ class LruCheck(Check):
                 raise ModelBug(f"frame {pfn} is in generation {place} and does not say so", story=self.story)
             if s.pages[pfn].prev != before:
                 raise ModelBug(f"generation {place} is not linked both ways at frame {pfn}", story=self.story)
-            by_place[says, kind, zone] = by_place.get((says, kind, zone), 0) + 1
+            by_place[says, kind, zone] = by_place.get((says, kind, zone), 0) + nr_pages(s, pfn)
             before = pfn
             pfn = s.pages[pfn].next
 

@@ -12,6 +12,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     MM_SWAPENTS,
     OWNER_ANON,
     PG_LOCKED,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_HUGE,
     PTE_SPECIAL,
     PTE_SWAP,
     PTRS_PER_TABLE,
@@ -27,6 +30,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
+    compound_head,
     file_at,
     file_block,
     file_page,
@@ -48,6 +52,9 @@ class Check:
         self.s = s
         self.story = story
         self.entries = {}
+        self.huge_entries = {}
+        self.mapped_by_huge_entries = 0
+        self.deferred = 0
         self.mapped = cython.cast(cython.pointer(i32), calloc(s.max_pfn + 1, cython.sizeof(i32)))
         if self.mapped == cython.NULL:
             raise HostMemoryError("checking the machine", (s.max_pfn + 1) * cython.sizeof(i32))
@@ -130,6 +137,8 @@ class Check:
         while vpn < area.end:
             limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
             table = walk(s, mm, vpn)
+            if table and table_at(s, table).entry[0] & PTE_HUGE:
+                self.huge_entry(mm, vpn, limit, table)
             while table and vpn < limit:
                 pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
                 if pte & PTE_SWAP:
@@ -151,6 +160,20 @@ class Check:
             vpn = limit
         return counted[0], counted[1], counted[2]
 
+    def huge_entry(self, mm: u32, vpn: u64, limit: u64, table: u32) -> None:
+        """One huge entry: the whole of it lies in the area, and its 512 parts are alike."""
+        s: State = self.s
+        first: u64 = table_at(s, table).entry[0]
+        fixed: u64 = ~cython.cast(u64, PTE_ACCESSED | PTE_DIRTY)
+        step: u64 = 0 if first & PTE_SPECIAL else 1 << 12
+        i: u32
+        self.hold(limit - vpn == PTRS_PER_TABLE, f"a huge entry at {vpn:#x} of mm {mm} leaves its area")
+        for i in range(PTRS_PER_TABLE):
+            if table_at(s, table).entry[i] & fixed != (first & fixed) + i * step:
+                raise ModelBug(f"the huge entry at {vpn:#x} of mm {mm} is not one", story=self.story)
+        if step:
+            self.huge_entries[first >> 12] = self.huge_entries.get(first >> 12, 0) + 1
+
     def swap_entry(self, mm: u32, vpn: u64, entry: u32, table: u32) -> None:
         """One page-table entry that holds a slot: count it, and hold what lies there against what was written."""
         s: State = self.s
@@ -159,5 +182,5 @@ class Check:
         tag: u64 = table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
         self.entries[entry] = self.entries.get(entry, 0) + 1
         held: u64 = s.pages[cached].tag if cached else file_block(f, slot_of(entry)) - 1
-        if held != tag and not (cached and s.pages[cached].flags & PG_LOCKED):
+        if held != tag and not (cached and s.pages[compound_head(s, cached)].flags & PG_LOCKED):
             raise ModelBug(f"swapped page {vpn:#x} of mm {mm} is not what was written to it", story=self.story)

@@ -10,7 +10,8 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.pgtable import walk
-from cython.cimports.memtwin.linux.mm.swapfile import entry_of, free_swap_slot
+from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
+from cython.cimports.memtwin.linux.mm.swapfile import free_swap_slot
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low
 from cython.cimports.memtwin.linux.mm.vmscan_node import get_scan_count, init_scan, scan_balance
 from cython.cimports.memtwin.linux.mm.zbud import size_to_chunks

@@ -11,6 +11,8 @@ cpdef enum:
     NR_ORDERS = 11          # orders 0..10: 4 KiB .. 4 MiB
     PAGEBLOCK_ORDER = 9
     PAGEBLOCK_NR = 512
+    HPAGE_PMD_ORDER = 9     # a huge page: what one PMD entry maps
+    HPAGE_PMD_NR = 512
     MAX_NR_ZONES = 5        # DMA DMA32 Normal Movable Device
     COSTLY_ORDER = 3        # PAGE_ALLOC_COSTLY_ORDER: per-cpu lists hold orders 0..3, and 9
     NR_PCP_LISTS = 14       # 3 types x orders 0..3, then order 9 not movable, order 9 movable
@@ -102,12 +104,17 @@ cpdef enum:
     PG_REFS_MASK = 0x600000 # uses through file descriptors beyond referenced and workingset
     PG_LIST_SHIFT = 23
     PG_LIST_MASK = 0x1800000    # which generation's list it stands on: that of before, where a walk has promoted it
+    PG_HUGE = 0x2000000     # first frame of a huge page, which stands for all of them on lists and in caches
+    PG_TAIL = 0x4000000     # another frame of one: it has its own mappings and content, all else the first frame has
+    PG_DEFERRED = 0x8000000 # of a huge page: it waits to be split
+    PG_PARTLY_MAPPED = 0x10000000   # and that is since a part of it was unmapped (6.12 queues new ones too)
 
 cpdef enum:          # x86-64 bits; the frame number stands at bit 12
     PTE_PRESENT = 1
     PTE_WRITE = 2
     PTE_ACCESSED = 32
     PTE_DIRTY = 64
+    PTE_HUGE = 128          # one of 512 of which the PMD entry is made: they come and go together
     PTE_PROTNONE = 256      # maps a page that may not be touched: not present to the processor
     PTE_SPECIAL = 512       # the shared zero page, the vdso: never in RSS as anonymous, never on a list
     PTE_SWAP = 1024         # not present: a swap entry stands where the frame number would
@@ -124,6 +131,8 @@ cpdef enum:           # include/linux/mm.h
     VM_LOCKED = 0x2000
     VM_BSS = 0x8000         # ours: a program's bss never becomes one area with the heap behind it
     VM_ACCOUNT = 0x100000
+    VM_HUGEPAGE = 0x20000000    # madvise hugepage
+    VM_NOHUGEPAGE = 0x40000000
 
 cpdef enum:          # the low bits of a content tag
     CONTENT_ZERO
@@ -163,6 +172,7 @@ cpdef enum:              # KnownCache: slab caches whose objects the model itsel
     CACHE_ZSWAP_ENTRY
     CACHE_BIO
     CACHE_SHMEM_INODE
+    CACHE_MM_SLOT
     NR_KNOWN_CACHES
 
 cpdef enum:              # GFP flags, with the numbers of Linux 6.1: what a request may do, and where its page may be
@@ -183,7 +193,23 @@ cpdef enum:              # GFP flags, with the numbers of Linux 6.1: what a requ
     GFP_HARDWALL = 0x100000
     GFP_KERNEL = 0xcc0
     GFP_NOFS = 0xc40
+    GFP_THISNODE = 0x200000 # of the first attempt for a huge page: compaction alone, no reclaim
+    GFP_TRANSHUGE_LIGHT = 0x1c20ca  # a huge page that waits for nothing, and wakes no thread
+    GFP_TRANSHUGE = 0x1c24ca
     GFP_HIGHUSER_MOVABLE = 0x140cca # with GFP_COMP, as folio_alloc() asks for it
+
+cpdef enum:              # /sys/kernel/mm/transparent_hugepage, as State.thp has it
+    THP_ALWAYS = 1          # enabled: at every fault that a huge page suits
+    THP_MADVISE = 2         # where a program asked for them
+    THP_DEFRAG_DIRECT = 4   # defrag=always: each fault may reclaim and compact for one
+    THP_DEFRAG_KSWAPD = 8   # =defer: kswapd and kcompactd are woken
+    THP_DEFRAG_KSWAPD_OR_MADVISE = 16
+    THP_DEFRAG_MADVISE = 32 # =madvise: faults where a program asked for them may wait
+    THP_DEFRAG_KHUGEPAGED = 64
+    THP_USE_ZERO_PAGE = 128
+    THP_UNSUPPORTED = 256   # the kernel was built without
+    THP_USED = 512          # they were enabled once: page tables may have some
+    THP_ENABLED = 3
 
 cpdef enum:              # FileKind
     FILE_REGULAR = 0        # on the data disk
@@ -416,6 +442,7 @@ cpdef enum:              # who can have the cpu
     SCHED_KSWAPD
     SCHED_FLUSHER           # and the journal's thread
     SCHED_KCOMPACTD
+    SCHED_KHUGEPAGED        # nice 19
     SCHED_IDLE
     NR_SCHED_ENTITIES
 
@@ -572,8 +599,29 @@ cdef struct Pgdat:          # a node: pg_data_t
     Lruvec lruvec
     Kswapd kswapd
     Kcompactd kcompactd
+    List deferred_split     # huge pages that wait to be split, the oldest first, through their second frames
     bint writeback          # PGDAT_WRITEBACK: too many pages under writeback at the tail
     bint dirty              # PGDAT_DIRTY: too many unqueued dirty pages
+
+cdef struct Khugepaged:     # /sys/kernel/mm/transparent_hugepage/khugepaged, and how far its scan has come
+    u32 pages_to_scan       # page-table entries, or areas, of one round
+    u32 scan_sleep_ms       # between two rounds
+    u32 alloc_sleep_ms      # after a huge page allocation failed
+    u32 max_ptes_none       # of 512 entries: that may map nothing
+    u32 max_ptes_swap       # that may be swapped out
+    u32 max_ptes_shared     # whose page others map too
+    u64 pages_collapsed
+    u64 full_scans
+    u32 first               # address spaces that are scanned, the oldest first; through Mm.scan_next
+    u32 last
+    u32 mm                  # whose turn it is; 0: the list begins again
+    u64 vpn                 # where in it the scan goes on
+    u64 wake_ns             # when the next round begins; 0: at the first address space that joins
+    bint in_round
+    bint has_slept          # of the round: a huge page allocation failed once
+    bint waits              # and that is slept over now
+    u32 progress            # of the round
+    u32 passes              # of the round: how often the list was begun
 
 cdef struct Features:       # what a kernel does otherwise than 6.1; set once, before boot (linux/features.py)
     u32 lru_batch           # pages of a per-cpu batch in front of the lists
@@ -589,6 +637,8 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint rss_percpu         # a fault counts in its address space at once
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
     bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
+    bint deferred_if_mapped # a huge page waits to be split while a part of it is mapped; new ones are queued too
+    bint huge_zero_cow      # a write to the huge zero page gets a huge page
 
 cdef struct Flusher:
     u32 state
@@ -669,6 +719,11 @@ cdef struct Mm:
     u32 gen_prev
     bint gen_listed
     bint gen_used           # its task ran since it was walked last
+    u32 scan_next           # among those that khugepaged scans
+    u32 scan_prev
+    u32 scan_slab           # of its khugepaged_mm_slot
+    bint scan_listed
+    bint huge_zero_page     # it has a reference to the huge zero page
 
 cdef struct Task:
     u32 pid
@@ -787,6 +842,7 @@ cdef struct Bio:            # a request to a device: pages that are read or writ
     u32 next                # of those that are done and wait for the others
     u32 pending             # of the first: how many are not done
     u32 nr
+    u32 huge_tails          # base pages of its huge pages beyond the first of each
     u32 pages[BIO_MAX_PAGES]
     bint swap               # each page is an object of its own
     u32 slabs[BIO_MAX_PAGES]    # of which slab

@@ -1,7 +1,7 @@
 from memtwin.linux.core.mm_types cimport (
-    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, Features, File, FileChunk, Filp, List, Lruvec, MAX_CPUS,
-    MAX_NR_ZONES, MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES, NR_SCAN_BALANCES, NoticeItem, Page,
-    ScanControl, Pgdat, SwapArea, SwapRa,
+    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, Features, File, FileChunk, Filp, HPAGE_PMD_NR,
+    Khugepaged, List, Lruvec, MAX_CPUS, MAX_NR_ZONES, MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES,
+    NR_SCAN_BALANCES, NoticeItem, PG_HUGE, PG_TAIL, Page, ScanControl, Pgdat, SwapArea, SwapRa,
     Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
 )
 from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
@@ -99,7 +99,7 @@ cdef class State:
     cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
     cdef List dentry_lru            # unused dentries, the newest first; through Dentry
     cdef u32 dentry_serial
-    cdef u64 shrink_deferred[2]     # objects that a pass did not come to, by shrinker
+    cdef u64 shrink_deferred[4]     # objects that a pass did not come to, by shrinker
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
     cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
     cdef u64 zone_end[2]            # one past the last frame of DMA, of DMA32
@@ -185,6 +185,11 @@ cdef class State:
     cdef Features features          # what this kernel does otherwise than 6.1
     cdef u32 lru_gen_caps           # /sys/kernel/mm/lru_gen/enabled: what the multi-gen LRU uses; 0: it is off
     cdef u64 lru_gen_min_ttl_ns     # working set that is kept, or the OOM killer runs
+    cdef i64 user_min_free_kbytes   # as an administrator wrote it; -1: it is the kernel's own
+    cdef u32 thp                    # /sys/kernel/mm/transparent_hugepage: THP_…
+    cdef u32 huge_zero_page         # its first frame; 0: there is none
+    cdef u32 huge_zero_users        # address spaces that map it, and its shrinker
+    cdef Khugepaged khugepaged
     cdef u64 last_
     cdef u32 looks_left             # of is_cut_off(), before Python is asked for a signal again
     cdef bint cut_off               # one has come: what is under way ends early, and is no whole operation
@@ -256,6 +261,32 @@ cdef inline Lruvec *page_lruvec(State s, u32 pfn) noexcept nogil:
 cdef inline i64 nr_pages(State s, u32 pfn) noexcept nogil:
     """How many pages a frame in use stands for: 1, or those of the block that it heads."""
     return (<i64> 1) << s.pages[pfn].order
+
+cdef inline bint is_huge(State s, u32 pfn) noexcept nogil:
+    """Whether a frame is the first of a huge page (folio_test_large)."""
+    return s.pages[pfn].flags & PG_HUGE != 0
+
+cdef inline bint is_compound(State s, u32 pfn) noexcept nogil:
+    """Whether a frame is one of a huge page's (PageCompound)."""
+    return s.pages[pfn].flags & (PG_HUGE | PG_TAIL) != 0
+
+cdef inline u32 compound_head(State s, u32 pfn) noexcept nogil:
+    """The frame that has a page's references, list and flags: itself, or the first of its huge page."""
+    return pfn & ~(<u32> HPAGE_PMD_NR - 1) if s.pages[pfn].flags & PG_TAIL else pfn
+
+cdef inline u32 *entire_mapcount(State s, u32 head) noexcept nogil:
+    """PMD entries that map a huge page."""
+    return &s.pages[head + 2].next
+
+cdef inline u32 *ptes_mapcount(State s, u32 head) noexcept nogil:
+    """Page-table entries of single pages that map one of a huge page's frames."""
+    return &s.pages[head + 2].prev
+
+cdef inline i32 page_mapped(State s, u32 pfn) noexcept nogil:
+    """How many entries of either level map a page, as a whole or in parts (folio_mapcount)."""
+    if not is_huge(s, pfn):
+        return s.pages[pfn].mapcount
+    return <i32> (entire_mapcount(s, pfn)[0] + ptes_mapcount(s, pfn)[0])
 
 cdef inline i64 global_node_page_state(State s, u32 item) noexcept nogil:
     """A node counter, over all nodes."""

@@ -289,6 +289,7 @@ class State:
         self.nr_cpus = nr_cpus
         self.features.lru_batch = 15
         self.shm_ctlmax = self.shm_ctlall = SHM_UNLIMITED
+        self.user_min_free_kbytes = -1
         self.node_data[0].lruvec.gen.max_seq = MIN_NR_GENS + 1
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))

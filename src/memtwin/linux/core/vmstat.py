@@ -196,6 +196,7 @@ EVENTS = tuple(
         "direct_map_level3_splits",
         "swpin_zero",
         "swpout_zero",
+        "thp_underused_split_page",
     ]
 )
 

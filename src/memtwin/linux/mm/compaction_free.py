@@ -20,6 +20,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PAGEBLOCK_NR,
     PAGEBLOCK_ORDER,
     PG_HEAD,
+    PG_HUGE,
     SWAP_CLUSTER_MAX,
     CompactControl,
     List,
@@ -79,7 +80,7 @@ def isolate_freepages_block(
     while pfn < end:
         scanned += 1
         page = cython.address(s.pages[pfn])
-        if page.owner == OWNER_SLAB and page.flags & PG_HEAD:
+        if (page.owner == OWNER_SLAB and page.flags & PG_HEAD) or page.flags & PG_HUGE:
             pfn += (cython.cast(u64, 1) << page.order) - 1
         elif page.owner == OWNER_BUDDY and page.flags & PG_HEAD:
             taken = isolate_free_page(s, cc, pfn, page.order)

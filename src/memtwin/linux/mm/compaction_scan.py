@@ -19,7 +19,9 @@ This is the migrate scanner; the other is in ``compaction_free.py``.
 Follows mm/migrate.c (``putback_movable_pages``) and mm/compaction.c of Linux 6.1
 (``isolate_migratepages_block``, ``fast_find_migrateblock``).
 
-Not modelled: contention for locks, huge pages, CMA.
+Huge pages stay where they are: what is wanted are blocks as large.
+
+Not modelled: contention for locks, CMA.
 """
 
 import cython
@@ -45,6 +47,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PAGEBLOCK_ORDER,
     PG_DIRTY,
     PG_HEAD,
+    PG_HUGE,
     PG_LRU,
     PG_SWAPCACHE,
     PG_WRITEBACK,
@@ -62,6 +65,7 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     global_node_page_state,
+    is_huge,
     mod_node_page_state,
     spend_ns,
     zone_at,
@@ -150,7 +154,7 @@ def is_movable(s: State, cc: cython.pointer(CompactControl), pfn: u32) -> cython
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.owner == OWNER_ZSMALLOC:
         return page.mapping != 0
-    if not page.flags & PG_LRU:
+    if not page.flags & PG_LRU or page.flags & PG_HUGE:
         return False
     if page.owner != OWNER_FILE and not page.flags & PG_SWAPCACHE:
         if page.refcount > page.mapcount:
@@ -205,7 +209,7 @@ def pass_by(s: State, cc: cython.pointer(CompactControl), pfn: u32) -> u64:
     on behind that.
     """
     low: u64 = pfn + 1
-    if s.pages[pfn].owner == OWNER_SLAB and s.pages[pfn].flags & PG_HEAD:
+    if (s.pages[pfn].owner == OWNER_SLAB and s.pages[pfn].flags & PG_HEAD) or is_huge(s, pfn):
         low = pfn + (cython.cast(u64, 1) << s.pages[pfn].order)
     if cc.next_block:
         putback_movable_pages(s, cc)
@@ -330,7 +334,9 @@ def isolate_migratepages(s: State, cc: cython.pointer(CompactControl)) -> u32:
     while end <= cc.free_pfn:
         if low & (PAGEBLOCK_NR - 1) == 0 and not fast and not is_isolation_suitable(s, cc, low):
             pass
-        elif cc.mode == MIGRATE_ASYNC and cc.direct and s.pageblock[low >> PAGEBLOCK_ORDER] != cc.migratetype:
+        elif is_huge(s, low) or (
+            cc.mode == MIGRATE_ASYNC and cc.direct and s.pageblock[low >> PAGEBLOCK_ORDER] != cc.migratetype
+        ):
             update_cached_migrate(s, cc, end)
         else:
             if not isolate_migratepages_block(s, cc, low, end):

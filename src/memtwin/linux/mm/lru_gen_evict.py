@@ -51,7 +51,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, nr_pages, scanned_pgdat, spend_ns, zone_of
+from cython.cimports.memtwin.linux.core.state import State, nr_pages, page_mapped, scanned_pgdat, spend_ns, zone_of
 from cython.cimports.memtwin.linux.core.vmstat import (
     PGREFILL,
     PGSCAN_ANON,
@@ -151,29 +151,35 @@ def scan_zone(
     taken: cython.pointer(List),
     sorted_pages: cython.pointer(u64),
     remaining: cython.pointer(u64),
+    isolated: cython.pointer(u64),
 ) -> u64:
     """Look at the oldest generation of a type in one zone until 64 pages are taken or passed over; returns how many."""
     gen: cython.pointer(LruGen) = cython.address(scanned_pgdat(s, sc).lruvec.gen)
     chain: cython.pointer(List) = cython.address(gen.lists[lru_gen_from_seq(gen.min_seq[kind])][kind][zone])
     skipped: List
+    skipped_pages: u64 = 0
     pfn: u32
+    nr: u64
     scanned: u64 = 0
     skipped.head = skipped.tail = 0
     skipped.nr = 0
     while chain.tail:
         pfn = chain.tail
-        scanned += nr_pages(s, pfn)
+        nr = nr_pages(s, pfn)
+        scanned += nr
         if sort_page(s, sc, pfn, tier_limit):
-            sorted_pages[0] += nr_pages(s, pfn)
+            sorted_pages[0] += nr
         elif isolate_page(s, sc, pfn):
             list_add(s.pages, taken, pfn)
+            isolated[0] += nr
         else:
             list_del(s.pages, chain, pfn)
             list_add(s.pages, cython.address(skipped), pfn)
+            skipped_pages += nr
         remaining[0] -= 1
-        if not remaining[0] or taken.nr >= MIN_LRU_BATCH or skipped.nr >= MIN_LRU_BATCH:
+        if not remaining[0] or isolated[0] >= MIN_LRU_BATCH or skipped_pages >= MIN_LRU_BATCH:
             break
-    s.event[PGSKIP_DMA + zone] += skipped.nr
+    s.event[PGSKIP_DMA + zone] += skipped_pages
     splice_head(s, cython.address(skipped), chain)
     return scanned
 
@@ -186,6 +192,7 @@ def scan_pages(
     i: u32
     scanned: u64 = 0
     sorted_pages: u64 = 0
+    isolated: u64 = 0
     remaining: u64 = MAX_LRU_BATCH
     if get_nr_gens(gen, kind) == MIN_NR_GENS:
         return 0
@@ -199,14 +206,15 @@ def scan_pages(
             taken,
             cython.address(sorted_pages),
             cython.address(remaining),
+            cython.address(isolated),
         )
-        if not remaining or taken.nr >= MIN_LRU_BATCH:
+        if not remaining or isolated >= MIN_LRU_BATCH:
             break
-    s.event[PGSCAN_KSWAPD if sc.kswapd else PGSCAN_DIRECT] += taken.nr
-    s.event[PGSCAN_ANON + kind] += taken.nr
+    s.event[PGSCAN_KSWAPD if sc.kswapd else PGSCAN_DIRECT] += isolated
+    s.event[PGSCAN_ANON + kind] += isolated
     s.event[PGREFILL] += sorted_pages
     spend_ns(s, sorted_pages * s.cost_ns[COST_SCAN_PAGE])
-    return scanned if taken.nr or not remaining else 0
+    return scanned if isolated or not remaining else 0
 
 
 # --- which type ------------------------------------------------------------------------------------------------------
@@ -304,9 +312,7 @@ def sort_kept(s: State, taken: cython.pointer(List), clean: cython.pointer(List)
         elif flags & PG_RECLAIM and flags & (PG_DIRTY | PG_WRITEBACK):
             s.pages[pfn].flags |= PG_REFERENCED if flags & PG_WORKINGSET else 0
         elif (
-            retried
-            or flags & (PG_ACTIVE | PG_REFERENCED | PG_LOCKED | PG_DIRTY | PG_WRITEBACK)
-            or s.pages[pfn].mapcount
+            retried or flags & (PG_ACTIVE | PG_REFERENCED | PG_LOCKED | PG_DIRTY | PG_WRITEBACK) or page_mapped(s, pfn)
         ):
             s.pages[pfn].flags = (flags & ~cython.cast(u32, PG_REFS_MASK | PG_REFERENCED | PG_WORKINGSET)) | PG_ACTIVE
         else:

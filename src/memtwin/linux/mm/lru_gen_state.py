@@ -27,7 +27,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, zone_of
+from cython.cimports.memtwin.linux.core.state import State, nr_pages, zone_of
 from cython.cimports.memtwin.linux.mm.lru_gen import (
     lru_gen_del_page,
     lru_gen_from_seq,
@@ -55,7 +55,7 @@ def fill_evictable(s: State):
         while lruvec.lists[lru].tail:
             pfn = lruvec.lists[lru].tail
             list_del(s.pages, cython.address(lruvec.lists[lru]), pfn)
-            lru_count(s, pfn, lru, -1)
+            lru_count(s, pfn, lru, -nr_pages(s, pfn))
             lru_add(s, pfn)
 
 
@@ -94,7 +94,7 @@ def adopt_list(s: State, lru: u32, seq: u64):
     while lruvec.lists[lru].tail:
         pfn = lruvec.lists[lru].tail
         list_del(s.pages, cython.address(lruvec.lists[lru]), pfn)
-        lru_count(s, pfn, lru, -1)
+        lru_count(s, pfn, lru, -nr_pages(s, pfn))
         s.pages[pfn].flags &= ~cython.cast(u32, PG_ACTIVE)
         s.pages[pfn].flags |= (place + 1) << PG_GEN_SHIFT
         note_list(cython.address(s.pages[pfn]), place)

@@ -16,6 +16,7 @@ cdef bint suitable_to_scan(u64 total, u64 young) noexcept nogil
 cdef bint should_skip_vma(State s, u32 vma, bint can_swap) noexcept nogil
 cdef bint clear_young(State s, u64 *entry, u64 new_seq, bint can_swap, bint promote) noexcept nogil
 cdef bint walk_pte_range(State s, ScanControl *sc, u32 mm, u32 index, u64 first, u32 table) noexcept nogil
+cdef void walk_huge_pmd(State s, ScanControl *sc, u32 table) noexcept nogil
 cdef void walk_pmd(State s, ScanControl *sc, u32 mm, u32 index, u64 first) noexcept nogil
 cdef void walk_mm(State s, ScanControl *sc, u32 mm) noexcept nogil
 cdef u32 next_mm(State s, LruGenMmState *state, u32 mm) noexcept nogil

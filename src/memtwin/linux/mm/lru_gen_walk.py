@@ -35,6 +35,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     PG_SWAPCACHE,
     PTE_ACCESSED,
     PTE_DIRTY,
+    PTE_HUGE,
     PTE_PRESENT,
     PTE_SPECIAL,
     PTRS_PER_TABLE,
@@ -56,6 +57,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
     file_at,
     mm_at,
     page_lruvec,
@@ -188,9 +190,11 @@ def clear_young(
     Without *promote*, as in a task's own reclaim, it is queued for activation instead.
     """
     pfn: u32 = entry[0] >> 12
-    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page: cython.pointer(Page)
     if entry[0] & (PTE_PRESENT | PTE_SPECIAL | PTE_ACCESSED) != PTE_PRESENT | PTE_ACCESSED:
         return False
+    pfn = compound_head(s, pfn)
+    page = cython.address(s.pages[pfn])
     if page_type(s, pfn) == 0 and not can_swap:
         return False
     entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
@@ -237,6 +241,22 @@ def walk_pte_range(
     return suitable_to_scan(total, young)
 
 
+def walk_huge_pmd(s: State, sc: cython.pointer(ScanControl), table: u32):
+    """Read and clear the accessed bit of a huge entry: those of the 512 that it is made of."""
+    entry: cython.pointer(u64) = table_at(s, table).entry
+    head: u32 = cython.cast(u32, entry[0] >> 12)
+    young: cython.bint = False
+    i: u32
+    if entry[0] & PTE_SPECIAL:
+        return
+    for i in range(PTRS_PER_TABLE):
+        young = young or entry[i] & PTE_ACCESSED != 0
+        entry[i] &= ~cython.cast(u64, PTE_ACCESSED)
+    if young:
+        page_update_gen(s, head, lru_gen_from_seq(s.node_data[0].lruvec.gen.max_seq))
+        spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
+
+
 def walk_pmd(s: State, sc: cython.pointer(ScanControl), mm: u32, index: u32, first: u64):
     """Read the PTE table that maps page *first*, if it was used and the filter has it."""
     state: cython.pointer(LruGenMmState) = cython.address(scanned_pgdat(s, sc).lruvec.mm_state)
@@ -244,6 +264,9 @@ def walk_pmd(s: State, sc: cython.pointer(ScanControl), mm: u32, index: u32, fir
     nonleaf: cython.bint = s.lru_gen_caps & LRU_GEN_NONLEAF_YOUNG != 0
     item: u64
     if not middle or not next_level(s, middle, first, 9):
+        return
+    if table_at(s, next_level(s, middle, first, 9)).entry[0] & PTE_HUGE:
+        walk_huge_pmd(s, sc, next_level(s, middle, first, 9))
         return
     if not sc.gen_force_scan and nonleaf and not pmdp_test_and_clear_young(s, middle, first):
         return

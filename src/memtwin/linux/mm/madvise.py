@@ -6,52 +6,28 @@ free      they may go when memory is short, without being written; a write befor
 willneed  what is swapped out is read into the swap cache, a file's pages into the page cache
 cold      they go to the inactive list, and count as unused
 pageout   they are reclaimed now, used or not
+hugepage  first touches get huge pages, where ``enabled`` is not *never*; khugepaged looks at the area
+nohuge…   they do not
 ========= ===========================================================================================================
 
-``free``, ``cold`` and ``pageout`` leave pages alone that others map too.
+``free``, ``cold`` and ``pageout`` leave pages alone that others map too.  A huge page of which they mean a part is
+split.
 
 Follows mm/madvise.c and mm/vmscan.c (``reclaim_pages``) of Linux 6.1.
 
-Not modelled: hints for huge pages (the machine has none), populate, fork hints.
+Not modelled: populate, collapse, fork hints.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SYSCALL,
-    DEF_PRIORITY,
-    EINVAL,
-    FILE_SHMEM,
-    GFP_KERNEL,
-    MM_SWAPENTS,
-    OK,
-    OWNER_ANON,
-    PG_DIRTY,
-    PG_LRU,
-    PG_REFERENCED,
-    PG_SWAPCACHE,
-    PG_UNEVICTABLE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_SPECIAL,
-    PTE_SWAP,
-    PTRS_PER_TABLE,
-    VM_LOCKED,
-    ZONE_MOVABLE,
-    List,
-    Page,
-    ScanControl,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
     file_at,
+    is_compound,
     is_cut_off,
     mm_at,
+    page_mapped,
     set_current,
     spend_ns,
     table_at,
@@ -59,15 +35,24 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     vma_at,
 )
+from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_zero_pmd, pmd_gather, pmd_page, split_huge_pmd
+from cython.cimports.memtwin.linux.mm.huge_split import split_huge_page
+from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_enter_vma
 from cython.cimports.memtwin.linux.mm.memory_range import zap_page_range
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.readahead import read_pages
 from cython.cimports.memtwin.linux.mm.shmem import shmem_swap_entry
-from cython.cimports.memtwin.linux.mm.swap import deactivate_page, lru_add_drain, lru_del, mark_page_lazyfree
+from cython.cimports.memtwin.linux.mm.swap import (
+    deactivate_page,
+    lru_add_drain,
+    lru_del,
+    mark_page_lazyfree,
+    put_page,
+)
 from cython.cimports.memtwin.linux.mm.swapfile import free_swap_and_cache, try_to_free_swap
 from cython.cimports.memtwin.linux.mm.swapin import read_swap_cache_async
-from cython.cimports.memtwin.linux.mm.vma import find_vma_index
+from cython.cimports.memtwin.linux.mm.vma import find_vma_index, split_vma
 from cython.cimports.memtwin.linux.mm.vmscan import ReclaimStat, putback_lru_pages, shrink_page_list
 from cython.cimports.memtwin.linux.mm.vmscan_node import init_scan
 
@@ -111,6 +96,96 @@ def cold_entry(s: State, entry: cython.pointer(u64), pageout: cython.pointer(Lis
         list_add(s.pages, pageout, pfn)
 
 
+def advise_huge_pmd(s: State, vma: u32, table: u32, nr: u64, advice: u32, pageout: cython.pointer(List)) -> cython.bint:
+    """Free or cool what a huge entry maps, or *nr* pages of it; False: it is to be done by single entries.
+
+    What others map too is left alone.
+    """
+    head: u32 = pmd_page(s, table)
+    if is_huge_zero_pmd(s, table):
+        if advice == MADV_FREE:
+            split_huge_pmd(s, vma, table, False)
+            return False
+        return True
+    if page_mapped(s, head) != 1:
+        return True
+    if nr != PTRS_PER_TABLE:
+        return not split_for_advice(s, head)
+    if advice == MADV_FREE:
+        give_huge_pmd_up(s, table)
+    else:
+        cold_huge_pmd(s, table, pageout)
+    return True
+
+
+def is_part_of_huge(s: State, pte: u64) -> cython.bint:
+    """Whether an entry is a huge one, or maps a frame of a huge page."""
+    if pte & PTE_HUGE:
+        return True
+    return pte & (PTE_PRESENT | PTE_SPECIAL) == PTE_PRESENT and is_compound(s, cython.cast(u32, pte >> 12))
+
+
+def advise_huge(
+    s: State, vma: u32, table: u32, vpn: u64, limit: u64, advice: u32, pageout: cython.pointer(List)
+) -> cython.bint:
+    """Carry an advice out on what is huge at page *vpn*; True: the range is done with up to *limit*."""
+    if table_at(s, table).entry[0] & PTE_HUGE:
+        return advise_huge_pmd(s, vma, table, limit - vpn, advice, pageout)
+    return not split_for_advice(s, cython.cast(u32, table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] >> 12))
+
+
+def split_for_advice(s: State, pfn: u32) -> cython.bint:
+    """Split the huge page of a frame that one process alone maps; False: it is shared, or cannot be split."""
+    head: u32 = compound_head(s, pfn)
+    done: cython.bint
+    if s.pages[pfn].mapcount != 1:
+        return False
+    s.pages[head].refcount += 1
+    done = split_huge_page(s, head, cython.NULL)
+    put_page(s, head)
+    return done
+
+
+def give_huge_pmd_up(s: State, table: u32):
+    """MADV_FREE of a whole huge page: it may be thrown away later, if it is not written to before."""
+    head: u32 = pmd_page(s, table)
+    s.pages[head].flags &= ~cython.cast(u32, PG_DIRTY)
+    pmd_gather(s, table, PTE_ACCESSED, True)
+    pmd_gather(s, table, PTE_DIRTY, True)
+    mark_page_lazyfree(s, head)
+
+
+def cold_huge_pmd(s: State, table: u32, pageout: cython.pointer(List)):
+    """MADV_COLD and MADV_PAGEOUT of a whole huge page."""
+    page: cython.pointer(Page) = cython.address(s.pages[pmd_page(s, table)])
+    pmd_gather(s, table, PTE_ACCESSED, True)
+    page.flags &= ~cython.cast(u32, PG_REFERENCED)
+    if pageout == cython.NULL:
+        deactivate_page(s, pmd_page(s, table))
+    elif page.flags & (PG_LRU | PG_UNEVICTABLE) == PG_LRU:
+        lru_del(s, pmd_page(s, table))
+        page.refcount += 1
+        list_add(s.pages, pageout, pmd_page(s, table))
+
+
+def hugepage_madvise(s: State, mm: u32, index: u32, start: u64, end: u64, advice: u32) -> u32:
+    """Say of the part of an area that lies in the range whether it is to have huge pages; returns the part's index."""
+    area: cython.pointer(Vma) = vma_at(s, mm_at(s, mm).vmas[index])
+    flags: u32 = area.flags & ~cython.cast(u32, VM_HUGEPAGE | VM_NOHUGEPAGE)
+    flags |= VM_HUGEPAGE if advice == MADV_HUGEPAGE else VM_NOHUGEPAGE
+    if advice == MADV_HUGEPAGE:
+        khugepaged_enter_vma(s, mm_at(s, mm).vmas[index], flags)
+    if flags == area.flags:
+        return index
+    if area.start < start:
+        split_vma(s, mm_at(s, mm).vmas[index], start)
+        index += 1
+    if vma_at(s, mm_at(s, mm).vmas[index]).end > end:
+        split_vma(s, mm_at(s, mm).vmas[index], end)
+    vma_at(s, mm_at(s, mm).vmas[index]).flags = flags
+    return index
+
+
 def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
     """Go through the mapped pages of a range of one area; page tables are the portions in which pages are paged out."""
     mm: u32 = vma_at(s, vma).mm
@@ -129,7 +204,11 @@ def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
             continue
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
-        if advice == MADV_FREE:
+        if is_part_of_huge(s, pte) and advise_huge(
+            s, vma, table, vpn, min((vpn | (PTRS_PER_TABLE - 1)) + 1, end), advice, pageout
+        ):
+            vpn = min(vpn | (PTRS_PER_TABLE - 1), end - 1)
+        elif advice == MADV_FREE:
             if pte:
                 free_entry(s, mm, table, vpn)
         elif pte & (PTE_PRESENT | PTE_PROTNONE):
@@ -199,7 +278,9 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
     area: cython.pointer(Vma)
     first: u64
     last: u64
-    if advice != MADV_WILLNEED:
+    if advice >= MADV_HUGEPAGE and s.thp & THP_UNSUPPORTED:
+        return EINVAL
+    if advice < MADV_HUGEPAGE and advice != MADV_WILLNEED:
         lru_add_drain(s)
     while index < mm_at(s, mm).nr_vmas:
         area = vma_at(s, mm_at(s, mm).vmas[index])
@@ -209,6 +290,8 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
         last = min(area.end, end)
         if advice == MADV_WILLNEED:
             madvise_willneed(s, mm_at(s, mm).vmas[index], first, last)
+        elif advice >= MADV_HUGEPAGE:
+            index = hugepage_madvise(s, mm, index, first, last, advice)
         elif area.flags & VM_LOCKED:
             code = EINVAL
             break
@@ -222,7 +305,10 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
 
 
 def madvise(s: State, task: int, start: int, pages: int, advice: int) -> int:
-    """Give an advice (0 dontneed, 1 free, 2 willneed, 3 cold, 4 pageout) on pages; returns an Outcome."""
+    """Give an advice on pages; returns an Outcome.
+
+    0 dontneed, 1 free, 2 willneed, 3 cold, 4 pageout, 5 hugepage, 6 nohugepage.
+    """
     first: u64 = start
     end: u64 = first + pages
     what: u32 = advice

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Filp, Page, Table, Task, Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u32 handle_pte_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil

@@ -6,6 +6,7 @@ the kernel never hears of it.  Everything else is a **fault**:
 ==================================================  =============================================================
 never touched, anonymous, read                      map the shared zero page: costs no memory
 never touched, anonymous, write                     a fresh zeroed page
+no table, huge pages suit (``huge_memory.py``)      a huge page, or to read the huge zero page
 file, read                                          map the page and its cached neighbours (*fault-around*)
 file, shared, write                                 map the page alone, writable, and mark it dirty
 file, private, write                                copy the file's page to an anonymous one
@@ -25,58 +26,18 @@ So a page that was lost or mixed up is found out at once.
 Follows mm/memory.c of Linux 6.1 (``handle_pte_fault``, ``do_anonymous_page``, ``do_fault``, ``do_wp_page``) and
 mm/filemap.c (``filemap_fault``, ``filemap_map_pages``).
 
-Not modelled: huge pages (to come), userfaultfd, NUMA hints.
+Not modelled: userfaultfd, NUMA hints.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.host_memory import host_memory
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_ANON_FAULT,
-    COST_COW_FAULT,
-    COST_FILE_FAULT,
-    COST_REUSE_FAULT,
-    COST_ZERO_FAULT,
-    ENOMEM,
-    FAULT_AROUND_PAGES,
-    FILE_SHMEM,
-    GFP_HIGHUSER_MOVABLE,
-    GFP_ZERO,
-    KILLED,
-    MM_ANONPAGES,
-    OK,
-    OWNER_ANON,
-    PG_ANON_EXCLUSIVE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_LRU,
-    PG_READAHEAD,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_SPECIAL,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    SIGSEGV,
-    VM_ACCESS,
-    VM_LOCKED,
-    VM_PFNMAP,
-    VM_SHARED,
-    VM_WRITE,
-    Filp,
-    Page,
-    Table,
-    Task,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
     file_at,
     filp_at,
-    nr_pages,
+    is_compound,
+    page_mapped,
     set_current,
     spend_ns,
     table_at,
@@ -87,6 +48,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, PGREUSE
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
+from cython.cimports.memtwin.linux.mm.huge_memory import FALLBACK, handle_pmd_fault
 from cython.cimports.memtwin.linux.mm.memory_range import discard_anon_page
 from cython.cimports.memtwin.linux.mm.mmap import expand_stack
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -140,7 +102,9 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
     t.min_flt += 1
     count_fault(s, task)
     this_cpu(s).in_lru_fault = True
-    code = handle_pte_fault(s, task, vma, vpn, write)
+    code = handle_pmd_fault(s, task, vma, vpn, write) if s.thp & THP_USED else cython.cast(u32, FALLBACK)
+    if code == FALLBACK:
+        code = handle_pte_fault(s, task, vma, vpn, write)
     this_cpu(s).in_lru_fault = False
     return code
 
@@ -191,7 +155,7 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
         mlock_new_page(s, pfn)
     else:
         lru_cache_add(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += nr_pages(s, pfn)
+    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
     return pfn
 
 
@@ -221,7 +185,7 @@ def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32)
     page_add_file_rmap(s, pfn)
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_page(s, pfn)
-    task_at(s, task).rss_delta[mm_counter_of(s, pfn)] += nr_pages(s, pfn)
+    task_at(s, task).rss_delta[mm_counter_of(s, pfn)] += 1
 
 
 def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
@@ -373,7 +337,7 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     before: u32 = old >> 12
     pfn: u32
     if source:
-        s.pages[source].refcount += 1
+        s.pages[compound_head(s, source)].refcount += 1
     pfn = new_anon_page(s, task, vma, vpn, tag)
     if source:
         put_page(s, source)
@@ -385,11 +349,12 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     table_at(s, table).tag[at] = tag
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
-        task_at(s, task).rss_delta[mm_counter_of(s, before)] -= nr_pages(s, before)
+        task_at(s, task).rss_delta[mm_counter_of(s, before)] -= 1
         page_remove_rmap(s, before)
-        if vma_at(s, vma).flags & VM_LOCKED:
+        if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, before):
             munlock_page(s, before)
-        if s.pages[before].flags & PG_SWAPCACHE and not s.pages[before].mapcount:
+        before = compound_head(s, before)
+        if s.pages[before].flags & PG_SWAPCACHE and not page_mapped(s, before):
             try_to_free_swap(s, before)
         put_page(s, before)
     spend_ns(s, s.cost_ns[COST_COW_FAULT])
@@ -419,6 +384,8 @@ def may_reuse(s: State, pfn: u32) -> cython.bint:
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & PG_ANON_EXCLUSIVE:
         return True
+    if is_compound(s, pfn):
+        return False
     if page.refcount > 3:
         return False
     if not page.flags & PG_LRU:

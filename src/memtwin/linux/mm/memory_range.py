@@ -36,14 +36,18 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
+    is_compound,
     is_cut_off,
     mm_at,
-    nr_pages,
+    page_mapped,
+    ptes_mapcount,
     spend_ns,
     table_at,
     task_at,
     vma_at,
 )
+from cython.cimports.memtwin.linux.mm.huge_pmd import copy_huge_pmd, is_huge_pmd, split_huge_pmd, zap_huge_pmd
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
@@ -78,10 +82,12 @@ def copy_pte(s: State, dst_mm: u32, dst: cython.pointer(u64), src: cython.pointe
         src[0] &= ~cython.cast(u64, PTE_WRITE)
     dst[0] = src[0] & ~cython.cast(u64, PTE_ACCESSED)
     page = cython.address(s.pages[src[0] >> 12])
-    page.refcount += 1
+    s.pages[compound_head(s, src[0] >> 12)].refcount += 1
+    if is_compound(s, src[0] >> 12):
+        ptes_mapcount(s, compound_head(s, src[0] >> 12))[0] += 1
     page.mapcount += 1
     page.flags &= ~PG_ANON_EXCLUSIVE
-    mm_at(s, dst_mm).rss[mm_counter_of(s, src[0] >> 12)] += nr_pages(s, src[0] >> 12)
+    mm_at(s, dst_mm).rss[mm_counter_of(s, src[0] >> 12)] += 1
 
 
 def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u32) -> u32:
@@ -104,6 +110,10 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
             dst = walk_alloc(s, dst_mm, vpn)
             if not dst:
                 return s.need
+            if is_huge_pmd(s, src):
+                copy_huge_pmd(s, dst_mm, dst, src)
+                copied += 1
+                vpn = limit
             while vpn < limit:
                 at = vpn & (PTRS_PER_TABLE - 1)
                 if table_at(s, src).entry[at]:
@@ -152,11 +162,12 @@ def zap_pte_range(s: State, task: u32, mm: u32, table: u32, start: u64, end: u64
             check_tag(s, t.tag[at], pfn, CHECK_AT_UNMAP)
             if s.pages[pfn].owner == OWNER_FILE:
                 zap_file_page(s, pfn, pte)
-            m.rss[mm_counter_of(s, pfn)] -= nr_pages(s, pfn)
+            m.rss[mm_counter_of(s, pfn)] -= 1
             page_remove_rmap(s, pfn)
-            if locked:
+            if locked and not is_compound(s, pfn):
                 munlock_page(s, pfn)
-            if s.pages[pfn].flags & PG_SWAPCACHE and not s.pages[pfn].mapcount:
+            pfn = compound_head(s, pfn)
+            if s.pages[pfn].flags & PG_SWAPCACHE and not page_mapped(s, pfn):
                 try_to_free_swap(s, pfn)
             put_page(s, pfn)
             zapped += 1
@@ -183,7 +194,9 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
     while vpn < end and not is_cut_off(s):
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, end)
         table = walk(s, mm, vpn)
-        if table:
+        if is_huge_pmd(s, table):
+            zap_huge_range(s, task, vma, table, vpn, limit, locked)
+        elif table:
             zap_pte_range(s, task, mm, table, vpn, limit, locked)
         vpn = limit
 
@@ -191,6 +204,20 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
 def discard_anon_page(s: State, task: u32, pfn: u32):
     """Free a page that was allocated for a fault that was abandoned."""
     lru_add_drain(s)
-    task_at(s, task).rss_delta[MM_ANONPAGES] -= nr_pages(s, pfn)
+    task_at(s, task).rss_delta[MM_ANONPAGES] -= 1
     page_remove_rmap(s, pfn)
     put_page(s, pfn)
+
+
+def zap_huge_range(s: State, task: u32, vma: u32, table: u32, start: u64, end: u64, locked: cython.bint):
+    """Unmap what a huge entry maps, from *start* to *end*: as a whole, or by single entries where that is a part."""
+    mm: u32 = vma_at(s, vma).mm
+    if end - start != PTRS_PER_TABLE:
+        split_huge_pmd(s, vma, table, False)
+        zap_pte_range(s, task, mm, table, start, end, locked)
+        return
+    if task:
+        sync_mm_rss(s, task)
+    update_hiwater_rss(s, mm)
+    zap_huge_pmd(s, mm, start, table, locked)
+    spend_ns(s, s.cost_ns[COST_UNMAP_PAGE])

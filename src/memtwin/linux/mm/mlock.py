@@ -16,6 +16,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     COST_SYSCALL,
     ENOMEM,
     OK,
+    PTE_HUGE,
     PTE_PRESENT,
     PTE_PROTNONE,
     PTE_SPECIAL,
@@ -31,7 +32,9 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
     hooks,
+    is_compound,
     is_cut_off,
     mm_at,
     set_current,
@@ -41,6 +44,7 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     vma_at,
 )
+from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_zero_pmd, pmd_page
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
@@ -80,13 +84,27 @@ def mlock_range(s: State, mm: u32, start: u64, end: u64, lock: cython.bint):
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
             continue
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
-        if pte & (PTE_PRESENT | PTE_PROTNONE) and not pte & PTE_SPECIAL:
+        if pte & PTE_HUGE:
+            mlock_huge_pmd(s, table, lock)
+            vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        if pte & (PTE_PRESENT | PTE_PROTNONE) and not pte & PTE_SPECIAL and not is_compound(s, cython.cast(u32, pte >> 12)):
             if lock:
                 mlock_page(s, cython.cast(u32, pte >> 12))
             else:
                 munlock_page(s, cython.cast(u32, pte >> 12))
         vpn += 1
     lru_add_drain(s)
+
+
+def mlock_huge_pmd(s: State, table: u32, lock: cython.bint):
+    """Move the huge page of a huge entry, which lies within the range: else it has been split."""
+    if is_huge_zero_pmd(s, table):
+        return
+    if lock:
+        mlock_page(s, pmd_page(s, table))
+    else:
+        munlock_page(s, pmd_page(s, table))
 
 
 def populate(s: State, task: u32, start: u64, end: u64) -> u32:
@@ -110,7 +128,7 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
         table = walk(s, task_at(s, task).mm, vpn)
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
         if not pte & PTE_SPECIAL:
-            mark_page_accessed(s, cython.cast(u32, pte >> 12))
+            mark_page_accessed(s, compound_head(s, cython.cast(u32, pte >> 12)))
         if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
     return OK

@@ -159,6 +159,8 @@ def write_sysctl(s: State, name: str, value: int) -> None:
     elif name in {"dirty_ratio", "dirty_bytes"}:
         set_ratelimit(s)
     elif name in {"min_free_kbytes", "watermark_scale_factor"}:
+        if name == "min_free_kbytes":
+            s.user_min_free_kbytes = value
         setup_per_zone_wmarks(s)
     elif name == "compaction_proactiveness":
         write_proactiveness(s)
@@ -207,6 +209,8 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.swapin_writable = "swapin_writable" in names
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names
+    f.deferred_if_mapped = "deferred_if_mapped" in names
+    f.huge_zero_cow = "huge_zero_cow" in names
 
 
 def set_clock(s: State, now_ns: int) -> None:

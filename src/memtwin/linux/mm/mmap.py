@@ -36,6 +36,8 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u64,
 )
 from cython.cimports.memtwin.linux.core.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.huge_memory import get_huge_zero_page, put_huge_zero_page
+from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_enter, khugepaged_exit
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_del_mm
 from cython.cimports.memtwin.linux.mm.memory_range import copy_page_range, zap_page_range
 from cython.cimports.memtwin.linux.mm.pgtable import free_pgtables, free_table
@@ -188,8 +190,10 @@ def mmput(s: State, mm: u32):
     mm_at(s, mm).users -= 1
     if mm_at(s, mm).users:
         return
+    khugepaged_exit(s, mm)
     lru_gen_del_mm(s, mm)
     exit_mmap(s, mm)
+    put_huge_zero_page(s, mm)
     object_free(s, mm_at(s, mm).slab)
     pool_put(cython.address(s.mms), mm)
 
@@ -206,6 +210,10 @@ def dup_mmap(s: State, child: u32, parent: u32) -> u32:
     pages: u64
     flags: u32
     source: u32
+    if mm_at(s, parent).scan_listed:
+        khugepaged_enter(s, child)
+    if mm_at(s, parent).huge_zero_page:
+        get_huge_zero_page(s, child)
     for i in range(mm_at(s, parent).nr_vmas):
         source = mm_at(s, parent).vmas[i]
         pages = vma_at(s, source).end - vma_at(s, source).start

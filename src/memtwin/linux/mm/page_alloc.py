@@ -39,6 +39,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     GFP_NOFAIL,
     GFP_NOMEMALLOC,
     GFP_NORETRY,
+    GFP_THISNODE,
     KILLED,
     LRU_ACTIVE_FILE,
     LRU_INACTIVE_FILE,
@@ -240,7 +241,8 @@ def may_compact_first(s: State, order: u32, gfp: u32) -> cython.bint:
 def compact_first(s: State, order: u32, gfp: u32, alloc_flags: u32, c: cython.pointer(CompactTries)) -> u32:
     """Direct compaction before any reclaim, for a request that is worth it; 0: no block yet.
 
-    A large one that is only an attempt ends here where compaction has nothing to work with or failed lately.
+    A large one that is only an attempt ends here where compaction has nothing to work with or failed lately, and where
+    it is the first of two for a huge page.
     """
     pfn: u32
     if not may_compact_first(s, order, gfp):
@@ -248,7 +250,7 @@ def compact_first(s: State, order: u32, gfp: u32, alloc_flags: u32, c: cython.po
     pfn = alloc_pages_direct_compact(s, order, gfp, alloc_flags, COMPACT_PRIO_ASYNC, cython.address(c.result))
     if not pfn and order > COSTLY_ORDER and gfp & GFP_NORETRY:
         c.prio = COMPACT_PRIO_ASYNC
-        c.ends = c.result == COMPACT_SKIPPED or c.result == COMPACT_DEFERRED
+        c.ends = c.result == COMPACT_SKIPPED or c.result == COMPACT_DEFERRED or gfp & GFP_THISNODE != 0
     return pfn
 
 

@@ -31,12 +31,21 @@ from cython.cimports.memtwin.linux.core.state import (
     bio_at,
     file_at,
     file_block,
+    is_huge,
     nr_pages,
     slot_of,
     spend_ns,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGPGIN, PGPGOUT, PSWPIN, PSWPOUT, SWPIN_ZERO, SWPOUT_ZERO
+from cython.cimports.memtwin.linux.core.vmstat import (
+    PGPGIN,
+    PGPGOUT,
+    PSWPIN,
+    PSWPOUT,
+    SWPIN_ZERO,
+    SWPOUT_ZERO,
+    THP_SWPOUT,
+)
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback, note_slot_content, set_page_writeback
@@ -69,12 +78,14 @@ def mergeable_bio(s: State, entry: u32) -> u32:
     device: u32 = area_of(s, entry).device
     bio: u32
     follows: cython.bint
+    last: u32
     i: u32 = plug.nr
     while i:
         i -= 1
         bio = plug.bios[i]
         if bio_at(s, bio).device == device:
-            follows = s.pages[bio_at(s, bio).pages[bio_at(s, bio).nr - 1]].private + 1 == entry
+            last = bio_at(s, bio).pages[bio_at(s, bio).nr - 1]
+            follows = s.pages[last].private + nr_pages(s, last) == entry
             return bio if follows and bio_at(s, bio).nr < BIO_MAX_PAGES else 0
         if not plug.several_devices:
             break
@@ -101,7 +112,7 @@ def plug_page(s: State, pfn: u32):
         return
     if plug.nr and (
         plug.nr >= (PLUG_MAX_BIOS if plug.several_devices else PLUG_MAX_BIOS // 2)
-        or bio_at(s, plug.bios[plug.nr - 1]).nr >= PLUG_FLUSH_PAGES
+        or bio_at(s, plug.bios[plug.nr - 1]).nr + bio_at(s, plug.bios[plug.nr - 1]).huge_tails >= PLUG_FLUSH_PAGES
     ):
         finish_plug(s)
     bio = new_bio(s, area_of(s, entry).device, True)
@@ -123,15 +134,24 @@ def swap_writepage(s: State, pfn: u32) -> u32:
     page.flags &= ~cython.cast(u32, PG_DIRTY)
     if try_to_free_swap(s, pfn):
         return SWAP_DROPPED
-    if s.features.zeromap and not page.tag:
+    if s.features.zeromap and is_zeroes(s, pfn):
         note_slot_content(s, pfn)
         s.event[SWPOUT_ZERO] += nr_pages(s, pfn)
         return SWAP_WRITTEN
-    if zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
+    if not is_huge(s, pfn) and zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
         set_page_writeback(s, pfn)
         end_page_writeback(s, pfn)
         return SWAP_WRITTEN
     return write_to_device(s, pfn)
+
+
+def is_zeroes(s: State, pfn: u32) -> cython.bint:
+    """Whether all of a page is zeroes."""
+    i: u32
+    for i in range(pfn, pfn + cython.cast(u32, nr_pages(s, pfn))):
+        if s.pages[i].tag:
+            return False
+    return True
 
 
 def write_to_device(s: State, pfn: u32) -> u32:
@@ -143,7 +163,9 @@ def write_to_device(s: State, pfn: u32) -> u32:
     entry: u32 = page.private
     area: cython.pointer(SwapArea) = area_of(s, entry)
     stored: cython.bint
+    i: u32
     page.flags |= PG_RECLAIM
+    s.event[THP_SWPOUT] += is_huge(s, pfn)
     s.event[PSWPOUT] += nr_pages(s, pfn)
     area.written_pages += nr_pages(s, pfn)
     set_page_writeback(s, pfn)
@@ -152,8 +174,10 @@ def write_to_device(s: State, pfn: u32) -> u32:
         plug_page(s, pfn)
         return SWAP_STARTED
     if s.features.zram_bios:
-        s.event[PGPGOUT] += KIB_PER_PAGE
-    stored = zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag)
+        s.event[PGPGOUT] += KIB_PER_PAGE * cython.cast(u64, nr_pages(s, pfn))
+    stored = True
+    for i in range(cython.cast(u32, nr_pages(s, pfn))):
+        stored = stored and zram_write(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry) + i, s.pages[pfn + i].tag)
     page.flags &= ~cython.cast(u32, PG_RECLAIM)
     end_page_writeback(s, pfn)
     if stored:
@@ -161,7 +185,7 @@ def write_to_device(s: State, pfn: u32) -> u32:
     set_page_writeback(s, pfn)
     end_page_writeback(s, pfn)
     page.flags |= PG_DIRTY
-    s.event[PGPGOUT] += KIB_PER_PAGE
+    s.event[PGPGOUT] += KIB_PER_PAGE * cython.cast(u64, nr_pages(s, pfn))
     area.zram_failed_writes += 1
     return SWAP_FAILED
 

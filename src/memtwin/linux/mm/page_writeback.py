@@ -240,10 +240,13 @@ def set_page_writeback(s: State, pfn: u32):
 
 def note_slot_content(s: State, pfn: u32):
     """Say what the slot of a page of the swap cache holds from now on."""
-    entry: u32 = s.pages[pfn].private
-    make_chunk(file_at(s, area_of(s, entry).file), slot_of(entry)).disk[slot_of(entry) & (XA_CHUNK - 1)] = (
-        s.pages[pfn].tag + 1
-    )
+    entry: u32
+    i: u32
+    for i in range(pfn, pfn + cython.cast(u32, nr_pages(s, pfn))):
+        entry = s.pages[i].private
+        make_chunk(file_at(s, area_of(s, entry).file), slot_of(entry)).disk[slot_of(entry) & (XA_CHUNK - 1)] = (
+            s.pages[i].tag + 1
+        )
 
 
 def end_page_writeback(s: State, pfn: u32):

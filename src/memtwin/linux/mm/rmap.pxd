@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Mm, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef void anon_vma_prepare(State s, u32 vma) noexcept nogil
@@ -20,3 +20,4 @@ cdef bint try_to_unmap(State s, u32 pfn) noexcept nogil
 cdef void unmap_one(State s, u32 pfn, u32 mm, u64 vpn, u64 *entry) noexcept nogil
 cdef void page_add_anon_rmap(State s, u32 pfn, u32 vma, u64 vpn) noexcept nogil
 cdef bint page_mkclean(State s, u32 pfn) noexcept nogil
+cdef void remove_part_rmap(State s, u32 pfn) noexcept nogil

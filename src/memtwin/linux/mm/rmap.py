@@ -17,54 +17,32 @@ Follows mm/rmap.c and mm/mmap.c (``vma_link_file``) of Linux 6.1 (``anon_vma_pre
 ``anon_vma_fork``, ``page_add_new_anon_rmap``, ``page_remove_rmap``, ``folio_referenced``, ``try_to_unmap``,
 ``folio_mkclean``).
 
-Not modelled: KSM, huge pages' own counts, reuse of a parent's empty anon_vma by its child.
+The mappings of a huge page are walked in ``huge_split.py``.
+
+Not modelled: KSM, reuse of a parent's empty anon_vma by its child.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_ANON_VMA,
-    CACHE_ANON_VMA_CHAIN,
-    MM_ANONPAGES,
-    MM_SWAPENTS,
-    OWNER_ANON,
-    PG_ANON_EXCLUSIVE,
-    PG_DIRTY,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UPTODATE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_SWAP,
-    PTE_SWP_EXCLUSIVE,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    VM_LOCKED,
-    VM_SHARED,
-    AnonVma,
-    AnonVmaChain,
-    Mm,
-    Page,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
     avc_at,
+    compound_head,
     file_at,
+    is_compound,
     mm_at,
     mod_lruvec_page_state,
     nr_pages,
     page_lruvec,
+    page_mapped,
     pool_get,
     pool_put,
+    ptes_mapcount,
     table_at,
     vma_at,
 )
 from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_MAPPED
+from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_look_around
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
@@ -210,10 +188,12 @@ def page_add_anon_rmap(s: State, pfn: u32, vma: u32, vpn: u64):
         if not page.flags & PG_ANON_EXCLUSIVE:
             page.mapping = anon_vma_at(s, area.anon_vma).root
         page.index = area.pgoff + (vpn - area.start)
-    page.flags |= PG_SWAPBACKED | PG_UPTODATE
+    s.pages[compound_head(s, pfn)].flags |= PG_SWAPBACKED | PG_UPTODATE
     page.mapcount += 1
+    if is_compound(s, pfn):
+        ptes_mapcount(s, compound_head(s, pfn))[0] += 1
     if page.mapcount == 1:
-        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES, nr_pages(s, pfn))
+        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES, 1)
 
 
 def page_add_file_rmap(s: State, pfn: u32):
@@ -224,11 +204,24 @@ def page_add_file_rmap(s: State, pfn: u32):
 
 
 def page_remove_rmap(s: State, pfn: u32):
-    """Note one mapping less; the last takes the page out of nr_anon_pages or nr_mapped."""
+    """Note one page-table entry less; the last takes the page out of nr_anon_pages or nr_mapped.
+
+    A huge page whose part is unmapped waits to be split; since 6.12 only while another part is mapped.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.mapcount -= 1
+    if is_compound(s, pfn):
+        remove_part_rmap(s, pfn)
     if page.mapcount == 0:
-        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES if page.owner == OWNER_ANON else NR_MAPPED, -nr_pages(s, pfn))
+        mod_lruvec_page_state(s, pfn, NR_ANON_PAGES if page.owner == OWNER_ANON else NR_MAPPED, -1)
+
+
+def remove_part_rmap(s: State, pfn: u32):
+    """One page-table entry less maps a frame of a huge page."""
+    head: u32 = compound_head(s, pfn)
+    ptes_mapcount(s, head)[0] -= 1
+    if s.pages[pfn].mapcount == 0 and (not s.features.deferred_if_mapped or page_mapped(s, head)):
+        deferred_split_page(s, head, True)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -363,17 +356,18 @@ def try_to_unmap(s: State, pfn: u32) -> cython.bint:
 def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64)):
     """Take a page out of one page-table entry."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    head: u32 = compound_head(s, pfn)
     m: cython.pointer(Mm) = mm_at(s, mm)
     check_tag(s, table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_UNMAP)
     update_hiwater_rss(s, mm)
     entry[0] = 0
     if page.owner != OWNER_ANON:
-        m.rss[mm_counter_of(s, pfn)] -= nr_pages(s, pfn)
+        m.rss[mm_counter_of(s, pfn)] -= 1
     else:
-        m.rss[MM_ANONPAGES] -= nr_pages(s, pfn)
-        if page.flags & PG_SWAPCACHE:
+        m.rss[MM_ANONPAGES] -= 1
+        if s.pages[head].flags & PG_SWAPCACHE:
             swap_duplicate(s, page.private)
-            m.rss[MM_SWAPENTS] += nr_pages(s, pfn)
+            m.rss[MM_SWAPENTS] += 1
             entry[0] = (cython.cast(u64, page.private) << 12) | PTE_SWAP
             entry[0] |= PTE_SWP_EXCLUSIVE if page.flags & PG_ANON_EXCLUSIVE else 0
             page.flags &= ~cython.cast(u32, PG_ANON_EXCLUSIVE)
@@ -381,7 +375,7 @@ def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64))
             table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)] = 0
     m.nr_reclaimed += 1
     page_remove_rmap(s, pfn)
-    page.refcount -= 1
+    s.pages[head].refcount -= 1
 
 
 def page_mkclean(s: State, pfn: u32) -> cython.bint:

@@ -4,6 +4,8 @@ from memtwin.linux.core.state cimport State
 cdef enum:                  # Shrinker
     SHRINK_SHADOWS
     SHRINK_DENTRIES
+    SHRINK_HUGE_ZERO
+    SHRINK_DEFERRED_SPLIT
     NR_SHRINKERS
 
 cdef u64 count_objects(State s, u32 shrinker) noexcept nogil

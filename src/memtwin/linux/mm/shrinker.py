@@ -25,6 +25,8 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     SLABS_SCANNED,
 )
 from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
+from cython.cimports.memtwin.linux.mm.huge_memory import shrink_huge_zero_page
+from cython.cimports.memtwin.linux.mm.huge_split import deferred_split_count, deferred_split_scan
 from cython.cimports.memtwin.linux.mm.workingset import count_shadow_nodes, scan_shadow_nodes
 
 SOURCE = "mm/vmscan.c", "v6.1"
@@ -37,11 +39,19 @@ def count_objects(s: State, shrinker: u32) -> u64:
     """Objects that a shrinker could free."""
     if shrinker == SHRINK_SHADOWS:
         return count_shadow_nodes(s)
+    if shrinker == SHRINK_HUGE_ZERO:
+        return shrink_huge_zero_page(s, True)
+    if shrinker == SHRINK_DEFERRED_SPLIT:
+        return deferred_split_count(s)
     return s.dentry_lru.nr * cython.cast(u64, s.sysctl.vfs_cache_pressure) // 100
 
 
 def scan_objects(s: State, shrinker: u32, objects: u64) -> u64:
     """Let a shrinker look at objects; returns how many were freed."""
+    if shrinker == SHRINK_HUGE_ZERO:
+        return shrink_huge_zero_page(s, False)
+    if shrinker == SHRINK_DEFERRED_SPLIT:
+        return deferred_split_scan(s, objects)
     return scan_shadow_nodes(s, objects) if shrinker == SHRINK_SHADOWS else shrink_dentries(s, objects)
 
 
@@ -51,7 +61,7 @@ def do_shrink_slab(s: State, shrinker: u32, gfp: u32, priority: cython.int) -> u
     deferred: u64
     delta: u64
     total: u64
-    batch: u64 = SHRINK_BATCH if shrinker == SHRINK_SHADOWS else SUPER_BATCH
+    batch: u64 = SUPER_BATCH if shrinker == SHRINK_DENTRIES else SHRINK_BATCH
     scanned: u64 = 0
     freed: u64 = 0
     n: u64

@@ -61,9 +61,12 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
+    is_huge,
     mod_lruvec_page_state,
     nr_pages,
     page_lruvec,
+    page_mapped,
     this_cpu,
     zone_at,
     zone_of,
@@ -81,6 +84,7 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     UNEVICTABLE_PGS_MUNLOCKED,
     UNEVICTABLE_PGS_RESCUED,
 )
+from cython.cimports.memtwin.linux.mm.huge_page import free_transhuge_page
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_add_page, lru_gen_del_page, page_inc_refs
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 
@@ -148,7 +152,9 @@ def lru_del(s: State, pfn: u32):
 
 def put_page(s: State, pfn: u32):
     """Drop a reference to a page of user memory; the last takes it off its list and frees it."""
-    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page: cython.pointer(Page)
+    pfn = compound_head(s, pfn)
+    page = cython.address(s.pages[pfn])
     page.refcount -= 1
     if page.refcount == 0:
         if page.flags & PG_LRU:
@@ -156,7 +162,10 @@ def put_page(s: State, pfn: u32):
         if page.flags & PG_MLOCKED:
             zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
             s.event[UNEVICTABLE_PGS_CLEARED] += nr_pages(s, pfn)
-        free_unref_page(s, pfn, 0)
+        if is_huge(s, pfn):
+            free_transhuge_page(s, pfn)
+        else:
+            free_unref_page(s, pfn, 0)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
@@ -168,12 +177,12 @@ def vec_of(s: State, kind: u32) -> cython.pointer(PageVec):
 
 
 def vec_add(s: State, kind: u32, pfn: u32):
-    """Queue a page; the batch holds a reference until its last place is taken, which empties it."""
+    """Queue a page; the batch holds a reference until it is emptied: when it is full, or gets a huge page."""
     vec: cython.pointer(PageVec) = vec_of(s, kind)
     s.pages[pfn].refcount += 1
     vec.pages[vec.nr] = pfn
     vec.nr += 1
-    if vec.nr == s.features.lru_batch:
+    if vec.nr == s.features.lru_batch or is_huge(s, pfn):
         vec_drain(s, kind)
 
 
@@ -254,7 +263,7 @@ def move_mlocked(s: State, pfn: u32):
     elif page.flags & PG_LRU and (page.flags & PG_MLOCKED != 0) != was:
         lru_del(s, pfn)
         page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_UNEVICTABLE)
-        s.event[UNEVICTABLE_PGS_RESCUED] += was
+        s.event[UNEVICTABLE_PGS_RESCUED] += nr_pages(s, pfn) if was else 0
         lru_add_evictable(s, pfn)
 
 
@@ -262,7 +271,7 @@ def move_deactivated(s: State, pfn: u32):
     """A page that could not be dropped goes where reclaim meets it soon, or as soon as its write has ended."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     active: cython.bint = page.flags & PG_ACTIVE != 0
-    if page.mapcount:
+    if page_mapped(s, pfn):
         return
     lru_del(s, pfn)
     page.flags &= ~cython.cast(u32, PG_ACTIVE | PG_REFERENCED)

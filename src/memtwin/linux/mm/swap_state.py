@@ -46,13 +46,19 @@ def clear_shadow(s: State, entry: u32):
 
 
 def add_to_swap_cache(s: State, pfn: u32, entry: u32, gfp: u32) -> cython.bint:
-    """Let a page stand for a slot; False: no memory for the tree."""
+    """Let a page stand for a slot, a huge one for as many; False: no memory for the tree."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if not xa_store(s, area_of(s, entry).file, slot_of(entry), pfn, gfp):
-        return False
+    nr: u32 = nr_pages(s, pfn)
+    i: u32
+    stored: u32
+    for i in range(nr):
+        if not xa_store(s, area_of(s, entry).file, slot_of(entry) + i, pfn + i, gfp):
+            for stored in range(i):
+                xa_erase(s, area_of(s, entry).file, slot_of(entry) + stored, 0)
+            return False
+        s.pages[pfn + i].private = entry + i
     page.flags |= PG_SWAPCACHE
-    page.private = entry
-    page.refcount += 1
+    page.refcount += nr
     mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, nr_pages(s, pfn))
     mod_lruvec_page_state(s, pfn, NR_SWAPCACHED, nr_pages(s, pfn))
     return True
@@ -61,10 +67,14 @@ def add_to_swap_cache(s: State, pfn: u32, entry: u32, gfp: u32) -> cython.bint:
 def delete_from_swap_cache(s: State, pfn: u32, shadow: u64):
     """A page no longer stands for its slot; the slot is the caller's business, and so is the reference."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    xa_erase(s, area_of(s, page.private).file, slot_of(page.private), shadow)
+    nr: u32 = nr_pages(s, pfn)
+    i: u32
+    for i in range(nr):
+        xa_erase(s, area_of(s, page.private).file, slot_of(s.pages[pfn + i].private), shadow)
+    for i in range(nr):
+        s.pages[pfn + i].private = 0
     page.flags &= ~cython.cast(u32, PG_SWAPCACHE)
-    page.private = 0
-    page.refcount -= 1
+    page.refcount -= nr
     mod_lruvec_page_state(s, pfn, NR_FILE_PAGES, -nr_pages(s, pfn))
     mod_lruvec_page_state(s, pfn, NR_SWAPCACHED, -nr_pages(s, pfn))
 

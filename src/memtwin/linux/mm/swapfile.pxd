@@ -13,7 +13,6 @@ cdef struct Scan:               # one search for slots in an area
     u32 goal
     u32 *slots
 
-cdef u32 entry_of(u32 area, u32 slot) noexcept nogil
 cdef void begin_rotating(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint scan_swap_map_pause(Scan *scan) noexcept nogil
 cdef bint tire_of_cluster(Scan *scan) noexcept nogil
@@ -24,11 +23,9 @@ cdef bint next_in_run(State s, u32 area, Scan *scan) noexcept nogil
 cdef bint next_near(SwapArea *a, Scan *scan) noexcept nogil
 cdef u32 check_slot(State s, u32 area, Scan *scan) noexcept nogil
 cdef u32 scan_swap_map_slots(State s, u32 area, u32 goal, u32 *slots) noexcept nogil
-cdef void swap_range_alloc(State s, u32 area, u32 slot) noexcept nogil
-cdef void swap_range_free(State s, u32 area, u32 slot) noexcept nogil
-cdef void add_to_avail_list(State s, u32 area) noexcept nogil
-cdef void del_from_avail_list(State s, u32 area) noexcept nogil
-cdef void avail_requeue(State s, u32 area) noexcept nogil
+cdef void free_swap_entry(State s, u32 entry) noexcept nogil
+cdef bint page_swapped(State s, u32 pfn) noexcept nogil
+cdef void put_swap_slots(State s, u32 entry, u32 nr) noexcept nogil
 cdef u32 get_swap_pages(State s, u32 goal, u32 *entries) noexcept nogil
 cdef void swapcache_free_entries(State s, u32 *entries, u32 nr) noexcept nogil
 cdef void drain_slots(State s) noexcept nogil

@@ -41,17 +41,36 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u16,
     u32,
 )
-from cython.cimports.memtwin.linux.core.state import State, area_of, slot_of, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    area_of,
+    compound_head,
+    is_huge,
+    nr_pages,
+    page_mapped,
+    slot_of,
+    spend_ns,
+    this_cpu,
+)
 from cython.cimports.memtwin.linux.mm.swap import put_page
-from cython.cimports.memtwin.linux.mm.swap_cluster import dec_cluster, inc_cluster, scan_swap_map_try_ssd_cluster
+from cython.cimports.memtwin.linux.mm.swap_avail import (
+    avail_requeue,
+    entry_of,
+    get_swap_cluster,
+    swap_range_alloc,
+    swap_range_free,
+)
+from cython.cimports.memtwin.linux.mm.swap_cluster import (
+    dec_cluster,
+    inc_cluster,
+    scan_swap_map_try_ssd_cluster,
+)
 from cython.cimports.memtwin.linux.mm.swap_state import (
     add_to_swap_cache,
-    clear_shadow,
     delete_from_swap_cache,
     lookup_swap_cache,
     vm_swap_full,
 )
-from cython.cimports.memtwin.linux.mm.zswap import invalidate_slot
 
 ACTIVATE = cython.declare(i64, 5 * SWAP_SLOTS_CACHE_SIZE)
 DEACTIVATE = cython.declare(i64, 2 * SWAP_SLOTS_CACHE_SIZE)
@@ -62,40 +81,7 @@ END = cython.declare(u32, 2)
 AGAIN_ = cython.declare(u32, 3)
 
 
-def entry_of(area: u32, slot: u32) -> u32:
-    """The swap entry of a slot."""
-    return (area << SWAP_TYPE_SHIFT) | slot
-
-
 # --- searching an area -----------------------------------------------------------------------------------------------
-
-
-def swap_range_alloc(s: State, area: u32, slot: u32):
-    """Count a slot as taken; a full area leaves the list of available ones."""
-    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
-    if slot == a.lowest_bit:
-        a.lowest_bit += 1
-    if slot == a.highest_bit:
-        a.highest_bit -= 1
-    a.inuse += 1
-    if a.inuse == a.pages:
-        a.lowest_bit = a.max
-        a.highest_bit = 0
-        del_from_avail_list(s, area)
-
-
-def swap_range_free(s: State, area: u32, slot: u32):
-    """Count a slot as free again."""
-    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
-    was_full: cython.bint = a.highest_bit == 0
-    a.lowest_bit = min(a.lowest_bit, slot)
-    a.highest_bit = max(a.highest_bit, slot)
-    if was_full and a.writeok:
-        add_to_avail_list(s, area)
-    a.inuse -= 1
-    s.nr_swap_pages += 1
-    invalidate_slot(s, area, slot)
-    clear_shadow(s, entry_of(area, slot))
 
 
 def scan_swap_map_pause(scan: cython.pointer(Scan)) -> cython.bint:
@@ -263,35 +249,6 @@ def scan_swap_map_slots(s: State, area: u32, goal: u32, slots: cython.pointer(u3
 # --- areas by priority -----------------------------------------------------------------------------------------------
 
 
-def add_to_avail_list(s: State, area: u32):
-    """Put an area with free slots into its place by priority, behind its equals."""
-    at: u32 = s.nr_avail
-    while at and s.areas[s.avail[at - 1]].prio < s.areas[area].prio:
-        s.avail[at] = s.avail[at - 1]
-        at -= 1
-    s.avail[at] = area
-    s.nr_avail += 1
-
-
-def del_from_avail_list(s: State, area: u32):
-    """Take an area off that list."""
-    i: u32
-    found: cython.bint = False
-    for i in range(s.nr_avail):
-        if found:
-            s.avail[i - 1] = s.avail[i]
-        elif s.avail[i] == area:
-            found = True
-    if found:
-        s.nr_avail -= 1
-
-
-def avail_requeue(s: State, area: u32):
-    """It was an area's turn: behind its equals."""
-    del_from_avail_list(s, area)
-    add_to_avail_list(s, area)
-
-
 def get_swap_pages(s: State, goal: u32, entries: cython.pointer(u32)) -> u32:
     """Take up to *goal* slots, all of one area: of the first that has any."""
     nr: u32 = 0
@@ -323,9 +280,14 @@ def swapcache_free_entries(s: State, entries: cython.pointer(u32), nr: u32):
     """Free unused slots in their areas."""
     i: u32
     for i in range(nr):
-        area_of(s, entries[i]).map[slot_of(entries[i])] = 0
-        dec_cluster(area_of(s, entries[i]), slot_of(entries[i]))
-        swap_range_free(s, entries[i] >> SWAP_TYPE_SHIFT, slot_of(entries[i]))
+        free_swap_entry(s, entries[i])
+
+
+def free_swap_entry(s: State, entry: u32):
+    """Free one unused slot in its area."""
+    area_of(s, entry).map[slot_of(entry)] = 0
+    dec_cluster(area_of(s, entry), slot_of(entry))
+    swap_range_free(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
 
 
 def drain_slots(s: State):
@@ -409,7 +371,7 @@ def swap_free(s: State, entry: u32):
 
 
 def put_swap_page(s: State, entry: u32):
-    """A slot's page is no longer in the swap cache."""
+    """A slot's page is no longer in the swap cache: the slot is free if no page-table entry holds it."""
     at: cython.pointer(u16) = cython.address(area_of(s, entry).map[slot_of(entry)])
     if at[0] & SWAP_MAP_COUNT:
         at[0] &= ~cython.cast(u16, SWAP_HAS_CACHE)
@@ -419,24 +381,52 @@ def put_swap_page(s: State, entry: u32):
 
 def try_to_free_swap(s: State, pfn: u32) -> cython.bint:
     """Free a page's slot if only the page needs it: it is a plain dirty page again."""
-    page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    entry: u32 = page.private
-    if not page.flags & PG_SWAPCACHE or page.flags & PG_WRITEBACK or swap_count(s, entry):
+    page: cython.pointer(Page)
+    entry: u32
+    pfn = compound_head(s, pfn)
+    page = cython.address(s.pages[pfn])
+    entry = page.private
+    if not page.flags & PG_SWAPCACHE or page.flags & PG_WRITEBACK or page_swapped(s, pfn):
         return False
     delete_from_swap_cache(s, pfn, 0)
     page.flags |= PG_DIRTY
-    put_swap_page(s, entry)
+    put_swap_slots(s, entry, nr_pages(s, pfn))
     return True
+
+
+def page_swapped(s: State, pfn: u32) -> cython.bint:
+    """Whether a page-table entry holds a slot of a page of the swap cache (folio_swapped)."""
+    entry: u32 = s.pages[pfn].private
+    i: u32
+    for i in range(cython.cast(u32, nr_pages(s, pfn))):
+        if swap_count(s, entry + i):
+            return True
+    return False
+
+
+def put_swap_slots(s: State, entry: u32, nr: u32):
+    """The page of *nr* slots is no longer in the swap cache; a cluster that nothing holds is free as a whole."""
+    a: cython.pointer(SwapArea) = area_of(s, entry)
+    i: u32
+    held: u32 = 0
+    for i in range(nr):
+        held += a.map[slot_of(entry) + i] & SWAP_MAP_COUNT != 0
+    for i in range(nr):
+        if nr == 1 or held:
+            put_swap_page(s, entry + i)
+        else:
+            free_swap_entry(s, entry + i)
 
 
 def try_to_reclaim_swap(s: State, entry: u32, anyway: cython.bint) -> cython.bint:
     """Free a slot that only the swap cache holds; *anyway*: though its page is mapped and swap not full."""
     pfn: u32 = lookup_swap_cache(s, entry)
     freed: cython.bint = False
+    pfn = compound_head(s, pfn)
     if not pfn or s.pages[pfn].flags & PG_LOCKED:
         return False
     s.pages[pfn].refcount += 1
-    if anyway or not s.pages[pfn].mapcount or vm_swap_full(s):
+    if anyway or not page_mapped(s, pfn) or vm_swap_full(s):
         freed = try_to_free_swap(s, pfn)
     put_page(s, pfn)
     return freed
@@ -450,12 +440,15 @@ def free_swap_and_cache(s: State, entry: u32):
 
 
 def add_to_swap(s: State, pfn: u32) -> cython.bint:
-    """Give an anonymous page a slot and put it into the swap cache; False: swap is full, or no memory for the tree."""
-    entry: u32 = get_swap_page(s)
+    """Give an anonymous page a slot and put it into the swap cache; False: swap is full, or no memory for the tree.
+
+    A huge page gets a whole cluster, or none.
+    """
+    entry: u32 = get_swap_cluster(s) if is_huge(s, pfn) else get_swap_page(s)
     if not entry:
         return False
     if not add_to_swap_cache(s, pfn, entry, GFP_HIGH | GFP_NOMEMALLOC):
-        put_swap_page(s, entry)
+        put_swap_slots(s, entry, nr_pages(s, pfn))
         return False
     s.pages[pfn].flags |= PG_DIRTY
     spend_ns(s, s.cost_ns[COST_SWAP_PAGE])

@@ -62,6 +62,8 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
+    compound_head,
+    is_compound,
     nr_pages,
     slot_of,
     spend_ns,
@@ -294,28 +296,29 @@ def swapin_readahead(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
 
 def should_try_to_free_swap(s: State, vma: u32, pfn: u32, write: cython.bint) -> cython.bint:
     """Whether a page that comes back gives its slot up at once."""
-    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    page: cython.pointer(Page) = cython.address(s.pages[compound_head(s, pfn)])
     if not page.flags & PG_SWAPCACHE:
         return False
     if vm_swap_full(s) or vma_at(s, vma).flags & VM_LOCKED or page.flags & PG_MLOCKED:
         return True
-    return write and page.refcount == 2
+    return write and page.refcount == 1 + nr_pages(s, compound_head(s, pfn))
 
 
 def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.pointer(u64), pfn: u32, write: cython.bint):
     """Map a page in the place of its swap entry; the caller's reference becomes the mapping's."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    head: cython.pointer(Page) = cython.address(s.pages[compound_head(s, pfn)])
     slot: u32 = cython.cast(u32, entry[0] >> 12)
-    exclusive: cython.bint = entry[0] & PTE_SWP_EXCLUSIVE != 0 or not page.flags & PG_SWAPCACHE
+    exclusive: cython.bint = entry[0] & PTE_SWP_EXCLUSIVE != 0 or not head.flags & PG_SWAPCACHE
     swap_free(s, slot)
     if should_try_to_free_swap(s, vma, pfn, write):
         try_to_free_swap(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += nr_pages(s, pfn)
-    task_at(s, task).rss_delta[MM_SWAPENTS] -= nr_pages(s, pfn)
+    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
+    task_at(s, task).rss_delta[MM_SWAPENTS] -= 1
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
-    if vma_at(s, vma).flags & VM_LOCKED:
+    if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, pfn):
         mlock_page(s, pfn)
-    if exclusive or page.refcount == 1:
+    if exclusive or head.refcount == 1:
         page.flags |= PG_ANON_EXCLUSIVE
         if write:
             entry[0] |= PTE_WRITE | PTE_DIRTY
@@ -330,20 +333,22 @@ def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython
     Having to wait for its read means that the fault is retried, which counts once more.
     """
     pfn: u32
+    head: u32
     while True:
         pfn = lookup_swap_cache(s, entry)
         if pfn:
-            note_hit(s, vma, vpn, pfn)
+            note_hit(s, vma, vpn, compound_head(s, pfn))
         else:
             major[0] = True
             pfn = swapin_page(s, vma, vpn, entry)
         if not pfn:
             return 0
-        s.pages[pfn].refcount += 1 if s.pages[pfn].flags & PG_SWAPCACHE else 0
-        if not s.pages[pfn].flags & PG_LOCKED:
+        head = compound_head(s, pfn)
+        s.pages[head].refcount += 1 if s.pages[head].flags & PG_SWAPCACHE else 0
+        if not s.pages[head].flags & PG_LOCKED:
             return pfn
-        wait_on_page_locked(s, pfn)
-        put_page(s, pfn)
+        wait_on_page_locked(s, head)
+        put_page(s, head)
         major[0] = True
         count_retried_fault(s, task)
 
@@ -358,7 +363,7 @@ def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cyt
         task_at(s, task).maj_flt += 1
     if not pfn:
         return s.need
-    if write and not s.pages[pfn].flags & PG_LRU:
+    if write and not s.pages[compound_head(s, pfn)].flags & PG_LRU:
         lru_add_drain(s)
     check_tag(s, table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_SWAP_IN)
     map_swapped_page(s, task, vma, vpn, entry, pfn, write)

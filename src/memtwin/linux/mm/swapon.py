@@ -42,11 +42,11 @@ from cython.cimports.memtwin.linux.core.mm_types import (
 )
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    compound_head,
     file_at,
     hooks,
     is_cut_off,
     mm_at,
-    nr_pages,
     pool_get,
     set_current,
     slot_of,
@@ -62,17 +62,10 @@ from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import page_add_anon_rmap
 from cython.cimports.memtwin.linux.mm.shmem import shmem_unuse
 from cython.cimports.memtwin.linux.mm.swap import put_page
+from cython.cimports.memtwin.linux.mm.swap_avail import add_to_avail_list, del_from_avail_list, entry_of
 from cython.cimports.memtwin.linux.mm.swap_cluster import NO_CLUSTER, free_cluster_push, inc_cluster
 from cython.cimports.memtwin.linux.mm.swap_state import lookup_swap_cache
-from cython.cimports.memtwin.linux.mm.swapfile import (
-    add_to_avail_list,
-    del_from_avail_list,
-    drain_slots,
-    entry_of,
-    get_swap_page,
-    swap_free,
-    try_to_reclaim_swap,
-)
+from cython.cimports.memtwin.linux.mm.swapfile import drain_slots, get_swap_page, swap_free, try_to_reclaim_swap
 from cython.cimports.memtwin.linux.mm.swapin import note_hit, swapin_readahead
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
 
@@ -217,23 +210,25 @@ def entry_at(s: State, mm: u32, vpn: u64) -> cython.pointer(u64):
 def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     """Bring one page back and map it where its entry stands, if it still does then; returns an Outcome."""
     pfn: u32
+    head: u32
     at: cython.pointer(u64) = entry_at(s, vma_at(s, vma).mm, vpn)
     before: u64 = at[0]
     while at[0] == before:
         pfn = lookup_swap_cache(s, entry)
         if pfn:
-            note_hit(s, vma, vpn, pfn)
+            note_hit(s, vma, vpn, compound_head(s, pfn))
         else:
             pfn = swapin_readahead(s, vma, vpn, entry)
         if not pfn:
             return ENOMEM if at[0] == before else OK
-        s.pages[pfn].refcount += 1 if s.pages[pfn].flags & PG_SWAPCACHE else 0
-        if not s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
+        head = compound_head(s, pfn)
+        s.pages[head].refcount += 1 if s.pages[head].flags & PG_SWAPCACHE else 0
+        if not s.pages[head].flags & (PG_LOCKED | PG_WRITEBACK):
             break
-        wait_on_page_locked(s, pfn)
-        while s.pages[pfn].flags & PG_WRITEBACK:
+        wait_on_page_locked(s, head)
+        while s.pages[head].flags & PG_WRITEBACK:
             hooks.io_schedule(s)
-        put_page(s, pfn)
+        put_page(s, head)
     else:
         return OK
     if at[0] != before:
@@ -242,8 +237,8 @@ def unuse_page(s: State, vma: u32, vpn: u64, entry: u32) -> u32:
     if at[0] & PTE_SWP_EXCLUSIVE:
         s.pages[pfn].flags |= PG_ANON_EXCLUSIVE
     at[0] = (cython.cast(u64, pfn) << 12) | (vma_at(s, vma).prot & (PTE_PRESENT | PTE_PROTNONE))
-    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += nr_pages(s, pfn)
-    mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= nr_pages(s, pfn)
+    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += 1
+    mm_at(s, vma_at(s, vma).mm).rss[MM_SWAPENTS] -= 1
     page_add_anon_rmap(s, pfn, vma, vpn)
     swap_free(s, entry)
     try_to_reclaim_swap(s, entry, True)
@@ -289,7 +284,7 @@ def unuse_cache(s: State, area: u32):
             return
         if a.map[slot] != SWAP_HAS_CACHE:
             continue
-        pfn = lookup_swap_cache(s, entry_of(area, slot))
+        pfn = compound_head(s, lookup_swap_cache(s, entry_of(area, slot)))
         while pfn and s.pages[pfn].flags & (PG_LOCKED | PG_WRITEBACK):
             hooks.io_schedule(s)
         try_to_reclaim_swap(s, entry_of(area, slot), True)

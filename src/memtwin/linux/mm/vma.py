@@ -40,6 +40,7 @@ from cython.cimports.memtwin.linux.core.state import (
     pool_put,
     vma_at,
 )
+from cython.cimports.memtwin.linux.mm.huge_pmd import split_huge_pmd_address
 from cython.cimports.memtwin.linux.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
 from cython.cimports.memtwin.linux.mm.shmem import shmem_put
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
@@ -233,10 +234,11 @@ def merge_neighbours(s: State, mm: u32, index: u32):
 
 
 def split_vma(s: State, vma: u32, at: u64) -> u32:
-    """Cut an area in two at page *at*; returns the new upper part."""
+    """Cut an area in two at page *at*, and a huge entry that lies across it; returns the new upper part."""
     upper: u32 = new_vma(s)
     old: cython.pointer(Vma) = vma_at(s, vma)
     new: cython.pointer(Vma) = vma_at(s, upper)
+    split_huge_pmd_address(s, vma, at)
     new.mm = old.mm
     new.start = at
     new.end = old.end

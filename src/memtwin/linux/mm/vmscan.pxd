@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport List, Page, ScanControl, i32, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef enum:                  # what is to become of a page that reclaim scanned
@@ -25,11 +25,13 @@ cdef u32 check_references(State s, u32 pfn) noexcept nogil
 cdef u32 check_dirty_writeback(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u32 pageout(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef bint remove_mapping(State s, u32 pfn) noexcept nogil
-cdef u32 add_to_swap_and_unmap(State s, ScanControl *sc, u32 pfn) noexcept nogil
+cdef u32 referenced(State s, u32 pfn, u32 *vm_flags) noexcept nogil
+cdef bint add_huge_to_swap(State s, u32 pfn, List *chain) noexcept nogil
+cdef bint unmapped_dirty(State s, u32 pfn) noexcept nogil
+cdef u32 add_to_swap_and_unmap(State s, ScanControl *sc, u32 pfn, List *chain) noexcept nogil
 cdef u32 check_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
-cdef u32 shrink_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
+cdef u32 shrink_page(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat, List *chain) noexcept nogil
 cdef u64 shrink_page_list(State s, ScanControl *sc, List *chain, ReclaimStat *stat) noexcept nogil
 cdef u64 shrink_inactive_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil
 cdef void shrink_active_list(State s, ScanControl *sc, u32 lru, u64 nr_to_scan) noexcept nogil
 cdef bint inactive_is_low(State s, bint file) noexcept nogil
-cdef u64 int_sqrt(u64 x) noexcept nogil

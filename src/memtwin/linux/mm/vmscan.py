@@ -21,54 +21,30 @@ The **active** lists only feed the inactive ones: from the tail, what is there i
     low:  inactive * ratio < active          ratio = sqrt(10 * GiB of both lists), 1 below 1 GiB
 
 Follows mm/vmscan.c of Linux 6.1 (``isolate_lru_folios``, ``folio_check_references``, ``shrink_folio_list``,
-``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``) and lib/math/int_sqrt.c.
+``shrink_inactive_list``, ``shrink_active_list``, ``inactive_is_low``).
 
 The multi-gen LRU (``lru_gen_evict.py``) takes pages from its own lists and reclaims them by the same functions.
 
-Not modelled: memory cgroups, demotion to slower memory, reclaim of huge pages.
+A huge page is scanned as one, and counts as 512.  It goes to swap as a whole where an area has a free cluster, else it
+is split, and its pages are scanned one by one.
+
+Not modelled: memory cgroups, demotion to slower memory.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_RECLAIM_PAGE,
-    COST_SCAN_PAGE,
-    GFP_FS,
-    GFP_IO,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    OWNER_ANON,
-    OWNER_FILE,
-    PG_ACTIVE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_LRU,
-    PG_MLOCKED,
-    PG_PRIVATE,
-    PG_RECLAIM,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UNEVICTABLE,
-    PG_WORKINGSET,
-    PG_WRITEBACK,
-    VM_EXEC,
-    VM_LOCKED,
-    List,
-    Page,
-    ScanControl,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    entire_mapcount,
     file_at,
     global_node_page_state,
     hooks,
+    is_huge,
     mod_lruvec_page_state,
     mod_node_page_state,
     nr_pages,
     page_lruvec,
+    page_mapped,
     page_pgdat,
     scanned_pgdat,
     spend_ns,
@@ -90,8 +66,16 @@ from cython.cimports.memtwin.linux.core.vmstat import (
     PGSTEAL_ANON,
     PGSTEAL_DIRECT,
     PGSTEAL_KSWAPD,
+    THP_SWPOUT_FALLBACK,
 )
+from cython.cimports.memtwin.linux.lib.int_sqrt import int_sqrt
 from cython.cimports.memtwin.linux.mm.filemap import filemap_remove, try_to_free_buffers
+from cython.cimports.memtwin.linux.mm.huge_split import (
+    can_split_huge_page,
+    huge_page_referenced,
+    split_huge_page,
+    try_to_unmap_huge,
+)
 from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state
 from cython.cimports.memtwin.linux.mm.page_io import SWAP_WRITTEN, swap_writepage
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty, wake_flusher
@@ -99,7 +83,7 @@ from cython.cimports.memtwin.linux.mm.rmap import page_referenced, try_to_unmap
 from cython.cimports.memtwin.linux.mm.shmem import NO_SLOT, shmem_drop_clean, shmem_writepage
 from cython.cimports.memtwin.linux.mm.swap import lru_add, lru_add_drain, lru_cache_add, lru_count, put_page
 from cython.cimports.memtwin.linux.mm.swap_state import delete_from_swap_cache, vm_swap_full
-from cython.cimports.memtwin.linux.mm.swapfile import add_to_swap, put_swap_page, try_to_free_swap
+from cython.cimports.memtwin.linux.mm.swapfile import add_to_swap, put_swap_slots, try_to_free_swap
 from cython.cimports.memtwin.linux.mm.workingset import lru_note_cost, workingset_eviction
 
 PAGES_PER_GIB_SHIFT = cython.declare(u32, 18)
@@ -113,17 +97,6 @@ def is_file_lru(lru: u32) -> cython.bint:
 def page_is_file_lru(s: State, pfn: u32) -> cython.bint:
     """Whether a page belongs on a file list: what swap does not back."""
     return not s.pages[pfn].flags & PG_SWAPBACKED
-
-
-def int_sqrt(x: u64) -> u64:
-    """The integer square root."""
-    root: u64 = 0
-    bit: u64 = cython.cast(u64, 1) << 30
-    while bit:
-        if (root + bit) * (root + bit) <= x:
-            root += bit
-        bit >>= 1
-    return root
 
 
 def inactive_is_low(s: State, file: cython.bint) -> cython.bint:
@@ -162,7 +135,7 @@ def isolate_lru_pages(
     skipped.nr = 0
     while nr < nr_to_scan and chain.tail:
         pfn = chain.tail
-        nr_scanned[0] += 1
+        nr_scanned[0] += nr_pages(s, pfn)
         list_del(s.pages, chain, pfn)
         if zone_of(s, pfn) > sc.reclaim_idx:
             s.event[PGSKIP_DMA + zone_of(s, pfn)] += nr_pages(s, pfn)
@@ -210,11 +183,16 @@ def putback_lru_pages(s: State, chain: cython.pointer(List)):
 # --- inactive lists --------------------------------------------------------------------------------------------------
 
 
+def referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
+    """How many mappings used a page since this was last asked (folio_referenced)."""
+    return huge_page_referenced(s, pfn, vm_flags) if is_huge(s, pfn) else page_referenced(s, pfn, vm_flags)
+
+
 def check_references(s: State, pfn: u32) -> u32:
     """Decide by how a page was used since its last scan; this clears what it reads."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     vm_flags: u32 = 0
-    used: u32 = page_referenced(s, pfn, cython.address(vm_flags))
+    used: u32 = referenced(s, pfn, cython.address(vm_flags))
     before: cython.bint = page.flags & PG_REFERENCED != 0
     page.flags &= ~cython.cast(u32, PG_REFERENCED)
     if vm_flags & VM_LOCKED:
@@ -240,13 +218,13 @@ def check_dirty_writeback(
         if dirty or writeback:
             stat.nr_dirty += nr_pages(s, pfn)
         if dirty and not writeback:
-            stat.nr_unqueued_dirty += 1
+            stat.nr_unqueued_dirty += nr_pages(s, pfn)
         if writeback and page.flags & PG_RECLAIM:
-            stat.nr_congested += 1
+            stat.nr_congested += nr_pages(s, pfn)
     if not writeback:
         return PAGEREF_RECLAIM
     if sc.kswapd and page.flags & PG_RECLAIM and page_pgdat(s, pfn).writeback:
-        stat.nr_immediate += 1
+        stat.nr_immediate += nr_pages(s, pfn)
     else:
         page.flags |= PG_RECLAIM
         stat.nr_writeback += nr_pages(s, pfn)
@@ -267,7 +245,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
         mod_lruvec_page_state(s, pfn, NR_VMSCAN_IMMEDIATE_RECLAIM, nr_pages(s, pfn))
         page.flags |= PG_RECLAIM
         return PAGEREF_ACTIVATE
-    if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 2:
+    if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 1 + nr_pages(s, pfn):
         return PAGEREF_KEEP
     if page.owner == OWNER_FILE:
         if not sc.gfp & GFP_FS:
@@ -278,7 +256,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
     else:
         written = swap_writepage(s, pfn)
     mod_lruvec_page_state(s, pfn, NR_VMSCAN_WRITE, nr_pages(s, pfn))
-    stat.nr_pageout += 1
+    stat.nr_pageout += nr_pages(s, pfn)
     return PAGEREF_RECLAIM if written == SWAP_WRITTEN else PAGEREF_KEEP
 
 
@@ -289,13 +267,13 @@ def remove_mapping(s: State, pfn: u32) -> cython.bint:
     if page.flags & PG_DIRTY:
         return False
     if page.owner == OWNER_ANON and not page.flags & PG_SWAPBACKED:
-        s.event[PGLAZYFREED] += page.refcount == 1
+        s.event[PGLAZYFREED] += nr_pages(s, pfn) if page.refcount == 1 else 0
         return page.refcount == 1
-    if page.refcount != 2:
+    if page.refcount != 1 + nr_pages(s, pfn):
         return False
     if page.flags & PG_SWAPCACHE:
         delete_from_swap_cache(s, pfn, workingset_eviction(s, pfn))
-        put_swap_page(s, entry)
+        put_swap_slots(s, entry, nr_pages(s, pfn))
         return True
     file_at(s, page.mapping).nr_reclaimed += nr_pages(s, pfn)
     if page.flags & PG_SWAPBACKED:
@@ -305,20 +283,46 @@ def remove_mapping(s: State, pfn: u32) -> cython.bint:
     return True
 
 
-def add_to_swap_and_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> u32:
+def add_huge_to_swap(s: State, pfn: u32, chain: cython.pointer(List)) -> cython.bint:
+    """Find a huge page a cluster, or split it, the others onto *chain*, and its first page a slot; False: neither.
+
+    One that no huge entry maps is split at once: what nothing maps is free then; since 6.12, one that is partly mapped.
+    """
+    at_once: cython.bint = entire_mapcount(s, pfn)[0] == 0
+    if s.features.deferred_if_mapped:
+        at_once = s.pages[pfn].flags & PG_PARTLY_MAPPED != 0
+    if not can_split_huge_page(s, pfn) or (at_once and not split_huge_page(s, pfn, chain)):
+        return False
+    if add_to_swap(s, pfn):
+        return True
+    if not is_huge(s, pfn) or not split_huge_page(s, pfn, chain):
+        return False
+    s.event[THP_SWPOUT_FALLBACK] += 1
+    return add_to_swap(s, pfn)
+
+
+def add_to_swap_and_unmap(s: State, sc: cython.pointer(ScanControl), pfn: u32, chain: cython.pointer(List)) -> u32:
     """Find an anonymous page a slot, then take a page from all who map it; shared memory gets its slot after that."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.owner == OWNER_ANON and page.flags & (PG_SWAPBACKED | PG_SWAPCACHE) == PG_SWAPBACKED:
         if not sc.gfp & GFP_IO:
             return PAGEREF_KEEP
-        if not add_to_swap(s, pfn):
+        if is_huge(s, pfn):
+            if not add_huge_to_swap(s, pfn, chain):
+                return PAGEREF_ACTIVATE
+        elif not add_to_swap(s, pfn):
             return PAGEREF_ACTIVATE
-    if page.mapcount and try_to_unmap(s, pfn):
+    if page_mapped(s, pfn) and unmapped_dirty(s, pfn):
         if page.owner == OWNER_ANON:
             page.flags |= PG_DIRTY
         else:
             set_page_dirty(s, pfn)
-    return PAGEREF_ACTIVATE if page.mapcount else PAGEREF_RECLAIM
+    return PAGEREF_ACTIVATE if page_mapped(s, pfn) else PAGEREF_RECLAIM
+
+
+def unmapped_dirty(s: State, pfn: u32) -> cython.bint:
+    """Take a page from all who map it; whether one had written to it."""
+    return try_to_unmap_huge(s, pfn) if is_huge(s, pfn) else try_to_unmap(s, pfn)
 
 
 def check_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
@@ -326,25 +330,37 @@ def check_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if page.flags & (PG_UNEVICTABLE | PG_MLOCKED):
         return PAGEREF_ACTIVATE
-    if page_lruvec(s, pfn).gen.enabled and not sc.ignore_references and page.mapcount and page.flags & PG_REFERENCED:
+    if (
+        page_lruvec(s, pfn).gen.enabled
+        and not sc.ignore_references
+        and page.flags & PG_REFERENCED
+        and page_mapped(s, pfn)
+    ):
         return PAGEREF_KEEP
     if check_dirty_writeback(s, sc, pfn, stat) == PAGEREF_ACTIVATE:
         return PAGEREF_ACTIVATE
     return PAGEREF_RECLAIM if sc.ignore_references else check_references(s, pfn)
 
 
-def shrink_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat)) -> u32:
-    """Try to take one isolated page: PAGEREF_RECLAIM says that it is the caller's to free."""
+def shrink_page(
+    s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.pointer(ReclaimStat), chain: cython.pointer(List)
+) -> u32:
+    """Try to take one isolated page: PAGEREF_RECLAIM says that it is the caller's to free.
+
+    Pages that a huge one is split into go on *chain*, the caller's list.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    nr: u64 = nr_pages(s, pfn)
     references: u32
     verdict: u32
     if page.flags & PG_LOCKED:
         return PAGEREF_KEEP
-    sc.nr_scanned += 1
+    sc.nr_scanned += nr
     references = check_page(s, sc, pfn, stat)
     if references == PAGEREF_ACTIVATE or references == PAGEREF_KEEP:
         return references
-    verdict = add_to_swap_and_unmap(s, sc, pfn)
+    verdict = add_to_swap_and_unmap(s, sc, pfn, chain)
+    sc.nr_scanned -= nr - nr_pages(s, pfn)
     if verdict == PAGEREF_RECLAIM and page.flags & PG_DIRTY:
         verdict = pageout(s, sc, pfn, stat)
     if verdict != PAGEREF_RECLAIM:
@@ -368,12 +384,12 @@ def shrink_page_list(
         pfn = chain.tail
         list_del(s.pages, chain, pfn)
         spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
-        verdict = shrink_page(s, sc, pfn, stat)
+        verdict = shrink_page(s, sc, pfn, stat, chain)
         if s.zswap.shrink_queued:
             hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
             spend_ns(s, s.cost_ns[COST_RECLAIM_PAGE])
-            freed += 1
+            freed += nr_pages(s, pfn)
             put_page(s, pfn)
             continue
         if verdict == PAGEREF_ACTIVATE:
@@ -381,7 +397,7 @@ def shrink_page_list(
                 try_to_free_swap(s, pfn)
             if not s.pages[pfn].flags & (PG_UNEVICTABLE | PG_MLOCKED):
                 s.pages[pfn].flags |= PG_ACTIVE
-                stat.nr_activated += 1
+                stat.nr_activated += nr_pages(s, pfn)
         list_add(s.pages, cython.address(kept), pfn)
     chain[0] = kept
     s.event[PGACTIVATE] += stat.nr_activated
@@ -452,14 +468,14 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
             put_page(s, pfn)
             continue
         vm_flags = 0
-        if page_referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and page_is_file_lru(s, pfn):
+        if referenced(s, pfn, cython.address(vm_flags)) and vm_flags & VM_EXEC and page_is_file_lru(s, pfn):
             list_add(s.pages, cython.address(kept), pfn)
-            rotated += 1
+            rotated += nr_pages(s, pfn)
             continue
         s.pages[pfn].flags &= ~cython.cast(u32, PG_ACTIVE)
         s.pages[pfn].flags |= PG_WORKINGSET
         list_add(s.pages, cython.address(kept), pfn)
-        moved += 1
+        moved += nr_pages(s, pfn)
     putback_lru_pages(s, cython.address(kept))
     s.event[PGDEACTIVATE] += moved
     if rotated and s.features.rotations_cost:

@@ -18,6 +18,7 @@ cdef struct SmapsTotals:
     u64 swap
     u64 swap_pss
     u64 locked
+    u64 huge                # of which in huge entries
 
 cdef void smaps_account(State s, u64 pte, bint locked, SmapsTotals *totals) noexcept nogil
 cdef void smaps_range(State s, u32 mm, u32 vma, SmapsTotals *totals) noexcept nogil

@@ -37,7 +37,8 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     u32,
     u64,
 )
-from cython.cimports.memtwin.linux.core.state import State, file_at, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.core.state import State, compound_head, file_at, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_pmd, is_huge_zero_pmd, pmd_gather
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk
 from cython.cimports.memtwin.linux.mm.shmem import shmem_partial_swap_usage
 from cython.cimports.memtwin.linux.mm.swapfile import swap_count
@@ -49,13 +50,14 @@ PAGE_BYTES = cython.declare(u64, 4096)
 def smaps_account(s: State, pte: u64, locked: cython.bint, totals: cython.pointer(SmapsTotals)):
     """Add one mapped page to the totals."""
     page: cython.pointer(Page) = cython.address(s.pages[pte >> 12])
-    dirty: cython.bint = pte & PTE_DIRTY != 0 or page.flags & PG_DIRTY != 0
+    flags: u32 = s.pages[compound_head(s, cython.cast(u32, pte >> 12))].flags
+    dirty: cython.bint = pte & PTE_DIRTY != 0 or flags & PG_DIRTY != 0
     share: u64 = PAGE_BYTES << PSS_SHIFT
     totals.resident += PAGE_BYTES
     if page.owner == OWNER_ANON:
         totals.anonymous += PAGE_BYTES
-        totals.lazyfree += 0 if page.flags & (PG_SWAPBACKED | PG_DIRTY) else PAGE_BYTES
-    if pte & PTE_ACCESSED or page.flags & PG_REFERENCED:
+        totals.lazyfree += 0 if flags & (PG_SWAPBACKED | PG_DIRTY) else PAGE_BYTES
+    if pte & PTE_ACCESSED or flags & PG_REFERENCED:
         totals.referenced += PAGE_BYTES
     if page.mapcount >= 2:
         share //= page.mapcount
@@ -87,17 +89,23 @@ def smaps_range(s: State, mm: u32, vma: u32, totals: cython.pointer(SmapsTotals)
     vpn: u64 = area.start
     limit: u64
     pte: u64
+    bits: u64
     table: u32
     while vpn < area.end:
         limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
         table = walk(s, mm, vpn)
+        bits = 0
+        if is_huge_pmd(s, table) and not is_huge_zero_pmd(s, table):
+            totals.huge += PAGE_BYTES * PTRS_PER_TABLE
+            bits = PTE_ACCESSED if pmd_gather(s, table, PTE_ACCESSED, False) else 0
+            bits |= PTE_DIRTY if pmd_gather(s, table, PTE_DIRTY, False) else 0
         while table and vpn < limit:
             pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
             if pte & PTE_SWAP:
                 totals.swap += PAGE_BYTES
                 totals.swap_pss += (PAGE_BYTES << PSS_SHIFT) // max(swap_count(s, cython.cast(u32, pte >> 12)), 1)
             elif pte and not pte & PTE_SPECIAL:
-                smaps_account(s, pte, locked, totals)
+                smaps_account(s, pte | bits, locked, totals)
             vpn += 1
         vpn = limit
     if area.file and area.flags & VM_SHARED and file_at(s, area.file).kind == FILE_SHMEM:
@@ -108,6 +116,7 @@ def clear_totals(totals: cython.pointer(SmapsTotals)):
     """Begin to count."""
     totals.resident = totals.pss = totals.pss_dirty = totals.pss_anon = totals.pss_file = totals.pss_shmem = 0
     totals.shared_clean = totals.shared_dirty = totals.private_clean = totals.private_dirty = 0
+    totals.huge = 0
     totals.referenced = totals.anonymous = totals.locked = totals.lazyfree = totals.swap = totals.swap_pss = 0
 
 
@@ -127,6 +136,7 @@ def totals_by_label(totals: cython.pointer(SmapsTotals)) -> dict[str, int]:
         "Referenced": totals.referenced >> 10,
         "Anonymous": totals.anonymous >> 10,
         "LazyFree": totals.lazyfree >> 10,
+        "AnonHugePages": totals.huge >> 10,
         "Swap": totals.swap >> 10,
         "SwapPss": totals.swap_pss >> (10 + PSS_SHIFT),
         "Locked": totals.locked >> (10 + PSS_SHIFT),

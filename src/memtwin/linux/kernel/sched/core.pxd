@@ -5,7 +5,7 @@ ctypedef bint (*Runnable)(State s) noexcept nogil
 ctypedef void (*Step)(State s) noexcept nogil
 
 cdef enum:
-    NR_KTHREADS = 5
+    NR_KTHREADS = 6
 
 cdef struct Kthread:        # a thread of the kernel that works in pieces
     u32 entity              # what it is scheduled as

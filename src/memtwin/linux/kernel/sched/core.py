@@ -21,6 +21,7 @@ from cython.cimports.memtwin.linux.core.mm_types import (
     SCHED_FLUSHER,
     SCHED_IDLE,
     SCHED_KCOMPACTD,
+    SCHED_KHUGEPAGED,
     SCHED_KSWAPD,
     SCHED_TASK,
     SchedEntity,
@@ -49,13 +50,14 @@ from cython.cimports.memtwin.linux.kernel.sched.fair import (
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.kcompactd import kcompactd_runnable, kcompactd_step
+from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_runnable, khugepaged_step
 from cython.cimports.memtwin.linux.mm.kswapd import kswapd_runnable, kswapd_step
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_runnable, shrink_worker
 
 from memtwin.linux.core.state import raise_if_broken
 
-KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush", "kcompactd0")
+KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush", "kcompactd0", "khugepaged")
 """The kernel's threads that the model has, in the order in which those of one entity get their turn."""
 
 kthreads[0].entity, kthreads[0].runnable, kthreads[0].step = SCHED_KSWAPD, kswapd_runnable, kswapd_step
@@ -63,6 +65,7 @@ kthreads[1].entity, kthreads[1].runnable, kthreads[1].step = SCHED_FLUSHER, shri
 kthreads[2].entity, kthreads[2].runnable, kthreads[2].step = SCHED_FLUSHER, journal_due, commit_transaction
 kthreads[3].entity, kthreads[3].runnable, kthreads[3].step = SCHED_FLUSHER, flusher_runnable, flusher_step
 kthreads[4].entity, kthreads[4].runnable, kthreads[4].step = SCHED_KCOMPACTD, kcompactd_runnable, kcompactd_step
+kthreads[5].entity, kthreads[5].runnable, kthreads[5].step = SCHED_KHUGEPAGED, khugepaged_runnable, khugepaged_step
 
 
 def entity_runnable(s: State, entity: u32) -> cython.bint:

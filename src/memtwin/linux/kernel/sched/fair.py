@@ -15,11 +15,20 @@ Since 6.6 it is decided by virtual deadlines instead: ``eevdf.py``.
 Follows kernel/sched/fair.c of Linux 6.1 (``update_curr``, ``place_entity``, ``check_preempt_tick``,
 ``wakeup_preempt_entity``, ``pick_next_entity``) with the settings of one cpu, and 250 ticks a second.
 
-Not modelled: nice values, several tasks that run at the same time, groups, buddies.
+khugepaged has nice 19: its time counts 68 times.
+
+Not modelled: other nice values, several tasks that run at the same time, groups, buddies.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import NR_SCHED_ENTITIES, SCHED_IDLE, SchedEntity, u32, u64
+from cython.cimports.memtwin.linux.core.mm_types import (
+    NR_SCHED_ENTITIES,
+    SCHED_IDLE,
+    SCHED_KHUGEPAGED,
+    SchedEntity,
+    u32,
+    u64,
+)
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
 from cython.cimports.memtwin.linux.kernel.sched.eevdf import (
     dequeue_eevdf,
@@ -34,6 +43,8 @@ LATENCY_NS = cython.declare(u64, 6_000_000)
 MIN_GRANULARITY_NS = cython.declare(u64, 750_000)
 WAKEUP_GRANULARITY_NS = cython.declare(u64, 1_000_000)
 SLEEPER_CREDIT_NS = cython.declare(u64, 3_000_000)
+NICE_0_WEIGHT = cython.declare(u64, 1024)
+NICE_19_WEIGHT = cython.declare(u64, 15)
 TICK_NS = cython.declare(u64, 4_000_000)
 
 
@@ -59,7 +70,10 @@ def nr_waiting(s: State) -> u32:
 def update_curr(s: State):
     """Book the time since this was last called to who runs, and as pressure."""
     least: u64
-    this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime += s.now_ns - this_cpu(s).rq.exec_start_ns
+    delta: u64 = s.now_ns - this_cpu(s).rq.exec_start_ns
+    if this_cpu(s).rq.curr == SCHED_KHUGEPAGED:
+        delta = delta * NICE_0_WEIGHT // NICE_19_WEIGHT
+    this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime += delta
     psi_account(s)
     this_cpu(s).rq.exec_start_ns = s.now_ns
     least = least_vruntime(s, SCHED_IDLE)

@@ -1,0 +1,4 @@
+from memtwin.linux.check.shared_memory cimport SharedCheck
+
+cdef class HugeCheck(SharedCheck):
+    pass

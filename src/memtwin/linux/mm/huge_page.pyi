@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from huge_page.py and huge_page.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from huge_split.py and huge_split.pxd."""
+
+

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from khugepaged.py and khugepaged.pxd."""
+
+
