@@ -8,7 +8,7 @@ import pytest
 
 from memtwin.linux.check import invariants
 from memtwin.machine.build import build
-from memtwin.procfs import pagetypeinfo
+from memtwin.procfs import pagetypeinfo, vmstat
 from memtwin.run import run
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import load
@@ -63,6 +63,43 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
     assert verdict.mean <= 0.10
     assert verdict.p90 <= 0.30
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
+HUGE = [
+    "170-thp-fork-unmap", "172-thp-zram-madvise", "173-thp-khugepaged", "170-thp-fork-unmap.k612",
+    "173-thp-khugepaged.k612", "g06.tha", "g06.thm",
+]  # fmt: skip
+"""Scenarios with huge pages, on both kernels: mean error at most 8 %, p90 at most 25 %."""
+
+COUNTED = (
+    "thp_fault_alloc", "thp_zero_page_alloc", "thp_collapse_alloc", "thp_split_page", "thp_split_pmd",
+    "thp_deferred_split_page",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_huge_pages_are_within_their_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+    """No figure missing, mean error <= 8 %, p90 <= 25 %, every operation ends as it did."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    verdict = score(reals, Recording(tmp_path / name), name)
+    assert verdict.meets(mean=0.08, p90=0.25)
+    assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
+@pytest.mark.parametrize("name", [name for name in HUGE if name[0] == "1" and "zram" not in name])
+def test_without_pressure_every_counter_of_huge_pages_is_the_kernels(
+    name: str, recordings: Path, tmp_path: Path
+) -> None:
+    real = Recording(runs_in(recordings / name)[0])
+    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / name)
+    twin = Recording(tmp_path / name)
+    for label in real.checkpoints:
+        counted = [load(one.at(label), vmstat) for one in (real, twin)]
+        for counter in COUNTED:
+            assert counted[0]
+            assert counted[1]
+            assert counted[0].get(counter) == counted[1].get(counter), (label, counter)
 
 
 SIX_TWELVE = [

@@ -34,7 +34,6 @@ FEATURES: Final = (
     Feature(
         "deferred_if_mapped", (6, 12), "new huge pages are queued to be split, and one counts while a part is mapped"
     ),
-    Feature("huge_zero_cow", (6, 12), "a write to the huge zero page gets a huge page"),
     Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),
     Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),
 )

@@ -638,7 +638,6 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
     bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
     bint deferred_if_mapped # a huge page waits to be split while a part of it is mapped; new ones are queued too
-    bint huge_zero_cow      # a write to the huge zero page gets a huge page
 
 cdef struct Flusher:
     u32 state

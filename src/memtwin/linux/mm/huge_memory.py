@@ -15,14 +15,13 @@ says ``defrag``::
 Where there is none the fault **falls back** to an ordinary page (``thp_fault_fallback``).
 
 A write to a huge page that is shared since a fork splits the entry and copies one ordinary page.  A write to the huge
-zero page does too; since 6.12 it gets a huge page of its own.
+zero page does too.
 
 A machine with less than 512 MiB boots with all of this switched off, ``defrag`` and the zero page too; it may be
 switched on by hand.
 
 Follows mm/huge_memory.c of Linux 6.1 (``do_huge_pmd_anonymous_page``, ``vma_thp_gfp_mask``, ``do_huge_pmd_wp_page``,
-``shrink_huge_zero_page_scan``) and of 6.12 (``do_huge_zero_wp_pmd``), and mm/mempolicy.c
-(``vma_alloc_folio``).
+``shrink_huge_zero_page_scan``), and mm/mempolicy.c (``vma_alloc_folio``).
 
 Not modelled: sizes below 2 MiB (of 6.12; off by default), huge pages of files and shared memory, prctl.
 """
@@ -165,7 +164,7 @@ def handle_pmd_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint
         return FALLBACK
     table = walk(s, task_at(s, task).mm, vpn)
     if table:
-        return do_huge_pmd_wp_page(s, task, vma, vpn, table) if is_huge_pmd(s, table) else cython.cast(u32, FALLBACK)
+        return do_huge_pmd_wp_page(s, vma, table) if is_huge_pmd(s, table) else cython.cast(u32, FALLBACK)
     return do_huge_pmd_anonymous_page(s, task, vma, vpn, write) if s.thp & THP_ENABLED else cython.cast(u32, FALLBACK)
 
 
@@ -230,14 +229,11 @@ def may_reuse_huge(s: State, head: u32) -> cython.bint:
     return page.refcount == 1
 
 
-def do_huge_pmd_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
+def do_huge_pmd_wp_page(s: State, vma: u32, table: u32) -> u32:
     """Write to a write-protected huge entry: take the page over, or split the entry, of which one page is copied."""
     head: u32 = pmd_page(s, table)
     i: u32
-    if is_huge_zero_pmd(s, table):
-        if s.features.huge_zero_cow:
-            return do_huge_zero_wp_pmd(s, task, vma, vpn, table)
-    elif may_reuse_huge(s, head):
+    if not is_huge_zero_pmd(s, table) and may_reuse_huge(s, head):
         for i in range(HPAGE_PMD_NR):
             s.pages[head + i].flags |= PG_ANON_EXCLUSIVE
             table_at(s, table).entry[i] |= PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
@@ -245,16 +241,6 @@ def do_huge_pmd_wp_page(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> 
         return OK
     split_huge_pmd(s, vma, table, False)
     return FALLBACK
-
-
-def do_huge_zero_wp_pmd(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
-    """Write to the huge zero page: a huge page in its place, else as before 6.12."""
-    pfn: u32 = new_huge_page(s, vma, vma_thp_gfp_mask(s, vma))
-    if not pfn:
-        split_huge_pmd(s, vma, table, False)
-        return FALLBACK
-    add_huge_page(s, task, vma, vpn & ~cython.cast(u64, PTRS_PER_TABLE - 1), table, pfn)
-    return OK
 
 
 # --- /sys/kernel/mm/transparent_hugepage -----------------------------------------------------------------------------

@@ -265,7 +265,7 @@ def split_huge_page(s: State, head: u32, chain: cython.pointer(List)) -> cython.
     page.flags &= ~cython.cast(u32, PG_HUGE | PG_HEAD)
     page.order = 0
     s.event[THP_SPLIT_PAGE] += 1
-    spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_SCAN_PAGE])
+    spend_ns(s, HPAGE_PMD_NR * (s.cost_ns[COST_UNMAP_PAGE] + s.cost_ns[COST_FORK_PAGE]))
     for i in range(head + 1, head + HPAGE_PMD_NR):
         s.pages[i].refcount += 1
         if s.pages[i].flags & PG_SWAPCACHE and not s.pages[i].mapcount:

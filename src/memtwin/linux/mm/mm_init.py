@@ -210,7 +210,6 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names
     f.deferred_if_mapped = "deferred_if_mapped" in names
-    f.huge_zero_cow = "huge_zero_cow" in names
 
 
 def set_clock(s: State, now_ns: int) -> None:

@@ -173,7 +173,7 @@ def write_to_device(s: State, pfn: u32) -> u32:
         spend_ns(s, s.cost_ns[COST_SWAP_IO])
         plug_page(s, pfn)
         return SWAP_STARTED
-    if s.features.zram_bios:
+    if s.features.zram_bios or is_huge(s, pfn):
         s.event[PGPGOUT] += KIB_PER_PAGE * cython.cast(u64, nr_pages(s, pfn))
     stored = True
     for i in range(cython.cast(u32, nr_pages(s, pfn))):

@@ -451,5 +451,5 @@ def add_to_swap(s: State, pfn: u32) -> cython.bint:
         put_swap_slots(s, entry, nr_pages(s, pfn))
         return False
     s.pages[pfn].flags |= PG_DIRTY
-    spend_ns(s, s.cost_ns[COST_SWAP_PAGE])
+    spend_ns(s, nr_pages(s, pfn) * s.cost_ns[COST_SWAP_PAGE])
     return True

@@ -388,7 +388,7 @@ def shrink_page_list(
         if s.zswap.shrink_queued:
             hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
-            spend_ns(s, s.cost_ns[COST_RECLAIM_PAGE])
+            spend_ns(s, nr_pages(s, pfn) * s.cost_ns[COST_RECLAIM_PAGE])
             freed += nr_pages(s, pfn)
             put_page(s, pfn)
             continue
