@@ -66,8 +66,8 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
 
 
 HUGE = [
-    "170-thp-fork-unmap", "172-thp-zram-madvise", "173-thp-khugepaged", "170-thp-fork-unmap.k612",
-    "173-thp-khugepaged.k612", "g06.tha", "g06.thm",
+    "170-thp-fork-unmap", "172-thp-zram-madvise", "173-thp-khugepaged", "174-thp-madvise-mix",
+    "170-thp-fork-unmap.k612", "173-thp-khugepaged.k612", "g06.tha", "g06.thm",
 ]  # fmt: skip
 """Scenarios with huge pages, on both kernels: mean error at most 8 %, p90 at most 25 %."""
 
