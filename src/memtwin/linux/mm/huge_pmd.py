@@ -118,7 +118,7 @@ def split_huge_pmd(s: State, vma: u32, table: u32, freeze: cython.bint):
     s.event[THP_SPLIT_PMD] += 1
     if zero:
         for i in range(PTRS_PER_TABLE):
-            entry[i] = PTE_PRESENT | PTE_SPECIAL | PTE_ACCESSED
+            entry[i] &= ~cython.cast(u64, PTE_HUGE)
         return
     if pmd_gather(s, table, PTE_DIRTY, not freeze):
         s.pages[head].flags |= PG_DIRTY

@@ -93,7 +93,7 @@ def mapped_entry(s: State, m: cython.pointer(HugeMapping), vpn: u64) -> cython.p
     if not table:
         return cython.NULL
     entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
-    if not entry[0] & PTE_PRESENT or entry[0] >> 12 != m.pfn + (vpn - m.first):
+    if not entry[0] & (PTE_PRESENT | PTE_PROTNONE) or entry[0] >> 12 != m.pfn + (vpn - m.first):
         return cython.NULL
     return entry
 

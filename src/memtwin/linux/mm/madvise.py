@@ -122,7 +122,9 @@ def is_part_of_huge(s: State, pte: u64) -> cython.bint:
     """Whether an entry is a huge one, or maps a frame of a huge page."""
     if pte & PTE_HUGE:
         return True
-    return pte & (PTE_PRESENT | PTE_SPECIAL) == PTE_PRESENT and is_compound(s, cython.cast(u32, pte >> 12))
+    if not pte & (PTE_PRESENT | PTE_PROTNONE) or pte & PTE_SPECIAL:
+        return False
+    return is_compound(s, cython.cast(u32, pte >> 12))
 
 
 def advise_huge(

@@ -88,7 +88,11 @@ def mlock_range(s: State, mm: u32, start: u64, end: u64, lock: cython.bint):
             mlock_huge_pmd(s, table, lock)
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
             continue
-        if pte & (PTE_PRESENT | PTE_PROTNONE) and not pte & PTE_SPECIAL and not is_compound(s, cython.cast(u32, pte >> 12)):
+        if (
+            pte & (PTE_PRESENT | PTE_PROTNONE)
+            and not pte & PTE_SPECIAL
+            and not is_compound(s, cython.cast(u32, pte >> 12))
+        ):
             if lock:
                 mlock_page(s, cython.cast(u32, pte >> 12))
             else:

@@ -12,7 +12,8 @@ through the page tables too::
 A call for a part of an area splits it, and areas that are equal again become one.  A private area that becomes
 writable is promised from then on, and stays so.  A hole in the range is ENOMEM; what lies before it is done.
 
-Follows mm/mprotect.c of Linux 6.1 (``do_mprotect_pkey``, ``mprotect_fixup``, ``change_pte_range``).
+Follows mm/mprotect.c of Linux 6.1 (``do_mprotect_pkey``, ``mprotect_fixup``, ``change_pte_range``) and
+mm/huge_memory.c (``change_huge_pmd``).
 
 Not modelled: protection keys, files that were opened for reading only (EACCES).
 """
@@ -54,6 +55,7 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
     vma_at,
 )
+from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_pmd, pmd_gather
 from cython.cimports.memtwin.linux.mm.mlock import populate
 from cython.cimports.memtwin.linux.mm.mmap import may_expand_vm
 from cython.cimports.memtwin.linux.mm.pgtable import walk
@@ -87,6 +89,17 @@ def change_pte(s: State, vma: u32, entry: cython.pointer(u64)):
         entry[0] |= PTE_WRITE
 
 
+def change_huge_pmd(s: State, vma: u32, table: u32):
+    """Give a huge entry its area's rights: all 512 parts alike."""
+    entry: cython.pointer(u64) = table_at(s, table).entry
+    first: u64 = entry[0] | (PTE_DIRTY if pmd_gather(s, table, PTE_DIRTY, False) else 0)
+    i: u32
+    change_pte(s, vma, cython.address(first))
+    for i in range(PTRS_PER_TABLE):
+        entry[i] &= ~cython.cast(u64, PTE_PRESENT | PTE_PROTNONE | PTE_WRITE)
+        entry[i] |= first & (PTE_PRESENT | PTE_PROTNONE | PTE_WRITE)
+
+
 def change_protection(s: State, vma: u32):
     """Give every entry of an area that maps a page the area's rights."""
     area: cython.pointer(Vma) = vma_at(s, vma)
@@ -97,6 +110,10 @@ def change_protection(s: State, vma: u32):
     while vpn < end and not (not vpn & (PTRS_PER_TABLE - 1) and is_cut_off(s)):
         table = walk(s, vma_at(s, vma).mm, vpn)
         if not table:
+            vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        if is_huge_pmd(s, table):
+            change_huge_pmd(s, vma, table)
             vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
             continue
         entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
