@@ -46,7 +46,10 @@ sleep 900
 
 @pytest.fixture(autouse=True)
 def fuse() -> None:
-    pytest.importorskip("mfusepy")
+    try:
+        pytest.importorskip("mfusepy")
+    except OSError as problem:  # the package is there, libfuse is not
+        pytest.skip(str(problem))
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("/dev/fuse is not there, or not ours")
     if reason := why_not("free", "procps"):

@@ -31,8 +31,8 @@ NOT_HERE = re.compile(r"(make|pip|pipx|scp|ssh|python3|source|install|man|gunzip
 WITHOUT_END = re.compile(r" --for \d|memtwin (top|export --listen)|-- htop|memtwin record (?!.*--for)")
 """What goes on until it is interrupted."""
 NEEDS = {
-    "exec ": "namespace", "--journal": "journal", "-- htop": "htop", "-- free": "free", "memtwin run": "core",
-    "validate ": "core",
+    "exec --speed": "fuse", "exec ": "namespace", "--journal": "journal", "-- htop": "htop", "-- free": "free",
+    "memtwin run": "core", "validate ": "core",
 }  # fmt: skip
 NOT_ALL_SUCCEEDED = 3
 LONGEST_S = 60.0
@@ -97,6 +97,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def can(need: str) -> bool:
+    if need == "fuse":
+        from ctypes.util import find_library
+
+        return Path("/dev/fuse").exists() and bool(find_library("fuse3") or find_library("fuse"))
     if need == "namespace":
         return subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
     if need == "journal":
