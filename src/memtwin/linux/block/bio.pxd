@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Bio, Page, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 bio_alloc(State s) noexcept nogil
 cdef void bio_free(State s, u32 slab) noexcept nogil

@@ -20,21 +20,6 @@ Not modelled: the bios of files as objects, schedulers, errors.
 import cython
 from cython.cimports.memtwin.linux.core.device import submit
 from cython.cimports.memtwin.linux.core.events import schedule_event
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BIO_POOL_SIZE,
-    CACHE_BIO,
-    COST_IO_CALL,
-    GFP_KSWAPD_RECLAIM,
-    GFP_NOMEMALLOC,
-    GFP_NORETRY,
-    PG_LOCKED,
-    PG_SWAPCACHE,
-    PG_UPTODATE,
-    Bio,
-    Page,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
     EVENT_IO_END,
@@ -50,7 +35,6 @@ from cython.cimports.memtwin.linux.core.state import (
     slot_of,
     spend_ns,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGPGIN, PGPGOUT
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
 from cython.cimports.memtwin.linux.mm.page_writeback import end_page_writeback
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free

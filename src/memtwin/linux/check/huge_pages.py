@@ -8,16 +8,6 @@
 
 import cython
 from cython.cimports.memtwin.linux.check.shared_memory import SharedCheck
-from cython.cimports.memtwin.linux.core.mm_types import (
-    HPAGE_PMD_NR,
-    HPAGE_PMD_ORDER,
-    PG_DEFERRED,
-    PG_SWAPCACHE,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
@@ -27,7 +17,6 @@ from cython.cimports.memtwin.linux.core.state import (
     page_mapped,
     ptes_mapcount,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_TRANSPARENT_HUGEPAGES
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 
 

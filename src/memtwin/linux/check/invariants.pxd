@@ -1,4 +1,5 @@
-from memtwin.linux.core.mm_types cimport i64
+from memtwin.linux.core.vmstat cimport *
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.check.huge_pages cimport HugeCheck
 
 cdef class MachineCheck(HugeCheck):

@@ -10,18 +10,6 @@
 
 import cython
 from cython.cimports.memtwin.linux.check.page_tables import Check
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_INACTIVE_FILE,
-    LRU_UNEVICTABLE,
-    MAX_NR_GENS,
-    MAX_NR_ZONES,
-    MIN_NR_GENS,
-    NR_LRU_LISTS,
-    PG_LRU,
-    LruGen,
-    LruGenMmState,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
@@ -30,7 +18,6 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_ZONE_INACTIVE_ANON
 from cython.cimports.memtwin.linux.mm.lru_gen import list_of, lru_gen_is_active, page_lru_gen, page_type
 from cython.cimports.memtwin.linux.mm.swap import page_lru
 

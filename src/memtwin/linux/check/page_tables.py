@@ -5,28 +5,6 @@ Named after mm/page_table_check.c of Linux, which counts a frame's mappings in t
 
 import cython
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    MM_SWAPENTS,
-    OWNER_ANON,
-    PG_LOCKED,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_HUGE,
-    PTE_SPECIAL,
-    PTE_SWAP,
-    PTRS_PER_TABLE,
-    VM_ACCOUNT,
-    File,
-    Mm,
-    Vma,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,

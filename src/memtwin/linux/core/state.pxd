@@ -1,10 +1,5 @@
-from memtwin.linux.core.mm_types cimport (
-    AnonVma, AnonVmaChain, BIO_POOL_SIZE, Bdi, Bio, Cpu, Device, Event, Features, File, FileChunk, Filp, HPAGE_PMD_NR,
-    Khugepaged, List, Lruvec, MAX_CPUS, MAX_NR_ZONES, MAX_NUMNODES, Mm, NR_CONTENTS, NR_COSTS, NR_KNOWN_CACHES,
-    NR_SCAN_BALANCES, NoticeItem, PG_HUGE, PG_TAIL, Page, ScanControl, Pgdat, SwapArea, SwapRa,
-    Table, Task, Vma, XaNode, ZS_SIZE_CLASSES, Zone, ZsClass, ZbudPage, ZsPage, Zswap, i32, i64, u16, u8, u32, u64,
-)
-from memtwin.linux.core.vmstat cimport NR_VM_EVENT_ITEMS
+from memtwin.linux.core.mm_types cimport *
+from memtwin.linux.core.vmstat cimport *
 
 cdef extern from *:
     """
@@ -158,7 +153,7 @@ cdef class State:
     cdef u32 free_table             # head of the list of freed tables, through entry[0]
     cdef u32 cap_tables
     cdef u32 refusal                # of the running operation: a Refusal
-    cdef u32 need                   # why the last allocation failed: an Outcome
+    cdef u32 alloc_error            # why the last allocation failed: an Outcome
     cdef u64 broken                 # which check of a page's content failed first; 0: none
     cdef u64 next_event_ns          # time of the first event in the queue
     cdef Event *events              # a binary heap, entry 1 first

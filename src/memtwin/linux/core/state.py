@@ -21,43 +21,6 @@ from cython.cimports.memtwin.linux.core.host_memory import (
     host_zeroed,
     longer,
 )
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BIO_POOL_SIZE,
-    MAX_NR_ZONES,
-    MIN_NR_GENS,
-    NR_POOLS,
-    NR_SCAN_BALANCES,
-    NR_XA_LEVELS,
-    PAGEBLOCK_ORDER,
-    SCHED_TASK,
-    SWAPFILE_CLUSTER,
-    XA_CHUNK,
-    ZONE_MOVABLE,
-    AnonVma,
-    AnonVmaChain,
-    Bio,
-    Cpu,
-    Dentry,
-    Event,
-    File,
-    FileChunk,
-    Filp,
-    Mm,
-    NoticeItem,
-    Page,
-    SwapArea,
-    Table,
-    Task,
-    Vma,
-    XaNode,
-    ZbudPage,
-    ZsPage,
-    u8,
-    u16,
-    u32,
-    u64,
-)
-from cython.cimports.memtwin.linux.core.vmstat import NR_VM_EVENT_ITEMS, NR_VM_NODE_STAT_ITEMS, OOM_KILL
 
 from memtwin.errors import HostMemoryError, ModelBug
 from memtwin.linux.core import vmstat

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Filp, Page, Pattern, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef enum:

@@ -17,31 +17,6 @@ Not modelled: direct I/O, appending past a limit, a full disk.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    AGAIN,
-    CONTENT_RANDOM,
-    COST_CACHE_PAGE,
-    COST_IO_CALL,
-    COST_READ_PAGE,
-    COST_WRITE_PAGE,
-    EFBIG,
-    FILE_SHMEM,
-    GFP_HIGHUSER_MOVABLE,
-    GFP_MOVABLE,
-    GFP_NOFAIL,
-    GFP_NOFS,
-    GFP_WRITE,
-    KILLED,
-    OK,
-    PATTERN_SEQ,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_READAHEAD,
-    PG_UPTODATE,
-    Filp,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -207,7 +182,7 @@ def pread(s: State, io: FileIo, position: u64) -> u32:
             hooks.cond_resched(s)
         nr = filemap_get_pages(s, io.filp, position // PAGE, (end + PAGE - 1) // PAGE, pages)
         if not nr:
-            return s.need
+            return s.alloc_error
         ra = filp_at(s, io.filp)
         for i in range(nr):
             if i or (ra.prev_pos - 1) // PAGE != position // PAGE:
@@ -267,10 +242,10 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
             return code
         pfn = write_begin(s, file, position // PAGE, position % PAGE == 0 and stop - position == PAGE)
         if not pfn:
-            return s.need
+            return s.alloc_error
         if not create_buffers(s, pfn):
             put_page(s, pfn)
-            return s.need
+            return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
         s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, CONTENT_RANDOM)
@@ -298,7 +273,7 @@ def shmem_read(s: State, io: FileIo, position: u64) -> u32:
         if pfn or shmem_swap_entry(s, file, position // PAGE):
             pfn = shmem_get_page(s, file, position // PAGE, False, cython.NULL)
             if not pfn:
-                return s.need
+                return s.alloc_error
             s.pages[pfn].refcount += 1
             if not position % PAGE:
                 mark_page_accessed(s, pfn)
@@ -329,7 +304,7 @@ def shmem_write(s: State, io: FileIo, position: u64) -> u32:
             return code
         pfn = shmem_get_page(s, file, position // PAGE, True, cython.NULL)
         if not pfn:
-            return s.need
+            return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
         s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, io.content)
         s.pages[pfn].flags |= PG_DIRTY

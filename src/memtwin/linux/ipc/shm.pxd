@@ -1,1 +1,2 @@
+from memtwin.linux.core.mm_types cimport *
 """Nothing of the core calls these."""

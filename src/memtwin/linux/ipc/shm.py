@@ -10,15 +10,6 @@ Not modelled: several namespaces, SHM_LOCK, SHM_HUGETLB, SHM_NORESERVE.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    EINVAL,
-    ENOSPC,
-    OK,
-    REFUSED_LENGTH,
-    REFUSED_SHMALL,
-    REFUSED_SHMMAX,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, file_at
 
 from memtwin.linux.mm.shmem import create, put

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport i32, u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 new_task(State s, u32 pid, i32 adj) noexcept nogil
 cdef u32 new_mm(State s) noexcept nogil

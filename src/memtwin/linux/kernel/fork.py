@@ -11,24 +11,6 @@ Not modelled: threads of one process, signals, scheduling classes.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_MM_STRUCT,
-    CACHE_PID,
-    CACHE_TASK_STRUCT,
-    COST_EXEC,
-    COST_FORK,
-    COST_SYSCALL,
-    GFP_KERNEL,
-    NR_CACHED_STACKS,
-    OK,
-    OWNER_KERNEL,
-    STACK_PAGES,
-    Mm,
-    Task,
-    i32,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     filp_at,
@@ -40,7 +22,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     task_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_KERNEL_STACK
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
 from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
@@ -147,11 +128,11 @@ def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) ->
     mm: u32
     code: u32
     if not task:
-        return s.need
+        return s.alloc_error
     mm = new_mm(s)
     if not mm:
         put_task(s, task)
-        return s.need
+        return s.alloc_error
     task_at(s, task).mm = mm
     mm_at(s, mm).rlimit_as = mm_at(s, task_at(s, parent).mm).rlimit_as
     mm_at(s, mm).rlimit_data = mm_at(s, task_at(s, parent).mm).rlimit_data

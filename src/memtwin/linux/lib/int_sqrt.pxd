@@ -1,3 +1,3 @@
-from memtwin.linux.core.mm_types cimport u64
+from memtwin.linux.core.mm_types cimport *
 
 cdef u64 int_sqrt(u64 x) noexcept nogil

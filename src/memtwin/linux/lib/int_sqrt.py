@@ -4,7 +4,6 @@ Follows lib/math/int_sqrt.c of Linux 6.1.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import u64
 
 SOURCE = "lib/math/int_sqrt.c", "v6.1"
 

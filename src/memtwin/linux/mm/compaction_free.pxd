@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport CompactControl, List, i32, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 isolate_free_page(State s, CompactControl *cc, u32 pfn, u32 order) noexcept nogil
 cdef u64 isolate_freepages_block(State s, CompactControl *cc, u64 *start, u64 end, u64 stride) noexcept nogil

@@ -9,30 +9,7 @@ Follows mm/compaction.c of Linux 6.1 (``isolate_freepages_block``, ``fast_isolat
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_HIT,
-    MIGRATE_ASYNC,
-    MIGRATE_HIGHATOMIC,
-    MIGRATE_MOVABLE,
-    OWNER_BUDDY,
-    OWNER_ISOLATED,
-    OWNER_SLAB,
-    PAGEBLOCK_NR,
-    PAGEBLOCK_ORDER,
-    PG_HEAD,
-    PG_HUGE,
-    SWAP_CLUSTER_MAX,
-    CompactControl,
-    List,
-    Page,
-    Zone,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, spend_ns, zone_at
-from cython.cimports.memtwin.linux.core.vmstat import COMPACT_ISOLATED, NR_FREE_PAGES
 from cython.cimports.memtwin.linux.mm.buddy import del_page_from_free_list, prep_new_frame
 from cython.cimports.memtwin.linux.mm.compaction_scan import (
     freelist_scan_limit,

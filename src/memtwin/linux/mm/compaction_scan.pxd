@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport CompactControl, List, i32, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:                  # what the migrate scanner came to
     ISOLATE_ABORT           # too many pages are isolated

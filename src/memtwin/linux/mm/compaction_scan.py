@@ -26,41 +26,6 @@ Not modelled: contention for locks, CMA.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_HIT,
-    COST_SCAN_PAGE,
-    COSTLY_ORDER,
-    FILE_RAMFS,
-    GFP_FS,
-    LRU_ACTIVE_ANON,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    MIGRATE_ASYNC,
-    MIGRATE_MOVABLE,
-    MIGRATE_SYNC,
-    OWNER_BUDDY,
-    OWNER_FILE,
-    OWNER_SLAB,
-    OWNER_ZSMALLOC,
-    PAGEBLOCK_NR,
-    PAGEBLOCK_ORDER,
-    PG_DIRTY,
-    PG_HEAD,
-    PG_HUGE,
-    PG_LRU,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    SWAP_CLUSTER_MAX,
-    CompactControl,
-    List,
-    Page,
-    Zone,
-    i32,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -70,7 +35,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     zone_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import COMPACT_ISOLATED, NR_ISOLATED_ANON, NR_ISOLATED_FILE
 from cython.cimports.memtwin.linux.mm.migrate import putback_movable_page
 from cython.cimports.memtwin.linux.mm.swap import lru_del
 from cython.cimports.memtwin.linux.mm.vmscan import page_is_file_lru

@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:
     FALLBACK = 2001             # no huge page: an ordinary one has to do

@@ -38,12 +38,6 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
     zone_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import (
-    THP_FAULT_ALLOC,
-    THP_FAULT_FALLBACK,
-    THP_ZERO_PAGE_ALLOC,
-    THP_ZERO_PAGE_ALLOC_FAILED,
-)
 from cython.cimports.memtwin.linux.lib.int_sqrt import int_sqrt
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.huge_page import (
@@ -145,7 +139,7 @@ def map_huge_zero_page(s: State, mm: u32, vpn: u64) -> u32:
     """Map the huge zero page for a read; returns an Outcome."""
     table: u32 = walk_alloc(s, mm, vpn)
     if not table:
-        return s.need
+        return s.alloc_error
     if not get_huge_zero_page(s, mm):
         s.event[THP_FAULT_FALLBACK] += 1
         return FALLBACK
@@ -187,7 +181,7 @@ def do_huge_pmd_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, write: c
     if not table:
         s.pages[pfn].refcount = 0
         free_transhuge_page(s, pfn)
-        return s.need
+        return s.alloc_error
     add_huge_page(s, task, vma, start, table, pfn)
     return OK
 

@@ -19,7 +19,6 @@ Follows mm/huge_memory.c of Linux 6.1 (``hugepage_vma_check``,
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add_tail, list_del
 from cython.cimports.memtwin.linux.core.state import State, entire_mapcount, page_pgdat, ptes_mapcount, vma_at
-from cython.cimports.memtwin.linux.core.vmstat import THP_DEFERRED_SPLIT_PAGE
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 

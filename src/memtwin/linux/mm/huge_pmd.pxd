@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 huge_table(State s, u32 mm, u64 vpn) noexcept nogil
 cdef bint is_huge_pmd(State s, u32 table) noexcept nogil

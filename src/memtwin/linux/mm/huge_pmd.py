@@ -25,7 +25,6 @@ from cython.cimports.memtwin.linux.core.state import (
     table_at,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_ANON_TRANSPARENT_HUGEPAGES, THP_SPLIT_PMD
 from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,

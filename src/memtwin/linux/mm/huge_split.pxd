@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef struct HugeMapping:        # where an area may map a huge page: start with all 0
     u32 avc

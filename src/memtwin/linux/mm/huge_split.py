@@ -32,7 +32,6 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
     zone_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, THP_UNDERUSED_SPLIT_PAGE
 from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page, undefer_split
 from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_pmd, pmd_gather, pmd_page, split_huge_pmd
 from cython.cimports.memtwin.linux.mm.lru_gen import list_of, page_type

@@ -35,13 +35,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import (
-    THP_COLLAPSE_ALLOC,
-    THP_COLLAPSE_ALLOC_FAILED,
-    THP_SCAN_EXCEED_NONE_PTE,
-    THP_SCAN_EXCEED_SHARE_PTE,
-    THP_SCAN_EXCEED_SWAP_PTE,
-)
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.huge_page import (
     deferred_split_page,

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport List, LruGen, ScanControl, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 get_swappiness(State s, ScanControl *sc) noexcept nogil
 cdef bint is_waiting(State s, u32 pfn) noexcept nogil

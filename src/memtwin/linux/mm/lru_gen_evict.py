@@ -20,49 +20,7 @@ Not modelled: memory cgroups, reclaim that user space asks for.
 import cython
 from cython.cimports.libc.string import memset
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SCAN_PAGE,
-    GFP_IO,
-    LRU_GEN_ANON,
-    LRU_GEN_FILE,
-    MAX_LRU_BATCH,
-    MAX_NR_TIERS,
-    MAX_NR_ZONES,
-    MIN_LRU_BATCH,
-    MIN_NR_GENS,
-    OWNER_ANON,
-    PG_ACTIVE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_LRU,
-    PG_MLOCKED,
-    PG_RECLAIM,
-    PG_REFERENCED,
-    PG_REFS_MASK,
-    PG_SWAPCACHE,
-    PG_UNEVICTABLE,
-    PG_WORKINGSET,
-    PG_WRITEBACK,
-    List,
-    LruGen,
-    Page,
-    ScanControl,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, nr_pages, page_mapped, scanned_pgdat, spend_ns, zone_of
-from cython.cimports.memtwin.linux.core.vmstat import (
-    PGREFILL,
-    PGSCAN_ANON,
-    PGSCAN_DIRECT,
-    PGSCAN_KSWAPD,
-    PGSKIP_DMA,
-    PGSTEAL_ANON,
-    PGSTEAL_DIRECT,
-    PGSTEAL_KSWAPD,
-    UNEVICTABLE_PGS_CULLED,
-)
 from cython.cimports.memtwin.linux.mm.lru_gen import (
     CtrlPos,
     get_nr_gens,

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef void fill_evictable(State s) noexcept nogil

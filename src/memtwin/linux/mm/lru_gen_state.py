@@ -13,20 +13,6 @@ Not modelled: statistics of old generations, commands to ``/sys/kernel/debug/lru
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_ACTIVE_ANON,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    MAX_NR_GENS,
-    MAX_NR_ZONES,
-    PG_ACTIVE,
-    PG_GEN_SHIFT,
-    LruGen,
-    Lruvec,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, nr_pages, zone_of
 from cython.cimports.memtwin.linux.mm.lru_gen import (
     lru_gen_del_page,

@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 handle_pte_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
 cdef u32 handle_mm_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil

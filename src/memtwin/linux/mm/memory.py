@@ -45,7 +45,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, PGREUSE
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.huge_memory import FALLBACK, handle_pmd_fault
@@ -118,7 +117,7 @@ def handle_pte_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint
     code: u32
     table = walk_alloc(s, t.mm, vpn)
     if not table:
-        return s.need
+        return s.alloc_error
     pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
     if pte & PTE_PRESENT:
         return do_wp_page(s, task, vma, vpn, table)
@@ -169,7 +168,7 @@ def do_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write
         return OK
     pfn = new_anon_page(s, task, vma, vpn, 0)
     if not pfn:
-        return s.need
+        return s.alloc_error
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     spend_ns(s, s.cost_ns[COST_ANON_FAULT])
     return OK
@@ -213,7 +212,7 @@ def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cyth
 
 
 def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u32:
-    """Find a file's page for a fault, up to date; 0: the fault must be retried, or ``State.need`` says why not.
+    """Find a file's page for a fault, up to date; 0: the fault must be retried, or ``State.alloc_error`` says why not.
 
     Whenever reading is started or waited for, the fault starts again, whatever the outcome: *tries* counts
     that.
@@ -228,7 +227,7 @@ def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u
     if file_at(s, file).kind == FILE_SHMEM:
         return shmem_fault(s, file, index)
     if not pfn and not filp:
-        s.need = ENOMEM
+        s.alloc_error = ENOMEM
         return 0
     if pfn and first and filp:
         started = mmap_async_readahead(s, filp, pfn, index)
@@ -280,7 +279,7 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
             map_file_page(s, task, vma, table, vpn, pfn)
             break
         if tries == before:
-            return s.need
+            return s.alloc_error
         count_retry(s, task, tries)
     spend_ns(s, s.cost_ns[COST_FILE_FAULT])
     return OK
@@ -304,11 +303,11 @@ def do_shared_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     """First touch of a shared file page is a write: map it alone, writable and dirty."""
     pfn: u32 = file_page(s, task, vma, vpn)
     if not pfn:
-        return s.need
+        return s.alloc_error
     s.pages[pfn].refcount += 1
     if not page_mkwrite(s, pfn):
         put_page(s, pfn)
-        return s.need
+        return s.alloc_error
     map_file_page(s, task, vma, table, vpn, pfn)
     table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] |= PTE_WRITE | PTE_DIRTY
     s.pages[pfn].refcount -= 1
@@ -322,7 +321,7 @@ def do_cow_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     """First touch of a private file page is a write: copy it to an anonymous page at once."""
     source: u32 = file_page(s, task, vma, vpn)
     if not source:
-        return s.need
+        return s.alloc_error
     return wp_page_copy(s, task, vma, vpn, table, source)
 
 
@@ -342,7 +341,7 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     if source:
         put_page(s, source)
     if not pfn:
-        return s.need
+        return s.alloc_error
     if table_at(s, table).entry[at] & ~cython.cast(u64, PTE_ACCESSED) != old & ~cython.cast(u64, PTE_ACCESSED):
         discard_anon_page(s, task, pfn)
         return OK
@@ -411,7 +410,7 @@ def wp_page_shared(s: State, entry: cython.pointer(u64), pfn: u32) -> u32:
     s.pages[pfn].refcount += 1
     if not page_mkwrite(s, pfn):
         put_page(s, pfn)
-        return s.need
+        return s.alloc_error
     code = wp_page_reuse(s, entry)
     s.pages[pfn].refcount -= 1
     if not s.pages[pfn].flags & PG_SWAPBACKED:

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Mm, Page, Table, Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u32 copy_page_range(State s, u32 dst_mm, u32 src_mm, u32 dst_vma, u32 src_vma) noexcept nogil

@@ -9,31 +9,6 @@ Follows mm/memory.c of Linux 6.1 (``copy_page_range``, ``zap_pte_range``).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_FORK_PAGE,
-    COST_UNMAP_PAGE,
-    MM_ANONPAGES,
-    MM_SWAPENTS,
-    OK,
-    OWNER_FILE,
-    PG_ANON_EXCLUSIVE,
-    PG_SWAPCACHE,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_SPECIAL,
-    PTE_SWAP,
-    PTE_SWP_EXCLUSIVE,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    VM_LOCKED,
-    VM_SHARED,
-    Mm,
-    Page,
-    Table,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
@@ -109,7 +84,7 @@ def copy_page_range(s: State, dst_mm: u32, src_mm: u32, dst_vma: u32, src_vma: u
         if src:
             dst = walk_alloc(s, dst_mm, vpn)
             if not dst:
-                return s.need
+                return s.alloc_error
             if is_huge_pmd(s, src):
                 copy_huge_pmd(s, dst_mm, dst, src)
                 copied += 1

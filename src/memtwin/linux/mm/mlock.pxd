@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Page, Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u32 mlock_fixup(State s, u32 mm, u32 index, u64 start, u64 end, bint lock) noexcept nogil

@@ -12,24 +12,6 @@ Not modelled: RLIMIT_MEMLOCK (the caller is root), mlockall, MLOCK_ONFAULT, page
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SYSCALL,
-    ENOMEM,
-    OK,
-    PTE_HUGE,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_SPECIAL,
-    PTRS_PER_TABLE,
-    SIGSEGV,
-    VM_LOCKED,
-    VM_SHARED,
-    VM_WRITE,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,

@@ -9,26 +9,6 @@ Named after mm/mm_init.c of Linux 6.1, which sizes zones at boot.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add_tail
-from cython.cimports.memtwin.linux.core.mm_types import (
-    MAX_NR_ZONES,
-    NR_COSTS,
-    NR_KNOWN_CACHES,
-    OWNER_FILE,
-    OWNER_KERNEL,
-    OWNER_NONE,
-    OWNER_PCP,
-    OWNER_SLAB,
-    OWNER_TABLE,
-    PG_MLOCKED,
-    PG_PARTIAL,
-    WB_DIRTY,
-    WB_MORE_IO,
-    Features,
-    PerCpuPages,
-    Zone,
-    i64,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import (
     SlabCache,
     State,
@@ -39,7 +19,6 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_at,
     zone_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_FREE_PAGES, NR_MLOCK, NR_PAGE_TABLE_PAGES, NR_ZSPAGES
 from cython.cimports.memtwin.linux.mm.buddy import mark_block, prep_new_page, relabel_block
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
 from cython.cimports.memtwin.linux.mm.kcompactd import write_proactiveness

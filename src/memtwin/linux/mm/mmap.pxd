@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef bint may_expand_vm(State s, u32 mm, u32 flags, u64 pages, u64 data_pages) noexcept nogil

@@ -12,29 +12,6 @@ Not modelled: mremap, brk.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    EINVAL,
-    ENOMEM,
-    OK,
-    REFUSED_GUARD_GAP,
-    REFUSED_LENGTH,
-    REFUSED_MAP_COUNT,
-    REFUSED_RLIMIT_AS,
-    REFUSED_RLIMIT_DATA,
-    REFUSED_RLIMIT_STACK,
-    REFUSED_TASK_SIZE,
-    VM_ACCESS,
-    VM_ACCOUNT,
-    VM_GROWSDOWN,
-    VM_LOCKED,
-    VM_SHARED,
-    VM_WRITE,
-    Mm,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, mm_at, pool_put, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.huge_memory import get_huge_zero_page, put_huge_zero_page
 from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_enter, khugepaged_exit

@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef bint can_change_pte_writable(State s, u32 vma, u64 entry) noexcept nogil

@@ -19,32 +19,6 @@ Not modelled: protection keys, files that were opened for reading only (EACCES).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SYSCALL,
-    ENOMEM,
-    OK,
-    OWNER_ANON,
-    PG_ANON_EXCLUSIVE,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_SPECIAL,
-    PTE_SWAP,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    REFUSED_HOLE,
-    VM_ACCESS,
-    VM_ACCOUNT,
-    VM_EXEC,
-    VM_LOCKED,
-    VM_READ,
-    VM_SHARED,
-    VM_WRITE,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     is_cut_off,

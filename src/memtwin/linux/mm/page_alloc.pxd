@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef struct CompactTries:   # what became of a request's direct compactions
     u32 result              # COMPACT_…, of the last

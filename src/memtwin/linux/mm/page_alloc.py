@@ -21,38 +21,6 @@ Follows mm/page_alloc.c of Linux 6.1 (``__alloc_pages_slowpath``, ``should_recla
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COMPACT_CONTINUE,
-    COMPACT_DEFERRED,
-    COMPACT_PRIO_ASYNC,
-    COMPACT_PRIO_SYNC_FULL,
-    COMPACT_PRIO_SYNC_LIGHT,
-    COMPACT_SKIPPED,
-    COMPACT_SUCCEEDED,
-    COSTLY_ORDER,
-    ENOMEM,
-    GFP_DIRECT_RECLAIM,
-    GFP_FS,
-    GFP_HIGH,
-    GFP_IO,
-    GFP_KSWAPD_RECLAIM,
-    GFP_NOFAIL,
-    GFP_NOMEMALLOC,
-    GFP_NORETRY,
-    GFP_THISNODE,
-    KILLED,
-    LRU_ACTIVE_FILE,
-    LRU_INACTIVE_FILE,
-    MAX_NR_ZONES,
-    MAX_RECLAIM_RETRIES,
-    MIGRATE_MOVABLE,
-    THREAD_ASLEEP,
-    THREAD_NAP,
-    Kswapd,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
@@ -61,14 +29,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     zone_at,
     zone_of,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    COMPACT_FAIL,
-    COMPACT_STALL,
-    COMPACT_SUCCESS,
-    NR_FREE_PAGES,
-    NR_KERNEL_MISC_RECLAIMABLE,
-    NR_SLAB_RECLAIMABLE,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
 from cython.cimports.memtwin.linux.mm.compaction import try_to_compact_pages
@@ -265,7 +225,7 @@ def reclaim_and_compact(
 
 
 def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
-    """The steps above; 0: refused, and ``State.need`` says why."""
+    """The steps above; 0: refused, and ``State.alloc_error`` says why."""
     pfn: u32
     progress: u64 = 0
     no_progress: u32 = 0
@@ -273,7 +233,7 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     c: CompactTries
     dying: cython.bint
     again: cython.bint
-    s.need = ENOMEM
+    s.alloc_error = ENOMEM
     c.result = COMPACT_SKIPPED
     c.prio = COMPACT_PRIO_SYNC_LIGHT
     c.retries = 0
@@ -303,7 +263,7 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
             break
         no_progress = 0
     if not pfn and task_at(s, this_cpu(s).current).killed:
-        s.need = KILLED
+        s.alloc_error = KILLED
     return pfn
 
 

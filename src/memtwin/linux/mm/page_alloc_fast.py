@@ -135,7 +135,7 @@ def get_page_from_zones(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32
 
 
 def alloc_pages(s: State, order: u32, gfp: u32) -> u32:
-    """Allocate 2^*order* pages as *gfp* allows; 0: refused, and ``State.need`` says why.
+    """Allocate 2^*order* pages as *gfp* allows; 0: refused, and ``State.alloc_error`` says why.
 
     A request that may wait is a point where who was woken gets the CPU (``might_alloc``).
     """

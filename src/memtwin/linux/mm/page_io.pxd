@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport BlkPlug, Page, SwapArea, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:                  # what became of a page that was to be written to swap
     SWAP_STARTED            # it is on its way

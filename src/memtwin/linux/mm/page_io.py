@@ -11,20 +11,6 @@ Not modelled: swap files' own mapping to blocks, errors of a device.
 
 import cython
 from cython.cimports.memtwin.linux.block.bio import bio_add_page, bio_alloc, end_page_read, new_bio, submit_bio
-from cython.cimports.memtwin.linux.core.mm_types import (
-    BIO_MAX_PAGES,
-    COST_SWAP_IO,
-    PG_DIRTY,
-    PG_RECLAIM,
-    PG_WORKINGSET,
-    PLUG_MAX_BIOS,
-    SWAP_TYPE_SHIFT,
-    BlkPlug,
-    Page,
-    SwapArea,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
@@ -36,15 +22,6 @@ from cython.cimports.memtwin.linux.core.state import (
     slot_of,
     spend_ns,
     this_cpu,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    PGPGIN,
-    PGPGOUT,
-    PSWPIN,
-    PSWPOUT,
-    SWPIN_ZERO,
-    SWPOUT_ZERO,
-    THP_SWPOUT,
 )
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport File, Flusher, Page, Task, WbList, i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u64 dirty_limit(State s) noexcept nogil
 cdef u64 background_limit(State s) noexcept nogil

@@ -30,27 +30,6 @@ rate (the measured bandwidth stands for it).
 
 import cython
 from cython.cimports.memtwin.linux.core.events import schedule_event
-from cython.cimports.memtwin.linux.core.mm_types import (
-    FILE_BDEV,
-    FILE_REGULAR,
-    PG_DIRTY,
-    PG_RECLAIM,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    THREAD_ASLEEP,
-    THREAD_RUNNING,
-    WB_CLEAN,
-    WB_DIRTY,
-    XA_CHUNK,
-    File,
-    Flusher,
-    Page,
-    Task,
-    WbList,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_THREAD,
     State,
@@ -65,13 +44,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     zone_at,
     zone_of,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    NR_DIRTIED,
-    NR_DIRTY,
-    NR_WRITEBACK,
-    NR_WRITTEN,
-    NR_ZONE_WRITE_PENDING,
 )
 from cython.cimports.memtwin.linux.lib.xarray import make_chunk, xa_count_dirty
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory

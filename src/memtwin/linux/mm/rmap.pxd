@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void anon_vma_prepare(State s, u32 vma) noexcept nogil
 cdef void anon_vma_chain_link(State s, u32 vma, u32 anon_vma) noexcept nogil

@@ -41,7 +41,6 @@ from cython.cimports.memtwin.linux.core.state import (
     table_at,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_ANON_PAGES, NR_MAPPED
 from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_look_around
 from cython.cimports.memtwin.linux.mm.pgtable import (

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport File, Page, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:
     NO_SLOT = 4                 # beside what swap_writepage returns: the page could not be given a slot

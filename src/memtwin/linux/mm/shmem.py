@@ -26,43 +26,6 @@ Not modelled: huge pages, fallocate, SHM_LOCK, extended attributes, truncation o
 
 import cython
 from cython.cimports.libc.stdlib import free
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_DENTRY,
-    CACHE_LSM_INODE,
-    CACHE_SHMEM_INODE,
-    COST_CACHE_PAGE,
-    COST_SWAP_PAGE,
-    COST_SYSCALL,
-    EINVAL,
-    ENOMEM,
-    ENOSPC,
-    FILE_SHMEM,
-    GFP_HIGH,
-    GFP_HIGHUSER_MOVABLE,
-    GFP_NOMEMALLOC,
-    GFP_ZERO,
-    NR_XA_LEVELS,
-    OK,
-    OWNER_ANON,
-    OWNER_FILE,
-    PG_DIRTY,
-    PG_READAHEAD,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UPTODATE,
-    PG_WRITEBACK,
-    REFUSED_LENGTH,
-    REFUSED_TMPFS,
-    SIGBUS,
-    SWAP_TYPE_SHIFT,
-    XA_CHUNK,
-    File,
-    Page,
-    Task,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -79,7 +42,6 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
     this_cpu,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT, SWAP_RA_HIT
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, make_chunk, xa_erase, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import filemap_get, wait_on_page_locked
@@ -125,7 +87,7 @@ def shmem_swap_entry(s: State, file: u32, index: u64) -> u32:
 def shmem_acct_block(s: State, file: u32) -> cython.bint:
     """Charge one more page of a file: to the promises, if it was not promised as a whole, and to the tmpfs's size."""
     f: cython.pointer(File) = file_at(s, file)
-    s.need = ENOSPC
+    s.alloc_error = ENOSPC
     if f.no_reserve and not vm_enough_memory(s, task_at(s, this_cpu(s).current).mm, 1):
         return False
     if f.on_tmpfs and s.tmpfs_max_blocks:
@@ -178,7 +140,7 @@ def shmem_delete_from_page_cache(s: State, pfn: u32, value: u64):
 
 
 def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32:
-    """A new page of zeroes at a place of a file; 0: ``State.need`` says why not."""
+    """A new page of zeroes at a place of a file; 0: ``State.alloc_error`` says why not."""
     pfn: u32
     if not shmem_acct_block(s, file):
         return 0
@@ -192,7 +154,7 @@ def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32
     if not shmem_add_to_page_cache(s, pfn, file, index, GFP_HIGHUSER_MOVABLE):
         free_unref_page(s, pfn, 0)
         shmem_unacct_block(s, file)
-        s.need = ENOMEM
+        s.alloc_error = ENOMEM
         return 0
     lru_cache_add(s, pfn)
     spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
@@ -221,7 +183,7 @@ def shmem_read_slot(s: State, entry: u32, major: cython.pointer(cython.bint)) ->
             s.event[PGMAJFAULT] += 1
         pfn = swap_cluster_readahead(s, entry)
         if not pfn:
-            s.need = ENOMEM
+            s.alloc_error = ENOMEM
             return 0
     s.pages[pfn].refcount += 1
     wait_on_page_locked(s, pfn)
@@ -258,7 +220,7 @@ def shmem_swapin_page(s: State, file: u32, index: u64, major: cython.pointer(cyt
 
 
 def shmem_get_page(s: State, file: u32, index: u64, write: cython.bint, major: cython.pointer(cython.bint)) -> u32:
-    """A page of a file, made or brought back if it is not in memory; 0: ``State.need`` says why not.
+    """A page of a file, made or brought back if it is not in memory; 0: ``State.alloc_error`` says why not.
 
     *write*: for write(), which counts as a use. *major*: of a fault, else NULL.
     """
@@ -276,19 +238,19 @@ def shmem_get_page(s: State, file: u32, index: u64, write: cython.bint, major: c
 
 
 def shmem_fault(s: State, file: u32, index: u64) -> u32:
-    """Find a page of shared memory for a fault; 0: ``State.need`` says why not (SIGBUS: it may have no more)."""
+    """Find a page of shared memory for a fault; 0: ``State.alloc_error`` says why not (SIGBUS: it may have no more)."""
     t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     major: cython.bint = False
     pfn: u32
     if index >= file_at(s, file).nr_pages:
-        s.need = SIGBUS
+        s.alloc_error = SIGBUS
         return 0
     pfn = shmem_get_page(s, file, index, False, cython.address(major))
     if major:
         t.min_flt -= 1
         t.maj_flt += 1
-    if not pfn and s.need == ENOSPC:
-        s.need = SIGBUS
+    if not pfn and s.alloc_error == ENOSPC:
+        s.alloc_error = SIGBUS
     return pfn
 
 
@@ -423,15 +385,15 @@ def shmem_put(s: State, file: u32):
 
 
 def shmem_file(s: State, pages: u64, promised: cython.bint) -> u32:
-    """Make a file of shared memory with one user; *promised*: all of it at once. 0: ``State.need`` says why not."""
+    """Make a file of shared memory with one user, *promised* at once or not; 0: ``State.alloc_error`` says why not."""
     file: u32
     if promised and not vm_enough_memory(s, task_at(s, this_cpu(s).current).mm, pages):
-        s.need = ENOMEM
+        s.alloc_error = ENOMEM
         return 0
     file = pool_get(cython.address(s.files))
     if not file_reserve(s, file, max(pages, cython.cast(u64, 1))):
         pool_put(cython.address(s.files), file)
-        s.need = EINVAL
+        s.alloc_error = EINVAL
         return 0
     file_at(s, file).kind = FILE_SHMEM
     file_at(s, file).nr_pages = pages
@@ -462,7 +424,7 @@ def create(s: State, task: int, pages: int, promised: bool, on_tmpfs: bool = Fal
     file = shmem_file(s, pages, promised)
     if not file:
         raise_if_short()
-        return s.need, 0
+        return s.alloc_error, 0
     file_at(s, file).on_tmpfs = on_tmpfs
     return OK, file
 

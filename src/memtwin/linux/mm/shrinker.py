@@ -16,14 +16,7 @@ Not modelled: other shrinkers, memory cgroups.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import GFP_FS, i64, u32, u64
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state
-from cython.cimports.memtwin.linux.core.vmstat import (
-    DROP_SLAB,
-    NR_SLAB_RECLAIMABLE,
-    NR_SLAB_UNRECLAIMABLE,
-    SLABS_SCANNED,
-)
 from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
 from cython.cimports.memtwin.linux.mm.huge_memory import shrink_huge_zero_page
 from cython.cimports.memtwin.linux.mm.huge_split import deferred_split_count, deferred_split_scan

@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport PageVec, u32
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef inline bint lru_gen_in_fault(State s) noexcept nogil:
     """Whether a task handles a fault of its own now, and no thread is in between."""

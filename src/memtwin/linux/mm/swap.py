@@ -28,37 +28,6 @@ Not modelled: memory cgroups' own lists, the batches of other cpus.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.mm_types import (
-    LRU_ACTIVE_ANON,
-    LRU_INACTIVE_ANON,
-    LRU_INACTIVE_FILE,
-    LRU_UNEVICTABLE,
-    NR_VECS,
-    OWNER_ANON,
-    PG_ACTIVE,
-    PG_DIRTY,
-    PG_GEN_MASK,
-    PG_LOCKED,
-    PG_LRU,
-    PG_MLOCK_NEW,
-    PG_MLOCKED,
-    PG_RECLAIM,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_UNEVICTABLE,
-    PG_WRITEBACK,
-    VEC_ACTIVATE,
-    VEC_DEACTIVATE,
-    VEC_DEACTIVATE_FILE,
-    VEC_LAZYFREE,
-    VEC_LRU_ADD,
-    VEC_MLOCK,
-    VEC_ROTATE,
-    Page,
-    PageVec,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
@@ -70,19 +39,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     zone_at,
     zone_of,
-)
-from cython.cimports.memtwin.linux.core.vmstat import (
-    NR_MLOCK,
-    NR_ZONE_INACTIVE_ANON,
-    PGACTIVATE,
-    PGDEACTIVATE,
-    PGLAZYFREE,
-    PGROTATED,
-    UNEVICTABLE_PGS_CLEARED,
-    UNEVICTABLE_PGS_CULLED,
-    UNEVICTABLE_PGS_MLOCKED,
-    UNEVICTABLE_PGS_MUNLOCKED,
-    UNEVICTABLE_PGS_RESCUED,
 )
 from cython.cimports.memtwin.linux.mm.huge_page import free_transhuge_page
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_add_page, lru_gen_del_page, page_inc_refs

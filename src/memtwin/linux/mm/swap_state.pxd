@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Page, SwapArea, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 lookup_swap_cache(State s, u32 entry) noexcept nogil
 cdef bint add_to_swap_cache(State s, u32 pfn, u32 entry, u32 gfp) noexcept nogil

@@ -15,7 +15,6 @@ Not modelled: one tree for each 64 MiB of an area (the slab that they cost diffe
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import PG_SWAPCACHE, Page, i64, u32, u64
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
@@ -26,7 +25,6 @@ from cython.cimports.memtwin.linux.core.state import (
     nr_pages,
     slot_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_erase_shadow, xa_store
 
 

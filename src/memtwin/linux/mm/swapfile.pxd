@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport Page, SwapArea, SwapSlots, i64, u16, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef enum:

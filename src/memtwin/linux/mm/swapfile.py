@@ -21,26 +21,6 @@ Not modelled: discard, continuation of counts beyond 62 (here a count may be lar
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_SWAP_PAGE,
-    GFP_HIGH,
-    GFP_NOMEMALLOC,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    SWAP_HAS_CACHE,
-    SWAP_MAP_COUNT,
-    SWAP_SLOTS_CACHE_SIZE,
-    SWAP_TYPE_SHIFT,
-    SWAPFILE_CLUSTER,
-    Page,
-    SwapArea,
-    SwapSlots,
-    i64,
-    u16,
-    u32,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,

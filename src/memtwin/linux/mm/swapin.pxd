@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport Page, SwapArea, SwapRa, Task, Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef u32 swapin_nr_pages(State s, SwapRa *ra, u64 here) noexcept nogil
 cdef u32 get_swap_cache_page(State s, u32 entry, u32 gfp, bint *fresh) noexcept nogil

@@ -25,40 +25,6 @@ Not modelled: KSM, device-private pages, memory that cannot be read back.
 
 import cython
 from cython.cimports.memtwin.linux.block.bio import submit_bio
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_CACHE_PAGE,
-    COST_REUSE_FAULT,
-    GFP_HIGHUSER_MOVABLE,
-    MM_ANONPAGES,
-    MM_SWAPENTS,
-    OK,
-    OWNER_ANON,
-    PG_ANON_EXCLUSIVE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_LRU,
-    PG_MLOCKED,
-    PG_READAHEAD,
-    PG_SWAPBACKED,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_SWAP,
-    PTE_SWP_EXCLUSIVE,
-    PTE_WRITE,
-    PTRS_PER_TABLE,
-    SWAP_HAS_CACHE,
-    SWAP_TYPE_SHIFT,
-    VM_LOCKED,
-    VM_WRITE,
-    Page,
-    SwapRa,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
@@ -71,7 +37,6 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGMAJFAULT, SWAP_RA, SWAP_RA_HIT
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -362,7 +327,7 @@ def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cyt
         task_at(s, task).min_flt -= 1
         task_at(s, task).maj_flt += 1
     if not pfn:
-        return s.need
+        return s.alloc_error
     if write and not s.pages[compound_head(s, pfn)].flags & PG_LRU:
         lru_add_drain(s)
     check_tag(s, table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_SWAP_IN)

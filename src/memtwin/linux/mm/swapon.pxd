@@ -1,5 +1,6 @@
-from memtwin.linux.core.mm_types cimport SwapArea, Vma, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef void init_area(State s, u32 area, u32 pages, bint ssd, bint synchronous) noexcept nogil
 cdef u64 *entry_at(State s, u32 mm, u64 vpn) noexcept nogil

@@ -14,32 +14,6 @@ Not modelled: discard.
 
 import cython
 from cython.cimports.memtwin.linux.core.host_memory import host_zeroed
-from cython.cimports.memtwin.linux.core.mm_types import (
-    EINTR,
-    EINVAL,
-    ENOMEM,
-    FILE_SWAP,
-    MM_ANONPAGES,
-    MM_SWAPENTS,
-    OK,
-    PG_ANON_EXCLUSIVE,
-    PG_LOCKED,
-    PG_SWAPCACHE,
-    PG_WRITEBACK,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_SWAP,
-    PTE_SWP_EXCLUSIVE,
-    PTRS_PER_TABLE,
-    REFUSED_SWAPOFF,
-    SWAP_HAS_CACHE,
-    SWAP_TYPE_SHIFT,
-    SWAPFILE_CLUSTER,
-    SwapArea,
-    u16,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
@@ -54,7 +28,6 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
     vma_at,
 )
-from cython.cimports.memtwin.linux.core.vmstat import PGPGIN
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.mmap import mmput

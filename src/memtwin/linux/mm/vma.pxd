@@ -1,4 +1,4 @@
-from memtwin.linux.core.mm_types cimport i64, u32, u64
+from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
 cdef u32 find_vma_index(State s, u32 mm, u64 vpn) noexcept nogil

@@ -10,26 +10,6 @@ space, searched by halving.
 import cython
 from cython.cimports.libc.string import memmove
 from cython.cimports.memtwin.linux.core.host_memory import longer
-from cython.cimports.memtwin.linux.core.mm_types import (
-    CACHE_FILP,
-    CACHE_VMA,
-    FILE_SHMEM,
-    PTE_ACCESSED,
-    PTE_PRESENT,
-    PTE_PROTNONE,
-    PTE_WRITE,
-    VM_ACCESS,
-    VM_EXEC,
-    VM_GROWSDOWN,
-    VM_LOCKED,
-    VM_SHARED,
-    VM_WRITE,
-    Mm,
-    Vma,
-    i64,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,

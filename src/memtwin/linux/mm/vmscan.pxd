@@ -1,5 +1,6 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
+from memtwin.linux.core.vmstat cimport *
 
 cdef enum:                  # what is to become of a page that reclaim scanned
     PAGEREF_RECLAIM

@@ -50,24 +50,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     zone_of,
 )
-from cython.cimports.memtwin.linux.core.vmstat import (
-    NR_DIRTY,
-    NR_ISOLATED_ANON,
-    NR_VMSCAN_IMMEDIATE_RECLAIM,
-    NR_VMSCAN_WRITE,
-    PGACTIVATE,
-    PGDEACTIVATE,
-    PGLAZYFREED,
-    PGREFILL,
-    PGSCAN_ANON,
-    PGSCAN_DIRECT,
-    PGSCAN_KSWAPD,
-    PGSKIP_DMA,
-    PGSTEAL_ANON,
-    PGSTEAL_DIRECT,
-    PGSTEAL_KSWAPD,
-    THP_SWPOUT_FALLBACK,
-)
 from cython.cimports.memtwin.linux.lib.int_sqrt import int_sqrt
 from cython.cimports.memtwin.linux.mm.filemap import filemap_remove, try_to_free_buffers
 from cython.cimports.memtwin.linux.mm.huge_split import (

@@ -7,27 +7,6 @@ order, and how old its pages are. Its totals are the kernel's counters to the pa
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AsString, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memset
-from cython.cimports.memtwin.linux.core.mm_types import (
-    FILE_VDSO,
-    NR_ORDERS,
-    OWNER_ANON,
-    OWNER_BUDDY,
-    OWNER_FILE,
-    OWNER_ISOLATED,
-    OWNER_KERNEL,
-    OWNER_NONE,
-    OWNER_PCP,
-    OWNER_SLAB,
-    OWNER_TABLE,
-    PG_ACTIVE,
-    PG_HEAD,
-    PG_LRU,
-    PG_SWAPBACKED,
-    Page,
-    Zone,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, file_at, zone_at
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_is_active, page_lru_gen
 

@@ -13,30 +13,6 @@ Follows fs/proc/task_mmu.c of Linux 6.1.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    FILE_SHMEM,
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    MM_SWAPENTS,
-    OWNER_ANON,
-    PG_DIRTY,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    PTE_ACCESSED,
-    PTE_DIRTY,
-    PTE_SPECIAL,
-    PTE_SWAP,
-    PTRS_PER_TABLE,
-    VM_LOCKED,
-    VM_SHARED,
-    Mm,
-    Page,
-    Task,
-    Vma,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, compound_head, file_at, mm_at, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_pmd, is_huge_zero_pmd, pmd_gather
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk

@@ -15,19 +15,6 @@ Not modelled: preemption between tasks, contention for CPUs when there are sever
 
 import cython
 from cython.cimports.memtwin.linux.core.events import FOREVER, push_event
-from cython.cimports.memtwin.linux.core.mm_types import (
-    COST_IO_CALL,
-    COST_WAKE,
-    SCHED_FLUSHER,
-    SCHED_IDLE,
-    SCHED_KCOMPACTD,
-    SCHED_KHUGEPAGED,
-    SCHED_KSWAPD,
-    SCHED_TASK,
-    SchedEntity,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_THREAD,
     State,

@@ -21,14 +21,6 @@ Not modelled: other nice values, several tasks that run at the same time, groups
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.mm_types import (
-    NR_SCHED_ENTITIES,
-    SCHED_IDLE,
-    SCHED_KHUGEPAGED,
-    SchedEntity,
-    u32,
-    u64,
-)
 from cython.cimports.memtwin.linux.core.state import State, this_cpu
 from cython.cimports.memtwin.linux.kernel.sched.eevdf import (
     dequeue_eevdf,
