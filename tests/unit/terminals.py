@@ -61,7 +61,7 @@ class Terminal:
         end = time.monotonic() + _LIMIT_S
         while not any(text in line for line in self.picture()):
             assert time.monotonic() < end, (text, self.picture())
-            self._read(0.2)
+            self.read(0.2)
         return self.picture()
 
     def ended(self) -> int:
@@ -69,11 +69,11 @@ class Terminal:
         end = time.monotonic() + _LIMIT_S
         while self.code is None:
             assert time.monotonic() < end, self.picture()
-            self._read(0.05)
+            self.read(0.05)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.code = os.waitstatus_to_exitcode(status)
-        self._read(0.1)
+        self.read(0.1)
         return self.code
 
     def picture(self) -> list[str]:
@@ -99,7 +99,8 @@ class Terminal:
                 screen = [[" "] * self.columns for _ in range(self.rows)]
         return ["".join(line).rstrip() for line in screen]
 
-    def _read(self, seconds: float) -> None:
+    def read(self, seconds: float) -> None:
+        """Take what it sends, for which *seconds* are waited."""
         while self.fd >= 0 and select.select([self.fd], [], [], seconds)[0]:
             try:
                 data = os.read(self.fd, 1 << 16)

@@ -9,13 +9,14 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from htop_machine import RUN, machine
-from terminals import Terminal, left_clean
+from terminals import MAIN, Terminal, left_clean
 from tmux import Tmux
 
 from memtwin.sources.films import Film, LiveFilm, RecordingFilm
@@ -352,6 +353,55 @@ def test_it_leaves_the_terminal_clean(tmp_path: Path, how: str | signal.Signals,
             os.kill(terminal.pid, how)
         assert terminal.ended() == code
         assert left_clean(terminal)
+
+
+def test_it_ends_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    """No signal tells it: it is no session of the terminal's, as after the death of a shell between the two."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, "htop", "-d", "0.2", "--root", str(machine(tmp_path))],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+    ) as program:  # fmt: skip
+        try:
+            os.close(theirs)
+            shown, end = b"", time.monotonic() + 60
+            while b"COMMAND" not in shown:
+                assert time.monotonic() < end, shown
+                shown += os.read(ours, 1 << 16)
+            os.close(ours)
+            assert program.wait(10) == 1
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("seen", ["COMMAND", "\x1b[?1049h"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_while_it_begins_and_while_it_draws(seen: str, number: signal.Signals) -> None:
+    with Terminal("htop", "-t", "-d", "0.1") as terminal:
+        end = time.monotonic() + 60
+        while seen not in terminal.sent:
+            assert time.monotonic() < end, terminal.sent
+            terminal.read(0.01)
+        os.kill(terminal.pid, number)
+        began = time.monotonic()
+        assert terminal.ended() == 1
+        assert time.monotonic() - began < 10
+        assert left_clean(terminal)
+
+
+def test_signals_end_it_on_a_terminal_that_takes_nothing(tmp_path: Path) -> None:
+    """Nobody reads what it writes: it cannot leave the terminal clean, and ends all the same."""
+    with Terminal("htop", "-d", "0.1", "--root", str(machine(tmp_path))) as terminal:
+        terminal.until("COMMAND")
+        for columns in range(40, 120):
+            terminal.resize(columns, 60)
+            time.sleep(0.03)
+        os.kill(terminal.pid, signal.SIGTERM)
+        end = time.monotonic() + 10
+        while not (pid := os.waitpid(terminal.pid, os.WNOHANG)[0]) and time.monotonic() < end:
+            time.sleep(0.05)
+        terminal.code = 1 if pid else None
+        assert pid
 
 
 def test_a_resize_to_almost_nothing_and_a_suspend(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
+import select
 import signal
+import threading
+import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -52,6 +54,10 @@ _REVERSED: Final = {
 _BOLD: Final = {"heading-key", "key", "running", "tagged", "cursor", "selected-tagged", "title", "badge"}
 _UNDERLINED: Final = {"heading-chosen", "cursor"}
 EXIT_INTERRUPTED: Final = 130
+_CLOSING_S: Final = 5.0
+"""How long a program that was told to end may take to leave its terminal clean."""
+_GONE_S: Final = 0.5
+"""How long it may take to close its files when there is no terminal any more."""
 
 
 @lru_cache(256)
@@ -182,6 +188,11 @@ class HtopApp(App[int]):
             super().__init__()
             self.look = look
 
+        def can_replace(self, message: Message) -> bool:
+            """Return whether *message*, which came after this one, makes it needless: looks do not queue up."""
+            is_look = isinstance(message, HtopApp.Seen) and not isinstance(message.look, str)
+            return is_look and not isinstance(self.look, str)
+
     def __init__(self, page: Page, film: Film, *, delay_s: float, colour: bool = True) -> None:
         super().__init__(ansi_color=True)
         self.page = page
@@ -196,10 +207,7 @@ class HtopApp(App[int]):
         yield self.canvas
 
     def on_mount(self) -> None:
-        """Begin to look; signals that end the program leave the terminal clean."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, partial(self.exit, 1))
+        """Begin to look."""
         self.canvas.focus()
         self.canvas.draw()
         self.reader.start()
@@ -214,7 +222,9 @@ class HtopApp(App[int]):
         self.post_message(self.Seen(look))
 
     def on_htop_app_seen(self, message: Seen) -> None:
-        """Show a look."""
+        """Show a look, unless the program ends: nothing is drawn before the end that waits behind it."""
+        if self._exit:
+            return
         if isinstance(message.look, str):
             self.page.message = message.look
         else:
@@ -264,10 +274,38 @@ def _nothing() -> None:
     """Look at once."""
 
 
+def _end_with_the_terminal(app: HtopApp) -> None:
+    """End *app* at SIGTERM, at SIGHUP, and as soon as its terminal is gone; in the end by force.
+
+    Textual notices none of this: its thread of keys reads the end of a terminal that is gone again and again, and its
+    thread of output dies there, after which what draws waits for ever for room in the queue to it. So a thread of ours
+    waits for both. A handler only writes to it, which is right at any time: the loop may not run yet, or not any more.
+    """
+    told = os.eventfd(0, os.EFD_CLOEXEC)
+    terminals = [number for number in (0, 2) if os.isatty(number)]  # Textual reads the one and writes to the other
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.eventfd_write(told, 1))
+
+    def wait() -> None:
+        ends = select.poll()
+        for number in terminals:
+            ends.register(number, 0)  # only that it is gone
+        ends.register(told, select.POLLIN)
+        ends.poll()
+        app.exit(1)
+        ends.unregister(told)
+        if ends.poll(_CLOSING_S * 1000):
+            time.sleep(_GONE_S)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="terminal", daemon=True).start()
+
+
 def run(page: Page, film: Film, *, delay_s: float, mouse: bool = True) -> int:
     """Show *page* over *film* until it is left; return the exit code."""
     for name in ("COLUMNS", "LINES"):  # of the shell that began it: a screen is as large as its terminal now is
         os.environ.pop(name, None)
     app = HtopApp(page, film, delay_s=delay_s, colour=not os.environ.get("NO_COLOR"))
+    _end_with_the_terminal(app)
     app.run(mouse=mouse)
     return 1 if app.return_value is None else app.return_value
