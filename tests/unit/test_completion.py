@@ -219,6 +219,7 @@ def test_examples_are_command_lines(name: str, capsys: pytest.CaptureFixture[str
 
 NOT_VIEWS = {
     "mount",
+    "page",
     "run",
     "validate",
     "completion",

@@ -54,7 +54,7 @@ def test_a_run_has_a_recordings_layout(tmp_path: Path) -> None:
     assert left.checkpoints == ("boot", "end")
     assert [op["op"] for op in left.ops] == ["proc A", "A mmap h 8M", "A touch h 0 8M w seq", "checkpoint end"]
     assert left.ops[2]["d"]["pgfault"] == 2048
-    files = {"status", "statm", "stat", "maps", "smaps_rollup", "oom_score", "oom_score_adj"}
+    files = {"status", "statm", "stat", "maps", "smaps", "smaps_rollup", "oom_score", "oom_score_adj"}
     assert set(left.at("end").names("workers/A")) == files
     assert left.scenario().text == SMALL
     assert "wall_s" not in left.meta

@@ -55,7 +55,7 @@ _BOLD: Final = {"heading-key", "key", "running", "tagged", "cursor", "selected-t
 _UNDERLINED: Final = {"heading-chosen", "cursor"}
 EXIT_INTERRUPTED: Final = 130
 _CLOSING_S: Final = 5.0
-"""How long a program that was told to end may take to leave its terminal clean."""
+"""How long a program that got a signal to end may take to leave its terminal clean."""
 _GONE_S: Final = 0.5
 """How long it may take to close its files when there is no terminal any more."""
 
@@ -281,19 +281,19 @@ def _end_with_the_terminal(app: HtopApp) -> None:
     thread of output dies there, after which what draws waits for ever for room in the queue to it. So a thread of ours
     waits for both. A handler only writes to it, which is right at any time: the loop may not run yet, or not any more.
     """
-    told = os.eventfd(0, os.EFD_CLOEXEC)
+    signalled = os.eventfd(0, os.EFD_CLOEXEC)
     terminals = [number for number in (0, 2) if os.isatty(number)]  # Textual reads the one and writes to the other
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os.eventfd_write(told, 1))
+        signal.signal(number, lambda *_: os.eventfd_write(signalled, 1))
 
     def wait() -> None:
         ends = select.poll()
         for number in terminals:
             ends.register(number, 0)  # only that it is gone
-        ends.register(told, select.POLLIN)
+        ends.register(signalled, select.POLLIN)
         ends.poll()
         app.exit(1)
-        ends.unregister(told)
+        ends.unregister(signalled)
         if ends.poll(_CLOSING_S * 1000):
             time.sleep(_GONE_S)
         os._exit(1)
