@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -27,6 +28,7 @@ class Terminal:
 
     def __init__(self, *args: str, columns: int = 80, rows: int = 24, **environment: str) -> None:
         self.columns, self.rows, self.sent = columns, rows, ""
+        self.characters = codecs.getincrementaldecoder("utf-8")()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -108,7 +110,7 @@ class Terminal:
                 return
             if not data:
                 return
-            self.sent += data.decode()
+            self.sent += self.characters.decode(data)
             seconds = 0.0
 
 

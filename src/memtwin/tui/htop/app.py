@@ -301,6 +301,16 @@ def _end_with_the_terminal(app: HtopApp) -> None:
     threading.Thread(target=wait, name="terminal", daemon=True).start()
 
 
+def _discard_if_gone() -> None:
+    """Let what is still to be written go nowhere if the terminal is gone: the exit code is 1, not that of its loss."""
+    ends = select.poll()
+    ends.register(2, 0)
+    if ends.poll(0):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+
+
 def run(page: Page, film: Film, *, delay_s: float, mouse: bool = True) -> int:
     """Show *page* over *film* until it is left; return the exit code."""
     for name in ("COLUMNS", "LINES"):  # of the shell that began it: a screen is as large as its terminal now is
@@ -308,4 +318,5 @@ def run(page: Page, film: Film, *, delay_s: float, mouse: bool = True) -> int:
     app = HtopApp(page, film, delay_s=delay_s, colour=not os.environ.get("NO_COLOR"))
     _end_with_the_terminal(app)
     app.run(mouse=mouse)
+    _discard_if_gone()
     return 1 if app.return_value is None else app.return_value
