@@ -131,6 +131,26 @@ def test_a_whole_huge_page_that_is_unmapped_is_free_at_once_and_so_is_its_table(
     assert tables[0] - tables[1] == 1
 
 
+def test_a_huge_entry_changes_its_rights_as_a_whole() -> None:
+    """mprotect of whole huge pages splits none: no access, then all again, and they are written to where they are."""
+    found = done(
+        "A mmap r 8M\nA touch r 0 8M w seq\nA mprotect r 0 8M none\nA mprotect r 0 8M rw\nA touch r 0 8M w seq"
+    )
+    assert huge(found) == 4
+    assert events(found)["thp_split_pmd"] == 0
+    assert rollup(found)["AnonHugePages"] == 8 << 10
+    assert all(one.outcome == "ok" for one in found.done)
+
+
+def test_rights_of_a_part_split_the_entry_and_hold_for_that_part() -> None:
+    """1 MiB of a huge page read-only: its entry is split, the rest is written to, a write to the part is SIGSEGV."""
+    begin = "A mmap r 4M\nA touch r 0 4M w seq\nA mprotect r 0 1M r\n"
+    found = done(begin + "A touch r 1M 3M w seq\nA touch r 0 1M r seq")
+    assert events(found)["thp_split_pmd"] == 1
+    assert huge(found) == 1
+    assert done(begin + "A touch r 0 4K w seq").done[-1].outcome != "ok"
+
+
 def test_a_locked_huge_page_is_unevictable_as_a_whole() -> None:
     fill = "A mmap r 4M\nA touch r 0 4M w seq\n"
     locked = [found.machine.state.zone_stats(1)["nr_mlock"] for found in (done(fill), done(f"{fill}A mlock r 0 4M"))]

@@ -131,7 +131,7 @@ def paths(source: Source) -> list[str]:
 
 
 def test_a_future_is_a_run_of_the_edited_scenario(film: ModelFilm, scenario: Scenario, tmp_path: Path) -> None:
-    """Byte for byte, whatever was looked at meanwhile; and the first future is the run as it was."""
+    """Byte for byte, whatever was shown meanwhile; and the first future is the run as it was."""
     for number, (at, words) in enumerate(((3, "sysctl vm.swappiness=0"), (12, "A kill"), (8, "swapon more 64M"))):
         film.current = 0
         film.seek("first")

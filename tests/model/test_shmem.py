@@ -65,7 +65,7 @@ def test_a_child_shares_what_its_parent_mapped_shared_and_copies_the_rest() -> N
 
 @pytest.mark.parametrize("swap", ["swap disk size=200M", "swap disk size=200M rot=0", "swap zram size=200M"])
 def test_it_goes_to_swap_and_comes_back_as_it_was(swap: str) -> None:
-    """50 MiB of shared memory under 55 MiB of anonymous: what lies in swap is in nobody's VmSwap, and comes back."""
+    """50 MiB of shared memory under 55 MiB of anonymous: what is swapped is in no VmSwap, and comes back."""
     made = machine(
         swap, "proc A", "proc B", "A shm r 50M as pool", "A touch r 0 50M w seq content=text", "B shm r as pool",
         "B mmap h 55M", "B touch h 0 55M w seq content=text",

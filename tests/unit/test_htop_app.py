@@ -390,7 +390,7 @@ def test_a_signal_ends_it_while_it_begins_and_while_it_draws(seen: str, number: 
 
 
 def test_signals_end_it_on_a_terminal_that_takes_nothing(tmp_path: Path) -> None:
-    """Nobody reads what it writes: it cannot leave the terminal clean, and ends all the same."""
+    """What it writes is never read: it cannot leave the terminal clean, and ends all the same."""
     with Terminal("htop", "-d", "0.1", "--root", str(machine(tmp_path))) as terminal:
         terminal.until("COMMAND")
         for columns in range(40, 120):

@@ -3,7 +3,6 @@ from memtwin.linux.core.state cimport State
 from memtwin.linux.core.vmstat cimport *
 
 cdef void mem_cgroup_flush_stats(State s) noexcept nogil
-cdef void mem_cgroup_flush_stats_ratelimited(State s) noexcept nogil
 
 cdef inline u64 lruvec_page_state(Lruvec *lruvec, u32 lru) noexcept nogil:
     """Pages of a list as of the last flush."""

@@ -13,7 +13,7 @@ Follows mm/memcontrol.c of Linux 6.1 (``mem_cgroup_flush_stats``, ``lruvec_page_
 (``mem_cgroup_flush_stats_ratelimited``).
 
 Not modelled: groups other than the root; that a flush below 128 updates is left out; the delay of a flush on an idle
-machine, whose timer is deferrable.
+machine, whose timer is deferrable; ``cgroup_disable=memory``, with which the counters are exact.
 """
 
 import cython
@@ -28,9 +28,3 @@ def mem_cgroup_flush_stats(s: State):
         lruvec.flushed_lists[lru] = global_node_page_state(s, lru)
     lruvec.flushed_activations[0] = global_node_page_state(s, WORKINGSET_ACTIVATE_ANON)
     lruvec.flushed_activations[1] = global_node_page_state(s, WORKINGSET_ACTIVATE_FILE)
-
-
-def mem_cgroup_flush_stats_ratelimited(s: State):
-    """Flush at the beginning of a pass, where the kernel does not leave that to the periodic flush."""
-    if not s.features.flush_ratelimited:
-        mem_cgroup_flush_stats(s)

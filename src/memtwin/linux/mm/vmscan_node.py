@@ -45,7 +45,7 @@ from cython.cimports.memtwin.linux.mm.lru_gen_shrink import (
     lru_gen_shrink_end,
     lru_gen_shrink_round,
 )
-from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state, mem_cgroup_flush_stats_ratelimited
+from cython.cimports.memtwin.linux.mm.memcontrol import lruvec_page_state, mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import gfp_zone, nr_free_pages, zone_watermark_ok
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
@@ -97,7 +97,8 @@ def prepare_scan(s: State, sc: cython.pointer(ScanControl)):
     high: u64 = 0
     files: u64 = global_node_page_state(s, LRU_ACTIVE_FILE) + global_node_page_state(s, LRU_INACTIVE_FILE)
     lruvec: cython.pointer(Lruvec) = cython.address(scanned_pgdat(s, sc).lruvec)
-    mem_cgroup_flush_stats_ratelimited(s)
+    if not s.features.flush_ratelimited:
+        mem_cgroup_flush_stats(s)
     sc.anon_cost = lruvec.anon_cost
     sc.file_cost = lruvec.file_cost
     sc.may_deactivate_anon = sc.may_deactivate_file = True
