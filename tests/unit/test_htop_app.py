@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+import tty
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +33,7 @@ from memtwin.tui.htop.rows import Choice
 from memtwin.tui.htop.spans import text
 
 pytest.importorskip("textual")
-from memtwin.tui.htop.app import HtopApp, style_of
+from memtwin.tui.htop.app import HtopApp, _leave_by_force, style_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -402,6 +406,29 @@ def test_signals_end_it_on_a_terminal_that_takes_nothing(tmp_path: Path) -> None
             time.sleep(0.05)
         terminal.code = 1 if pid else None
         assert pid
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_an_end_by_force_leaves_the_terminal_clean_or_at_least_does_not_wait(takes: bool) -> None:
+    """As after five seconds in which Textual did not end: the mode is set back, and what the terminal takes is sent."""
+    ours, theirs = os.openpty()
+    try:
+        before = termios.tcgetattr(theirs)
+        tty.setraw(theirs)
+        if not takes:
+            os.set_blocking(theirs, False)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(theirs, b"x" * 4096)
+        _leave_by_force({theirs: before})
+        assert termios.tcgetattr(theirs) == before
+        if takes:
+            assert {b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l"} <= set(
+                re.findall(rb"\x1b[^\x1b]*", os.read(ours, 4096))
+            )
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_resize_to_almost_nothing_and_a_suspend(tmp_path: Path) -> None:

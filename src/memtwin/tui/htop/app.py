@@ -6,8 +6,10 @@ import gc
 import os
 import select
 import signal
+import termios
 import threading
 import time
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -58,6 +60,10 @@ _CLOSING_S: Final = 5.0
 """How long a program that got a signal to end may take to leave its terminal clean."""
 _GONE_S: Final = 0.5
 """How long it may take to close its files when there is no terminal any more."""
+_LEAVE: Final = (
+    b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
+"""What takes back all that Textual asks of a terminal: harmless where it did not."""
 
 
 @lru_cache(256)
@@ -282,13 +288,15 @@ def _end_with_the_terminal(app: HtopApp) -> None:
     waits for both. A handler only writes to it, which is right at any time: the loop may not run yet, or not any more.
     """
     signalled = os.eventfd(0, os.EFD_CLOEXEC)
-    terminals = [number for number in (0, 2) if os.isatty(number)]  # Textual reads the one and writes to the other
+    modes = {
+        at: termios.tcgetattr(at) for at in (0, 2) if os.isatty(at)
+    }  # Textual reads the one and writes to the other
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.eventfd_write(signalled, 1))
 
     def wait() -> None:
         ends = select.poll()
-        for number in terminals:
+        for number in modes:
             ends.register(number, 0)  # only that it is gone
         ends.register(signalled, select.POLLIN)
         ends.poll()
@@ -296,9 +304,21 @@ def _end_with_the_terminal(app: HtopApp) -> None:
         ends.unregister(signalled)
         if ends.poll(_CLOSING_S * 1000):
             time.sleep(_GONE_S)
+        else:
+            _leave_by_force(modes)
         os._exit(1)
 
     threading.Thread(target=wait, name="terminal", daemon=True).start()
+
+
+def _leave_by_force(modes: dict[int, list[Any]]) -> None:
+    """Leave the terminals as clean as they let us without waiting: *modes* by descriptor, as they were."""
+    for number, mode in modes.items():
+        with suppress(OSError, termios.error):
+            termios.tcsetattr(number, termios.TCSANOW, mode)
+            terminal = os.open(os.ttyname(number), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            os.write(terminal, _LEAVE)
+            os.close(terminal)
 
 
 def _discard_if_gone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import MemtwinError
 from memtwin.sources.looks import Wants
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from memtwin.sources.films import Film
     from memtwin.sources.looks import Look
+
+
+_ENDING_S: Final = 2.0
+"""How long the end waits for a look that is under way."""
 
 
 class Reader(threading.Thread):
@@ -46,7 +50,7 @@ class Reader(threading.Thread):
         """End the thread, and close the film."""
         self._jobs.put(None)
         if self.is_alive():
-            self.join(5)
+            self.join(_ENDING_S)
 
     def run(self) -> None:
         """Look until the end."""
