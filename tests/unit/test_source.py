@@ -177,3 +177,22 @@ def test_undecodable_bytes_are_kept(root: Path) -> None:
     text = open_source(root).read("proc/odd")
     assert text is not None
     assert text.encode(errors="surrogateescape") == b"\xff\n"
+
+
+@pytest.mark.parametrize("path", ["proc/\0", "proc/\ud800", "../proc/meminfo", "/proc/meminfo"])
+def test_what_is_no_path_below_the_root_is_absent(tmp_path: Path, path: str) -> None:
+    """Names may come from JSON, which has characters that no file's name has."""
+    source = DirectorySource(tmp_path)
+    assert (source.read(path), source.names(path), source.folders(path), source.link(path)) == (None, [], [], None)
+    assert source.unread[path] == "absent"
+
+
+def test_an_error_of_the_program_is_never_an_absent_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the system's errors say that a file cannot be read."""
+
+    def fail(*_: object) -> bytes:
+        raise ValueError("a slip")
+
+    monkeypatch.setattr(DirectorySource, "_bytes", fail)
+    with pytest.raises(ValueError, match="a slip"):
+        DirectorySource("/").read("proc/meminfo")

@@ -106,7 +106,7 @@ class Worker(Run):
         """Return the bytes of a file of the machine."""
         try:
             return self._source()._bytes(path)  # noqa: SLF001 - without the copy as text
-        except (OSError, ValueError):
+        except OSError:
             return None
 
     def names(self, path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 MAX_FILE_BYTES: Final = 64 << 20
@@ -16,5 +17,13 @@ ACCEPTED: Final = (
 
 
 def is_inside(path: str) -> bool:
-    """Return whether *path* is relative and never steps up."""
-    return not path.startswith("/") and ".." not in path.split("/")
+    r"""Return whether *path* can be the path of a file, is relative, and never steps up.
+
+    >>> is_inside("proc/meminfo"), is_inside("proc/../etc"), is_inside("a\0b"), is_inside("a\ud800b")
+    (True, False, False, False)
+    """
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:  # half of a character, as JSON may have it
+        return False
+    return not path.startswith("/") and b"\0" not in name and ".." not in path.split("/")

@@ -15,6 +15,7 @@ Undecodable bytes are kept as surrogates (``errors="surrogateescape"``): a file 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -91,8 +92,8 @@ class Source:
             data = self._bytes(path)
         except FileNotFoundError:
             self.unread[path] = self._when_taken().get(path, "absent")
-        except (OSError, ValueError) as error:
-            self.unread[path] = getattr(error, "strerror", None) or str(error)
+        except OSError as error:
+            self.unread[path] = error.strerror or str(error)
         else:
             self.unread.pop(path, None)
             return data.decode(errors="surrogateescape")
@@ -130,7 +131,7 @@ class Source:
         return f"{self.name.rstrip('/')}/{path}"
 
     def _bytes(self, path: str) -> bytes:
-        """Return a file's bytes; raise OSError, or ValueError for a path that is none."""
+        """Return a file's bytes; raise OSError, with the reason as its text."""
         raise NotImplementedError
 
     def _when_taken(self) -> dict[str, str]:
@@ -185,7 +186,7 @@ class DirectorySource(Source):
         """Return the sorted names of what lies directly under the directory *path*; none if it is absent."""
         try:
             return sorted(os.listdir(self._inside(path)))
-        except (OSError, ValueError):
+        except OSError:
             return []
 
     def folders(self, path: str = "") -> list[str]:
@@ -193,14 +194,14 @@ class DirectorySource(Source):
         try:
             with os.scandir(self._inside(path)) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        except (OSError, ValueError):
+        except OSError:
             return []
 
     def link(self, path: str) -> str | None:
         """Return where the symbolic link at *path* leads, or None if it is none."""
         try:
             return os.readlink(f"{self._root.rstrip('/')}/{path}") if is_inside(path) else None
-        except (OSError, ValueError):
+        except OSError:
             return None
 
     def _inside(self, path: str) -> str:
@@ -217,23 +218,23 @@ class DirectorySource(Source):
         if os.path.islink(real):
             real = os.path.realpath(real)
         if not f"{real}/".startswith(f"{self._root}/"):
-            raise ValueError("a link that leads out of the source")
+            raise OSError(errno.EXDEV, "a link that leads out of the source")
         return real
 
     def _bytes(self, path: str) -> bytes:
         where = self._inside(path)
         found = os.stat(where)
         if not stat.S_ISREG(found.st_mode):  # a named pipe in a stranger's snapshot must not hang us
-            raise ValueError("not a regular file")
+            raise OSError(errno.EINVAL, "not a regular file")
         if found.st_size > MAX_FILE_BYTES:
-            raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+            raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
         data = bytearray()
         file = os.open(where, os.O_RDONLY)
         try:
             while chunk := os.read(file, _CHUNK_BYTES):
                 data += chunk
                 if len(data) > MAX_FILE_BYTES:
-                    raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+                    raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
         finally:
             os.close(file)
         return bytes(data)
