@@ -77,8 +77,15 @@ def operations(scenario: sc.Scenario) -> str:
     return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
 
 
+def _refuse_time(scenario: sc.Scenario, op: sc.Op) -> None:
+    """Raise an InputError for tasks side by side and for a pace, which the guest has not."""
+    if getattr(op, "beside", False) or isinstance(op, sc.Wait) or getattr(op, "pace", sc.UNPACED) != sc.UNPACED:
+        raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: the guest has no tasks side by side, and no pace")
+
+
 def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
     """The words of an operation after its number."""
+    _refuse_time(scenario, op)
     if isinstance(op, sc.WorkerOp):
         verb = type(op).__name__.lower()
         return (verb, op.proc, *_worker_words(op))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memtwin.run import settings
 from memtwin.run.run import Run
 from memtwin.scenario import parse, parser
+from memtwin.scenario.header import Header
 from memtwin.scenario.words import Line
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ class Growing:
         self.run = Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
         settings.apply_sysctls(self.run.machine, scenario, settings.settings_of(()))
         self.run.sample(between=True)
-        head = parser._Header()
+        head = Header()
         for number, line in enumerate(header.splitlines(), 1):
             head.take(Line("<growing>", number, line.split(), 0))
-        self._body = parser._Body(head)
+        self._body = parser._Body(head, "<growing>")
 
     @property
     def state(self) -> State:

@@ -287,6 +287,60 @@ def test_a_mistake_is_told_with_line_and_expectation(text: str, lineno: int, exp
     assert hint is None or hint in (problem.hint or "")
 
 
+def test_loops_repeat_their_lines_and_each_repetition_has_numbers_of_its_own() -> None:
+    text = "proc A\nA mmap h 8K\nloop 2 {\n A touch h 0 4K w seq &\n loop 2 {\n  sync\n }\n}\nwait A\nat 5 wait\n"
+    ops = sc.parse(text).ops
+    assert [op.index for op in ops] == list(range(11))
+    assert [op.lineno for op in ops[2:8]] == [4, 6, 6, 4, 6, 6]
+    assert [op.beside for op in ops if isinstance(op, sc.Touch)] == [True, True]
+    assert ops[8:] == (
+        sc.Wait(8, 9, "wait A", ("A",)),
+        sc.Until(9, 10, "at 5", 5_000_000_000, is_strict=True),
+        sc.Wait(10, 10, "wait", ()),
+    )
+
+
+def test_a_pace_is_bytes_a_second_and_a_pause() -> None:
+    text = "proc A\nA mmap h 8K\nA touch h 0 4K r seq think=2ms rate=50M/s\nA fread f 0 8K 4K rate=1P/s\n"
+    touch, fread = sc.parse(text).ops[2:]
+    assert touch.pace == sc.Pace(50 << 20, 2_000_000)  # type: ignore[attr-defined]
+    assert fread.pace == sc.Pace(4096, 0)  # type: ignore[attr-defined]
+
+
+PROCESS = "proc A\nA mmap h 8K\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "hint"),
+    [
+        ("proc A\nwait B", "a process started before, not 'B'", "start it with `proc B`"),
+        ("loop 3 {\nsync", "a `}` that ends this loop", None),
+        ("}", "an operation", "no `loop N {` stands before this `}`"),
+        ("loop 2 {\n}", "a line between `loop N {` and its `}`", None),
+        ("loop 0 {\nsync\n}", "N as an integer 1..1000000, not '0'", None),
+        ("loop {\nsync\n}", "`loop N {` with its `}` in a line of its own", None),
+        ("loop 1000000 {\nloop 2 {\nsync\n}\n}", "at most 1,000,000 operations", None),
+        ("loop 2 {\nfile f 1M\n}", "an operation: header lines stand before the first one", None),
+        ("loop 2 {\ncheckpoint a\n}", "a new label; 'a' is already used", None),
+        ("sleep 5\nat 3 sync", "a time to come, not '3'", "by the lines before, the run is at least 5 s old here"),
+        ("at 5", "`at SECONDS OPERATION ...`", None),
+        ("at x sync", "SECONDS as a decimal number, not 'x'", None),
+        ("sync &", "touch, fread, fwrite, fsync before `&`", "all else is over at once"),
+        (PROCESS + "A munmap h &", "touch, fread, fwrite, fsync before `&`", "all else is over at once"),
+        (PROCESS + "A touch h 0 4K r seq think=5", "think= as a time such as 500us, 2ms or 1s, not '5'", None),
+        (PROCESS + "A touch h 0 4K r seq rate=5M", "rate= as bytes a second such as 50M/s, not '5M'", None),
+        (PROCESS + "A touch h 0 4K r seq rate=0/s", "a rate of 1/s to 16G/s, not '0/s'", None),
+        (PROCESS + "A fread f 0 4K 4K rate=5M/s seq", "a pattern and then rate= and think=", None),
+        (PROCESS + "A fread f 0 4K 4K content=zero", "a key: one of rate, think, not 'content'", None),
+    ],
+)
+def test_what_has_no_time_or_no_end_is_refused(text: str, expected: str, hint: str | None) -> None:
+    with pytest.raises(ScenarioError) as complaint:
+        sc.parse(text)
+    assert expected in str(complaint.value)
+    assert hint is None or hint in (complaint.value.hint or "")
+
+
 def test_a_forked_child_knows_its_parents_regions_and_a_process_may_bear_an_operations_name() -> None:
     s = sc.parse("proc sync\nsync mmap h 4K\nsync fork machine\nmachine touch h 0 4K r seq\nsync\nsync exit")
     assert [type(op).__name__ for op in s.ops] == ["Proc", "Mmap", "Fork", "Touch", "Sync", "Exit"]

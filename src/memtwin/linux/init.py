@@ -12,6 +12,7 @@ from cython.cimports.memtwin.linux.kernel.sched.core import (
     cond_resched,
     io_schedule,
     io_schedule_timeout,
+    nanosleep,
     schedule_timeout,
 )
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
@@ -23,5 +24,6 @@ hooks.cond_resched = cond_resched
 hooks.io_schedule = io_schedule
 hooks.schedule_timeout = schedule_timeout
 hooks.io_schedule_timeout = io_schedule_timeout
+hooks.nanosleep = nanosleep
 hooks.alloc_slow = alloc_pages_slowpath
 hooks.shrink_zswap = shrink_worker

@@ -22,6 +22,8 @@ class Outcome(IntEnum):
     EFBIG = 27
     ENOSPC = 28
     ERANGE = 34
+    ETIME = 62
+    """The time at which it was to be done has passed."""
     AGAIN = 1001
     """The time slice is over: call again."""
     KILLED = 1002

@@ -10,6 +10,8 @@ cdef class Touch:
     cdef u32 content
     cdef u64 opno
     cdef Pattern pattern
+    cdef Pace pace
+    cdef u64 hits_per_charge    # touches between two charges; 0: each is charged, for the pace is kept after it
     cdef readonly u64 done      # touches made
     cdef i64 pending            # page drawn but not yet touched, or -1
     cdef u64 nr_leaves
@@ -20,6 +22,8 @@ cdef void forget_leaves(State s, Touch t) noexcept nogil
 cdef void remember_walks(State s, Touch t) noexcept nogil
 cdef Table *find_leaf(State s, Touch t, u64 vpn) noexcept nogil
 cdef u32 fault_in(State s, Touch t, u64 vpn) noexcept nogil
+cdef bint touch_pace(State s, Touch t, u64 until_ns) noexcept nogil
+cdef void begin_touches(State s, Touch t) noexcept nogil
 cdef u32 touch_batch(State s, Touch t, u64 until_ns) noexcept nogil
 
 cdef u64 next_touch(Touch t) noexcept nogil

@@ -24,6 +24,7 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
+from cython.cimports.memtwin.linux.pace import is_paced, keep_pace, pace_step
 
 from memtwin.errors import HostMemoryError
 from memtwin.linux.core.state import raise_if_broken
@@ -112,7 +113,7 @@ class Touch:
     """A run of touches that stops when time is up and goes on where it stopped.
 
     *kind*: 0 seq, 1 rand, 2 hot, 3 pow; *first_page*: number of the first page within its region, which goes into
-    the content written.
+    the content written; *bytes_per_s*: a rate to keep to, 0: none; *think_ns*: how long it sleeps after each touch.
     """
 
     def __init__(
@@ -131,6 +132,8 @@ class Touch:
         hot_percent: int = 0,
         prob_percent: int = 0,
         exponent: int = 1,
+        bytes_per_s: int = 0,
+        think_ns: int = 0,
     ):
         self.s = s
         self.task = task
@@ -141,6 +144,9 @@ class Touch:
         self.opno = opno
         fill_pattern(cython.address(self.pattern), kind, npages, touches, seed)
         set_shape(cython.address(self.pattern), hot_percent, prob_percent, exponent)
+        self.pace.bytes_per_s = bytes_per_s
+        self.pace.think_ns = think_ns
+        self.hits_per_charge = 0 if is_paced(cython.address(self.pace)) else HITS_PER_CHARGE
         self.pending = -1
         self.nr_leaves = (npages >> 9) + 2
         self.leaves = cython.cast(
@@ -158,7 +164,7 @@ class Touch:
         until: u64 = until_ns
         s: State = self.s
         with cython.nogil:
-            code = touch_batch(s, self, until)
+            code = touch_batch(s, self, until) if keep_pace(s, cython.address(self.pace), until) else AGAIN
         raise_if_broken(s)
         return code
 
@@ -190,6 +196,20 @@ def fault_in(s: State, t: Touch, vpn: u64) -> u32:
     return AGAIN if code == OK and is_cut_off(s) else code
 
 
+def touch_pace(s: State, t: Touch, until_ns: u64) -> cython.bint:
+    """After a touch: sleep as the pace demands; returns whether the next follows now."""
+    if not is_paced(cython.address(t.pace)) or t.done == t.pattern.touches:
+        return True
+    pace_step(s, cython.address(t.pace), t.done << 12)
+    return keep_pace(s, cython.address(t.pace), until_ns)
+
+
+def begin_touches(s: State, t: Touch):
+    """Let the task run."""
+    set_current(s, t.task)
+    forget_leaves(s, t)
+
+
 def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
@@ -205,8 +225,7 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
     code: u32
     hits: u64 = 0
     rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
-    set_current(s, t.task)
-    forget_leaves(s, t)
+    begin_touches(s, t)
     while t.done < t.pattern.touches:
         number = next_touch(t)
         vpn = t.start_vpn + number
@@ -236,10 +255,10 @@ def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
             hits = 0
             hooks.cond_resched(s)
             remember_walks(s, t)
-        if hits >= HITS_PER_CHARGE or s.now_ns + hits * hit_ns >= until_ns:
+        if hits >= t.hits_per_charge or s.now_ns + hits * hit_ns >= until_ns:
             spend_ns(s, hits * hit_ns)
             hits = 0
-            if s.now_ns >= until_ns or is_cut_off(s):
+            if not touch_pace(s, t, until_ns) or s.now_ns >= until_ns or is_cut_off(s):
                 break
     spend_ns(s, hits * hit_ns)
     return OK if t.done == t.pattern.touches else AGAIN

@@ -76,6 +76,8 @@ def _sleep(run: Run, op: Sleep) -> int:
 
 def _until(run: Run, op: Until) -> int:
     begun = run.samples[0].time_ns
+    if op.is_strict and begun + op.run_ns < run.machine.state.clock_ns:
+        return Outcome.ETIME
     idle(run.machine, begun + op.run_ns - run.machine.state.clock_ns, run.sample)
     return Outcome.OK
 

@@ -290,6 +290,8 @@ class Processes:
             op.index,
             content=t.CONTENT_RANDOM if process.has_read else t.CONTENT_ZERO,
             **drawn,
+            bytes_per_s=op.pace.bytes_per_s,
+            think_ns=op.pace.think_ns,
         )
         process.has_read = process.has_read or isinstance(op, Fread)
         return self.by_seconds(run)
@@ -382,6 +384,8 @@ class Processes:
             op.index,
             op.offset_pages,
             **_drawn(op),
+            bytes_per_s=op.pace.bytes_per_s,
+            think_ns=op.pace.think_ns,
         )
         code = self.by_seconds(run)
         self.user_ns += self._user_time(op, run.done)

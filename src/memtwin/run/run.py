@@ -373,6 +373,8 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
         if type(op) not in OF_PROCESS and type(op) not in OF_MACHINE:
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
+        if isinstance(op, WorkerOp) and op.beside:
+            raise NotModelledError(f"{scenario.path}:{op.lineno}", f"'&' ({op.text})", hint="nothing was run")
 
 
 def machine_for(

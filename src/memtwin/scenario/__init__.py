@@ -4,8 +4,9 @@ In: text. Out: a :class:`Scenario` of frozen operations, each with its line. Nev
 
 A line's ``#`` begins a comment, blanks separate words. SIZE is decimal bytes with an optional binary suffix
 ``K``, ``M``, ``G``, or ``P`` (pages of 4096 bytes). Header lines (``machine``, ``swap``, ``sysctl``,
-``file``, ``tmpfs``) stand before the first operation. Operations run strictly one after another and are numbered
-from 0, checkpoints included::
+``file``, ``tmpfs``) stand before the first operation. Operations run one after another, but for those whose line ends
+with ``&``, and are numbered from 0 as they are carried out: checkpoints, each repetition of a loop, and the wait of an
+``at`` included::
 
     machine ram=256M cpus=1 kernel=6.1 thp=never      # every word is optional, these are the defaults
     swap disk size=512M prio=-2                       # a negative priority: the kernel chooses
@@ -26,6 +27,7 @@ The patterns draw from splitmix64, so that the same line visits the same pages o
 
 from __future__ import annotations
 
+from memtwin.scenario.flow import Wait
 from memtwin.scenario.lines import (
     ADVICES,
     CONTENTS,
@@ -82,16 +84,19 @@ from memtwin.scenario.lines import (
     WorkerOp,
     Zswap,
 )
+from memtwin.scenario.pace import AHEAD_NS, UNPACED, Pace
 from memtwin.scenario.parser import load, parse
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
 
 __all__ = [
     "ADVICES",
+    "AHEAD_NS",
     "CONTENTS",
     "LARGEST_AREA",
     "LIMITS",
     "MEMFD",
     "TMPFS",
+    "UNPACED",
     "Advice",
     "Attach",
     "Checkpoint",
@@ -122,6 +127,7 @@ __all__ = [
     "Munlock",
     "Munmap",
     "Op",
+    "Pace",
     "Pattern",
     "Pow",
     "Proc",
@@ -143,6 +149,7 @@ __all__ = [
     "Touch",
     "Unlink",
     "Until",
+    "Wait",
     "WorkerOp",
     "Zswap",
     "load",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from memtwin.scenario.pace import UNPACED, Pace
+
 if TYPE_CHECKING:
     from memtwin.scenario.patterns import Pattern, Rand, Seq
 
@@ -158,9 +160,13 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOp(Op):
-    """An operation that the process *proc* does itself; skipped when it is dead."""
+    """An operation that the process *proc* does itself; skipped when it is dead.
+
+    One that runs *beside* is begun and not waited for; a process does its own operations one after another.
+    """
 
     proc: str
+    beside: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +235,7 @@ class Touch(WorkerOp):
     write: bool
     pattern: Pattern
     content: Content
+    pace: Pace = UNPACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +247,7 @@ class Fread(WorkerOp):
     length_bytes: int
     chunk_bytes: int
     pattern: Seq | Rand
+    pace: Pace = UNPACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,7 @@ class Fwrite(WorkerOp):
     length_bytes: int
     chunk_bytes: int
     pattern: Seq | Rand
+    pace: Pace = UNPACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +395,10 @@ class Sleep(Op):
 
 @dataclass(frozen=True, slots=True)
 class Until(Op):
-    """As :class:`Sleep`, until the run is *run_ns* old; nothing if it is already."""
+    """As :class:`Sleep`, until the run is *run_ns* old; nothing if it is already, an error if that *is_strict*."""
 
     run_ns: int
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

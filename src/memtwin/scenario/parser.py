@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks, heap, protection, shared
+from memtwin.scenario import blocks, flow, heap, protection, shared
 from memtwin.scenario import lines as kinds
+from memtwin.scenario.header import NAME, Header, priority
+from memtwin.scenario.pace import WORDS as PACE
+from memtwin.scenario.pace import pace
 from memtwin.scenario.patterns import Rand, Seq
 from memtwin.scenario.words import Line, like
-from memtwin.scenario.zswap import zswap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
 _FILE: Final = shared.FILE
 MAX_SCENARIO_BYTES: Final = 16 << 20
@@ -31,120 +32,6 @@ MAX_REGIONS: Final = 2_000_000
 """The most regions of all processes together, those that a fork hands on among them."""
 _BOM: Final = "\ufeff"
 """What some editors write before the first character."""
-_KERNEL: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:-generic)?")
-
-
-# -------------------------------------------------------------------------------------------------- header
-
-
-def _machine(line: Line) -> kinds.MachineLine:
-    given = line.options(line.words[1:], ("ram", "cpus", "kernel", "thp", "lru_gen", "cmdline"))
-    default = kinds.MachineLine()
-    ram_bytes = line.size(given["ram"], "ram") if "ram" in given else default.ram_bytes
-    if ram_bytes < 1 << 20 or ram_bytes % (1 << 20):
-        raise line.error(f"ram in whole MiB, not {quoted(given['ram'])}")
-    kernel = given.get("kernel", default.kernel)
-    if not _KERNEL.fullmatch(kernel):
-        raise line.error(f"a kernel version such as 6.1 or 6.1-generic, not {quoted(kernel)}")
-    return kinds.MachineLine(
-        ram_bytes=ram_bytes,
-        cpus=line.integer(given.get("cpus", str(default.cpus)), "cpus", 1, 4096),
-        kernel=kernel,
-        thp=line.one_of(given.get("thp", default.thp), "thp", kinds.THPS),
-        lru_gen=line.one_of(given["lru_gen"], "lru_gen", kinds.ON_OFF) if "lru_gen" in given else None,
-        cmdline=tuple(word for word in given.get("cmdline", "").split(",") if word),
-        given=frozenset(given),
-        lineno=line.lineno,
-    )
-
-
-def _prio(line: Line, word: str) -> int:
-    return line.integer(word, "prio", -32768, 32767)
-
-
-def _swap(line: Line, earlier: Sequence[kinds.Swap]) -> kinds.Swap:
-    usage = "swap disk [name=NAME] size=SIZE [prio=N] [rot=0|1] [on=0|1]` or `swap zram size=SIZE [algo=NAME] [prio=N]"
-    words = line.counted(usage, 3, 7)
-    kind = line.one_of(words[1], "a kind of swap", ("disk", "zram", "zswap"))
-    allowed = ("name", "size", "prio", "rot", "on") if kind == "disk" else ("size", "prio", "algo")
-    given = line.options(words[2:], allowed)
-    if "size" not in given:
-        raise line.error(f"`{usage}`", hint="size= is missing")
-    size_bytes = line.whole_pages(given["size"], "size")
-    if size_bytes > kinds.MAX_SWAP_BYTES:
-        raise line.error("a swap area of at most 512G")
-    on = kind != "disk" or bool(line.integer(given.get("on", "1"), "on", 0, 1))
-    if on and size_bytes < kinds.MIN_SWAP_BYTES:
-        raise line.error("a swap area of at least 8K, its header and one slot", hint="swapon(2) refuses less: EINVAL")
-    prio = _prio(line, given.get("prio", "-2" if kind == "disk" else "100"))
-    if kind == "disk":
-        rot = line.integer(given["rot"], "rot", 0, 1) if "rot" in given else None
-        on = bool(line.integer(given.get("on", "1"), "on", 0, 1))
-        return kinds.SwapDisk(size_bytes, prio, rot, _disk_name(line, given.get("name"), earlier), on, line.lineno)
-    if any(swap.name == "zram" for swap in earlier):
-        raise line.error("at most one swap on zram")
-    algo = line.one_of(given.get("algo", "lzo-rle"), "algo", kinds.ZRAM_ALGORITHMS)
-    return kinds.SwapZram(size_bytes, algo=algo, prio=prio, lineno=line.lineno)
-
-
-def _disk_name(line: Line, given: str | None, earlier: Sequence[kinds.Swap]) -> str:
-    disks = sum(isinstance(swap, kinds.SwapDisk) for swap in earlier)
-    if disks == len(kinds.DISK_LETTERS):
-        raise line.error(f"at most {disks} swap disks")
-    name = line.named(given or ("disk" if not disks else f"disk{disks + 1}"), "a swap disk's name", _NAME)
-    if name == "zram" or any(swap.name == name for swap in earlier):
-        taken = "the name of the swap on zram" if name == "zram" else "already there"
-        raise line.error(f"a name of its own for each swap disk; {name!r} is {taken}")
-    return name
-
-
-def _file(line: Line) -> kinds.FileDef:
-    words = line.counted("file NAME SIZE [content=random|zero]", 3, 4)
-    given = line.options(words[3:], ("content",))
-    content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
-    name, size_bytes = line.named(words[1], "a file's name", _FILE), line.size(words[2], "SIZE")
-    if name.startswith(kinds.TMPFS):
-        raise line.error("a file of the data disk", hint="the tmpfs is empty at boot: fwrite makes its files")
-    if size_bytes > kinds.MAX_FILE_BYTES:
-        raise line.error(f"a file of at most {kinds.MAX_FILE_BYTES} bytes, 16 TiB less a page", hint="as ext4 has them")
-    return kinds.FileDef(name, size_bytes, content, line.lineno)
-
-
-class _Header:
-    """The header lines so far."""
-
-    def __init__(self) -> None:
-        self.machine: kinds.MachineLine | None = None
-        self.swaps: list[kinds.Swap] = []
-        self.zswap: kinds.Zswap | None = None
-        self.sysctls: list[kinds.Sysctl] = []
-        self.files: dict[str, kinds.FileDef] = {}
-        self.tmpfs_bytes: int | None = None
-
-    def take(self, line: Line) -> None:
-        match line.words[0]:
-            case "machine":
-                if self.machine:
-                    raise line.error("one machine line")
-                self.machine = _machine(line)
-            case "swap" if line.words[1:2] == ["zswap"]:
-                if self.zswap:
-                    raise line.error("one swap zswap line")
-                self.zswap = zswap(line)
-            case "swap":
-                self.swaps.append(_swap(line, self.swaps))
-            case "sysctl":
-                name, value = line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])
-                self.sysctls.append(kinds.Sysctl(name, value, line.lineno))
-            case "tmpfs":
-                if self.tmpfs_bytes is not None:
-                    raise line.error("one tmpfs line")
-                self.tmpfs_bytes = shared.tmpfs(line)
-            case _:
-                file = _file(line)
-                if file.name in self.files:
-                    raise line.error(f"each file once; {file.name!r} is already there")
-                self.files[file.name] = file
 
 
 # ----------------------------------------------------------------------------------------------------- ops
@@ -153,8 +40,9 @@ class _Header:
 class _Body:
     """The operations so far, and the names that a later line may use."""
 
-    def __init__(self, header: _Header) -> None:
+    def __init__(self, header: Header, path: str) -> None:
         self.header = header
+        self.path = path
         self.ops: list[kinds.Op] = []
         self.regions: dict[str, set[str]] = {}  # process -> every region that it ever mapped
         self.labels: set[str] = set()
@@ -163,23 +51,60 @@ class _Body:
         self.threads: dict[str, str] = {}  # thread -> process
         self.tags: dict[str, set[str]] = {}  # process -> tags of malloc
         self.handed_on = 0  # regions that forks copied
+        self.loops: list[flow.Loop] = []  # that have no end yet
+        self.earliest_ns = 0  # how old the run is at least
+
+    def read(self, line: Line, header: Header) -> None:
+        """Read any line of the text; those of a loop wait for its end."""
+        if line.words[-1] == "{":
+            self.loops.append(flow.loop(line))
+        elif line.words == ["}"]:
+            self.end_loop(line)
+        elif self.loops:
+            self.loops[-1].body.append(line)
+        elif not self.ops and line.words[0] in kinds.HEADER_WORDS:
+            header.take(line)
+        else:
+            self.take(line)
+
+    def end_loop(self, line: Line) -> None:
+        ended = flow.close(line, self.loops)
+        if self.loops:
+            self.loops[-1].body.append(ended)
+            return
+        for repeated in ended.lines():
+            self.take(Line(self.path, repeated.lineno, repeated.words, len(self.ops)))
 
     def take(self, line: Line) -> None:
+        if line.words[0] == "at" and "at" not in self.regions:
+            until, line = flow.at(line, _time(line, line.words[1]) if len(line.words) > 1 else 0, self.earliest_ns)
+            self.add(until)
+        if len(line.words) > 1 and line.words[-1] == "&":
+            self.add(flow.beside(line, self.operation(Line(line.path, line.lineno, line.words[:-1], line.index))))
+        else:
+            self.add(self.operation(line))
+
+    def add(self, op: kinds.Op) -> None:
+        if len(self.ops) >= MAX_LINES:
+            raise ScenarioError(self.path, op.lineno, op.text, f"at most {MAX_LINES:,} operations")
+        self.ops.append(op)
+        self.earliest_ns = flow.earliest_after(op, self.earliest_ns)
+
+    def operation(self, line: Line) -> kinds.Op:
         first = line.words[0]
         if first in self.threads:
-            self.ops.append(self._thread_op(line))
-        elif first in self.regions and (len(line.words) > 1 or first not in _GLOBAL):
-            self.ops.append(self._worker_op(line))
-        elif first in _GLOBAL:
-            self.ops.append(_GLOBAL[first](self, line))
-        elif first in kinds.HEADER_WORDS:
+            return self._thread_op(line)
+        if first in self.regions and (len(line.words) > 1 or first not in _GLOBAL):
+            return self._worker_op(line)
+        if first in _GLOBAL:
+            return _GLOBAL[first](self, line)
+        if first in kinds.HEADER_WORDS:
             raise line.error("an operation: header lines stand before the first one")
-        elif len(line.words) > 1 and line.words[1] in _WORKER:
+        if len(line.words) > 1 and line.words[1] in _WORKER:
             hint = like(first, self.regions) or f"start it with `proc {first}`"
             raise line.error(f"a process started before, not {quoted(first)}", hint=hint)
-        else:
-            choices = (*_GLOBAL, *self.regions) if self.ops else (*kinds.HEADER_WORDS, *_GLOBAL)
-            raise line.error("an operation or the name of a process", hint=like(first, choices))
+        choices = (*_GLOBAL, *self.regions) if self.ops else (*kinds.HEADER_WORDS, *_GLOBAL)
+        raise line.error("an operation or the name of a process", hint=like(first, choices))
 
     def _thread_op(self, line: Line) -> kinds.Op:
         verb = line.words[1] if len(line.words) > 1 else ""
@@ -197,7 +122,7 @@ class _Body:
         return _WORKER[verb](self, line)
 
     def fresh_process(self, line: Line, name: str) -> str:
-        line.named(name, "a process's name", _NAME)
+        line.named(name, "a process's name", NAME)
         if name in self.regions or name in self.threads:
             raise line.error(f"a new process name; {name!r} is already used")
         if name in {"proc", "attach", "sleep", "until", "drop_caches", "checkpoint", "sysctl", "kalloc", "kfree"}:
@@ -243,7 +168,11 @@ def _attach(body: _Body, line: Line) -> kinds.Op:
 
 def _seconds(line: Line, usage: str) -> int:
     """Return the only word behind the operation, seconds, in nanoseconds."""
-    word = line.counted(usage, 2, 2)[1]
+    return _time(line, line.counted(usage, 2, 2)[1])
+
+
+def _time(line: Line, word: str) -> int:
+    """Return SECONDS in nanoseconds."""
     match = _SECONDS.fullmatch(word)
     if not match or not (match[1] or match[2]):
         raise line.error(f"SECONDS as a decimal number, not {quoted(word)}")
@@ -256,6 +185,10 @@ def _sleep(_body: _Body, line: Line) -> kinds.Op:
 
 def _until(_body: _Body, line: Line) -> kinds.Op:
     return kinds.Until(line.index, line.lineno, line.text, _seconds(line, "until SECONDS"))
+
+
+def _wait(body: _Body, line: Line) -> kinds.Op:
+    return flow.wait(line, body.regions)
 
 
 def _sync(_body: _Body, line: Line) -> kinds.Op:
@@ -276,8 +209,7 @@ def _drop_caches(_body: _Body, line: Line) -> kinds.Op:
 def _swapon(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("swapon NAME [prio=N]", 2, 3)
     area, given = body.swap_area(line), line.options(words[2:], ("prio",))
-    prio = _prio(line, given["prio"]) if given else None
-    return kinds.SwapOn(line.index, line.lineno, line.text, area, prio)
+    return kinds.SwapOn(line.index, line.lineno, line.text, area, priority(line, given["prio"]) if given else None)
 
 
 def _swapoff(body: _Body, line: Line) -> kinds.Op:
@@ -291,7 +223,7 @@ def _sysctl(_body: _Body, line: Line) -> kinds.Op:
 
 
 def _checkpoint(body: _Body, line: Line) -> kinds.Op:
-    label = line.named(line.counted("checkpoint LABEL", 2, 2)[1], "a label", _NAME)
+    label = line.named(line.counted("checkpoint LABEL", 2, 2)[1], "a label", NAME)
     if label in kinds.RESERVED_LABELS:
         raise line.error(f"another label: {label!r} is a name that every run uses itself")
     if label in body.labels:
@@ -314,34 +246,38 @@ def _fmap(body: _Body, line: Line) -> kinds.Op:
 
 
 def _touch(body: _Body, line: Line) -> kinds.Op:
-    words = line.counted("NAME touch REGION OFF LEN r|w PATTERN [content=C]", 7, 8)
+    words = line.counted("NAME touch REGION OFF LEN r|w PATTERN [content=C] [rate=SIZE/s] [think=TIME]", 7, 10)
     region = body.region(line)
     offset, npages = line.page_range(words[3], words[4])
     write = line.one_of(words[5], "r or w", kinds.ACCESSES) == "w"
     pattern = line.pattern(words[6])
     if not npages and not isinstance(pattern, Seq):
         raise line.error("LEN of at least a page to draw from")
-    given = line.options(words[7:], ("content",))
+    given = line.options(words[7:], ("content", *PACE))
     content = line.one_of(given.get("content", "mark"), "content", kinds.CONTENTS)
     place = (line.index, line.lineno, line.text, words[0])
-    return kinds.Touch(*place, region, offset, npages, write, pattern, content)
+    return kinds.Touch(*place, region, offset, npages, write, pattern, content, pace(line, given))
 
 
 def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, Line], kinds.Op]:
     verb = make.__name__.lower()
 
     def parse_op(_body: _Body, line: Line) -> kinds.Op:
-        words = line.counted(f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED]", 6, 7)
+        words = line.counted(f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED] [rate=SIZE/s] [think=TIME]", 6, 9)
         file = line.named(words[2], "a file's name", _FILE)
         offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
         if not 0 < chunk <= kinds.MAX_CHUNK_BYTES or length % chunk:
             raise line.error(f"CHUNK of at most 1M that divides LEN, not {quoted(words[5])}")
-        pattern = line.pattern(words[6]) if len(words) > 6 else Seq()
+        options = [word for word in words[6:] if "=" in word]
+        if options != words[len(words) - len(options) :] or len(words) - len(options) > 7:
+            raise line.error("a pattern and then rate= and think=")
+        pattern = line.pattern(words[6]) if len(words) - len(options) > 6 else Seq()
         if not isinstance(pattern, Seq | Rand):
             raise line.error("seq or rand:N:SEED: the other patterns are for touch")
         if not length and isinstance(pattern, Rand):
             raise line.error("LEN of at least a chunk to draw from")
-        return make(line.index, line.lineno, line.text, words[0], file, offset, length, chunk, pattern)
+        place = (line.index, line.lineno, line.text, words[0])
+        return make(*place, file, offset, length, chunk, pattern, pace(line, line.options(options, PACE)))
 
     return parse_op
 
@@ -396,6 +332,7 @@ _GLOBAL: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "attach": _attach,
     "sleep": _sleep,
     "until": _until,
+    "wait": _wait,
     "sync": _sync,
     "drop_caches": _drop_caches,
     "kalloc": blocks.kalloc,
@@ -438,8 +375,8 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
 
 def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
     """Return the scenario that *text* says; *path* is its name in messages."""
-    header = _Header()
-    body = _Body(header)
+    header = Header()
+    body = _Body(header, path)
     text = text.removeprefix(_BOM)
     count = 0
     for lineno, raw in enumerate(text.split("\n"), 1):
@@ -452,10 +389,8 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         line = Line(path, lineno, words, len(body.ops))
         if count > MAX_LINES:
             raise line.error(f"at most {MAX_LINES:,} lines")
-        if not body.ops and words[0] in kinds.HEADER_WORDS:
-            header.take(line)
-        else:
-            body.take(line)
+        body.read(line, header)
+    flow.refuse_open(body.loops)
     return kinds.Scenario(
         path=path,
         machine=header.machine or kinds.MachineLine(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.render.words import count, size
+from memtwin.render.words import NS_PER_S, count, seconds, size
 from memtwin.scenario import (
     Exit,
     Fmap,
@@ -24,10 +24,13 @@ from memtwin.scenario import (
     Sleep,
     Stack,
     Touch,
+    Until,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from memtwin.run.run import Done
 
 PAGE_KIB = 4
 RIGHTS = {
@@ -51,15 +54,30 @@ def phrase(op: Op) -> str:
     return f"`{op.text}`" if say is None else say(op)
 
 
+def pace(op: Op) -> str:
+    """Return how fast an operation may go, as words behind what it does; nothing for one that has no pace."""
+    if not isinstance(op, (Touch, Fread, Fwrite)):
+        return ""
+    unit = "page" if isinstance(op, Touch) else "call"
+    rate = f", kept to {size(op.pace.bytes_per_s >> 10)}/s" if op.pace.bytes_per_s else ""
+    return f"{rate}, pausing {seconds(op.pace.think_ns)} after each {unit}" if op.pace.think_ns else rate
+
+
+def took(done: Done) -> str:
+    """Return how long a touch, read or write took, and what pace it had to keep."""
+    return f"in {seconds(done.us * 1000)}{pace(done.op)}"
+
+
 def _touch(op: Touch) -> str:
     times = "" if isinstance(op.pattern, Seq) else f"{count(op.pattern.n, 'time')} in "
-    return f"{op.proc} {'writes' if op.write else 'reads'} {times}{size(op.npages * PAGE_KIB)} of {op.region}"
+    verb = "writes" if op.write else "reads"
+    return f"{op.proc} {verb} {times}{size(op.npages * PAGE_KIB)} of {op.region}{pace(op)}"
 
 
 def _io(op: Fread | Fwrite) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
     verb = "reads" if isinstance(op, Fread) else "writes"
-    return f"{op.proc} {verb} {size(chunks * op.chunk_bytes >> 10)} of {named(op.file)}"
+    return f"{op.proc} {verb} {size(chunks * op.chunk_bytes >> 10)} of {named(op.file)}{pace(op)}"
 
 
 _PHRASES: dict[type[Op], Callable[..., str]] = {
@@ -77,5 +95,6 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Proc: lambda op: f"{op.name} starts",
     Exit: lambda op: f"{op.proc} exits",
     Kill: lambda op: f"{op.proc} is killed",
+    Until: lambda op: f"the machine idles until it has run for {op.run_ns / NS_PER_S:g} s",
     Sleep: lambda _op: "the machine idles",
 }

@@ -41,11 +41,12 @@ from memtwin.scenario import (
     SwapOn,
     Sync,
     Touch,
+    Until,
     WorkerOp,
 )
 from memtwin.story import compaction, heap, protection, reclaim, shared, swap
 from memtwin.story.fold import folds
-from memtwin.story.phrases import PAGE_KIB, named, phrase
+from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -229,6 +230,12 @@ def _slept(op: Sleep, what: Step) -> str:
     return f"The machine idles for {op.sleep_ns / NS_PER_S:g} s{_flushed(what)}."
 
 
+def _waited(op: Until, what: Step) -> str:
+    if what.done.errno:
+        return f"{op.run_ns / NS_PER_S:g} s have passed already (ETIME): what was to begin then begins late."
+    return f"The machine idles until it has run for {op.run_ns / NS_PER_S:g} s{_flushed(what)}."
+
+
 def _mapped(op: Mmap, what: Step) -> str:
     asked, change = size(op.size_bytes >> 10), what.change
     if what.done.errno:
@@ -258,7 +265,7 @@ def _touched(op: Touch, what: Step) -> str:
         amount = f"{count(op.pattern.n, 'time')} in {amount}"
     if what.done.outcome == "error":
         return f"{op.proc} {verb} {amount} {of} and fails: {WHY_NOT.get(what.done.errno, 'it is not allowed')}."
-    said = f"{op.proc} {verb} {amount} {of} in {seconds(what.done.us * 1000)}: {count(faults, 'page fault')}"
+    said = f"{op.proc} {verb} {amount} {of} {took(what.done)}: {count(faults, 'page fault')}"
     if what.file or not faults:
         came_to = shared.faults if what.is_shmem else _file_faults
         return f"{said}{came_to(what) if faults else ', every page was there'}."
@@ -296,7 +303,7 @@ def _read(op: Fread, what: Step) -> str:
         asked = max(min(asked, what.done.file_pages * PAGE_KIB - (op.offset_bytes >> 10)), 0)
     if what.done.errno:
         return f"{op.proc} reads {named(op.file)} and fails{_failed(what.done)}."
-    said = f"{op.proc} reads {size(asked)} of {named(op.file)} in {seconds(what.done.us * 1000)}"
+    said = f"{op.proc} reads {size(asked)} of {named(op.file)} {took(what.done)}"
     if not asked:
         return f"{op.proc} reads {named(op.file)}: there is nothing to read."
     disk = what.change["pgpgin"]
@@ -315,9 +322,7 @@ def _read(op: Fread, what: Step) -> str:
 
 def _wrote(op: Fwrite, what: Step) -> str:
     chunks = op.pattern.n if isinstance(op.pattern, Rand) else op.length_bytes // op.chunk_bytes
-    said = (
-        f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {named(op.file)} in {seconds(what.done.us * 1000)}"
-    )
+    said = f"{op.proc} writes {size(chunks * op.chunk_bytes >> 10)} to {named(op.file)} {took(what.done)}"
     if what.done.errno:
         return f"{op.proc} writes to {named(op.file)} and fails{_failed(what.done)}."
     return f"{said}{_flushed(what) or ', to memory only'}: {size(what.after['Dirty'])} are dirty now."
@@ -426,6 +431,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     Kill: _ended,
     SetSysctl: _set,
     Sleep: _slept,
+    Until: _waited,
     Attach: lambda op, what: f"{op.name} has died since (ESRCH)." if what.done.errno else "",
 }
 

@@ -859,6 +859,12 @@ cdef struct Pattern:
     u64 exponent
     u64 state
 
+cdef struct Pace:           # how fast a program goes about one operation
+    u64 bytes_per_s         # 0: as fast as it can
+    u64 think_ns            # how long it sleeps after each page, read or write
+    u64 began_ns            # 0: not yet
+    u64 resume_ns           # it sleeps until then
+
 cpdef enum:              # NoticeKind
     NOTICE_OOM
     NOTICE_REAP

@@ -177,6 +177,7 @@ cdef class State:
     cdef u64 thread_time_ns         # of kswapd and the flusher, on the task's cpu
     cdef u64 thread_time_before_ns  # when the operation began
     cdef u64 task_wait_ns           # time that the running operation spent waiting
+    cdef u64 task_sleep_ns          # time that it slept of its own will
     cdef Features features          # what this kernel does otherwise than 6.1
     cdef u32 lru_gen_caps           # /sys/kernel/mm/lru_gen/enabled: what the multi-gen LRU uses; 0: it is off
     cdef u64 lru_gen_min_ttl_ns     # working set that is kept, or the OOM killer runs
@@ -203,6 +204,7 @@ cdef struct Hooks:          # calls upwards, all of them set by linux/init.py
     Hook io_schedule        # the task waits: another runs, or time passes to the next event
     TimeHook schedule_timeout   # the task sleeps until a point in time
     TimeHook io_schedule_timeout    # the same, and it is a device that it waits for
+    TimeHook nanosleep      # the program sleeps of its own will until a point in time
     AllocHook alloc_slow    # the allocator's slow path
     Hook shrink_zswap       # zswap's worker was queued: it takes the CPU at once
 

@@ -34,6 +34,7 @@ HOOKS = (
     "io_schedule",
     "schedule_timeout",
     "io_schedule_timeout",
+    "nanosleep",
     "alloc_slow",
     "shrink_zswap",
 )

@@ -15,6 +15,7 @@ cdef class FileIo:
     cdef u64 opno
     cdef u32 content
     cdef Pattern pattern
+    cdef Pace pace
     cdef readonly u64 done      # calls made
     cdef i64 pending    # chunk drawn but not done, or -1
 

@@ -42,6 +42,7 @@ from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_
 from cython.cimports.memtwin.linux.mm.readahead import async_readahead, read_cache_page, sync_readahead
 from cython.cimports.memtwin.linux.mm.shmem import shmem_get_page, shmem_swap_entry
 from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed, put_page
+from cython.cimports.memtwin.linux.pace import is_paced, keep_pace, pace_step
 from cython.cimports.memtwin.linux.touch import content_tag, draw, fill_pattern
 
 from memtwin.linux.core.state import raise_if_broken
@@ -53,7 +54,8 @@ class FileIo:
     """A run of ``pread`` or ``pwrite`` calls of *chunk* bytes each that stops when time is up and goes on from there.
 
     *offset*: byte at which chunk 0 starts; *nchunks*: chunks that the pattern (0 seq, 1 rand) draws from;
-    *buffer_vpn*: page number of the process's buffer; *content*: what it holds, which a file in memory then has.
+    *buffer_vpn*: page number of the process's buffer; *content*: what it holds, which a file in memory then has;
+    *bytes_per_s*: a rate to keep to, 0: none; *think_ns*: how long it sleeps after each call.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class FileIo:
         touches: int = 0,
         seed: int = 0,
         content: int = CONTENT_RANDOM,
+        bytes_per_s: int = 0,
+        think_ns: int = 0,
     ):
         self.s = s
         self.task = task
@@ -82,6 +86,8 @@ class FileIo:
         self.buffer_vpn = buffer_vpn
         self.opno = opno
         fill_pattern(cython.address(self.pattern), kind, nchunks, touches, seed)
+        self.pace.bytes_per_s = bytes_per_s
+        self.pace.think_ns = think_ns
         self.pending = -1
 
     def run(self, until_ns: int = (1 << 64) - 1) -> int:
@@ -104,6 +110,8 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
     while io.done < io.pattern.touches:
         if task_at(s, io.task).killed:
             return KILLED
+        if is_paced(cython.address(io.pace)) and not keep_pace(s, cython.address(io.pace), until_ns):
+            return AGAIN
         if s.now_ns >= until_ns or is_cut_off(s):
             return AGAIN
         number = io.pending if io.pending >= 0 else draw(cython.address(io.pattern), io.done)
@@ -118,6 +126,8 @@ def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
             io.pending = number
             return code
         io.done += 1
+        if is_paced(cython.address(io.pace)) and io.done < io.pattern.touches:
+            pace_step(s, cython.address(io.pace), io.done * io.chunk)
         if this_cpu(s).rq.resched:
             hooks.cond_resched(s)
     return OK

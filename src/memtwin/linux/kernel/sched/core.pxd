@@ -25,4 +25,5 @@ cdef void io_schedule(State s) noexcept nogil
 cdef void io_schedule_timeout(State s, u64 until_ns) noexcept nogil
 cdef void thread_waits(State s) noexcept nogil
 cdef void schedule_timeout(State s, u64 until_ns) noexcept nogil
+cdef void nanosleep(State s, u64 until_ns) noexcept nogil
 cdef void advance_to(State s, u64 until_ns) noexcept nogil

@@ -206,6 +206,16 @@ def schedule_timeout(s: State, until_ns: u64):
     task_wakes(s)
 
 
+def nanosleep(s: State, until_ns: u64):
+    """The program sleeps of its own will: it waits for nothing, and counts in no load."""
+    waited: u64 = s.task_wait_ns
+    s.nr_active -= 1
+    schedule_timeout(s, until_ns)
+    s.nr_active += 1
+    s.task_sleep_ns += s.task_wait_ns - waited
+    s.task_wait_ns = waited
+
+
 def advance_to(s: State, until_ns: u64):
     """Let an idle machine's time pass until *until_ns*; its threads work when they are due."""
     since: u64

@@ -19,19 +19,21 @@ def cpu_times(s: State) -> dict[str, int]:
 
 
 def account(s: State, since_ns: int, user_ns: int) -> None:
-    """Account the time since *since_ns* to the CPUs: *user_ns* to programs, what the task waited to iowait."""
+    """Account the time since *since_ns* to the CPUs: *user_ns* to programs, its waits to iowait, its sleep to idle."""
     elapsed: u64 = s.now_ns - cython.cast(u64, since_ns)
     threads: u64 = s.thread_time_ns - s.thread_time_before_ns
+    slept: u64 = min(s.task_sleep_ns, elapsed)
+    s.cpu_idle_ns += elapsed * (s.nr_cpus - 1) + slept
+    elapsed -= slept
     waited: u64 = min(s.task_wait_ns, elapsed)
     user: u64 = min(cython.cast(u64, user_ns), elapsed - waited - min(threads, elapsed - waited))
     s.cpu_user_ns += user
     s.cpu_iowait_ns += waited
     s.cpu_system_ns += elapsed - waited - user - min(threads, elapsed - waited - user)
-    s.cpu_idle_ns += elapsed * (s.nr_cpus - 1)
 
 
 def begin_operation(s: State) -> None:
     """Start counting what an operation waits and what threads take of its time; nothing has refused it yet."""
-    s.task_wait_ns = 0
+    s.task_wait_ns = s.task_sleep_ns = 0
     s.refusal = 0
     s.thread_time_before_ns = s.thread_time_ns

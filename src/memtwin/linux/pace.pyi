@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from pace.py and pace.pxd."""
+
+
