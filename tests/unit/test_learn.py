@@ -21,7 +21,7 @@ from memtwin.learn.act import Act, perform, sizes_of, turned
 from memtwin.learn.lessons import ORDER, all_lessons
 from memtwin.learn.question import Choice, Number, Quality, Unit, size
 from memtwin.learn.session import Session
-from memtwin.learn.store import Guess, Open, State, Store, Taken, path_of
+from memtwin.learn.store import Guess, Open, Progress, Store, Taken, path_of
 from memtwin.render.terminal import PLAIN
 from memtwin.scenario import parse
 
@@ -357,7 +357,7 @@ def test_an_earlier_lesson_comes_back_as_one_question(
 
 
 def test_reviews_come_after_one_three_and_seven_lessons() -> None:
-    state = State()
+    state = Progress()
     due = []
     state.finish("first")
     for number in range(2, 12):
@@ -467,7 +467,7 @@ BEATS = st.sampled_from(
 )
 NUMBERS = st.none() | st.integers(-9, 9) | st.integers(-(2**63), 2**63 - 1)
 STATES = st.builds(
-    State,
+    Progress,
     finished=st.integers(0, 99),
     lessons=st.dictionaries(
         st.sampled_from(("promise", "killer", "of another version")),
@@ -486,7 +486,7 @@ STATES = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(STATES)
-def test_whatever_was_kept_can_be_gone_on_with(state: State) -> None:
+def test_whatever_was_kept_can_be_gone_on_with(state: Progress) -> None:
     """The list is drawn, nothing of the file reaches the terminal as a command, and the open lesson has a page."""
     assert all(line.isprintable() for line in listing.lines(LESSONS, state))
     state.due()

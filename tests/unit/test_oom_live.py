@@ -9,15 +9,15 @@ import pytest
 
 from memtwin import cli
 from memtwin.oom.badness import RULE_5_9, Charge
-from memtwin.oom.live import Domain, Process, adjusted, describe, ranking
+from memtwin.oom.live import Domain, LiveProcess, adjusted, describe, ranking
 from memtwin.sources.recording import Recording, runs_in
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 MACHINE = Domain(None, 100_000, None, None)
 
 
-def process(pid: int, rss: int, adj: int = 0, cgroups: tuple[str, ...] = ()) -> Process:
-    return Process(pid, f"p{pid}", Charge(rss, 0, 10, adj), None, cgroups)
+def process(pid: int, rss: int, adj: int = 0, cgroups: tuple[str, ...] = ()) -> LiveProcess:
+    return LiveProcess(pid, f"p{pid}", Charge(rss, 0, 10, adj), None, cgroups)
 
 
 def test_the_most_points_die_first_and_the_spared_come_last() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from memtwin import cli
 from memtwin.errors import OutputError, RecordingError
-from memtwin.sources.deltas import Encoder, Parts, State
+from memtwin.sources.deltas import Encoder, FileState, Parts
 from memtwin.sources.frames import MAGIC, framed, scan
 from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
 from memtwin.sources.recording import resolve
@@ -78,7 +78,7 @@ SAMPLES = st.lists(
 @given(SAMPLES, st.integers(1, 4))
 def test_what_is_read_back_is_what_was_read(samples: list[tuple[dict[str, bytes], set[str]]], chain: int) -> None:
     """Any texts, with files that come and go, and chains that begin anywhere."""
-    encoder, state = Encoder(), State()
+    encoder, state = Encoder(), FileState()
     known: dict[str, bytes] = {}
     for number, (texts, gone) in enumerate(samples):
         left = {path for path in gone if path not in texts}

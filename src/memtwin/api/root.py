@@ -15,7 +15,7 @@ from memtwin.sources.recording import resolve
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 _SUFFIXES = {"_bytes": "bytes", "_kib": "KiB", "_pages": "pages", "_ns": "ns", "_us": "us", "_ms": "ms", "_s": "s",
@@ -123,7 +123,7 @@ class Root:
             raise UsageError(f"the record {name!r} needs {lacking.args[0]}=") from None
         return load(self._source, module, path)
 
-    def processes(self) -> list[Process]:
+    def processes(self) -> list[SourceProcess]:
         """Return the processes, in the order of their pids: ``pid``, ``name``, and ``read("status")`` of each."""
         return list(processes(self._source))
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memtwin.render.grid import View
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 _MAP_COUNT: Final = "proc/sys/vm/max_map_count"
@@ -56,7 +56,7 @@ def command(root: str, form: str | None, seconds: float | None, count: int | Non
     repeat(lambda: _view(source, process), form, source, seconds, count)
 
 
-def _view(source: Source, process: Process | None) -> View:
+def _view(source: Source, process: SourceProcess | None) -> View:
     mode = number(source, _OVERCOMMIT)
     found = list(view.of_machine(meminfo_of(source), mode))
     notes = [Sentence(_MODES[mode], (_OVERCOMMIT,))] if mode in _MODES else []
@@ -72,13 +72,13 @@ def _view(source: Source, process: Process | None) -> View:
     return view.view(found, notes)
 
 
-def _no_cgroup(source: Source, process: Process) -> Sentence:
+def _no_cgroup(source: Source, process: SourceProcess) -> Sentence:
     """Say that limits of cgroups are not known: a report has neither /proc/PID/cgroup nor the cgroups' files."""
     lacks = f"{process.root}/cgroup" if process.read("cgroup") is None else "the memory files of its cgroups"
     return Sentence(f"Limits of cgroups are not known: {source.owner} has not {lacks}.", ())
 
 
-def _process(source: Source, pid: int | None) -> Process | None:
+def _process(source: Source, pid: int | None) -> SourceProcess | None:
     if pid is None and not source.is_live:
         return None
     wanted = os.getppid() if pid is None else pid
@@ -88,13 +88,13 @@ def _process(source: Source, pid: int | None) -> Process | None:
     return process
 
 
-def _of_process(process: Process) -> Iterator[view.Limit]:
+def _of_process(process: SourceProcess) -> Iterator[view.Limit]:
     limits, record = process.load(limits_file), process.load(status)
     if limits is not None and record is not None:
         yield from view.of_process(limits, record)
 
 
-def _map_count(source: Source, process: Process) -> Iterator[Sentence]:
+def _map_count(source: Source, process: SourceProcess) -> Iterator[Sentence]:
     """Yield how many mappings the process may still have: malloc of large blocks, thread stacks and JITs need them."""
     most, mapped = number(source, _MAP_COUNT), process.load(maps)
     if most is not None and mapped is not None and mapped.rows:

@@ -19,7 +19,7 @@ from memtwin.units import bytes_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 _RUNNERS_UP: Final = 2
@@ -68,7 +68,7 @@ def first_to_die(source: Source) -> list[live.Candidate]:
     return live.ranking(_machine(source, facts.page_kib), found, rule)
 
 
-def _candidates(source: Source, page_kib: int) -> Iterator[tuple[live.Process, list[cgroups.Group]]]:
+def _candidates(source: Source, page_kib: int) -> Iterator[tuple[live.LiveProcess, list[cgroups.Group]]]:
     """Yield the processes that have memory, each with the cgroups that limit it."""
     known: dict[str, list[cgroups.Group]] = {}
     for process in processes(source):
@@ -78,7 +78,7 @@ def _candidates(source: Source, page_kib: int) -> Iterator[tuple[live.Process, l
             yield one._replace(cgroups=tuple(group.path for group in groups)), groups
 
 
-def _candidate(process: Process, page_kib: int, score: oom_score.OomScore | None) -> live.Process | None:
+def _candidate(process: SourceProcess, page_kib: int, score: oom_score.OomScore | None) -> live.LiveProcess | None:
     """Return what the OOM killer counts of a process, its cgroups left out; None if it has no memory of its own."""
     record = process.load(status)
     rss_kib = record.kib("VmRSS") if record else None
@@ -92,10 +92,10 @@ def _candidate(process: Process, page_kib: int, score: oom_score.OomScore | None
         adj.value if adj else 0,
         (record.get("Uid") or "").split("\t")[0] == "0",
     )
-    return live.Process(process.pid, record.get("Name", "?"), charge, score.value if score else None, ())
+    return live.LiveProcess(process.pid, record.get("Name", "?"), charge, score.value if score else None, ())
 
 
-def _limiting(source: Source, process: Process, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:
+def _limiting(source: Source, process: SourceProcess, known: dict[str, list[cgroups.Group]]) -> list[cgroups.Group]:
     """Return the cgroups with a limit that *process* is in; those of one path are read once."""
     found = cgroups.path_of(process)
     if found is None:

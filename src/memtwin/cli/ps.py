@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from memtwin.render.grid import View
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 _FIELDS: Final = ", ".join(view.FIELDS)
@@ -96,7 +96,7 @@ def command(
 
 def _select(
     source: Source, names: Sequence[str], keys: str, pids: tuple[int, ...], user: str | None, *, kernel_threads: bool
-) -> list[view.Process]:
+) -> list[view.ProcessRecords]:
     """Return the processes that are asked for, in order; raise if those of *pids* are not there."""
     asked = {*names, *view.choose_fields(",".join(key.strip().lstrip("+-") for key in keys.split(",")))}
     found = view.order(_found(source, view.needs(asked) | ({"user"} if user else set()), pids), keys)
@@ -127,10 +127,10 @@ def _explain(source: Source, pids: tuple[int, ...]) -> View:
     return ps_explained.view_process(record)
 
 
-def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.Process]:
+def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.ProcessRecords]:
     """Yield the processes with the files that are *wanted*; those that end meanwhile are left out."""
     memory, up, facts = load(source, meminfo), load(source, uptime), host(source)
-    machine = view.Machine(
+    machine = view.MachineTotals(
         memory.get("MemTotal") if memory else None,
         up.up_cs / 100 if up else None,
         facts.ticks_per_s,
@@ -152,14 +152,14 @@ def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[
 
 
 def _process(
-    process: Process, record: status.Status, wanted: set[str], users: dict[str, str], machine: view.Machine
-) -> view.Process:
+    process: SourceProcess, record: status.Status, wanted: set[str], users: dict[str, str], machine: view.MachineTotals
+) -> view.ProcessRecords:
     has_memory = record.kib("VmSize") is not None
     uid = (record.get("Uid") or "").split("\t")[0]
     score = process.load(oom_score) if "oom" in wanted else None
     adjustment = process.load(oom_score_adj) if "oom" in wanted else None
     groups = (process.read("cgroup") or "").splitlines() if "cgroup" in wanted else []
-    return view.Process(
+    return view.ProcessRecords(
         process.pid,
         record,
         process.load(stat) if "stat" in wanted else None,
@@ -173,7 +173,7 @@ def _process(
     )
 
 
-def rollup_of(process: Process) -> smaps_rollup.SmapsRollup | None:
+def rollup_of(process: SourceProcess) -> smaps_rollup.SmapsRollup | None:
     """Return smaps_rollup, or the sums of smaps where there is none: before Linux 4.14, and in most reports."""
     found = process.load(smaps_rollup)
     if found is not None or process.source.unread.get(f"{process.root}/smaps_rollup") != "absent":

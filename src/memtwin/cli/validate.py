@@ -16,7 +16,7 @@ from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, Record
 from memtwin.render.table import Column, Table, clean, text
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.stalls import STALLED, Stall, stalls
-from memtwin.study.validate import Row, Score, pool, score
+from memtwin.study.validate import Score, ScoreRow, pool, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,7 +203,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
     )
 
 
-def _worst(one: Score) -> list[Row]:
+def _worst(one: Score) -> list[ScoreRow]:
     wrong = [row for row in one.rows if row.error]
     return sorted(wrong, key=lambda row: (-(row.error or 0.0), row.checkpoint, row.figure))[:WORST]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memtwin.learn.lesson import Lesson
-    from memtwin.learn.store import State, Taken
+    from memtwin.learn.store import Progress, Taken
 
 _AFTER_S = 105
 """Seconds that the pages after the first answer take, two more answers among them; a test counts them."""
@@ -29,7 +29,7 @@ def minutes(number: int, lesson: Lesson) -> int:
     return math.ceil((pages.seconds_of(shown) + _AFTER_S) / 60)
 
 
-def lines(lessons: Sequence[Lesson], state: State) -> list[str]:
+def lines(lessons: Sequence[Lesson], state: Progress) -> list[str]:
     """Return the list."""
     rows = []
     for number, lesson in enumerate(lessons, 1):

@@ -57,7 +57,7 @@ class Open(msgspec.Struct, forbid_unknown_fields=True):
     turn_guess: int | None = None
 
 
-class State(msgspec.Struct, forbid_unknown_fields=True):
+class Progress(msgspec.Struct, forbid_unknown_fields=True):
     """All that is kept."""
 
     what: str = _OURS
@@ -102,7 +102,7 @@ class Store:
         self.problem: str | None = None if path else "nothing is kept: there is no home directory"
         self.state = self._read()
 
-    def update(self, change: Callable[[State], None]) -> None:
+    def update(self, change: Callable[[Progress], None]) -> None:
         """Apply *change* to what is on disk now, and write it."""
         fresh = self._read() if self.problem is None else self.state
         if self.problem is None:
@@ -118,22 +118,22 @@ class Store:
             except OSError as problem:
                 self.problem = f"nothing is kept: {problem.filename}: {problem.strerror}"
 
-    def _read(self) -> State:
+    def _read(self) -> Progress:
         if self.path is None:
-            return State()
+            return Progress()
         try:
             with self.path.open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)
-            found = msgspec.json.decode(data, type=State)
+            found = msgspec.json.decode(data, type=Progress)
         except FileNotFoundError:
-            return State()
+            return Progress()
         except (OSError, ValueError, RecursionError) as problem:
             why = problem.strerror if isinstance(problem, OSError) else "it is not what memtwin learn has written"
             self.problem = f"nothing is kept, and {self.path} stays as it is: {why}"
-            return State()
+            return Progress()
         if found.what != _OURS or found.version != VERSION:
             self.problem = f"nothing is kept, and {self.path} stays as it is: another version of memtwin has written it"
-            return State()
+            return Progress()
         return found
 
 

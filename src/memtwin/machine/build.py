@@ -66,7 +66,7 @@ def build(
     source: Source,
     *,
     ram_bytes: int | None = None,
-    swap_areas: tuple[describe.Area, ...] | None = None,
+    swap_areas: tuple[describe.PlannedSwap, ...] | None = None,
     zswap: Mapping[str, str] | None = None,
     kernel: tuple[str, str | None] | None = None,
 ) -> Machine:
@@ -91,7 +91,7 @@ def build_from(
     boot: Boot,
     *,
     ram_bytes: int | None = None,
-    swap_areas: tuple[describe.Area, ...] | None = None,
+    swap_areas: tuple[describe.PlannedSwap, ...] | None = None,
     zswap: Mapping[str, str] | None = None,
     kernel: tuple[str, str | None] | None = None,
 ) -> Machine:

@@ -45,7 +45,7 @@ DEBIAN_LRU_GEN = (6, 12)
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class PlannedSwap:
     """A swap area of a described machine."""
 
     filename: str
@@ -135,7 +135,7 @@ def _set_by_its_host(boot: Boot) -> int | None:
     return given if abs(given - usual) > usual // MIN_FREE_SLACK else None
 
 
-def with_swaps(boot: Boot, areas: tuple[Area, ...]) -> Boot:
+def with_swaps(boot: Boot, areas: tuple[PlannedSwap, ...]) -> Boot:
     """Return *boot* with these swap areas, empty, and those that are on turned on; one page of each is its header."""
     rows = tuple(
         swaps.SwapArea(area.filename, "partition", kib(area.size_bytes // PAGE_BYTES - 1), Kib(0), area.prio)

@@ -30,7 +30,7 @@ from memtwin.units import PAGE_SHIFT, pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 SPECIAL = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso_data]", "[uprobes]")
@@ -175,7 +175,7 @@ def read_processes(source: Source, progress: Callable[[int, int], None] | None =
     return tuple(sorted(found, key=lambda process: (process.start_ticks, process.pid)))
 
 
-def _read(process: Process) -> BootProcess | None:
+def _read(process: SourceProcess) -> BootProcess | None:
     """Read one process; None: it has ended."""
     try:
         shown = process.load(status)
@@ -197,7 +197,7 @@ def _read(process: Process) -> BootProcess | None:
     return found
 
 
-def _read_memory(process: Process, found: BootProcess) -> None:
+def _read_memory(process: SourceProcess, found: BootProcess) -> None:
     """Read what a process has in memory, and fill its areas."""
     shown = found.status
 

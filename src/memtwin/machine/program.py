@@ -23,7 +23,7 @@ HUGE_PAGES = 512
 RW = t.VM_READ | t.VM_WRITE
 
 
-class Area(msgspec.Struct, frozen=True):
+class ProgramArea(msgspec.Struct, frozen=True):
     """One area of a fresh process: pages *start* to *start + pages*, from *source* at page *offset* of it.
 
     *flags*: the kernel's VM_ flags by name; *perms* and *name* are what maps prints.
@@ -76,7 +76,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
     """What a child reads until it waits for its first command."""
     written_by_parent: tuple[int, ...]
     written_by_child: tuple[int, ...]
-    areas: tuple[Area, ...]
+    areas: tuple[ProgramArea, ...]
 
     @cached_property
     def text_pages(self) -> int:

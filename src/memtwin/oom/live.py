@@ -28,7 +28,7 @@ TOP: Final = 10
 _INIT: Final = 1
 
 
-class Process(NamedTuple):
+class LiveProcess(NamedTuple):
     """A process that could be chosen. *score* is what the kernel prints; *cgroups* those that it is in, by path."""
 
     pid: int
@@ -54,18 +54,18 @@ class Domain(NamedTuple):
 class Candidate(NamedTuple):
     """A process in a domain: its points there, None if it is never killed."""
 
-    process: Process
+    process: LiveProcess
     points: int | None
 
 
-def ranking(domain: Domain, processes: Sequence[Process], rule: Rule) -> list[Candidate]:
+def ranking(domain: Domain, processes: Sequence[LiveProcess], rule: Rule) -> list[Candidate]:
     """Return the processes of *domain* in the order in which they would die; those that never do come last."""
     inside = [one for one in processes if domain.path is None or domain.path in one.cgroups]
     found = [Candidate(one, None if one.pid == _INIT else points(one.charge, domain.total, rule)) for one in inside]
     return sorted(found, key=lambda one: (one.points is None, -(one.points or 0)))
 
 
-def adjusted(processes: Sequence[Process], adjustments: Mapping[int, int]) -> list[Process]:
+def adjusted(processes: Sequence[LiveProcess], adjustments: Mapping[int, int]) -> list[LiveProcess]:
     """Return *processes* with another oom_score_adj for some."""
     return [
         one._replace(charge=one.charge._replace(oom_score_adj=adjustments[one.pid])) if one.pid in adjustments else one
@@ -74,7 +74,11 @@ def adjusted(processes: Sequence[Process], adjustments: Mapping[int, int]) -> li
 
 
 def view(
-    domains: Sequence[Domain], processes: Sequence[Process], rule: Rule, page_kib: int, adjustments: Mapping[int, int]
+    domains: Sequence[Domain],
+    processes: Sequence[LiveProcess],
+    rule: Rule,
+    page_kib: int,
+    adjustments: Mapping[int, int],
 ) -> View:
     """Return who would die as a view; CSV has the ranking of each domain."""
     whole = data(domains, processes, rule, page_kib, adjustments)
@@ -86,7 +90,11 @@ def view(
 
 
 def describe(
-    domains: Sequence[Domain], processes: Sequence[Process], rule: Rule, page_kib: int, adjustments: Mapping[int, int]
+    domains: Sequence[Domain],
+    processes: Sequence[LiveProcess],
+    rule: Rule,
+    page_kib: int,
+    adjustments: Mapping[int, int],
 ) -> str:
     """Return who would die on the machine and in each cgroup, and what the adjustments would change."""
     parts = []
@@ -105,7 +113,7 @@ def describe(
     return "".join(parts) + bullets(sentences(processes, domains[0].total))
 
 
-def sentences(processes: Sequence[Process], total: int) -> Iterator[str]:
+def sentences(processes: Sequence[LiveProcess], total: int) -> Iterator[str]:
     """Yield how ours compares with the kernel's own score, and what this does not say."""
     scored = [one for one in processes if one.score is not None]
     alike = sum(one.score == oom_score(one.charge, total) for one in scored)
@@ -118,7 +126,11 @@ def sentences(processes: Sequence[Process], total: int) -> Iterator[str]:
 
 
 def data(
-    domains: Sequence[Domain], processes: Sequence[Process], rule: Rule, page_kib: int, adjustments: Mapping[int, int]
+    domains: Sequence[Domain],
+    processes: Sequence[LiveProcess],
+    rule: Rule,
+    page_kib: int,
+    adjustments: Mapping[int, int],
 ) -> dict[str, Any]:
     """Return the same for JSON."""
     changed = adjusted(processes, adjustments)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memtwin.oom.event import Kill, Memcg, OomEvent, Task
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.culprit import Culprit
-    from memtwin.oom.why.rows import Row
+    from memtwin.oom.why.rows import RankedTask
 
 
 class Part(NamedTuple):
@@ -319,7 +319,7 @@ def _reaped(event: OomEvent) -> str:
 _SIZES: Final = (("anon-rss", "of its own"), ("file-rss", "of files"), ("shmem-rss", "shared"))
 
 
-def _points(row: Row, rule: Rule | None) -> str:
+def _points(row: RankedTask, rule: Rule | None) -> str:
     charge = row.low
     parts = [f"{charge.rss:,} pages resident"]
     if charge.swapents:

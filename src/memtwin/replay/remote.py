@@ -7,7 +7,7 @@ import tempfile
 from multiprocessing.connection import Listener
 from typing import TYPE_CHECKING, Any, Self
 
-from memtwin.replay.worker import State, begin
+from memtwin.replay.worker import Position, begin
 from memtwin.sources.source import Source
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Remote:
 
     def __init__(self, connection: Connection[Any, Any], nursery: Nursery) -> None:
         self._connection, self._nursery = connection, nursery
-        self.state = State(0, 0, 0, between=True, is_over=False)
+        self.state = Position(0, 0, 0, between=True, is_over=False)
 
     def ask(self, name: str, *arguments: object) -> Any:
         """Return the answer to a request; raise it if it is an error."""

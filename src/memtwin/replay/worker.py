@@ -41,7 +41,7 @@ _KIB_ROWS: Final = frozenset((
 _FIRST: Final = {"allocstall": "first stall of an allocation", "pswpout": "first page to swap"}
 
 
-class State(NamedTuple):
+class Position(NamedTuple):
     """Where a worker stands: samples, simulated time, operations done, whether between two, whether at the end."""
 
     samples: int
@@ -193,9 +193,9 @@ class Worker(Run):
         noted = _noted(self.samples[-1].figures, name)
         return value(RunMachine(self), name) if noted is None else noted
 
-    def _state(self) -> State:
+    def _state(self) -> Position:
         last = self.samples[-1]
-        return State(
+        return Position(
             len(self.samples), last.time_ns, len(self.done), last.between, self._is_over, time.process_time()
         )  # fmt: skip
 

@@ -213,7 +213,7 @@ def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> N
         machine.write_sysctl(name, value)
 
 
-def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, ...]:
+def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.PlannedSwap, ...]:
     """The scenario's swap areas with what ``--set`` changes, in order of activation."""
     known = {swap.name: swap for swap in scenario.swaps}
     for name in settings.swaps:
@@ -233,9 +233,9 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Area, .
             prio = chosen
         size_bytes = change.get("size", swap.size_bytes)
         if isinstance(swap, SwapDisk):
-            areas.append(describe.Area(devices[name], size_bytes, prio, on=swap.on, rotational=swap.rot))
+            areas.append(describe.PlannedSwap(devices[name], size_bytes, prio, on=swap.on, rotational=swap.rot))
         else:
-            areas.append(describe.Area(devices[name], size_bytes, prio, algorithm=swap.algo))
+            areas.append(describe.PlannedSwap(devices[name], size_bytes, prio, algorithm=swap.algo))
     return tuple(areas)
 
 

@@ -14,7 +14,7 @@ from memtwin.sources.source import load
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 TOP: Final = "sys/fs/cgroup"
@@ -48,7 +48,7 @@ class Group(NamedTuple):
         return self.amounts.get("memory.current" if self.version == 2 else "memory.usage_in_bytes")
 
 
-def path_of(process: Process) -> tuple[str, int] | None:
+def path_of(process: SourceProcess) -> tuple[str, int] | None:
     """Return the path of a process's memory cgroup and its version; None without /proc/PID/cgroup."""
     lines = [line.split(":", 2) for line in (process.read("cgroup") or "").splitlines()]
     rows = [(words[1].split(","), words[2]) for words in lines if len(words) == 3]
@@ -59,7 +59,7 @@ def path_of(process: Process) -> tuple[str, int] | None:
     return None if new is None else (new, 2)
 
 
-def of_process(source: Source, process: Process) -> Iterator[Group]:
+def of_process(source: Source, process: SourceProcess) -> Iterator[Group]:
     """Yield the cgroups that limit a process, its own first, the root last; those without any file are left out."""
     found = path_of(process)
     if found is None:

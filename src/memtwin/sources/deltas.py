@@ -165,7 +165,7 @@ class Encoder:
             self._parts[path] = parts
 
 
-class State:
+class FileState:
     """All files of one moment, as payloads say: what :class:`Encoder` knew when it wrote them."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.procfs import buddyinfo, pressure, slabinfo, vmstat, zoneinfo
 from memtwin.sources import cgroups
-from memtwin.sources.processes import Process
+from memtwin.sources.processes import SourceProcess
 from memtwin.sources.sampler import Sampler, record_of
 from memtwin.sources.source import load
 from memtwin.sysfs import lru_gen
@@ -203,7 +203,7 @@ class Looker:
     def _group(self) -> Group | None:
         if not self.source.is_live:
             return None
-        here = Process(self.source, os.getpid(), "proc/self")
+        here = SourceProcess(self.source, os.getpid(), "proc/self")
         groups = [group for group in cgroups.of_process(self.source, here) if group.limit_bytes is not None]
         return min(groups, key=lambda group: group.limit_bytes or 0, default=None)
 

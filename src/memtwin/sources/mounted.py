@@ -21,7 +21,7 @@ from memtwin.sources.processes import processes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from memtwin.sources.processes import Process
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 _HINT: Final = "pip install 'memtwin[fuse]', and libfuse (Debian: libfuse3-3)"
@@ -41,7 +41,7 @@ class Tree:
     ) -> None:
         self.newest, self.links, self.folders = newest, dict(links or {}), set(folders)
         self.hosts_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if links else None
-        self._known: tuple[Source, dict[int, Process]] | None = None
+        self._known: tuple[Source, dict[int, SourceProcess]] | None = None
         for path in (*self.links, *folders):
             while "/" in path:
                 path = path.rpartition("/")[0]  # noqa: PLW2901
@@ -104,7 +104,7 @@ class Tree:
         uid, gid = (int(one[1]) if len(one) > 1 and one[1].isdigit() else 0 for one in ids)
         return uid, gid
 
-    def _of_process(self, source: Source, process: Process, path: str) -> list[str]:
+    def _of_process(self, source: Source, process: SourceProcess, path: str) -> list[str]:
         if path.count("/") == 1:
             return sorted({*source.names(process.root), *_ALWAYS, *_REFUSED})
         return [str(process.pid)] if path.endswith("/task") else []
@@ -127,14 +127,14 @@ class Tree:
         is_task = len(words) == 4 and words[0] == "proc" and words[2] == "task" and words[3] == words[1]
         return f"../../{words[1]}" if is_task else None
 
-    def _process(self, source: Source, path: str) -> Process | None:
+    def _process(self, source: Source, path: str) -> SourceProcess | None:
         """Return the process that a path is of, unless a link of that number is."""
         words = path.split("/", 2)
         if words[0] != "proc" or len(words) < 2 or not words[1].isdecimal() or f"proc/{words[1]}" in self.links:
             return None
         return self._processes(source).get(int(words[1]))
 
-    def _processes(self, source: Source) -> dict[int, Process]:
+    def _processes(self, source: Source) -> dict[int, SourceProcess]:
         """Return the processes by pid; of a moment that was asked for before they are known."""
         if self._known is None or self._known[0] is not source:
             self._known = (source, {one.pid: one for one in processes(source)})

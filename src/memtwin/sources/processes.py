@@ -22,7 +22,7 @@ HIDDEN: Final = "processes of other users are hidden (hidepid): root sees them"
 _PREFIX: Final = "proc/{pid}/"
 
 
-class Process:
+class SourceProcess:
     """One process of a source: *pid*, *root* (the directory of its files), and *name*, its ``comm``."""
 
     __slots__ = ("_name", "pid", "root", "source")
@@ -53,12 +53,12 @@ class Process:
         return load(self.source, module, f"{self.root}/{module.PATH.removeprefix(_PREFIX)}")
 
 
-def processes(source: Source) -> Iterator[Process]:
+def processes(source: Source) -> Iterator[SourceProcess]:
     """Yield the processes of *source* in the order of their pids, dead workers left out."""
     workers = source.read(WORKERS)
     found = {process.pid: process for process in (_workers(source, workers) if workers is not None else ())}
     for pid in (int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
-        found.setdefault(pid, Process(source, pid, f"proc/{pid}"))
+        found.setdefault(pid, SourceProcess(source, pid, f"proc/{pid}"))
     yield from (found[pid] for pid in sorted(found))
 
 
@@ -87,8 +87,8 @@ def _hides(line: str) -> bool:
     return not {"hidepid=2", "hidepid=4", "hidepid=invisible", "hidepid=ptraceable"}.isdisjoint(words[3].split(","))
 
 
-def _workers(source: Source, text: str) -> Iterator[Process]:
+def _workers(source: Source, text: str) -> Iterator[SourceProcess]:
     for line in text.splitlines():
         words = line.split()
         if len(words) == 3 and words[1].isdecimal() and words[2] == "alive":
-            yield Process(source, int(words[1]), f"workers/{words[0]}", words[0])
+            yield SourceProcess(source, int(words[1]), f"workers/{words[0]}", words[0])

@@ -15,7 +15,7 @@ from memtwin.procfs import loadavg, meminfo, stat, swaps, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.host import host, taken_unix_ms
-from memtwin.sources.processes import Process, processes
+from memtwin.sources.processes import SourceProcess, processes
 from memtwin.sources.source import load
 from memtwin.units import bytes_of
 
@@ -51,7 +51,7 @@ class Task:
 
     __slots__ = ("before", "process", "records", "stat")
 
-    def __init__(self, process: Process, record: PidStat, before: PidStat | None) -> None:
+    def __init__(self, process: SourceProcess, record: PidStat, before: PidStat | None) -> None:
         self.process, self.stat, self.before = process, record, before
         self.records: dict[str, Any] = {}
 
@@ -177,15 +177,15 @@ class Sampler:
             for name in sorted(self.source.names(f"{root}/task"), key=lambda name: (len(name), name)):
                 yield f"{root}/task/{name}", int(name)
 
-    def _process(self, root: str, pid: int, before: _Known | None) -> Process:
+    def _process(self, root: str, pid: int, before: _Known | None) -> SourceProcess:
         is_same = before is not None and before.process.source is self.source
-        return before.process if before is not None and is_same else Process(self.source, pid, root)
+        return before.process if before is not None and is_same else SourceProcess(self.source, pid, root)
 
 
 class _Known(NamedTuple):
     """A task as it was: its stat as bytes, and as a record."""
 
-    process: Process
+    process: SourceProcess
     data: bytes
     record: PidStat
 
@@ -255,13 +255,13 @@ def _same(old: PidStat, new: PidStat) -> PidStat | None:
     return old if old.field("starttime") == new.field("starttime") else None
 
 
-def record_of(process: Process, name: str) -> Any:
+def record_of(process: SourceProcess, name: str) -> Any:
     """Return the record of a task's file, its text where it has no parser; a thread's rollup is its process'."""
     if name not in RECORDS:
         return process.read(name)
     found: Any = process.load(RECORDS[name])
     if found is None and name == "smaps_rollup" and "/task/" in process.root:
-        owner = Process(process.source, process.pid, process.root.partition("/task/")[0])
+        owner = SourceProcess(process.source, process.pid, process.root.partition("/task/")[0])
         found = owner.load(smaps_rollup)
     return found
 

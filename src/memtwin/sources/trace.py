@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.errors import RecordingError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.sources.deltas import State
+from memtwin.sources.deltas import FileState
 from memtwin.sources.frames import FAMILY, MAGIC, Inflater, scan
 from memtwin.sources.limits import is_inside
 from memtwin.sources.opening import refuse
@@ -40,12 +40,12 @@ _DAY_MS: Final = 86_400_000
 _WHILE_MS: Final = 10_000
 
 
-class Sample(NamedTuple):
+class TraceSample(NamedTuple):
     """One sample of a walk: when, and the files as they then were (the state goes on with the walk)."""
 
     unix_ms: int
     boot_ms: int
-    state: State
+    state: FileState
 
 
 def duration_ms(word: str) -> int | None:
@@ -117,10 +117,10 @@ class Trace:
         ordered = sorted(range(len(times)), key=times.__getitem__)
         return ordered[max(bisect_right([times[i] for i in ordered], wanted) - 1, 0)]
 
-    def walk(self, first: int = 0) -> Iterator[Sample]:
+    def walk(self, first: int = 0) -> Iterator[TraceSample]:
         """Yield the samples from number *first* on, each with one and the same state, which goes on with the walk."""
         begin = next(index for index in range(first, -1, -1) if self.frames[index].is_key)
-        state, inflater = State(), Inflater()
+        state, inflater = FileState(), Inflater()
         for number, frame in enumerate(self.frames[begin:], begin):
             if frame.is_key:
                 inflater = Inflater()
@@ -129,7 +129,7 @@ class Trace:
             except ValueError as problem:
                 raise RecordingError(self.path, f"sample {number + 1} is damaged: {problem}") from None
             if number >= first:
-                yield Sample(frame.unix_ms, state.boot_ms, state)
+                yield TraceSample(frame.unix_ms, state.boot_ms, state)
 
     def _read(self) -> bytes:
         refuse(self.path)

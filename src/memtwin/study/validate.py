@@ -56,7 +56,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """A figure of one checkpoint: the real runs' range, the twin's, and the error (None: below the floor)."""
 
     checkpoint: str
@@ -73,7 +73,7 @@ class Score:
     """The verdict on one run. Shares and errors are fractions; *mean* caps each error at 1."""
 
     scenario: str
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     exact: float
     median: float
     p90: float
@@ -184,7 +184,7 @@ def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = No
     runs = [*reals, twin]
     starts = [*[since] * len(reals), "boot"]
     boots = [figures(run, start) if start in run.checkpoints else {} for run, start in zip(runs, starts, strict=True)]
-    rows: list[Row] = []
+    rows: list[ScoreRow] = []
     missing = 0
     labels = reals[0].checkpoints
     for checkpoint in labels if since == "boot" else labels[labels.index(since) + 1 :]:
@@ -237,9 +237,9 @@ def quantile(values: Iterable[float], q: float) -> float:
 
 def _compare(
     checkpoint: str, reals: list[dict[str, Figure]], twin: dict[str, Figure], floors: dict[Kind, float]
-) -> tuple[list[Row], int]:
+) -> tuple[list[ScoreRow], int]:
     """Return a row for each figure that all of *reals* have, and how many of those *twin* lacks."""
-    rows: list[Row] = []
+    rows: list[ScoreRow] = []
     missing = 0
     for name in sorted(set.intersection(*(set(real) for real in reals))):
         kind = reals[0][name].kind
@@ -250,7 +250,7 @@ def _compare(
         if name in twin:
             value = twin[name].value
             error = _error(low, high, value, floor)
-            rows.append(Row(checkpoint, name, kind, low, high, value, error))
+            rows.append(ScoreRow(checkpoint, name, kind, low, high, value, error))
         elif max(abs(low), abs(high)) >= floor:
             missing += 1
     return rows, missing
@@ -284,7 +284,7 @@ def _number(recording: Recording, label: str) -> int:
 
 def _summed(
     scenario: str,
-    rows: list[Row],
+    rows: list[ScoreRow],
     *,
     missing: int,
     victims: tuple[tuple[str, str], ...],

@@ -80,7 +80,7 @@ HUGE_STATS = {
 """Counted in base pages, printed in huge pages."""
 
 
-class Process(Protocol):
+class ScenarioProcess(Protocol):
     """What the twin must know of a scenario's process beside its task in the model."""
 
     name: str
@@ -94,7 +94,7 @@ class Process(Protocol):
 class Twin(Source):
     """A machine as a root of files; ``workers/NAME/…`` are the only files of a scenario's processes."""
 
-    def __init__(self, machine: Machine, processes: Mapping[str, Process] | None = None) -> None:
+    def __init__(self, machine: Machine, processes: Mapping[str, ScenarioProcess] | None = None) -> None:
         super().__init__("twin")
         self.machine = machine
         self.state = machine.state
@@ -157,8 +157,8 @@ class Twin(Source):
         found = (lru_gen.Generation(*one) for one in lru_gen_state.generations(self.state))
         return lru_gen.LruGen((lru_gen.Group(1, "/", (lru_gen.Node(0, tuple(found)),)),))
 
-    def _add_process(self, name: str, process: Process) -> None:
-        files: dict[str, tuple[Any, Callable[[Process], Any]]] = {
+    def _add_process(self, name: str, process: ScenarioProcess) -> None:
+        files: dict[str, tuple[Any, Callable[[ScenarioProcess], Any]]] = {
             "status": (status, self.status),
             "statm": (statm, self.statm),
             "stat": (pid_stat, self.pid_stat),
@@ -411,7 +411,7 @@ class Twin(Source):
 
     # --- processes
 
-    def status(self, process: Process) -> status.Status:
+    def status(self, process: ScenarioProcess) -> status.Status:
         """/proc/PID/status: the rows about memory, and those that name the process."""
         memory = task_mmu.task_mem(self.state, process.task)
         text = int(kib(self.machine.program.text_pages))
@@ -426,7 +426,7 @@ class Twin(Source):
         values.update({"voluntary_ctxt_switches": f"{process.command}", "nonvoluntary_ctxt_switches": "0"})
         return status.Status(values)
 
-    def statm(self, process: Process) -> statm.Statm:
+    def statm(self, process: ScenarioProcess) -> statm.Statm:
         """/proc/PID/statm, in pages."""
         memory = task_mmu.task_mem(self.state, process.task)
         shared = (memory["RssFile"] + memory["RssShmem"]) >> 2
@@ -437,7 +437,7 @@ class Twin(Source):
             Pages(data), Pages(0),
         )  # fmt: skip
 
-    def pid_stat(self, process: Process) -> pid_stat.PidStat:
+    def pid_stat(self, process: ScenarioProcess) -> pid_stat.PidStat:
         """/proc/PID/stat: faults, times and sizes; what the model does not know is 0."""
         memory = task_mmu.task_mem(self.state, process.task)
         times = task_mmu.task_times(self.state, process.task)
@@ -450,7 +450,7 @@ class Twin(Source):
         fields = tuple(known.get(name, 0) for name in pid_stat.FIELDS)
         return pid_stat.PidStat(process.pid, process.name, "S", fields)
 
-    def maps(self, process: Process) -> maps.Maps:
+    def maps(self, process: ScenarioProcess) -> maps.Maps:
         """/proc/PID/maps."""
         areas = {area.start: area for area in self.machine.program.areas}
         rows = []
@@ -468,14 +468,14 @@ class Twin(Source):
                 rows.append(maps.Mapping(*bounds, perms, offset << PAGE_SHIFT, *device, *place))
         return maps.Maps(tuple(rows))
 
-    def smaps(self, process: Process) -> smaps.Smaps:
+    def smaps(self, process: ScenarioProcess) -> smaps.Smaps:
         """/proc/PID/smaps: what of each mapping is resident, and whose."""
         held = task_mmu.smaps(self.state, process.task)
         flags = [area[2] for area in task_mmu.areas(self.state, process.task)]
         rows = zip(self.maps(process).rows, held, flags, strict=True)
         return smaps.Smaps(tuple(block(mapping, amounts, vm_flags) for mapping, amounts, vm_flags in rows))
 
-    def smaps_rollup(self, process: Process) -> smaps_rollup.SmapsRollup:
+    def smaps_rollup(self, process: ScenarioProcess) -> smaps_rollup.SmapsRollup:
         """/proc/PID/smaps_rollup."""
         counted = task_mmu.smaps_rollup(self.state, process.task)
         rows = {label: counted.get(label, 0) for label in ROLLUP}
@@ -483,13 +483,13 @@ class Twin(Source):
         whole = maps.Mapping(areas[0][0] << PAGE_SHIFT, areas[-1][1] << PAGE_SHIFT, "---p", path="[rollup]")
         return smaps_rollup.SmapsRollup(whole, smaps_rollup.RollupRows(rows))
 
-    def oom_score(self, process: Process) -> oom_score.OomScore:
+    def oom_score(self, process: ScenarioProcess) -> oom_score.OomScore:
         """/proc/PID/oom_score."""
         if self.oom_score_adj(process).value == badness.OOM_SCORE_ADJ_MIN:
             return oom_score.OomScore(0)
         points, swap_pages = oom_kill.points_of(self.state, process.task), self.state.swap_pages[0]
         return oom_score.OomScore(badness.scaled_score(points, self.state.memory_total + swap_pages))
 
-    def oom_score_adj(self, process: Process) -> oom_score_adj.OomScoreAdj:
+    def oom_score_adj(self, process: ScenarioProcess) -> oom_score_adj.OomScoreAdj:
         """/proc/PID/oom_score_adj."""
         return oom_score_adj.OomScoreAdj(task_mmu.task_times(self.state, process.task)["oom_score_adj"])

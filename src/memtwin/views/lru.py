@@ -32,7 +32,7 @@ class Lru(NamedTuple):
     page_bytes: int
 
 
-class Row(NamedTuple):
+class AgeRow(NamedTuple):
     """Pages of one age on one node, in bytes; *seq* and *age_ms* are None for a list."""
 
     node: int
@@ -64,7 +64,7 @@ def view(found: Lru) -> View:
     return View("lru", (Grid(columns, ordered),), tuple(sentences(found, rows)), lambda: metrics(rows))
 
 
-def generation_rows(record: lru_gen.LruGen, page_bytes: int) -> Iterator[Row]:
+def generation_rows(record: lru_gen.LruGen, page_bytes: int) -> Iterator[AgeRow]:
     """Yield the generations of each node, those of all groups that have the same place from the youngest together."""
     places: dict[tuple[int, int], list[lru_gen.Generation]] = {}
     for group in record.groups:
@@ -73,14 +73,14 @@ def generation_rows(record: lru_gen.LruGen, page_bytes: int) -> Iterator[Row]:
                 places.setdefault((node.number, place), []).append(generation)
     one = len(record.groups) == 1
     for (number, place), found in sorted(places.items(), key=lambda item: (item[0][0], -item[0][1])):
-        yield Row(
+        yield AgeRow(
             number, "active" if place < _YOUNG else "inactive", found[0].seq if one else None,
             min(g.age_ms for g in found), sum(g.anon for g in found) * page_bytes,
             sum(g.file for g in found) * page_bytes,
         )  # fmt: skip
 
 
-def list_rows(record: Zoneinfo, page_bytes: int) -> Iterator[Row]:
+def list_rows(record: Zoneinfo, page_bytes: int) -> Iterator[AgeRow]:
     """Yield the inactive and the active list of each node, from those of its zones that print them.
 
     Before 4.8 a zone has lists of its own, ``nr_inactive_anon`` and its like. An empty zone prints none.
@@ -94,10 +94,10 @@ def list_rows(record: Zoneinfo, page_bytes: int) -> Iterator[Row]:
                 size = sizes.setdefault((zone.node, age), [0, 0])
                 size[:] = (had + (more or 0) * page_bytes for had, more in zip(size, pages, strict=True))
     for (node, age), (anon, file) in sizes.items():
-        yield Row(node, age, None, None, anon, file)
+        yield AgeRow(node, age, None, None, anon, file)
 
 
-def sentences(found: Lru, rows: tuple[Row, ...]) -> Iterator[Sentence]:
+def sentences(found: Lru, rows: tuple[AgeRow, ...]) -> Iterator[Sentence]:
     """Yield which policy reclaims, and what the ages mean."""
     if found.generations:
         path = (lru_gen.PATH,)
@@ -134,11 +134,11 @@ def sentences(found: Lru, rows: tuple[Row, ...]) -> Iterator[Sentence]:
         yield Sentence("Reclaim takes from the inactive lists; what is used twice is on the active ones.", lists)
 
 
-def metrics(rows: tuple[Row, ...]) -> Iterator[Metric]:
+def metrics(rows: tuple[AgeRow, ...]) -> Iterator[Metric]:
     """Yield the bytes of each age and type; of a generation with its number."""
     from memtwin.render.openmetrics import Metric
 
-    def labels(row: Row, kind: str) -> Mapping[str, str]:
+    def labels(row: AgeRow, kind: str) -> Mapping[str, str]:
         generation = {} if row.seq is None else {"generation": f"{row.seq}"}
         return {"node": f"{row.node}", "counts_as": row.name, "type": kind, **generation}
 

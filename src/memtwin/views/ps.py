@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Value = int | float | str | None
 
 
-class Machine(NamedTuple):
+class MachineTotals(NamedTuple):
     """What a row needs of the machine; None is not known."""
 
     total_kib: int | None
@@ -35,7 +35,7 @@ class Machine(NamedTuple):
     ticks_per_s: int
 
 
-class Process(NamedTuple):
+class ProcessRecords(NamedTuple):
     """The records of one process; None where one cannot be read, or was not asked for."""
 
     pid: int
@@ -47,7 +47,7 @@ class Process(NamedTuple):
     user: str | None
     cgroup: str | None
     args: str | None
-    machine: Machine
+    machine: MachineTotals
 
     def kib(self, label: str) -> int | None:
         """Return a row of status in KiB."""
@@ -72,17 +72,17 @@ class Field(NamedTuple):
 
     meaning: str
     kind: str
-    of: Callable[[Process], Value]
+    of: Callable[[ProcessRecords], Value]
     needs: str = ""
 
 
-def _shared(p: Process) -> int | None:
+def _shared(p: ProcessRecords) -> int | None:
     rows = [p.kib(label) for label in ("RssFile", "RssShmem")]
     known = [row for row in rows if row is not None]
     return sum(known) if known else None
 
 
-def _cpu_percent(p: Process) -> float | None:
+def _cpu_percent(p: ProcessRecords) -> float | None:
     up, hz = p.machine.up_s, p.machine.ticks_per_s
     if p.stat is None or up is None:
         return None
@@ -91,17 +91,17 @@ def _cpu_percent(p: Process) -> float | None:
     return None if not age or age < 0 else round(100 * used / hz / age, 1)
 
 
-def _age_s(p: Process) -> int | None:
+def _age_s(p: ProcessRecords) -> int | None:
     start = p.stat.field("starttime") if p.stat else None
     return None if start is None or p.machine.up_s is None else int(p.machine.up_s - start / p.machine.ticks_per_s)
 
 
-def _share_of_ram(p: Process) -> float | None:
+def _share_of_ram(p: ProcessRecords) -> float | None:
     size, total = p.kib("VmRSS"), p.machine.total_kib
     return None if size is None or not total else round(100 * size / total, 1)
 
 
-def _stat(name: str) -> Callable[[Process], int | None]:
+def _stat(name: str) -> Callable[[ProcessRecords], int | None]:
     return lambda p: None if p.stat is None else p.stat.field(name)
 
 
@@ -157,7 +157,7 @@ def choose_fields(words: str) -> tuple[str, ...]:
     return names
 
 
-def order(processes: Iterable[Process], keys: str) -> list[Process]:
+def order(processes: Iterable[ProcessRecords], keys: str) -> list[ProcessRecords]:
     """Return *processes* sorted by ``-RES,PID``: a minus falls; what is not known comes last."""
     found = list(processes)
     for key in reversed([word.strip() for word in keys.split(",") if word.strip()]):
@@ -175,7 +175,7 @@ def needs(names: Iterable[str]) -> set[str]:
     return {FIELDS[name].needs for name in names} - {""}
 
 
-def view(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool = False) -> View:
+def view(processes: Sequence[ProcessRecords], names: Sequence[str], *, in_bytes: bool = False) -> View:
     """Return one row a process: ``res_bytes``, ``cpu_percent``, ``command``; sizes in a fitting unit, or in bytes."""
     styles = _STYLES | ({"size": NUMBER} if in_bytes else {})
     optional = _LEFT_OUT if tuple(names) == DEFAULT else set()
@@ -184,7 +184,7 @@ def view(processes: Sequence[Process], names: Sequence[str], *, in_bytes: bool =
     return View("ps", (Grid(columns, rows),), metrics=lambda: metrics(processes, names))
 
 
-def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
+def metrics(processes: Sequence[ProcessRecords], names: Sequence[str]) -> list[Metric]:
     """Return a family for each numeric field, labelled by pid and command."""
     from memtwin.render.openmetrics import Metric
 
@@ -200,13 +200,13 @@ def metrics(processes: Sequence[Process], names: Sequence[str]) -> list[Metric]:
     return families
 
 
-def _value(field: Field, process: Process) -> Value:
+def _value(field: Field, process: ProcessRecords) -> Value:
     """Return a cell, sizes in bytes."""
     value = field.of(process)
     return bytes_of(value) if field.kind == "size" and isinstance(value, int) else value
 
 
-def _number(field: Field, process: Process) -> int | float | None:
+def _number(field: Field, process: ProcessRecords) -> int | float | None:
     value = _value(field, process)
     return value if isinstance(value, int | float) else None
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.pid.smaps import Block, Smaps
-    from memtwin.views.ps import Process
+    from memtwin.views.ps import ProcessRecords
 
 _SHARED_PATHS: Final = ("/dev/shm/", "/memfd:", "/SYSV", "/dev/zero", "/drm mm object", "/i915")  # noqa: S108 - names
 _ROWS: Final = ("Size", "Rss", "Pss", "Swap")
@@ -31,7 +31,7 @@ class Kind(NamedTuple):
     swap: int
 
 
-def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
+def view_machine(processes: Sequence[ProcessRecords], meminfo: Meminfo) -> View:
     """Return the sums over all processes, and the rows of meminfo to compare them with."""
     with_memory = [one for one in processes if not one.is_kernel_thread]
     virt, res = (_summed_row(with_memory, label) for label in ("VmSize", "VmRSS"))
@@ -51,7 +51,7 @@ def view_machine(processes: Sequence[Process], meminfo: Meminfo) -> View:
     return View("ps-explained", (data,), said, version=2)
 
 
-def _summed_row(processes: Sequence[Process], label: str) -> int | None:
+def _summed_row(processes: Sequence[ProcessRecords], label: str) -> int | None:
     """Return the sum of a row of status, None where one process lacks it."""
     found = [one.kib(label) for one in processes]
     return None if None in found else sum(kib or 0 for kib in found)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memtwin.oom.event import Kill, Memcg, OomEvent, Task
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.remedies import Change
-    from memtwin.oom.why.rows import Row
+    from memtwin.oom.why.rows import RankedTask
     from memtwin.oom.why.zones import ZoneView
 
 VERSION: Final = 2
@@ -77,7 +77,7 @@ def _task(task: Task) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: RankedTask) -> dict[str, Any]:
     return {"pid": row.task.pid, "name": row.task.name, "points": row.points, "score": row.score, "spared": row.spared}
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from memtwin.oom.deaths.death import Death
     from memtwin.oom.why.analysis import Analysis
-    from memtwin.oom.why.rows import Row
+    from memtwin.oom.why.rows import RankedTask
     from memtwin.oom.why.zones import ZoneView
 
 _TOP: Final = 14
@@ -149,7 +149,7 @@ def _ranking(found: Analysis) -> str:
     return _svg(drawn, len(shown) * _LINE + 30, "what counts of each process") + f"{note}{more}</p>\n"
 
 
-def _parts(row: Row) -> tuple[int, int, int, int]:
+def _parts(row: RankedTask) -> tuple[int, int, int, int]:
     """Return what a process's points are made of; a negative oom_score_adj cannot be drawn."""
     pages = row.low.rss, row.low.swapents, row.low.page_tables
     return *pages, max((row.points or 0) - sum(pages), 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent
     from memtwin.oom.why.analysis import Analysis
     from memtwin.oom.why.remedies import Change
-    from memtwin.oom.why.rows import Row
+    from memtwin.oom.why.rows import RankedTask
 
 _INDENT: Final = 15
 _TOP: Final = 12
@@ -216,7 +216,7 @@ def _ranking(found: Analysis, *, every: bool) -> Table | None:
     return Table((*(Column(name, "right") for name in names), Column("name"), Column("")), tuple(line))
 
 
-def _row(found: Analysis, row: Row) -> tuple[str, ...]:
+def _row(found: Analysis, row: RankedTask) -> tuple[str, ...]:
     task, victim = row.task, found.event.victim
     note = ""
     if victim is not None and task.pid == victim.pid:

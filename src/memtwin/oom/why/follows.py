@@ -12,7 +12,7 @@ from memtwin.oom.why.rows import Ranking, always_beats, never_beats
 if TYPE_CHECKING:
     from memtwin.oom.badness import Rule
     from memtwin.oom.event import OomEvent
-    from memtwin.oom.why.rows import Row, ScoreCheck
+    from memtwin.oom.why.rows import RankedTask, ScoreCheck
     from memtwin.oom.why.total import Total
 
 
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    event: OomEvent, rows: tuple[Row, ...], rule: Rule | None, total: Total | None, check: ScoreCheck | None
+    event: OomEvent, rows: tuple[RankedTask, ...], rule: Rule | None, total: Total | None, check: ScoreCheck | None
 ) -> Ranking:
     """Put the rows in order and hold the kernel's choice against it."""
     # of equals the later of the list wins, unless this kernel prints scores (before 5.1): there it is the earlier
@@ -47,7 +47,7 @@ def judge(
 
 
 def _verdict(
-    event: OomEvent, candidates: list[Row], chosen: Row | None, rule: Rule | None, total: Total | None
+    event: OomEvent, candidates: list[RankedTask], chosen: RankedTask | None, rule: Rule | None, total: Total | None
 ) -> Verdict:
     first = candidates[0].task.pid if candidates else None
     if event.message and "oom_kill_allocating_task" in event.message:
@@ -62,7 +62,7 @@ def _verdict(
     return _held(event, candidates, chosen, rule, total)
 
 
-def _why_unknown(event: OomEvent, chosen: Row | None, rule: Rule | None) -> str | None:
+def _why_unknown(event: OomEvent, chosen: RankedTask | None, rule: Rule | None) -> str | None:
     """Return what keeps the choice from being judged."""
     reasons = (
         (event.outcome == PANIC, "vm.panic_on_oom is set: the kernel panics and chooses no process"),
@@ -78,7 +78,7 @@ def _why_unknown(event: OomEvent, chosen: Row | None, rule: Rule | None) -> str 
     return next((why for is_so, why in reasons if is_so), None)
 
 
-def _nobody(candidates: list[Row], first: int | None) -> Verdict:
+def _nobody(candidates: list[RankedTask], first: int | None) -> Verdict:
     if not candidates:
         return Verdict(follows=True, why="no process of the table may be killed", pid=None)
     names = ", ".join(f"{row.task.name} ({row.task.pid})" for row in candidates[:3])
@@ -89,7 +89,9 @@ def _nobody(candidates: list[Row], first: int | None) -> Verdict:
     return Verdict(follows=False, why=why, pid=first)
 
 
-def _held(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total: Total | None) -> Verdict:
+def _held(
+    event: OomEvent, candidates: list[RankedTask], chosen: RankedTask, rule: Rule, total: Total | None
+) -> Verdict:
     """Hold the choice against every other row."""
     first = candidates[0].task.pid if candidates else None
     if chosen.spared is not None:
@@ -112,7 +114,7 @@ def _held(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total
     return Verdict(follows=True, why=why, pid=chosen.task.pid)
 
 
-def _does_not_follow(event: OomEvent, chosen: Row, better: list[Row], first: int | None) -> Verdict:
+def _does_not_follow(event: OomEvent, chosen: RankedTask, better: list[RankedTask], first: int | None) -> Verdict:
     row = better[0]
     named, have = f"{row.task.name} ({row.task.pid})", "have" if len(better) > 1 else "has"
     if event.score is None and event.chosen_pid is None and event.tasks and event.tasks[0].page_tables is not None:
@@ -126,7 +128,7 @@ def _does_not_follow(event: OomEvent, chosen: Row, better: list[Row], first: int
     return Verdict(follows=False, why=why, pid=first)
 
 
-def _unknown(chosen: Row, unsure: list[Row], total: Total | None, first: int | None) -> Verdict:
+def _unknown(chosen: RankedTask, unsure: list[RankedTask], total: Total | None, first: int | None) -> Verdict:
     hidden = []
     if any(row.low.swapents != row.high.swapents for row in (chosen, *unsure)):
         hidden.append("pages in swap")
@@ -143,7 +145,9 @@ def _unknown(chosen: Row, unsure: list[Row], total: Total | None, first: int | N
     return Verdict(None, why, first)
 
 
-def _first_of_equals(event: OomEvent, candidates: list[Row], chosen: Row, rule: Rule, total: Total | None) -> str:
+def _first_of_equals(
+    event: OomEvent, candidates: list[RankedTask], chosen: RankedTask, rule: Rule, total: Total | None
+) -> str:
     """Return what the printed score says of a choice that hidden swap decides: whether it was the first of equals."""
     if event.score is None or total is None:
         return ""
@@ -160,7 +164,7 @@ def _first_of_equals(event: OomEvent, candidates: list[Row], chosen: Row, rule: 
 _TWO = 2
 
 
-def _same_memory(row: Row, chosen: Row | None) -> bool:
+def _same_memory(row: RankedTask, chosen: RankedTask | None) -> bool:
     """Whether two rows are one memory (threads of other processes that share it): alike in all that counts."""
     if chosen is None or row.task.tgid is None:
         return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from memtwin.oom import badness
 from memtwin.oom.why.follows import judge
 from memtwin.oom.why.generation import rule_of
-from memtwin.oom.why.rows import Ranking, Row, charges
+from memtwin.oom.why.rows import RankedTask, Ranking, charges
 from memtwin.oom.why.total import Total, totalpages
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def rank(event: OomEvent) -> Ranking:
     return judge(event, rows, rule, total, check)
 
 
-def _row(event: OomEvent, task: Task, rule: Rule | None, total: Total | None) -> Row:
+def _row(event: OomEvent, task: Task, rule: Rule | None, total: Total | None) -> RankedTask:
     low, high = charges(event, task, rule)
     spared = None
     if low.oom_score_adj == badness.OOM_SCORE_ADJ_MIN:
@@ -43,4 +43,4 @@ def _row(event: OomEvent, task: Task, rule: Rule | None, total: Total | None) ->
             found = badness.points(low, total.low, rule)
         elif low.oom_score_adj == 0 and not rule.permille and not (low.root and rule.root == "thirtieth"):
             found = badness.points(low, 1, rule)
-    return Row(task, low, high, found, score, spared)
+    return RankedTask(task, low, high, found, score, spared)

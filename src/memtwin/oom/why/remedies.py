@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memtwin.oom.event import OomEvent, Zone
-    from memtwin.oom.why.rows import Ranking, Row
+    from memtwin.oom.why.rows import RankedTask, Ranking
     from memtwin.oom.why.zones import ZoneView
 
 ANOTHER, NONE = "another victim", "no kill"
@@ -173,7 +173,7 @@ def _ram_for_another(event: OomEvent, ranking: Ranking) -> Change | None:
         return None
     if rule.permille or event.constraint != GLOBAL:
         return None
-    best: tuple[int, Row] | None = None
+    best: tuple[int, RankedTask] | None = None
     for row in ranking.rows:
         step = row.low.oom_score_adj - chosen.low.oom_score_adj
         if row is chosen or row.points is None or chosen.points is None or step <= 0:

@@ -22,7 +22,7 @@ _ROWS_PER_TABLE_PAGE: Final = 256
 """Pages that one page of page tables maps at least, where entries have up to 16 bytes."""
 
 
-class Row(NamedTuple):
+class RankedTask(NamedTuple):
     """One process of the table. *points*: None if it is never killed, or if points need a totalpages not known."""
 
     task: Task
@@ -49,12 +49,12 @@ class ScoreCheck(NamedTuple):
 class Ranking(NamedTuple):
     """The processes, the most points first. *pid*: who is chosen by the rule, None if none is or it is not known."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RankedTask, ...]
     rule: Rule | None
     total: Total | None
-    chosen: Row | None
+    chosen: RankedTask | None
     """The row of the process that the kernel chose."""
-    runner_up: Row | None
+    runner_up: RankedTask | None
     margin: int | None
     """Points between the chosen and the next; negative when another had more."""
     pid: int | None
@@ -96,12 +96,12 @@ def _swapents(event: OomEvent, task: Task) -> tuple[int, int]:
     return 0, most
 
 
-def always_beats(one: Row, other: Row, rule: Rule, total: Total | None) -> bool:
+def always_beats(one: RankedTask, other: RankedTask, rule: Rule, total: Total | None) -> bool:
     """Whether *one* has as many points as *other* or more, whatever the hidden parts are."""
     return all((points(one.low, at, rule) or 0) >= (points(other.high, at, rule) or 0) for at in _ends(total))
 
 
-def never_beats(one: Row, other: Row, rule: Rule, total: Total | None) -> bool:
+def never_beats(one: RankedTask, other: RankedTask, rule: Rule, total: Total | None) -> bool:
     """Whether *one* has fewer points than *other*, whatever the hidden parts are."""
     return all((points(one.high, at, rule) or 0) < (points(other.low, at, rule) or 0) for at in _ends(total))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memtwin.sources.looks import Look
     from memtwin.sources.sampler import Task
     from memtwin.tui.htop.memory_tab import Item
-    from memtwin.tui.htop.rows import Row
+    from memtwin.tui.htop.rows import TaskRow
     from memtwin.tui.htop.table import Place
 
 TABS: Final = ("Main", "Memory", "Map")
@@ -71,7 +71,7 @@ class Actions:
         self.digits = ""
         self.head_rows = 0
         self.size = (80, 24)
-        self._arranged: list[Row] | None = None
+        self._arranged: list[TaskRow] | None = None
         self.do: Callable[[Callable[[], object]], None] = _at_once
         """Carries out a job where the machine is read."""
 
@@ -79,7 +79,7 @@ class Actions:
         """Return the keys that mean something here."""
         return KEYS
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TaskRow]:
         """Return the tasks in their order."""
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memtwin.sources.looks import Look
-    from memtwin.tui.htop.rows import Row
+    from memtwin.tui.htop.rows import TaskRow
 
 _FOOT: Final = (
     ("F1", "Help"), ("F2", "Setup"), ("F3", "Search"), ("F4", "Filter"), ("F5", "Tree"), ("F6", "SortBy"),
@@ -56,7 +56,7 @@ class Page(TimeActions):
         """Whether a cell can show two pixels."""
         return self.colour and self.unicode
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TaskRow]:
         """Return the tasks in their order."""
         if self._arranged is None:
             self._arranged = [] if self.look is None else rows.arrange(self.frame(), self.choice, unicode=self.unicode)
@@ -121,7 +121,7 @@ class Page(TimeActions):
             lines.append(table.row_line(row, at, frame, columns, style=style, chosen=self.column if is_chosen else ""))
         return lines + [BLANK] * (self.room + 1 - len(lines))
 
-    def _style(self, row: Row, *, chosen: bool) -> str:
+    def _style(self, row: TaskRow, *, chosen: bool) -> str:
         task = row.task
         if chosen:
             return "selected-tagged" if task.pid in self.tagged else "selected"

@@ -29,7 +29,7 @@ class Sum(NamedTuple):
     is_whole: bool
 
 
-class Row(NamedTuple):
+class TaskRow(NamedTuple):
     """A task on the screen: *prefix* draws the tree, *inside* is how many tasks a closed branch hides."""
 
     task: Task
@@ -72,12 +72,12 @@ def is_kernel(task: Task) -> bool:
     return bool((task.stat.field("flags") or 0) & _PF_KTHREAD) or _KTHREADD in {task.pid, task.stat.field("ppid")}
 
 
-def arrange(frame: Frame, choice: Choice, *, unicode: bool = True) -> list[Row]:
+def arrange(frame: Frame, choice: Choice, *, unicode: bool = True) -> list[TaskRow]:
     """Return the rows in their order."""
     tasks = [task for task in frame.sample.tasks if _is_chosen(task, frame, choice)]
     tasks = ordered(tasks, frame, choice)
     if not choice.tree:
-        return [Row(task) for task in tasks]
+        return [TaskRow(task) for task in tasks]
     return list(_grown(tasks, choice, _BRANCH[unicode]))
 
 
@@ -116,7 +116,7 @@ def matches(task: Task, words: str) -> bool:
     return any(word in text for word in words.lower().split("|") if word)
 
 
-def _grown(tasks: Sequence[Task], choice: Choice, glyphs: tuple[str, ...]) -> Iterator[Row]:
+def _grown(tasks: Sequence[Task], choice: Choice, glyphs: tuple[str, ...]) -> Iterator[TaskRow]:
     """Yield the tasks as a tree: children below their parents, in the chosen order among each other."""
     known = {task.pid for task in tasks}
     children: dict[int, list[Task]] = {}
@@ -134,7 +134,7 @@ def _grown(tasks: Sequence[Task], choice: Choice, glyphs: tuple[str, ...]) -> It
         seen.add(task.pid)
         inner = children.get(task.pid, ())
         is_closed = task.pid in choice.closed and bool(inner)
-        yield Row(task, prefix, _inside(task.pid, children) if is_closed else 0, sums.get(task.pid))
+        yield TaskRow(task, prefix, _inside(task.pid, children) if is_closed else 0, sums.get(task.pid))
         if not is_closed:
             for at, child in enumerate(reversed(inner)):
                 stack.append((child, below + (mid if at else last), below + (line if at else blank)))
@@ -182,7 +182,7 @@ def pss_bytes(task: Task) -> int | None:
     return None if kib is None else kib << 10
 
 
-def describe(rows: Iterable[Row], choice: Choice) -> str:
+def describe(rows: Iterable[TaskRow], choice: Choice) -> str:
     """Return what is left out, in words."""
     parts = []
     if choice.words:

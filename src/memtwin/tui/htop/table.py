@@ -13,7 +13,7 @@ from memtwin.views.top_fields import FIELDS, PID_WIDTH, VARIABLE, memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memtwin.tui.htop.rows import Row, Sum
+    from memtwin.tui.htop.rows import Sum, TaskRow
     from memtwin.views.top_fields import Frame
 
 TREE_SUM: Final = "TREE"
@@ -98,12 +98,12 @@ def head_line(at: Sequence[Place], key: str, chosen: str, columns: int, *, risin
     return (*spans, Span(" " * max(columns - used, 0), "heading"))
 
 
-def cells(row: Row, at: Sequence[Place], frame: Frame) -> list[str]:
+def cells(row: TaskRow, at: Sequence[Place], frame: Frame) -> list[str]:
     """Return what stands in each column, as wide as the column."""
     return [_cell(row, place, frame) for place in at]
 
 
-def _cell(row: Row, place: Place, frame: Frame) -> str:
+def _cell(row: TaskRow, place: Place, frame: Frame) -> str:
     if place.name == TREE_SUM:
         return _sum(row.sum).rjust(place.width)
     field = FIELDS[place.name]
@@ -133,7 +133,7 @@ def _sum(of: Sum | None) -> str:
     return f"{'' if of.is_whole else '>'}{size(of.pss_bytes)}"
 
 
-def row_line(row: Row, at: Sequence[Place], frame: Frame, columns: int, *, style: str, chosen: str = "") -> Line:
+def row_line(row: TaskRow, at: Sequence[Place], frame: Frame, columns: int, *, style: str, chosen: str = "") -> Line:
     """Return one task; of the selected one (*chosen* is a column) the figure under the cursor stands out."""
     shown = cells(row, at, frame)
     if not chosen:
