@@ -127,7 +127,7 @@ def read_log(data: bytes) -> None:
 def read_trace(data: bytes) -> None:
     """Go through a trace whose payloads are the lines of *data*, and look for frames in its bytes."""
     frames.scan(data)
-    state = deltas.State()
+    state = deltas.FileState()
     for payload in data.split(b"\xc1"):  # no byte of msgpack
         try:
             state.apply(payload)
