@@ -77,6 +77,7 @@ COMMANDS: Final = {
     "top": Entry("memtwin.cli.top", "The machine and its busiest tasks, updated continuously."),
     "validate": Entry("memtwin.cli.validate", "Judge the model against recordings of real kernels."),
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
+    "whatif": Entry("memtwin.cli.whatif", "Other sizes and settings compared, and the smallest that will do."),
     "zoneinfo": Entry("memtwin.cli.zoneinfo", "Free memory drawn against the watermarks."),
 }
 
@@ -84,7 +85,7 @@ COMMANDS: Final = {
 ALSO_CALLED: Final = {
     "swapon": "swaps", "dmesg": "oom", "psi": "pressure", "uptime": "loadavg", "slabinfo": "slabtop", "smem": "ps",
     "pmap": "maps",
-    "simulate": "run", "check": "doctor",
+    "simulate": "run", "check": "doctor", "sweep": "whatif", "optimise": "whatif", "size": "whatif",
 }  # fmt: skip
 """What other programs call what a command here shows."""
 

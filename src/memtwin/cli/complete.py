@@ -176,6 +176,16 @@ def settings(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     yield from keys()
 
 
+@_offers
+def varied(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Offer what ``--vary`` varies: what ``--set`` changes, and ``swap=``."""
+    from memtwin.run.settings import keys
+
+    del ctx, incomplete
+    yield "swap=", "none, same, disk:8G, zram:50%, zswap, joined by commas"
+    yield from keys()
+
+
 def several_of(names: Iterable[str], *, signs: str = "") -> Offers:
     """Return what offers *names* joined by commas, each once; one of *signs* may stand before a name."""
 

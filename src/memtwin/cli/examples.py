@@ -111,6 +111,17 @@ EXAMPLES: Final = {
         Example("memtwin vmstat 1 5", "five lines, a second apart"),
         Example("memtwin vmstat --explain", "what vmstat hides"),
     ),
+    "whatif": (
+        Example("memtwin whatif day.mem --vary machine.ram=2G..8G/1G", "how much RAM is enough for this workload?"),
+        Example(
+            'memtwin whatif out --vary machine.ram=1G..8G/4M --minimise machine.ram --goal "no oom, stall<1%"',
+            "the least RAM that meets a goal, by bisection",
+        ),
+        Example(
+            "memtwin whatif live --grow nginx=4G --vary swap=none,disk:8G,zram:50% --vary vm.swappiness=10,60,180",
+            "which swap, and which swappiness, if nginx grows by 4 GiB on this host?",
+        ),
+    ),
     "zoneinfo": (Example("memtwin zoneinfo", "free memory against the watermarks"),),
 }  # fmt: skip
 

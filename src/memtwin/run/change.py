@@ -126,6 +126,8 @@ def change_swap(machine: Machine, change: SwapChange) -> None:
         machine.changes.append(f"{area.filename} was turned off: {came}.")
         return
     machine.areas.remove(area)
+    if change.algorithm:
+        machine.boot.texts[f"sys/block/{area.filename.rpartition('/')[2]}/comp_algorithm"] = f"[{change.algorithm}]\n"
     prio = info.prio if change.prio is None else change.prio
     swap_areas.switch_on(machine, area.filename, change.size_bytes or 0, prio)
     machine.changes.append(f"{area.filename} was made again with {(change.size_bytes or 0) >> 20:,} MiB: {came}.")

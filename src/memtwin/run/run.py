@@ -39,7 +39,7 @@ from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
 from memtwin.run.processes import SIGNALS, Processes, Worker
 from memtwin.run.refusals import refusal, signal_of
-from memtwin.run.settings import apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
+from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memtwin.linux.core.state import State
+    from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Booted, Machine
     from memtwin.oom.event import OomEvent
     from memtwin.run.change import SwapChange
@@ -379,31 +380,45 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
 
 def machine_for(
     scenario: Scenario,
-    boot: Source | None,
+    boot: Source | Boot | None,
     *,
     settings: Sequence[str] = (),
     swaps: Sequence[SwapChange] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Machine:
     """Return the machine that *scenario* runs on, before its first operation; arguments as :func:`simulate`."""
-    check_sysctls(scenario)
     asked = settings_of(settings)
+    machine = machine_without_sysctls(scenario, boot, asked, swaps, progress)
+    apply_sysctls(machine, scenario, asked)
+    return machine
+
+
+def machine_without_sysctls(
+    scenario: Scenario,
+    boot: Source | Boot | None,
+    asked: Settings,
+    swaps: Sequence[SwapChange] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Machine:
+    """Return the machine before settings below ``vm.`` are written: what machines that differ in these alone share."""
+    check_sysctls(scenario)
     check_sizes(scenario, asked)
     machine = prepare(scenario, boot, asked, swaps, progress)
     refuse_attach(scenario, machine)
-    apply_sysctls(machine, scenario, asked)
     return machine
 
 
 def simulate(
     scenario: Scenario,
-    boot: Source | None,
+    boot: Source | Boot | None,
     *,
     settings: Sequence[str] = (),
     swaps: Sequence[SwapChange] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header.
+
+    *boot* may be read already: the records of a machine, as :func:`memtwin.machine.build.read` returns them.
 
     *swaps* change the machine's swap areas before the run; *progress* gets processes read, then operations done.
     """

@@ -11,6 +11,7 @@ from memtwin.linux import features
 from memtwin.linux.kernel import sysctl
 from memtwin.linux.records import Outcome
 from memtwin.machine import checks, describe, huge_pages, resize
+from memtwin.machine.boot import Boot
 from memtwin.machine.build import build, build_from, read
 from memtwin.run.change import change_swaps, ram_bytes, squeeze
 from memtwin.scenario import SetSysctl, SwapDisk, Zswap, parse
@@ -19,7 +20,6 @@ from memtwin.units import PAGE_BYTES, PAGE_KIB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
     from memtwin.run.change import SwapChange
     from memtwin.scenario import MachineLine, Scenario
@@ -312,7 +312,7 @@ def _line(scenario: Scenario, lineno: int) -> str:
     return f"{scenario.path}:{lineno}: {_text(scenario, lineno)}"
 
 
-def _asks(scenario: Scenario, boot: Source | None, settings: Settings, filename: str) -> str:
+def _asks(scenario: Scenario, boot: Source | Boot | None, settings: Settings, filename: str) -> str:
     """What asks for an area that is called *filename*, or, if it is empty, for RAM: a line, a word, or the snapshot."""
     for name, device in scenario.swap_devices.items():
         if filename and device == filename:
@@ -336,7 +336,7 @@ def use_huge_pages(machine: Machine, word: str | None) -> None:
 
 def prepare(
     scenario: Scenario,
-    boot: Source | None,
+    boot: Source | Boot | None,
     settings: Settings,
     swaps: Sequence[SwapChange] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -357,7 +357,7 @@ def prepare(
 
 
 def _prepare(
-    scenario: Scenario, boot: Source | None, settings: Settings, progress: Callable[[int, int], None] | None
+    scenario: Scenario, boot: Source | Boot | None, settings: Settings, progress: Callable[[int, int], None] | None
 ) -> Machine:
     asked = scenario.zswap or settings.zswap
     zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
@@ -378,7 +378,7 @@ def _prepare(
         "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
         "zswap": zswap if settings.zswap else None,
     }
-    source = read(boot, progress)
+    source = boot if isinstance(boot, Boot) else read(boot, progress)
     if settings.lru_gen:
         parts["kernel"] = (".".join(map(str, source.release)), settings.lru_gen)
     machine = build_from(source, **parts)

@@ -1,0 +1,186 @@
+"""``memtwin whatif``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from memtwin.cli import EXIT_INTERRUPTED, complete
+from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
+from memtwin.errors import UsageError
+from memtwin.files.output import check, write_file
+from memtwin.render import json, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.sweep.axes import Axis
+    from memtwin.sweep.sweep import Sweep
+
+EXIT_NO_POINT: Final = 3
+"""No point meets the goal."""
+_S: Final = 60
+
+
+@click.command("whatif")
+@click.argument("where", metavar="INPUT", shell_complete=complete.roots)
+@click.option(
+    "--vary", "words", multiple=True, required=True, metavar="KEY=VALUES", shell_complete=complete.varied,
+    help="What differs: machine.ram=4G..16G/1G, swap=none,disk:8G,zram:50%,zswap, vm.NAME=10,60,180, or another key "
+    "of --set. May be given several times: all combinations are run.",
+)  # fmt: skip
+@click.option(
+    "--goal", metavar="GOAL",
+    help='What a machine must do: "no oom, stall<1%". Without it: no process is killed and every operation succeeds.',
+)  # fmt: skip
+@click.option(
+    "--minimise", metavar="KEY",
+    help="Search the least value of this range that meets the goal, by bisection, instead of running all of them.",
+)  # fmt: skip
+@click.option(
+    "--grow", "growing", multiple=True, metavar="NAME=SIZE", shell_complete=complete.growing,
+    help="Of a machine without a workload: let a process of it, by name or pid, grow: nginx=4G,over=10m. May be given "
+    "several times.",
+)  # fmt: skip
+@click.option(
+    "--boot", metavar="WHERE", shell_complete=complete.roots,
+    help="Run the workload on this machine instead of its own: a snapshot, a recording, RUN@CHECKPOINT, or `live`.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete.settings,
+    help="Change the machine in all points, as `memtwin run --set` does. May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--endurance", metavar="SIZE", help="What a swap disk may be written to in its life (300T): wear is a share of it."
+)
+@click.option("--jobs", type=click.IntRange(1, 1024), metavar="N", help="Processes at a time; one a CPU by default.")
+@click.option("--no-cache", is_flag=True, help="Run every point, those too that were run before, and keep none.")
+@click.option("--yes", is_flag=True, help="Run a grid of more than 10,000 points.")
+@click.option("-o", "--output", metavar="DIR", shell_complete=complete.files, help="Leave the sweep in this directory.")
+@click.option("--parquet", metavar="FILE", shell_complete=complete.files, help="Write the points as Parquet.")
+@click.option("--csv", "as_csv", is_flag=True, help="The points as comma-separated values, sizes in bytes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything, sizes in bytes.")
+def command(
+    *, where: str, words: tuple[str, ...], goal: str | None, minimise: str | None, growing: tuple[str, ...],
+    boot: str | None, settings: tuple[str, ...], endurance: str | None, jobs: int | None, no_cache: bool, yes: bool,
+    output: str | None, parquet: str | None, as_csv: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Compare machines before production does: one workload, other sizes and settings.
+
+    INPUT is a scenario, a run or a recording (its workload from its own boot), or a machine, on which --grow says
+    what runs: a snapshot, a moment of a trace, RUN@CHECKPOINT, or `live`.
+    Prints a row a point, the best first, and a recommendation: which point, by which figure and margin, and what would
+    make it wrong. ^C keeps the points that are done; they are not run again. Exits with 3 if no point meets the goal.
+    """
+    if as_csv and as_json:
+        raise UsageError("--csv and --json: one form at a time", hint="ask twice: the points are not run again")
+    for name, is_directory in ((output, True), (parquet, False)):
+        if name is not None:
+            note_leftovers(check(Path(name), is_directory=is_directory))
+    from memtwin.sweep import axes, document, local, subject, sweep
+    from memtwin.sweep import goal as goals
+    from memtwin.sweep.cache import Cache, home
+    from memtwin.sweep.view import view
+
+    asked_axes = axes.axes(words)
+    _check_axes(asked_axes, minimise, may_be_many=yes)
+    asked = sweep.Asked(
+        subject.subject(where, growing, boot), asked_axes, goals.goal(goal), settings,
+        endurance_bytes=_endurance(endurance),
+    )  # fmt: skip
+    if any(clause.figure == "wear_share_per_year" for clause in asked.goal.clauses) and endurance is None:
+        raise UsageError("--goal: wear without --endurance", hint="--endurance 300T, as the disk's maker says")
+    if parquet is not None:
+        document.need_parquet()
+    progress = _Progress()
+    bench = sweep.Bench(
+        asked, lambda some, keep: local.run(some, keep, jobs), Cache(None if no_cache else home()), progress.show
+    )
+    try:
+        found = sweep.least(bench, minimise) if minimise else sweep.grid(bench)
+    finally:
+        progress.close()
+    _refuse_nothing(found)
+    whole = document.document(found)
+    if output is not None:
+        document.write(whole, Path(output))
+    if parquet is not None:
+        write_file(Path(parquet), document.parquet_of(whole))
+    if as_csv:
+        write(document.csv_of(whole))
+    else:
+        shown = view(whole)
+        write(json.text(shown, root=where) if as_json else terminal.show(shown, look=look_of_stdout()))
+    if not found.is_whole:
+        note("interrupted: the points that are done are kept, and the same command goes on with the others")
+        return EXIT_INTERRUPTED
+    return 0 if whole["recommendation"]["point"] is not None else EXIT_NO_POINT
+
+
+def _check_axes(found: tuple[Axis, ...], minimise: str | None, *, may_be_many: bool) -> None:
+    """Refuse a grid of too many points, and a search along an axis that has no order."""
+    from memtwin.sweep import axes
+
+    searched = next((axis for axis in found if axis.key == minimise), None)
+    if minimise is not None and searched is None:
+        raise UsageError(f"--minimise {minimise}: it does not vary", hint=f"--vary {minimise}=LOW..HIGH/STEP")
+    if searched is not None and not searched.is_ordered:
+        raise UsageError(f"--minimise {minimise}: its values do not grow", hint=f"--vary {minimise}=LOW..HIGH/STEP")
+    total = axes.count([axis for axis in found if axis is not searched])
+    if total > axes.MOST_POINTS and not may_be_many:
+        raise UsageError(
+            f"the grid has {total:,} points, more than {axes.MOST_POINTS:,}",
+            hint="--yes runs them all; --minimise KEY searches",
+        )
+
+
+def _endurance(word: str | None) -> int | None:
+    from memtwin.run.change import size_bytes
+
+    if word is None:
+        return None
+    found = size_bytes(word)
+    if not found:
+        raise UsageError(f"--endurance {word}: expected a size such as 300T")
+    return found
+
+
+def _refuse_nothing(found: Sweep) -> None:
+    """Raise UsageError where every point is a machine that cannot be."""
+    if found.points and all(point.state == "refused" for point in found.points):
+        reasons = list(dict.fromkeys(str(point.reason) for point in found.points))
+        raise UsageError(f"no point can be run: {reasons[0]}", hint="; ".join(reasons[1:3]) or None)
+
+
+class _Progress:
+    """One line on stderr: points done, and about how long the others take; nothing where stderr is no terminal."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = sys.stderr if sys.stderr.isatty() else None
+        self._clock = clock
+        self._first: tuple[int, float] | None = None
+
+    def show(self, done: int, total: int) -> None:
+        """Say that *done* of *total* runs are done."""
+        now = self._clock()
+        if self._first is None or done < self._first[0]:
+            self._first = (done, now)
+        before, begun = self._first
+        left = f", about {_duration((now - begun) / (done - before) * (total - done))} left" if done > before else ""
+        if self._stream:
+            self._stream.write(f"\r\x1b[K{done:,} of {total:,} runs{left}")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._stream:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 2 * _S else f"{seconds / _S:.0f} min"
