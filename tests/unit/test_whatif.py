@@ -303,7 +303,7 @@ def test_a_process_that_is_killed_is_replaced(
 def test_a_recording_runs_on_other_machines(capsys: pytest.CaptureFixture[str], which: str) -> None:
     """From its own boot: less RAM, other swap; `same` is the run itself."""
     recording = str(RECORDINGS / which)
-    found = asked(capsys, recording, "--vary", "machine.ram=160M,100%", "--vary", "swap=same,none,zram:25%")
+    found = asked(capsys, recording, "--vary", "machine.ram=160M,100%", "--vary", "swap=same,none,zram:25%:lz4")
     assert found["input"]["kind"] == "recording"
     assert {point["state"] for point in found["points"]} == {"done"}
     from memtwin.sources.recording import Recording
