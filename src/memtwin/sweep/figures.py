@@ -9,8 +9,6 @@ from memtwin.twin.twin import Twin
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from memtwin.run.run import Run
 
 Figures = dict[str, float | None]
@@ -103,12 +101,6 @@ def median_of(runs: list[Figures]) -> tuple[Figures, Figures, Figures]:
         for side, value in zip(sides, chosen, strict=True):
             side[column.key] = value
     return sides
-
-
-def text_of(column: Figure, figures: Mapping[str, float | None]) -> str:
-    """Return a figure as a sentence has it, with its unit."""
-    value = figures[column.key]
-    return "unknown" if value is None else written(column.unit, value)
 
 
 def written(unit: Unit, value: float) -> str:
