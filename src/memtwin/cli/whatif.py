@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,10 +16,10 @@ from memtwin.files.output import check, write_file
 from memtwin.render import json, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from memtwin.sweep.axes import Axis
-    from memtwin.sweep.sweep import Sweep
+    from memtwin.sweep.sweep import Runner, Sweep
 
 EXIT_NO_POINT: Final = 3
 """No point meets the goal."""
@@ -58,6 +58,9 @@ _S: Final = 60
     "--endurance", metavar="SIZE", help="What a swap disk may be written to in its life (300T): wear is a share of it."
 )
 @click.option("--jobs", type=click.IntRange(1, 1024), metavar="N", help="Processes at a time; one a CPU by default.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on the cluster of this Dask scheduler, tcp://HOST:PORT (extra cluster)."
+)
 @click.option("--no-cache", is_flag=True, help="Run every point, those too that were run before, and keep none.")
 @click.option("--yes", is_flag=True, help="Run a grid of more than 10,000 points.")
 @click.option("-o", "--output", metavar="DIR", shell_complete=complete.files, help="Leave the sweep in this directory.")
@@ -66,8 +69,8 @@ _S: Final = 60
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything, sizes in bytes.")
 def command(
     *, where: str, words: tuple[str, ...], goal: str | None, minimise: str | None, growing: tuple[str, ...],
-    boot: str | None, settings: tuple[str, ...], endurance: str | None, jobs: int | None, no_cache: bool, yes: bool,
-    output: str | None, parquet: str | None, as_csv: bool, as_json: bool,
+    boot: str | None, settings: tuple[str, ...], endurance: str | None, jobs: int | None, scheduler: str | None,
+    no_cache: bool, yes: bool, output: str | None, parquet: str | None, as_csv: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Compare machines before production does: one workload, other sizes and settings.
 
@@ -78,28 +81,22 @@ def command(
     """
     if as_csv and as_json:
         raise UsageError("--csv and --json: one form at a time", hint="ask twice: the points are not run again")
-    for name, is_directory in ((output, True), (parquet, False)):
-        if name is not None:
-            note_leftovers(check(Path(name), is_directory=is_directory))
-    from memtwin.sweep import axes, document, local, subject, sweep
+    if scheduler is not None and jobs is not None:
+        raise UsageError("--jobs with --scheduler: the cluster has its own", hint="leave --jobs out")
+    _check_outputs(output, parquet)
+    from memtwin.sweep import axes, document, subject, sweep
     from memtwin.sweep import goal as goals
     from memtwin.sweep.cache import Cache, home
-    from memtwin.sweep.view import view
 
     asked_axes = axes.axes(words)
     _check_axes(asked_axes, minimise, may_be_many=yes)
-    asked = sweep.Asked(
-        subject.subject(where, growing, boot), asked_axes, goals.goal(goal), settings,
-        endurance_bytes=_endurance(endurance),
-    )  # fmt: skip
-    if any(clause.figure == "wear_share_per_year" for clause in asked.goal.clauses) and endurance is None:
+    wanted, endurance_bytes = goals.goal(goal), _endurance(endurance)
+    if endurance_bytes is None and any(clause.figure == "wear_share_per_year" for clause in wanted.clauses):
         raise UsageError("--goal: wear without --endurance", hint="--endurance 300T, as the disk's maker says")
-    if parquet is not None:
-        document.need_parquet()
+    runner = _runner(jobs, scheduler)
+    asked = sweep.Asked(subject.subject(where, growing, boot), asked_axes, wanted, settings, 1, endurance_bytes)
     progress = _Progress()
-    bench = sweep.Bench(
-        asked, lambda some, keep: local.run(some, keep, jobs), Cache(None if no_cache else home()), progress.show
-    )
+    bench = sweep.Bench(asked, runner, Cache(None if no_cache else home()), progress.show)
     try:
         found = sweep.least(bench, minimise) if minimise else sweep.grid(bench)
     finally:
@@ -110,15 +107,46 @@ def command(
         document.write(whole, Path(output))
     if parquet is not None:
         write_file(Path(parquet), document.parquet_of(whole))
-    if as_csv:
-        write(document.csv_of(whole))
-    else:
-        shown = view(whole)
-        write(json.text(shown, root=where) if as_json else terminal.show(shown, look=look_of_stdout()))
+    _show(whole, where, "csv" if as_csv else "json" if as_json else None)
     if not found.is_whole:
         note("interrupted: the points that are done are kept, and the same command goes on with the others")
         return EXIT_INTERRUPTED
     return 0 if whole["recommendation"]["point"] is not None else EXIT_NO_POINT
+
+
+def _check_outputs(output: str | None, parquet: str | None) -> None:
+    """Refuse, before anything runs, what could not be written after it."""
+    from memtwin.sweep import document
+
+    for name, is_directory in ((output, True), (parquet, False)):
+        if name is not None:
+            note_leftovers(check(Path(name), is_directory=is_directory))
+    if parquet is not None:
+        document.need_parquet()
+
+
+def _show(whole: Mapping[str, Any], where: str, form: str | None) -> None:
+    from memtwin.sweep import document
+    from memtwin.sweep.view import view
+
+    if form == "csv":
+        write(document.csv_of(whole))
+    elif form == "json":
+        write(json.text(view(whole), root=where))
+    else:
+        write(terminal.show(view(whole), look=look_of_stdout()))
+
+
+def _runner(jobs: int | None, scheduler: str | None) -> Runner:
+    """Return what runs the points: processes of this host, or a cluster."""
+    if scheduler is None:
+        from memtwin.sweep import local
+
+        return lambda some, keep: local.run(some, keep, jobs)
+    from memtwin.sweep import cluster
+
+    cluster.check(scheduler)
+    return lambda some, keep: cluster.run(some, keep, scheduler)
 
 
 def _check_axes(found: tuple[Axis, ...], minimise: str | None, *, may_be_many: bool) -> None:

@@ -5,7 +5,7 @@ point, and a document of it (``docs/whatif.md``).
 
 - ``axes``: ``--vary``; ``goal``: ``--goal``; ``subject``: what is varied, and the job of each point;
 - ``job``: one point's runs, in whatever process: a pure function of its job; ``figures``: what is read of a run;
-- ``local``: the jobs in processes of this host; ``cache``: rows that were computed before;
+- ``local``: the jobs in processes of this host; ``cluster``: on others; ``cache``: rows that were computed before;
 - ``search``: bisection in place of a grid; ``ranking``: order, knee; ``advice``: the recommendation;
 - ``document``: the sweep as JSON, and read again; ``view``: as a table.
 

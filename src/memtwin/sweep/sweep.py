@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memtwin.sweep.subject import Job, Subject
 
     Runner = Callable[[Sequence[Job], Callable[[int, Row], None]], None]
-    """Runs jobs and hands on each row with the number of its job: :func:`memtwin.sweep.local.run`, or a cluster."""
+    """Runs jobs and hands on each row with the number of its job: ``local.run``, or a cluster's."""
 
 DONE, REFUSED, NOT_RUN = "done", "refused", "not run"
 MOST_SEEDS: Final = 1000
