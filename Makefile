@@ -45,7 +45,7 @@ $(VENV)/.wheels: requirements/wheels.txt
 build: $(VENV)/.built  ## make the virtual environment and compile the core
 
 run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition; then a workload beside the real kernel
-	@rm -rf $(RUN) && mkdir -p run
+	@rm -rf $(RUN) $(RUN).html && mkdir -p run
 	@echo "== a day on a desktop with 16 GB that ends in a leak, on the model (scenarios/desktop-16g.mem)"
 	@$(BIN)/memtwin run scenarios/desktop-16g.mem -o $(RUN) || test $$? -eq 3  # 3: the leak was killed, as it should
 	@for when in morning night; do \
@@ -66,6 +66,9 @@ run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition
 	@echo "  $(BIN)/memtwin                                              # is something wrong with this machine now?"
 	@echo "  $(BIN)/memtwin ps --root $(RUN)@evening                # who had what that evening"
 	@echo "  $(BIN)/memtwin run scenarios/desktop-16g.mem --set vm.swappiness=10   # what if it swapped less eagerly?"
+	@echo
+	@echo "== the day as a page of pictures: open it in a browser"
+	@$(BIN)/memtwin report $(RUN) -o $(RUN).html
 
 test: $(VENV)/.built $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest -q -n 2

@@ -220,6 +220,8 @@ def test_examples_are_command_lines(name: str, capsys: pytest.CaptureFixture[str
 NOT_VIEWS = {
     "mount",
     "page",
+    "report",
+    "whatif",
     "run",
     "validate",
     "completion",

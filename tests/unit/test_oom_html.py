@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOSTILE = "</svg><script>x"
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "section", "dl", "dt", "dd", "ul", "li",
-    "svg", "rect", "line", "text", "table", "tr", "th", "td",
+    "main", "svg", "rect", "line", "text", "table", "tr", "th", "td",
 }  # fmt: skip
 
 

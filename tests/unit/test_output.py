@@ -293,7 +293,7 @@ def test_a_run_that_cannot_be_written_does_not_begin(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("label", ["timeline.csv", "timeline.parquet", "run.json"])
+@pytest.mark.parametrize("label", ["timeline.csv", "timeline.parquet", "swap_areas.csv", "run.json"])
 def test_a_label_that_is_a_file_of_the_run_is_refused_before_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], label: str
 ) -> None:

@@ -60,12 +60,16 @@ def test_a_run_has_a_recordings_layout(tmp_path: Path) -> None:
     assert "wall_s" not in left.meta
 
 
+OWN = ("psi_some", "psi_full", "compressed")
+"""Columns that are no counters of /proc/vmstat and no rows of /proc/meminfo."""
+
+
 def test_the_timeline_has_a_row_each_second_and_each_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """timeline.csv rises in time; a sleep of 3.5 s gives its whole seconds and its end."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     run.run_scenario(parse("machine ram=192M\nproc A\nsleep 3.5\ncheckpoint end\n"), None, tmp_path / "r")
     rows = list(csv.DictReader((tmp_path / "r" / "timeline.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["time_ns", "ops_done", *figures_with("timeline")]
+    assert list(rows[0]) == ["time_ns", "ops_done", *figures_with("timeline"), *OWN]
     times = [int(row["time_ns"]) for row in rows]
     assert times == sorted(times)
     assert sum(time % 1_000_000_000 == 0 for time in times) >= 3

@@ -9,6 +9,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.render import terminal
+from memtwin.render.course import Axis, axis
 from memtwin.run import run
 from memtwin.run.timeline import AreaUse, Sample
 from memtwin.scenario import parse
@@ -173,14 +174,18 @@ def sample(seconds: float, free: int, *, used: int = 0, size: int = 100) -> Samp
     return Sample(int(seconds * 1e9), 0, figures, between=True, areas=(AreaUse("swap", used, size),))
 
 
+def axis_of(samples: list[Sample]) -> Axis | None:
+    return axis([one.time_ns for one in samples], time_line.still(samples, 1000), 100)
+
+
 def test_time_is_even_while_something_happens_and_short_while_nothing_does() -> None:
     moving = [sample(second, 1000 - 10 * second) for second in range(11)]
-    scale = time_line.axis(moving, 100, 1000)
+    scale = axis_of(moving)
     assert scale is not None
     assert [scale.at(int(second * 1e9)) for second in range(11)] == [*range(0, 100, 10), 99]
     assert scale.idle == ()
     asleep = [*moving, *(sample(second, 900) for second in range(11, 1000))]
-    scale = time_line.axis(asleep, 100, 1000)
+    scale = axis_of(asleep)
     assert scale is not None
     assert scale.at(int(10e9)) == 96
     assert scale.idle
@@ -190,7 +195,7 @@ def test_time_is_even_while_something_happens_and_short_while_nothing_does() -> 
 
 
 def test_without_time_there_is_no_picture() -> None:
-    assert time_line.axis([sample(0, 1), sample(0, 2)], 80, 1000) is None
+    assert axis_of([sample(0, 1), sample(0, 2)]) is None
 
 
 def test_a_narrow_terminal_has_all_of_it() -> None:

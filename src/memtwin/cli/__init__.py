@@ -69,6 +69,7 @@ COMMANDS: Final = {
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),
     "record": Entry("memtwin.cli.record", "Record a machine and its processes over time: a trace."),
+    "report": Entry("memtwin.cli.report", "A page of pictures: what happened to a machine."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),
     "snapshot": Entry("memtwin.cli.snapshot", "Save what the views read, to analyse it elsewhere."),

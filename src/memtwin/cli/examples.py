@@ -90,6 +90,11 @@ EXAMPLES: Final = {
         Example("memtwin record -o host.trace", "all processes, a sample a second, until ^C"),
         Example("memtwin record -o build.trace -- make -j2", "a command and what it starts"),
     ),
+    "report": (
+        Example("memtwin report out -o out.html", "a run as one page for a browser"),
+        Example("memtwin report host.trace -o night.html", "what was recorded of a machine"),
+        Example("memtwin report out --svg timeline > timeline.svg", "one of its pictures"),
+    ),
     "run": (
         Example("memtwin run work.mem -o out", "a workload on the machine that its header describes"),
         Example("memtwin run work.mem --boot live", "on this host as it is now"),

@@ -6,8 +6,6 @@ reader may choose. A page loads nothing and sends nothing; every text in it is e
 
 from __future__ import annotations
 
-import json
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from memtwin.files import output
@@ -15,11 +13,11 @@ from memtwin.learn import figures, listing, plan
 from memtwin.learn.act import perform, scenario_text, sizes_of, turned
 from memtwin.learn.lesson import amount, lines
 from memtwin.learn.lessons import all_lessons
-from memtwin.learn.page_assets import SCRIPT, STYLE, policy
+from memtwin.learn.page_assets import SCRIPT, STYLE
 from memtwin.learn.pages import word
 from memtwin.learn.question import Choice, Number
-from memtwin.render import svg
-from memtwin.render.table import clean
+from memtwin.render import html, svg
+from memtwin.render.html import text, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,21 +68,7 @@ def page(number: int, lesson: Lesson, names: Sequence[str]) -> str:
 
 def document(title: str, body: str, data: object = None) -> str:
     """Return a whole page; *data* comes with the script that works with it."""
-    script = SCRIPT if data is not None else ""
-    held = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c") if data is not None else ""
-    parts = [f'<script type="application/json" id="lesson">{held}</script><script>{script}</script>'] if script else []
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy(script), quote=True)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{STYLE}</style></head>\n<body><h1>{text(title)}</h1>\n{body}"
-        f"{''.join(parts)}</body></html>\n"
-    )
-
-
-def text(words: str) -> str:
-    """Return *words* as a page shows them: escaped, control characters and direction marks as their codes."""
-    return escape(clean(words), quote=True)
+    return html.document(title, body, STYLE, None if data is None else html.Script(SCRIPT, "lesson", data))
 
 
 def _links(number: int, names: Sequence[str]) -> str:
@@ -100,11 +84,6 @@ def _scene(lesson: Lesson, sizes: Sizes) -> str:
         f'<p class="hook">{text(lesson.hook)}</p>\n<p>{text(lesson.story(sizes))}</p>\n{picture}'
         f"<pre>{text_lines(lines(lesson.scene(sizes)))}</pre>\n"
     )
-
-
-def text_lines(words: str) -> str:
-    """Return text of several lines, each as :func:`text` has it."""
-    return "\n".join(text(line) for line in words.rstrip("\n").split("\n"))
 
 
 def _case(number: int, act: Act, before: Act) -> Iterator[str]:

@@ -139,6 +139,14 @@ def uses(state: State, areas: Sequence[SwapArea]) -> list[tuple[str, int, int]]:
     return [(name, info.inuse * PAGE_BYTES >> 10, info.pages * PAGE_BYTES >> 10) for name, info in found if info.used]
 
 
+def compressed_kib(state: State, boot: Boot) -> int:
+    """Return the RAM that zram and zswap take; a pool of zsmalloc counts its own pages, one of zbud does not."""
+    pages_taken = sum(state.zone_stats(zone)["nr_zspages"] for zone in range(t.MAX_NR_ZONES))
+    if boot.zswap.get("zpool", "zbud") == "zbud":
+        pages_taken += zswap.stats(state)["pool_total_size"] // PAGE_BYTES
+    return pages_taken * PAGE_BYTES >> 10
+
+
 def written(state: State, areas: Sequence[SwapArea], elapsed_ns: int) -> list[dict[str, str | int]]:
     """What was written to each swap disk (zram and zswap write to none), and what that would be in a day."""
     found: list[dict[str, str | int]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape
 
+from memtwin.render.canvas import FILLS, HATCHED
 from memtwin.render.table import clean
 from memtwin.render.words import size
 from memtwin.units import kib_of
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from memtwin.render.film import Film
     from memtwin.render.grid import Segment, Stack
 
-_FILLS: Final = {
-    "outside": "#8d8d8d", "kernel": "#b35900", "kernel2": "#e08a2e", "kernel3": "#f2b872", "unknown": "#c9c9c9",
-    "cache": "#4b8bbe", "anon": "#2e7d32", "shared": "#7cb342", "compressed": "#8e44ad", "pool": "#c2185b",
-    "swap": "#6d4c41", "free": "#e8eef2",
-}  # fmt: skip
-_HATCHED: Final = frozenset({"kernel2", "shared", "unknown", "compressed"})
 _HEAD: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" font-family="sans-serif" '
     'font-size="13">'
@@ -78,8 +73,8 @@ def _column(stack: Stack, left: int, largest: int) -> Iterator[str]:
         box = f'x="{left}" y="{placed.top:.1f}" width="{_BAR}" height="{placed.height:.1f}"'
         share = 100 * segment.size_bytes / whole
         text = f"{segment.name}: {size(kib_of(segment.size_bytes))} ({share:.1f} %)"
-        yield f'<g><title>{escape(text)}</title><rect class="s" {box} fill="{_FILLS[segment.kind]}"/>'
-        if segment.kind in _HATCHED:
+        yield f'<g><title>{escape(text)}</title><rect class="s" {box} fill="{FILLS[segment.kind]}"/>'
+        if segment.kind in HATCHED:
             yield f'<rect {box} fill="url(#h)"/>'
         middle, right = placed.top + placed.height / 2, left + _BAR
         yield f'<line x1="{right}" y1="{middle:.1f}" x2="{right + 14}" y2="{placed.label:.1f}"/>'
@@ -148,8 +143,8 @@ def _bar(parts: Sequence[tuple[str, int, str]], left: int, top: int, width: int,
     for kind, kib, text in parts:
         wide = width * kib / whole
         box = f'x="{at:.1f}" y="{top}" width="{wide:.1f}" height="{_ROW - 5}"'
-        yield f'<g><title>{text}: {size(kib)}</title><rect class="s" {box} fill="{_FILLS[kind]}"/>'
-        yield (f'<rect {box} fill="url(#{name})"/>' if kind in _HATCHED else "") + "</g>"
+        yield f'<g><title>{text}: {size(kib)}</title><rect class="s" {box} fill="{FILLS[kind]}"/>'
+        yield (f'<rect {box} fill="url(#{name})"/>' if kind in HATCHED else "") + "</g>"
         at += wide
 
 
@@ -184,7 +179,7 @@ def scale(ticks: Sequence[tuple[int, str]], marks: Sequence[tuple[int, str, str]
 
 
 def sizes(bars: Sequence[tuple[str, int, str, str]], title: str) -> str:
-    """Return bars to one scale, each a name, KiB, a kind of :data:`_FILLS` and what it says of its size."""
+    """Return bars to one scale, each a name, KiB, a kind of :data:`FILLS` and what it says of its size."""
     largest = max((kib for _, kib, _, _ in bars), default=0) or 1
     height = 12 + _ROW * len(bars)
     parts = [_HEAD.format(width=_SCALE_WIDTH, height=height), f"<title>{escape(clean(title))}</title>"]
@@ -192,6 +187,6 @@ def sizes(bars: Sequence[tuple[str, int, str, str]], title: str) -> str:
         top, wide = 6 + _ROW * number, _SIZES_WIDTH * kib / largest
         parts.append(f'<text x="{_MARGIN}" y="{top + 15}">{escape(clean(name))}</text>')
         box = f'x="{_SIZES_LEFT}" y="{top}" width="{wide:.1f}" height="{_ROW - 5}"'
-        parts.append(f'<rect class="s" {box} fill="{_FILLS[kind]}"/>')
+        parts.append(f'<rect class="s" {box} fill="{FILLS[kind]}"/>')
         parts.append(f'<text x="{_SIZES_LEFT + wide + 8:.1f}" y="{top + 15}">{escape(said)}</text>')
     return "\n".join((*parts, "</svg>", ""))

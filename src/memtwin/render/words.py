@@ -37,10 +37,10 @@ def seconds(ns: int) -> str:
 def count(number: int, what: str) -> str:
     """A number of things.
 
-    >>> count(1, "page"), count(1200, "page")
-    ('1 page', '1,200 pages')
+    >>> count(1, "page"), count(1200, "page"), count(2, "process")
+    ('1 page', '1,200 pages', '2 processes')
     """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 'es' if what.endswith('s') else 's'}"
 
 
 def listed(words: Iterable[str]) -> str:

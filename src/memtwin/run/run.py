@@ -3,7 +3,8 @@
 ::
 
     OUT/scenario.txt  run.json  ops.jsonl  dmesg.txt  timeline.csv (timeline.parquet with the extra `data`)
-    OUT/boot/proc/…   OUT/LABEL/proc/…   OUT/LABEL/workers/NAME/…
+    OUT/swap_areas.csv
+    OUT/boot/proc/…   OUT/LABEL/proc/…   OUT/LABEL/workers/NAME/…   OUT/LABEL/frame_map.json
 
 ``run.json`` holds no wall time and no host name: the same input gives the same bytes.  The directory is written under
 another name and moved to its place when it is whole, so that a run that was cut off never looks like one that ended.
@@ -24,7 +25,7 @@ from memtwin.linux.check import invariants
 from memtwin.linux.core import notices
 from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.kernel import fork as kernel_fork
-from memtwin.linux.kernel.sched import cputime
+from memtwin.linux.kernel.sched import cputime, psi
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc_fast
 from memtwin.linux.records import NoticeKind, Outcome
@@ -43,6 +44,7 @@ from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sys
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
+from memtwin.sources import frame_map
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
 from memtwin.twin.twin import Twin
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent
     from memtwin.run.change import SwapChange
     from memtwin.run.heap import HeapFigures
+    from memtwin.sources.frame_map import FrameMap
     from memtwin.sources.source import Source
 
 CACHED_BEFORE, BUFFERS, ANONYMOUS = "files cached before the run", "blocks of the disk (Buffers)", "anonymous memory"
@@ -108,6 +111,7 @@ class Run:
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
+        self.frame_maps: dict[str, FrameMap] = {}
         self.shared = Shared(machine, scenario.tmpfs_bytes)
         self.disk = Disk(machine, scenario.files, self.shared, scenario.path)
         self.processes = Processes(machine, self.disk, scenario.path, self.sample)
@@ -250,6 +254,7 @@ class Run:
         )
         files["workers.txt"] = "".join(workers)
         self.checkpoints[label] = files
+        self.frame_maps[label] = twin.frame_map(frame_map.order_to_keep(twin.state.memory_total))
         self.dcache.read(self._read_paths(paths, label))
 
     def _read_paths(self, paths: list[str], label: str) -> list[str]:
@@ -290,7 +295,9 @@ class Run:
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
         uses = tuple(timeline.AreaUse(*use) for use in swap_areas.uses(state, self.machine.areas))
-        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between, uses))
+        some, full = (total for _, total in psi.lines(state, 0))
+        compressed = swap_areas.compressed_kib(state, self.machine.boot)
+        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between, uses, (some, full), compressed))
 
     def story(self) -> tuple[str, ...]:
         """The newest operations with what became of them, newest last."""
@@ -335,7 +342,10 @@ class Run:
         with output.directory(out) as directory:
             for path, text in self.files().items():
                 directory.write(path, text.encode(errors="surrogateescape"))
+            for label, shown in self.frame_maps.items():
+                directory.write(f"{label}/{frame_map.FILE}", frame_map.encode(shown))
             directory.write(*timeline.encode(figures_with("timeline"), self.samples))
+            directory.write(timeline.AREAS, timeline.encode_areas(self.samples))
             meta = msgspec.json.format(msgspec.json.encode(self.meta()), indent=1)
             directory.write("run.json", meta + b"\n")
 

@@ -42,6 +42,7 @@ LARGEST_AREA: Final = "anon"
 HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file", "tmpfs")
 RESERVED_LABELS: Final = (
     "boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt", "timeline.csv", "timeline.parquet",
+    "swap_areas.csv",
 )  # fmt: skip
 """Names that a run or a recording gives to its own files."""
 DISK_LETTERS: Final = "bcdefghijklmnopq"

@@ -1,11 +1,25 @@
 """A map of memory: every frame of each zone by what it is used for, counted by blocks. Models have it.
 
-A real kernel says it frame by frame in /proc/kpageflags, half a second's reading for 16 GiB, and to root alone.
+A real kernel says it frame by frame in /proc/kpageflags, half a second's reading for 16 GiB, and to root alone. A run
+keeps the map of each checkpoint in ``frame_map.json``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import base64
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from memtwin.sources.source import Source
+
+FILE: Final = "frame_map.json"
+KEPT_BLOCKS: Final = 8192
+"""Blocks that a kept map has at most: 16 GiB by pageblocks of 2 MiB."""
+_BYTES: Final = ("use", "share", "largest", "age")
+_COUNTS: Final = ("totals", "free")
+_MOST_BLOCKS: Final = 1 << 20
 
 
 class ZoneMap(NamedTuple):
@@ -37,3 +51,52 @@ class FrameMap(NamedTuple):
         """Return how many frames are used for *name*."""
         at = self.classes.index(name)
         return sum(zone.totals[at] for zone in self.zones)
+
+
+def order_to_keep(pages: int) -> int:
+    """Return the least order with which a machine of so many pages has at most :data:`KEPT_BLOCKS` blocks."""
+    order = 0
+    while pages >> order > KEPT_BLOCKS:
+        order += 1
+    return order
+
+
+def encode(shown: FrameMap) -> bytes:
+    """Return the file of a map: JSON, the bytes of the blocks deflated and in base64."""
+    zones = [
+        zone._asdict() | {name: base64.b64encode(zlib.compress(getattr(zone, name), 9)).decode() for name in _BYTES}
+        for zone in shown.zones
+    ]
+    return json.dumps({"order": shown.order, "classes": shown.classes, "zones": zones}).encode() + b"\n"
+
+
+def kept(source: Source) -> FrameMap | None:
+    """Return the map that a checkpoint keeps; None where it has none, or one that is damaged."""
+    text = source.read(FILE)
+    if text is None:
+        return None
+    try:
+        whole = json.loads(text)
+        zones = tuple(_zone(one) for one in whole["zones"])
+        found = FrameMap(int(whole["order"]), tuple(map(str, whole["classes"])), zones)
+    except (ValueError, KeyError, TypeError, zlib.error, RecursionError):
+        return None
+    uses = max((max(zone.use, default=0) for zone in zones), default=0)
+    return found if 0 <= found.order < 64 and uses < len(found.classes) else None
+
+
+def _zone(one: dict[str, Any]) -> ZoneMap:
+    parts = [_inflated(one[name]) for name in _BYTES]
+    counts = [tuple(map(int, one[name])) for name in _COUNTS]
+    if len({len(part) for part in parts}) != 1:
+        raise ValueError("blocks of different numbers")
+    use, share, largest, age = parts
+    return ZoneMap(str(one["name"]), int(one["first_pfn"]), use, share, largest, age, *counts)
+
+
+def _inflated(text: str) -> bytes:
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(base64.b64decode(text, validate=True), _MOST_BLOCKS)
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise ValueError("too long, or cut off")
+    return data

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.oom.faces.data import data
 from memtwin.oom.why.analysis import analyse
+from memtwin.render.course import EVENTS
 from memtwin.render.grid import Column, Form, Grid, Line, Sentence, View, figures
 from memtwin.story import checkpoints, summary, time_line
 from memtwin.story.story import tell
@@ -53,7 +54,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "meta": run.meta(),
         "notes": tuple(run.machine.notes),
         "events": tuple(
-            {"time_ns": time_ns - run.samples[0].time_ns, "event": time_line.EVENTS[letter]}
+            {"time_ns": time_ns - run.samples[0].time_ns, "event": EVENTS[letter]}
             for time_ns, letter in time_line.happened(run)
         ),
         "oom_events": tuple(

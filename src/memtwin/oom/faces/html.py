@@ -13,7 +13,7 @@ from memtwin.oom.deaths.words import killer, sentences, when, who
 from memtwin.oom.event import MEMCG
 from memtwin.oom.faces.report import sentence as change_sentence
 from memtwin.oom.tell import summary, tell
-from memtwin.render.table import clean
+from memtwin.render.html import document, text
 from memtwin.render.words import size
 
 if TYPE_CHECKING:
@@ -45,42 +45,35 @@ svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px syste
 svg .soft { fill: var(--soft); } .note { color: var(--soft); } svg .frame { fill: none; stroke: var(--line); }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } }
 """
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(found: Sequence[tuple[int, Analysis]], deaths: Sequence[Death], source: str) -> str:
     """Return the page of the events *found* (with their numbers) and of the other *deaths* in the log *source*."""
-    title = f"Out of memory: {_text(source)}"
-    parts = [
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY, quote=True)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n",
-    ]
+    parts: list[str] = []
     if not found:
         parts.append("<p class='lead'>This log has no report of the kernel's OOM killer.</p>\n")
     for number, analysis in found:
         parts += _event(number, analysis)
     parts += _deaths(deaths, len(found))
-    return "".join([*parts, "</body></html>\n"])
+    return document(f"Out of memory: {source}", "".join(parts), _STYLE)
 
 
 def _event(number: int, found: Analysis) -> Iterator[str]:
     event = found.event
-    when = f", {_text(event.stamp)}" if event.stamp else ""
-    kernel = f", kernel {_text(event.kernel)}" if event.kernel else ""
-    yield f"<section><h2>Event {number}{when}{kernel}</h2>\n<p class='lead'>{_text(summary(found))}</p>\n<dl>"
+    when = f", {text(event.stamp)}" if event.stamp else ""
+    kernel = f", kernel {text(event.kernel)}" if event.kernel else ""
+    yield f"<section><h2>Event {number}{when}{kernel}</h2>\n<p class='lead'>{text(summary(found))}</p>\n<dl>"
     for part in tell(found):
-        yield f"<dt>{_text(part.question)}</dt><dd>{_text(part.answer)}</dd>\n"
+        yield f"<dt>{text(part.question)}</dt><dd>{text(part.answer)}</dd>\n"
     yield "</dl>\n"
     if found.changes:
         yield "<h3>What would have changed it, at this moment</h3>\n<ul>"
-        yield "".join(f"<li>{_text(change_sentence(change))}</li>\n" for change in found.changes)
+        yield "".join(f"<li>{text(change_sentence(change))}</li>\n" for change in found.changes)
         yield "</ul>\n"
     if event.missing:
-        yield f"<p class='note'>Not in the text: {_text(', '.join(event.missing))}.</p>\n"
+        yield f"<p class='note'>Not in the text: {text(', '.join(event.missing))}.</p>\n"
     if event.unread:
-        yield f"<p class='note'>Not read: {_text(', '.join(event.unread))}.</p>\n"
+        yield f"<p class='note'>Not read: {text(', '.join(event.unread))}.</p>\n"
     if found.zones and event.constraint != MEMCG:
         yield "<h3>Zones against what they must keep</h3>\n" + _zones(found.zones)
     if found.ranking.rows:
@@ -99,8 +92,8 @@ def _zones(views: Sequence[ZoneView]) -> str:
         ok = view.passes
         name = view.name if view.node is None else f"{view.node} {view.name}"
         rows.append(
-            f'<text x="0" y="{top + 17}">{_text(name)}</text>'
-            f'<text class="soft" x="0" y="{top + 35}">{"passes" if ok else _text(view.why_not or "refused")}</text>'
+            f'<text x="0" y="{top + 17}">{text(name)}</text>'
+            f'<text class="soft" x="0" y="{top + 35}">{"passes" if ok else text(view.why_not or "refused")}</text>'
             f'<rect class="frame" x="{_LABEL}" y="{top}" width="{_BAR}" height="24"/>'
             f'<rect x="{_LABEL}" y="{top}" width="{_BAR * view.free / scale:.1f}" height="24" '
             f'fill="var(--{"good" if ok else "bad"})" opacity=".8"/>'
@@ -131,13 +124,13 @@ def _ranking(found: Analysis) -> str:
         victim = found.event.victim is not None and row.task.pid == found.event.victim.pid
         name = f"{'▶ ' if victim else ''}{row.task.name} ({row.task.pid})"
         weight = ' font-weight="bold"' if victim else ""
-        drawn.append(f'<text x="0" y="{top + 15}"{weight}>{_text(name)}</text>')
+        drawn.append(f'<text x="0" y="{top + 15}"{weight}>{text(name)}</text>')
         for pages, colour in zip(_parts(row), ("ram", "swap", "tables", "adj"), strict=True):
             width = _BAR * pages / widest
             drawn.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="20" fill="var(--{colour})"/>')
             x += width
         points = "spared" if row.spared else "?" if row.points is None else f"{row.points:,}"
-        drawn.append(f'<text x="{_LABEL + _BAR + 10}" y="{top + 15}"{weight}>{_text(points)}</text>')
+        drawn.append(f'<text x="{_LABEL + _BAR + 10}" y="{top + 15}"{weight}>{text(points)}</text>')
     legend = "".join(
         f'<rect x="{_LABEL + place * 104}" y="2" width="12" height="12" fill="var(--{colour})"/>'
         f'<text x="{_LABEL + place * 104 + 18}" y="13">{caption}</text>'
@@ -165,9 +158,9 @@ def _sheet(found: Analysis) -> Iterator[str]:
     yield "<h3>Where the memory was</h3>\n<table><tr><th></th><th class='n'>KiB</th><th class='n'></th></tr>\n"
     for item in sorted(sheet.items, key=lambda item: -item.kib):
         share = f"{item.kib / sheet.total_kib:.1%}" if sheet.total_kib else "-"
-        yield f"<tr><td>{_text(item.label)}</td><td class='n'>{item.kib:,}</td><td class='n'>{share}</td></tr>\n"
+        yield f"<tr><td>{text(item.label)}</td><td class='n'>{item.kib:,}</td><td class='n'>{share}</td></tr>\n"
     total = f"<td class='n'>{sheet.total_kib:,}</td><td class='n'>100.0%</td>"
-    yield f"<tr><td>= {_text(sheet.what)}</td>{total}</tr></table>\n"
+    yield f"<tr><td>= {text(sheet.what)}</td>{total}</tr></table>\n"
 
 
 def _deaths(deaths: Sequence[Death], events: int) -> Iterator[str]:
@@ -177,17 +170,12 @@ def _deaths(deaths: Sequence[Death], events: int) -> Iterator[str]:
     yield f"<section><h2>Deaths in this log</h2>\n<table class='line'><tr>{heads}</tr>\n"
     for death in deaths:
         cells = (when(death), who(death), killer(death), death.why)
-        yield "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>\n"
+        yield "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in cells) + "</tr>\n"
     yield "</table>\n<ul>"
-    yield "".join(f"<li>{_text(sentence)}</li>\n" for sentence in sentences(deaths, events))
+    yield "".join(f"<li>{text(sentence)}</li>\n" for sentence in sentences(deaths, events))
     yield "</ul></section>\n"
 
 
 def _svg(drawn: Sequence[str], height: int, caption: str) -> str:
     inner = "".join(drawn)
     return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(caption, quote=True)}">{inner}</svg>\n'
-
-
-def _text(text: str) -> str:
-    """Return *text* as HTML shows it: escaped, and control characters and direction marks as their codes."""
-    return escape(clean(text), quote=True)
