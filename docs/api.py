@@ -21,9 +21,9 @@ HEAD = """\
 
 Made of the docstrings by `make api`; their examples are run by the tests.
 
-`import memtwin` costs nothing: each name is imported when it is used. What is wrong is raised as a `MemtwinError`,
-whose `hint` says what to do about it. A name or a `units` entry says in which unit a figure is; sizes of the kernel's
-own files stay in its kB (1,024 bytes). [library.ipynb](library.ipynb) is a walk through it.
+`import memtwin` costs nothing: each name is imported when it is used. Errors are raised as a `MemtwinError`,
+whose `hint` says what to do. The unit of a figure is in its name or in `units`; sizes from the kernel's own files stay
+in the kernel's kB (1,024 bytes). [library.ipynb](library.ipynb) is a guided tour.
 """
 
 NAMES = (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Columns:
-    """Columns of equal length by name, each with its unit: a series over time, or the rows of a view.
+    """Columns of equal length by name, each with its unit: a time series, or the rows of a view.
 
     A value that is not known is None. ``columns["MemFree"]`` is a list, ``columns.units["MemFree"]`` its unit: ``kB``
     (1,024 bytes, as the kernel means it), ``bytes``, ``ns``, ``count``. :meth:`arrow` and :meth:`pandas` hand all of

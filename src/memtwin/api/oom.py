@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def oom_events(text: str) -> list[OomEvent]:
-    r"""Return every report of the OOM killer in *text*: dmesg, a journal, a mail, whatever holds a kernel log.
+    r"""Return every report of the OOM killer in *text*: dmesg, a journal, a mail, anything with a kernel log.
 
-    An event is what the report says, and None where it says nothing: sizes in pages where the kernel prints pages, in
-    kB where it prints kB.
+    An event holds what the report says, and None where it says nothing. Sizes are in pages where the kernel prints
+    pages, in kB where it prints kB.
 
     >>> import memtwin
     >>> killed = "Out of memory: Killed process 4242 (hog) total-vm:9kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB\n"

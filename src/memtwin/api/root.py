@@ -26,7 +26,7 @@ _COLUMNS = 100
 
 
 class View:
-    """What a command shows of a machine: figures, and what they mean.
+    """What a command shows of a machine: figures and their meaning.
 
     ``str(view)`` is the text that the command prints on a terminal of 100 columns.
     """
@@ -36,23 +36,23 @@ class View:
 
     @property
     def name(self) -> str:
-        """The view's name, with what it shows of it: ``free``, ``swaps``."""
+        """The view's name, such as ``free`` or ``swaps``."""
         return self._view.name
 
     @property
     def data(self) -> Any:
-        """All figures, as ``data`` of the command's ``--json``: a name ends with its unit, and None is not known."""
+        """All figures, as in ``data`` of the command's ``--json``: a name ends with its unit; None is not known."""
         return self._view.data()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of ``--csv``: the view's first list, or one row of all figures."""
+        """The rows of ``--csv``: the view's first list, or one row with all figures."""
         _, rows = grid.rows_for_csv(self._view)
         return [rows] if isinstance(rows, dict) else rows
 
     @property
     def sentences(self) -> list[str]:
-        """What the figures mean, in words."""
+        """What the figures mean, in sentences."""
         return list(grid.texts(self._view.sentences))
 
     def columns(self) -> Columns:
@@ -70,7 +70,7 @@ class View:
 
 
 class Root:
-    """A machine at one moment, read when it is asked: this host as it runs, a snapshot, a checkpoint of a run.
+    """A machine at one moment, read on demand: this host as it runs, a snapshot, a checkpoint of a run.
 
     :func:`memtwin.open_root` opens one, and :meth:`memtwin.Run.at` gives those of a run.
 
@@ -88,16 +88,16 @@ class Root:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name that messages use for it."""
         return self._source.owner
 
     @property
     def unread(self) -> dict[str, str]:
-        """Why a file gave None: its path, and ``absent``, ``Permission denied``, or what is damaged in it."""
+        """Why a file could not be read: its path, and ``absent``, ``Permission denied``, or what is damaged in it."""
         return dict(self._source.unread)
 
     def read(self, path: str) -> str | None:
-        """Return the text of the file at *path*, as ``proc/meminfo``; None if it is not there or may not be read."""
+        """Return the text of the file at *path*, such as ``proc/meminfo``; None if it is absent or may not be read."""
         return self._source.read(path)
 
     def record(self, name: str, **fields: int | str) -> Any:
@@ -128,7 +128,7 @@ class Root:
         return list(processes(self._source))
 
     def view(self, name: str, *words: str) -> View:
-        """Return what the command *name* shows, with *words* of its command line.
+        """Return what the command *name* shows; *words* are the rest of its command line.
 
         >>> import memtwin
         >>> ps = memtwin.open_root().view("ps", "--sort=-RES", "-n", "1")

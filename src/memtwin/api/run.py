@@ -27,7 +27,7 @@ _UNITS = {"size": "kB", "event": "count", "pressure": "us"}
 
 
 class Operation(NamedTuple):
-    """What became of one operation of a run.
+    """The outcome of one operation of a run.
 
     *text* is the scenario's line. *outcome* is ``ok``, ``error`` (*errno* is what the kernel refused it with, else 0),
     ``died`` (its process was killed) or ``skipped`` (its process was dead before). *time_us* is how long it took, in
@@ -44,7 +44,7 @@ class Operation(NamedTuple):
 
 
 class Run:
-    r"""A finished run: what became of each operation, the machine at each checkpoint, and series over time.
+    r"""A finished run: the outcome of each operation, the machine at each checkpoint, and time series.
 
     >>> import memtwin
     >>> run = memtwin.simulate("proc A\n A mmap heap 8M\n A touch heap 0 8M w seq\n checkpoint end\n")
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def operations(self) -> list[Operation]:
-        """What became of each operation, in order."""
+        """The outcome of each operation, in order."""
         return [
             Operation(
                 done.op.text, done.outcome, done.errno, done.us, done.deltas,
@@ -81,7 +81,7 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What the machine lacks of the snapshot that it was booted from, and what of the header it does not honour."""
+        """What of the booted snapshot is missing in the machine, and what of the scenario's header is not modelled."""
         return list(self._run.machine.notes)
 
     @property
@@ -91,11 +91,11 @@ class Run:
 
     @property
     def oom_events(self) -> list[OomEvent]:
-        """The kernel's reports of memory that ran out."""
+        """The OOM killer's reports."""
         return list(self._run.ooms)
 
     def at(self, label: str) -> Root:
-        """Return the machine at a checkpoint; raise a RecordingError if there is none of that name."""
+        """Return the machine at a checkpoint; raise a RecordingError if there is no checkpoint of that name."""
         if label not in self._run.checkpoints:
             hint = f"there are {', '.join(self.checkpoints)}"
             raise RecordingError("run", f"has no checkpoint {quoted(label)}", hint=hint)
@@ -112,7 +112,7 @@ class Run:
         return Columns(columns, _units(names) | {"time_ns": "ns", "ops_done": "count"})
 
     def write(self, directory: str | Path) -> None:
-        """Leave the run in a new directory, as ``memtwin run -o`` does; raise an OutputError if that cannot be."""
+        """Write the run to a new directory, as ``memtwin run -o`` does; raise an OutputError if that fails."""
         self._run.write(Path(directory))
 
     def __repr__(self) -> str:
@@ -148,7 +148,7 @@ def simulate(
 def series(trace: str | Path) -> Columns:
     """Return the main figures of each sample of a trace (``memtwin record``): sizes in kB, counters since boot.
 
-    Raise a RecordingError for what is no trace. A figure that a sample has not is None.
+    Raise a RecordingError for what is no trace. A figure that a sample lacks is None.
 
     >>> import memtwin
     >>> memtwin.series("nothing.trace")

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Workload:
-    """A scenario made line by line: each method is a word of the scenario language, its arguments the words behind it.
+    """A scenario built line by line: a method is a word of the scenario language, its arguments the words after it.
 
-    Arguments by name become ``name=value``. A process that :meth:`proc` starts has the operations of a process. What is
+    Keyword arguments become ``name=value``. What :meth:`proc` returns has the operations of a process. What is
     wrong is said by :func:`memtwin.parse_scenario`, with the line.
 
     >>> import memtwin
@@ -41,7 +41,7 @@ class Workload:
 
     @property
     def text(self) -> str:
-        """The scenario as a file has it."""
+        """The scenario as the text of a file."""
         return "".join(f"{line}\n" for line in self._lines)
 
     def proc(self, name: str, **words: object) -> Process:
@@ -50,7 +50,7 @@ class Workload:
         return Process(self, name)
 
     def attach(self, name: str, **words: object) -> Process:
-        """Use a process that the machine has already (``pid=`` or ``comm=``) and return it."""
+        """Take a process that the machine already has (``pid=`` or ``comm=``) and return it."""
         self._add("attach", (name,), words)
         return Process(self, name)
 
@@ -84,9 +84,9 @@ class Process:
 
 
 def parse_scenario(workload: str | Workload) -> Scenario:
-    r"""Read a scenario (``docs/scenario.md``) and check all that can be known without running it.
+    r"""Parse a scenario (``docs/scenario.md``) and check everything that can be checked without running it.
 
-    Raise a ScenarioError that names the line and what was expected there.
+    Raise a ScenarioError that names the line and what was expected.
 
     >>> import memtwin
     >>> len(memtwin.parse_scenario("machine ram=128M\nproc A\nA mmap heap 1M\n").ops)
