@@ -5,6 +5,7 @@ The whole of it is run once to know its time line; then keyframes are placed so 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.sources.time_line import Event, Operation
@@ -29,8 +30,9 @@ class Branch:
         self.cursor = first.fork()
         self.scout = first.fork()
         """The process that has run to the end, as far as it has come."""
-        self.spent_s = 0.0
+        self._costs_s: list[float] = []
         self._placer: Remote | None = None
+        self._marks: list[int] | None = None
         self._known: tuple[list[float], list[int]] = ([], [])
         self._values: dict[str, list[float | None]] = {}
         self.operations: tuple[Operation, ...] = ()
@@ -56,20 +58,16 @@ class Branch:
         """Survey a little more of the run, then place a keyframe; return whether there is more to do."""
         if not self.is_whole:
             self.scout.go(seconds=_SURVEY_S)
-            self.spent_s = self.scout.state.cpu_s
             self._read_scout()
             return True
-        if self.spent_s < _WORTH_S * 2 or len(self.keyframes) > MOST_KEYFRAMES:
+        if self._marks is None:
+            self._marks = marks(self._costs_s, self.first.state.samples)
+        if not self._marks:
             self._close_placer()
             return False
         if self._placer is None:
             self._placer = self.first.fork()
-            self._placer.state = self._placer.state._replace(cpu_s=0.0)
-        due_s = self.spent_s * len(self.keyframes) / (MOST_KEYFRAMES + 1)
-        self._placer.go(seconds=max(due_s - self._placer.state.cpu_s, 0.0))
-        if self._placer.state.is_over:
-            self._close_placer()
-            return False
+        self._placer.go(self._marks.pop(0))
         self.keyframes[self._placer.state.samples] = self._placer.fork()
         return True
 
@@ -145,6 +143,7 @@ class Branch:
 
     def _read_scout(self) -> None:
         times, ops = self._known
+        self._costs_s += self.scout.ask("costs", len(self._costs_s))
         more: list[tuple[int, int, Any]] = self.scout.ask("series", "", len(times))
         times += [time_ns / _NS for time_ns, _, _ in more]
         ops += [done for _, done, _ in more]
@@ -152,3 +151,19 @@ class Branch:
             Operation(begin / _NS, end / _NS, text) for begin, end, text, _ in self.scout.ask("operations")
         )
         self.events = tuple(Event(time_ns / _NS, text) for time_ns, text in self.scout.ask("events"))
+
+
+def marks(costs_s: list[float], first: int) -> list[int]:
+    """Return before which samples, counted from 1, keyframes stand: equal CPU time lies between two.
+
+    *costs_s* is the CPU time that the run had taken at each sample, from number *first* on.
+
+    >>> marks([0.0, 0.1, 0.4, 0.5, 0.9], 1), marks([0.0, 0.05, 0.1], 1)
+    ([2, 3, 4, 5], [])
+    """
+    total_s = costs_s[-1] - costs_s[0]
+    if total_s < _WORTH_S * 2:
+        return []
+    part_s = total_s / (MOST_KEYFRAMES + 1)
+    due = (bisect_left(costs_s, costs_s[0] + part_s * number) for number in range(1, MOST_KEYFRAMES + 1))
+    return sorted({first + at for at in due} - {first})

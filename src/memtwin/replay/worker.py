@@ -85,6 +85,7 @@ class Worker(Run):
         self._address = address
         self._connection = connection
         self._is_owed = False
+        self._costs_s: list[float] = []
         super().__init__(scenario, machine)
 
     def live(self) -> None:
@@ -97,6 +98,7 @@ class Worker(Run):
     def sample(self, *, between: bool = False) -> None:
         """Note the main figures, and stop here if it is time to."""
         super().sample(between=between)
+        self._costs_s.append(time.process_time())
         if self._is_reached():
             self._pause()
 
@@ -122,6 +124,10 @@ class Worker(Run):
         return [
             (one.time_ns, one.ops_done, _noted(one.figures, figure)) for one in self.samples[first:]
         ]  # fmt: skip
+
+    def costs(self, first: int) -> list[float]:
+        """Return this process's CPU time, in seconds, at each sample that it has taken itself, from number *first*."""
+        return self._costs_s[first:]
 
     def operations(self) -> list[tuple[int, int, str, str]]:
         """Return begin and end in samples' times, text and outcome of each operation that is done."""
@@ -171,6 +177,7 @@ class Worker(Run):
         self._connection.close()
         self._connection = Client(self._address)
         self._is_owed = False
+        self._costs_s = [time.process_time()]
         return 0
 
     # --- the loop
