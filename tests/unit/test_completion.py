@@ -221,6 +221,7 @@ NOT_VIEWS = {
     "mount",
     "page",
     "report",
+    "zram-estimate",
     "whatif",
     "run",
     "validate",

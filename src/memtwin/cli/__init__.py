@@ -80,6 +80,7 @@ COMMANDS: Final = {
     "vmstat": Entry("memtwin.cli.vmstat", "Processes, memory, swap, I/O and CPU, line by line."),
     "whatif": Entry("memtwin.cli.whatif", "Other sizes and settings compared, and the smallest that will do."),
     "zoneinfo": Entry("memtwin.cli.zoneinfo", "Free memory drawn against the watermarks."),
+    "zram-estimate": Entry("memtwin.cli.zram_estimate", "What zram would make of real pages, from a sample."),
 }
 
 

@@ -128,6 +128,11 @@ EXAMPLES: Final = {
         ),
     ),
     "zoneinfo": (Example("memtwin zoneinfo", "free memory against the watermarks"),),
+    "zram-estimate": (
+        Example("memtwin zram-estimate 4242", "what a process's memory would take in zram, by algorithm"),
+        Example("memtwin zram-estimate --all --pages 10000", "of all processes, a closer look"),
+        Example("memtwin zram-estimate core.dump --kernel 6.12", "the pages of a file, on another kernel"),
+    ),
 }  # fmt: skip
 
 
