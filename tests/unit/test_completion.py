@@ -225,6 +225,7 @@ NOT_VIEWS = {
     "whatif",
     "run",
     "validate",
+    "whatif",
     "completion",
     "snapshot",
     "diff",
