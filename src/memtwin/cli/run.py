@@ -56,12 +56,16 @@ EXIT_NOT_OK: Final = 3
     shell_complete=complete.files,
     help="Leave the run in this directory, in a recording's layout.",
 )
+@click.option(
+    "--runs", type=click.IntRange(2, 1000), metavar="N",
+    help="Run N times with what a real machine leaves to chance varied; print the range of each figure.",
+)  # fmt: skip
 @click.option("--story", "with_story", is_flag=True, help="Describe every operation too; those that repeat are folded.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything: operations, time line, story.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code and -o say how it went.")
 def command(
     *, scenario: str | None, boot: str | None, settings: tuple[str, ...], swaps: tuple[str, ...],
-    growing: tuple[str, ...], output: str | None, with_story: bool, as_json: bool, quiet: bool,
+    growing: tuple[str, ...], output: str | None, runs: int | None, with_story: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Run a workload on the model of a machine.
 
@@ -73,10 +77,12 @@ def command(
     """
     if with_story + as_json + quiet > 1:
         raise UsageError("--story, --json and --quiet exclude each other", hint="--json has the story")
-    if growing and boot is None:
-        raise UsageError("--grow without --boot", hint="--boot live, or a snapshot: only such a machine has processes")
-    if (scenario is None) == (not growing):
-        raise UsageError("give a SCENARIO, or --grow", hint="memtwin run --boot live --grow NAME=4G")
+    _check_workload(scenario, boot, growing)
+    if runs is not None:
+        from memtwin.cli.ensemble import refuse_with_runs, run_many
+
+        refuse_with_runs(story=with_story, output=output, swap=swaps)
+        return run_many(scenario, boot, settings, growing, runs=runs, form="json" if as_json else "" if quiet else None)
     workload, source = workload_of(scenario) if scenario is not None else (None, None)
     if boot is not None:
         source = boot_of(boot)
@@ -98,6 +104,14 @@ def command(
         if output is not None:  # and the directory even if the story cannot be printed, as into `head`
             done.write(Path(output))
     return EXIT_NOT_OK if any(one.outcome != "ok" for one in done.done) else 0
+
+
+def _check_workload(scenario: str | None, boot: str | None, growing: tuple[str, ...]) -> None:
+    """Refuse a run of nothing, of two things, or of a process that is not there."""
+    if growing and boot is None:
+        raise UsageError("--grow without --boot", hint="--boot live, or a snapshot: only such a machine has processes")
+    if (scenario is None) == (not growing):
+        raise UsageError("give a SCENARIO, or --grow", hint="memtwin run --boot live --grow NAME=4G")
 
 
 def _show(done: Run, scenario: str | None, *, with_story: bool, as_json: bool) -> None:

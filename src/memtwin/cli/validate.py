@@ -41,18 +41,28 @@ class Verdict:
 @click.option(
     "--against", metavar="RUN", shell_complete=complete.files, help="Judge this run and do not run the model."
 )
+@click.option(
+    "--runs", type=click.IntRange(2, 1000), metavar="N",
+    help="Judge the ranges of N runs of the model, which differ by chance, instead of one run.",
+)  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show the worst figures of each scenario, and reasons.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(recordings: tuple[str, ...], against: str | None, *, verbose: bool, as_json: bool) -> int:
+def command(recordings: tuple[str, ...], against: str | None, *, runs: int | None, verbose: bool, as_json: bool) -> int:
     """Judge the model against recordings of real kernels.
 
     RECORDING is a directory that holds the runs of one scenario (run1.tar.xz, run2.tar.xz, ...), or a run;
     runs of one scenario on one kernel are judged together. The model starts from the first run's `boot`.
     A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range.
     The second table compares waiting times: errors relative to the middle of the real runs' range, of the twin and of
-    each real run against the others.
+    each real run against the others. With --runs: how many of the real runs' figures the ranges hold.
     """
     groups = _groups(recordings)
+    if runs is not None:
+        from memtwin.cli.ensemble import validate
+
+        if against is not None:
+            raise UsageError("--runs with --against: a run has no range", hint="give one of them")
+        return validate(groups, runs, as_json=as_json, verbose=verbose)
     if against is not None and len(groups) > 1:
         hint = "give the real runs of that scenario only"
         raise UsageError(f"--against holds one run against one scenario, not {len(groups)}", hint=hint)

@@ -55,6 +55,10 @@ _S: Final = 60
     help="Change the machine in all points, as `memtwin run --set` does. May be given several times.",
 )  # fmt: skip
 @click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, metavar="N",
+    help="Run each point N times with what a real machine leaves to chance varied: figures are ranges.",
+)  # fmt: skip
+@click.option(
     "--endurance", metavar="SIZE", help="What a swap disk may be written to in its life (300T): wear is a share of it."
 )
 @click.option("--jobs", type=click.IntRange(1, 1024), metavar="N", help="Processes at a time; one a CPU by default.")
@@ -69,8 +73,9 @@ _S: Final = 60
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything, sizes in bytes.")
 def command(
     *, where: str, words: tuple[str, ...], goal: str | None, minimise: str | None, growing: tuple[str, ...],
-    boot: str | None, settings: tuple[str, ...], endurance: str | None, jobs: int | None, scheduler: str | None,
-    no_cache: bool, yes: bool, output: str | None, parquet: str | None, as_csv: bool, as_json: bool,
+    boot: str | None, settings: tuple[str, ...], seeds: int, endurance: str | None, jobs: int | None,
+    scheduler: str | None, no_cache: bool, yes: bool, output: str | None, parquet: str | None, as_csv: bool,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Compare machines before production does: one workload, other sizes and settings.
 
@@ -94,7 +99,7 @@ def command(
     if endurance_bytes is None and any(clause.figure == "wear_share_per_year" for clause in wanted.clauses):
         raise UsageError("--goal: wear without --endurance", hint="--endurance 300T, as the disk's maker says")
     runner = _runner(jobs, scheduler)
-    asked = sweep.Asked(subject.subject(where, growing, boot), asked_axes, wanted, settings, 1, endurance_bytes)
+    asked = sweep.Asked(subject.subject(where, growing, boot), asked_axes, wanted, settings, seeds, endurance_bytes)
     progress = _Progress()
     bench = sweep.Bench(asked, runner, Cache(None if no_cache else home()), progress.show)
     try:

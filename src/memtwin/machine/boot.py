@@ -74,6 +74,8 @@ class Boot:
     """Kernel threads among them."""
     folded: tuple[str, ...] = ()
     """What was changed of it to make it a machine that the model has."""
+    seed: int = 0
+    """Of what the snapshot leaves to chance (``chance.py``); 0: nothing."""
 
     @property
     def huge_pages(self) -> str:

@@ -24,7 +24,7 @@ from memtwin.linux.kernel import softirq, sysctl
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import lru_gen_state, mm_init
-from memtwin.machine import checks, compressed, costs, describe, fold, huge_pages, program
+from memtwin.machine import chance, checks, compressed, costs, describe, fold, huge_pages, program
 from memtwin.machine.accounts import accounts
 from memtwin.machine.boot import Boot, notes, read_boot
 from memtwin.machine.compressed import place_zram, place_zswap
@@ -69,13 +69,16 @@ def build(
     swap_areas: tuple[describe.PlannedSwap, ...] | None = None,
     zswap: Mapping[str, str] | None = None,
     kernel: tuple[str, str | None] | None = None,
+    seed: int = 0,
 ) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
     *ram_bytes*, *swap_areas*, *zswap* (its parameters by name) and *kernel* (a release, and whether its multi-gen LRU
-    is on, off or as by default) change what the snapshot says; None leaves it.
+    is on, off or as by default) change what the snapshot says; None leaves it. *seed* decides what is left to chance.
     """
-    return build_from(read(source), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel)
+    return build_from(
+        replace(read(source), seed=seed), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel
+    )
 
 
 def read(source: Source, progress: Callable[[int, int], None] | None = None) -> Boot:
@@ -120,7 +123,7 @@ def _begin(boot: Boot) -> Draft:
     zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
     cpus = max((len(zone.pagesets) for zone in zones), default=1) or 1
     last = max((zone.start_pfn or 0) + zone.spanned for zone in zones)
-    state, profile = State(last, cpus), costs.for_cpu(boot.cpuinfo)
+    state, profile = State(last, cpus), chance.profile(boot.seed, costs.for_cpu(boot.cpuinfo))
     return Draft(boot, program.program(boot.program), zones, state, profile, accounts(boot), Frames(boot.name))
 
 
@@ -157,7 +160,7 @@ def place_free_blocks(d: Draft) -> None:
         d.frames.add_zone(index, layout, _bound(zone))
         for first, migratetype in layout.pageblocks.items():
             mm_init.set_pageblock(d.state, first >> 9, migratetype)
-        for free in sorted(layout.free, key=_list_order):
+        for free in sorted(layout.free, key=lambda block: _list_order(block, d.boot.seed)):
             mm_init.add_free_block(d.state, index, free.pfn, free.order, free.migratetype)
     mm_init.compute_totalreserve(d.state)
 
@@ -265,9 +268,9 @@ def start_counters(d: Draft) -> None:
                 psi.set_line(s, number, state, means, line.total_us)
 
 
-def _list_order(block: FreeBlock) -> tuple[int, int, int]:
-    """Order of blocks on the free lists after boot: by address within a list."""
-    return block.order, block.migratetype, block.pfn
+def _list_order(block: FreeBlock, seed: int) -> tuple[int, int, float]:
+    """Order of blocks on the free lists after boot: by address within a list, or by chance."""
+    return block.order, block.migratetype, chance.place(seed, block.pfn)
 
 
 def balance(d: Draft) -> None:

@@ -29,7 +29,7 @@ from memtwin.linux.kernel.sched import cputime, psi
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc_fast
 from memtwin.linux.records import NoticeKind, Outcome
-from memtwin.machine import swap_areas
+from memtwin.machine import chance, swap_areas
 from memtwin.oom import layout
 from memtwin.procfs.counters import figures_with
 from memtwin.run import timeline
@@ -38,7 +38,7 @@ from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
-from memtwin.run.processes import SIGNALS, Processes, Worker
+from memtwin.run.processes import SIGNALS, Processes, Worker, idle
 from memtwin.run.refusals import refusal, signal_of
 from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.shared import Shared
@@ -145,6 +145,7 @@ class Run:
     def do(self, op: Op) -> None:
         """Carry out one operation; a ModelBug in it lists the operations that led to it."""
         try:
+            self._idle_by_chance(op)
             self._step(op)
             raise_if_short()
         except HostMemoryError as problem:
@@ -192,6 +193,13 @@ class Run:
         self.sample(between=True)
         if state.checks:
             invariants.validate(state, self.story())
+
+    def _idle_by_chance(self, op: Op) -> None:
+        """Let the machine be idle before an operation, where that is left to chance."""
+        pause_ns = chance.pause_ns(self.machine.boot.seed, op.index)
+        if pause_ns and not isinstance(op, (*IDLE, Checkpoint)) and not self.machine.state.has_panicked:
+            mm_loadavg.set_active(self.machine.state, 0)
+            idle(self.machine, pause_ns, self.sample)
 
     def _heap(self, op: Op) -> HeapFigures | None:
         process = self.processes.by_name.get(op.proc) if isinstance(op, ON_HEAP) else None
@@ -394,10 +402,11 @@ def machine_for(
     *,
     settings: Sequence[str] = (),
     swaps: Sequence[SwapChange] = (),
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Machine:
     """Return the machine that *scenario* runs on, before its first operation; arguments as :func:`simulate`."""
-    asked = settings_of(settings)
+    asked = replace(settings_of(settings), seed=seed)
     machine = machine_without_sysctls(scenario, boot, asked, swaps, progress)
     apply_sysctls(machine, scenario, asked)
     return machine
@@ -424,16 +433,18 @@ def simulate(
     *,
     settings: Sequence[str] = (),
     swaps: Sequence[SwapChange] = (),
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header.
 
     *boot* may be read already: the records of a machine, as :func:`memtwin.machine.build.read` returns them.
 
-    *swaps* change the machine's swap areas before the run; *progress* gets processes read, then operations done.
+    *swaps* change the machine's swap areas before the run; *seed* decides what a real machine leaves to chance, 0: all
+    as usual (``machine/chance.py``); *progress* gets processes read, then operations done.
     """
     refuse_what_cannot_be_done(scenario)
-    machine = machine_for(scenario, boot, settings=settings, swaps=swaps, progress=progress)
+    machine = machine_for(scenario, boot, settings=settings, swaps=swaps, seed=seed, progress=progress)
     run = Run(scenario, machine)
     run.execute(progress)
     return run
@@ -445,7 +456,8 @@ def run_scenario(
     out: Path,
     *,
     settings: Sequence[str] = (),
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run *scenario* and write the run directory *out*; arguments as :func:`simulate`."""
-    simulate(scenario, boot, settings=settings, progress=progress).write(out)
+    simulate(scenario, boot, settings=settings, seed=seed, progress=progress).write(out)

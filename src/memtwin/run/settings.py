@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from memtwin.errors import HostMemoryError, InputError, NotModelledError, ScenarioError, UsageError
@@ -46,6 +46,8 @@ class Settings:
     """on or off: which policy reclaims."""
     thp: str | None = None
     """always, madvise or never: when huge pages are used."""
+    seed: int = 0
+    """Of what a real machine leaves to chance; no ``--set`` sets it."""
 
 
 def settings_of(words: Sequence[str]) -> Settings:
@@ -371,14 +373,13 @@ def _prepare(
                 hint="give --boot a snapshot of a machine with as many cpus",
             )
         kernel = (header.kernel, settings.lru_gen or header.lru_gen)
-        return build(
-            describe.ground(), ram_bytes=ram, swap_areas=swap_areas(scenario, settings), zswap=zswap, kernel=kernel
-        )
+        areas = swap_areas(scenario, settings)
+        return build(describe.ground(), ram_bytes=ram, swap_areas=areas, zswap=zswap, kernel=kernel, seed=settings.seed)
     parts: dict[str, Any] = {
         "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
         "zswap": zswap if settings.zswap else None,
     }
-    source = boot if isinstance(boot, Boot) else read(boot, progress)
+    source = replace(boot if isinstance(boot, Boot) else read(boot, progress), seed=settings.seed)
     if settings.lru_gen:
         parts["kernel"] = (".".join(map(str, source.release)), settings.lru_gen)
     machine = build_from(source, **parts)

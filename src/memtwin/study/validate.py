@@ -172,6 +172,12 @@ def _since(boot: dict[str, Figure], now: dict[str, Figure]) -> dict[str, Figure]
     }
 
 
+def since_boot(recording: Recording, checkpoint: str) -> dict[str, Figure]:
+    """Return every figure of *checkpoint*, counters since the recording's ``boot``."""
+    boot = figures(recording, "boot") if "boot" in recording.checkpoints else {}
+    return _since(boot, figures(recording, checkpoint))
+
+
 # -------------------------------------------------------------------------------------------------- scores
 
 
@@ -180,7 +186,7 @@ def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = No
 
     *since*: the real runs' checkpoint that the twin booted from; only what came later is compared, counted since then.
     """
-    floors = _floors(reals[0])
+    floors = floors_of(reals[0])
     runs = [*reals, twin]
     starts = [*[since] * len(reals), "boot"]
     boots = [figures(run, start) if start in run.checkpoints else {} for run, start in zip(runs, starts, strict=True)]
@@ -263,7 +269,8 @@ def _error(low: int, high: int, value: int, floor: float) -> float | None:
     return abs(value - nearest) / max(abs(nearest), floor)
 
 
-def _floors(recording: Recording) -> dict[Kind, float]:
+def floors_of(recording: Recording) -> dict[Kind, float]:
+    """Return below how much a figure of each kind says nothing."""
     totals = (_fields(recording.at(label).read("proc/meminfo")).get("MemTotal") for label in recording.checkpoints)
     total_kib = next((total for total in totals if total), 256 << 10)
     return {"size": total_kib / 100, "count": COUNT_FLOOR, "score": OOM_SCORE_FLOOR}

@@ -183,7 +183,7 @@ def _wrong_if(sweep: Sweep, point: Point | None) -> Iterator[str]:
     else:
         yield f"the workload is another than that of {asked.subject.name}: nothing else was run"
     if asked.seeds == 1:
-        yield "chance: each point was run once, and a real machine never does twice the same"
+        yield "chance: each point was run once; --seeds 5 shows how far chance alone moves the figures"
     if any(kind in text for text in values.get(SWAP, "").split("+") for kind in ("zram", "zswap")):
         ops = parse(asked.subject.scenario.text).ops
         contents = sorted({op.content for op in ops if isinstance(op, Touch) and op.write})

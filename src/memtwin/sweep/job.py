@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtwin.errors import HostMemoryError, InputError, MemtwinError, NotModelledError, UsageError
@@ -43,12 +44,13 @@ def build(one: Job) -> Stem:
     scenario = scenario_of(one)
     if one.boot is None:
         scenario = described(scenario, one.swap)
-        return Stem(scenario, machine_without_sysctls(scenario, None, settings_of(one.settings)))
+        asked = replace(settings_of(one.settings), seed=one.seed)
+        return Stem(scenario, machine_without_sysctls(scenario, None, asked))
     boot: Boot = pickle.loads(one.boot)  # noqa: S301 - what this program has packed
     if one.swap and one.swap != "zswap":
         refuse_operations(scenario, one.swap, ())
     swaps, more = changes_of(boot, one.swap)
-    asked = settings_of((*one.settings, *more))
+    asked = replace(settings_of((*one.settings, *more)), seed=one.seed)
     return Stem(scenario, machine_without_sysctls(scenario, boot, asked, [swap_change(word) for word in swaps]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.sweep.axes import points
 from memtwin.sweep.figures import Figures, median_of
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     """Runs jobs and hands on each row with the number of its job: ``local.run``, or a cluster's."""
 
 DONE, REFUSED, NOT_RUN = "done", "refused", "not run"
-MOST_SEEDS: Final = 1000
 
 
 class Asked(NamedTuple):

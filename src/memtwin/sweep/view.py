@@ -11,6 +11,8 @@ from memtwin.sweep.figures import COLUMNS, written
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from memtwin.sweep.sweep import Point
+
 MOST_ROWS: Final = 40
 """Points that a terminal shows; all are in the other forms."""
 _SHOWN: Final = {
@@ -32,6 +34,24 @@ def view(document: Mapping[str, Any]) -> View:
         "whatif", (_table(document), Grid(*members(document.items()), "", Shape.OBJECT, Form.JSON)),
         tuple(Sentence(text, ()) for text in sentences),
     )  # fmt: skip
+
+
+def ranges_of(point: Point, runs: int) -> View:
+    """Return the view of one point's figures over several runs."""
+    columns = (
+        Column("figure", "FIGURE"), Column("median", None), Column("low", None), Column("high", None),
+        Column("unit", None), Column(None, "MEDIAN", NUMBER), Column(None, "LOW", NUMBER), Column(None, "HIGH", NUMBER),
+        Column("meaning", "", prose=True),
+    )  # fmt: skip
+    rows = []
+    for one in COLUMNS:
+        values = [side[one.key] for side in (point.figures, point.low, point.high)]
+        texts = ["unknown" if value is None else written(one.unit, value) for value in values]
+        rows.append((one.key, *values, one.unit, *texts, one.meaning))
+    words = (
+        f"{runs} runs that differ by chance alone: pauses between operations, the disks' latency, free blocks at boot."
+    )
+    return View("ensemble", (Grid(columns, tuple(rows), gap=2),), (Sentence(words, ()),))
 
 
 def _table(document: Mapping[str, Any]) -> Grid:
