@@ -225,7 +225,6 @@ NOT_VIEWS = {
     "whatif",
     "run",
     "validate",
-    "whatif",
     "completion",
     "snapshot",
     "diff",
