@@ -263,7 +263,9 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
     """^C: rows of points that are done, exit code 130; the same command then runs the others alone."""
     (tmp_path / "long.mem").write_text(SCENARIO.replace("r seq", "r rand:60000:7"))
     words = ["whatif", "long.mem", "--vary", "machine.ram=128M..158M/1M", "--json", "--jobs", "1"]
-    program = [sys.executable, "-c", "import sys; from memtwin.cli import main; sys.exit(main())", *words]
+    script = "import signal, sys; from memtwin.cli import main\n"
+    script += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever the tests were started by
+    program = [sys.executable, "-c", f"{script}sys.exit(main())", *words]
     rows = tmp_path / "cache" / "memtwin" / "sweep"
     with subprocess.Popen(program, stdout=subprocess.PIPE, cwd=tmp_path) as child:
         while child.poll() is None and (not rows.exists() or len(list(rows.iterdir())) < 2):
