@@ -4,6 +4,9 @@ Each runs in tmux, 120 columns by 40 rows, at 1.5 s, beside so many sleeping pro
 median counts. CPU is utime and stime of the program, of one core.
 
     python benchmarks/screens.py [--sleepers N] [--rounds N] [--seconds N]
+
+With ``--soak MINUTES`` memtwin's two screens run for so long while 500 processes are born a minute, of a minute's life:
+what they hold, in memory and descriptors, must not grow.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +32,7 @@ TOOLS = {
 MARK = {"btop": "Used:", "glances": "MEM", "htop": "Command"}
 """What stands on the screen when there is data."""
 SETTLE_S = 4.0
+BORN_A_MINUTE = 500
 
 
 class Cost(NamedTuple):
@@ -83,6 +88,10 @@ def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def descriptors(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def measure(name: str, seconds: float) -> Cost:
     terminal = Terminal(TOOLS[name])
     try:
@@ -113,12 +122,42 @@ def keys(terminal: Terminal) -> float:
     return sorted(taken)[17]
 
 
+def soak(minutes: int) -> None:
+    """Print what memtwin's screens hold after each minute in which 500 processes are born."""
+    screens = {name: Terminal(command) for name, command in TOOLS.items() if name.startswith("memtwin")}
+    pids = {name: screen.pid for name, screen in screens.items()}
+    living: deque[subprocess.Popen[bytes]] = deque()
+    print("| minute |" + "".join(f" {name}: RSS, descriptors |" for name in pids) + "\n|---|" + "---|" * len(pids))
+    try:
+        began = time.monotonic()
+        for born in range(1, minutes * BORN_A_MINUTE + 1):
+            living.append(subprocess.Popen(["sleep", "60"]))
+            while len(living) > BORN_A_MINUTE:
+                living.popleft().wait()
+            time.sleep(max(began + born * 60 / BORN_A_MINUTE - time.monotonic(), 0.0))
+            if born % BORN_A_MINUTE == 0:
+                held = "".join(
+                    f" {rss_mb(pid):.1f} MB, {len(os.listdir(f'/proc/{pid}/fd'))} |" for pid in pids.values()
+                )
+                print(f"| {born // BORN_A_MINUTE} |{held}", flush=True)
+    finally:
+        for one in living:
+            one.kill()
+            one.wait()
+        for screen in screens.values():
+            screen.end()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sleepers", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=24.0)
+    parser.add_argument("--soak", type=int, metavar="MINUTES")
     asked = parser.parse_args()
+    if asked.soak is not None:
+        soak(asked.soak)
+        return
     names = [name for name, command in TOOLS.items() if shutil.which(shlex.split(command)[0])]
     sleepers = [subprocess.Popen(["sleep", "36000"]) for _ in range(asked.sleepers)]
     found: dict[str, list[Cost]] = {name: [] for name in names}
