@@ -53,7 +53,7 @@ def add_task(s: State, pid: int, oom_score_adj: int, pgd_pfn: int, stack: tuple[
     task: u32 = pool_get(cython.address(s.tasks))
     mm: u32 = pool_get(cython.address(s.mms))
     t: cython.pointer(Task) = task_at(s, task)
-    prep_new_page(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TABLE)
+    prep_new_page(s, pgd_pfn, PGD_ALLOCATION_ORDER, OWNER_TOP_TABLE)
     mm_at(s, mm).pgd = table_get(s)
     s.table_pfn[mm_at(s, mm).pgd] = pgd_pfn
     mm_at(s, mm).users = 1
@@ -124,7 +124,7 @@ def make_tables(s: State, task: int, vpn: int, frames: list[int]) -> int:
         below = cython.cast(u32, table_at(s, t).entry[slot])
         if not below:
             pfn = frames.pop()
-            prep_new_page(s, pfn, 0, OWNER_TABLE)
+            prep_new_page(s, pfn, 0, OWNER_TABLE if shift < 27 else OWNER_TOP_TABLE)
             below = table_get(s)
             s.table_pfn[below] = pfn
             table_at(s, t).entry[slot] = below

@@ -71,7 +71,8 @@ cpdef enum:        # who owns a frame: exactly one of these
     OWNER_ANON
     OWNER_FILE
     OWNER_SLAB
-    OWNER_TABLE             # a page table
+    OWNER_TABLE             # a page table of the two lowest levels, which PageTables counts
+    OWNER_TOP_TABLE         # one above them, which no counter holds
     OWNER_KERNEL            # any other kernel use: stacks, percpu, drivers
     OWNER_ZSMALLOC          # holds compressed pages
     OWNER_ZBUD              # holds one or two

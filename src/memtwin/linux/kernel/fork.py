@@ -100,7 +100,7 @@ def new_task(s: State, pid: u32, adj: i32) -> u32:
 def new_mm(s: State) -> u32:
     """Make an empty address space; 0: no memory."""
     mm: u32
-    pgd: u32 = alloc_table(s, PGD_ALLOCATION_ORDER)
+    pgd: u32 = alloc_table(s, PGD_ALLOCATION_ORDER, OWNER_TOP_TABLE)
     if not pgd:
         return 0
     mm = pool_get(cython.address(s.mms))

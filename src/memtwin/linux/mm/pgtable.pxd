@@ -19,7 +19,7 @@ cdef u32 pmd_table(State s, u32 mm, u64 vpn) noexcept nogil
 cdef void pmd_mkyoung(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
-cdef u32 alloc_table(State s, u32 order) noexcept nogil
+cdef u32 alloc_table(State s, u32 order, u32 owner) noexcept nogil
 cdef void free_table(State s, u32 table, bint counted) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
 cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil

@@ -39,13 +39,13 @@ PMD_YOUNG = cython.declare(u64, 1 << 32)
 """Accessed bit of a PMD entry, above the number of the table that it names."""
 
 
-def alloc_table(s: State, order: u32) -> u32:
-    """Make an empty table in frames of its own; 0: no memory."""
+def alloc_table(s: State, order: u32, owner: u32) -> u32:
+    """Make an empty table in frames of its own, OWNER_TABLE or OWNER_TOP_TABLE; 0: no memory."""
     table: u32
     pfn: u32 = alloc_pages(s, order, GFP_KERNEL)
     if not pfn:
         return 0
-    prep_new_page(s, pfn, order, OWNER_TABLE)
+    prep_new_page(s, pfn, order, owner)
     table = table_get(s)
     s.table_pfn[table] = pfn
     return table
@@ -102,7 +102,7 @@ def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
     while shift:
         below = next_level(s, table, vpn, shift)
         if not below:
-            below = alloc_table(s, 0)
+            below = alloc_table(s, 0, OWNER_TABLE if shift < 27 else OWNER_TOP_TABLE)
             if not below:
                 return 0
             table_at(s, table).entry[(vpn >> shift) & (PTRS_PER_TABLE - 1)] = below | (PMD_YOUNG if shift == 9 else 0)

@@ -29,7 +29,7 @@ def map_class(s: State, pfn: u64) -> u32:
             kind = MAP_KERNEL
     elif owner == OWNER_SLAB:
         kind = MAP_SLAB
-    elif owner == OWNER_KERNEL:
+    elif owner in (OWNER_KERNEL, OWNER_TOP_TABLE):
         kind = MAP_KERNEL
     elif owner == OWNER_NONE:
         kind = MAP_HOLE
