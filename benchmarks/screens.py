@@ -136,9 +136,7 @@ def soak(minutes: int) -> None:
                 living.popleft().wait()
             time.sleep(max(began + born * 60 / BORN_A_MINUTE - time.monotonic(), 0.0))
             if born % BORN_A_MINUTE == 0:
-                held = "".join(
-                    f" {rss_mb(pid):.1f} MB, {len(os.listdir(f'/proc/{pid}/fd'))} |" for pid in pids.values()
-                )
+                held = "".join(f" {rss_mb(pid):.1f} MB, {descriptors(pid)} |" for pid in pids.values())
                 print(f"| {born // BORN_A_MINUTE} |{held}", flush=True)
     finally:
         for one in living:

@@ -318,4 +318,4 @@ def test_the_map_of_memory_has_three_pictures(tmp_path: Path) -> None:
 
 def test_a_machine_without_a_map_says_so(page: Page) -> None:
     press(page, "tab", "tab")
-    assert any("known of the model's machines alone" in line for line in lines(page))
+    assert any("No map: models have one" in line for line in lines(page))

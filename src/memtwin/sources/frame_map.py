@@ -1,7 +1,7 @@
-"""A map of memory: every frame of each zone by what it is used for, counted by blocks. Models have it.
+"""A map of memory: every frame of each zone by what it is used for, counted by blocks.
 
-A real kernel says it frame by frame in /proc/kpageflags, half a second's reading for 16 GiB, and to root alone. A run
-keeps the map of each checkpoint in ``frame_map.json``.
+Models have it; of this host root may read it (``kpageflags``). A run keeps the map of each checkpoint in
+``frame_map.json``.
 """
 
 from __future__ import annotations
@@ -41,11 +41,16 @@ class ZoneMap(NamedTuple):
 
 
 class FrameMap(NamedTuple):
-    """All zones by blocks of 2**order frames; *classes* are the names of the uses."""
+    """All zones by blocks of 2**order frames; *classes* are the names of the uses.
+
+    *note* says where it comes from, if not from a model; without *has_ages* ages are not known.
+    """
 
     order: int
     classes: tuple[str, ...]
     zones: tuple[ZoneMap, ...]
+    note: str = ""
+    has_ages: bool = True
 
     def frames(self, name: str) -> int:
         """Return how many frames are used for *name*."""

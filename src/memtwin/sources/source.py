@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from memtwin.errors import ProcParseError
     from memtwin.sources.frame_map import FrameMap
+    from memtwin.sources.kpageflags import FrameMapReader
 
     R_co = TypeVar("R_co", covariant=True)
 
@@ -180,6 +181,7 @@ class DirectorySource(Source):
         super().__init__(str(root))
         self._root = os.path.realpath(root)
         self._real: dict[str, str] = {}
+        self._frame_map: FrameMapReader | None = None
         self.is_live = self._root == "/"
 
     def names(self, path: str = "") -> list[str]:
@@ -203,6 +205,21 @@ class DirectorySource(Source):
             return os.readlink(f"{self._root.rstrip('/')}/{path}") if is_inside(path) else None
         except OSError:
             return None
+
+    def frame_map(self, order: int) -> FrameMap | None:
+        """Return what every frame of this host is used for; None where that may not be read."""
+        if not self.is_live:
+            return None
+        from memtwin.procfs import zoneinfo
+        from memtwin.sources.kpageflags import FrameMapReader
+        from memtwin.sysfs.lru_gen import ENABLED
+
+        zones = load(self, zoneinfo)
+        if self._frame_map is None:
+            self._frame_map = FrameMapReader()
+        generations = self.read(ENABLED) or "0"
+        has_ages = generations.strip() in {"0", "0x0000", "n", "N"}
+        return None if zones is None else self._frame_map.read(zones, order, has_ages=has_ages)
 
     def _inside(self, path: str) -> str:
         """Return *path* below the root, with links followed only as long as they stay there."""

@@ -47,7 +47,9 @@ _COLOURS: Final[dict[str, str]] = {
 _COLOURS.update({
     "map-free": "#ffffff", "map-per-cpu": "#ffffff", "map-anon": _BLUE, "map-swap cache": _SKY, "map-file": _ORANGE,
     "map-shmem": _GREEN, "map-slab": _VERMILION, "map-tables": _PINK, "map-kernel": _GREY, "map-compressed": _YELLOW,
-    "map-isolated": _GREEN, **{f"map-age-{at}": colour for at, colour in enumerate((_BLUE, _SKY, _ORANGE, _YELLOW), 1)},
+    "map-isolated": _GREEN, "map-hugetlb": _PINK,
+    "map-other": _GREY,
+    **{f"map-age-{at}": colour for at, colour in enumerate((_BLUE, _SKY, _ORANGE, _YELLOW), 1)},
     **{f"map-order-{at}": f"#{30 + 20 * at:02x}{30 + 20 * at:02x}{60 + 15 * at:02x}" for at in range(1, 12)},
 })  # fmt: skip
 _REVERSED: Final = {

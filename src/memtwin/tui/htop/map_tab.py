@@ -23,6 +23,7 @@ _MOST_COLUMNS: Final = 128
 _LETTERS: Final = {
     "hole": " ", "free": ".", "per-cpu": ".", "anon": "a", "swap cache": "w", "file": "f", "shmem": "m", "slab": "s",
     "tables": "t", "kernel": "k", "compressed": "z", "isolated": "i",
+    "hugetlb": "h", "other": "k",
 }  # fmt: skip
 _AGES: Final = (" ", "1", "2", "3", "4")
 _AGE_WORDS: Final = ("no pages on lists", "under 1/4 active", "under 1/2", "under 3/4", "mostly active")
@@ -56,7 +57,9 @@ def order_for(frames: int, columns: int, rows: int, *, halves: bool = False) -> 
 def lines(shown: FrameMap | None, picture: str, columns: int, rows: int, *, halves: bool = False) -> list[Line]:
     """Return the map and its legend for a screen of *columns* and *rows*; *halves*: two pixels a cell, in colours."""
     if shown is None:
-        return [line("A map of frames is known of the model's machines alone: memtwin htop SCENARIO.")]
+        return [line("No map: models have one (memtwin htop SCENARIO); of this host root may read /proc/kpageflags.")]
+    if picture == "age" and not shown.has_ages:
+        return [line("This kernel keeps generations; /proc/kpageflags does not say how old a page is (m: next)")]
     wide = min(max(columns - _MARGIN, 1), _MOST_COLUMNS)
     colours = palette(shown, picture)
     found: list[Line] = []
@@ -118,7 +121,8 @@ def _title(shown: FrameMap, picture: str) -> Line:
         "free": "order of the largest free block",
         "age": "how much is active",
     }
-    return (Span(f"{picture}: {what[picture]}; a pixel is {size(4096 << shown.order)} (m: the next picture)", "title"),)
+    words = f"{picture}: {what[picture]}; a pixel is {size(4096 << shown.order)} (m: next)"
+    return (Span(f"{words}; {shown.note}" if shown.note else words, "title"),)
 
 
 def _legend(shown: FrameMap, picture: str, colours: Sequence[Pixel], columns: int) -> list[Line]:
