@@ -22,6 +22,10 @@ _SAID: Final = ("oom_kills", "stall_share", "major_faults_per_s", "finish_s")
 """Figures that are said of a recommended point beside those of the goal."""
 
 
+STALLS: Final = "on recorded kernels by 1.8 in the median, 2.9 at most (docs/whatif.md)"
+"""What the grids of ``tests/grids`` show: the inverse of 0.57 and of 0.34."""
+
+
 class Advice(NamedTuple):
     """*point* None: no point meets the goal."""
 
@@ -195,4 +199,6 @@ def _wrong_if(sweep: Sweep, point: Point | None) -> Iterator[str]:
         yield f"a larger {sweep.minimised} meets the goal less than a smaller: the search assumes that it never does"
     if asked.subject.boot is not None and RAM in values:
         yield "a machine booted with so much RAM differs: less is taken by a balloon, more is free memory"
+    if any(clause.figure == "stall_share" for clause in asked.goal.clauses):
+        yield f"tasks stall longer than in the model: {STALLS}"
     yield "the model differs from the kernel there: docs/fidelity.md has by how much on recorded machines"

@@ -1,0 +1,183 @@
+"""Does a sweep from one recording order machines as real kernels do, and find the least RAM that they find?
+
+Each grid of ``tests/grids`` is a workload on sixteen machines, RAM x swap x swappiness, each recorded twice
+(``lab/README.md``). The twin sees one of them, the largest with the lowest swappiness, and is asked for the others.
+``files`` was held back: it was recorded and compared when all else was done.
+
+Two points that the real runs do not separate, because their ranges overlap, are tied. The bar is Kendall's tau-b of
+0.85, or that of one real run against the other less 0.05: where the kernel does not repeat its own order no model can.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytest.importorskip("memtwin.linux.core.state")
+
+from memtwin.machine.build import read
+from memtwin.sources.recording import Recording
+from memtwin.sweep import axes, goal, local, subject, sweep
+from memtwin.sweep.cache import Cache
+
+GRIDS = Path(__file__).parents[1] / "grids"
+TAU = 0.85
+LESS = 0.05
+FIGURES = ("stall_s", "major_faults", "swap_pages")
+LEAST = {"two-zram": (196, 240), "mix-none": (196, 260)}
+"""Between which sizes, in MiB, the kernel's least RAM was searched, in steps of 4."""
+WITHIN = 0.05
+
+
+class Point(NamedTuple):
+    """A machine of a grid, and its figures in each real run."""
+
+    ram_mib: int
+    kind: str
+    swappiness: int
+    runs: tuple[dict[str, float], ...]
+
+    @property
+    def values(self) -> dict[str, str]:
+        swap = "disk:256M" if self.kind == "disk" else f"zram:{self.ram_mib // 2}M"
+        return {"machine.ram": f"{self.ram_mib}M", "swap": swap, "vm.swappiness": str(self.swappiness)}
+
+
+def real(path: Path) -> dict[str, float]:
+    """Return what a real run did between boot and its end."""
+    recording = Recording(path)
+    counted, stalled = [], []
+    for label in ("boot", "end"):
+        lines = (recording.at(label).read("proc/vmstat") or "").splitlines()
+        counted.append({name: int(value) for name, value in (line.split() for line in lines)})
+        pressure = recording.at(label).read("proc/pressure/memory") or ""
+        found = re.search(r"some .*total=(\d+)", pressure)
+        assert found
+        stalled.append(int(found[1]))
+    moved = {name: counted[1][name] - counted[0][name] for name in counted[0]}
+    return {
+        "stall_s": (stalled[1] - stalled[0]) / 1e6, "major_faults": moved["pgmajfault"],
+        "swap_pages": moved["pswpin"] + moved["pswpout"], "oom_kills": moved["oom_kill"],
+    }  # fmt: skip
+
+
+@cache
+def grid(name: str) -> tuple[Point, ...]:
+    found = []
+    for where in sorted((GRIDS / name).iterdir()):
+        ram, kind, swappiness = where.name.split("-")
+        runs = tuple(real(path) for path in sorted(where.iterdir()))
+        found.append(Point(int(ram), kind, int(swappiness), runs))
+    return tuple(found)
+
+
+def of(path: Path) -> subject.Subject:
+    recording = Recording(path)
+    return subject.Subject(path.name, "recording", recording.scenario(), read(recording.at("boot")))
+
+
+@cache
+def twin(name: str) -> tuple[dict[str, float], ...]:
+    """Return the twin's figures of each point, from one run of the kernel on one of the machines."""
+    points = grid(name)
+    seen = max(points, key=lambda point: (point.ram_mib, point.kind == "disk", -point.swappiness))
+    path = GRIDS / name / f"{seen.ram_mib}-{seen.kind}-{seen.swappiness}" / "run1.tar.xz"
+    asked = sweep.Asked(of(path), (), goal.goal(None))
+    rows = sweep.Bench(asked, local.run, Cache(None), lambda *_: None).run([point.values for point in points])
+    found = []
+    for row in rows:
+        assert row.is_done, row.reason
+        figures = {key: value for key, value in row.figures.items() if value is not None}
+        found.append(figures | {"swap_pages": (figures["swap_in_bytes"] + figures["swap_out_bytes"]) / 4096})
+    return tuple(found)
+
+
+def sign(number: float) -> int:
+    return (number > 0) - (number < 0)
+
+
+def tau_b(one: list[int], other: list[int]) -> float:
+    """Return Kendall's tau-b of two orders, given as the sign of each pair: 0 is a tie.
+
+    >>> tau_b([1, 1, -1], [1, 1, 1]), round(tau_b([1, 0, 1], [1, 1, 1]), 3)
+    (0.3333333333333333, 0.816)
+    """
+    agree = sum(a * b for a, b in zip(one, other, strict=True))
+    return agree / math.sqrt(sum(map(abs, one)) * sum(map(abs, other)))
+
+
+def by_ranges(points: tuple[Point, ...], figure: str) -> list[int]:
+    """Return the order of each pair of points by all real runs: tied where their ranges overlap."""
+    ranges = [[run[figure] for run in point.runs] for point in points]
+    return [
+        1 if min(a) > max(b) else -1 if max(a) < min(b) else 0 for a, b in combinations(ranges, 2)
+    ]  # fmt: skip
+
+
+def by_values(values: list[float]) -> list[int]:
+    return [sign(a - b) for a, b in combinations(values, 2)]
+
+
+def taus(name: str, figure: str) -> tuple[float, float]:
+    """Return tau-b of the twin against the kernel, and of the kernel's first run against its second."""
+    points = grid(name)
+    first, second = (by_values([point.runs[at][figure] for point in points]) for at in (0, 1))
+    own = by_values([row[figure] for row in twin(name)])
+    return tau_b(by_ranges(points, figure), own), tau_b(first, second)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("name", ["mix", "two", "files"])
+def test_machines_are_ordered_as_by_the_kernel(name: str, figure: str) -> None:
+    """Stalls, major faults and swap traffic, of all pairs of sixteen machines."""
+    found, control = taus(name, figure)
+    print(f"{name} {figure}: twin {found:.3f}, one real run against the other {control:.3f}")
+    assert found >= min(TAU, control - LESS)
+
+
+@pytest.mark.parametrize("name", ["mix", "two", "files"])
+def test_memory_runs_out_where_it_does(name: str) -> None:
+    """On the same machines, as often."""
+    real_kills = [{run["oom_kills"] for run in point.runs} for point in grid(name)]
+    assert [{row["oom_kills"]} for row in twin(name)] == real_kills
+
+
+def test_the_order_of_another_workload_fails_the_bar() -> None:
+    """The control: points of one grid in the order of another's."""
+    mixed = by_values([row["major_faults"] for row in twin("mix")])
+    assert tau_b(by_ranges(grid("two"), "major_faults"), mixed) < TAU - LESS
+
+
+def least_of(name: str) -> list[int]:
+    """Return the least RAM without a kill of each bisection on the kernel, in MiB."""
+    found = []
+    for number in (1, 2):
+        killed = {
+            int(where.name): real(where / f"run{number}.tar.xz")["oom_kills"] > 0
+            for where in (GRIDS / "least" / name).iterdir()
+            if (where / f"run{number}.tar.xz").exists()
+        }
+        good, bad = ([ram for ram, is_bad in killed.items() if is_bad is wanted] for wanted in (False, True))
+        assert max(bad) + 4 == min(good)
+        found.append(min(good))
+    return found
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_least_ram_without_a_kill_is_the_kernels(name: str) -> None:
+    """By bisection in steps of 4 MiB, from a recording of another size: within 5 %."""
+    reals = least_of(name)
+    where = max((GRIDS / "least" / name).iterdir(), key=lambda path: int(path.name))
+    low, high = LEAST[name]
+    asked = sweep.Asked(of(where / "run1.tar.xz"), axes.axes([f"machine.ram={low}M..{high}M/4M"]), goal.goal("no oom"))
+    found = sweep.least(sweep.Bench(asked, local.run, Cache(None), lambda *_: None), "machine.ram").found[0]
+    assert found.at is not None
+    own = int(found.at.removesuffix("M"))
+    print(f"{name}: kernel {reals} MiB, twin {own} MiB in {found.runs} runs")
+    assert min(reals) * (1 - WITHIN) <= own <= max(reals) * (1 + WITHIN)
