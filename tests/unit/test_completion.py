@@ -221,6 +221,7 @@ NOT_VIEWS = {
     "mount",
     "page",
     "report",
+    "compare",
     "zram-estimate",
     "whatif",
     "run",

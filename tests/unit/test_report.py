@@ -265,7 +265,8 @@ def test_runs_of_one_scenario_are_the_first(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_trace_has_its_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = tmp_path / "host.trace"
-    assert cli.main(["record", "-o", str(where), "-p", "1", "--every", "100ms", "--for", "700ms"]) == 0
+    for _ in range(2):
+        assert cli.main(["record", "-o", str(where), "-p", "1", "--every", "100ms", "--for", "200ms"]) == 0
     capsys.readouterr()
     assert cli.main(["report", str(where)]) == 0
     text = capsys.readouterr().out
@@ -345,3 +346,147 @@ def test_a_run_that_was_cut_off_is_refused(left: Path, tmp_path: Path, capsys: p
     shutil.copytree(left, where)
     (where / "ops.jsonl").unlink()
     assert "ops.jsonl is missing" in refused(capsys, str(where))
+
+
+# --- a sweep
+
+
+def swept(where: Path) -> dict[str, object]:
+    """Leave a sweep of three sizes and two kinds of swap, one point refused; return what is in its file."""
+    figures = [
+        {"key": key, "title": key.upper(), "unit": unit, "meaning": "m", "better": "low"}
+        for key, unit in (("oom_kills", "count"), ("stall_s", "s"), ("swap_out_bytes", "bytes"))
+    ]
+    sizes = [("1G", 1 << 30), ("2G", 2 << 30), ("3G", 3 << 30)]
+    points = []
+    for number, ((size, _), swap) in enumerate((size, swap) for size in sizes for swap in ("none", HOSTILE)):
+        done = number != 1
+        values = {"oom_kills": 0, "stall_s": 10.0 / (number + 1), "swap_out_bytes": 4096 * number} if done else {}
+        points.append({
+            "number": number, "values": {"machine.ram": size, "swap": swap}, "state": "done" if done else "refused",
+            "reason": None if done else "no room", "rank": number + 1 if done else None,
+            "meets_goal": number > 2 if done else None, "misses": [], "victims": [],
+            "figures": values, "low": values, "high": {**values, "stall_s": 11.0} if done else {},
+        })  # fmt: skip
+    found: dict[str, object] = {
+        "format": "memtwin sweep", "version": 1, "columns": figures, "points": points, "is_whole": True,
+        "axes": [
+            {"key": "machine.ram", "unit": "bytes", "values": [{"text": t, "number": n} for t, n in sizes]},
+            {"key": "swap", "unit": "text", "values": [{"text": t, "number": None} for t in ("none", HOSTILE)]},
+        ],
+        "knees": [
+            {"axis": "machine.ram", "figure": "stall_s", "where": {"swap": "none"}, "at": "2G"},
+            {"axis": "machine.ram", "figure": "stall_s", "where": {"swap": HOSTILE}, "at": None},
+        ],
+        "recommendation": {"point": 4, "sentences": ["Six were compared."], "wrong_if": ["the moon is <b>full</b>"]},
+    }  # fmt: skip
+    where.mkdir(exist_ok=True)
+    (where / "sweep.json").write_text(json.dumps(found))
+    return found
+
+
+def test_a_sweep_says_what_it_recommends_and_shows_the_curve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], browser: Browser
+) -> None:
+    swept(tmp_path / "sweep")
+    target = tmp_path / "page.html"
+    assert cli.main(["report", str(tmp_path / "sweep"), "-o", str(target)]) == 0
+    text = target.read_text()
+    is_whole(text)
+    tags = Tags()
+    tags.feed(text)
+    assert not {"img", "b", "script"} & set(tags.seen)
+    assert text.index("Recommended: machine.ram=3G swap=none") < text.index("<svg")
+    assert "knee: 2G" in text
+    assert "no room" in text
+    assert text.count("<circle") == 2 * 5
+    browser.open(target)
+    assert browser.problems == []
+    capsys.readouterr()
+    assert cli.main(["report", str(tmp_path / "sweep" / "sweep.json"), "--svg", "curve"]) == 0
+    assert ET.fromstring(capsys.readouterr().out).get("aria-label") == "What it costs by machine.ram"
+    assert "has nothing for the picture zones" in refused(capsys, str(tmp_path / "sweep"), "--svg", "zones")
+
+
+@pytest.mark.parametrize("change", [
+    {"format": "x"}, {"version": 2}, {"axes": 3}, {"points": [{}]}, {"columns": None}, {"recommendation": {}},
+    {"recommendation": {"point": 99, "sentences": [], "wrong_if": []}},
+])  # fmt: skip
+def test_a_damaged_sweep_is_refused(
+    change: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = swept(tmp_path / "sweep")
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps({**found, **change}))
+    assert "sweep" in refused(capsys, str(tmp_path / "sweep"))
+    (tmp_path / "sweep" / "sweep.json").write_text("{")
+    assert "damaged" in refused(capsys, str(tmp_path / "sweep"))
+
+
+def test_a_real_sweep_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.mem").write_text(SCENARIO)
+    words = ["--vary", "machine.ram=192M,224M", "--jobs", "1", "--no-cache", "-o", str(tmp_path / "sweep")]
+    assert cli.main(["whatif", str(tmp_path / "s.mem"), *words]) == 0
+    capsys.readouterr()
+    assert cli.main(["report", str(tmp_path / "sweep")]) == 0
+    text = capsys.readouterr().out
+    is_whole(text)
+    assert "Recommended: machine.ram=192M" in text
+    assert "2 points compared" in text
+
+
+# --- two
+
+
+def test_two_are_compared(left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "larger"
+    run.simulate(parse(SCENARIO.replace("192M", "256M")), None).write(other)
+    assert cli.main(["compare", str(left), str(other), "-o", str(tmp_path / "both.html")]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("RAM 1") + out.count("RAM 2") >= 2
+    assert re.search(r"most swap in use +67\.[0-9]M +", out)
+    assert [line.split()[0] for line in out.splitlines()[-3:]] == ["boot", "before", "after"]
+    assert "both.html: a page" in err
+    text = (tmp_path / "both.html").read_text()
+    is_whole(text)
+    assert text.count("<svg") == 2
+    assert cli.main(["compare", str(left), str(other), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    for row in data["figures"]:
+        assert row["change"] == row["second"] - row["first"]
+    assert next(row for row in data["figures"] if row["figure"] == "ram")["change"] > 60 << 20
+    assert cli.main(["compare", str(left), str(other), "--csv"]) == 0
+    assert capsys.readouterr().out.startswith("figure,unit,first,second,change\n")
+
+
+def test_a_run_is_compared_with_the_real_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(RECORDINGS / "35-zram-then-disk-small" / f"run{number}.tar.xz") for number in (1, 2)]
+    assert cli.main(["compare", *runs]) == 0
+    out = capsys.readouterr().out
+    assert "major faults" in out
+    assert "refilled" in out
+
+
+def test_the_same_is_the_same(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(left), str(left)]) == 0
+    assert "All figures are the same." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("live", "live"), "memtwin diff compares two moments"),
+        (("LEFT", "absent"), "No such file"),
+        (("LEFT", "LEFT", "--openmetrics"), "no metrics"),
+        (("LEFT", "LEFT", "--csv", "-o", "x.html"), "writes a page"),
+        (("LEFT", "LEFT", "-o", "/absent/x.html"), "/absent"),
+        (("LEFT",), "Missing argument"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    words: tuple[str, ...], why: str, left: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", *(word.replace("LEFT", str(left)) for word in words)]) in {1, 2}
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert why in err
+    assert "bug of memtwin" not in err

@@ -49,6 +49,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "account": Entry("memtwin.cli.account", "Where all of RAM is: a sheet that adds up."),
     "buddyinfo": Entry("memtwin.cli.buddyinfo", "Free blocks, fragmentation, and whether a block is available."),
+    "compare": Entry("memtwin.cli.compare", "Two runs, recordings or traces side by side."),
     "completion": Entry("memtwin.cli.completion", "The completion script for bash, zsh or fish."),
     "diff": Entry("memtwin.cli.diff", "What changed between two machines, snapshots or checkpoints."),
     "doctor": Entry("memtwin.cli.doctor", "What is wrong or worth changing, and the command for it."),

@@ -18,6 +18,10 @@ EXAMPLES: Final = {
         Example("memtwin account --svg > ram.svg", "the same as a picture"),
     ),
     "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be allocated now, and why not?"),),
+    "compare": (
+        Example("memtwin compare before after", "two runs: their time lines, their figures"),
+        Example("memtwin compare before after -o both.html", "the same as a page for a browser"),
+    ),
     "completion": (
         Example("memtwin completion bash > ~/.local/share/bash-completion/completions/memtwin", "bash, later ones"),
         Example("memtwin completion zsh > ~/.zfunc/_memtwin", "zsh, with ~/.zfunc in $fpath before compinit"),
@@ -94,6 +98,7 @@ EXAMPLES: Final = {
         Example("memtwin report out -o out.html", "a run as one page for a browser"),
         Example("memtwin report host.trace -o night.html", "what was recorded of a machine"),
         Example("memtwin report out --svg timeline > timeline.svg", "one of its pictures"),
+        Example("memtwin report sweep -o sweep.html", "what memtwin whatif -o sweep has compared"),
     ),
     "run": (
         Example("memtwin run work.mem -o out", "a workload on the machine that its header describes"),

@@ -16,11 +16,11 @@ from memtwin.files.output import check, write_file
 if TYPE_CHECKING:
     from memtwin.report.picture import Picture
 
-_PICTURES: Final = ("timeline", "memory", "frames", "zones", "buddy", "processes")
+_PICTURES: Final = ("timeline", "memory", "frames", "zones", "buddy", "processes", "curve")
 
 
 @click.command("report")
-@click.argument("what", metavar="RUN|TRACE|SNAPSHOT", shell_complete=complete.roots)
+@click.argument("what", metavar="RUN|SWEEP|TRACE|SNAPSHOT", shell_complete=complete.roots)
 @click.option("-o", "--output", metavar="FILE", shell_complete=complete.files, help="Write here; without it to stdout.")
 @click.option(
     "--svg", "svg", type=click.Choice(_PICTURES), metavar="NAME",
@@ -33,31 +33,41 @@ def command(*, what: str, output: str | None, svg: str | None, png: str | None) 
     What is named is a run or a recording (a directory or a tar), a trace, or one moment: a snapshot, RUN@CHECKPOINT,
     TRACE@03:12, or `live`. The page says first what happened; then it has the time line, the map of memory of the
     model's runs, zones, free blocks and processes at each checkpoint, and every picture with its figures as a table.
-    A single picture is of the last moment.
+    A single picture is of the last moment. Of a sweep (memtwin whatif -o) it has the recommendation and the curve.
     """
     if svg is not None and png is not None:
         raise UsageError("--svg and --png: one form at a time", hint="ask twice")
     if output is not None:
         note_leftovers(check(Path(output), is_directory=False))
-    from memtwin.report import gather, page
-
-    found = gather.gather(what)
     name = svg or png
-    if name is None:
-        data = page.page(found).encode(errors="backslashreplace")
-    else:
-        picture = page.single(found, name)
-        if picture is None:
-            raise UsageError(f"{what} has nothing for the picture {name}", hint=_hint(found.lacking))
-        drawn = picture.svg(alone=True)
-        data = _rastered(picture) if png else drawn.encode(errors="backslashreplace")
-    for words in found.notes:
-        note(words)
+    text, picture, lacking = _made(what, name)
+    if text is None and picture is None:
+        raise UsageError(f"{what} has nothing for the picture {name}", hint=lacking)
+    data = b"" if text is None else text.encode(errors="backslashreplace")
+    if picture is not None:
+        data = _rastered(picture) if png else picture.svg(alone=True).encode(errors="backslashreplace")
     if output is None:
         _to_stdout(data, is_text=png is None)
         return
     write_file(Path(output), data)
     write(f"{output}: {f'the picture {name}' if name else 'a page'} of {what}, {len(data) >> 10:,} KiB\n")
+
+
+def _made(what: str, name: str | None) -> tuple[str | None, Picture | None, str | None]:
+    """Return the page of *what*, or the picture *name* of it, or neither and what it lacks."""
+    from memtwin.report import curve, gather, page, sweep
+
+    if sweep.is_sweep(what):
+        swept = sweep.read(what)
+        if name is None:
+            return page.of_sweep(swept), None, None
+        return None, curve.picture(swept) if name == curve.NAME else None, "a sweep has a curve, over numbers"
+    found = gather.gather(what)
+    for words in found.notes:
+        note(words)
+    if name is None:
+        return page.page(found), None, None
+    return None, page.single(found, name), _hint(found.lacking)
 
 
 def _hint(lacking: tuple[str, ...]) -> str | None:

@@ -83,6 +83,18 @@ class Canvas:
         """Draw a line: ``axis``, ``mark`` (dashed) or ``ink``."""
         self._parts.append(f'<line class="{look}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
+    def stroke(self, points: Sequence[tuple[float, float]], colour: str, dashes: str) -> None:
+        """Draw a line through *points* in a colour, with *dashes* as SVG has them, or none."""
+        if len(points) > 1:
+            broken = f' stroke-dasharray="{dashes}"' if dashes else ""
+            where = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            self._parts.append(f'<polyline points="{where}" fill="none" stroke="{colour}" stroke-width="2"{broken}/>')
+
+    def dot(self, x: float, y: float, colour: str, *, filled: bool) -> None:
+        """Draw a small circle."""
+        inside = f'fill="{colour}"' if filled else 'class="back"'
+        self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {inside} stroke="{colour}" stroke-width="1.5"/>')
+
     def text(
         self, x: float, y: float, words: str, *, anchor: str = "start", soft: bool = False, fill: str = ""
     ) -> None:

@@ -16,7 +16,7 @@ STYLE: Final = (
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
   margin: 1.5rem auto 6rem; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; } .answer { font-size: 1.08rem; } .answer li:first-child { font-weight: 600; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; } .answer { font-size: 1.08rem; } .answer li:first-child, .lead { font-weight: 600; } .lead { font-size: 1.15rem; }
 .note { color: var(--soft); margin: .3rem 0; } figure { margin: 0; } svg.pic { width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
 caption { text-align: left; color: var(--soft); padding: .3rem 0; } th { text-align: left; font-weight: 600; white-space: nowrap; }

@@ -7,12 +7,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from memtwin.render import canvas
 from memtwin.render.amount import COLUMN
+from memtwin.render.canvas import WIDTH
 from memtwin.render.grid import NUMBER, TEXT, Column, Grid, Style, Value
 from memtwin.render.html import Script, document, table, text
 from memtwin.render.words import seconds
-from memtwin.report import answer, blocks, frames, memory, tasks, timeline, zones
+from memtwin.report import answer, blocks, curve, frames, memory, tasks, timeline, zones
 from memtwin.report.assets import SCRIPT, STYLE
 from memtwin.units import bytes_of
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from memtwin.render.course import Course
     from memtwin.report.gathered import Gathered, Moment
     from memtwin.report.picture import Picture
+    from memtwin.report.sweep import Sweep
 
 _WHAT: Final = {"run": "A run of the model", "recording": "A recording", "trace": "A trace", "moment": "A machine"}
 _MOST_EVENTS: Final = 200
 _OF_MOMENT: Final = (memory.picture, zones.picture, blocks.picture, tasks.picture)
 PICTURES: Final = (timeline.NAME, memory.NAME, frames.NAME, zones.NAME, blocks.NAME, tasks.NAME)
-"""The names of pictures, for a single one."""
+"""The names of a machine's pictures, for a single one; a sweep has :data:`curve.NAME`."""
 
 
 def page(found: Gathered) -> str:
@@ -35,7 +36,7 @@ def page(found: Gathered) -> str:
     line = timeline.picture(found.course) if found.course else None
     lines = {line.name: steps(line)} if line else {}
     body = "".join((_answer(found), *_over_time(found, line), *_moments(found)))
-    data = {"lines": lines, "moments": [_when(moment) for moment in found.moments], "width": canvas.WIDTH}
+    data = {"lines": lines, "moments": [_when(moment) for moment in found.moments], "width": WIDTH}
     return document(f"{_WHAT[found.sort]}: {found.name}", body, STYLE, Script(SCRIPT, "report", data))
 
 
@@ -43,14 +44,29 @@ def single(found: Gathered, name: str) -> Picture | None:
     """Return one picture by its name, of the last moment; None where the files lack what it shows."""
     if name == timeline.NAME:
         return timeline.picture(found.course) if found.course else None
+    if name not in PICTURES:
+        return None
     moment = found.moments[-1]
-    makers = {
-        memory.NAME: memory.picture,
-        zones.NAME: zones.picture,
-        blocks.NAME: blocks.picture,
-        tasks.NAME: tasks.picture,
-    }
-    return frames.picture(moment) if name == frames.NAME else makers[name](moment)
+    makers = dict(zip((memory.NAME, zones.NAME, blocks.NAME, tasks.NAME), _OF_MOMENT, strict=True))
+    return frames.picture(moment) if name == frames.NAME else makers[name](moment, 0)
+
+
+def of_sweep(sweep: Sweep) -> str:
+    """Return the page of a sweep: what it recommends, the curve, every point."""
+    said = "".join(f"<li>{text(sentence)}</li>\n" for sentence in sweep.sentences)
+    chosen = " ".join(f"{key}={value}" for key, value in (sweep.chosen or {}).items())
+    lead = f"Recommended: {chosen}" if sweep.chosen is not None else "No point meets the goal."
+    doubts = "".join(f"<li>{text(doubt)}</li>\n" for doubt in sweep.wrong_if)
+    cut = "" if sweep.is_whole else '<p class="note">It was interrupted: not all points were run.</p>\n'
+    drawn = curve.picture(sweep)
+    shown = figure(drawn, level=2) if drawn else f"<h2>The points</h2>\n{table(curve.table(sweep), 'All points')}"
+    meanings = "".join(f"<dt>{text(one.title)}</dt><dd>{text(one.meaning)}</dd>\n" for one in sweep.figures)
+    body = (
+        f'<p class="lead">{text(lead)}</p>\n<ul>{said}</ul>\n{cut}{shown}'
+        f"<h2>What would make it wrong</h2>\n<ul>{doubts}</ul>\n"
+        f"<h2>What the figures mean</h2>\n<dl>{meanings}</dl>\n"
+    )
+    return document(f"What if: {sweep.name}", body, STYLE)
 
 
 def steps(line: Picture) -> dict[str, Any]:
