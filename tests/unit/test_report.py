@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -346,6 +347,19 @@ def test_a_run_that_was_cut_off_is_refused(left: Path, tmp_path: Path, capsys: p
     shutil.copytree(left, where)
     (where / "ops.jsonl").unlink()
     assert "ops.jsonl is missing" in refused(capsys, str(where))
+
+
+def test_a_moment_says_first_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """The findings of memtwin alone, in its order."""
+    machine = str(Path(__file__).parents[1] / "machines" / "thrash")
+    assert cli.main(["--root", machine, "--json"]) == 0
+    facts = [one["fact"] for one in json.loads(capsys.readouterr().out)["data"]["findings"]]
+    assert cli.main(["report", machine]) == 0
+    items = re.findall(r"<li>(.*?)</li>", capsys.readouterr().out)
+    assert facts
+    assert [html.unescape(item).startswith(fact) for item, fact in zip(items, facts, strict=False)] == [True] * len(
+        facts
+    )
 
 
 # --- a sweep

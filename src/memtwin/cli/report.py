@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from memtwin.cli import complete
-from memtwin.cli.common import note, note_leftovers, write
-from memtwin.errors import NotBuiltError, UsageError
+from memtwin.cli.common import collected, note, note_leftovers, write
+from memtwin.errors import NotBuiltError, SnapshotError, UsageError
 from memtwin.files.output import check, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memtwin.report.picture import Picture
 
 _PICTURES: Final = ("timeline", "memory", "frames", "zones", "buddy", "processes", "curve")
@@ -65,9 +67,26 @@ def _made(what: str, name: str | None) -> tuple[str | None, Picture | None, str 
     found = gather.gather(what)
     for words in found.notes:
         note(words)
+    if found.sort == "moment":
+        found = found._replace(findings=tuple(_findings(what)))
     if name is None:
         return page.page(found), None, None
     return None, page.single(found, name), _hint(found.lacking)
+
+
+def _findings(what: str) -> Iterator[str]:
+    """Yield what is wrong with a machine, as memtwin alone says it; nothing where it cannot be judged."""
+    from memtwin.cli import now
+
+    try:
+        with collected() as views:
+            now.tell(what, None)
+    except SnapshotError:
+        return
+    for grid in views[0].grids:
+        if grid.name == "findings":
+            for finding in grid.objects():
+                yield " ".join(filter(None, (finding["fact"], finding["cause"])))
 
 
 def _hint(lacking: tuple[str, ...]) -> str | None:

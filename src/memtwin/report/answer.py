@@ -21,7 +21,7 @@ def sentences(found: Gathered) -> tuple[str, ...]:
     """Return what happened, the most important first."""
     course = found.course
     if course is None:
-        return (*_kills(found), *_moment(found.moments[-1]), *_about(found))
+        return (*found.findings, *_kills(found), *_moment(found.moments[-1]), *_about(found))
     return (*_kills(found), *_shortest(found, course), *_swap(course), *_waited(course), *_about(found))
 
 

@@ -65,3 +65,5 @@ class Gathered(NamedTuple):
     kills: tuple[str, ...]
     lacking: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    """What is wrong with a machine at one moment, the worst first."""
