@@ -16,6 +16,7 @@ from memtwin.errors import NotModelledError, UsageError
 from memtwin.linux.mm import swapon
 from memtwin.linux.records import Outcome
 from memtwin.machine import checks, compressed_lengths, resize, swap_areas
+from memtwin.run.processes import idle
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from memtwin.machine.machine import Machine
 
+SETTLE_NS: Final = 1_000_000_000
+"""How long a machine is idle after memory was taken away: kswapd, which that has woken, ends before anything runs."""
 _UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SIZE: Final = re.compile(r"([0-9]{1,15})([KMGT]?)")
 _KINDS: Final = ("zram", "disk", "file")
@@ -63,6 +66,7 @@ def squeeze(machine: Machine, asked_bytes: int) -> None:
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
     resize.take_away(machine, (has - asked_bytes) // PAGE_BYTES)
+    idle(machine, SETTLE_NS, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)

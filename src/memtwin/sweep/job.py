@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtwin.errors import HostMemoryError, InputError, MemtwinError, NotModelledError, UsageError
-from memtwin.run.change import swap_change
+from memtwin.run.change import change_swaps, squeeze, swap_change
 from memtwin.run.run import Run, machine_without_sysctls
 from memtwin.run.settings import apply_sysctls, settings_of
 from memtwin.sweep.figures import Figures, figures_of
@@ -16,6 +16,7 @@ from memtwin.sweep.subject import changes_of, described, refuse_operations, scen
 if TYPE_CHECKING:
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
+    from memtwin.run.change import SwapChange
     from memtwin.scenario import Scenario
     from memtwin.sweep.subject import Job
 
@@ -37,29 +38,42 @@ class Stem(NamedTuple):
 
     scenario: Scenario
     machine: Machine
+    boot: Boot | None
+    """What it was built from; None: the scenario's header."""
 
 
 def build(one: Job) -> Stem:
-    """Build the machine of a job, without its later settings."""
+    """Build the machine of a job as its stem is, without what is changed later."""
+    one = one.stem
     scenario = scenario_of(one)
+    asked = replace(settings_of(one.settings), seed=one.seed)
     if one.boot is None:
         scenario = described(scenario, one.swap)
-        asked = replace(settings_of(one.settings), seed=one.seed)
-        return Stem(scenario, machine_without_sysctls(scenario, None, asked))
+        return Stem(scenario, machine_without_sysctls(scenario, None, asked), None)
     boot: Boot = pickle.loads(one.boot)  # noqa: S301 - what this program has packed
-    if one.swap and one.swap != "zswap":
-        refuse_operations(scenario, one.swap, ())
-    swaps, more = changes_of(boot, one.swap)
+    swaps, more = _swaps(one, scenario, boot)
     asked = replace(settings_of((*one.settings, *more)), seed=one.seed)
-    return Stem(scenario, machine_without_sysctls(scenario, boot, asked, [swap_change(word) for word in swaps]))
+    return Stem(scenario, machine_without_sysctls(scenario, boot, asked, swaps), boot)
 
 
 def carry_out(one: Job, stem: Stem) -> Row:
     """Run a job on its machine, which is used up."""
+    if one.is_changed_later and stem.boot is not None:
+        if one.ram_bytes is not None:
+            squeeze(stem.machine, one.ram_bytes)
+        change_swaps(stem.machine, _swaps(one, stem.scenario, stem.boot)[0])
     apply_sysctls(stem.machine, stem.scenario, settings_of((*one.settings, *one.later)))
     run = Run(stem.scenario, stem.machine)
     run.execute()
     return Row("done", None, tuple(run.meta()["oom_victims"]), figures_of(run, one.endurance_bytes))
+
+
+def _swaps(one: Job, scenario: Scenario, boot: Boot) -> tuple[list[SwapChange], list[str]]:
+    """Return the changes of a booted machine's swap areas, and the ``--set`` words that go with them."""
+    if one.swap and one.swap != "zswap":
+        refuse_operations(scenario, one.swap, ())
+    swaps, more = changes_of(boot, one.swap)
+    return [swap_change(word) for word in swaps], more
 
 
 def row(one: Job) -> Row:

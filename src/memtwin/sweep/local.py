@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BATCHES_A_CPU: Final = 8
 """At least so many, where there are enough jobs: at the end of a sweep no CPU waits long for the others."""
+LEAST_BATCH: Final = 8
+"""So many jobs share a machine, where they can and every CPU has some: one of a large host takes seconds to build."""
 TRIES: Final = 2
 """A job is run again if its process was killed, once."""
 _READ_BYTES: Final = 1 << 16
@@ -73,7 +75,7 @@ def _batches(jobs: Sequence[Job], at_once: int) -> list[tuple[int, ...]]:
     stems: dict[Job, list[int]] = {}
     for number, one in enumerate(jobs):
         stems.setdefault(one.stem, []).append(number)
-    most = max(len(jobs) // (at_once * BATCHES_A_CPU), 1)
+    most = max(len(jobs) // (at_once * BATCHES_A_CPU), min(LEAST_BATCH, -(-len(jobs) // at_once)))
     found = [batch for numbers in stems.values() for batch in _parts(numbers, most)]
     return sorted(found, key=len, reverse=True)
 

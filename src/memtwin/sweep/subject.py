@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from memtwin.machine.boot import Boot
+    from memtwin.run.settings import Settings
     from memtwin.scenario import Swap
     from memtwin.sources.source import Source
 
@@ -50,6 +51,10 @@ class Job(NamedTuple):
     """Settings below ``vm.``: written when the machine is built, so that machines that differ in them alone are one."""
     swap: str
     """A value of the axis ``swap``, its sizes absolute; empty: as the machine has it."""
+    ram_bytes: int | None
+    """What a booted machine is left by a balloon; None: it is built as large as *settings* say."""
+    is_changed_later: bool
+    """Whether RAM and swap change when the machine is built: then machines that differ in them are one too."""
     seed: int
     """0: the plain run; others differ by what a real machine leaves to chance."""
     endurance_bytes: int | None
@@ -57,6 +62,8 @@ class Job(NamedTuple):
     @property
     def stem(self) -> Job:
         """What runs from the same built machine have in common."""
+        if self.is_changed_later:
+            return self._replace(later=(), ram_bytes=None, swap="")
         return self._replace(later=())
 
 
@@ -135,11 +142,25 @@ def job(
     asked = settings_of(words)
     swap = values.get(SWAP, "same")
     ram = ram_bytes(asked.ram, found.has_bytes) if asked.ram else found.has_bytes
-    later = tuple(word for word in words if word.startswith("vm."))
+    absolute_swap = "" if swap == "same" else absolute(swap, ram)
+    is_later = _is_changed_later(found, asked, absolute_swap, ram)
+    is_left_out = ("vm.", f"{RAM}=") if is_later else ("vm.",)
+    built = tuple(word for word in words if not word.startswith(is_left_out))
     return Job(
-        found.scenario.text, found.scenario.path, boot, tuple(word for word in words if word not in later), later,
-        "" if swap == "same" else absolute(swap, ram), seed, endurance_bytes,
+        found.scenario.text, found.scenario.path, boot, built,
+        tuple(word for word in words if word.startswith("vm.")), absolute_swap,
+        ram if is_later and asked.ram else None, is_later, seed, endurance_bytes,
     )  # fmt: skip
+
+
+def _is_changed_later(found: Subject, asked: Settings, swap: str, ram: int) -> bool:
+    """Return whether a machine that is built already can be made what *asked* and *swap* say.
+
+    More RAM, zswap and huge pages are of the boot.
+    """
+    if found.boot is None or asked.zswap or asked.swaps or asked.thp or ram > found.has_bytes:
+        return False
+    return not changes_of(found.boot, swap)[1] if swap else True
 
 
 def packed(found: Subject) -> bytes | None:
