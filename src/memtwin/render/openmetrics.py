@@ -49,7 +49,7 @@ def text(metrics: Iterable[Metric]) -> str:
         family = named(metric.name).removesuffix(suffix)
         lines.append(f"# HELP {family} {_escaped(metric.help)}")
         lines.append(f"# TYPE {family} {metric.kind}")
-        lines += [f"{family}{suffix}{_labels(labels)} {value}" for labels, value in known]
+        lines += [f"{family}{suffix}{labelled(labels)} {value}" for labels, value in known]
     return "".join(f"{line}\n" for line in [*lines, "# EOF"])
 
 
@@ -62,7 +62,8 @@ def named(name: str) -> str:
     return "".join(char if char.isascii() and (char.isalnum() or char in "_:") else "_" for char in name)
 
 
-def _labels(labels: Mapping[str, str]) -> str:
+def labelled(labels: Mapping[str, str]) -> str:
+    """Return labels as an exposition has them; nothing for none."""
     pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     return f"{{{pairs}}}" if pairs else ""
 

@@ -1,0 +1,178 @@
+"""A trace as figures over time: at each sample the figures of the machine and of each process that were read for it.
+
+A file that was not read for a sample gives no figure there: what was not looked at did not stay the same for that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from memtwin.errors import ProcParseError
+from memtwin.procfs import loadavg, meminfo, pressure, swaps, vmstat
+from memtwin.procfs.pid import smaps_rollup, stat, statm, status
+from memtwin.units import bytes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from memtwin.sources.deltas import FileState
+    from memtwin.sources.trace import Trace
+
+_OF_PROCESS: Final = re.compile(r"proc/([0-9]{1,10})/(statm|status|stat|smaps_rollup)")
+_STATUS: Final = {
+    "RssAnon": "anon_bytes", "RssFile": "file_bytes", "RssShmem": "shmem_bytes", "VmSwap": "swap_bytes",
+    "VmPTE": "page_tables_bytes",
+}  # fmt: skip
+_ROLLUP: Final = {"Pss": "pss_bytes", "LazyFree": "lazy_free_bytes"}
+_STAT: Final = {"minflt": "minor_faults", "majflt": "major_faults"}
+PROCESS_FIGURES: Final = (
+    "virt_bytes", "res_bytes", "shr_bytes", *_STATUS.values(), *_ROLLUP.values(), *_STAT.values(), "cpu_us",
+)  # fmt: skip
+"""What a process can have, in this order."""
+COUNTERS: Final = {*_STAT.values(), "cpu_us"}
+"""Those of a process that only grow."""
+
+
+class Process(NamedTuple):
+    """A process of the trace: a number is used again, so that it is known with its start, in ticks since boot."""
+
+    pid: int
+    start_ticks: int
+
+
+class Moment(NamedTuple):
+    """One sample: figures by name, which ends with the unit where it is none of events; *names* as last read."""
+
+    unix_ms: int
+    boot_ms: int
+    machine: dict[str, float]
+    processes: dict[Process, dict[str, int]]
+    names: dict[Process, str]
+
+
+def unit_of(figure: str) -> str:
+    """Return ``bytes``, ``us``, ``pages`` or ``count``.
+
+    >>> unit_of("anon_bytes"), unit_of("cpu_us"), unit_of("nr_dirty"), unit_of("pgfault")
+    ('bytes', 'us', 'pages', 'count')
+    """
+    for end in ("bytes", "us"):
+        if figure.endswith(f"_{end}"):
+            return end
+    return "pages" if figure.startswith("nr_") else "count"
+
+
+class Tracks:
+    """The figures of one trace; :attr:`damaged` counts files of single samples that could not be read."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self.damaged = 0
+        self._names: dict[Process, str] = {}
+        self._by_pid: dict[int, Process] = {}
+        self._page_bytes, self._ticks_per_s = 4096, 100
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield the samples in the order in which they were taken."""
+        for sample in self._trace.walk():
+            meta = sample.state.meta
+            self._page_bytes, self._ticks_per_s = (
+                int(meta.get("page_bytes") or 4096),
+                int(meta.get("ticks_per_s") or 100),
+            )
+            machine: dict[str, float] = {}
+            processes: dict[Process, dict[str, int]] = {}
+            for path in sorted(sample.state.read_now, key=_stat_first):
+                match = _OF_PROCESS.fullmatch(path)
+                if match:
+                    self._add(sample.state, path, match[2], int(match[1]), processes)
+                elif path in _MACHINE or path.startswith("proc/pressure/"):
+                    machine.update(self._parsed(sample.state, path, _MACHINE.get(path, _pressure)) or {})
+            yield Moment(sample.unix_ms, sample.boot_ms, machine, processes, self._names)
+
+    def _add(self, state: FileState, path: str, kind: str, pid: int, processes: dict[Process, dict[str, int]]) -> None:
+        found = self._parsed(state, path, {"stat": self._stat, "statm": self._statm}.get(kind) or _ROWS[kind])
+        if not found:
+            return
+        if kind == "stat":
+            self._by_pid[pid] = Process(pid, int(found["start_ticks"]))
+            self._names[self._by_pid[pid]] = _comm(state.text(path) or b"")
+        process = self._by_pid.setdefault(pid, Process(pid, 0))
+        self._names.setdefault(process, str(pid))
+        processes.setdefault(process, {}).update(
+            (name, int(value)) for name, value in found.items() if name != "start_ticks"
+        )
+
+    def _parsed(
+        self, state: FileState, path: str, read: Callable[[str, str], Mapping[str, float]]
+    ) -> Mapping[str, float] | None:
+        text = (state.text(path) or b"").decode(errors="surrogateescape")
+        try:
+            return read(text, path)
+        except ProcParseError:  # a process that ended in the middle of being read
+            self.damaged += 1
+            return None
+
+    def _statm(self, text: str, path: str) -> Mapping[str, float]:
+        one = statm.parse(text, path)
+        sizes = {"virt_bytes": one.size, "res_bytes": one.resident, "shr_bytes": one.shared}
+        return {name: pages * self._page_bytes for name, pages in sizes.items()}
+
+    def _stat(self, text: str, path: str) -> Mapping[str, float]:
+        one = stat.parse(text, path)
+        ticks = (one.field("utime") or 0) + (one.field("stime") or 0)
+        counts = {name: one.field(field) or 0 for field, name in _STAT.items()}
+        return {**counts, "cpu_us": ticks * 1_000_000 // self._ticks_per_s, "start_ticks": one.field("starttime") or 0}
+
+
+def _stat_first(path: str) -> tuple[bool, str]:
+    """Sort a process's stat before its other files: it says which process the number is now."""
+    return not path.endswith("/stat"), path
+
+
+def _comm(data: bytes) -> str:
+    return data[data.find(b"(") + 1 : data.rfind(b")")].decode(errors="replace")
+
+
+def _status(text: str, path: str) -> Mapping[str, float]:
+    record = status.parse(text, path)
+    amounts = {name: record.kib(label) for label, name in _STATUS.items()}
+    return {name: bytes_of(kib) for name, kib in amounts.items() if kib is not None}
+
+
+def _rollup(text: str, path: str) -> Mapping[str, float]:
+    rows = smaps_rollup.parse(text, path).rows
+    return {name: bytes_of(rows[label]) for label, name in _ROLLUP.items() if label in rows}
+
+
+def _meminfo(text: str, path: str) -> Mapping[str, float]:
+    rows = meminfo.parse(text, path)
+    counts = {label: rows[label] for label in rows if label.startswith("HugePages_")}
+    return counts | {f"{label}_bytes": bytes_of(rows[label]) for label in rows if label not in counts}
+
+
+def _vmstat(text: str, path: str) -> Mapping[str, float]:
+    return dict(vmstat.parse(text, path))
+
+
+def _loadavg(text: str, path: str) -> Mapping[str, float]:
+    one = loadavg.parse(text, path)
+    loads = {"load1": one.load1_hundredths, "load5": one.load5_hundredths, "load15": one.load15_hundredths}
+    return {name: value / 100 for name, value in loads.items()}
+
+
+def _swaps(text: str, path: str) -> Mapping[str, float]:
+    return {f"swap {one.filename} used_bytes": bytes_of(one.used_kib) for one in swaps.parse(text, path).areas}
+
+
+def _pressure(text: str, path: str) -> Mapping[str, float]:
+    one, resource = pressure.parse(text, path), path.rpartition("/")[2]
+    stalls = {"some": one.some, "full": one.full}
+    return {f"psi_{resource}_{name}_us": stall.total_us for name, stall in stalls.items() if stall is not None}
+
+
+_MACHINE: Final[dict[str, Callable[[str, str], Mapping[str, float]]]] = {
+    meminfo.PATH: _meminfo, vmstat.PATH: _vmstat, loadavg.PATH: _loadavg, swaps.PATH: _swaps,
+}  # fmt: skip
+_ROWS: Final[dict[str, Callable[[str, str], Mapping[str, float]]]] = {"status": _status, "smaps_rollup": _rollup}
