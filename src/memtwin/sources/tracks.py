@@ -1,6 +1,6 @@
 """A trace as figures over time: at each sample the figures of the machine and of each process that were read for it.
 
-A file that was not read for a sample gives no figure there: what was not looked at did not stay the same for that.
+A file that was not read for a sample gives no figure there: it may have changed all the same.
 """
 
 from __future__ import annotations
