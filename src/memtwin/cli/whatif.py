@@ -14,12 +14,14 @@ from memtwin.cli.common import look_of_stdout, note, note_leftovers, write
 from memtwin.errors import UsageError
 from memtwin.files.output import check, write_file
 from memtwin.render import json, terminal
+from memtwin.render.grid import rows_for_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from memtwin.sweep.axes import Axis
-    from memtwin.sweep.sweep import Runner, Sweep
+    from memtwin.sweep.cache import Cache
+    from memtwin.sweep.sweep import Asked, Runner, Sweep
 
 EXIT_NO_POINT: Final = 3
 """No point meets the goal."""
@@ -29,7 +31,7 @@ _S: Final = 60
 @click.command("whatif")
 @click.argument("where", metavar="INPUT", shell_complete=complete.roots)
 @click.option(
-    "--vary", "words", multiple=True, required=True, metavar="KEY=VALUES", shell_complete=complete.varied,
+    "--vary", "words", multiple=True, metavar="KEY=VALUES", shell_complete=complete.varied,
     help="What differs: machine.ram=4G..16G/1G, swap=none,disk:8G,zram:50%,zswap, vm.NAME=10,60,180, or another key "
     "of --set. May be given several times: all combinations are run.",
 )  # fmt: skip
@@ -40,6 +42,10 @@ _S: Final = 60
 @click.option(
     "--minimise", metavar="KEY",
     help="Search the least value of this range that meets the goal, by bisection, instead of running all of them.",
+)  # fmt: skip
+@click.option(
+    "--curve", "as_curve", is_flag=True,
+    help="Misses over RAM from the workload's reuse distances, with four runs as points on it, instead of a grid.",
 )  # fmt: skip
 @click.option(
     "--grow", "growing", multiple=True, metavar="NAME=SIZE", shell_complete=complete.growing,
@@ -72,10 +78,10 @@ _S: Final = 60
 @click.option("--csv", "as_csv", is_flag=True, help="The points as comma-separated values, sizes in bytes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything, sizes in bytes.")
 def command(
-    *, where: str, words: tuple[str, ...], goal: str | None, minimise: str | None, growing: tuple[str, ...],
-    boot: str | None, settings: tuple[str, ...], seeds: int, endurance: str | None, jobs: int | None,
-    scheduler: str | None, no_cache: bool, yes: bool, output: str | None, parquet: str | None, as_csv: bool,
-    as_json: bool,
+    *, where: str, words: tuple[str, ...], goal: str | None, minimise: str | None, as_curve: bool,
+    growing: tuple[str, ...], boot: str | None, settings: tuple[str, ...], seeds: int, endurance: str | None,
+    jobs: int | None, scheduler: str | None, no_cache: bool, yes: bool, output: str | None, parquet: str | None,
+    as_csv: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Compare machines before production does: one workload, other sizes and settings.
 
@@ -88,6 +94,16 @@ def command(
         raise UsageError("--csv and --json: one form at a time", hint="ask twice: the points are not run again")
     if scheduler is not None and jobs is not None:
         raise UsageError("--jobs with --scheduler: the cluster has its own", hint="leave --jobs out")
+    form = "csv" if as_csv else "json" if as_json else None
+    if as_curve:
+        _refuse_with_curve(
+            vary=words, goal=goal, minimise=minimise, output=output, parquet=parquet, endurance=endurance
+        )
+        return _curve(
+            where, growing, boot, settings, _runner(jobs, scheduler), seeds=seeds, no_cache=no_cache, form=form
+        )
+    if not words:
+        raise UsageError("give --vary KEY=VALUES, or --curve", hint="--vary machine.ram=4G..16G/1G")
     _check_outputs(output, parquet)
     from memtwin.sweep import axes, document, subject, sweep
     from memtwin.sweep import goal as goals
@@ -100,23 +116,64 @@ def command(
         raise UsageError("--goal: wear without --endurance", hint="--endurance 300T, as the disk's maker says")
     runner = _runner(jobs, scheduler)
     asked = sweep.Asked(subject.subject(where, growing, boot), asked_axes, wanted, settings, seeds, endurance_bytes)
-    progress = _Progress()
-    bench = sweep.Bench(asked, runner, Cache(None if no_cache else home()), progress.show)
-    try:
-        found = sweep.least(bench, minimise) if minimise else sweep.grid(bench)
-    finally:
-        progress.close()
-    _refuse_nothing(found)
+    found = _swept(asked, runner, Cache(None if no_cache else home()), minimise)
     whole = document.document(found)
     if output is not None:
         document.write(whole, Path(output))
     if parquet is not None:
         write_file(Path(parquet), document.parquet_of(whole))
-    _show(whole, where, "csv" if as_csv else "json" if as_json else None)
+    _show(whole, where, form)
     if not found.is_whole:
         note("interrupted: the points that are done are kept, and the same command goes on with the others")
         return EXIT_INTERRUPTED
     return 0 if whole["recommendation"]["point"] is not None else EXIT_NO_POINT
+
+
+def _swept(asked: Asked, runner: Runner, cache: Cache, minimise: str | None = None) -> Sweep:
+    """Run a sweep, with its progress on stderr; raise UsageError where no point can be run."""
+    from memtwin.sweep import sweep
+
+    progress = _Progress()
+    bench = sweep.Bench(asked, runner, cache, progress.show)
+    try:
+        found = sweep.least(bench, minimise) if minimise else sweep.grid(bench)
+    finally:
+        progress.close()
+    _refuse_nothing(found)
+    return found
+
+
+def _refuse_with_curve(**given: object) -> None:
+    """Raise UsageError for options that are about a grid."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--{name} with --curve", hint="--curve runs at sizes of its own; --vary makes a grid")
+
+
+def _curve(
+    where: str, growing: tuple[str, ...], boot: str | None, settings: tuple[str, ...], runner: Runner, *, seeds: int,
+    no_cache: bool, form: str | None,
+) -> int:  # fmt: skip
+    """Show the curve of reuse distances, with runs at some sizes as points on it."""
+    from memtwin.render import csv
+    from memtwin.sweep import curve_points, subject, sweep
+    from memtwin.sweep.cache import Cache, home
+    from memtwin.sweep.goal import goal
+
+    found = subject.subject(where, growing, boot)
+    asked = sweep.Asked(found, (curve_points.axis(found),), goal(None), settings, seeds)
+    swept = _swept(asked, runner, Cache(None if no_cache else home()))
+    if not swept.is_whole:
+        return EXIT_INTERRUPTED
+    shown = curve_points.view(found, swept.points, settings)
+    if form == "csv":
+        columns, rows = rows_for_csv(shown)
+        write(csv.text(csv.rows(rows), columns=columns))
+    elif form == "json":
+        write(json.text(shown, root=where))
+    else:
+        write(terminal.show(shown, look=look_of_stdout()))
+    return 0
 
 
 def _check_outputs(output: str | None, parquet: str | None) -> None:

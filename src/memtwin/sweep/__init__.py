@@ -6,7 +6,8 @@ point, and a document of it (``docs/whatif.md``).
 - ``axes``: ``--vary``; ``goal``: ``--goal``; ``subject``: what is varied, and the job of each point;
 - ``job``: one point's runs, in whatever process: a pure function of its job; ``figures``: what is read of a run;
 - ``local``: the jobs in processes of this host; ``cluster``: on others; ``cache``: rows that were computed before;
-- ``search``: bisection in place of a grid; ``ranking``: order, knee; ``advice``: the recommendation;
+- ``sweep``: a grid, or bisection in its place; ``ranking``: order, knee; ``advice``: the recommendation;
+- ``curve``: misses over memory from reuse distances; ``curve_points``: with runs as points on it;
 - ``document``: the sweep as JSON, and read again; ``view``: as a table.
 
 Never here: an idea of what a setting does. Every figure is of a run of the model.
