@@ -254,7 +254,7 @@ def test_a_recording_of_a_real_kernel_says_what_it_lacks(capsys: pytest.CaptureF
     assert cli.main(["report", str(REAL)]) == 0
     text = capsys.readouterr().out
     is_whole(text)
-    assert "Not in these files: a map of frames, which only runs of the model have." in text
+    assert "Not in these files: a map of frames, which runs of the model and this host have." in text
     assert "20 operations on a real kernel, Linux 6.1.0" in text
     assert "zram0 is full" in text
 
@@ -314,7 +314,7 @@ def test_an_indexed_png_is_one() -> None:
     [
         (("absent",), "No such file"),
         (("live", "--svg", "timeline"), "has nothing for the picture timeline"),
-        (("live", "--svg", "frames"), "a map of frames"),
+        ((str(REAL) + "@end", "--svg", "frames"), "a map of frames"),
         (("live", "--svg", "x"), "'x' is not one of"),
         (("live", "--png", "zones", "--svg", "zones"), "one form at a time"),
         (("live", "-o", "/proc/x"), "/proc/x"),
@@ -338,6 +338,25 @@ def test_damaged_series_are_named(
     (where / name).write_bytes(data)
     why = refused(capsys, str(where))
     assert name in why or "time line" in why
+
+
+def test_a_run_of_an_earlier_program_says_what_it_lacks(
+    left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    where = tmp_path / "early"
+    shutil.copytree(left, where)
+    (where / "swap_areas.csv").unlink()
+    for kept_map in where.rglob(FILE):
+        kept_map.unlink()
+    rows = [line.split(",")[:-3] for line in (where / "timeline.csv").read_text().splitlines()]
+    (where / "timeline.csv").write_text("".join(f"{','.join(row)}\n" for row in rows))
+    assert cli.main(["report", str(where)]) == 0
+    text = capsys.readouterr().out
+    is_whole(text)
+    for what in ("a map of frames", "how long tasks waited for memory", "how full each swap area was over time"):
+        assert what in text
 
 
 def test_a_run_that_was_cut_off_is_refused(left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,6 +189,7 @@ def _check_outputs(output: str | None, parquet: str | None) -> None:
 
 def _show(whole: Mapping[str, Any], where: str, form: str | None) -> None:
     from memtwin.sweep import document
+    from memtwin.sweep.curve_lines import lines
     from memtwin.sweep.view import view
 
     if form == "csv":
@@ -196,7 +197,8 @@ def _show(whole: Mapping[str, Any], where: str, form: str | None) -> None:
     elif form == "json":
         write(json.text(view(whole), root=where))
     else:
-        write(terminal.show(view(whole), look=look_of_stdout()))
+        look = look_of_stdout()
+        write(terminal.show(view(whole)._replace(lines=lines(whole, look)), look=look))
 
 
 def _runner(jobs: int | None, scheduler: str | None) -> Runner:

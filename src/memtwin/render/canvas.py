@@ -26,7 +26,7 @@ _FOLLOWS: Final = frozenset({"free", "swap"})
 """Kinds whose colour follows the paper."""
 WIDTH: Final = 860
 """Units of a picture from left to right."""
-LETTER: Final = 7.1
+LETTER: Final = 7.6
 """Units that a letter takes at most, on the average of a text."""
 STYLE: Final = """\
 .pic text { fill: #222 } .pic .soft { fill: #555 } .pic .axis { stroke: #888; stroke-width: .7 } .pic .swap { fill: #6d4c41 }

@@ -29,7 +29,7 @@ fieldset { border: 0; padding: 0; margin: .4rem 0 0; } fieldset label { margin-r
 :focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; } [hidden] { display: none !important; }
 .two { display: grid; grid-template-columns: 1fr; gap: 1rem; }
 @media print { .controls, output, .cursor { display: none; } body { max-width: none; font-size: 11pt; margin: 0; }
-  table { font-size: 6.5pt; } td, th { padding-right: .35rem; white-space: normal; overflow-wrap: normal; }
+  table { font-size: 6pt; } td, th { padding-right: .3rem; white-space: normal; overflow-wrap: normal; }
   figure, h2, h3 { break-inside: avoid; break-after: auto; } h2, h3 { break-after: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; } }
 """

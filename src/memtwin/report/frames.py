@@ -32,6 +32,7 @@ _USE: Final = {
     "hole": (154, 160, 166), "free": (232, 238, 242), "per-cpu": (214, 226, 234), "anon": (46, 125, 50),
     "swap cache": (109, 76, 65), "file": (75, 139, 190), "shmem": (124, 179, 66), "slab": (179, 89, 0),
     "tables": (224, 138, 46), "kernel": (110, 110, 118), "compressed": (142, 68, 173), "isolated": (194, 24, 91),
+    "hugetlb": (0, 105, 92), "other": (160, 140, 110),
 }  # fmt: skip
 _OTHER: Final = (90, 90, 90)
 _FREE: Final = _USE["free"]

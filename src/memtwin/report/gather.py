@@ -17,7 +17,7 @@ from memtwin.render.course import Happened
 from memtwin.render.words import count
 from memtwin.report import readings
 from memtwin.report.gathered import MOST_MOMENTS, Gathered, Moment, Task
-from memtwin.sources.frame_map import kept
+from memtwin.sources.frame_map import kept, order_to_keep
 from memtwin.sources.host import host
 from memtwin.sources.processes import are_kept, processes
 from memtwin.sources.recording import Recording, resolve, runs_in
@@ -27,7 +27,9 @@ from memtwin.sources.trace import Trace, is_trace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from memtwin.render.course import Course
     from memtwin.report.gathered import Sort
+    from memtwin.sources.frame_map import FrameMap
     from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
@@ -69,7 +71,7 @@ def _of_moment(spec: str) -> Gathered:
     moment = moment_of(source, spec, None)
     notes = (source.note,) if source.note else ()
     return Gathered(
-        source.owner, "moment", host(source).kernel, None, (moment,), None, (), tuple(_lacking((moment,))), notes
+        source.owner, "moment", host(source).kernel, None, (moment,), None, (), tuple(_lacking((moment,), None)), notes
     )
 
 
@@ -96,7 +98,8 @@ def _of_recording(recording: Recording, notes: tuple[str, ...]) -> Gathered:
     done = [op.get("outcome") for op in recording.ops]
     return Gathered(
         recording.path, sort, host(next(iter(sources.values()))).kernel, course, moments,
-        (len(done), sum(outcome != "ok" for outcome in done)), _kills(recording.dmesg), tuple(_lacking(moments)), notes,
+        (len(done), sum(outcome != "ok" for outcome in done)), _kills(recording.dmesg),
+        tuple(_lacking(moments, course)), notes,
     )  # fmt: skip
 
 
@@ -163,8 +166,8 @@ def _of_trace(trace: Trace) -> Gathered:
         moments.append(moment_of(source, _clock(read[number].time_ns), time_ns))
     notes = (trace.note,) if trace.note else ()
     return Gathered(
-        trace.path, "trace", host(trace.sample(0)).kernel, course, tuple(moments), None, (), tuple(_lacking(moments)),
-        notes,
+        trace.path, "trace", host(trace.sample(0)).kernel, course, tuple(moments), None, (),
+        tuple(_lacking(moments, course)), notes,
     )  # fmt: skip
 
 
@@ -193,8 +196,16 @@ def moment_of(source: Source, label: str, time_ns: int | None) -> Moment:
     return Moment(
         label, time_ns, host(source).page_kib, load(source, meminfo), load(source, vmstat), load(source, swaps),
         readings.compressed_kib(source), load(source, zoneinfo), load(source, buddyinfo),
-        tasks if are_kept(source) else None, kept(source),
+        tasks if are_kept(source) else None, _frames(source),
     )  # fmt: skip
+
+
+def _frames(source: Source) -> FrameMap | None:
+    """Return the map of memory: that which a checkpoint keeps, or this host's, which root may read."""
+    zones = load(source, zoneinfo) if source.is_live else None
+    if zones is None:
+        return kept(source)
+    return source.frame_map(order_to_keep(sum(zone.spanned for zone in zones.zones)))
 
 
 def _tasks(source: Source) -> Iterator[Task]:
@@ -229,14 +240,21 @@ def _kills(log: str | None) -> tuple[str, ...]:
     return tuple(found[:_MOST_KILLS])
 
 
-def _lacking(moments: Sequence[Moment]) -> Iterator[str]:
-    """Yield what none of *moments* has, in words."""
+def _lacking(moments: Sequence[Moment], course: Course | None) -> Iterator[str]:
+    """Yield what is in none of *moments*, or not in the course, in words."""
     for what, is_there in (
         ("/proc/meminfo", any(one.memory is not None for one in moments)),
         ("/proc/zoneinfo: no watermarks", any(one.zones is not None for one in moments)),
         ("/proc/buddyinfo: no free blocks", any(one.blocks is not None for one in moments)),
         ("processes", any(one.tasks is not None for one in moments)),
-        ("a map of frames, which only runs of the model have", any(one.frames is not None for one in moments)),
+        ("a map of frames, which runs of the model and this host have", any(one.frames is not None for one in moments)),
     ):
         if not is_there:
             yield what
+    if course is None:
+        return
+    if "psi_some" not in course.counts:
+        yield "how long tasks waited for memory"
+    has_swap = any(one.memory is not None and one.memory.get("SwapTotal") for one in moments)
+    if has_swap and not course.areas:
+        yield "how full each swap area was over time"

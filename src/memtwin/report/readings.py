@@ -149,18 +149,19 @@ def of_run(recording: Recording) -> list[Reading]:
 
 def _columns(recording: Recording) -> dict[str, list[int]]:
     text = recording.read("timeline.csv")
-    try:
-        if text is not None:
-            rows = list(csv.reader(text.splitlines()))
-            values = [[int(cell) for cell in column] for column in zip(*rows[1:], strict=True)] if rows else []
-            found = dict(zip(rows[0], values, strict=True)) if values else {}
-        else:
-            found = _parquet(recording)
-    except ValueError as problem:
-        raise RecordingError(recording.path, f"timeline.csv is damaged: {problem}") from None
+    found = _parquet(recording) if text is None else _csv(recording, text)
     if found and "time_ns" not in found:
         raise RecordingError(recording.path, "the time line has no column time_ns")
     return found
+
+
+def _csv(recording: Recording, text: str) -> dict[str, list[int]]:
+    rows = list(csv.reader(text.splitlines()))
+    try:
+        columns = [[int(cell) for cell in column] for column in zip(*rows[1:], strict=True)]
+        return dict(zip(rows[0], columns, strict=True)) if columns else {}
+    except ValueError as problem:
+        raise RecordingError(recording.path, f"timeline.csv is damaged: {problem}") from None
 
 
 def _parquet(recording: Recording) -> dict[str, list[int]]:

@@ -38,6 +38,7 @@ FILL_OF: Final = {
 """The colour of each kind of RAM."""
 _PAGE_KIB: Final = 4
 _SECOND_NS: Final = 1_000_000_000
+_MS: Final = Style(lambda us: f"{us / 1000:.0f}", "right")
 _TIME: Final = Style(lambda ns: f"{ns / _SECOND_NS:.3f}", "right")
 _RATE: Final = Style(lambda rate: f"{rate:,.1f}", "right")
 
@@ -263,7 +264,11 @@ def _table(course: Course) -> Grid:
     columns = [Column("time_s", "AT (s)", _TIME)]
     columns += [Column(part.name, part.name.upper(), COLUMN) for part in course.parts]
     columns += [Column(area.name, area.name.rpartition("/")[2], COLUMN) for area in course.areas]
-    columns += [Column(name, title, NUMBER) for name, title in _COUNTS.items() if name in course.counts]
+    columns += [
+        Column(name, title, _MS if name.startswith("psi_") else NUMBER)
+        for name, title in _COUNTS.items()
+        if name in course.counts
+    ]
     rows: list[tuple[Value, ...]] = []
     for number in numbers:
         used = (area.used_kib[number] for area in course.areas)
@@ -277,5 +282,5 @@ def _table(course: Course) -> Grid:
 
 _COUNTS: Final = {
     "pgfault": "FAULTS", "pgmajfault": "MAJOR", "pswpin": "PAGES IN", "pswpout": "PAGES OUT",
-    "psi_some": "SOME WAITED (µs)", "psi_full": "ALL WAITED (µs)", "oom_kill": "KILLED",
+    "psi_some": "SOME WAIT (ms)", "psi_full": "ALL WAIT (ms)", "oom_kill": "KILLED",
 }  # fmt: skip
