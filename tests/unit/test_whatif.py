@@ -145,6 +145,18 @@ def test_bisection_finds_what_the_grid_has(capsys: pytest.CaptureFixture[str]) -
         assert [point["meets_goal"] for point in of_swap] == [False] * (len(of_swap) - len(met)) + [True] * len(met)
 
 
+def test_sizes_are_compared_however_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Shares and differences are of the machine; the order in which they stand is not that of their sizes."""
+    found = asked(capsys, "day.mem", "--vary", "machine.ram=100%,+64M,half,160M", "--vary", "swap=none")
+    numbers = {value["text"]: value["number"] >> 20 for value in found["axes"][0]["values"]}
+    assert numbers == {"100%": 192, "+64M": 256, "half": 96, "160M": 160}
+    chosen = found["points"][found["recommendation"]["point"]]
+    assert chosen["values"]["machine.ram"] == "+64M"
+    assert any("One step less, machine.ram=100%," in words for words in found["recommendation"]["sentences"])
+    search = asked(capsys, "day.mem", "--vary", "machine.ram=+64M,100%,160M", "--minimise", "machine.ram")
+    assert search["least"][0]["at"] == "160M"
+
+
 def test_a_search_without_success_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """One run is enough: the largest value misses."""
     words = ("day.mem", "--vary", "machine.ram=128M..136M/4M", "--vary", "swap=none", "--minimise", "machine.ram")
@@ -187,7 +199,7 @@ def test_an_operation_on_an_area_that_is_gone_refuses_its_point(
         (("day.mem", "--vary", "machine.colour=red"), "no such setting"),
         (("day.mem", "--vary", "vm.swappiness=abc"), "swappiness"),
         (("day.mem", "--vary", "vm.swappiness=0..200/1", "--vary", "machine.ram=1M..100M/1M"), "20,100 points"),
-        (("day.mem", "--vary", "swap=none,same", "--minimise", "swap"), "do not grow"),
+        (("day.mem", "--vary", "swap=none,same", "--minimise", "swap"), "have no order"),
         (("day.mem", "--vary", "swap=none", "--minimise", "machine.ram"), "does not vary"),
         (("day.mem", "--vary", "swap=none", "--goal", "fast"), "--goal"),
         (("day.mem", "--vary", "swap=none", "--goal", "colour<3"), "no figure"),

@@ -109,13 +109,15 @@ def command(
     from memtwin.sweep import goal as goals
     from memtwin.sweep.cache import Cache, home
 
-    asked_axes = axes.axes(words)
-    _check_axes(asked_axes, minimise, may_be_many=yes)
+    given = axes.axes(words)
+    _check_axes(given, minimise, may_be_many=yes)
     wanted, endurance_bytes = goals.goal(goal), _endurance(endurance)
     if endurance_bytes is None and any(clause.figure == "wear_share_per_year" for clause in wanted.clauses):
         raise UsageError("--goal: wear without --endurance", hint="--endurance 300T, as the disk's maker says")
     runner = _runner(jobs, scheduler)
-    asked = sweep.Asked(subject.subject(where, growing, boot), asked_axes, wanted, settings, seeds, endurance_bytes)
+    machine = subject.subject(where, growing, boot)
+    asked = sweep.Asked(machine, subject.resolved(machine, given), wanted, settings, seeds, endurance_bytes)
+    _check_order(asked.axes, minimise)
     found = _swept(asked, runner, Cache(None if no_cache else home()), minimise)
     whole = document.document(found)
     if output is not None:
@@ -214,20 +216,24 @@ def _runner(jobs: int | None, scheduler: str | None) -> Runner:
 
 
 def _check_axes(found: tuple[Axis, ...], minimise: str | None, *, may_be_many: bool) -> None:
-    """Refuse a grid of too many points, and a search along an axis that has no order."""
+    """Refuse a grid of too many points, and a search along an axis that is not there."""
     from memtwin.sweep import axes
 
     searched = next((axis for axis in found if axis.key == minimise), None)
     if minimise is not None and searched is None:
         raise UsageError(f"--minimise {minimise}: it does not vary", hint=f"--vary {minimise}=LOW..HIGH/STEP")
-    if searched is not None and not searched.is_ordered:
-        raise UsageError(f"--minimise {minimise}: its values do not grow", hint=f"--vary {minimise}=LOW..HIGH/STEP")
     total = axes.count([axis for axis in found if axis is not searched])
     if total > axes.MOST_POINTS and not may_be_many:
         raise UsageError(
             f"the grid has {total:,} points, more than {axes.MOST_POINTS:,}",
             hint="--yes runs them all; --minimise KEY searches",
         )
+
+
+def _check_order(found: tuple[Axis, ...], minimise: str | None) -> None:
+    """Refuse a search along an axis that has no order."""
+    if any(axis.key == minimise and not axis.is_ordered for axis in found):
+        raise UsageError(f"--minimise {minimise}: its values have no order", hint=f"--vary {minimise}=LOW..HIGH/STEP")
 
 
 def _endurance(word: str | None) -> int | None:

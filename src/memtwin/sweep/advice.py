@@ -49,9 +49,8 @@ def _chosen(sweep: Sweep, good: list[Point]) -> Point | None:
     axis = _axis(sweep, sweep.minimised or RAM)
     if not good or axis is None or not axis.is_ordered:
         return good[0] if good else None
-    order = {value.text: at for at, value in enumerate(axis.values)}
-    least = min(order[point.values[axis.key]] for point in good)
-    return next(point for point in good if order[point.values[axis.key]] == least)
+    least = min((point.values[axis.key] for point in good), key=axis.rising.index)
+    return next(point for point in good if point.values[axis.key] == least)
 
 
 def _axis(sweep: Sweep, key: str) -> Axis | None:
@@ -75,7 +74,7 @@ def _compared(sweep: Sweep) -> Iterator[str]:
 
 
 def _values(axis: Axis) -> str:
-    texts = [value.text for value in axis.values]
+    texts = list(axis.rising) or [value.text for value in axis.values]
     if axis.is_ordered and len(texts) > _MOST_NAMED:
         return f"{texts[0]} to {texts[-1]}, {len(texts)} values"
     named = ", ".join(texts[:_MOST_NAMED])
@@ -146,7 +145,7 @@ def _neighbour(sweep: Sweep, point: Point) -> Iterator[str]:
     axis = _axis(sweep, sweep.minimised or RAM)
     if axis is None or not axis.is_ordered or len(axis.values) < 2:
         return
-    texts = [value.text for value in axis.values]
+    texts = axis.rising
     at = texts.index(point.values[axis.key])
     if not at:
         yield f"{texts[0]} is the smallest {axis.key} that was asked for: less may do as well, and was not run."

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise, product
+from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.errors import UsageError, quoted
@@ -39,9 +39,16 @@ class Axis(NamedTuple):
 
     @property
     def is_ordered(self) -> bool:
-        """Whether its values are numbers of one kind, each larger than the one before."""
-        numbers = [value.number for value in self.values if value.number is not None]
-        return len(numbers) == len(self.values) and self.unit != "text" and all(a < b for a, b in pairwise(numbers))
+        """Whether its values are different numbers of one kind."""
+        numbers = [value.number for value in self.values]
+        return self.unit != "text" and None not in numbers and len(set(numbers)) == len(numbers)
+
+    @property
+    def rising(self) -> tuple[str, ...]:
+        """The values from the smallest to the largest; none where they have no order."""
+        if not self.is_ordered:
+            return ()
+        return tuple(value.text for value in sorted(self.values, key=lambda value: value.number or 0))
 
 
 def axes(words: Sequence[str]) -> tuple[Axis, ...]:

@@ -70,7 +70,8 @@ def knees(sweep: Sweep) -> Iterator[Knee]:
 
 
 def _knee(axis: Axis, where: Mapping[str, str], line: Sequence[Point]) -> Knee:
-    known = [point for point in line if point.is_done and not point.figures["oom_kills"]]
+    rising = sorted(line, key=lambda point: axis.rising.index(point.values[axis.key]))
+    known = [point for point in rising if point.is_done and not point.figures["oom_kills"]]
     numbers = {value.text: value.number or 0 for value in axis.values}
     places = [numbers[point.values[axis.key]] for point in known]
     for figure in KNEE_OF:

@@ -17,6 +17,7 @@ from memtwin.run.settings import settings_of
 from memtwin.scenario import Scenario, SwapDisk, SwapOff, SwapOn, SwapZram, Zswap, load, parse
 from memtwin.sources.recording import Recording, boot_of, runs_in
 from memtwin.sources.trace import is_trace
+from memtwin.sweep.axes import Axis, Value
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -102,6 +103,16 @@ def subject(
         scenario = grow.scenario(growing)
     refuse_what_cannot_be_done(scenario)
     return Subject(where, kind, scenario, None if source is None else read(source, progress))
+
+
+def resolved(found: Subject, axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """Return *axes* with the numbers of ``machine.ram`` in bytes: ``half``, ``50%`` and ``-2G`` are of this machine."""
+    return tuple(
+        Axis(
+            axis.key, tuple(Value(text, ram_bytes(text, found.has_bytes)) for text, _ in axis.values), "bytes"
+        ) if axis.key == RAM else axis
+        for axis in axes
+    )  # fmt: skip
 
 
 def _opened(where: str, boot: str | None) -> tuple[Kind, Scenario | None, Source | None]:

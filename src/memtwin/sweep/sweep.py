@@ -148,7 +148,7 @@ def least(bench: Bench, key: str) -> Sweep:
     It assumes that a larger value never meets the goal less; what was run is in the sweep, and nothing else.
     """
     axis = next(axis for axis in bench.asked.axes if axis.key == key)
-    texts = [value.text for value in axis.values]
+    texts = axis.rising
     others = [one for one in bench.asked.axes if one.key != key]
     searches = [_Search(where, texts) for where in points(others)]
     while not bench.is_interrupted and (open_ones := [one for one in searches if one.due is not None]):
