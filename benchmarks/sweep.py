@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/sweep.py [POINTS]
 
-Alone a point is built and run in a fork of a process that has imported all of it. The share of time in which
-the CPUs were busy is of the CPU time that other programs left.
+Alone a point is built and run in a fork of a process that has imported all of it. Then in which share of the time
+every CPU had a point to run, whatever else this host did meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 from memtwin.scenario import parse
 from memtwin.sweep import axes, goal, local, subject, sweep
@@ -41,11 +42,28 @@ def cpu_s() -> float:
     )
 
 
-def stat() -> tuple[int, int]:
-    """Ticks in which this host's CPUs were idle, and all ticks."""
-    with open("/proc/stat") as file:  # noqa: PTH123
-        ticks = [int(word) for word in file.readline().split()[1:9]]
-    return ticks[3] + ticks[4], sum(ticks)
+class Occupied(local._Nursery):  # noqa: SLF001
+    """Notes for how long as many processes as there are CPUs were under way."""
+
+    full_s = 0.0
+    since: float | None = None
+
+    def note(self) -> None:
+        """Note a change of the number of processes."""
+        now = time.monotonic()
+        if Occupied.since is not None:
+            Occupied.full_s += now - Occupied.since
+        Occupied.since = now if len(self.batches) == local.cpus() else None
+
+    def begin(self, *arguments: Any) -> None:
+        """Start the process of a batch."""
+        super().begin(*arguments)
+        self.note()
+
+    def _end(self, pipe: int) -> list[int]:
+        lost = super()._end(pipe)
+        self.note()
+        return lost
 
 
 def main() -> None:
@@ -56,9 +74,10 @@ def main() -> None:
     asked = sweep.Asked(found, axes.axes(words), goal.goal(None))
     bench = sweep.Bench(asked, local.run, Cache(None), lambda *_: None)
     jobs = [one for values in axes.points(asked.axes) for one in bench.jobs(values)]
-    before, began, (idle, ticks) = cpu_s(), time.monotonic(), stat()
+    local._Nursery = Occupied  # noqa: SLF001
+    before, began = cpu_s(), time.monotonic()
     done = sweep.grid(bench)
-    swept, took, (idle_after, ticks_after) = cpu_s() - before, time.monotonic() - began, stat()
+    swept, took = cpu_s() - before, time.monotonic() - began
     assert all(point.is_done for point in done.points)
     before = cpu_s()
     for job in jobs[::ALONE]:
@@ -67,9 +86,10 @@ def main() -> None:
             os._exit(0)
         os.waitpid(child, 0)
     alone = (cpu_s() - before) * len(jobs) / len(jobs[::ALONE])
-    busy = 1 - (idle_after - idle) / (ticks_after - ticks)
     print(f"{len(jobs)} points: the sweep {swept:.1f} s of CPU, alone {alone:.1f} s, ratio {swept / alone:.3f}")
-    print(f"{took:.1f} s in all; this host's {local.cpus()} CPUs were busy {busy:.1%} of them")
+    print(
+        f"{took:.1f} s in all; each of {local.cpus()} CPUs had a point to run in {Occupied.full_s / took:.1%} of them"
+    )
 
 
 if __name__ == "__main__":
