@@ -94,6 +94,28 @@ def test_of_the_contents_of_a_recording_it_is_mm_stat(recording: str, algorithm:
         assert found.mem_used_total == pytest.approx(stat.mem_used_total, rel=MEMORY)
 
 
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_model_makes_as_much_of_the_mix(name: str) -> None:
+    """Memory of the contents that the estimate names takes in the model's zram what the estimate says, within 6 %."""
+    from memtwin.run.grow import mix_of
+    from memtwin.run.run import simulate
+    from memtwin.scenario import parse
+
+    found = estimated("lz4", (6, 1), pages_of(FILES[name]))
+    lines = ["machine ram=256M", "swap zram size=256M algo=lz4", "proc A", "A mmap h 100M"]
+    at = 0
+    for part in mix_of("lz4", found.same, found.whole, found.rest_mean).split("+"):
+        content, _, percent = part.rstrip("%").partition(":")
+        lines += [f"A touch h {at}M {percent}M w seq content={content}"]
+        at += int(percent)
+    assert at == 100
+    run = simulate(parse("\n".join([*lines, "A madvise h 0 100M pageout", "checkpoint end", ""])), None)
+    stat = mm_stat.parse(run.checkpoints["end"]["sys/block/zram0/mm_stat"])
+    assert stat.orig_data_size > 99 << 20
+    share = found.compr_data_size / found.orig_data_size
+    assert stat.compr_data_size / stat.orig_data_size == pytest.approx(share, rel=0.06, abs=0.005)
+
+
 def test_lzo_is_no_lzo_rle() -> None:
     """What the help says of it: within 3 % on these contents, and no closer."""
     worst = 0.0

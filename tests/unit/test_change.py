@@ -16,7 +16,7 @@ from memtwin.machine import resize
 from memtwin.machine.build import build
 from memtwin.run import change, grow
 from memtwin.run.run import Run, simulate
-from memtwin.scenario import parse
+from memtwin.scenario import Touch, parse
 from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
@@ -171,9 +171,31 @@ def test_grow_is_a_scenario(recordings: Path) -> None:
     done = simulate(grow.scenario(["Plain=32M,over=10s", "83=16M"]), source)
     assert done.samples[-1].time_ns - done.samples[0].time_ns >= 10_000_000_000
     assert {one.outcome for one in done.done} == {"ok"}
-    for word in ("Plain", "Plain=3", "Plain=1M,over=", "Plain=1M,over=0s", "a b=1M"):
+    for word in (
+        "Plain",
+        "Plain=3",
+        "Plain=1M,over=",
+        "Plain=1M,over=0s",
+        "a b=1M",
+        "Plain=1M,content=x",
+        "Plain=1M,content=text:90%",
+        "Plain=1M,content=text:90%+zero:20%",
+        "Plain=1M,content=",
+        "Plain=1M,x=1",
+    ):
         with pytest.raises(UsageError):
             grow.scenario([word])
+
+
+def test_what_grows_may_be_of_several_contents() -> None:
+    """Each step has its parts in whole pages, without a gap."""
+    ops = grow.scenario(["a=100M,content=zero:10%+text:83%+random:7%"]).ops
+    touches = [op for op in ops if isinstance(op, Touch)]
+    assert [op.content for op in touches] == ["zero", "text", "random"] * 2
+    ends = [op.offset_pages + op.npages for op in touches]
+    assert [op.offset_pages for op in touches] == [0, *ends[:-1]]
+    assert ends[-1] == 100 << 8
+    assert sum(op.npages for op in touches if op.content == "text") == pytest.approx(83 << 8, rel=0.01)
 
 
 def test_the_command_line(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ EXIT_NOT_OK: Final = 3
 @click.option(
     "--grow", "growing", multiple=True, metavar="NAME=SIZE", shell_complete=complete.growing,
     help="With --boot and no SCENARIO: let a process of the machine, by name or pid, grow by SIZE, 1 GiB a second, or "
-    "within a time: nginx=4G,over=10m. May be given several times.",
+    "within a time: nginx=4G,over=10m; with contents: content=zero:10%+text:90%. May be given several times.",
 )  # fmt: skip
 @click.option(
     "-o",

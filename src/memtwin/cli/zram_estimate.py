@@ -11,7 +11,7 @@ import click
 
 from memtwin.cli import complete
 from memtwin.cli.common import form_options, note, open_root, show
-from memtwin.errors import InputError, UsageError
+from memtwin.errors import InputError, NotBuiltError, UsageError
 from memtwin.render.words import count, size
 from memtwin.sources import page_sample
 from memtwin.sources.compressors import ALGORITHMS, compressors
@@ -20,7 +20,7 @@ from memtwin.sysfs.zram.zsmalloc import classes_of
 from memtwin.views import zram_estimate as view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _RELEASE: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", re.ASCII)
 _PAGES: Final = 2000
@@ -74,7 +74,18 @@ def command(
     )
     classes = classes_of(version)
     found = [view.estimate(one, population.pages, classes) for one in measured]
+    looked = looked._replace(mix=_mix(found))
     show(view.view(found, looked, lacking, release), form, open_root("live"))
+
+
+def _mix(found: Sequence[view.Estimate]) -> str | None:
+    """Return the contents that stand for these pages on the model; None where the model is not installed."""
+    one = next((one for one in found if one.algorithm == "lz4"), found[0])
+    try:
+        from memtwin.run.grow import mix_of
+    except (ImportError, NotBuiltError):
+        return None
+    return mix_of(one.algorithm, one.same, one.whole, one.rest_mean)
 
 
 def _population(what: tuple[str, ...], *, every: bool) -> tuple[page_sample.Population, str]:

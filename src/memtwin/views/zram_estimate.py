@@ -8,7 +8,7 @@ the true figure in 95 of 100 samples (of the mean, with the sample's own spread)
 from __future__ import annotations
 
 import math
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import PERCENT, PROSE
@@ -51,6 +51,8 @@ class Estimate(NamedTuple):
     whole: float
     """Shares of pages that are one word, and that are stored as they are."""
     page_us: float | None
+    rest_mean: float
+    """Mean length in bytes of pages that are compressed."""
 
     @property
     def ratio(self) -> float | None:
@@ -67,6 +69,8 @@ class Looked(NamedTuple):
     seconds: float
     swapped: int
     refused: int
+    mix: str | None = None
+    """The contents of the scenario language that stand for these pages, for ``--grow NAME=SIZE,content=MIX``."""
 
 
 def is_same(page: bytes) -> bool:
@@ -89,6 +93,7 @@ def estimate(measured: Measured, total: int, classes: Classes) -> Estimate:
         measured.algorithm, total * PAGE_BYTES, round(sum(stored) * times), pool, max(round(pool - wide), 0),
         round(pool + wide), lengths.count(SAME) / sampled, stored.count(PAGE_BYTES) / sampled,
         measured.cpu_ns / 1000 / compressed if compressed else None,
+        fmean([length for length in stored if length < PAGE_BYTES] or [0]),
     )  # fmt: skip
 
 
@@ -110,7 +115,7 @@ def view(found: Sequence[Estimate], looked: Looked, lacking: dict[str, str], rel
     )  # fmt: skip
     facts = figures(
         "looked", name=looked.name, pages=looked.pages, of_pages=looked.of, seconds=looked.seconds,
-        swapped_pages=looked.swapped, refused_processes=looked.refused, kernel=release,
+        swapped_pages=looked.swapped, refused_processes=looked.refused, kernel=release, content_mix=looked.mix,
     )  # fmt: skip
     sentences = tuple(Sentence(text, ()) for text in _sentences(found, looked, lacking, release))
     return View("zram-estimate", (Grid(columns, rows, "algorithms"), facts), sentences)
@@ -135,6 +140,8 @@ def _sentences(found: Sequence[Estimate], looked: Looked, lacking: dict[str, str
             f"With {best.algorithm} {size(kib_of(best.orig_data_size))} would take {most}, a ratio of {ratio:.2f}: "
             f"{size(saved)} less."
         )
+    if looked.mix:
+        yield f"On the model such memory is --grow NAME=SIZE,content={looked.mix} of memtwin run and memtwin whatif."
     if looked.swapped:
         yield f"{count(looked.swapped, 'page')} are in swap already, and were not read: they may compress otherwise."
     if looked.refused:
