@@ -231,6 +231,7 @@ NOT_VIEWS = {
     "diff",
     "oom",
     "export",
+    "replay",
     "exec",
     "record",
     "leak",

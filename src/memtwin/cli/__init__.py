@@ -70,6 +70,7 @@ COMMANDS: Final = {
     "pressure": Entry("memtwin.cli.pressure", "Time lost waiting for CPU, memory and I/O."),
     "ps": Entry("memtwin.cli.ps", "Processes and their memory, in columns that add up."),
     "record": Entry("memtwin.cli.record", "Record a machine and its processes over time: a trace."),
+    "replay": Entry("memtwin.cli.replay", "A trace as a scenario: the same growth on the model."),
     "report": Entry("memtwin.cli.report", "A page of pictures: what happened to a machine."),
     "run": Entry("memtwin.cli.run", "Run a scenario on the model."),
     "slabtop": Entry("memtwin.cli.slabtop", "The kernel's object caches, largest first."),

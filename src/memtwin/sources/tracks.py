@@ -42,13 +42,18 @@ class Process(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """One sample: figures by name, which ends with the unit where it is none of events; *names* as last read."""
+    """One sample: figures by name, which ends with the unit where it is none of events.
+
+    *names* and *parents* (at their birth, where those are of the trace) are those of all processes up to then.
+    """
 
     unix_ms: int
     boot_ms: int
+    ticks_per_s: int
     machine: dict[str, float]
     processes: dict[Process, dict[str, int]]
     names: dict[Process, str]
+    parents: dict[Process, Process]
 
 
 def unit_of(figure: str) -> str:
@@ -70,6 +75,7 @@ class Tracks:
         self._trace = trace
         self.damaged = 0
         self._names: dict[Process, str] = {}
+        self._parents: dict[Process, Process] = {}
         self._by_pid: dict[int, Process] = {}
         self._page_bytes, self._ticks_per_s = 4096, 100
 
@@ -89,7 +95,8 @@ class Tracks:
                     self._add(sample.state, path, match[2], int(match[1]), processes)
                 elif path in _MACHINE or path.startswith("proc/pressure/"):
                     machine.update(self._parsed(sample.state, path, _MACHINE.get(path, _pressure)) or {})
-            yield Moment(sample.unix_ms, sample.boot_ms, machine, processes, self._names)
+            times = (sample.unix_ms, sample.boot_ms, self._ticks_per_s)
+            yield Moment(*times, machine, processes, self._names, self._parents)
 
     def _add(self, state: FileState, path: str, kind: str, pid: int, processes: dict[Process, dict[str, int]]) -> None:
         found = self._parsed(state, path, {"stat": self._stat, "statm": self._statm}.get(kind) or _ROWS[kind])
@@ -97,11 +104,14 @@ class Tracks:
             return
         if kind == "stat":
             self._by_pid[pid] = Process(pid, int(found["start_ticks"]))
+            parent = self._by_pid.get(int(found["parent"]))
+            if parent is not None:
+                self._parents.setdefault(self._by_pid[pid], parent)
             self._names[self._by_pid[pid]] = _comm(state.text(path) or b"")
         process = self._by_pid.setdefault(pid, Process(pid, 0))
         self._names.setdefault(process, str(pid))
         processes.setdefault(process, {}).update(
-            (name, int(value)) for name, value in found.items() if name != "start_ticks"
+            (name, int(value)) for name, value in found.items() if name in PROCESS_FIGURES
         )
 
     def _parsed(
@@ -123,7 +133,8 @@ class Tracks:
         one = stat.parse(text, path)
         ticks = (one.field("utime") or 0) + (one.field("stime") or 0)
         counts = {name: one.field(field) or 0 for field, name in _STAT.items()}
-        return {**counts, "cpu_us": ticks * 1_000_000 // self._ticks_per_s, "start_ticks": one.field("starttime") or 0}
+        of = {"start_ticks": one.field("starttime") or 0, "parent": one.field("ppid") or 0}
+        return {**counts, **of, "cpu_us": ticks * 1_000_000 // self._ticks_per_s}
 
 
 def _stat_first(path: str) -> tuple[bool, str]:

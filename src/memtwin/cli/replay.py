@@ -1,0 +1,85 @@
+"""``memtwin replay``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memtwin.cli import complete
+from memtwin.cli.common import form_options, note, open_root, show, write
+from memtwin.diagnose.workload import Size, Workload, compare, workload_of
+from memtwin.diagnose.workload_view import view
+from memtwin.errors import RecordingError, UsageError
+from memtwin.files import output
+from memtwin.procfs.pid import stat, status
+from memtwin.sources.source import load
+from memtwin.sources.texts import TextSource
+from memtwin.sources.trace import Trace
+from memtwin.sources.tracks import Tracks
+from memtwin.units import bytes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memtwin.sources.source import Source
+
+
+@click.command("replay")
+@click.argument("trace", shell_complete=complete.files)
+@click.option(
+    "-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="This process alone (may be repeated)."
+)
+@click.option("-o", "--output", "out", metavar="FILE", help="Write the scenario to FILE.")
+@click.option("--check", is_flag=True, help="Run it on the model, and print how its processes differ from the trace's.")
+@form_options
+def command(trace: str, form: str | None, *, pids: tuple[int, ...], out: str | None, check: bool) -> None:
+    """Print a trace as a scenario: processes that grow, shrink and fault as those of the trace did.
+
+    The machine has the trace's RAM, swap, page cache and other programs' memory as they were at its first sample. Run
+    the scenario with other settings or sizes: memtwin run --set, memtwin whatif. Which of its pages a program works
+    with is not in a trace, and not in the scenario.
+    """
+    if form is not None and not check:
+        raise UsageError("a scenario is text", hint="--json and --csv are forms of --check")
+    if out is not None:
+        output.check(Path(out), is_directory=False)
+    whole = Trace(trace)
+    if whole.note:
+        note(whole.note)
+    workload = workload_of(Tracks(whole), pids)
+    if not workload.lives:
+        what = f"no process {', '.join(map(str, pids))}" if pids else "no process that ever had 1 MiB"
+        raise RecordingError(trace, f"has {what}")
+    if out is not None:
+        output.write_file(Path(out), workload.text.encode())
+    if check:
+        show(view(compare(workload, _run(workload, trace)), workload.notes), form, open_root(f"{trace}@last"))
+        return
+    if out is None:
+        write(workload.text)
+    for one in workload.notes:
+        note(one)
+
+
+def _run(workload: Workload, trace: str) -> Callable[[str, str], Size | None]:
+    """Run a workload; return what says how a process of it was at a checkpoint."""
+    from memtwin.run.run import simulate
+    from memtwin.scenario import parse
+
+    run = simulate(parse(workload.text, f"{trace} as a scenario"), None)
+    late = sum(done.outcome != "ok" for done in run.done)
+    if late:
+        note(f"{late:,} of {len(run.done):,} operations did not succeed, or began later than in the trace")
+    files = TextSource("run", run.files())
+    return lambda label, word: _size(files, label, word)
+
+
+def _size(source: Source, label: str, word: str) -> Size | None:
+    rows = load(source, status, f"{label}/workers/{word}/status")
+    counters = load(source, stat, f"{label}/workers/{word}/stat")
+    if rows is None or rows.kib("RssAnon") is None:
+        return None
+    anon, file, swapped = (bytes_of(rows.kib(name) or 0) for name in ("RssAnon", "RssFile", "VmSwap"))
+    return Size(0.0, anon + swapped, file, counters.field("minflt") if counters else None)

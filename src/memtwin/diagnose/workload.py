@@ -1,0 +1,323 @@
+"""A trace as a workload: a scenario whose processes grow, shrink and fault as those of the trace did.
+
+What a trace holds of a process is how much memory it had, of which kind, and how often it faulted; not which pages it
+touched. So a process here writes what it had more, gives back what it had less, and where it faulted more often than it
+grew (it allocates and frees all the time) it gives back and writes as much again. Pages that it had and did not fault
+on are not touched again: how much of them it works with is not in a trace.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import fmean
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from memtwin.sources.tracks import Moment, Process, Tracks
+
+PAGE: Final = 4096
+FRESH_FILE_BYTES: Final = 708 << 10
+"""What a process of a scenario has mapped of its own program when it has begun; its anonymous memory is 25 pages."""
+FRESH_ANON_BYTES: Final = 25 * PAGE
+FRESH_FAULTS: Final = 33
+SMALLEST_BYTES: Final = 1 << 20
+"""A process that never had so much is left out, and named."""
+MOST_CHECKPOINTS: Final = 40
+_READ_BYTES_PER_S: Final = 50e6
+_WRITE_BYTES_PER_S: Final = 1e9
+_FAULT_AROUND_PAGES: Final = 16
+_WITH_KERNEL: Final = 1.03
+"""What RAM a machine has beside its MemTotal: about so much is the kernel's."""
+_RAM_STEP: Final = 64 << 20
+_BEGIN_MS: Final = 1000
+"""A command that is recorded began so long before the first sample at most."""
+
+
+@dataclass(slots=True)
+class Size:
+    """What a process had at one time: seconds since the first sample, bytes by kind, minor faults since it began."""
+
+    at_s: float
+    anon_bytes: int
+    file_bytes: int
+    faults: int | None
+
+
+@dataclass(slots=True)
+class Life:
+    """A process of the trace by its samples; *ended_s* None: it was there at the end."""
+
+    pid: int
+    is_born: bool
+    """Whether it began while the trace was made: then all of its faults are in it."""
+    name: str = ""
+    word: str = ""
+    parent: Life | None = None
+    """The process of the trace that started it, where that is known."""
+    sizes: list[Size] = field(default_factory=list)
+    ended_s: float | None = None
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether it began with memory of its parent's: it has more than it faulted on."""
+        first = self.sizes[0]
+        return self.parent is not None and first.faults is not None and first.faults * PAGE < first.anon_bytes // 2
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that it had."""
+        return max(one.anon_bytes + one.file_bytes for one in self.sizes)
+
+    def at(self, at_s: float) -> Size | None:
+        """Return what it had at a time; None before it began and after it ended."""
+        if not self.sizes or at_s < self.sizes[0].at_s or (self.ended_s is not None and at_s >= self.ended_s):
+            return None
+        return max((one for one in self.sizes if one.at_s <= at_s), key=lambda one: one.at_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A scenario as text, its processes, its checkpoints by label at the trace's times, and what it lacks."""
+
+    text: str
+    lives: tuple[Life, ...]
+    checkpoints: dict[str, float]
+    notes: tuple[str, ...]
+
+
+def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[Life], dict[str, float], float]:
+    """Return the processes of a trace, the machine's figures at its first sample, and how long it is, in seconds."""
+    found: dict[Process, Life] = {}
+    swapped: dict[Process, int] = {}
+    machine: dict[str, float] = {}
+    seen: dict[Process, float] = {}
+    begin_ms, last_s = None, 0.0
+    for moment in moments:
+        begin_ms = moment.boot_ms if begin_ms is None else begin_ms
+        at_s = last_s = (moment.boot_ms - begin_ms) / 1000
+        for name, value in moment.machine.items():
+            machine.setdefault(name, value)
+        for process, figures in moment.processes.items():
+            if pids and process.pid not in pids:
+                continue
+            swapped[process] = figures.get("swap_bytes", swapped.get(process, 0))
+            if "res_bytes" not in figures:
+                continue
+            is_born = process.start_ticks * 1000 >= (begin_ms - _BEGIN_MS) * moment.ticks_per_s
+            life = found.setdefault(process, Life(process.pid, is_born))
+            life.parent = found.get(moment.parents.get(process, process)) if life.is_born else None
+            life.name, life.word = moment.names[process], _word(moment.names[process], process.pid)
+            seen[process] = at_s
+            anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
+            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults")))
+    for process, life in found.items():
+        later = [at for at in seen.values() if at > seen[process]]
+        life.ended_s = min(later) if later else None
+    return list(found.values()), machine, last_s
+
+
+def workload_of(tracks: Tracks, pids: Sequence[int] = ()) -> Workload:
+    """Return the workload of a trace, or of some of its processes with what they started."""
+    lives, machine, long_s = lives_of(tracks.moments(), pids)
+    kept = [life for life in lives if life.sizes and life.peak_bytes >= SMALLEST_BYTES]
+    notes = [
+        "which pages a process works with is not in a trace: those that it had and did not fault on stay untouched"
+    ]
+    if len(kept) < len(lives):
+        notes.append(f"{len(lives) - len(kept)} processes that never had 1 MiB are left out")
+    others = int(machine.get("AnonPages_bytes", 0)) - sum(
+        life.sizes[0].anon_bytes for life in kept if not life.sizes[0].at_s
+    )
+    cached = int(machine.get("Cached_bytes", 0) + machine.get("Buffers_bytes", 0) - machine.get("Shmem_bytes", 0))
+    head, begin_s = _machine(machine, kept, max(others, 0), cached)
+    steps = sorted(_steps(kept, begin_s), key=lambda step: step[0])
+    checkpoints = {f"t{at:g}": at for at in _moments(long_s)}
+    steps += [(begin_s + at + 1e-3, f"checkpoint {label}") for label, at in checkpoints.items()]
+    lines = [*head]
+    now = -1.0
+    for at_s, line in sorted(steps, key=lambda step: step[0]):
+        if at_s > now:
+            lines.append(f"until {at_s:.3f}")
+            now = at_s
+        lines.append(line)
+    return Workload("\n".join(lines) + "\n", tuple(kept), checkpoints, tuple(notes))
+
+
+def _machine(machine: dict[str, float], lives: Sequence[Life], others: int, cached: int) -> tuple[list[str], float]:
+    """Return the lines before the first sample's time, and when that is: what was in memory before is put there."""
+    total = int(machine.get("MemTotal_bytes", 1 << 30))
+    lines = [f"machine ram={ceil(total * _WITH_KERNEL / _RAM_STEP) * _RAM_STEP >> 20}M"]
+    swap = int(machine.get("SwapTotal_bytes", 0))
+    if swap >= 1 << 20:
+        lines.append(f"swap disk size={swap >> 20}M")
+    lines += [f"file {life.word}.files {_up(max(one.file_bytes for one in life.sizes))}" for life in lives]
+    if cached >= PAGE:
+        lines.append(f"file cache {_up(cached)}")
+    lines.append("proc others")
+    if others >= PAGE:
+        lines += [f"others mmap anon {_up(others)}", f"others touch anon 0 {_up(others)} w seq content=half"]
+    reads = 0
+    for life in lives:  # a program that ran before is in the page cache
+        size = _up(max(one.file_bytes for one in life.sizes))
+        lines.append(f"others fread {life.word}.files 0 {size} 4K")
+        reads += size
+    if cached - reads >= PAGE:
+        lines.append(f"others fread cache 0 {_up(cached - reads)} 4K")
+    return lines, ceil(2 + max(cached, reads) / _READ_BYTES_PER_S + others / _WRITE_BYTES_PER_S)
+
+
+def _steps(lives: Sequence[Life], begin_s: float) -> Iterable[tuple[float, str]]:
+    """Yield what each process does, and when."""
+    kept = {id(life) for life in lives}
+    for life in lives:
+        at = begin_s + life.sizes[0].at_s
+        player = _Player(life)
+        parent = life.parent if life.parent is not None and id(life.parent) in kept and life.is_forked else None
+        if parent is None:
+            most = max(one.anon_bytes for one in (size for member in _family(life, lives) for size in member.sizes))
+            yield at, f"proc {life.word}"
+            yield at, f"{life.word} mmap heap {_up(max(most - FRESH_ANON_BYTES, PAGE))}"
+            yield at, f"{life.word} fmap files {life.word}.files shared"
+        else:
+            yield at, f"{parent.word} fork {life.word}"
+            player.fork(parent.at(life.sizes[0].at_s) or life.sizes[0])
+        for size in life.sizes:
+            yield from ((begin_s + size.at_s, line) for line in player.go_on(size))
+        if life.ended_s is not None:
+            yield begin_s + life.ended_s, f"{life.word} exit"
+
+
+def _family(life: Life, lives: Sequence[Life]) -> list[Life]:
+    """Return a process and those that were forked off it, and off them: they have its regions."""
+    found = [life]
+    for one in lives:
+        if one.is_forked and any(one.parent is member for member in found) and one is not life:
+            found += _family(one, lives)
+    return found
+
+
+class _Player:
+    """A process of the scenario: how much of its regions it has, and how many faults it still owes the trace."""
+
+    def __init__(self, life: Life) -> None:
+        self.word = life.word
+        self.anon = self.files = 0
+        self.shared = 0
+        """Up to where its heap is still its parent's, of which a write copies a page."""
+        self.faults = FRESH_FAULTS if life.is_born else life.sizes[0].faults
+        self.owed = 0
+
+    def fork(self, parent: Size) -> None:
+        """Begin with the anonymous memory that its *parent* has; what is mapped of files a fork leaves out."""
+        self.anon = self.shared = _up(max(parent.anon_bytes - FRESH_ANON_BYTES, 0))
+        self.faults = 0
+
+    def go_on(self, size: Size) -> Iterable[str]:
+        """Yield the lines that bring it to *size*."""
+        anon = _up(max(size.anon_bytes - FRESH_ANON_BYTES, 0))
+        files = _up(max(size.file_bytes - FRESH_FILE_BYTES, 0))
+        yield from _moved(self.word, "heap", self.anon, anon, "w seq content=half")
+        yield from _moved(self.word, "files", self.files, files, "r seq")
+        self.owed -= max(anon - self.anon, 0) // PAGE + max(files - self.files, 0) // PAGE // _FAULT_AROUND_PAGES
+        self.anon, self.files = anon, files
+        if size.faults is None or self.faults is None:
+            return
+        self.owed += size.faults - self.faults
+        self.faults = size.faults
+        yield from self._fault()
+
+    def _fault(self) -> Iterable[str]:
+        """Yield writes that fault as often as it owes, and leave it as large as it is."""
+        if self.owed > 0 and self.shared:
+            part = min(self.owed * PAGE, self.shared, self.anon)
+            if part:
+                yield f"{self.word} touch heap {self.shared - part} {part} w seq content=half"
+            self.shared -= part
+            self.owed -= part // PAGE
+        while self.owed > 0 and self.anon:
+            part = min(self.owed * PAGE, self.anon)
+            yield f"{self.word} madvise heap {self.anon - part} {part} dontneed"
+            yield f"{self.word} touch heap {self.anon - part} {part} w seq content=half"
+            self.owed -= part // PAGE
+
+
+def _moved(word: str, region: str, before: int, after: int, how: str) -> Iterable[str]:
+    """Yield the line that makes a region's memory larger or smaller."""
+    if after > before:
+        yield f"{word} touch {region} {before} {after - before} {how}"
+    elif after < before:
+        yield f"{word} madvise {region} {after} {before - after} dontneed"
+
+
+def _moments(long_s: float) -> list[float]:
+    """Return times of checkpoints, at most so many, the last at the end."""
+    number = min(MOST_CHECKPOINTS, max(int(long_s), 1))
+    return sorted({round(long_s * at / number, 3) for at in range(1, number + 1)})
+
+
+def _up(size_bytes: int) -> int:
+    return max(-(-size_bytes // PAGE), 1) * PAGE if size_bytes > 0 else 0
+
+
+def _word(name: str, pid: int) -> str:
+    """Return a scenario's name for a process.
+
+    >>> _word("kworker/0:1", 7), _word("", 1)
+    ('kworker_0_1-7', 'process-1')
+    """
+    return f"{re.sub('[^A-Za-z0-9_]', '_', name).lstrip('_0123456789') or 'process'}-{pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How a process of a run is like that of the trace.
+
+    *rss*, *anon* and *file* are how far off it is, as shares of its peak, means over the *moments* at which both lived.
+    *faults* are minor faults up to the last of them, in the trace and in the model; None: not read there.
+    """
+
+    pid: int
+    name: str
+    peak_bytes: int
+    moments: int
+    rss: float
+    anon: float
+    file: float
+    faults: int | None
+    faults_in_model: int | None
+
+
+def compare(workload: Workload, measured: Callable[[str, str], Size | None]) -> tuple[Likeness, ...]:
+    """Compare each process with that of a run: *measured* says what a process (by its word) had at a checkpoint."""
+    found = []
+    for life in workload.lives:
+        pairs = []
+        for label, at_s in workload.checkpoints.items():
+            real, own = life.at(at_s), measured(label, life.word)
+            if real is not None and own is not None:
+                pairs.append((real, own))
+        if pairs:
+            found.append(_likeness(life, pairs))
+    return tuple(found)
+
+
+def _likeness(life: Life, pairs: list[tuple[Size, Size]]) -> Likeness:
+    def off(of: Callable[[Size], int]) -> float:
+        return fmean(abs(of(real) - of(own)) for real, own in pairs) / life.peak_bytes
+
+    known = [one.faults for one in life.sizes if one.faults is not None and one.at_s <= pairs[-1][0].at_s]
+    faults, in_model = (known[-1], pairs[-1][1].faults) if known and life.is_born else (None, None)
+    rss, anon, file = off(lambda one: one.anon_bytes + one.file_bytes), off(_anon), off(_file)
+    return Likeness(life.pid, life.name, life.peak_bytes, len(pairs), rss, anon, file, faults, in_model)
+
+
+def _anon(size: Size) -> int:
+    return size.anon_bytes
+
+
+def _file(size: Size) -> int:
+    return size.file_bytes

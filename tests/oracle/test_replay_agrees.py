@@ -1,0 +1,93 @@
+"""Real programs are recorded, and their traces run on the model: are sizes and faults those of the trace?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memtwin import cli
+
+MAIN = "import sys; from memtwin.cli import main; sys.exit(main())"
+PYTHON = str(Path(sys.executable).resolve())
+PROGRAMS = {
+    "grows and shrinks": [PYTHON, "-c", """
+import time
+kept = []
+for number in range(12):
+    kept.append(bytearray(b'x') * (3 << 20))
+    time.sleep(0.1)
+    if number % 5 == 4:
+        del kept[:2]
+    for _ in range(50):
+        bytearray(400_000)
+"""],
+    "forks": [PYTHON, "-c", """
+import os, time
+kept = bytearray(b'x') * (40 << 20)
+time.sleep(0.3)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        time.sleep(0.6)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+"""],
+    "sqlite": [PYTHON, "-c", """
+import sqlite3
+base = sqlite3.connect(':memory:')
+base.execute('create table t(a integer primary key, b text)')
+for _ in range(8):
+    base.executemany('insert into t(b) values (?)', (('x' * 100,) for _ in range(50_000)))
+"""],
+    "json": [PYTHON, "-c", """
+import json, time
+value = [{f'k{i}': list(range(20))} for i in range(30_000)]
+for _ in range(3):
+    text = json.dumps(value)
+    other = json.loads(text)
+    del other
+    time.sleep(0.2)
+"""],
+    "sort": ["sh", "-c", "seq 400000 -1 1 | exec sort -S 40M -n -o /dev/null"],
+    "awk": ["awk", "BEGIN { for (i = 0; i < 600000; i++) a[i] = i \" value\" }"],
+    "perl": ["perl", "-e", "for (1..4) { my %h; $h{$_} = \"value $_\" for 1..120000; select undef, undef, undef, 0.2 }"],
+    "xz": ["sh", "-c", "seq 1 900000 | exec xz -6 -T1 > /dev/null"],
+}  # fmt: skip
+
+
+def replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str], program: list[str]) -> list[dict[str, Any]]:
+    trace = tmp_path / "program.trace"
+    recorder = [sys.executable, "-c", MAIN, "record", "-o", str(trace), "--every", "0.1s", "--", *program]
+    subprocess.run(recorder, check=True, capture_output=True, timeout=100)
+    capsys.readouterr()
+    assert cli.main(["replay", str(trace), "--check", "--json"]) == 0
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["data"]
+    return rows
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_as_large_and_faults_as_often_as_in_its_trace(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = PROGRAMS[name]
+    if shutil.which(program[0]) is None or (program[0] == "sh" and shutil.which("xz") is None):
+        pytest.skip(f"{program[0]} is not installed")
+    rows = [row for row in replayed(tmp_path, capsys, program) if row["peak_bytes"] > 8 << 20]
+    if not rows:
+        pytest.skip("it ended before the second sample: this machine is crowded")
+    assert len(rows) >= (4 if name == "forks" else 1)
+    for row in rows:
+        assert row["rss_off_percent"] <= 5, row
+        assert row["anon_off_percent"] <= 5, row
+        assert row["file_off_percent"] <= 5, row
+        if row["faults"] is not None and row["faults"] > 1000:
+            assert abs(row["faults_in_model"] - row["faults"]) <= row["faults"] / 10, row

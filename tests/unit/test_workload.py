@@ -1,0 +1,119 @@
+"""Traces as scenarios: what is written for growth, shrinking, faults, forks; and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from memtwin import cli
+from memtwin.diagnose.workload import FRESH_ANON_BYTES, FRESH_FAULTS, FRESH_FILE_BYTES, PAGE, workload_of
+from memtwin.scenario import parse
+from memtwin.sources.tracks import Moment, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIB = 1 << 20
+MACHINE = {
+    "MemTotal_bytes": 500 * MIB,
+    "AnonPages_bytes": 30 * MIB,
+    "Cached_bytes": 20 * MIB,
+    "SwapTotal_bytes": 64 * MIB,
+}
+
+
+class Told:
+    """A trace of these samples: seconds, and by process anonymous and file bytes above a fresh process's, and faults."""
+
+    def __init__(
+        self, *samples: tuple[float, dict[int, tuple[int, int, int | None]]], parents: dict[int, int] | None = None
+    ):
+        self.samples = samples
+        self.parents = {Process(child, 10_000): Process(parent, 10_000) for child, parent in (parents or {}).items()}
+
+    def moments(self) -> Iterator[Moment]:
+        for at_s, sizes in self.samples:
+            processes = {}
+            for pid, (anon, file, faults) in sizes.items():
+                shared = file + FRESH_FILE_BYTES
+                figures = {"res_bytes": anon + FRESH_ANON_BYTES + shared, "shr_bytes": shared}
+                processes[Process(pid, 10_000)] = figures | ({} if faults is None else {"minor_faults": faults})
+            names = dict.fromkeys(processes, "prog")
+            machine: dict[str, float] = {name: size * MIB for name, size in MACHINE.items()}
+            yield Moment(0, 100_000 + int(at_s * 1000), 100, machine, processes, names, self.parents)
+
+
+def lines(told: Told) -> list[str]:
+    text = workload_of(told).text  # type: ignore[arg-type] - it asks for moments alone
+    parse(text, "trace")
+    return [line for line in text.splitlines() if line.startswith(("prog", "until"))]
+
+
+def test_growth_is_written_and_what_it_had_less_is_given_back() -> None:
+    told = Told((0, {7: (8 * MIB, 0, None)}), (1, {7: (12 * MIB, 4 * MIB, None)}), (2, {7: (4 * MIB, 4 * MIB, None)}))
+    begin, *rest = lines(told)
+    assert begin.startswith("until")
+    assert rest[:3] == [
+        "prog-7 mmap heap 12582912",
+        "prog-7 fmap files prog-7.files shared",
+        "prog-7 touch heap 0 8388608 w seq content=half",
+    ]
+    assert "prog-7 touch heap 8388608 4194304 w seq content=half" in rest
+    assert "prog-7 touch files 0 4194304 r seq" in rest
+    assert "prog-7 madvise heap 4194304 8388608 dontneed" in rest
+
+
+def test_faults_beyond_growth_are_pages_given_back_and_written_again() -> None:
+    grown = 4 * MIB // PAGE + FRESH_FAULTS
+    told = Told((0, {7: (4 * MIB, 0, grown)}), (1, {7: (4 * MIB, 0, grown + 100)}))
+    found = lines(told)
+    assert f"prog-7 madvise heap {4 * MIB - 100 * PAGE} {100 * PAGE} dontneed" in found
+    assert found.count(f"prog-7 touch heap {4 * MIB - 100 * PAGE} {100 * PAGE} w seq content=half") == 1
+
+
+def test_more_memory_than_faults_was_the_parents() -> None:
+    told = Told(
+        (0, {7: (8 * MIB, 0, 3000)}), (1, {7: (8 * MIB, 0, 3000), 8: (8 * MIB, 0, 40)}), parents={8: 7},
+    )  # fmt: skip
+    found = lines(told)
+    assert "prog-7 fork prog-8" in found
+    assert f"prog-8 touch heap {8 * MIB - 40 * PAGE} {40 * PAGE} w seq content=half" in found
+    assert not any("prog-8 mmap" in line for line in found)
+
+
+def test_a_process_ends_when_it_is_seen_no_more() -> None:
+    told = Told(
+        (0, {7: (8 * MIB, 0, 3000), 8: (2 * MIB, 0, 900)}), (1, {7: (8 * MIB, 0, 3000)}), (2, {7: (8 * MIB, 0, 3000)})
+    )
+    found = lines(told)
+    assert found.count("prog-8 exit") == 1
+    assert "prog-7 exit" not in found
+
+
+def test_small_processes_are_left_out_and_named() -> None:
+    told = Told((0, {7: (8 * MIB, 0, 3000), 9: (0, 0, 33)}))
+    found = workload_of(told)  # type: ignore[arg-type] - it asks for moments alone
+    assert "prog-9" not in found.text
+    assert any("1 processes" in one for one in found.notes)
+    assert "machine ram=576M" in found.text
+    assert "swap disk size=64M" in found.text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nothing.trace"], "No such file"), (["TEXT"], "is not a trace"), (["TEXT", "--json"], "a scenario is text"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_replayed_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    text = tmp_path / "text"
+    text.write_text("no trace\n")
+    assert cli.main(["replay", *(word.replace("TEXT", str(text)) for word in words)]) != 0
+    out, err = capsys.readouterr()
+    assert says in err
+    assert not out
+    assert "Traceback" not in err
