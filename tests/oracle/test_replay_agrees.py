@@ -59,7 +59,7 @@ for _ in range(3):
 """],
     "sort": ["sh", "-c", "seq 400000 -1 1 | exec sort -S 40M -n -o /dev/null"],
     "awk": ["awk", "BEGIN { for (i = 0; i < 600000; i++) a[i] = i \" value\" }"],
-    "perl": ["perl", "-e", "for (1..4) { my %h; $h{$_} = \"value $_\" for 1..120000; select undef, undef, undef, 0.2 }"],
+    "perl": ["perl", "-e", "for (1..4) { my %h; $h{$_} = \"value $_\" for 1..99999; select undef, undef, undef, 0.2 }"],
     "xz": ["sh", "-c", "seq 1 900000 | exec xz -6 -T1 > /dev/null"],
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ MACHINE = {
 
 
 class Told:
-    """A trace of these samples: seconds, and by process anonymous and file bytes above a fresh process's, and faults."""
+    """A trace of samples: seconds; by process anonymous and file bytes above those of a fresh one, and faults."""
 
     def __init__(
         self, *samples: tuple[float, dict[int, tuple[int, int, int | None]]], parents: dict[int, int] | None = None
