@@ -41,8 +41,7 @@ class Told:
                 figures = {"res_bytes": anon + FRESH_ANON_BYTES + shared, "shr_bytes": shared}
                 processes[Process(pid, 10_000)] = figures | ({} if faults is None else {"minor_faults": faults})
             names = dict.fromkeys(processes, "prog")
-            machine: dict[str, float] = {name: size * MIB for name, size in MACHINE.items()}
-            yield Moment(0, 100_000 + int(at_s * 1000), 100, machine, processes, names, self.parents)
+            yield Moment(0, 100_000 + int(at_s * 1000), 100, dict(MACHINE), processes, names, self.parents)
 
 
 def lines(told: Told) -> list[str]:
