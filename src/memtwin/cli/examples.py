@@ -95,8 +95,8 @@ EXAMPLES: Final = {
         Example("memtwin record -o build.trace -- make -j2", "a command and what it starts"),
     ),
     "replay": (
-        ("memtwin replay build.trace -o build.mem", "what was recorded, as a scenario"),
-        ("memtwin replay build.trace --check", "how near the model comes to it"),
+        Example("memtwin replay build.trace -o build.mem", "what was recorded, as a scenario"),
+        Example("memtwin replay build.trace --check", "how near the model comes to it"),
     ),
     "report": (
         Example("memtwin report out -o out.html", "a run as one page for a browser"),
