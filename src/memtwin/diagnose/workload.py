@@ -1,8 +1,8 @@
 """A trace as a workload: a scenario whose processes grow, shrink and fault as those of the trace did.
 
 What a trace holds of a process is how much memory it had, of which kind, and how often it faulted; not which pages it
-touched. So a process here writes what it had more, gives back what it had less, and where it faulted more often than it
-grew (it allocates and frees all the time) it gives back and writes as much again. Pages that it had and did not fault
+touched. So a process here writes what it had more, frees what it had less, and where it faulted more often than it
+grew (it allocates and frees all the time) it frees and writes as much again. Pages that it had and did not fault
 on are not touched again: how much of them it works with is not in a trace.
 """
 
