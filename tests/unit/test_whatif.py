@@ -363,3 +363,39 @@ def test_a_knee_is_where_the_curve_bends() -> None:
     """Not where it is straight."""
     assert bend([1, 2, 3, 4, 5, 6], [60, 50, 40, 4, 2, 0]) == 3
     assert bend([1, 2, 3], [2, 1, 0]) is None
+
+
+def test_wear_is_a_share_of_what_the_disk_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """A year of the same writes over the endurance; unknown without one, none with zram."""
+    words = ("day.mem", "--set", "machine.ram=160M", "--vary", "swap=same,zram:50%")
+    points = asked(capsys, *words, "--endurance", "1T")["points"]
+    figures = points[0]["figures"]
+    assert figures["wear_share_per_year"] == figures["written_bytes_per_day"] * 365 / (1 << 40) > 0
+    assert points[1]["figures"]["wear_share_per_year"] == 0
+    assert {point["figures"]["wear_share_per_year"] for point in asked(capsys, *words)["points"]} == {None}
+
+
+def test_progress_says_how_long_the_others_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal alone, by the runs so far; rows that were kept do not count."""
+    from memtwin.cli import whatif
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    times = iter([0.0, 10.0, 20.0])
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    progress = whatif._Progress(lambda: next(times))
+    progress.show(5, 25)
+    progress.show(6, 25)
+    progress.show(7, 25)
+    progress.close()
+    assert "5 of 25 runs\r" in screen.getvalue()
+    assert "6 of 25 runs, about 190 s left" not in screen.getvalue()
+    assert "6 of 25 runs, about 3 min left" in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    silent = whatif._Progress(lambda: 0.0)
+    silent.show(1, 2)
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
