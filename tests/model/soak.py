@@ -76,7 +76,10 @@ COUNTED = (
     "thp_underused_split_page",
 )  # fmt: skip
 """Events that show how much happened."""
-FINE = {"ok", "died", "skipped"}
+FINE = {"ok", "died", "skipped", "running"}
+CPUS = (1, 1, 1, 2, 4, 8)
+BESIDE = ("touch", "fread", "fwrite", "fsync")
+"""Of these, a quarter runs beside what follows."""
 
 
 def header(rng: random.Random) -> tuple[str, list[str]]:
@@ -97,7 +100,7 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         pool, accept = rng.choice((1, 5, 20, 50, 100)), rng.choice((0, 50, 90, 100))
         how = f"compressor={rng.choice(ALGORITHMS)} zpool={rng.choice(ZPOOLS)} same_filled={rng.choice(('on', 'off'))}"
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
-    lines[0] += f" {rng.choice(HUGE_PAGES)}"
+    lines[0] += f" {rng.choice(HUGE_PAGES)} cpus={rng.choice(CPUS)}"
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
     return "\n".join(lines) + "\n", names
 
@@ -130,6 +133,8 @@ class Soak:
 
     def step(self, line: str) -> str:
         """Carry out a line; processes that died are forgotten."""
+        if line.split()[1:2] and line.split()[1] in BESIDE and self.rng.random() < 0.25:
+            line += " &"
         if self.log:
             print(line, file=self.log, flush=True)
         outcome = self.growing.do(line)
@@ -452,6 +457,7 @@ class Soak:
 
     def empty_swap(self) -> None:
         """Nobody is left: every area can be turned off, and has no slot in use."""
+        self.step("wait")
         if self.growing.state.has_panicked:
             return
         for name in self.areas:

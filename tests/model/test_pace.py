@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from memtwin import scenario as sc
-from memtwin.errors import NotModelledError
 from memtwin.run.run import Run, simulate
 from memtwin.twin.twin import Twin
 
@@ -61,9 +60,3 @@ def test_an_operation_at_a_time_begins_then_and_one_that_is_late_says_so() -> No
     assert [one.outcome for one in done[2:]] == ["ok", "ok", "ok", "error", "ok"]
     assert done[5].errno == 62
     assert done[2].us == pytest.approx(3_000_000, abs=10_000)
-
-
-def test_tasks_side_by_side_are_refused_before_anything_runs() -> None:
-    for line in ("A touch h 0 4K w seq &", "wait"):
-        with pytest.raises(NotModelledError):
-            run(line)

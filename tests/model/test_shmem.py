@@ -9,7 +9,7 @@ from memtwin.linux.check import invariants
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.ipc import shm
 from memtwin.linux.mm import shmem
-from memtwin.run.processes import SIGNALS
+from memtwin.run.refusals import SIGNALS
 from memtwin.twin.twin import Twin
 
 PAGES = 4096 >> 2  # of 4 MiB

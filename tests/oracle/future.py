@@ -16,8 +16,8 @@ from memtwin.errors import InputError
 from memtwin.linux.mm import filemap
 from memtwin.machine import program
 from memtwin.machine.build import build
-from memtwin.run.processes import Region
 from memtwin.run.run import Run
+from memtwin.run.worker import Region
 from memtwin.scenario import (
     Attach,
     Checkpoint,

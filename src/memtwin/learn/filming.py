@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from memtwin.oom.event import OomEvent
-    from memtwin.run.run import Done, Run
+    from memtwin.run.done import Done
+    from memtwin.run.run import Run
 
 FRAMES: Final = 12
 

@@ -79,6 +79,15 @@ class Notice(NamedTuple):
     then: State
 
 
+class Ended(NamedTuple):
+    """What became of an operation that ran beside others: the task that did it, an Outcome, when it ran."""
+
+    task: int
+    outcome: int
+    began_ns: int
+    ended_ns: int
+
+
 class TaskFigures(NamedTuple):
     """A row of the OOM report's table: memory in pages, page tables in bytes."""
 

@@ -16,11 +16,12 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     hooks,
     is_cut_off,
+    local_clock,
+    must_return,
     set_current,
     spend_ns,
     table_at,
     task_at,
-    this_cpu,
 )
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_TOUCH, check_tag, walk
@@ -99,13 +100,13 @@ def set_shape(pattern: cython.pointer(Pattern), hot_percent: u64, prob_percent: 
     pattern.exponent = exponent
 
 
-def next_touch(t: Touch) -> u64:
+def next_touch(w: cython.pointer(Work)) -> u64:
     """The page of the next touch: drawn, or the one that was drawn when the batch stopped."""
     number: u64
-    if t.pending < 0:
-        return draw(cython.address(t.pattern), t.done)
-    number = t.pending
-    t.pending = -1
+    if w.pending < 0:
+        return draw(cython.address(w.pattern), w.done)
+    number = w.pending
+    w.pending = -1
     return number
 
 
@@ -135,28 +136,32 @@ class Touch:
         bytes_per_s: int = 0,
         think_ns: int = 0,
     ):
+        w: cython.pointer(Work) = cython.address(self.work)
         self.s = s
-        self.task = task
-        self.start_vpn = start_vpn
-        self.first_page = first_page
-        self.write = write
-        self.content = content
-        self.opno = opno
-        fill_pattern(cython.address(self.pattern), kind, npages, touches, seed)
-        set_shape(cython.address(self.pattern), hot_percent, prob_percent, exponent)
-        self.pace.bytes_per_s = bytes_per_s
-        self.pace.think_ns = think_ns
-        self.hits_per_charge = 0 if is_paced(cython.address(self.pace)) else HITS_PER_CHARGE
-        self.pending = -1
-        self.nr_leaves = (npages >> 9) + 2
-        self.leaves = cython.cast(
-            cython.pointer(cython.pointer(Table)), calloc(self.nr_leaves, cython.sizeof(cython.p_void))
-        )
-        if self.leaves == cython.NULL:
-            raise HostMemoryError(f"touching {npages:,} pages", self.nr_leaves * cython.sizeof(cython.p_void))
+        w.kind = WORK_TOUCH
+        w.task = task
+        w.start = start_vpn
+        w.first_page = first_page
+        w.write = write
+        w.content = content
+        w.opno = opno
+        fill_pattern(cython.address(w.pattern), kind, npages, touches, seed)
+        set_shape(cython.address(w.pattern), hot_percent, prob_percent, exponent)
+        w.pace.bytes_per_s = bytes_per_s
+        w.pace.think_ns = think_ns
+        w.pending = -1
+        w.nr_leaves = (npages >> 9) + 2
+        w.leaves = cython.cast(cython.pointer(cython.pointer(Table)), calloc(w.nr_leaves, cython.sizeof(cython.p_void)))
+        if w.leaves == cython.NULL:
+            raise HostMemoryError(f"touching {npages:,} pages", w.nr_leaves * cython.sizeof(cython.p_void))
 
     def __dealloc__(self):
-        free(self.leaves)
+        free(self.work.leaves)
+
+    @property
+    def done(self) -> int:
+        """Touches made."""
+        return self.work.done
 
     def run(self, until_ns: int = (1 << 64) - 1) -> int:
         """Touch until done (0), until the clock reaches *until_ns* (``AGAIN``), or until an Outcome stops it."""
@@ -164,104 +169,135 @@ class Touch:
         until: u64 = until_ns
         s: State = self.s
         with cython.nogil:
-            code = touch_batch(s, self, until) if keep_pace(s, cython.address(self.pace), until) else AGAIN
+            set_current(s, self.work.task)
+            forget_leaves(s, cython.address(self.work))
+            code = touch_on(s, cython.address(self.work), until)
         raise_if_broken(s)
         return code
 
 
-def forget_leaves(s: State, t: Touch):
+def forget_leaves(s: State, w: cython.pointer(Work)):
     """Forget the tables that were found."""
-    t.walks = s.node_data[0].lruvec.mm_state.walks
-    memset(t.leaves, 0, t.nr_leaves * cython.sizeof(cython.p_void))
+    w.walks = s.node_data[0].lruvec.mm_state.walks
+    memset(w.leaves, 0, w.nr_leaves * cython.sizeof(cython.p_void))
 
 
-def remember_walks(s: State, t: Touch):
+def remember_walks(s: State, w: cython.pointer(Work)):
     """After others ran: a walk may have cleared that tables were used, and the next use of each sets that again."""
-    if t.walks != s.node_data[0].lruvec.mm_state.walks:
-        forget_leaves(s, t)
+    if w.walks != s.node_data[0].lruvec.mm_state.walks:
+        forget_leaves(s, w)
 
 
-def find_leaf(s: State, t: Touch, vpn: u64) -> cython.pointer(Table):
+def find_leaf(s: State, w: cython.pointer(Work), vpn: u64) -> cython.pointer(Table):
     """The table that maps a page which is there now."""
-    slot: u64 = (vpn >> 9) - (t.start_vpn >> 9)
-    remember_walks(s, t)
-    if t.leaves[slot] == cython.NULL:
-        t.leaves[slot] = table_at(s, walk(s, task_at(s, t.task).mm, vpn))
-    return t.leaves[slot]
+    slot: u64 = (vpn >> 9) - (w.start >> 9)
+    remember_walks(s, w)
+    if w.leaves[slot] == cython.NULL:
+        w.leaves[slot] = table_at(s, walk(s, task_at(s, w.task).mm, vpn))
+    return w.leaves[slot]
 
 
-def fault_in(s: State, t: Touch, vpn: u64) -> u32:
+def fault_in(s: State, w: cython.pointer(Work), vpn: u64) -> u32:
     """Have a page there as the touch wants it; returns an Outcome."""
-    code: u32 = access_page(s, t.task, vpn, t.write)
-    return AGAIN if code == OK and is_cut_off(s) else code
+    code: u32 = access_page(s, w.task, vpn, w.write)
+    return AGAIN if code == OK and (is_cut_off(s) or must_return(s)) else code
 
 
-def touch_pace(s: State, t: Touch, until_ns: u64) -> cython.bint:
+def touch_pace(s: State, w: cython.pointer(Work), until_ns: u64) -> cython.bint:
     """After a touch: sleep as the pace demands; returns whether the next follows now."""
-    if not is_paced(cython.address(t.pace)) or t.done == t.pattern.touches:
+    if not is_paced(cython.address(w.pace)) or w.done == w.pattern.touches:
         return True
-    pace_step(s, cython.address(t.pace), t.done << 12)
-    return keep_pace(s, cython.address(t.pace), until_ns)
+    pace_step(s, cython.address(w.pace), w.done << 12)
+    return keep_pace(s, cython.address(w.pace), until_ns)
 
 
-def begin_touches(s: State, t: Touch):
-    """Let the task run."""
-    set_current(s, t.task)
-    forget_leaves(s, t)
+def touch_ns(s: State, w: cython.pointer(Work)) -> u64:
+    """What touching a page costs that is there."""
+    return s.cost_ns[COST_HIT] + (s.cost_ns[COST_FILL + w.content] if w.write else 0)
 
 
-def touch_batch(s: State, t: Touch, until_ns: u64) -> u32:
+def is_over(s: State, w: cython.pointer(Work), ns: u64, until_ns: u64) -> cython.bint:
+    """Charge *ns*; then others may run, or the program sleeps; whether the batch ends here.
+
+    For it is time, a signal has come, the task was killed, or a runner's work has ended.
+    """
+    yields: cython.bint = s.rq.resched
+    spend_ns(s, ns)
+    if yields:
+        hooks.cond_resched(s)
+        remember_walks(s, w)
+    if task_at(s, w.task).killed or not touch_pace(s, w, until_ns):
+        return True
+    return local_clock(s) >= until_ns or is_cut_off(s) or (s.nr_ended != 0 and not s.runner)
+
+
+def touch_on(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
+    """Go on touching, after the rest of a sleep."""
+    return touch_batch(s, w, until_ns) if keep_pace(s, cython.address(w.pace), until_ns) else AGAIN
+
+
+def hits_before(s: State, w: cython.pointer(Work), hit_ns: u64, until_ns: u64) -> u64:
+    """How many touches of pages that are there are charged at once: what fits before *until_ns*, 1,024 at most.
+
+    A program that keeps a pace is charged for each.
+    """
+    now: u64 = local_clock(s)
+    if now >= until_ns or is_paced(cython.address(w.pace)):
+        return 0
+    return min(HITS_PER_CHARGE, (until_ns - now + hit_ns - 1) // hit_ns) if hit_ns else HITS_PER_CHARGE
+
+
+def touch_batch(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
     """The loop: pages that are there are handled here, the rest by the fault handler."""
     pages: cython.pointer(Page) = s.pages
     page: cython.pointer(Page)
     leaf: cython.pointer(Table)
     entry: cython.pointer(u64)
-    wanted: u64 = PTE_PRESENT | PTE_WRITE if t.write else PTE_PRESENT
-    bits: u64 = PTE_ACCESSED | PTE_DIRTY if t.write else PTE_ACCESSED
-    hit_ns: u64 = s.cost_ns[COST_HIT] + (s.cost_ns[COST_FILL + t.content] if t.write else 0)
+    wanted: u64 = PTE_PRESENT | PTE_WRITE if w.write else PTE_PRESENT
+    bits: u64 = PTE_ACCESSED | PTE_DIRTY if w.write else PTE_ACCESSED
+    hit_ns: u64 = touch_ns(s, w)
     number: u64
     vpn: u64
     at: u32
     code: u32
     hits: u64 = 0
-    rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
-    begin_touches(s, t)
-    while t.done < t.pattern.touches:
-        number = next_touch(t)
-        vpn = t.start_vpn + number
+    most: u64 = hits_before(s, w, hit_ns, until_ns)
+    rq: cython.pointer(Rq) = cython.address(s.rq)
+    while w.done < w.pattern.touches:
+        number = next_touch(w)
+        vpn = w.start + number
         at = vpn & (PTRS_PER_TABLE - 1)
-        leaf = t.leaves[(vpn >> 9) - (t.start_vpn >> 9)]
+        leaf = w.leaves[(vpn >> 9) - (w.start >> 9)]
         if leaf == cython.NULL or leaf.entry[at] & wanted != wanted:
             spend_ns(s, hits * hit_ns)
             hits = 0
-            code = fault_in(s, t, vpn)
+            code = fault_in(s, w, vpn)
             if code != OK:
-                t.pending = number
+                w.pending = number
                 return code
-            if leaf == cython.NULL or t.walks != s.node_data[0].lruvec.mm_state.walks:
-                leaf = find_leaf(s, t, vpn)
+            if leaf == cython.NULL or w.walks != s.node_data[0].lruvec.mm_state.walks:
+                leaf = find_leaf(s, w, vpn)
+            most = hits_before(s, w, hit_ns, until_ns)
         entry = cython.address(leaf.entry[at])
         entry[0] |= bits
         if DEBUG and not entry[0] & PTE_SPECIAL:
             check_tag(s, leaf.tag[at], entry[0] >> 12, CHECK_AT_TOUCH)
-        if t.write:
+        if w.write:
             page = cython.address(pages[entry[0] >> 12])
-            page.tag = content_tag(page.tag, t.opno, t.first_page + number, t.content)
+            page.tag = content_tag(page.tag, w.opno, w.first_page + number, w.content)
             leaf.tag[at] = page.tag
-        t.done += 1
+        w.done += 1
         hits += 1
-        if rq.resched:
-            spend_ns(s, hits * hit_ns)
-            hits = 0
-            hooks.cond_resched(s)
-            remember_walks(s, t)
-        if hits >= t.hits_per_charge or s.now_ns + hits * hit_ns >= until_ns:
-            spend_ns(s, hits * hit_ns)
-            hits = 0
-            if not touch_pace(s, t, until_ns) or s.now_ns >= until_ns or is_cut_off(s):
+        if rq.resched or hits >= most:
+            if is_over(s, w, hits * hit_ns, until_ns):
+                hits = 0
                 break
+            hits = 0
+            most = hits_before(s, w, hit_ns, until_ns)
     spend_ns(s, hits * hit_ns)
-    return OK if t.done == t.pattern.touches else AGAIN
+    if w.done == w.pattern.touches:
+        return OK
+    return KILLED if task_at(s, w.task).killed else AGAIN
 
 
 def drawn(

@@ -70,15 +70,18 @@ def build(
     zswap: Mapping[str, str] | None = None,
     kernel: tuple[str, str | None] | None = None,
     seed: int = 0,
+    cpus: int = 1,
 ) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
     *ram_bytes*, *swap_areas*, *zswap* (its parameters by name) and *kernel* (a release, and whether its multi-gen LRU
-    is on, off or as by default) change what the snapshot says; None leaves it. *seed* decides what is left to chance.
+    is on, off or as by default) change what the snapshot says; None leaves it. *seed* decides what is left to chance;
+    *cpus*: of a described machine.
     """
-    return build_from(
-        replace(read(source), seed=seed), ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel
-    )
+    boot = replace(read(source), seed=seed)
+    if cpus > 1:
+        boot = describe.with_cpus(boot, cpus)
+    return build_from(boot, ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel)
 
 
 def read(source: Source, progress: Callable[[int, int], None] | None = None) -> Boot:

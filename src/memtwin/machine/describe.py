@@ -8,6 +8,7 @@ snapshot the ground is Debian 12's cloud kernel on a guest of 256 MiB, which is 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from math import isqrt
@@ -33,6 +34,8 @@ PAGE_ARRAY = 64
 """Pages per page of ``struct page`` (64 bytes each)."""
 DMA32_TOP = 3 << 18
 """Pages below 3 GiB: where the hole for devices begins; RAM beyond it lies above 4 GiB."""
+MAX_CPUS = 64
+_PROCESSOR = re.compile(r"(?m)^(processor\s*:\s*)0")
 FOUR_GIB = 1 << 20
 CHUNK = 1024
 MAX_MIN_FREE_KB = 262_144
@@ -76,6 +79,36 @@ def with_kernel(boot: Boot, release: str, lru_gen: str | None) -> Boot:
     if on == boot.multi_gen_lru:
         return replace(boot, version=text)
     return replace(boot, version=text, texts={**boot.texts, LRU_GEN_ENABLED: "0x0007\n" if on else "0x0000\n"})
+
+
+def with_cpus(boot: Boot, cpus: int) -> Boot:
+    """Return *boot* as it would be with so many CPUs; what each takes of memory for itself (Percpu) is not added."""
+    if cpus > MAX_CPUS:
+        raise UsageError(f"machine.cpus={cpus}: a described machine has at most {MAX_CPUS}")
+    zones = tuple(
+        replace(
+            zone,
+            pagesets=tuple(
+                replace(
+                    zone.pagesets[0], cpu=cpu, count=zone.pagesets[0].count if cpu == 0 else Pages(0), high=Pages(0)
+                )
+                for cpu in range(cpus)
+            ),
+        )
+        if zone.pagesets
+        else zone
+        for zone in boot.zoneinfo.zones
+    )
+    rows = boot.stat.cpus if boot.stat else {}
+    idle = {cpu: rows.get(cpu, tuple(0 for _ in rows[0])) for cpu in range(cpus)} if rows else {}
+    info = (boot.cpuinfo or "").strip("\n")
+    more = [info, *(_PROCESSOR.sub(rf"\g<1>{cpu}", info, count=1) for cpu in range(1, cpus))]
+    return replace(
+        boot,
+        zoneinfo=replace(boot.zoneinfo, zones=zones),
+        stat=replace(boot.stat, cpus=idle) if boot.stat else None,
+        cpuinfo="\n\n".join(more) + "\n\n" if boot.cpuinfo else None,
+    )
 
 
 def with_ram(boot: Boot, ram_bytes: int) -> Boot:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import NotModelledError, UsageError
+from memtwin.linux.kernel.sched import core as sched
+from memtwin.linux.kernel.sched import cputime
 from memtwin.linux.mm import swapon
 from memtwin.linux.records import Outcome
 from memtwin.machine import checks, compressed_lengths, resize, swap_areas
-from memtwin.run.processes import idle
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def squeeze(machine: Machine, asked_bytes: int) -> None:
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
     resize.take_away(machine, (has - asked_bytes) // PAGE_BYTES)
-    idle(machine, SETTLE_NS, lambda: None)
+    since = machine.state.clock_ns
+    cputime.begin_operation(machine.state)
+    sched.sleep_until(machine.state, since + SETTLE_NS)
+    cputime.account_sleep(machine.state, since)
 
 
 @dataclass(frozen=True, slots=True)

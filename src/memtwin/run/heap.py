@@ -15,7 +15,8 @@ from memtwin.run.malloc import Malloc, Thread
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
-    from memtwin.run.processes import Processes, Worker
+    from memtwin.run.processes import Processes
+    from memtwin.run.worker import Worker
     from memtwin.scenario import Free, MallocTrim, Mallopt, ThreadStart
     from memtwin.scenario import Malloc as MallocOp
 

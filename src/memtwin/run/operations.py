@@ -12,7 +12,7 @@ from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
 from memtwin.run import heap, protection
-from memtwin.run.processes import Processes, Worker, idle
+from memtwin.run.processes import Processes
 from memtwin.run.settings import write
 from memtwin.scenario import (
     Attach,
@@ -52,6 +52,7 @@ from memtwin.scenario import (
     Touch,
     Unlink,
     Until,
+    Wait,
     WorkerOp,
 )
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from memtwin.run.run import Run
+    from memtwin.run.worker import Worker
 
 
 def _proc(run: Run, op: Proc) -> int:
@@ -70,7 +72,7 @@ def _attach(run: Run, op: Attach) -> int:
 
 
 def _sleep(run: Run, op: Sleep) -> int:
-    idle(run.machine, op.sleep_ns, run.sample)
+    run.processes.idle(run.machine.state.clock_ns + op.sleep_ns)
     return Outcome.OK
 
 
@@ -78,8 +80,12 @@ def _until(run: Run, op: Until) -> int:
     begun = run.samples[0].time_ns
     if op.is_strict and begun + op.run_ns < run.machine.state.clock_ns:
         return Outcome.ETIME
-    idle(run.machine, begun + op.run_ns - run.machine.state.clock_ns, run.sample)
+    run.processes.idle(begun + op.run_ns)
     return Outcome.OK
+
+
+def _wait(run: Run, op: Wait) -> int:
+    return run.processes.wait(op.names)
 
 
 def _sync(run: Run, _: Sync) -> int:
@@ -133,11 +139,11 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
 OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
-    Proc: _proc, Attach: _attach, Sleep: _sleep, Until: _until, Sync: _sync, DropCaches: _drop_caches,
+    Proc: _proc, Attach: _attach, Sleep: _sleep, Until: _until, Wait: _wait, Sync: _sync, DropCaches: _drop_caches,
     SetSysctl: _set_sysctl, SwapOn: _swapon, SwapOff: _swapoff, Compact: _compact, Kalloc: _kalloc, Kfree: _kfree,
     Checkpoint: _checkpoint,
 }  # fmt: skip
-IDLE: Final = (Sleep, Until)
+IDLE: Final = (Sleep, Until, Wait)
 """Operations in which only the machine's own threads run."""
 ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync)
 ON_HEAP: Final = (Malloc, Free, MallocTrim)

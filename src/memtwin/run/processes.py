@@ -6,7 +6,6 @@ the model cannot do yet stops the run with an error that names the operation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memtwin.linux import touch
@@ -19,15 +18,17 @@ from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, mprotect,
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.attach import candidates
+from memtwin.run.beside import Beside
+from memtwin.run.refusals import SIGNALS
+from memtwin.run.worker import Region, Worker
 from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
-    from memtwin.run.heap import Heap
     from memtwin.scenario import (
         Exit,
         Fmap,
@@ -49,8 +50,7 @@ NS_PER_S = 1_000_000_000
 SAMPLES_BY_SECOND = 1_000
 """How many seconds of an operation have a sample each."""
 SIGKILL = 9
-SIGNALS: dict[int, int] = {Outcome.SIGBUS: 7, Outcome.SIGSEGV: 11}
-"""Outcomes of a touch that end its process, and the signals."""
+FOREVER_NS = (1 << 63) - 1
 RW_SHARED = program.RW | t.VM_SHARED
 LAST_REGION = 0x700000000
 """Page number below which regions are mapped: shared libraries and stacks lie above."""
@@ -65,39 +65,6 @@ CONTENTS = {
 
 ADVICES = {"dontneed": 0, "free": 1, "willneed": 2, "cold": 3, "pageout": 4, "hugepage": 5, "nohugepage": 6}
 """As mm/madvise.pxd numbers them."""
-
-
-@dataclass(slots=True)
-class Region:
-    """A range that a process mapped: first page number and pages."""
-
-    start: int
-    pages: int
-
-
-@dataclass(slots=True)
-class Worker:
-    """One process of a scenario."""
-
-    name: str
-    pid: int
-    task: int
-    next_region: int
-    """Where the next region is mapped."""
-    alive: bool = True
-    command: int = 0
-    """Commands that it was given."""
-    regions: dict[str, Region] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
-    """Open files by name."""
-    buffer: int = 0
-    """Page number of its buffer for reads and writes; 0: it has none yet."""
-    has_read: bool = False
-    """Whether that buffer holds what was read from a file; it is zeroes at first."""
-    heap: Heap | None = None
-    """Its allocator, once it has called malloc."""
-    runs_program: bool = True
-    """Whether it runs the program whose own touches are known; an attached one does as the scenario says."""
 
 
 class Processes:
@@ -123,6 +90,7 @@ class Processes:
         self.costs = machine.costs.as_table()
         self.user_ns = 0
         """Time that the operation so far spent in programs, not in the kernel."""
+        self.beside = Beside(self)
 
     def _next_pid(self) -> int:
         self.last_pid += 1
@@ -208,7 +176,7 @@ class Processes:
 
     def fmap(self, process: Worker, op: Fmap) -> int:
         """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
-        filp = self._open(process, op.file)
+        filp = self.open(process, op.file)
         file = kernel_fork.file_of(self.state, filp)
         pages = filemap.file_info(self.state, file).pages
         self._prepare_mmap(process, op)
@@ -256,15 +224,20 @@ class Processes:
         self.shared.forget([worker for worker in self.by_name.values() if worker.alive])
         return Outcome.OK
 
-    def _open(self, process: Worker, name: str) -> int:
-        """The open file of a name; opened at its first use and kept."""
+    def open(self, process: Worker, name: str) -> int:
+        """Return the open file of a name; opened at its first use and kept."""
         if name not in process.files:
             process.files[name] = self.disk.open(process.task, name)
         return process.files[name]
 
     def io(self, process: Worker, op: Fread | Fwrite) -> int:
         """Read or write a file through the process's buffer; returns an Outcome."""
-        filp = self._open(process, op.file)
+        calls = self.calls(process, op)
+        return calls if isinstance(calls, int) else self.by_seconds(calls)
+
+    def calls(self, process: Worker, op: Fread | Fwrite) -> read_write.FileIo | int:
+        """Return the calls that read or write a file through the process's buffer; an Outcome: there is no buffer."""
+        filp = self.open(process, op.file)
         if not process.buffer:
             at, pages = self.program.io_buffer, self.program.io_buffer_pages
             if not process.runs_program:
@@ -278,7 +251,7 @@ class Processes:
         drawn = (
             {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
         )
-        run = read_write.FileIo(
+        calls = read_write.FileIo(
             self.state,
             process.task,
             filp,
@@ -294,11 +267,11 @@ class Processes:
             think_ns=op.pace.think_ns,
         )
         process.has_read = process.has_read or isinstance(op, Fread)
-        return self.by_seconds(run)
+        return calls
 
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
-        self._open(process, op.file)
+        self.open(process, op.file)
         if op.file.startswith(TMPFS):
             return Outcome.OK
         file = self.disk.numbers[op.file]
@@ -312,10 +285,29 @@ class Processes:
         """Run a batch to its end, with a sample at each whole second, and fewer where it takes long."""
         since = self.state.clock_ns
         while True:
-            code = run.run(next_sample(since, self.state.clock_ns))
+            then = next_sample(since, self.state.clock_ns)
+            code = run.run(then)
             if code != Outcome.AGAIN:
                 return code
-            self.on_second()
+            self.beside.collect()
+            if self.state.clock_ns >= then:
+                self.on_second()
+
+    def idle(self, until_ns: int, awaited: Collection[str] | None = None) -> None:
+        """Let the main line idle until a point in time, or until what the *awaited* do beside it is over."""
+        since = self.state.clock_ns
+        self.beside.collect()
+        while self.state.clock_ns < until_ns and (awaited is None or self.beside.is_busy(awaited)):
+            then = next_sample(since, self.state.clock_ns)
+            sched.sleep_until(self.state, min(then, until_ns))
+            self.beside.collect()
+            if self.state.clock_ns == then:
+                self.on_second()
+
+    def wait(self, names: Collection[str] = ()) -> int:
+        """Wait until what the named processes, or all, do beside the main line is over; returns an Outcome."""
+        self.idle(FOREVER_NS, names)
+        return Outcome.OK
 
     def madvise(self, process: Worker, op: Madvise) -> int:
         """Give an advice on a part of a region; returns an Outcome."""
@@ -369,12 +361,12 @@ class Processes:
             return Outcome.ENOENT
         return kernel_fork.munmap(self.state, process.task, found.start, found.pages)
 
-    def touch(self, process: Worker, op: Touch) -> int:
-        """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
+    def touches(self, process: Worker, op: Touch) -> touch.Touch | int:
+        """Return the touches of an operation; an Outcome: the process has no such pages."""
         start = self.part(process, op)
         if start < 0:
             return -start
-        run = touch.Touch(
+        return touch.Touch(
             self.state,
             process.task,
             start,
@@ -387,8 +379,14 @@ class Processes:
             bytes_per_s=op.pace.bytes_per_s,
             think_ns=op.pace.think_ns,
         )
-        code = self.by_seconds(run)
-        self.user_ns += self._user_time(op, run.done)
+
+    def touch(self, process: Worker, op: Touch) -> int:
+        """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
+        touches = self.touches(process, op)
+        if isinstance(touches, int):
+            return touches
+        code = self.by_seconds(touches)
+        self.user_ns += self._user_time(op, touches.done)
         return self.end_by_signal(process, code)
 
     def end_by_signal(self, process: Worker, code: int) -> int:
@@ -441,6 +439,7 @@ class Processes:
             kernel_fork.close_file(self.state, filp)
         process.files.clear()
         process.alive = False
+        self.beside.end(process)
         self._forget_memfds()
 
 
@@ -480,14 +479,3 @@ def next_sample(since_ns: int, now_ns: int) -> int:
     """
     step_ns = NS_PER_S << max((now_ns - since_ns) // (SAMPLES_BY_SECOND * NS_PER_S), 0).bit_length()
     return (now_ns // step_ns + 1) * step_ns
-
-
-def idle(machine: Machine, ns: int, on_second: Callable[[], None]) -> None:
-    """Let the whole machine idle for *ns* nanoseconds."""
-    since = machine.state.clock_ns
-    until = since + ns
-    while machine.state.clock_ns < until:
-        then = next_sample(since, machine.state.clock_ns)
-        sched.sleep_until(machine.state, min(then, until))
-        if machine.state.clock_ns == then:
-            on_second()

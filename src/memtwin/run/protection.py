@@ -12,7 +12,8 @@ from memtwin.scenario import LIMITS
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
-    from memtwin.run.processes import Processes, Worker
+    from memtwin.run.processes import Processes
+    from memtwin.run.worker import Worker
     from memtwin.scenario import Limit, Mprotect, Stack
 
 

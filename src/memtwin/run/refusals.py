@@ -12,6 +12,8 @@ from memtwin.units import kib
 if TYPE_CHECKING:
     from memtwin.machine.machine import Machine
 
+SIGNALS: dict[int, int] = {Outcome.SIGBUS: 7, Outcome.SIGSEGV: 11}
+"""Outcomes of a touch that end its process, and the signals."""
 REFUSALS = {
     Refusal.NOT: "no page was free, and none could be freed",
     Refusal.LENGTH: "a mapping has a length",

@@ -12,7 +12,7 @@ another name and moved to its place when it is whole, so that a run that was cut
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from memtwin import __version__
 from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output
 from memtwin.linux.check import invariants
-from memtwin.linux.core import notices
+from memtwin.linux.core import mm_types, notices
 from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime, psi
@@ -36,13 +36,15 @@ from memtwin.run import timeline
 from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk
+from memtwin.run.done import Done, counted, moved
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
-from memtwin.run.processes import SIGNALS, Processes, Worker, idle
-from memtwin.run.refusals import refusal, signal_of
+from memtwin.run.processes import Processes
+from memtwin.run.refusals import SIGNALS, refusal, signal_of
 from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
+from memtwin.run.worker import Worker
 from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
 from memtwin.sources import frame_map
 from memtwin.twin import oom_event
@@ -53,7 +55,6 @@ from memtwin.units import kib
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from memtwin.linux.core.state import State
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Booted, Machine
     from memtwin.oom.event import OomEvent
@@ -73,33 +74,6 @@ _OFTEN = (
 """Files of /proc that every checkpoint has."""
 _NOT_READ_BY_THE_LAB = ("proc/pressure/cpu", "sys/kernel/debug/lru_gen")
 """A checkpoint of the model has them; reading them made no kernel objects on the recorded machines."""
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of one operation."""
-
-    op: Op
-    outcome: str
-    errno: int
-    us: int
-    deltas: dict[str, int]
-    deaths: list[dict[str, Any]] = field(default_factory=list)
-    why: str = ""
-    """The rule by which the kernel refused."""
-    file_pages: int = 0
-    """How long the file that it names was before."""
-    ooms: list[OomEvent] = field(default_factory=list)
-    """The kernel's reports of memory that ran out meanwhile."""
-    taken: dict[str, int] = field(default_factory=dict)
-    """Pages that reclaim took meanwhile, by whose they were."""
-    balances: tuple[int, ...] = ()
-    """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
-    swappiness: int = 0
-    heap: HeapFigures | None = None
-    """What malloc of the process says of itself afterwards, for an operation on the heap."""
-    began: bool = False
-    """Whether kswapd was woken for the first time meanwhile."""
 
 
 class Run:
@@ -139,8 +113,23 @@ class Run:
             if progress:
                 progress(len(self.done), len(self.scenario.ops))
             self.do(self.scenario.ops[len(self.done)])
+        self.finish()
         if progress:
             progress(len(self.scenario.ops), len(self.scenario.ops))
+
+    def finish(self) -> None:
+        """Wait for what runs beside the main line."""
+        self._wait_for(())
+        self._bury()
+
+    def _wait_for(self, names: tuple[str, ...]) -> None:
+        """Wait for what the named processes, or all, do beside the main line, and account the time."""
+        if not self.processes.beside.is_busy(names):
+            return
+        since = self.machine.state.clock_ns
+        cputime.begin_operation(self.machine.state)
+        self.processes.wait(names)
+        cputime.account_sleep(self.machine.state, since)
 
     def do(self, op: Op) -> None:
         """Carry out one operation; a ModelBug in it lists the operations that led to it."""
@@ -155,7 +144,10 @@ class Run:
 
     def _step(self, op: Op) -> None:
         state = self.machine.state
-        before, since, killed = _counted(state), state.clock_ns, len(self.ooms)
+        if isinstance(op, WorkerOp) and not op.beside and not isinstance(op, Kill):
+            self._wait_for((op.proc,))  # a process does one thing after another
+            self.processes.bury()
+        before, since, killed = counted(state), state.clock_ns, len(self.ooms)
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
         file_pages = self.disk.pages(op.file) if isinstance(op, ON_FILES) else 0
         self.processes.user_ns = 0
@@ -164,8 +156,7 @@ class Run:
         mm_loadavg.set_active(state, 0 if isinstance(op, (*IDLE, Checkpoint)) else 1)
         outcome, errno = ("skipped", 0) if state.has_panicked else self._carry_out(op)
         self._read_notices()
-        buried = self.processes.bury()
-        deaths = [self._death(process, signal) for process, signal in self.processes.take_ended()]
+        buried, deaths = self._bury()
         signalled, fault = errno in SIGNALS, errno
         if signalled:
             outcome, errno = "died", 0
@@ -173,12 +164,11 @@ class Run:
         if panicked or (isinstance(op, WorkerOp) and op.proc in {p.name for p in buried if isinstance(p, Worker)}):
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
-        if not isinstance(op, IDLE):
+        if isinstance(op, IDLE):
+            cputime.account_sleep(state, since)
+        else:
             cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
-        after = _counted(state)
-        deltas = {name: after[name] - before[name] for name in figures_with("operation", "always")}
-        moved = (n for n in figures_with("operation", "if it moved") if after[n] != before[n])
-        deltas.update({name: after[name] - before[name] for name in moved})
+        deltas = moved(before, counted(state))
         refused = errno == Outcome.ENOMEM or (outcome == "error" and state.refused_by)
         why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
         why = signal_of(self.machine, fault) if signalled else why
@@ -190,6 +180,7 @@ class Run:
         done.heap = self._heap(op)
         done.began = quiet and state.reclaim_began_ns > 0
         self.done.append(done)
+        self._go_on_beside(done)
         self.sample(between=True)
         if state.checks:
             invariants.validate(state, self.story())
@@ -198,8 +189,19 @@ class Run:
         """Let the machine be idle before an operation, where that is left to chance."""
         pause_ns = chance.pause_ns(self.machine.boot.seed, op.index)
         if pause_ns and not isinstance(op, (*IDLE, Checkpoint)) and not self.machine.state.has_panicked:
+            since = self.machine.state.clock_ns
             mm_loadavg.set_active(self.machine.state, 0)
-            idle(self.machine, pause_ns, self.sample)
+            cputime.begin_operation(self.machine.state)
+            self.processes.idle(since + pause_ns)
+            cputime.account_sleep(self.machine.state, since)
+
+    def _go_on_beside(self, done: Done) -> None:
+        """Begin what runs beside, and note what has ended there."""
+        op, beside = done.op, self.processes.beside
+        if isinstance(op, WorkerOp) and op.beside and done.outcome == "ok":
+            process = self.processes.by_name[op.proc]
+            beside.add(process, done)
+        beside.collect()
 
     def _heap(self, op: Op) -> HeapFigures | None:
         process = self.processes.by_name.get(op.proc) if isinstance(op, ON_HEAP) else None
@@ -220,6 +222,8 @@ class Run:
             process = self.processes.by_name.get(op.proc)
             if process is None or not process.alive:
                 return "skipped", 0
+            if op.beside:
+                return "ok", 0
             if not isinstance(op, Kill):
                 self.processes.command(process, op)
             code = OF_PROCESS[type(op)](self.processes, process, op)
@@ -227,6 +231,11 @@ class Run:
             kernel_fork.run_as(self.machine.state, self.machine.rest)
             code = OF_MACHINE[type(op)](self, op)
         return ("ok" if code == Outcome.OK else "error"), code
+
+    def _bury(self) -> tuple[list[Worker | Booted], list[dict[str, Any]]]:
+        """End those that were killed for their memory; returns them, and a line for each process that has ended."""
+        buried = self.processes.bury()
+        return buried, [self._death(process, signal) for process, signal in self.processes.take_ended()]
 
     def _death(self, process: Worker | Booted, signal: int) -> dict[str, Any]:
         """The line of a process that ended, among the deaths; its files are not read any more."""
@@ -358,11 +367,6 @@ class Run:
             directory.write("run.json", meta + b"\n")
 
 
-def _counted(state: State) -> dict[str, int]:
-    """Every counter that an operation's line may list."""
-    return {**state.node_stats(), **state.events_by_name()}
-
-
 def _line(done: Done) -> str:
     record = {
         "i": done.op.index, "op": done.op.text, "outcome": done.outcome, "errno": done.errno, "info": done.why,
@@ -392,8 +396,13 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
         if type(op) not in OF_PROCESS and type(op) not in OF_MACHINE:
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
-        if isinstance(op, WorkerOp) and op.beside:
-            raise NotModelledError(f"{scenario.path}:{op.lineno}", f"'&' ({op.text})", hint="nothing was run")
+    side_by_side = {op.proc: op for op in scenario.ops if isinstance(op, WorkerOp) and op.beside}
+    if len(side_by_side) > mm_types.MAX_RUNNERS:
+        op = list(side_by_side.values())[mm_types.MAX_RUNNERS]
+        where = f"{scenario.path}:{op.lineno}"
+        raise NotModelledError(
+            where, f"more than {mm_types.MAX_RUNNERS} processes side by side", hint="nothing was run"
+        )
 
 
 def machine_for(

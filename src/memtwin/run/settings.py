@@ -364,18 +364,19 @@ def _prepare(
     asked = scenario.zswap or settings.zswap
     zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
     header = scenario.machine
+    parts: dict[str, Any]
     if boot is None:
         ram = ram_bytes(settings.ram, header.ram_bytes) if settings.ram else header.ram_bytes
-        if header.cpus != 1:
+        if header.cpus > describe.MAX_CPUS:
             raise NotModelledError(
-                scenario.path,
+                f"{scenario.path}:{header.lineno}",
                 f"machine cpus={header.cpus} without a snapshot",
-                hint="give --boot a snapshot of a machine with as many cpus",
+                hint=f"{describe.MAX_CPUS} at most, or give --boot a snapshot of a machine with as many cpus",
             )
         kernel = (header.kernel, settings.lru_gen or header.lru_gen)
-        areas = swap_areas(scenario, settings)
-        return build(describe.ground(), ram_bytes=ram, swap_areas=areas, zswap=zswap, kernel=kernel, seed=settings.seed)
-    parts: dict[str, Any] = {
+        parts = {"swap_areas": swap_areas(scenario, settings), "zswap": zswap, "kernel": kernel}
+        return build(describe.ground(), ram_bytes=ram, seed=settings.seed, cpus=header.cpus, **parts)
+    parts = {
         "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
         "zswap": zswap if settings.zswap else None,
     }

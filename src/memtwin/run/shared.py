@@ -20,7 +20,7 @@ from memtwin.units import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from memtwin.machine.machine import Machine
-    from memtwin.run.processes import Worker
+    from memtwin.run.worker import Worker
 
 KERNEL_DEVICE = (0, 1)
 """Major and minor number of the kernel's own tmpfs, which is mounted nowhere and has no limit."""

@@ -10,7 +10,7 @@ from memtwin.scenario import Compact, Kalloc, Kfree
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memtwin.run.run import Done
+    from memtwin.run.done import Done
     from memtwin.scenario import Op
     from memtwin.story.story import Step
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memtwin.run.run import Done
+    from memtwin.run.done import Done
 
 _LONGEST: Final = 8
 """Operations that may repeat together."""

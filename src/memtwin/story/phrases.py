@@ -25,12 +25,13 @@ from memtwin.scenario import (
     Stack,
     Touch,
     Until,
+    Wait,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memtwin.run.run import Done
+    from memtwin.run.done import Done
 
 PAGE_KIB = 4
 RIGHTS = {
@@ -95,6 +96,9 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Proc: lambda op: f"{op.name} starts",
     Exit: lambda op: f"{op.proc} exits",
     Kill: lambda op: f"{op.proc} is killed",
+    Wait: lambda op: (
+        f"{' and '.join(op.names) or 'all that runs beside'} {'are' if len(op.names) > 1 else 'is'} waited for"
+    ),
     Until: lambda op: f"the machine idles until it has run for {op.run_ns / NS_PER_S:g} s",
     Sleep: lambda _op: "the machine idles",
 }

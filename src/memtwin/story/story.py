@@ -44,14 +44,15 @@ from memtwin.scenario import (
     Until,
     WorkerOp,
 )
-from memtwin.story import compaction, heap, protection, reclaim, shared, swap
+from memtwin.story import beside, compaction, heap, protection, reclaim, shared, swap
 from memtwin.story.fold import folds
 from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from memtwin.run.run import Done, Run
+    from memtwin.run.done import Done
+    from memtwin.run.run import Run
     from memtwin.story.fold import Fold
 
 WHY_NOT = {
@@ -124,6 +125,8 @@ class _Narrator:
     def paragraph(self, what: Step) -> str:
         """Return what an operation did and what that cost; empty where there is nothing to say."""
         sentences = [_sentence(what)]
+        if beside.runs(what.done.op):
+            return sentences[0]  # those that it ran beside say what the machine did
         if what.done.began:
             at_ns = self._run.machine.state.reclaim_began_ns - self._run.samples[0].time_ns
             sentences.append(f"{seconds(at_ns)} into the run kswapd was woken: reclaim began.")
@@ -203,6 +206,8 @@ def _sentence(what: Step) -> str:
     if what.done.outcome == "skipped":
         gone = f"{op.proc if isinstance(op, WorkerOp) else 'the process'} is gone"
         return f"{phrase(op)}: skipped, {what.done.why or gone}."
+    if beside.runs(op):
+        return beside.sentence(op, what.done)
     tell_of = TELLERS.get(type(op))
     return tell_of(op, what) if tell_of else ""
 
@@ -432,6 +437,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     SetSysctl: _set,
     Sleep: _slept,
     Until: _waited,
+    **beside.TELLERS,
     Attach: lambda op, what: f"{op.name} has died since (ESRCH)." if what.done.errno else "",
 }
 

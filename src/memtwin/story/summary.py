@@ -13,7 +13,8 @@ from memtwin.story import reclaim, swap
 from memtwin.story.phrases import PAGE_KIB, phrase
 
 if TYPE_CHECKING:
-    from memtwin.run.run import Done, Run
+    from memtwin.run.done import Done
+    from memtwin.run.run import Run
     from memtwin.run.timeline import Sample
 
 _SHOWN = 3

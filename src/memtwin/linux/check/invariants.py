@@ -59,6 +59,23 @@ class MachineCheck(HugeCheck):
         self.files()
         self.lru_lists()
         self.slabs()
+        self.runners()
+
+    def runners(self) -> None:
+        """Who has work to do beside the main line; who waits for nothing is in no stall."""
+        s: State = self.s
+        busy = ended = 0
+        for i in range(MAX_RUNNERS):
+            r: cython.pointer(Runner) = cython.address(s.runners[i])
+            entity: cython.pointer(SchedEntity) = cython.address(s.entities[NR_SCHED_ENTITIES + i])
+            busy += r.work.kind != WORK_NONE
+            ended += r.has_ended
+            self.hold(
+                r.wait != WAIT_NONE or (not entity.memstall and not entity.iowait), f"runner {i} waits for nothing"
+            )
+            self.hold(r.work.kind != WORK_NONE or not r.wait, f"runner {i} waits and has no work")
+        self.equal("runners with work", busy, s.nr_runners)
+        self.equal("runners whose work has ended", ended, s.nr_ended)
 
     def free_lists(self) -> None:
         """Blocks on the buddy allocator's lists."""

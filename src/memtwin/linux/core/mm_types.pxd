@@ -415,6 +415,8 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     bint may_deactivate_file
     bint force_deactivate
     bint skipped_deactivate
+    bint waited             # at the end of a pass: the next priority is due
+    bint ready              # a zone is ready for compaction
     bint full_walk          # it got nothing before
     bint cache_trim_mode
     bint file_is_tiny
@@ -457,10 +459,10 @@ cdef struct SchedEntity:
     i64 vlag                # time that it was owed when it went to sleep
     bint iowait             # it waits for a device
     u32 memstall            # sections that it is in, one in another, in which it works or waits for lack of memory
-    u64 busy_until_ns       # with more than one CPU: its own is at work until then
+    u64 busy_until_ns       # with more than one CPU: it is at work on one of them until then
+    u32 cpu                 # the one that it ran on last
 
-cdef struct Rq:             # who runs on one CPU
-    SchedEntity entities[NR_SCHED_ENTITIES]
+cdef struct Rq:             # who runs, on all CPUs
     u32 curr                # the entity that runs
     u64 exec_start_ns       # time up to which its runtime has been accounted
     u64 min_vruntime        # about where an entity starts that wakes up
@@ -730,6 +732,9 @@ cdef struct Task:
     u32 mm
     i32 oom_score_adj
     u64 fault_vpn           # the page whose fault is being handled
+    u32 fault_tries         # of a file's fault that waits: how often it was retried
+    bint fault_major        # of a fault on swap that waits: it is a major one
+    bint fault_again        # its fault goes on: it is counted already
     u64 oom_reap_ns         # when the reaper takes a victim's memory; 0: not, or done
     bint oom_victim         # was killed for its memory, or gets it while it exits
     bint killed             # SIGKILL is pending, or its memory is gone already
@@ -866,6 +871,76 @@ cdef struct Pace:           # how fast a program goes about one operation
     u64 began_ns            # 0: not yet
     u64 resume_ns           # it sleeps until then
 
+cdef struct Work:           # one operation of a program, and how far it is
+    u32 kind                # WorkKind
+    u32 task
+    bint write
+    u32 content
+    u64 opno
+    u64 start               # page number of the first page; of file I/O: byte at which chunk 0 starts
+    u64 first_page          # number of that page within its region
+    u32 filp
+    u32 file                # of fsync
+    u64 chunk               # bytes
+    u64 buffer_vpn
+    Pattern pattern
+    Pace pace
+    u64 done                # touches, or calls, made
+    i64 pending             # page or chunk drawn but not done, or -1
+    u64 position            # byte at which the pending call goes on; valid if is_begun
+    bint is_begun           # the pending call has done a part
+    u64 nr_leaves
+    u64 walks               # of page tables, when tables were looked up
+    Table **leaves          # PTE table of each 2 MiB of the range, once it was looked up
+
+cdef enum:                  # WorkKind
+    WORK_NONE
+    WORK_TOUCH
+    WORK_IO
+    WORK_FSYNC
+
+cdef enum:                  # what a runner waits for
+    WAIT_NONE
+    WAIT_TIME
+    WAIT_PAGE_LOCKED        # the read of a page, wait_arg
+    WAIT_PAGE_WRITEBACK
+    WAIT_FILE_WRITEBACK     # the writes of a file, wait_arg
+
+cpdef enum:               # limits
+    MAX_RUNNERS = 64
+
+cdef struct CompactTries:   # what became of a request's direct compactions
+    u32 result              # COMPACT_…, of the last
+    u32 prio                # how hard the next is
+    u32 retries
+    bint ends               # the request is refused now
+
+cdef struct SlowPath:       # a request for memory in the slow path
+    bint active             # it waits, and goes on when it is made again
+    u32 order
+    u32 gfp
+    u64 progress
+    u32 no_progress
+    u32 alloc_flags
+    CompactTries c
+
+cdef struct Runner:         # a task whose work is done in pieces, beside what else runs
+    Work work
+    u32 wait                # WAIT_…
+    u32 wait_arg
+    u64 wake_ns             # of WAIT_TIME
+    bint stalled            # it waits for lack of memory
+    bint is_asleep          # it waits for nothing: it sleeps of its own will
+    bint rebalance          # a writer that must be held against the limits again when it goes on
+    bint reclaims           # its direct reclaim waits, and goes on with sc
+    u64 throttled_until_ns  # it waits for kswapd before it reclaims; 0: it does not
+    ScanControl sc
+    SlowPath slow
+    u32 outcome             # of the work that has ended
+    bint has_ended
+    u64 began_ns
+    u64 ended_ns
+
 cpdef enum:              # NoticeKind
     NOTICE_OOM
     NOTICE_REAP
@@ -942,8 +1017,12 @@ cdef struct SwapSlots:      # a cpu's slots: taken in advance, and freed but not
     u32 nr_back
 
 cdef struct Cpu:            # everything that the kernel keeps for each CPU
-    Rq rq
     u32 current             # the task that runs
+    u64 busy_until_ns       # a thread or runner works on it until then
+    u64 psi_ns[3][2]        # with more than one cpu: pressure of memory, io, cpu; some, full
+    u64 psi_nonidle_ns
+    u64 psi_seen_ns[3][2]   # what the machine's totals have of these
+    u64 psi_seen_nonidle_ns
     u32 memalloc            # PF_MEMALLOC depth of what runs: it reclaims
     bint in_lru_fault       # the task handles a fault of its own
     PerCpuPages pcp[MAX_NR_ZONES]
@@ -952,7 +1031,7 @@ cdef struct Cpu:            # everything that the kernel keeps for each CPU
     u32 ratelimit           # pages dirtied since a writer last came to a balance point
     u32 bh_lru[BH_LRU_SIZE] # device pages whose buffers it remembers: they cannot be dropped
     u32 bh_next
-    BlkPlug plug[2]         # swap writes of the task, of a thread, that neighbours may still join
+    BlkPlug plug[3]         # swap writes of the task, of a thread, of a runner, that neighbours may still join
 
 cdef struct ZsClass:        # objects of one size, packed into groups of pages
     u32 size

@@ -89,6 +89,9 @@ cdef class State:
     cdef Pgdat node_data[MAX_NUMNODES]
     cdef Cpu *cpus                  # [nr_cpus]
     cdef Cpu *cpu_now               # &cpus[cpu]
+    cdef Rq rq
+    cdef SchedEntity entities[NR_SCHED_ENTITIES + MAX_RUNNERS]
+    cdef u32 nr_entities            # ever used
     cdef Bdi bdi                    # the disk that files lie on
     cdef u64 event[NR_VM_EVENT_ITEMS]
     cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
@@ -98,8 +101,15 @@ cdef class State:
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
     cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
     cdef u64 zone_end[2]            # one past the last frame of DMA, of DMA32
+    cdef Runner runners[MAX_RUNNERS]    # runner i is the entity NR_SCHED_ENTITIES + i
+    cdef u32 nr_runners             # that have work
+    cdef u32 nr_ended               # whose work has ended, and is not collected yet
+    cdef u32 runner                 # the entity of the runner whose piece of work is done now; 0: none's
+    cdef bint main_idles            # the main line waits for nothing but time, or for runners
+    cdef u32 suspended              # the task that it interrupts
     cdef bint in_thread             # a background thread runs, not the task
-    cdef u64 thread_ns              # what its piece of work took, on another cpu
+    cdef bint aside                 # a thread or runner works on another cpu: the time that it takes is not this cpu's
+    cdef u64 thread_ns              # what its piece of work took so far, on another cpu
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
     cdef u32 journal_blocks
     cdef u32 journal_bdev
@@ -169,15 +179,22 @@ cdef class State:
     cdef u64 avenrun[3]             # load averages, fixed point with 11 bits
     cdef u64 psi_avg[3][2][3]       # pressure of memory, io, cpu; some, full; over 10, 60, 300 s; fixed point
     cdef u64 psi_total_ns[3][2]
+    cdef u64 psi_avg_last_ns        # when the averages took their last step; 0: they did not yet
     cdef u64 psi_last_ns[3][2]
     cdef u64 cpu_user_ns
     cdef u64 cpu_system_ns
     cdef u64 cpu_idle_ns
     cdef u64 cpu_iowait_ns
     cdef u64 thread_time_ns         # of kswapd and the flusher, on the task's cpu
+    cdef u64 runner_user_ns         # of runners' programs, on the task's cpu
     cdef u64 thread_time_before_ns  # when the operation began
     cdef u64 task_wait_ns           # time that the running operation spent waiting
     cdef u64 task_sleep_ns          # time that it slept of its own will
+    cdef u64 idle_iowait_ns         # of the running operation: what iowait has of the time in which nothing ran
+    cdef u64 task_queue_ns          # time that it waited for a cpu, with more than one
+    cdef u64 aside_time_ns          # of threads and runners, on other cpus than the task's
+    cdef u64 aside_booked_ns        # what of it idle time was lessened by
+    cdef u64 stall_since_ns         # when the piece of work aside began to reclaim, on its own clock
     cdef Features features          # what this kernel does otherwise than 6.1
     cdef u32 lru_gen_caps           # /sys/kernel/mm/lru_gen/enabled: what the multi-gen LRU uses; 0: it is off
     cdef u64 lru_gen_min_ttl_ns     # working set that is kept, or the OOM killer runs
@@ -218,12 +235,28 @@ cdef void table_put(State s, u32 table) noexcept nogil
 
 cdef inline void spend_ns(State s, u64 ns) noexcept nogil:
     """Let *ns* of the running task's time pass, and what is due happen; a thread has a cpu of its own if there is one."""
-    if s.in_thread and s.nr_cpus > 1:
+    if s.aside:
         s.thread_ns += ns
         return
     s.now_ns += ns
     if s.now_ns >= s.next_event_ns:
         hooks.run_events(s)
+
+cdef inline u64 local_clock(State s) noexcept nogil:
+    """The time for who runs now, which may be ahead on a cpu of its own."""
+    return s.now_ns + s.thread_ns
+
+cdef inline Runner *this_runner(State s) noexcept nogil:
+    """The runner whose piece of work is done now."""
+    return &s.runners[s.runner - NR_SCHED_ENTITIES]
+
+cdef inline bint in_pieces(State s) noexcept nogil:
+    """Whether who runs now must return where it has to wait: a runner, and no thread in its place."""
+    return s.runner != 0 and not s.in_thread
+
+cdef inline bint must_return(State s) noexcept nogil:
+    """Whether the runner that runs now waits for something: it returns up the stack, and its step is retried."""
+    return s.runner != 0 and s.runners[s.runner - NR_SCHED_ENTITIES].wait != WAIT_NONE
 
 cdef void look_for_signal(State s) noexcept with gil
 
@@ -375,6 +408,7 @@ cdef void on_array(Array array, u64 size, u32 what) noexcept nogil
 cdef Pool *pool_at(State s, u32 number) noexcept nogil
 cdef void on_arrays(State s, u32 what) noexcept nogil
 cdef void on_nested_arrays(State s, u32 what) noexcept nogil
+cdef void on_runner(Runner *r, u32 what) noexcept nogil
 cdef void on_area(SwapArea *area, u32 what) noexcept nogil
 cdef u64 array_bytes(State s) noexcept nogil
 cdef void on_file(File *f, u32 what) noexcept nogil

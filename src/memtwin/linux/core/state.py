@@ -181,6 +181,8 @@ def on_nested_arrays(s: State, what: u32):
         on_file(file_at(s, i), what)
     for i in range(s.nr_areas):
         on_area(cython.address(s.areas[i]), what)
+    for i in range(MAX_RUNNERS):
+        on_runner(cython.address(s.runners[i]), what)
 
 
 def on_file(f: cython.pointer(File), what: u32):
@@ -200,6 +202,12 @@ def on_file(f: cython.pointer(File), what: u32):
             ((f.cap_pages >> (6 * (level + 1))) + 1) * cython.sizeof(u32),
             what,
         )
+
+
+def on_runner(r: cython.pointer(Runner), what: u32):
+    """Carry out *what* for the array of a runner; a copy has to look its tables up again."""
+    on_array(cython.cast(Array, cython.address(r.work.leaves)), r.work.nr_leaves * cython.sizeof(cython.p_void), what)
+    r.work.walks = ~cython.cast(u64, 0)
 
 
 def on_area(area: cython.pointer(SwapArea), what: u32):
@@ -268,8 +276,8 @@ class State:
         ):
             raise HostMemoryError(f"a machine of {max_pfn:,} frames", (max_pfn + 1) * cython.sizeof(Page))
         self.cpu_now = self.cpus
-        for cpu in range(nr_cpus):
-            self.cpus[cpu].rq.entities[SCHED_TASK].queued = True
+        self.nr_entities = NR_SCHED_ENTITIES
+        self.entities[SCHED_TASK].queued = True
         sizes: u32[NR_POOLS] = [
             cython.sizeof(Task), cython.sizeof(Mm), cython.sizeof(Vma), cython.sizeof(AnonVma),
             cython.sizeof(AnonVmaChain), cython.sizeof(File), cython.sizeof(Filp), cython.sizeof(XaNode),

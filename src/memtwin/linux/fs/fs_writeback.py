@@ -40,11 +40,12 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     global_node_page_state,
     hooks,
+    in_pieces,
     is_cut_off,
     set_current,
     spend_ns,
-    this_cpu,
 )
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_for
 from cython.cimports.memtwin.linux.lib.xarray import xa_next_dirty
 from cython.cimports.memtwin.linux.mm.page_writeback import (
     arm_flusher,
@@ -213,7 +214,7 @@ def flusher_done(s: State):
 
 def flusher_runnable(s: State) -> cython.bint:
     """Whether the flusher has something to do now."""
-    if this_cpu(s).rq.entities[SCHED_FLUSHER].busy_until_ns > s.now_ns:
+    if s.entities[SCHED_FLUSHER].busy_until_ns > s.now_ns:
         return False
     if s.bdi.flusher.state == THREAD_ASLEEP:
         return s.bdi.flusher.wake_ns != 0 and s.now_ns >= s.bdi.flusher.wake_ns
@@ -251,15 +252,18 @@ def flusher_step(s: State):
 
 
 def write_all(s: State, file: u32):
-    """Write every dirty page of a file and wait until that is done (fsync)."""
+    """Write every dirty page of a file and wait until that is done (fsync); a runner returns where it has to wait."""
     f: cython.pointer(File) = file_at(s, file)
     while (f.nr_dirty or f.nr_writeback) and not is_cut_off(s):
         f = file_at(s, file)
         if f.nr_dirty and write_pages(s, file, BIO_MAX_PAGES, False):
-            if this_cpu(s).rq.resched:
+            if s.rq.resched:
                 hooks.cond_resched(s)
             continue
         close_extent(s, file)
+        if f.nr_writeback and in_pieces(s):
+            wait_for(s, WAIT_FILE_WRITEBACK, file, False)
+            return
         if f.nr_writeback:
             hooks.io_schedule(s)
     if f.wb_list != WB_CLEAN and s.bdi.flusher.file != file:

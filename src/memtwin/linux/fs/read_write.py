@@ -23,10 +23,11 @@ from cython.cimports.memtwin.linux.core.state import (
     filp_at,
     hooks,
     is_cut_off,
+    local_clock,
+    must_return,
     set_current,
     spend_ns,
     task_at,
-    this_cpu,
 )
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
 from cython.cimports.memtwin.linux.mm.filemap import (
@@ -76,19 +77,21 @@ class FileIo:
         bytes_per_s: int = 0,
         think_ns: int = 0,
     ):
+        w: cython.pointer(Work) = cython.address(self.work)
         self.s = s
-        self.task = task
-        self.content = content
-        self.filp = filp
-        self.offset = offset
-        self.chunk = chunk
-        self.write = write
-        self.buffer_vpn = buffer_vpn
-        self.opno = opno
-        fill_pattern(cython.address(self.pattern), kind, nchunks, touches, seed)
-        self.pace.bytes_per_s = bytes_per_s
-        self.pace.think_ns = think_ns
-        self.pending = -1
+        w.kind = WORK_IO
+        w.task = task
+        w.content = content
+        w.filp = filp
+        w.start = offset
+        w.chunk = chunk
+        w.write = write
+        w.buffer_vpn = buffer_vpn
+        w.opno = opno
+        fill_pattern(cython.address(w.pattern), kind, nchunks, touches, seed)
+        w.pace.bytes_per_s = bytes_per_s
+        w.pace.think_ns = think_ns
+        w.pending = -1
 
     def run(self, until_ns: int = (1 << 64) - 1) -> int:
         """Call until done (0), until the clock reaches *until_ns* (``AGAIN``), or until an Outcome stops it."""
@@ -96,41 +99,53 @@ class FileIo:
         until: u64 = until_ns
         s: State = self.s
         with cython.nogil:
-            code = io_batch(s, self, until)
+            set_current(s, self.work.task)
+            code = io_batch(s, cython.address(self.work), until)
         raise_if_broken(s)
         return code
 
 
-def io_batch(s: State, io: FileIo, until_ns: u64) -> u32:
+def io_batch(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
     """The loop over calls."""
     number: u64
-    position: u64
     code: u32
-    set_current(s, io.task)
-    while io.done < io.pattern.touches:
-        if task_at(s, io.task).killed:
+    while w.done < w.pattern.touches:
+        if task_at(s, w.task).killed:
             return KILLED
-        if is_paced(cython.address(io.pace)) and not keep_pace(s, cython.address(io.pace), until_ns):
+        if is_paced(cython.address(w.pace)) and not keep_pace(s, cython.address(w.pace), until_ns):
             return AGAIN
-        if s.now_ns >= until_ns or is_cut_off(s):
+        if local_clock(s) >= until_ns or is_cut_off(s) or (s.nr_ended != 0 and not s.runner):
             return AGAIN
-        number = io.pending if io.pending >= 0 else draw(cython.address(io.pattern), io.done)
-        io.pending = -1
-        spend_ns(s, s.cost_ns[COST_IO_CALL])
-        position = io.offset + number * io.chunk
-        if file_at(s, filp_at(s, io.filp).file).kind == FILE_SHMEM:
-            code = shmem_write(s, io, position) if io.write else shmem_read(s, io, position)
-        else:
-            code = pwrite(s, io, position) if io.write else pread(s, io, position)
+        number = w.pending if w.pending >= 0 else draw(cython.address(w.pattern), w.done)
+        w.pending = -1
+        code = io_call(s, w, w.start + number * w.chunk, until_ns)
         if code != OK:
-            io.pending = number
-            return code
-        io.done += 1
-        if is_paced(cython.address(io.pace)) and io.done < io.pattern.touches:
-            pace_step(s, cython.address(io.pace), io.done * io.chunk)
-        if this_cpu(s).rq.resched:
+            w.pending = number
+            return AGAIN if must_return(s) else code
+        w.is_begun = False
+        w.done += 1
+        if is_paced(cython.address(w.pace)) and w.done < w.pattern.touches:
+            pace_step(s, cython.address(w.pace), w.done * w.chunk)
+        if s.rq.resched:
             hooks.cond_resched(s)
     return OK
+
+
+def io_call(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
+    """One call whose first byte is *start*, or the rest of it; returns an Outcome."""
+    if not w.is_begun:
+        w.is_begun = True
+        w.position = start
+        spend_ns(s, s.cost_ns[COST_IO_CALL])
+    if file_at(s, filp_at(s, w.filp).file).kind == FILE_SHMEM:
+        return shmem_write(s, w, start, until_ns) if w.write else shmem_read(s, w, start, until_ns)
+    return pwrite(s, w, start, until_ns) if w.write else pread(s, w, start, until_ns)
+
+
+def goes_back(s: State, w: cython.pointer(Work), position: u64, until_ns: u64) -> cython.bint:
+    """Whether a runner returns from the middle of a call, and goes on at *position* another time."""
+    w.position = position
+    return s.runner != 0 and (must_return(s) or local_clock(s) >= until_ns)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -156,7 +171,7 @@ def get_read_batch(s: State, filp: u32, index: u64, last: u64, pages: cython.poi
 
 
 def filemap_get_pages(s: State, filp: u32, index: u64, last: u64, pages: cython.pointer(u32)) -> u32:
-    """A run of pages that are up to date, reading what is missing; returns how many, 0: no memory."""
+    """A run of pages that are up to date, reading what is missing; returns how many, 0: no memory, or it waits."""
     nr: u32 = get_read_batch(s, filp, index, last, pages)
     pfn: u32
     if not nr:
@@ -164,6 +179,8 @@ def filemap_get_pages(s: State, filp: u32, index: u64, last: u64, pages: cython.
         nr = get_read_batch(s, filp, index, last, pages)
     if not nr:
         pages[0] = read_cache_page(s, filp_at(s, filp).file, index, GFP_HIGHUSER_MOVABLE)
+        if must_return(s):
+            return 0
         s.pages[pages[0]].refcount += 1 if pages[0] else 0
         return 1 if pages[0] else 0
     pfn = pages[nr - 1]
@@ -174,41 +191,58 @@ def filemap_get_pages(s: State, filp: u32, index: u64, last: u64, pages: cython.
             put_page(s, pfn)
             return nr - 1
         wait_on_page_locked(s, pfn)
+        if must_return(s):
+            put_page(s, pfn)
+            return 0
     return nr
 
 
-def pread(s: State, io: FileIo, position: u64) -> u32:
+def pread(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     """One read; it ends at the file's end.  Returns an Outcome."""
-    ra: cython.pointer(Filp) = filp_at(s, io.filp)
+    ra: cython.pointer(Filp) = filp_at(s, w.filp)
     size: u64 = file_at(s, ra.file).nr_pages * PAGE
-    end: u64 = min(position + io.chunk, size)
-    start: u64 = position
+    end: u64 = min(start + w.chunk, size)
+    position: u64 = w.position
     pages: u32[READ_BATCH]
     nr: u32
     i: u32
     code: u32
     while position < end:
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
-        nr = filemap_get_pages(s, io.filp, position // PAGE, (end + PAGE - 1) // PAGE, pages)
+        nr = filemap_get_pages(s, w.filp, position // PAGE, (end + PAGE - 1) // PAGE, pages)
         if not nr:
+            w.position = position
             return s.alloc_error
-        ra = filp_at(s, io.filp)
+        ra = filp_at(s, w.filp)
         for i in range(nr):
             if i or (ra.prev_pos - 1) // PAGE != position // PAGE:
                 mark_page_accessed(s, pages[i])
-        code = OK
-        for _ in range(nr):
-            if code == OK:
-                code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, True)
-            spend_ns(s, s.cost_ns[COST_READ_PAGE])
-            position = min((position // PAGE + 1) * PAGE, end)
+        w.position = position
+        code = copy_to_buffer(s, w, start, end, nr)
+        position = w.position
         for i in range(nr):
             put_page(s, pages[i])
+        if code == OK and position < end and goes_back(s, w, position, until_ns):
+            return AGAIN
         if code != OK:
             return code
-        filp_at(s, io.filp).prev_pos = position
     return OK
+
+
+def copy_to_buffer(s: State, w: cython.pointer(Work), start: u64, end: u64, nr: u32) -> u32:
+    """Copy *nr* pages from where the call has come to; returns an Outcome."""
+    code: u32 = OK
+    for _ in range(nr):
+        if code == OK:
+            code = access_page(s, w.task, w.buffer_vpn + (w.position - start) // PAGE, True)
+        if code == AGAIN:
+            break
+        spend_ns(s, s.cost_ns[COST_READ_PAGE])
+        w.position = min((w.position // PAGE + 1) * PAGE, end)
+    if code == OK or code == AGAIN:
+        filp_at(s, w.filp).prev_pos = w.position
+    return code
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -219,15 +253,24 @@ def write_begin(s: State, file: u32, index: u64, whole: cython.bint) -> u32:
     pfn: u32 = filemap_get(s, file, index)
     if not pfn and not whole and index < file_at(s, file).nr_pages and not is_hole(s, file, index):
         pfn = read_cache_page(s, file, index, GFP_HIGHUSER_MOVABLE)
-        if not pfn:
+        if not pfn or must_return(s):
             return 0
+    if not pfn:
+        pfn = filemap_alloc(s, file, index, GFP_HIGHUSER_MOVABLE | GFP_WRITE)
+        if pfn:
+            return fresh_page(s, pfn)
+        pfn = filemap_get(s, file, index)  # another task was there first
     if pfn:
         s.pages[pfn].refcount += 1
         wait_on_page_locked(s, pfn)
-        return pfn
-    pfn = filemap_alloc(s, file, index, GFP_HIGHUSER_MOVABLE | GFP_WRITE)
-    if not pfn:
-        return 0
+        if must_return(s):
+            put_page(s, pfn)
+            return 0
+    return pfn
+
+
+def fresh_page(s: State, pfn: u32) -> u32:
+    """A page that was allocated for a write, which fills it, with one more reference."""
     spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     s.pages[pfn].flags |= PG_UPTODATE
     s.pages[pfn].flags &= ~cython.cast(u32, PG_LOCKED)
@@ -235,11 +278,11 @@ def write_begin(s: State, file: u32, index: u64, whole: cython.bint) -> u32:
     return pfn
 
 
-def pwrite(s: State, io: FileIo, position: u64) -> u32:
+def pwrite(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     """One write; the file grows if it must.  Returns an Outcome."""
-    file: u32 = filp_at(s, io.filp).file
-    end: u64 = position + io.chunk
-    start: u64 = position
+    file: u32 = filp_at(s, w.filp).file
+    end: u64 = start + w.chunk
+    position: u64 = w.position
     stop: u64
     pfn: u32
     code: u32
@@ -247,35 +290,38 @@ def pwrite(s: State, io: FileIo, position: u64) -> u32:
         return EFBIG
     while position < end:
         stop = min((position // PAGE + 1) * PAGE, end)
-        code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, False)
+        code = access_page(s, w.task, w.buffer_vpn + (position - start) // PAGE, False)
         if code != OK:
+            w.position = position
             return code
         pfn = write_begin(s, file, position // PAGE, position % PAGE == 0 and stop - position == PAGE)
-        if not pfn:
-            return s.alloc_error
-        if not create_buffers(s, pfn):
-            put_page(s, pfn)
+        if not pfn or not create_buffers(s, pfn):
+            w.position = position
+            if pfn:
+                put_page(s, pfn)
             return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
-        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, CONTENT_RANDOM)
+        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, w.opno, position // PAGE, CONTENT_RANDOM)
         set_page_dirty(s, pfn)
         put_page(s, pfn)
         position = stop
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
         balance_dirty_pages_ratelimited(s)
+        if goes_back(s, w, position, until_ns):
+            return AGAIN
     return OK
 
 
 # --- files of a tmpfs ------------------------------------------------------------------------------------------------
 
 
-def shmem_read(s: State, io: FileIo, position: u64) -> u32:
+def shmem_read(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     """One read of a file in memory; what was never written reads as zeroes and stays so.  Returns an Outcome."""
-    file: u32 = filp_at(s, io.filp).file
-    end: u64 = min(position + io.chunk, file_at(s, file).nr_pages * PAGE)
-    start: u64 = position
+    file: u32 = filp_at(s, w.filp).file
+    end: u64 = min(start + w.chunk, file_at(s, file).nr_pages * PAGE)
+    position: u64 = w.position
     pfn: u32
     code: u32
     while position < end:
@@ -283,45 +329,53 @@ def shmem_read(s: State, io: FileIo, position: u64) -> u32:
         if pfn or shmem_swap_entry(s, file, position // PAGE):
             pfn = shmem_get_page(s, file, position // PAGE, False, cython.NULL)
             if not pfn:
+                w.position = position
                 return s.alloc_error
             s.pages[pfn].refcount += 1
             if not position % PAGE:
                 mark_page_accessed(s, pfn)
-        code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, True)
+        code = access_page(s, w.task, w.buffer_vpn + (position - start) // PAGE, True)
         if pfn:
             put_page(s, pfn)
         if code != OK:
+            w.position = position
             return code
         spend_ns(s, s.cost_ns[COST_READ_PAGE])
         position = min((position // PAGE + 1) * PAGE, end)
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
+        if goes_back(s, w, position, until_ns):
+            return AGAIN
     return OK
 
 
-def shmem_write(s: State, io: FileIo, position: u64) -> u32:
+def shmem_write(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     """One write to a file in memory, which has no writeback to wait for.  Returns an Outcome."""
-    file: u32 = filp_at(s, io.filp).file
-    end: u64 = position + io.chunk
-    start: u64 = position
+    file: u32 = filp_at(s, w.filp).file
+    end: u64 = start + w.chunk
+    position: u64 = w.position
     pfn: u32
     code: u32
     if not file_reserve(s, file, (end + PAGE - 1) // PAGE):
         return EFBIG
     while position < end:
-        code = access_page(s, io.task, io.buffer_vpn + (position - start) // PAGE, False)
+        code = access_page(s, w.task, w.buffer_vpn + (position - start) // PAGE, False)
         if code != OK:
+            w.position = position
             return code
         pfn = shmem_get_page(s, file, position // PAGE, True, cython.NULL)
         if not pfn:
+            w.position = position
             return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
-        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, io.opno, position // PAGE, io.content)
+        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, w.opno, position // PAGE, w.content)
         s.pages[pfn].flags |= PG_DIRTY
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
         position = min((position // PAGE + 1) * PAGE, end)
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
+        if goes_back(s, w, position, until_ns):
+            return AGAIN
     return OK
 
 

@@ -16,7 +16,6 @@ from cython.cimports.memtwin.linux.core.state import (
     EVENT_THREAD,
     EVENT_VMSTAT,
     State,
-    this_cpu,
 )
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import calc_global_load
 from cython.cimports.memtwin.linux.kernel.sched.psi import update_averages
@@ -50,8 +49,10 @@ def dispatch(s: State, event: cython.pointer(Event)):
         push_event(s, event.time_ns + PSI_PERIOD, 0, EVENT_PSI, 0)
     elif event.kind == EVENT_BIO:
         bio_endio(s, event.arg)
+        s.rq.resched |= s.nr_runners != 0
     elif event.kind == EVENT_IO_END:
         finish_io_end(s, event.arg)
+        s.rq.resched |= s.nr_runners != 0
     elif event.kind == EVENT_VMSTAT:
         decay_pcp_high(s)
         push_event(s, event.time_ns + STAT_INTERVAL, 0, EVENT_VMSTAT, 0)
@@ -59,7 +60,7 @@ def dispatch(s: State, event: cython.pointer(Event)):
         mem_cgroup_flush_stats(s)
         push_event(s, event.time_ns + FLUSH_TIME, 0, EVENT_FLUSH_STATS, 0)
     elif event.kind == EVENT_THREAD:
-        this_cpu(s).rq.resched = True
+        s.rq.resched = True
 
 
 def start(s: State) -> None:

@@ -205,7 +205,7 @@ def xa_prune(s: State, file: u32, index: u64):
 
 
 def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint:
-    """Put a page where nothing or a shadow stands; False: no memory for a node.
+    """Put a page where nothing or a shadow stands; False: no memory for a node, or another task was there first.
 
     Nodes are allocated first, for that may reclaim pages of this very file; then the tree is changed at one stroke.
     The first attempt does not wait, whatever the caller may do: so reclaim itself takes it from below all watermarks.
@@ -223,7 +223,8 @@ def xa_store(s: State, file: u32, index: u64, pfn: u32, gfp: u32) -> cython.bint
         if not slabs[have] and s.known_cache[CACHE_RADIX_TREE_NODE]:
             break
         have += 1
-    if have < nodes_missing(s, file, index):
+    chunk = f.chunks[index >> SHIFT]
+    if have < nodes_missing(s, file, index) or (chunk and chunk.pages[index & (XA_CHUNK - 1)]):
         while have:
             have -= 1
             object_free(s, slabs[have])

@@ -7,7 +7,7 @@ Follows ``alloc_pages`` and ``__free_pages`` of mm/page_alloc.c as lab/blocks.c 
 
 import cython
 from cython.cimports.libc.stdlib import free, malloc
-from cython.cimports.memtwin.linux.core.state import State, hooks, is_cut_off, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import State, hooks, is_cut_off, spend_ns
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
@@ -32,7 +32,7 @@ def take(s: State, order: u32, count: u32, gfp: u32, blocks: cython.pointer(u32)
         prep_new_page(s, pfn, order, OWNER_KERNEL)
         blocks[got] = pfn
         got += 1
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
     return got
 

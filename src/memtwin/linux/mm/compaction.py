@@ -246,7 +246,7 @@ def try_to_compact_pages(
             break
         if prio != COMPACT_PRIO_ASYNC and (found == COMPACT_COMPLETE or found == COMPACT_PARTIAL_SKIPPED):
             defer_compaction(s, zone, order)
-        if (prio == COMPACT_PRIO_ASYNC and this_cpu(s).rq.resched) or task_at(s, this_cpu(s).current).killed:
+        if (prio == COMPACT_PRIO_ASYNC and s.rq.resched) or task_at(s, this_cpu(s).current).killed:
             break
     return best
 

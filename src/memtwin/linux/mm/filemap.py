@@ -32,6 +32,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     file_shadow,
     hooks,
+    in_pieces,
     is_cut_off,
     mod_lruvec_page_state,
     nr_pages,
@@ -39,6 +40,7 @@ from cython.cimports.memtwin.linux.core.state import (
     this_cpu,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_for
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, xa_erase, xa_erase_shadow, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -194,6 +196,9 @@ def create_buffers(s: State, pfn: u32) -> cython.bint:
     slab = object_alloc_gfp(s, CACHE_BUFFER_HEAD, GFP_KERNEL)
     if not slab and s.known_cache[CACHE_BUFFER_HEAD]:
         return False
+    if page.flags & PG_PRIVATE:  # another task was there first
+        object_free(s, slab)
+        return True
     page.private = slab
     page.flags |= PG_PRIVATE
     page.refcount += 1
@@ -235,11 +240,15 @@ def pin_buffer(s: State, pfn: u32):
 
 
 def wait_on_page_locked(s: State, pfn: u32):
-    """Let the running task wait until a page's read has ended.
+    """Let the running task wait until a page's read has ended; a runner returns at once, and must then go back.
 
     Waiting for a page that was in real use before it was evicted is a stall for lack of memory.
     """
     thrashing: cython.bint = s.pages[pfn].flags & (PG_LOCKED | PG_WORKINGSET) == PG_LOCKED | PG_WORKINGSET
+    if in_pieces(s):
+        if s.pages[pfn].flags & PG_LOCKED:
+            wait_for(s, WAIT_PAGE_LOCKED, pfn, thrashing)
+        return
     if thrashing:
         psi_memstall_enter(s)
     while s.pages[pfn].flags & PG_LOCKED:

@@ -65,7 +65,7 @@ def wakeup_kcompactd(s: State, order: i32, highest_zone: i32):
     if not k.at_work and kcompactd_node_suitable(s):
         k.wake_ns = s.now_ns
         k.asked = True
-        this_cpu(s).rq.resched = True
+        s.rq.resched = True
 
 
 def kcompactd_arm(s: State, delay_ns: u64):
@@ -80,7 +80,7 @@ def kcompactd_arm(s: State, delay_ns: u64):
 def kcompactd_runnable(s: State) -> cython.bint:
     """Whether kcompactd has something to do now."""
     k: cython.pointer(Kcompactd) = cython.address(s.node_data[0].kcompactd)
-    if this_cpu(s).rq.entities[SCHED_KCOMPACTD].busy_until_ns > s.now_ns:
+    if s.entities[SCHED_KCOMPACTD].busy_until_ns > s.now_ns:
         return False
     return k.at_work or k.asked or k.trigger or (k.wake_ns != 0 and s.now_ns >= k.wake_ns)
 
@@ -191,4 +191,4 @@ def write_proactiveness(s: State):
     """What writing ``vm.compaction_proactiveness`` does, 0 apart: kcompactd looks at once."""
     if s.sysctl.compaction_proactiveness:
         s.node_data[0].kcompactd.trigger = True
-        this_cpu(s).rq.resched = True
+        s.rq.resched = True

@@ -32,7 +32,6 @@ from cython.cimports.memtwin.linux.core.state import (
     spend_ns,
     table_at,
     task_at,
-    this_cpu,
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
@@ -136,7 +135,7 @@ def khugepaged_begin(s: State):
     k.has_slept = k.waits = False
     k.progress = k.passes = 0
     k.wake_ns = 0
-    this_cpu(s).rq.resched = True
+    s.rq.resched = True
 
 
 def khugepaged_sleep(s: State):
@@ -152,7 +151,7 @@ def khugepaged_sleep(s: State):
 def khugepaged_runnable(s: State) -> cython.bint:
     """Whether khugepaged has something to do now."""
     k: cython.pointer(Khugepaged) = cython.address(s.khugepaged)
-    if not s.thp & THP_ENABLED or this_cpu(s).rq.entities[SCHED_KHUGEPAGED].busy_until_ns > s.now_ns:
+    if not s.thp & THP_ENABLED or s.entities[SCHED_KHUGEPAGED].busy_until_ns > s.now_ns:
         return False
     if k.wake_ns:
         return s.now_ns >= k.wake_ns

@@ -195,7 +195,7 @@ def kswapd_nap_over(s: State):
 def kswapd_runnable(s: State) -> cython.bint:
     """Whether kswapd has something to do now."""
     state: u32 = s.node_data[0].kswapd.state
-    if this_cpu(s).rq.entities[SCHED_KSWAPD].busy_until_ns > s.now_ns or state == THREAD_ASLEEP:
+    if s.entities[SCHED_KSWAPD].busy_until_ns > s.now_ns or state == THREAD_ASLEEP:
         return False
     if state == THREAD_RUNNING or s.now_ns >= s.node_data[0].kswapd.wake_ns:
         return True

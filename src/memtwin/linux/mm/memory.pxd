@@ -11,6 +11,7 @@ cdef void map_file_page(State s, u32 task, u32 vma, u32 table, u64 vpn, u32 pfn)
 cdef bint do_fault_around(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef void count_retry(State s, u32 task, u32 tries) noexcept nogil
 cdef u32 filemap_fault(State s, u32 vma, u64 vpn, u32 *tries) noexcept nogil
+cdef u32 take_tries(State s, u32 task) noexcept nogil
 cdef u32 file_page(State s, u32 task, u32 vma, u64 vpn) noexcept nogil
 cdef u32 do_read_fault(State s, u32 task, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef bint page_mkwrite(State s, u32 pfn) noexcept nogil

@@ -37,6 +37,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     filp_at,
     is_compound,
+    must_return,
     page_mapped,
     set_current,
     spend_ns,
@@ -98,14 +99,16 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
     """Make page *vpn* accessible to *task*, whose area *vma* holds it; returns an Outcome."""
     t: cython.pointer(Task) = task_at(s, task)
     code: u32
-    t.min_flt += 1
-    count_fault(s, task)
+    if not t.fault_again:
+        t.min_flt += 1
+        count_fault(s, task)
     this_cpu(s).in_lru_fault = True
     code = handle_pmd_fault(s, task, vma, vpn, write) if s.thp & THP_USED else cython.cast(u32, FALLBACK)
     if code == FALLBACK:
         code = handle_pte_fault(s, task, vma, vpn, write)
     this_cpu(s).in_lru_fault = False
-    return code
+    task_at(s, task).fault_again = code != OK and must_return(s)
+    return AGAIN if code != OK and must_return(s) else code
 
 
 def handle_pte_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
@@ -246,23 +249,34 @@ def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u
     return pfn
 
 
+def take_tries(s: State, task: u32) -> u32:
+    """How often a fault was retried that waited and goes on now; 0: it begins."""
+    tries: u32 = task_at(s, task).fault_tries
+    task_at(s, task).fault_tries = 0
+    return tries
+
+
 def file_page(s: State, task: u32, vma: u32, vpn: u64) -> u32:
-    """A file's page for a fault, trying until it is there; 0: no memory."""
-    tries: u32 = 0
+    """A file's page for a fault, trying until it is there; 0: no memory, or the task waits."""
+    tries: u32 = take_tries(s, task)
     before: u32
     pfn: u32
     while True:
         before = tries
         pfn = filemap_fault(s, vma, vpn, cython.address(tries))
+        if tries != before:
+            count_retry(s, task, tries)
+        if must_return(s):
+            task_at(s, task).fault_tries = tries
+            return 0
         if pfn or tries == before:
             return pfn
-        count_retry(s, task, tries)
 
 
 def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
     """Map the page and its cached neighbours; the kernel's own pages (vdso) are mapped one at a time."""
     area: cython.pointer(Vma) = vma_at(s, vma)
-    tries: u32 = 0
+    tries: u32 = take_tries(s, task)
     before: u32
     pfn: u32
     if area.flags & VM_PFNMAP:
@@ -278,9 +292,13 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
         if pfn:
             map_file_page(s, task, vma, table, vpn, pfn)
             break
+        if tries != before:
+            count_retry(s, task, tries)
+        if must_return(s):
+            task_at(s, task).fault_tries = tries
+            return AGAIN
         if tries == before:
             return s.alloc_error
-        count_retry(s, task, tries)
     spend_ns(s, s.cost_ns[COST_FILE_FAULT])
     return OK
 
@@ -439,8 +457,8 @@ def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
             return SIGSEGV
         task_at(s, task).fault_vpn = vpn
         code = handle_mm_fault(s, task, vma, vpn, write)
-        if code != OK:
-            return code
+        if code != OK or must_return(s):
+            return code if code != OK else AGAIN
         if task_at(s, task).killed:
             return KILLED
         if host_memory.missing:

@@ -115,7 +115,7 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
         pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
         if not pte & PTE_SPECIAL:
             mark_page_accessed(s, compound_head(s, cython.cast(u32, pte >> 12)))
-        if this_cpu(s).rq.resched:
+        if s.rq.resched:
             hooks.cond_resched(s)
     return OK
 

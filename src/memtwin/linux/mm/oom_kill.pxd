@@ -10,3 +10,4 @@ cdef void reap(State s, u32 mm) noexcept nogil
 cdef void oom_kill_process(State s, u32 victim) noexcept nogil
 cdef void oom_reap(State s) noexcept nogil
 cdef bint out_of_memory(State s, u32 order, u32 gfp) noexcept nogil
+cdef void exit_victim(State s, u32 victim) noexcept nogil

@@ -85,11 +85,18 @@ def reap(s: State, mm: u32):
 def oom_kill_process(s: State, victim: u32):
     """Kill: another process's memory comes back now, the caller's own when its call returns."""
     t: cython.pointer(Task) = task_at(s, victim)
-    mm: u32 = t.mm
     s.event[OOM_KILL] += 1
     t.killed = t.oom_victim = True
     t.oom_reap_ns = s.now_ns + OOM_REAPER_DELAY_NS
-    if victim == this_cpu(s).current:
+    if victim != this_cpu(s).current and victim != s.suspended:
+        exit_victim(s, victim)
+
+
+def exit_victim(s: State, victim: u32):
+    """A victim that is in no call of its own exits: its memory comes back now."""
+    t: cython.pointer(Task) = task_at(s, victim)
+    mm: u32 = t.mm
+    if not mm:
         return
     sync_mm_rss(s, victim)
     t.mm = 0

@@ -25,12 +25,17 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
     hooks,
+    in_pieces,
+    local_clock,
+    must_return,
     task_at,
     this_cpu,
+    this_runner,
     zone_at,
     zone_of,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_until
 from cython.cimports.memtwin.linux.mm.compaction import try_to_compact_pages
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compaction_defer_reset, compaction_suitable_with
 from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
@@ -154,6 +159,8 @@ def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.
     pfn: u32
     hooks.cond_resched(s)
     progress[0] = try_to_free_pages(s, order, gfp)
+    if must_return(s):
+        return 0
     hooks.cond_resched(s)
     if not progress[0]:
         return 0
@@ -164,12 +171,21 @@ def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.
     return pfn
 
 
+def victim_is_suspended(s: State) -> cython.bint:
+    """Whether a runner asks while the task that it interrupts was killed already: its memory comes when it goes on."""
+    return in_pieces(s) and s.suspended != 0 and task_at(s, s.suspended).oom_victim
+
+
 def alloc_pages_may_oom(s: State, order: u32, gfp: u32, again: cython.pointer(cython.bint)) -> u32:
     """The last resort: a page from above the high watermark, or a process is killed and all is tried *again*."""
     pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_HIGH)
     again[0] = False
     if pfn:
         return pfn
+    if victim_is_suspended(s):
+        wait_until(s, local_clock(s) + JIFFY_NS, False, False)
+        again[0] = True
+        return 0
     again[0] = out_of_memory(s, order, gfp)
     if gfp & GFP_NOFAIL:
         pfn = get_page_from_freelist(s, order, gfp, ALLOC_NO_WATERMARKS)
@@ -219,31 +235,65 @@ def reclaim_and_compact(
 ) -> u32:
     """Direct reclaim, then direct compaction; 0: no block."""
     pfn: u32 = alloc_pages_direct_reclaim(s, order, gfp, progress)
-    if pfn:
+    if pfn or must_return(s):
         return pfn
     return alloc_pages_direct_compact(s, order, gfp, alloc_flags, c.prio, cython.address(c.result))
 
 
-def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
-    """The steps above; 0: refused, and ``State.alloc_error`` says why."""
+def slowpath_begin(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) -> u32:
+    """What a request does first: wake the threads, try once more, compact; 0: no block yet."""
     pfn: u32
-    progress: u64 = 0
-    no_progress: u32 = 0
-    alloc_flags: u32
-    c: CompactTries
+    if in_pieces(s):
+        this_runner(s).reclaims = False
+    p.order = order
+    p.gfp = gfp
+    p.progress = 0
+    p.no_progress = 0
+    p.c.result = COMPACT_SKIPPED
+    p.c.prio = COMPACT_PRIO_SYNC_LIGHT
+    p.c.retries = 0
+    p.c.ends = False
+    wake_daemons(s, order, gfp)
+    p.alloc_flags = ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE)
+    pfn = get_page_from_freelist(s, order, gfp, p.alloc_flags)
+    if not pfn:
+        pfn = compact_first(s, order, gfp, p.alloc_flags, cython.address(p.c))
+    return pfn
+
+
+def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
+    """The steps above; 0: refused, and ``State.alloc_error`` says why.
+
+    A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.
+    """
+    local: SlowPath
+    p: cython.pointer(SlowPath) = cython.address(local)
+    local.active = False
+    if in_pieces(s):
+        if must_return(s):
+            s.alloc_error = AGAIN
+            return 0
+        p = cython.address(this_runner(s).slow)
+    return slowpath(s, order, gfp, p)
+
+
+def come_again(s: State, p: cython.pointer(SlowPath)) -> u32:
+    """Refuse a runner's request that waits, for now."""
+    p.active = True
+    s.alloc_error = AGAIN
+    return 0
+
+
+def slowpath(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) -> u32:
+    """The steps, with what a request has to remember in *p*."""
+    pfn: u32 = 0
     dying: cython.bint
     again: cython.bint
     s.alloc_error = ENOMEM
-    c.result = COMPACT_SKIPPED
-    c.prio = COMPACT_PRIO_SYNC_LIGHT
-    c.retries = 0
-    c.ends = False
-    wake_daemons(s, order, gfp)
-    alloc_flags = ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE)
-    pfn = get_page_from_freelist(s, order, gfp, alloc_flags)
-    if not pfn:
-        pfn = compact_first(s, order, gfp, alloc_flags, cython.address(c))
-    again = not c.ends
+    if not p.active or p.order != order or p.gfp != gfp:
+        pfn = slowpath_begin(s, order, gfp, p)
+    p.active = False
+    again = not p.c.ends
     while not pfn and again:
         wake_daemons(s, order, gfp)
         dying = task_at(s, this_cpu(s).current).oom_victim and not s.in_thread
@@ -251,17 +301,21 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
         if pfn or not gfp & GFP_DIRECT_RECLAIM or this_cpu(s).memalloc:
             break
         oom_reap(s)
-        pfn = reclaim_and_compact(s, order, gfp, alloc_flags, cython.address(c), cython.address(progress))
+        pfn = reclaim_and_compact(s, order, gfp, p.alloc_flags, cython.address(p.c), cython.address(p.progress))
+        if must_return(s):
+            return come_again(s, p)
         if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
-        if should_reclaim_retry(s, order, gfp, progress, cython.address(no_progress)) or (
-            progress and should_compact_retry(s, order, gfp, alloc_flags, cython.address(c))
+        if should_reclaim_retry(s, order, gfp, p.progress, cython.address(p.no_progress)) or (
+            p.progress and should_compact_retry(s, order, gfp, p.alloc_flags, cython.address(p.c))
         ):
             continue
         pfn = alloc_pages_may_oom(s, order, gfp, cython.address(again))
+        if must_return(s) and not pfn:
+            return come_again(s, p)
         if dying:
             break
-        no_progress = 0
+        p.no_progress = 0
     if not pfn and task_at(s, this_cpu(s).current).killed:
         s.alloc_error = KILLED
     return pfn

@@ -15,7 +15,7 @@ Not modelled: HighAtomic reserves, memory policies and cpusets.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, this_cpu, zone_at
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, zone_at
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to
 from cython.cimports.memtwin.linux.mm.fallback import ALLOC_KSWAPD, ALLOC_NOFRAGMENT
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
@@ -139,7 +139,7 @@ def alloc_pages(s: State, order: u32, gfp: u32) -> u32:
 
     A request that may wait is a point where who was woken gets the CPU (``might_alloc``).
     """
-    if this_cpu(s).rq.resched and gfp & GFP_DIRECT_RECLAIM:
+    if s.rq.resched and gfp & GFP_DIRECT_RECLAIM:
         hooks.cond_resched(s)
     spread: u32 = ALLOC_SPREAD_DIRTY if gfp & GFP_WRITE else 0
     pfn: u32 = get_page_from_freelist(s, order, gfp, ALLOC_WMARK_LOW | spread | alloc_flags_nofragment(s, gfp))
@@ -192,7 +192,7 @@ def wakeup_kswapd(s: State, order: u32, highest_zone: u32):
         s.first_reclaim_ns = s.now_ns
     k.woken_early = k.state == THREAD_NAP
     k.state = THREAD_RUNNING
-    this_cpu(s).rq.resched = True
+    s.rq.resched = True
 
 
 def free_pages(s: State) -> int:

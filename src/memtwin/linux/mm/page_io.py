@@ -21,7 +21,6 @@ from cython.cimports.memtwin.linux.core.state import (
     nr_pages,
     slot_of,
     spend_ns,
-    this_cpu,
 )
 from cython.cimports.memtwin.linux.drivers.block.zram import zram_read, zram_write
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
@@ -35,8 +34,8 @@ ZEROES = cython.declare(u64, 1)
 
 
 def plug_of(s: State) -> cython.pointer(BlkPlug):
-    """The requests that who runs now has gathered."""
-    return cython.address(this_cpu(s).plug[1 if s.in_thread else 0])
+    """The requests that who runs now has gathered: its own, whatever CPU it has."""
+    return cython.address(s.cpus[0].plug[1 if s.in_thread else 2 if s.runner else 0])
 
 
 def finish_plug(s: State):

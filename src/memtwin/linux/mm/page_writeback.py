@@ -37,14 +37,18 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     global_node_page_state,
     hooks,
+    in_pieces,
+    local_clock,
     mod_lruvec_page_state,
     nr_pages,
     slot_of,
     task_at,
     this_cpu,
+    this_runner,
     zone_at,
     zone_of,
 )
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_until
 from cython.cimports.memtwin.linux.lib.xarray import make_chunk, xa_count_dirty
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
 from cython.cimports.memtwin.linux.mm.rmap import page_mkclean
@@ -150,7 +154,7 @@ def wake_flusher(s: State):
     if s.bdi.flusher.state == THREAD_ASLEEP:
         s.bdi.flusher.state = THREAD_RUNNING
         s.bdi.flusher.wake_ns = 0
-        this_cpu(s).rq.resched = True
+        s.rq.resched = True
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
@@ -370,6 +374,11 @@ def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> c
     pause = min(pause, longest)
     if rate and pause < MIN_PAUSE_NS:
         t.nr_dirtied_pause = max(cython.cast(u32, rate // 100), 8)
+        return False
+    if in_pieces(s):
+        wait_until(s, local_clock(s) + pause, True, False)
+        this_runner(s).rebalance = rate == 0 and dirty > wb_stat_error(s)
+        t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)
         return False
     hooks.io_schedule_timeout(s, s.now_ns + pause)
     t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)

@@ -76,6 +76,9 @@ def read_pages(s: State, filp: u32, start: u64, pages: u64, lookahead: u64) -> u
             bio = send(s, bio)
             continue
         pfn = filemap_alloc(s, file, start + i, GFP_READAHEAD)
+        if not pfn and filemap_get(s, file, start + i):
+            bio = send(s, bio)  # another task was there first
+            continue
         if not pfn:
             break
         spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
@@ -208,7 +211,10 @@ def read_cache_page(s: State, file: u32, index: u64, gfp: u32) -> u32:
     bio: u32
     pfn: u32 = filemap_alloc(s, file, index, gfp)
     if not pfn:
-        return 0
+        pfn = filemap_get(s, file, index)  # another task was there first
+        if pfn:
+            wait_on_page_locked(s, pfn)
+        return pfn
     spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     if is_hole(s, file, index):
         end_page_read(s, pfn)

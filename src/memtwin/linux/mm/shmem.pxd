@@ -13,6 +13,7 @@ cdef bint shmem_add_to_page_cache(State s, u32 pfn, u32 file, u64 index, u32 gfp
 cdef void shmem_delete_from_page_cache(State s, u32 pfn, u64 value) noexcept nogil
 cdef u32 shmem_alloc_page(State s, u32 file, u64 index, bint write) noexcept nogil
 cdef void note_shmem_hit(State s, u32 pfn) noexcept nogil
+cdef u32 wait_for_slot(State s, u32 pfn) noexcept nogil
 cdef u32 shmem_read_slot(State s, u32 entry, bint *major) noexcept nogil
 cdef u32 shmem_swapin_page(State s, u32 file, u64 index, bint *major) noexcept nogil
 cdef u32 shmem_get_page(State s, u32 file, u64 index, bint write, bint *major) noexcept nogil

@@ -32,8 +32,10 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     file_shadow,
     hooks,
+    in_pieces,
     is_cut_off,
     mod_lruvec_page_state,
+    must_return,
     nr_pages,
     pool_get,
     pool_put,
@@ -42,6 +44,7 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
     this_cpu,
 )
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_for
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve, make_chunk, xa_erase, xa_skip, xa_store
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import filemap_get, wait_on_page_locked
@@ -155,7 +158,7 @@ def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32
         free_unref_page(s, pfn, 0)
         shmem_unacct_block(s, file)
         s.alloc_error = ENOMEM
-        return 0
+        return filemap_get(s, file, index)  # another task may have been there first
     lru_cache_add(s, pfn)
     spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
     return pfn
@@ -187,9 +190,22 @@ def shmem_read_slot(s: State, entry: u32, major: cython.pointer(cython.bint)) ->
             return 0
     s.pages[pfn].refcount += 1
     wait_on_page_locked(s, pfn)
+    if in_pieces(s):
+        return wait_for_slot(s, pfn)
     while s.pages[pfn].flags & PG_WRITEBACK:
         hooks.io_schedule(s)
     return pfn
+
+
+def wait_for_slot(s: State, pfn: u32) -> u32:
+    """Let a runner wait for a page's read or write, without the reference to it; the page: it need not."""
+    if s.pages[pfn].flags & PG_WRITEBACK:
+        wait_for(s, WAIT_PAGE_WRITEBACK, pfn, False)
+    if not must_return(s):
+        return pfn
+    put_page(s, pfn)
+    s.alloc_error = AGAIN
+    return 0
 
 
 def shmem_swapin_page(s: State, file: u32, index: u64, major: cython.pointer(cython.bint)) -> u32:

@@ -29,7 +29,9 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     area_of,
     compound_head,
+    in_pieces,
     is_compound,
+    must_return,
     nr_pages,
     slot_of,
     spend_ns,
@@ -158,6 +160,9 @@ def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
     if again:
         submit_bio(s, again)
     if pfn and window == 1:
+        if in_pieces(s):
+            wait_on_page_locked(s, pfn)
+            return pfn
         s.pages[pfn].refcount += 1
         wait_on_page_locked(s, pfn)
         s.pages[pfn].refcount -= 1
@@ -293,7 +298,7 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
 
 
 def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython.pointer(cython.bint)) -> u32:
-    """The page of a slot, up to date, with a reference for its mapping; 0: no memory.
+    """The page of a slot, up to date, with a reference for its mapping; 0: no memory, or the task waits.
 
     Having to wait for its read means that the fault is retried, which counts once more.
     """
@@ -306,7 +311,7 @@ def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython
         else:
             major[0] = True
             pfn = swapin_page(s, vma, vpn, entry)
-        if not pfn:
+        if not pfn or must_return(s):
             return 0
         head = compound_head(s, pfn)
         s.pages[head].refcount += 1 if s.pages[head].flags & PG_SWAPCACHE else 0
@@ -316,13 +321,18 @@ def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython
         put_page(s, head)
         major[0] = True
         count_retried_fault(s, task)
+        if must_return(s):
+            return 0
 
 
 def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:
     """A touch of a page that is swapped out; returns an Outcome."""
     entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
-    major: cython.bint = False
+    major: cython.bint = task_at(s, task).fault_major
     pfn: u32 = find_page(s, task, vma, vpn, cython.cast(u32, entry[0] >> 12), cython.address(major))
+    task_at(s, task).fault_major = major and must_return(s)
+    if must_return(s):
+        return AGAIN
     if major:
         task_at(s, task).min_flt -= 1
         task_at(s, task).maj_flt += 1

@@ -25,7 +25,6 @@ from cython.cimports.memtwin.linux.core.state import (
     set_current,
     slot_of,
     table_at,
-    this_cpu,
     vma_at,
 )
 from cython.cimports.memtwin.linux.lib.xarray import file_reserve
@@ -241,7 +240,7 @@ def unuse_mm(s: State, mm: u32, area: u32) -> u32:
                     return code
                 if is_cut_off(s):
                     return EINTR
-                if this_cpu(s).rq.resched:
+                if s.rq.resched:
                     hooks.cond_resched(s)
             vpn += 1
     return OK

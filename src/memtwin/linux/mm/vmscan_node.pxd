@@ -22,3 +22,4 @@ cdef bint should_continue_reclaim(State s, ScanControl *sc) noexcept nogil
 cdef bint shrink_node_again(State s, ScanControl *sc) noexcept nogil
 cdef bint compaction_ready(State s, u32 zone, ScanControl *sc) noexcept nogil
 cdef bint shrink_zones(State s, ScanControl *sc) noexcept nogil
+cdef void reclaim_pass(State s, ScanControl *sc) noexcept nogil

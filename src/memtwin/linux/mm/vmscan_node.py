@@ -33,9 +33,12 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     global_node_page_state,
     hooks,
+    in_pieces,
     is_cut_off,
+    must_return,
     scanned_pgdat,
     this_cpu,
+    this_runner,
     zone_at,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave
@@ -71,6 +74,7 @@ def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx
     sc.ignore_references = False
     sc.may_deactivate_anon = sc.may_deactivate_file = False
     sc.force_deactivate = sc.skipped_deactivate = sc.full_walk = False
+    sc.waited = sc.ready = False
     sc.cache_trim_mode = sc.file_is_tiny = False
     sc.anon_cost = sc.file_cost = 0
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
@@ -319,25 +323,36 @@ def snapshot_refaults(s: State):
 # --- direct reclaim --------------------------------------------------------------------------------------------------
 
 
+def reclaim_pass(s: State, sc: cython.pointer(ScanControl)):
+    """A pass and the wait after it; a runner that waits (*waited*) goes on behind both."""
+    if sc.waited:
+        sc.waited = False
+        return
+    sc.nr_scanned = 0
+    sc.ready = shrink_zones(s, sc)
+    reclaim_throttle(s, sc)
+    sc.waited = must_return(s)
+
+
 def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
     """Passes from priority 12 down until 32 pages are reclaimed; once more, harder, if active pages were spared.
 
     Since 6.10 a reclaim that got nothing is made once more, over all groups.  For a block of order above 3 reclaim
     ends, as if it had freed a page, where a zone is ready for compaction.
     """
-    ready: cython.bint
     while True:
-        s.event[ALLOCSTALL_DMA + sc.reclaim_idx] += 1
-        sc.priority = DEF_PRIORITY
+        if not sc.waited:
+            s.event[ALLOCSTALL_DMA + sc.reclaim_idx] += 1
+            sc.priority = DEF_PRIORITY
         while sc.priority >= 0:
-            sc.nr_scanned = 0
-            ready = shrink_zones(s, sc)
-            reclaim_throttle(s, sc)
-            if sc.nr_reclaimed >= sc.nr_to_reclaim or ready:
+            reclaim_pass(s, sc)
+            if sc.waited:
+                return sc.nr_reclaimed
+            if sc.nr_reclaimed >= sc.nr_to_reclaim or sc.ready:
                 break
             sc.priority -= 1
         snapshot_refaults(s)
-        if ready and not sc.nr_reclaimed:
+        if sc.ready and not sc.nr_reclaimed:
             sc.nr_reclaimed = 1
         if not sc.nr_reclaimed and s.features.full_walk and not sc.full_walk:
             sc.full_walk = True
@@ -351,12 +366,19 @@ def do_try_to_free_pages(s: State, sc: cython.pointer(ScanControl)) -> u64:
 def try_to_free_pages(s: State, order: u32, gfp: u32) -> u64:
     """Reclaim for a task that asked for memory; returns the pages reclaimed.  The task stalls for as long."""
     sc: ScanControl
-    init_scan(cython.address(sc), gfp, order, gfp_zone(gfp))
+    if in_pieces(s) and this_runner(s).reclaims:
+        sc = this_runner(s).sc
+    else:
+        init_scan(cython.address(sc), gfp, order, gfp_zone(gfp))
     psi_memstall_enter(s)
-    if gfp & GFP_FS:
+    if gfp & GFP_FS and not sc.waited:
         throttle_direct_reclaim(s)
-    this_cpu(s).memalloc += 1
-    do_try_to_free_pages(s, cython.address(sc))
-    this_cpu(s).memalloc -= 1
+    if not must_return(s):
+        this_cpu(s).memalloc += 1
+        do_try_to_free_pages(s, cython.address(sc))
+        this_cpu(s).memalloc -= 1
     psi_memstall_leave(s)
+    if in_pieces(s):
+        this_runner(s).reclaims = must_return(s)
+        this_runner(s).sc = sc
     return sc.nr_reclaimed

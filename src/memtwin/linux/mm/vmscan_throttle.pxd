@@ -8,3 +8,4 @@ cdef void rouse_kswapd(State s) noexcept nogil
 cdef void throttle_direct_reclaim(State s) noexcept nogil
 cdef bint skip_throttle_noprogress(State s) noexcept nogil
 cdef void reclaim_throttle(State s, ScanControl *sc) noexcept nogil
+cdef void throttle_runner(State s, Runner *r) noexcept nogil

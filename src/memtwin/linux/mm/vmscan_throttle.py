@@ -7,7 +7,16 @@ Not modelled: many tasks that reclaim at once (``too_many_isolated``).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, hooks, scanned_pgdat, zone_at
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    hooks,
+    in_pieces,
+    local_clock,
+    scanned_pgdat,
+    this_runner,
+    zone_at,
+)
+from cython.cimports.memtwin.linux.kernel.sched.wait import wait_until
 from cython.cimports.memtwin.linux.mm.mmzone import min_wmark_pages
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import pgdat_balanced
 
@@ -57,16 +66,30 @@ def throttle_direct_reclaim(s: State):
     """Let the task wait for kswapd while the reserves are nearly used up; the kernel's own threads need not.
 
     Where one small zone is above its high mark kswapd has nothing to do, though the reserves of all zones together are
-    used up: the kernel's task then waits until another task allocates or frees a page.  No other task runs here, so it
-    goes on after a second.
+    used up: the kernel's task then waits until another task allocates or frees a page; here it goes on after a second.
     """
     until: u64 = s.now_ns + LONGEST_THROTTLE_NS
+    if in_pieces(s):
+        throttle_runner(s, this_runner(s))
+        return
     if s.in_thread or allow_direct_reclaim(s):
         return
     s.event[PGSCAN_DIRECT_THROTTLE] += 1
     while not allow_direct_reclaim(s) and (s.now_ns < until or not pgdat_balanced(s, 0, ZONE_NORMAL)):
         rouse_kswapd(s)
         hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+
+
+def throttle_runner(s: State, r: cython.pointer(Runner)):
+    """Let a runner wait for kswapd, a jiffy at a time."""
+    if allow_direct_reclaim(s) or (r.throttled_until_ns and s.now_ns >= r.throttled_until_ns):
+        r.throttled_until_ns = 0
+        return
+    if not r.throttled_until_ns:
+        s.event[PGSCAN_DIRECT_THROTTLE] += 1
+        r.throttled_until_ns = s.now_ns + LONGEST_THROTTLE_NS
+    rouse_kswapd(s)
+    wait_until(s, local_clock(s) + JIFFY_NS, False, True)
 
 
 def skip_throttle_noprogress(s: State) -> cython.bint:
@@ -90,5 +113,9 @@ def reclaim_throttle(s: State, sc: cython.pointer(ScanControl)):
     """
     if s.in_thread or (not scanned_pgdat(s, sc).lruvec.congested and not (sc.priority == 1 and not sc.nr_reclaimed)):
         return
-    if not skip_throttle_noprogress(s):
-        hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)
+    if skip_throttle_noprogress(s):
+        return
+    if in_pieces(s):
+        wait_until(s, local_clock(s) + JIFFY_NS, False, True)
+        return
+    hooks.schedule_timeout(s, s.now_ns + JIFFY_NS)

@@ -29,7 +29,7 @@ Not modelled: z3fold, several pools (a change of compressor or allocator while s
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, spend_ns, this_cpu
+from cython.cimports.memtwin.linux.core.state import State, spend_ns
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
@@ -65,7 +65,7 @@ def accepts(s: State) -> cython.bint:
         z.pool_limit_hit += 1
         z.reached_full = True
         z.shrink_queued = True
-        this_cpu(s).rq.resched = True
+        s.rq.resched = True
         return False
     if z.reached_full and not zswap_can_accept(s):
         return False

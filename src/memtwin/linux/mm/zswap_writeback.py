@@ -81,7 +81,7 @@ def zbud_reclaim_page(s: State) -> cython.bint:
 
 def shrink_runnable(s: State) -> cython.bint:
     """Whether zswap's worker has something left to do: mostly it preempts the task that queued it."""
-    return s.zswap.shrink_queued and this_cpu(s).rq.entities[SCHED_FLUSHER].busy_until_ns <= s.now_ns
+    return s.zswap.shrink_queued and s.entities[SCHED_FLUSHER].busy_until_ns <= s.now_ns
 
 
 def shrink_worker(s: State):

@@ -16,8 +16,8 @@ cdef Kthread kthreads[NR_KTHREADS]
 
 cdef bint entity_runnable(State s, u32 entity) noexcept nogil
 cdef bint threads_wake(State s) noexcept nogil
-cdef void run_thread(State s, u32 entity) noexcept nogil
-cdef bint thread_step(State s) noexcept nogil
+cdef void run_thread(State s, u32 entity, u32 cpu) noexcept nogil
+cdef bint thread_step(State s, bint task_runs=*) noexcept nogil
 cdef void task_wakes(State s) noexcept nogil
 cdef void cond_resched(State s) noexcept nogil
 cdef void idle_until(State s, u64 until_ns) noexcept nogil
@@ -26,4 +26,10 @@ cdef void io_schedule_timeout(State s, u64 until_ns) noexcept nogil
 cdef void thread_waits(State s) noexcept nogil
 cdef void schedule_timeout(State s, u64 until_ns) noexcept nogil
 cdef void nanosleep(State s, u64 until_ns) noexcept nogil
+cdef void kthread_step(State s, u32 entity) noexcept nogil
+cdef void on_cpu(State s, u32 cpu) noexcept nogil
+cdef void end_piece_aside(State s, u32 entity, u32 cpu, u64 user_ns) noexcept nogil
+cdef u32 find_cpu(State s, u32 entity, bint task_runs) noexcept nogil
+cdef u64 interrupt_with(State s, u32 entity, u32 task) noexcept nogil
+cdef void book_iowait(State s, u64 ns) noexcept nogil
 cdef void advance_to(State s, u64 until_ns) noexcept nogil

@@ -4,13 +4,17 @@ The kernel's **threads** are entries of one table, ``KTHREADS``: a name, whether
 (32 pages of each list, a request, a page of the pool, a commit).  Threads that take turns as one share a scheduling
 entity; the first of them that has work does it.
 
+**Runners** (``runners.py``) are tasks whose work is done in pieces too, beside the one that carries out the main line.
+
 On one CPU they share it with the task by the rules of ``fair.py``: they run when the task waits, or at a point where
 the kernel would switch (the return from a fault or a system call, an allocation that may wait, between the pages of a
-write, between pieces of a task's own reclaim).  With more CPUs a thread has one of its own and works beside the task.
+write, between pieces of a task's own reclaim).  With more CPUs the first is the task's while that runs; threads and
+runners have the others, the one that has run least first, each on the CPU that it had last if that is free.  A piece is
+done at once, and its CPU is busy for as long as it takes.
 
 Follows kernel/sched/core.c of Linux 6.1 (``__cond_resched``, ``io_schedule``, ``schedule_timeout``).
 
-Not modelled: preemption between tasks, contention for CPUs when there are several.
+Not modelled: a queue for each CPU, contention between the task and runners where there are several CPUs.
 """
 
 import cython
@@ -25,6 +29,7 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flusher_step
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
 from cython.cimports.memtwin.linux.kernel.sched.fair import (
+    charge_entity,
     dequeue_entity,
     enqueue_entity,
     nr_waiting,
@@ -35,6 +40,7 @@ from cython.cimports.memtwin.linux.kernel.sched.fair import (
     wakeup_preempts,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
+from cython.cimports.memtwin.linux.kernel.sched.runners import runner_runnable, runner_step
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.kcompactd import kcompactd_runnable, kcompactd_step
 from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_runnable, khugepaged_step
@@ -56,8 +62,10 @@ kthreads[5].entity, kthreads[5].runnable, kthreads[5].step = SCHED_KHUGEPAGED, k
 
 
 def entity_runnable(s: State, entity: u32) -> cython.bint:
-    """Whether one of the threads of *entity* has work now."""
+    """Whether a runner, or one of the threads of *entity*, has work now."""
     i: u32
+    if entity >= NR_SCHED_ENTITIES:
+        return runner_runnable(s, entity)
     for i in range(NR_KTHREADS):
         if kthreads[i].entity == entity and kthreads[i].runnable(s):
             return True
@@ -70,58 +78,147 @@ def threads_wake(s: State) -> cython.bint:
     entity: u32
     wants: cython.bint
     update_curr(s)
-    for entity in range(SCHED_KSWAPD, SCHED_IDLE):
+    for entity in range(SCHED_KSWAPD, s.nr_entities):
+        if entity == SCHED_IDLE:
+            continue
         wants = entity_runnable(s, entity)
-        if wants and not this_cpu(s).rq.entities[entity].queued:
+        if wants and not s.entities[entity].queued:
             enqueue_entity(s, entity)
             preempts |= wakeup_preempts(s, entity)
-        elif not wants and this_cpu(s).rq.entities[entity].queued:
+        elif not wants and s.entities[entity].queued:
             dequeue_entity(s, entity)
     return preempts
 
 
-def run_thread(s: State, entity: u32):
-    """Run one piece of work of *entity*; with more than one CPU on another one, while no time passes here."""
+def run_thread(s: State, entity: u32, cpu: u32):
+    """Run one piece of work of *entity*; with more than one CPU on *cpu*, while no time passes here."""
     since: u64 = s.now_ns
-    memalloc: u32 = this_cpu(s).memalloc
+    task: u32 = 0 if s.main_idles else this_cpu(s).current
+    memalloc: u32
+    user_ns: u64 = 0
+    s.aside = s.nr_cpus > 1
+    on_cpu(s, cpu)
+    memalloc = this_cpu(s).memalloc
+    this_cpu(s).memalloc = 0
+    if entity >= NR_SCHED_ENTITIES:
+        user_ns = interrupt_with(s, entity, task)
+    else:
+        kthread_step(s, entity)
+    this_cpu(s).memalloc = memalloc
+    on_cpu(s, 0)
+    if s.aside:
+        end_piece_aside(s, entity, cpu, user_ns)
+    else:
+        s.runner_user_ns += user_ns
+        s.thread_time_ns += s.now_ns - since - user_ns
+
+
+def on_cpu(s: State, cpu: u32):
+    """Let *cpu* be the one whose lists and batches are used."""
+    s.cpu = cpu
+    s.cpu_now = cython.address(s.cpus[cpu])
+
+
+def end_piece_aside(s: State, entity: u32, cpu: u32, user_ns: u64):
+    """A piece of work is done that takes its time on another CPU from now on."""
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[entity])
+    s.aside = False
+    user_ns = min(user_ns, s.thread_ns)
+    s.cpu_user_ns += user_ns
+    s.cpu_system_ns += s.thread_ns - user_ns
+    s.aside_time_ns += s.thread_ns
+    e.cpu = cpu
+    e.busy_until_ns = s.cpus[cpu].busy_until_ns = s.now_ns + s.thread_ns
+    charge_entity(s, entity, s.thread_ns)
+    push_event(s, s.now_ns + s.thread_ns, 1, EVENT_THREAD, 0)
+    s.thread_ns = 0
+
+
+def find_cpu(s: State, entity: u32, task_runs: cython.bint) -> u32:
+    """A CPU on which *entity* can run: the one that it ran on last if it is free, else the last that is.
+
+    The first is the task's as long as that runs.  nr_cpus: none is free.
+    """
+    cpu: u32
+    last: u32 = s.entities[entity].cpu
+    if s.nr_cpus == 1:
+        return 0
+    if last and s.cpus[last].busy_until_ns <= s.now_ns:
+        return last
+    for cpu in range(s.nr_cpus - 1, 0, -1):
+        if s.cpus[cpu].busy_until_ns <= s.now_ns:
+            return cpu
+    return s.nr_cpus if task_runs or s.cpus[0].busy_until_ns > s.now_ns else 0
+
+
+def kthread_step(s: State, entity: u32):
+    """Run one piece of work of the first of an entity's threads that has any."""
     i: u32
     s.in_thread = True
-    this_cpu(s).memalloc = 0
-    s.thread_ns = 0
     spend_ns(s, s.cost_ns[COST_IO_CALL])
     for i in range(NR_KTHREADS):
         if kthreads[i].entity == entity and kthreads[i].runnable(s):
             kthreads[i].step(s)
             break
     s.in_thread = False
-    this_cpu(s).memalloc = memalloc
-    if s.nr_cpus > 1:
-        s.cpu_system_ns += s.thread_ns
-        this_cpu(s).rq.entities[entity].busy_until_ns = s.now_ns + s.thread_ns
-        push_event(s, s.now_ns + s.thread_ns, 1, EVENT_THREAD, 0)
-    else:
-        s.thread_time_ns += s.now_ns - since
 
 
-def thread_step(s: State) -> cython.bint:
-    """The task waits: run one piece of work of the entity that is next; False: no thread has work."""
+def interrupt_with(s: State, entity: u32, task: u32) -> u64:
+    """Run one piece of a runner's work in the middle of what *task* does, and leave to that what it knew."""
+    cpu: cython.pointer(Cpu) = this_cpu(s)
+    current: u32 = cpu.current
+    in_lru_fault: cython.bint = cpu.in_lru_fault
+    alloc_error: u32 = s.alloc_error
+    refusal: u32 = s.refusal
+    captured: u32 = s.captured
+    capture_order: i32 = s.capture_order
+    user_ns: u64
+    s.suspended = task
+    s.capture_order = 0
+    s.captured = 0
+    cpu.in_lru_fault = False
+    user_ns = runner_step(s, entity)
+    cpu.current = current
+    cpu.in_lru_fault = in_lru_fault
+    s.suspended = 0
+    s.alloc_error = alloc_error
+    s.refusal = refusal
+    s.captured = captured
+    s.capture_order = capture_order
+    return user_ns
+
+
+def thread_step(s: State, task_runs: cython.bint = False) -> cython.bint:
+    """Run one piece of work of the entity that is next, while the task waits or beside it; False: there is none.
+
+    With more than one CPU the task goes on beside it, and there may be no CPU left.
+    """
     entity: u32
-    if s.in_thread:
+    cpu: u32 = 0
+    if s.in_thread or s.runner:
         return False
     threads_wake(s)
     dequeue_entity(s, SCHED_TASK)
     entity = pick_next_entity(s)
-    if entity != this_cpu(s).rq.curr:
+    if entity != SCHED_IDLE:
+        cpu = find_cpu(s, entity, task_runs)
+    if cpu == s.nr_cpus:
+        entity = SCHED_IDLE
+    if entity != s.rq.curr:
         switch_to(s, entity)
     if entity != SCHED_IDLE:
-        run_thread(s, entity)
+        run_thread(s, entity, cpu)
     return entity != SCHED_IDLE
 
 
 def task_wakes(s: State):
-    """The task has waited; it goes on."""
+    """The task has waited; it goes on, as soon as its CPU is free."""
+    since: u64 = s.now_ns
+    while s.cpus[0].busy_until_ns > s.now_ns:
+        idle_until(s, s.cpus[0].busy_until_ns)
+    s.task_queue_ns += s.now_ns - since
     update_curr(s)
-    this_cpu(s).rq.entities[SCHED_TASK].iowait = False
+    s.entities[SCHED_TASK].iowait = False
     enqueue_entity(s, SCHED_TASK)
     switch_to(s, SCHED_TASK)
 
@@ -129,14 +226,16 @@ def task_wakes(s: State):
 def cond_resched(s: State):
     """A point where the kernel would switch: threads run until it is the task's turn again."""
     entity: u32
+    if s.runner:
+        return
     if s.nr_cpus > 1 and not s.in_thread:
-        this_cpu(s).rq.resched = False
-        while thread_step(s) and not is_cut_off(s):
+        s.rq.resched = False
+        while thread_step(s, True) and not is_cut_off(s):
             pass
         task_wakes(s)
         return
     if s.in_thread or (not threads_wake(s) and not tick_preempts(s)):
-        this_cpu(s).rq.resched = nr_waiting(s) != 0
+        s.rq.resched = nr_waiting(s) != 0
         return
     while True:
         entity = pick_next_entity(s)
@@ -144,8 +243,8 @@ def cond_resched(s: State):
             break
         switch_to(s, entity)
         while True:
-            run_thread(s, entity)
-            if threads_wake(s) or not this_cpu(s).rq.entities[entity].queued or tick_preempts(s):
+            run_thread(s, entity, 0)
+            if threads_wake(s) or not s.entities[entity].queued or tick_preempts(s):
                 break
     switch_to(s, SCHED_TASK)
 
@@ -167,7 +266,10 @@ def io_schedule(s: State):
         s.in_thread = True
         thread_waits(s)
         return
-    this_cpu(s).rq.entities[SCHED_TASK].iowait = True
+    if s.runner:
+        thread_waits(s)
+        return
+    s.entities[SCHED_TASK].iowait = True
     if not thread_step(s):
         idle_until(s, FOREVER)
         spend_ns(s, s.cost_ns[COST_WAKE])
@@ -177,13 +279,13 @@ def io_schedule(s: State):
 
 def io_schedule_timeout(s: State, until_ns: u64):
     """The task sleeps for the sake of a device until a point in time."""
-    this_cpu(s).rq.entities[SCHED_TASK].iowait = True
+    s.entities[SCHED_TASK].iowait = True
     schedule_timeout(s, until_ns)
 
 
 def thread_waits(s: State):
-    """The running thread waits for a device; nothing else runs meanwhile."""
-    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
+    """The running thread, or a runner that cannot return, waits for a device; nothing else runs meanwhile."""
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[s.rq.curr])
     update_curr(s)
     e.iowait = True
     e.queued = False
@@ -191,13 +293,17 @@ def thread_waits(s: State):
     psi_account(s)
     e.iowait = False
     e.queued = True
-    this_cpu(s).rq.exec_start_ns = s.now_ns
+    s.rq.exec_start_ns = s.now_ns
     spend_ns(s, s.cost_ns[COST_WAKE])
 
 
 def schedule_timeout(s: State, until_ns: u64):
     """The task sleeps; threads work meanwhile."""
     since: u64
+    while s.runner and s.now_ns < until_ns:
+        idle_until(s, until_ns)
+    if s.runner:
+        return
     while s.now_ns < until_ns:
         since = s.now_ns
         if not thread_step(s):
@@ -216,14 +322,33 @@ def nanosleep(s: State, until_ns: u64):
     s.task_wait_ns = waited
 
 
+def book_iowait(s: State, ns: u64):
+    """Book time in which CPUs were idle while who ran there last waits for a device."""
+    entity: u32
+    cpu: u32
+    for cpu in range(s.nr_cpus):
+        if s.cpus[cpu].busy_until_ns + ns > s.now_ns:
+            continue
+        for entity in range(NR_SCHED_ENTITIES, s.nr_entities):
+            if s.entities[entity].iowait and s.entities[entity].cpu == cpu:
+                s.cpu_iowait_ns += ns
+                s.idle_iowait_ns += ns
+                break
+
+
 def advance_to(s: State, until_ns: u64):
-    """Let an idle machine's time pass until *until_ns*; its threads work when they are due."""
+    """Let an idle machine's time pass until *until_ns*; its threads and runners work when they are due.
+
+    It ends early where a runner's work has ended.
+    """
     since: u64
-    while s.now_ns < until_ns and not is_cut_off(s):
+    s.main_idles = True
+    while s.now_ns < until_ns and not is_cut_off(s) and not s.nr_ended:
         since = s.now_ns
         if not thread_step(s):
             idle_until(s, until_ns)
-            s.cpu_idle_ns += (s.now_ns - since) * s.nr_cpus
+            book_iowait(s, s.now_ns - since)
+    s.main_idles = False
     task_wakes(s)
 
 

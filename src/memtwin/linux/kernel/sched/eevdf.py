@@ -19,6 +19,7 @@ Not modelled: weights, groups, slices of an entity's own.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.state import State
 
 SOURCE = "kernel/sched/fair.c", "v6.12"
 
@@ -26,109 +27,109 @@ BASE_SLICE_NS = cython.declare(u64, 700_000)
 LAG_LIMIT_NS = cython.declare(i64, 4_000_000)
 
 
-def nr_running(rq: cython.pointer(Rq)) -> u32:
+def nr_running(s: State) -> u32:
     """How many compete."""
     who: u32
     nr: u32 = 0
-    for who in range(SCHED_IDLE):
-        nr += on_rq(cython.address(rq.entities[who]))
+    for who in range(s.nr_entities):
+        nr += on_rq(cython.address(s.entities[who]))
     return nr
 
 
-def avg_vruntime(rq: cython.pointer(Rq)) -> u64:
+def avg_vruntime(s: State) -> u64:
     """The mean vruntime of those that compete; where none does, that of the last one that did."""
     who: u32
-    nr: u32 = nr_running(rq)
+    nr: u32 = nr_running(s)
     total: u64 = 0
     if not nr:
-        return rq.min_vruntime
-    for who in range(SCHED_IDLE):
-        if on_rq(cython.address(rq.entities[who])):
-            total += rq.entities[who].vruntime
+        return s.rq.min_vruntime
+    for who in range(s.nr_entities):
+        if on_rq(cython.address(s.entities[who])):
+            total += s.entities[who].vruntime
     return total // nr
 
 
-def entity_eligible(rq: cython.pointer(Rq), who: u32) -> cython.bint:
+def entity_eligible(s: State, who: u32) -> cython.bint:
     """Whether an entity has run no more than the mean."""
-    return rq.entities[who].vruntime <= avg_vruntime(rq)
+    return s.entities[who].vruntime <= avg_vruntime(s)
 
 
-def update_deadline(rq: cython.pointer(Rq)) -> cython.bint:
+def update_deadline(s: State) -> cython.bint:
     """Give who runs a new slice if it has used one up; whether it has, and another waits."""
-    e: cython.pointer(SchedEntity) = cython.address(rq.entities[rq.curr])
-    if rq.curr == SCHED_IDLE or e.vruntime < e.deadline:
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[s.rq.curr])
+    if s.rq.curr == SCHED_IDLE or e.vruntime < e.deadline:
         return False
     e.deadline = e.vruntime + BASE_SLICE_NS
-    return nr_running(rq) > 1
+    return nr_running(s) > 1
 
 
-def pick_eevdf(rq: cython.pointer(Rq)) -> u32:
+def pick_eevdf(s: State) -> u32:
     """Who should run; SCHED_IDLE: none competes."""
-    curr: u32 = rq.curr
+    curr: u32 = s.rq.curr
     chosen: u32 = SCHED_IDLE
     who: u32
-    if curr != SCHED_IDLE and (not on_rq(cython.address(rq.entities[curr])) or not entity_eligible(rq, curr)):
+    if curr != SCHED_IDLE and (not on_rq(cython.address(s.entities[curr])) or not entity_eligible(s, curr)):
         curr = SCHED_IDLE
-    if curr != SCHED_IDLE and rq.entities[curr].protected_deadline == rq.entities[curr].deadline:
+    if curr != SCHED_IDLE and s.entities[curr].protected_deadline == s.entities[curr].deadline:
         return curr
-    for who in range(SCHED_IDLE):
-        if who == curr or not on_rq(cython.address(rq.entities[who])) or not entity_eligible(rq, who):
+    for who in range(s.nr_entities):
+        if who == curr or not on_rq(cython.address(s.entities[who])) or not entity_eligible(s, who):
             continue
-        if chosen == SCHED_IDLE or rq.entities[who].deadline < rq.entities[chosen].deadline:
+        if chosen == SCHED_IDLE or s.entities[who].deadline < s.entities[chosen].deadline:
             chosen = who
-    if curr != SCHED_IDLE and (chosen == SCHED_IDLE or rq.entities[curr].deadline < rq.entities[chosen].deadline):
+    if curr != SCHED_IDLE and (chosen == SCHED_IDLE or s.entities[curr].deadline < s.entities[chosen].deadline):
         return curr
     return chosen
 
 
-def pick_next_eevdf(rq: cython.pointer(Rq)) -> u32:
+def pick_next_eevdf(s: State) -> u32:
     """Who is next; one that only competes, and is chosen, has been overtaken and leaves."""
-    who: u32 = pick_eevdf(rq)
-    while who != SCHED_IDLE and not rq.entities[who].queued:
-        rq.entities[who].delayed = False
-        rq.entities[who].vlag = 0
-        who = pick_eevdf(rq)
+    who: u32 = pick_eevdf(s)
+    while who != SCHED_IDLE and not s.entities[who].queued:
+        s.entities[who].delayed = False
+        s.entities[who].vlag = 0
+        who = pick_eevdf(s)
     return who
 
 
-def place_entity(rq: cython.pointer(Rq), who: u32):
+def place_entity(s: State, who: u32):
     """Place an entity that does not compete yet so that its lag, once it does, is what it was."""
-    e: cython.pointer(SchedEntity) = cython.address(rq.entities[who])
-    nr: i64 = nr_running(rq)
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
+    nr: i64 = nr_running(s)
     lag: i64 = e.vlag * (nr + 1) // nr if nr else 0
-    e.vruntime = avg_vruntime(rq) - cython.cast(u64, lag)
+    e.vruntime = avg_vruntime(s) - cython.cast(u64, lag)
     e.deadline = e.vruntime + BASE_SLICE_NS
 
 
-def enqueue_eevdf(rq: cython.pointer(Rq), who: u32):
+def enqueue_eevdf(s: State, who: u32):
     """Put an entity that wakes up on the run queue."""
-    e: cython.pointer(SchedEntity) = cython.address(rq.entities[who])
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
     if e.queued:
         return
-    rq.slice_over |= update_deadline(rq)
+    s.rq.slice_over |= update_deadline(s)
     if not e.delayed:
-        place_entity(rq, who)
-    elif e.vruntime < avg_vruntime(rq):
+        place_entity(s, who)
+    elif e.vruntime < avg_vruntime(s):
         e.delayed = False
         e.vlag = 0
-        place_entity(rq, who)
+        place_entity(s, who)
     e.delayed = False
     e.queued = True
 
 
-def dequeue_eevdf(rq: cython.pointer(Rq), who: u32):
+def dequeue_eevdf(s: State, who: u32):
     """Take an entity that goes to sleep off the run queue; one that had more than its share competes on."""
-    e: cython.pointer(SchedEntity) = cython.address(rq.entities[who])
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
     lag: i64
     if not e.queued:
         return
-    update_deadline(rq)
-    lag = cython.cast(i64, avg_vruntime(rq) - e.vruntime)
+    update_deadline(s)
+    lag = cython.cast(i64, avg_vruntime(s) - e.vruntime)
     e.delayed = lag < 0
     e.vlag = max(min(lag, LAG_LIMIT_NS), -LAG_LIMIT_NS)
     e.queued = False
 
 
-def wakeup_preempts_eevdf(rq: cython.pointer(Rq), who: u32) -> cython.bint:
+def wakeup_preempts_eevdf(s: State, who: u32) -> cython.bint:
     """Whether an entity that woke up preempts the running one."""
-    return rq.slice_over or pick_eevdf(rq) == who
+    return s.rq.slice_over or pick_eevdf(s) == who

@@ -11,3 +11,4 @@ cdef bint wakeup_preempts(State s, u32 who) noexcept nogil
 cdef bint tick_preempts(State s) noexcept nogil
 cdef u32 pick_next_entity(State s) noexcept nogil
 cdef void switch_to(State s, u32 who) noexcept nogil
+cdef void charge_entity(State s, u32 who, u64 ns) noexcept nogil

@@ -21,7 +21,7 @@ Not modelled: other nice values, several tasks that run at the same time, groups
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, this_cpu
+from cython.cimports.memtwin.linux.core.state import State
 from cython.cimports.memtwin.linux.kernel.sched.eevdf import (
     dequeue_eevdf,
     enqueue_eevdf,
@@ -44,9 +44,9 @@ def least_vruntime(s: State, but: u32) -> u64:
     """The smallest vruntime of those that want to run, *but* one; 2^64 - 1: none does."""
     who: u32
     least: u64 = ~cython.cast(u64, 0)
-    for who in range(NR_SCHED_ENTITIES):
-        if who != but and this_cpu(s).rq.entities[who].queued:
-            least = min(least, this_cpu(s).rq.entities[who].vruntime)
+    for who in range(s.nr_entities):
+        if who != but and s.entities[who].queued:
+            least = min(least, s.entities[who].vruntime)
     return least
 
 
@@ -54,76 +54,75 @@ def nr_waiting(s: State) -> u32:
     """How many want to run and do not."""
     who: u32
     waiting: u32 = 0
-    for who in range(SCHED_IDLE):
-        waiting += who != this_cpu(s).rq.curr and this_cpu(s).rq.entities[who].queued
+    for who in range(s.nr_entities):
+        waiting += who != s.rq.curr and s.entities[who].queued
     return waiting
+
+
+def charge_entity(s: State, who: u32, ns: u64):
+    """Let an entity have run for so long."""
+    s.entities[who].vruntime += ns * NICE_0_WEIGHT // NICE_19_WEIGHT if who == SCHED_KHUGEPAGED else ns
 
 
 def update_curr(s: State):
     """Book the time since this was last called to who runs, and as pressure."""
     least: u64
-    delta: u64 = s.now_ns - this_cpu(s).rq.exec_start_ns
-    if this_cpu(s).rq.curr == SCHED_KHUGEPAGED:
-        delta = delta * NICE_0_WEIGHT // NICE_19_WEIGHT
-    this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime += delta
+    charge_entity(s, s.rq.curr, s.now_ns - s.rq.exec_start_ns)
     psi_account(s)
-    this_cpu(s).rq.exec_start_ns = s.now_ns
+    s.rq.exec_start_ns = s.now_ns
     least = least_vruntime(s, SCHED_IDLE)
     if least != ~cython.cast(u64, 0):
-        this_cpu(s).rq.min_vruntime = max(this_cpu(s).rq.min_vruntime, least)
+        s.rq.min_vruntime = max(s.rq.min_vruntime, least)
 
 
 def enqueue_entity(s: State, who: u32):
     """Put an entity that wakes up on the run queue."""
     if s.features.eevdf:
-        enqueue_eevdf(cython.address(this_cpu(s).rq), who)
+        enqueue_eevdf(s, who)
         return
-    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[who])
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
     if not e.queued:
         e.queued = True
-        e.vruntime = max(e.vruntime, this_cpu(s).rq.min_vruntime - min(this_cpu(s).rq.min_vruntime, SLEEPER_CREDIT_NS))
+        e.vruntime = max(e.vruntime, s.rq.min_vruntime - min(s.rq.min_vruntime, SLEEPER_CREDIT_NS))
 
 
 def dequeue_entity(s: State, who: u32):
     """Take an entity that goes to sleep off the run queue."""
     if s.features.eevdf:
-        dequeue_eevdf(cython.address(this_cpu(s).rq), who)
-    this_cpu(s).rq.entities[who].queued = False
+        dequeue_eevdf(s, who)
+    s.entities[who].queued = False
 
 
 def wakeup_preempts(s: State, who: u32) -> cython.bint:
     """Whether an entity that woke up preempts the running one."""
     if s.features.eevdf:
-        return wakeup_preempts_eevdf(cython.address(this_cpu(s).rq), who)
-    return (
-        this_cpu(s).rq.entities[this_cpu(s).rq.curr].vruntime
-        > this_cpu(s).rq.entities[who].vruntime + WAKEUP_GRANULARITY_NS
-    )
+        return wakeup_preempts_eevdf(s, who)
+    return s.entities[s.rq.curr].vruntime > s.entities[who].vruntime + WAKEUP_GRANULARITY_NS
 
 
 def tick_preempts(s: State) -> cython.bint:
     """Whether a tick came since this was last asked, and found that the running entity has had its slice."""
-    e: cython.pointer(SchedEntity) = cython.address(this_cpu(s).rq.entities[this_cpu(s).rq.curr])
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[s.rq.curr])
     waiting: u32 = nr_waiting(s)
     share: u64
     ran: u64
     update_curr(s)
-    if s.now_ns // TICK_NS == this_cpu(s).rq.tick:
+    if s.now_ns // TICK_NS == s.rq.tick:
         return False
-    this_cpu(s).rq.tick = s.now_ns // TICK_NS
+    s.rq.tick = s.now_ns // TICK_NS
     if s.features.eevdf:
-        return update_deadline(cython.address(this_cpu(s).rq))
+        return update_deadline(s)
     if not waiting:
         return False
     share = LATENCY_NS // (waiting + 1)
     ran = e.vruntime - e.picked_vruntime
-    return ran > share or (ran >= MIN_GRANULARITY_NS and e.vruntime > least_vruntime(s, this_cpu(s).rq.curr) + share)
+    return ran > share or (ran >= MIN_GRANULARITY_NS and e.vruntime > least_vruntime(s, s.rq.curr) + share)
 
 
 def pick_next_entity(s: State) -> u32:
     """The next entity to run; SCHED_IDLE: none is runnable."""
     if s.features.eevdf:
-        return pick_next_eevdf(cython.address(this_cpu(s).rq))
+        return pick_next_eevdf(s)
     return pick_next_cfs(s)
 
 
@@ -131,10 +130,8 @@ def pick_next_cfs(s: State) -> u32:
     """The runnable entity that has run least; SCHED_IDLE: none is runnable."""
     who: u32
     chosen: u32 = SCHED_IDLE
-    for who in range(SCHED_IDLE):
-        if this_cpu(s).rq.entities[who].queued and (
-            chosen == SCHED_IDLE or this_cpu(s).rq.entities[who].vruntime < this_cpu(s).rq.entities[chosen].vruntime
-        ):
+    for who in range(s.nr_entities):
+        if s.entities[who].queued and (chosen == SCHED_IDLE or s.entities[who].vruntime < s.entities[chosen].vruntime):
             chosen = who
     return chosen
 
@@ -142,7 +139,7 @@ def pick_next_cfs(s: State) -> u32:
 def switch_to(s: State, who: u32):
     """Give the cpu to *who*, for a new turn."""
     update_curr(s)
-    this_cpu(s).rq.curr = who
-    this_cpu(s).rq.entities[who].picked_vruntime = this_cpu(s).rq.entities[who].vruntime
-    this_cpu(s).rq.entities[who].protected_deadline = this_cpu(s).rq.entities[who].deadline
-    this_cpu(s).rq.slice_over = False
+    s.rq.curr = who
+    s.entities[who].picked_vruntime = s.entities[who].vruntime
+    s.entities[who].protected_deadline = s.entities[who].deadline
+    s.rq.slice_over = False

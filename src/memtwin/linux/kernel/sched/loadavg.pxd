@@ -9,3 +9,4 @@ cdef enum:                  # fixed point of 11 bits
 
 cdef u64 calc_load(u64 load, u64 exp, u64 active) noexcept nogil
 cdef void calc_global_load(State s) noexcept nogil
+cdef u64 nr_busy_runners(State s) noexcept nogil

@@ -24,11 +24,19 @@ def calc_load(load: u64, exp: u64, active: u64) -> u64:
     return new // FIXED_1
 
 
+def nr_busy_runners(s: State) -> u64:
+    """Runners that run, want to, or wait uninterruptibly."""
+    i: u32
+    busy: u64 = 0
+    for i in range(s.nr_entities - NR_SCHED_ENTITIES):
+        busy += s.runners[i].work.kind != WORK_NONE and not s.runners[i].is_asleep
+    return busy
+
+
 def calc_global_load(s: State):
     """Take one sample: the tasks at work or waiting for a device, and the kernel's threads at work."""
-    active: u64 = (
-        s.nr_active + (s.node_data[0].kswapd.state == THREAD_RUNNING) + (s.bdi.flusher.state == THREAD_RUNNING)
-    )
+    active: u64 = s.nr_active + nr_busy_runners(s)
+    active += (s.node_data[0].kswapd.state == THREAD_RUNNING) + (s.bdi.flusher.state == THREAD_RUNNING)
     active *= FIXED_1
     s.avenrun[0] = calc_load(s.avenrun[0], EXP_1, active)
     s.avenrun[1] = calc_load(s.avenrun[1], EXP_5, active)

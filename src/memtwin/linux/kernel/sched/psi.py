@@ -8,25 +8,29 @@ a step towards the share of that period that was stalled::
 
     avg10, avg60, avg300  of  100 * stalled time / 2.004 s      (a whole percent, in fixed point with 11 bits)
 
-Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``).
+Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``,
+``collect_percpu_times``).
 
-Not modelled: triggers, cgroups, irq pressure, the weighing of several CPUs by how busy each was: a thread that works
-beside the task is a stall of the whole machine.
+With several CPUs each has times of its own, where a task that waits counts on the one on which it ran last; the totals
+grow by their mean, weighed by the jiffies in which each CPU was not idle.
+
+Not modelled: triggers, cgroups, irq pressure.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, this_cpu
+from cython.cimports.memtwin.linux.core.state import State
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import FIXED_1, calc_load
 
 PSI_PERIOD_NS = 2_004_000_000
 """Simulated time between two steps of the averages, nanoseconds."""
 PERIOD = cython.declare(u64, 2_004_000_000)
+JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
-def update_one(s: State, resource: u32, state: u32):
-    """Step the averages of one line."""
-    stalled: u64 = min(s.psi_total_ns[resource][state] - s.psi_last_ns[resource][state], PERIOD)
-    percent: u64 = stalled * 100 // PERIOD * FIXED_1
+def update_one(s: State, resource: u32, state: u32, period: u64):
+    """Step the averages of one line by what was stalled of the time since the last step."""
+    stalled: u64 = min(s.psi_total_ns[resource][state] - s.psi_last_ns[resource][state], period)
+    percent: u64 = stalled * 100 // period * FIXED_1
     s.psi_last_ns[resource][state] = s.psi_total_ns[resource][state]
     s.psi_avg[resource][state][0] = calc_load(s.psi_avg[resource][state][0], EXP_10S, percent)
     s.psi_avg[resource][state][1] = calc_load(s.psi_avg[resource][state][1], EXP_60S, percent)
@@ -37,10 +41,13 @@ def update_averages(s: State):
     """Step the averages of memory, io and cpu, some and full (of cpu always 0: a task runs)."""
     resource: u32
     state: u32
+    period: u64 = s.now_ns - s.psi_avg_last_ns if s.psi_avg_last_ns else PERIOD
     psi_account(s)
+    collect_percpu_times(s)
     for resource in range(3):
         for state in range(2):
-            update_one(s, resource, state)
+            update_one(s, resource, state, max(period, 1))
+    s.psi_avg_last_ns = s.now_ns
 
 
 def psi_account(s: State):
@@ -49,43 +56,114 @@ def psi_account(s: State):
     Memory is *full* also while who is on the CPU is in a stall itself, whatever else could run.  To be called before
     any of these states changes.
     """
-    rq: cython.pointer(Rq) = cython.address(this_cpu(s).rq)
-    ns: u64 = s.now_ns - rq.psi_since_ns
+    ns: u64 = s.now_ns - s.rq.psi_since_ns
+    who: u32
+    if ns and s.nr_cpus == 1:
+        account_cpu(s, 0, ns)
+    elif ns:
+        for who in range(s.nr_entities):
+            if is_first_of_cpu(s, who):
+                account_cpu(s, s.entities[who].cpu, ns)
+    s.rq.psi_since_ns = s.now_ns
+
+
+def has_state(s: State, who: u32) -> cython.bint:
+    """Whether an entity runs, wants to, or waits."""
+    e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
+    return e.queued or e.iowait or e.memstall != 0 or e.busy_until_ns > s.rq.psi_since_ns
+
+
+def is_first_of_cpu(s: State, who: u32) -> cython.bint:
+    """Whether an entity is the first of those of its CPU that are not idle."""
+    other: u32
+    if not has_state(s, who):
+        return False
+    for other in range(who):
+        if s.entities[other].cpu == s.entities[who].cpu and has_state(s, other):
+            return False
+    return True
+
+
+def account_cpu(s: State, cpu: u32, ns: u64):
+    """Book time on one CPU, by the state of those that run there, or ran there before they began to wait."""
+    e: cython.pointer(SchedEntity)
     who: u32
     running: u32 = 0
     waiting: u32 = 0
     stalled: u32 = 0
     stalled_running: u32 = 0
-    rq.psi_since_ns = s.now_ns
-    if not ns:
-        return
-    for who in range(SCHED_IDLE):
-        running += 1 if rq.entities[who].queued else 0
-        waiting += 1 if rq.entities[who].iowait and not rq.entities[who].queued else 0
-        stalled += 1 if rq.entities[who].memstall else 0
-        stalled_running += 1 if rq.entities[who].memstall and rq.entities[who].queued else 0
-    if stalled:
-        s.psi_total_ns[0][0] += ns
-        if running == stalled_running or rq.entities[rq.curr].memstall:
-            s.psi_total_ns[0][1] += ns
-    if waiting:
-        s.psi_total_ns[1][0] += ns
-        if not running:
-            s.psi_total_ns[1][1] += ns
+    full: cython.bint
+    for who in range(s.nr_entities):
+        e = cython.address(s.entities[who])
+        if e.cpu != cpu:
+            continue
+        if e.queued or e.busy_until_ns > s.rq.psi_since_ns:
+            running += 1
+            stalled_running += 1 if e.memstall else 0
+        elif e.iowait:
+            waiting += 1
+        stalled += 1 if e.memstall else 0
+    full = running == stalled_running or (s.nr_cpus == 1 and s.entities[s.rq.curr].memstall)
+    book(s, cpu, 0, 0, ns if stalled else 0)
+    book(s, cpu, 0, 1, ns if stalled and full else 0)
+    book(s, cpu, 1, 0, ns if waiting else 0)
+    book(s, cpu, 1, 1, ns if waiting and not running else 0)
     if running > 1:
-        s.psi_total_ns[2][0] += ns
+        book(s, cpu, 2, 0, ns)
+    if running or waiting or stalled:
+        s.cpus[cpu].psi_nonidle_ns += ns
+
+
+def book(s: State, cpu: u32, resource: u32, state: u32, ns: u64):
+    """Book stalled time of one CPU, of a single one at once to the machine's."""
+    if s.nr_cpus == 1:
+        s.psi_total_ns[resource][state] += ns
+    else:
+        s.cpus[cpu].psi_ns[resource][state] += ns
+
+
+def collect_percpu_times(s: State):
+    """Add to the machine's totals the mean of its CPUs' times, each weighed by the jiffies in which it was not idle."""
+    resource: u32
+    state: u32
+    cpu: u32
+    c: cython.pointer(Cpu)
+    jiffies: u64
+    weights: u64 = 0
+    stalled: u64[6]
+    if s.nr_cpus == 1:
+        return
+    for state in range(6):
+        stalled[state] = 0
+    for cpu in range(s.nr_cpus):
+        c = cython.address(s.cpus[cpu])
+        jiffies = (c.psi_nonidle_ns - c.psi_seen_nonidle_ns) // JIFFY_NS
+        c.psi_seen_nonidle_ns = c.psi_nonidle_ns
+        weights += jiffies
+        for resource in range(3):
+            for state in range(2):
+                stalled[2 * resource + state] += (c.psi_ns[resource][state] - c.psi_seen_ns[resource][state]) * jiffies
+                c.psi_seen_ns[resource][state] = c.psi_ns[resource][state]
+    for resource in range(3):
+        for state in range(2):
+            s.psi_total_ns[resource][state] += stalled[2 * resource + state] // max(weights, 1)
 
 
 def psi_memstall_enter(s: State):
     """From now on who is on the CPU works or waits for lack of memory."""
     psi_account(s)
-    this_cpu(s).rq.entities[this_cpu(s).rq.curr].memstall += 1
+    if s.aside and s.runner and not s.entities[s.rq.curr].memstall:
+        s.stall_since_ns = s.thread_ns
+    s.entities[s.rq.curr].memstall += 1
 
 
 def psi_memstall_leave(s: State):
-    """What psi_memstall_enter() began is over."""
+    """What psi_memstall_enter() began is over; of a piece of work aside it is booked now, for its time has not come."""
     psi_account(s)
-    this_cpu(s).rq.entities[this_cpu(s).rq.curr].memstall -= 1
+    s.entities[s.rq.curr].memstall -= 1
+    if s.aside and s.runner and not s.entities[s.rq.curr].memstall:
+        book(s, s.cpu, 0, 0, s.thread_ns - s.stall_since_ns)
+        book(s, s.cpu, 0, 1, s.thread_ns - s.stall_since_ns)
 
 
 def printed(average: int) -> int:
@@ -96,6 +174,7 @@ def printed(average: int) -> int:
 def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ...]:
     """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
     psi_account(s)
+    collect_percpu_times(s)
     return tuple(
         (
             tuple(printed(s.psi_avg[resource][state][i]) for i in range(3)),
@@ -115,6 +194,12 @@ def set_line(s: State, resource: int, state: int, averages: tuple[int, int, int]
 def stall(s: State, resource: int, state: int, ns: int) -> None:
     """Book stalled time: 0 memory, 1 io, 2 cpu; 0 some, 1 full."""
     s.psi_total_ns[resource][state] += ns
+
+
+def stall_cpu(s: State, cpu: int, resource: int, state: int, ns: int, nonidle_ns: int) -> None:
+    """Book stalled time of one of several CPUs, and time in which it was not idle."""
+    s.cpus[cpu].psi_nonidle_ns += nonidle_ns
+    book(s, cpu, resource, state, ns)
 
 
 def step(s: State) -> None:

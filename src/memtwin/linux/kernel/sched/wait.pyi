@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from wait.py and wait.pxd."""
+
+
