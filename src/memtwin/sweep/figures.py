@@ -107,7 +107,7 @@ def written(unit: Unit, value: float) -> str:
     """Return a value with its unit.
 
     >>> written("share", 0.0123), written("bytes", 3 << 30), written("s", 12.5), written("per_s", 0.25)
-    ('1.2 %', '3.0 GiB', '12.5 s', '0.25/s')
+    ('1.23 %', '3.0 GiB', '12.5 s', '0.25/s')
     """
     if unit == "share":
         return f"{value * 100:.3g} %" if value < 0.1 else f"{value * 100:.1f} %"
