@@ -13,6 +13,7 @@ from memtwin.render.course import Axis, axis
 from memtwin.run import run
 from memtwin.run.timeline import AreaUse, Sample
 from memtwin.scenario import parse
+from memtwin.sources.recording import Recording
 from memtwin.story import screen, story, time_line
 from memtwin.story.fold import Fold, folds
 
@@ -212,3 +213,17 @@ def test_a_terminal_of_ascii_has_a_picture_too() -> None:
     assert all(line.isascii() for line in lines)
     assert max(map(len, lines)) <= 80
     assert "~ nothing happens: drawn short" in lines[-1]
+
+
+def test_a_panic_is_named_first_and_the_run_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What comes after it is skipped, checkpoints too: the run lacks none."""
+    scenario, out = tmp_path / "panic.mem", tmp_path / "out"
+    scenario.write_text(
+        "machine ram=192M\nsysctl vm.overcommit_memory=1\nproc A adj=-1000\nA mmap h 300M\nA touch h 0 300M w seq\n"
+        "checkpoint after\n"
+    )
+    assert cli.main(["run", str(scenario), "-o", str(out)]) == 3
+    assert "No process could be killed, and the kernel panicked" in " ".join(capsys.readouterr().out.split())
+    assert Recording(out).checkpoints == ("boot",)
+    assert cli.main(["free", "--root", f"{out}@after"]) != 0
+    assert "has no checkpoint 'after'" in capsys.readouterr().err

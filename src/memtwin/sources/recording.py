@@ -174,7 +174,9 @@ class Recording:
         if len(self.ops) < len(scenario.ops):
             problem = f"ops.jsonl has {len(self.ops)} of {len(scenario.ops)} operations"
             raise RecordingError(self.path, problem, hint=_CUT_OFF)
-        lacking = [label for label in ("boot", *scenario.checkpoints) if label not in self.checkpoints]
+        skipped = {op.get("op") for op in self.ops if op.get("outcome") == "skipped"}  # the kernel had panicked
+        labels = ["boot", *(label for label in scenario.checkpoints if f"checkpoint {label}" not in skipped)]
+        lacking = [label for label in labels if label not in self.checkpoints]
         if lacking:
             raise RecordingError(self.path, f"checkpoints are missing: {', '.join(lacking)}", hint=_CUT_OFF)
 

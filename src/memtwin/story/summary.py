@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memtwin.oom.event import KILLED
 from memtwin.oom.tell import headline
 from memtwin.oom.tell import summary as in_short
 from memtwin.oom.why.analysis import analyse
@@ -91,7 +92,10 @@ def _swapped(run: Run) -> str:
 def _ended(run: Run) -> str:
     """Return who was killed and why, and which operations failed."""
     kills = [analyse(event) for event in (*run.ooms_before, *(event for done in run.done for event in done.ooms))]
-    said = [in_short(kills[0])] if kills else []
+    panics = [one for one in kills if one.event.outcome != KILLED]
+    kills = [one for one in kills if one.event.outcome == KILLED]
+    said = [headline(one) for one in panics] if run.machine.state.has_panicked else []
+    said += [in_short(kills[0])] if kills else []
     said += [headline(kill) for kill in kills[1:_SHOWN]]
     if len(kills) > _SHOWN:
         said.append(f"{len(kills) - _SHOWN} more kills follow.")
@@ -99,7 +103,7 @@ def _ended(run: Run) -> str:
     failed = [one for one in done if one.outcome != "ok"]
     if failed:
         said.append(f"{len(failed):,} of {count(len(done), 'operation')} did not succeed: {listed(_named(failed))}.")
-    elif not kills:
+    elif not kills and not panics:
         said.append("Every operation succeeded, and nothing was killed.")
     return " ".join(said)
 
