@@ -20,6 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import beside
 import thrash
 
 import model
@@ -287,6 +288,12 @@ kernel approximates LRU by accessed bits on two lists, varies how much memory th
 the swap cache."""
 
 
+def beside_table() -> str:
+    """What a page costs with tasks side by side."""
+    head = ("pages", "one task, ns a page", f"{len(beside.TASKS)} tasks, ns a page", "ratio")
+    return table(head, beside.rows(ROUNDS))
+
+
 def instructions_table(counts: dict[str, float]) -> str:
     """Instructions an operation."""
     if not counts:
@@ -337,6 +344,12 @@ trace on a flat array of 64-bit entries and sets the accessed and dirty bits: no
 The kernel also clears and copies pages of 4 KiB; the model moves content tags instead.
 
 {pages_table(ours, kernel)}
+
+## Tasks side by side
+
+{len(beside.TASKS)} tasks on {beside.CPUS} CPUs do together what one task does alone, each in pieces of some 20 us.
+
+{beside_table()}
 
 ## Files
 

@@ -232,3 +232,18 @@ def test_more_tasks_than_the_model_has_and_more_cpus_are_refused() -> None:
     for refused in ("machine ram=256M\n" + text, "machine ram=256M cpus=65\nsync\n"):
         with pytest.raises(NotModelledError):
             run(refused)
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+@pytest.mark.parametrize("file", ["g", "tmp/x"])
+def test_two_tasks_that_make_the_same_pages_of_a_file_make_each_once(cpus: int, file: str) -> None:
+    """Where memory is short each waits in the middle of an allocation, and finds the other's page behind it."""
+    lines = "C touch h 0 100M w seq &\n" + "".join(f"{name} fwrite {file} 0 60M 64K &\n" for name in "AB")
+    text = (
+        machine(cpus, "swap disk size=256M\ntmpfs size=200M\n", "ABC", "100M")
+        + lines * 2
+        + f"C fwrite {file} 0 60M 64K\n"
+    )
+    done = run(text)
+    assert {one.outcome for one in done.done} == {"ok"}
+    invariants.validate(done.machine.state, ())

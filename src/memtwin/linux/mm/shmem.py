@@ -151,6 +151,10 @@ def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32
     if not pfn:
         shmem_unacct_block(s, file)
         return 0
+    if filemap_get(s, file, index) or shmem_swap_entry(s, file, index):  # another task was there first
+        free_unref_page(s, pfn, 0)
+        shmem_unacct_block(s, file)
+        return shmem_get_page(s, file, index, write, cython.NULL)
     prep_new_page(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].tag = 0
     s.pages[pfn].flags |= PG_SWAPBACKED | PG_UPTODATE | (PG_REFERENCED if write else 0)

@@ -172,10 +172,12 @@ def interrupt_with(s: State, entity: u32, task: u32) -> u64:
     refusal: u32 = s.refusal
     captured: u32 = s.captured
     capture_order: i32 = s.capture_order
+    resched: cython.bint = s.rq.resched
     user_ns: u64
     s.suspended = task
     s.capture_order = 0
     s.captured = 0
+    s.rq.resched = False
     cpu.in_lru_fault = False
     user_ns = runner_step(s, entity)
     cpu.current = current
@@ -184,6 +186,7 @@ def interrupt_with(s: State, entity: u32, task: u32) -> u64:
     s.alloc_error = alloc_error
     s.refusal = refusal
     s.captured = captured
+    s.rq.resched |= resched
     s.capture_order = capture_order
     return user_ns
 
