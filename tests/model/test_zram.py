@@ -11,15 +11,16 @@ from growing import Growing
 from memtwin.linux.check import invariants, testing
 from memtwin.linux.drivers.block import zram
 from memtwin.machine import compressed_lengths
+from memtwin.sysfs.zram import zsmalloc
 
 PAGES = 512
 """As many pages as a test swaps out: 2 MiB."""
 KINDS = ("zero", "mark", "text", "half", "random")
 
 
-def machine(algorithm: str = "lzo-rle") -> Growing:
+def machine(algorithm: str = "lzo-rle", kernel: str = "6.1") -> Growing:
     """A machine of 128 MiB with swap on zram."""
-    return Growing(f"machine ram=128M\nswap zram size=64M algo={algorithm}\n")
+    return Growing(f"machine ram=128M kernel={kernel}\nswap zram size=64M algo={algorithm}\n")
 
 
 def stored(content: str, algorithm: str = "lzo-rle", pages: int = PAGES) -> tuple[Growing, dict[str, int]]:
@@ -58,6 +59,18 @@ def test_there_are_sixty_nine_classes() -> None:
     assert len(set(shapes.values())) == 69
     assert all(length + 8 <= size or size == 4096 for length, (size, _, _) in shapes.items())
     assert all(size * objects <= pages * 4096 for size, pages, objects in shapes.values())
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_classes_are_those_that_a_real_device_has(kernel: str) -> None:
+    """What zram-estimate computes with was held against zram devices of both kernels."""
+    release = tuple(map(int, kernel.split(".")))
+    classes = zsmalloc.classes_of((release[0], release[1]))
+    state = machine(kernel=kernel).state
+    for length in (*range(1, 4097, 7), 2500, 3256, 3257, 3624, 3625):
+        one = classes.of(length)
+        assert testing.size_class_of(state, length) == (one.size, one.pages, one.objects)
+    assert testing.stored_whole_from(state) == classes.whole_from
 
 
 # --- what is stored --------------------------------------------------------------------------------------------------

@@ -36,14 +36,12 @@ from cython.cimports.memtwin.linux.mm.zbud import (
     zbud_put,
 )
 from cython.cimports.memtwin.linux.mm.zsmalloc import (
-    ZS_ALMOST_EMPTY,
-    ZS_ALMOST_FULL,
     ZS_POOL_ZSWAP,
     class_index,
     count_pool,
+    find_get_zspage,
     huge_class_size,
     insert_zspage,
-    pool_of,
     remove_zspage,
 )
 from cython.cimports.memtwin.linux.restore import content_of
@@ -224,9 +222,7 @@ def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: boo
 def zs_restore(s: State, area: u32, length: u32, frames: list[int]) -> u32:
     """Find room in the pool of a zram area or of zswap for an object; a new group of pages is made of *frames*."""
     index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
-    zspage: u32 = s.zs_class[index].head[pool_of(area)][ZS_ALMOST_FULL]
-    if not zspage:
-        zspage = s.zs_class[index].head[pool_of(area)][ZS_ALMOST_EMPTY]
+    zspage: u32 = find_get_zspage(s, cython.address(s.zs_class[index]), area)
     if zspage:
         remove_zspage(s, zspage)
     else:

@@ -15,7 +15,7 @@ from cython.cimports.memtwin.linux.mm.swapfile import free_swap_slot
 from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low
 from cython.cimports.memtwin.linux.mm.vmscan_node import get_scan_count, init_scan, scan_balance
 from cython.cimports.memtwin.linux.mm.zbud import size_to_chunks
-from cython.cimports.memtwin.linux.mm.zsmalloc import class_index, zs_init_classes
+from cython.cimports.memtwin.linux.mm.zsmalloc import class_index, huge_class_size, zs_init_classes
 
 ZS_HANDLE_SIZE = cython.declare(u32, 8)
 
@@ -51,6 +51,12 @@ def size_class_of(s: State, length: int) -> tuple[int, ...]:
     zs_init_classes(s)
     c = s.zs_class[s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged]
     return c.size, c.pages, c.objects
+
+
+def stored_whole_from(s: State) -> int:
+    """The compressed length from which zram stores a page as it is; 3,257 in 6.1, 3,625 since 6.3."""
+    zs_init_classes(s)
+    return huge_class_size(s)
 
 
 def chunks_of(size: int) -> int:

@@ -335,7 +335,8 @@ cpdef enum:
     SWAP_HAS_CACHE = 0x8000 # of a slot: its page is in the swap cache, or it is parked in a cpu's cache
     SWAP_MAP_COUNT = 0x7fff
     ZS_SIZE_CLASSES = 255
-    ZS_FULLNESS_GROUPS = 4  # empty, almost empty, almost full, full
+    ZS_FULLNESS_GROUPS = 12 # since 6.4 empty, by tenths, full; before that empty, almost empty, almost full, full
+    ZS_MAX_PAGES_PER_ZSPAGE = 8 # since 6.3, before that four
     NR_CONTENTS = 5
     ZBUD_NCHUNKS = 63       # of 64 bytes in a page; the first holds the header
     ZPOOL_ZBUD = 0          # what zswap keeps its objects in
@@ -417,6 +418,8 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     bint skipped_deactivate
     bint waited             # at the end of a pass: the next priority is due
     bint ready              # a zone is ready for compaction
+    bint zs_chain_8         # zsmalloc's groups have up to eight pages
+    bint zs_inuse_ratio     # zsmalloc knows groups by tenths of their objects
     bint full_walk          # it got nothing before
     bint cache_trim_mode
     bint file_is_tiny
@@ -632,6 +635,8 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint pcp_auto_high      # per-cpu lists grow and shrink with their use
     bint rotations_cost     # a page that reclaim gives another round costs, and I/O costs 32 times as much
     bint zeromap            # a page of zeroes is noted in a bitmap instead of written to swap
+    bint zs_chain_8         # zsmalloc's groups have up to eight pages
+    bint zs_inuse_ratio     # zsmalloc knows groups by tenths of their objects
     bint full_walk          # direct reclaim that got nothing tries all groups once more
     bint fault_once         # a fault that is retried counts once
     bint swapin_writable    # a page that only its task has is mapped writable when it comes back, whatever the fault
@@ -1049,7 +1054,7 @@ cdef struct ZsPage:         # a group of pages
     u32 area
     u32 inuse
     u32 fullness
-    u32 pages[4]
+    u32 pages[ZS_MAX_PAGES_PER_ZSPAGE]
 
 cdef struct ZbudPage:       # a page with one or two objects in it
     u32 free_link

@@ -1,4 +1,4 @@
-"""The allocator under zram: objects of any size up to a page, packed into groups of one to four pages.
+"""The allocator under zram: objects of any size up to a page, packed into groups of one to four pages (eight since 6.3).
 
 zswap can have a pool of its own here (``zpool=zsmalloc``).
 
@@ -9,10 +9,12 @@ group of pages that wastes least is chosen; classes that come out alike are merg
     len 2,500 + 8  -> class 2,720: 3 objects in 2 pages
     len 3,257 + 8  -> class 4,096: one object in one page; zram stores such a page as it is ("huge")
 
+Since 6.3 the second is of class 2,512 (13 objects in 8 pages), and pages are stored as they are from 3,625 bytes on.
+
 An object goes into the fullest group with room.  A group's pages come back only when its last object is freed, so
 a pool can be larger than what is in it.
 
-Follows mm/zsmalloc.c of Linux 6.1 (``get_pages_per_zspage``, ``zs_malloc``, ``fix_fullness_group``).
+Follows mm/zsmalloc.c of Linux 6.1 and 6.12 (``zs_malloc``, ``get_fullness_group``).
 
 Not modelled: compaction (its shrinker moves objects out of groups that are hardly used), migration.
 """
@@ -27,7 +29,7 @@ from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 ZS_HANDLE_SIZE = cython.declare(u32, 8)
 ZS_MIN_ALLOC_SIZE = cython.declare(u32, 32)
 ZS_SIZE_CLASS_DELTA = cython.declare(u32, 16)
-ZS_MAX_PAGES_PER_ZSPAGE = cython.declare(u32, 4)
+ZS_MAX_PAGES_BEFORE_6_3 = cython.declare(u32, 4)
 PAGE = cython.declare(u32, 4096)
 
 
@@ -41,16 +43,30 @@ def class_index(length: u32) -> u32:
     )
 
 
-def pages_per_zspage(size: u32) -> u32:
+def get_pages_per_zspage(size: u32) -> u32:
     """How many pages a group of this class has: the fewest of those that use most of their space, in percent."""
     best: u32 = 1
     best_used: u32 = 0
     pages: u32
     used: u32
-    for pages in range(1, ZS_MAX_PAGES_PER_ZSPAGE + 1):
+    for pages in range(1, ZS_MAX_PAGES_BEFORE_6_3 + 1):
         used = (pages * PAGE - pages * PAGE % size) * 100 // (pages * PAGE)
         if used > best_used:
             best_used = used
+            best = pages
+    return best
+
+
+def calculate_zspage_chain_size(size: u32) -> u32:
+    """The same since 6.3: the fewest pages of those that leave the fewest bytes unused; one for a power of two."""
+    best: u32 = 1
+    least: u32 = PAGE
+    pages: u32
+    if size & (size - 1) == 0:
+        return 1
+    for pages in range(1, cython.cast(u32, ZS_MAX_PAGES_PER_ZSPAGE) + 1):
+        if pages * PAGE % size < least:
+            least = pages * PAGE % size
             best = pages
     return best
 
@@ -64,7 +80,7 @@ def zs_init_classes(s: State):
         i -= 1
         c = cython.address(s.zs_class[i])
         c.size = ZS_MIN_ALLOC_SIZE + i * ZS_SIZE_CLASS_DELTA
-        c.pages = pages_per_zspage(c.size)
+        c.pages = calculate_zspage_chain_size(c.size) if s.features.zs_chain_8 else get_pages_per_zspage(c.size)
         c.objects = c.pages * PAGE // c.size
         c.merged = i
         if above and s.zs_class[above].pages == c.pages and s.zs_class[above].objects == c.objects:
@@ -74,7 +90,7 @@ def zs_init_classes(s: State):
 
 
 def huge_class_size(s: State) -> u32:
-    """The compressed length from which a page is stored as it is: 3,257 bytes."""
+    """The compressed length from which a page is stored as it is: 3,257 bytes, since 6.3 3,625."""
     i: u32 = ZS_SIZE_CLASSES
     while i:
         i -= 1
@@ -97,23 +113,35 @@ def count_pool(s: State, area: u32, pages: i64):
     s.areas[area].zram_pool_max = max(s.areas[area].zram_pool_max, s.areas[area].zram_pool_pages)
 
 
-def fullness_group(c: cython.pointer(ZsClass), inuse: u32) -> u32:
+def get_fullness_group(s: State, c: cython.pointer(ZsClass), inuse: u32) -> u32:
     """How full a group with *inuse* objects is."""
     if inuse == 0:
         return ZS_EMPTY
+    if s.features.zs_inuse_ratio:
+        return ZS_INUSE_RATIO_100 if inuse == c.objects else 100 * inuse // c.objects // 10 + 1
     if inuse == c.objects:
         return ZS_FULL
     return ZS_ALMOST_EMPTY if inuse <= 3 * c.objects // 4 else ZS_ALMOST_FULL
 
 
+def find_get_zspage(s: State, c: cython.pointer(ZsClass), area: u32) -> u32:
+    """The first of the fullest groups with room; 0: there is none."""
+    fullness: u32 = ZS_INUSE_RATIO_99 if s.features.zs_inuse_ratio else ZS_ALMOST_FULL
+    while fullness:
+        if c.head[pool_of(area)][fullness]:
+            return c.head[pool_of(area)][fullness]
+        fullness -= 1
+    return 0
+
+
 def insert_zspage(s: State, zspage: u32):
-    """Put a group on the list of its fullness: behind the first if that has more objects, else before it."""
+    """Put a group first on the list of its fullness; before 6.4 behind the first if that has more objects."""
     z: cython.pointer(ZsPage) = zspage_at(s, zspage)
     c: cython.pointer(ZsClass) = cython.address(s.zs_class[z.size_class])
     first: u32
-    z.fullness = fullness_group(c, z.inuse)
+    z.fullness = get_fullness_group(s, c, z.inuse)
     first = c.head[pool_of(z.area)][z.fullness]
-    if first and z.inuse < zspage_at(s, first).inuse:
+    if first and z.inuse < zspage_at(s, first).inuse and not s.features.zs_inuse_ratio:
         z.prev = first
         z.next = zspage_at(s, first).next
         zspage_at(s, first).next = zspage
@@ -138,7 +166,7 @@ def remove_zspage(s: State, zspage: u32):
 
 def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
     """Make an empty group; 0: no memory."""
-    pages: u32[4]
+    pages: u32[ZS_MAX_PAGES_PER_ZSPAGE]
     nr: u32 = 0
     zspage: u32
     slab: u32 = object_alloc_gfp(s, CACHE_ZSPAGE, gfp & ~cython.cast(u32, GFP_MOVABLE))
@@ -169,9 +197,7 @@ def zs_malloc(s: State, area: u32, length: u32, gfp: u32) -> u32:
     """Find room for an object of *length* bytes of a zram area (or of zswap); returns its group, 0: no memory."""
     index: u32 = s.zs_class[class_index(length + ZS_HANDLE_SIZE)].merged
     c: cython.pointer(ZsClass) = cython.address(s.zs_class[index])
-    zspage: u32 = c.head[pool_of(area)][ZS_ALMOST_FULL]
-    if not zspage:
-        zspage = c.head[pool_of(area)][ZS_ALMOST_EMPTY]
+    zspage: u32 = find_get_zspage(s, c, area)
     if zspage:
         remove_zspage(s, zspage)
     else:
