@@ -1,4 +1,4 @@
-"""The allocator under zram: objects of any size up to a page, packed into groups of one to four pages (eight since 6.3).
+"""The allocator under zram: objects of any size up to a page, packed into groups of one to four pages, since 6.3 eight.
 
 zswap can have a pool of its own here (``zpool=zsmalloc``).
 
