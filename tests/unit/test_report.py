@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -47,9 +48,11 @@ HOSTILE = "</title><img src=x onerror=evil()>\u202e"
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's directory."""
+    """A run's directory, its time line as CSV."""
     out = tmp_path_factory.mktemp("report") / "out"
-    run.simulate(parse(SCENARIO), None).write(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow", None)
+        run.simulate(parse(SCENARIO), None).write(out)
     return out
 
 
@@ -220,6 +223,13 @@ def test_a_name_that_is_markup_stays_text(tmp_path: Path, browser: Browser) -> N
     browser.open(target)
     assert browser.problems == []
     assert HOSTILE[:-1] in browser.value("document.body.textContent")
+
+
+def test_a_time_line_in_parquet_is_the_same(left: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    run.simulate(parse(SCENARIO), None).write(tmp_path / "out")
+    assert (tmp_path / "out" / "timeline.parquet").exists()
+    assert gather(str(tmp_path / "out")).course == gather(str(left)).course
 
 
 def test_a_hundred_thousand_values_are_less_than_a_megabyte(left: Path, tmp_path: Path) -> None:
