@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
+.PHONY: help run test lint check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -73,11 +73,14 @@ run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition
 test: $(VENV)/.built $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest -q -n 2
 
-check: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy, fast tests
+lint: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/tidy tests/unit
+	$(BIN)/python -m pytest -q tests/tidy
+
+check: lint  ## these, and fast tests
+	$(BIN)/python -m pytest -q -n 2 tests/unit
 
 bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCacheSim and this host's kernel
 	@$(MAKE) --no-print-directory $(VENV)/.bench || { rm -rf $(VENV)/bench; echo "libcachesim cannot be installed: bench goes on without"; }
