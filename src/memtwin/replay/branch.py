@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MOST_KEYFRAMES: Final = 8
 _SURVEY_S: Final = 0.1
-_WORTH_S: Final = 0.1
-"""A run of less CPU time needs no keyframes."""
+_WORTH_S: Final = 0.02
+"""A run of less than twice this CPU time needs no keyframes."""
 _NS: Final = 1e9
 
 
@@ -158,7 +158,7 @@ def marks(costs_s: list[float], first: int) -> list[int]:
 
     *costs_s* is the CPU time that the run had taken at each sample, from number *first* on.
 
-    >>> marks([0.0, 0.1, 0.4, 0.5, 0.9], 1), marks([0.0, 0.05, 0.1], 1)
+    >>> marks([0.0, 0.1, 0.4, 0.5, 0.9], 1), marks([0.0, 0.01, 0.03], 1)
     ([2, 3, 4, 5], [])
     """
     total_s = costs_s[-1] - costs_s[0]
