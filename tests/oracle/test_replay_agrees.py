@@ -30,12 +30,12 @@ for number in range(12):
     "forks": [PYTHON, "-c", """
 import os, time
 kept = bytearray(b'x') * (40 << 20)
-time.sleep(0.3)
+time.sleep(0.5)
 children = []
 for _ in range(3):
     child = os.fork()
     if not child:
-        time.sleep(0.6)
+        time.sleep(2)
         os._exit(0)
     children.append(child)
 for child in children:

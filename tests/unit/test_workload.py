@@ -91,6 +91,22 @@ def test_a_process_ends_when_it_is_seen_no_more() -> None:
     assert "prog-7 exit" not in found
 
 
+def test_a_process_whose_memory_is_gone_has_ended() -> None:
+    """A zombie has no address space: its last sizes are no sizes."""
+
+    class Ending(Told):
+        def moments(self) -> Iterator[Moment]:
+            *lived, last = super().moments()
+            yield from lived
+            gone = {process: {"virt_bytes": 0, "res_bytes": 0, "shr_bytes": 0} for process in last.processes}
+            yield last._replace(processes=gone)
+
+    stays: dict[int, tuple[int, int, int | None]] = {7: (8 * MIB, 0, 3000)}
+    found = lines(Ending((0, stays), (1, stays)))
+    assert found.count("prog-7 exit") == 1
+    assert not any("dontneed" in line and " files " in line for line in found)
+
+
 def test_small_processes_are_left_out_and_named() -> None:
     told = Told((0, {7: (8 * MIB, 0, 3000), 9: (0, 0, 33)}))
     found = workload_of(told)  # type: ignore[arg-type] - it asks for moments alone

@@ -27,6 +27,7 @@ FRESH_FAULTS: Final = 33
 SMALLEST_BYTES: Final = 1 << 20
 """A process that never had so much is left out, and named."""
 MOST_CHECKPOINTS: Final = 40
+_CHECKPOINTS_PER_S: Final = 4
 _READ_BYTES_PER_S: Final = 50e6
 _WRITE_BYTES_PER_S: Final = 1e9
 _FAULT_AROUND_PAGES: Final = 16
@@ -107,6 +108,10 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
             swapped[process] = figures.get("swap_bytes", swapped.get(process, 0))
             if "res_bytes" not in figures:
                 continue
+            if not figures.get("virt_bytes", 1):  # a kernel thread, or a process whose memory is gone: it has ended
+                if process in found and found[process].ended_s is None:
+                    found[process].ended_s = at_s
+                continue
             is_born = process.start_ticks * 1000 >= (begin_ms - _BEGIN_MS) * moment.ticks_per_s
             life = found.setdefault(process, Life(process.pid, is_born))
             life.parent = found.get(moment.parents.get(process, process)) if life.is_born else None
@@ -116,7 +121,8 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
             life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults")))
     for process, life in found.items():
         later = [at for at in seen.values() if at > seen[process]]
-        life.ended_s = min(later) if later else None
+        if life.ended_s is None and later:
+            life.ended_s = min(later)
     return list(found.values()), machine, last_s
 
 
@@ -255,7 +261,7 @@ def _moved(word: str, region: str, before: int, after: int, how: str) -> Iterabl
 
 def _moments(long_s: float) -> list[float]:
     """Return times of checkpoints, at most so many, the last at the end."""
-    number = min(MOST_CHECKPOINTS, max(int(long_s), 1))
+    number = min(MOST_CHECKPOINTS, max(int(long_s * _CHECKPOINTS_PER_S), 1))
     return sorted({round(long_s * at / number, 3) for at in range(1, number + 1)})
 
 
