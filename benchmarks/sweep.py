@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import time
-from typing import Any
+from functools import partial
 
 from memtwin.scenario import parse
 from memtwin.sweep import axes, goal, local, subject, sweep
@@ -42,28 +42,19 @@ def cpu_s() -> float:
     )
 
 
-class Occupied(local._Nursery):  # noqa: SLF001
-    """Notes for how long as many processes as there are CPUs were under way."""
+class Occupied:
+    """For how long as many processes as there are CPUs were under way."""
 
-    full_s = 0.0
-    since: float | None = None
+    def __init__(self) -> None:
+        self.full_s = 0.0
+        self._since: float | None = None
 
-    def note(self) -> None:
-        """Note a change of the number of processes."""
+    def note(self, processes: int) -> None:
+        """Note how many there are now."""
         now = time.monotonic()
-        if Occupied.since is not None:
-            Occupied.full_s += now - Occupied.since
-        Occupied.since = now if len(self.batches) == local.cpus() else None
-
-    def begin(self, *arguments: Any) -> None:
-        """Start the process of a batch."""
-        super().begin(*arguments)
-        self.note()
-
-    def _end(self, pipe: int) -> list[int]:
-        lost = super()._end(pipe)
-        self.note()
-        return lost
+        if self._since is not None:
+            self.full_s += now - self._since
+        self._since = now if processes >= local.cpus() else None
 
 
 def main() -> None:
@@ -72,9 +63,9 @@ def main() -> None:
     words = ["swap=disk:1G,zram:50%", f"vm.swappiness=0..{points // 2 - 1}/1"]
     found = subject.Subject("bench", "scenario", parse(SCENARIO), None)
     asked = sweep.Asked(found, axes.axes(words), goal.goal(None))
-    bench = sweep.Bench(asked, local.run, Cache(None), lambda *_: None)
+    occupied = Occupied()
+    bench = sweep.Bench(asked, partial(local.run, under_way=occupied.note), Cache(None), lambda *_: None)
     jobs = [one for values in axes.points(asked.axes) for one in bench.jobs(values)]
-    local._Nursery = Occupied  # noqa: SLF001
     before, began = cpu_s(), time.monotonic()
     done = sweep.grid(bench)
     swept, took = cpu_s() - before, time.monotonic() - began
@@ -88,7 +79,7 @@ def main() -> None:
     alone = (cpu_s() - before) * len(jobs) / len(jobs[::ALONE])
     print(f"{len(jobs)} points: the sweep {swept:.1f} s of CPU, alone {alone:.1f} s, ratio {swept / alone:.3f}")
     print(
-        f"{took:.1f} s in all; each of {local.cpus()} CPUs had a point to run in {Occupied.full_s / took:.1%} of them"
+        f"{took:.1f} s in all; each of {local.cpus()} CPUs had a point to run in {occupied.full_s / took:.1%} of them"
     )
 
 

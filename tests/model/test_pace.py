@@ -1,4 +1,4 @@
-"""Does a program keep to its pace, and does the time that it sleeps count as nobody's work?"""
+"""Does a program keep to its pace, and does the time that it sleeps count as no task's work?"""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_where_the_samples_fall_changes_nothing() -> None:
 def test_who_sleeps_is_idle_and_no_load() -> None:
     done = run("A touch h 0 400K w seq think=200ms\n")
     boot, twin = done.samples[0].time_ns, Twin(done.machine)
-    stat = twin.read("proc/stat").splitlines()[0].split()  # type: ignore[union-attr]
+    stat = twin.read("proc/stat").splitlines()[0].split()
     idle_s, iowait_s = int(stat[4]) / 100, int(stat[5]) / 100
     slept = (done.machine.state.clock_ns - boot) / 1e9
     assert iowait_s == 0
     assert idle_s == pytest.approx(slept + idle_s - slept)
     assert idle_s >= slept - 0.1
-    assert twin.read("proc/loadavg").startswith("0.00")  # type: ignore[union-attr]
+    assert twin.read("proc/loadavg").startswith("0.00")
 
 
 def test_an_operation_at_a_time_begins_then_and_one_that_is_late_says_so() -> None:

@@ -1,6 +1,6 @@
 """How many of the real runs' figures does an ensemble's range hold, and how wide is it?
 
-None of these recordings was looked at when the resolution of ``study/coverage.py`` was chosen.
+None of these recordings was used when the resolution of ``study/coverage.py`` was chosen.
 """
 
 from __future__ import annotations

@@ -17,12 +17,14 @@ from memtwin.sources.source import load
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from memtwin.sources.source import Source
+
 LRU, ACTIVE, SLAB, BUDDY, MMAP, ANON, SWAPCACHE, SWAPBACKED = (1 << bit for bit in (5, 6, 7, 10, 11, 12, 13, 14))
 HEAD, TAIL, HUGE, NOPAGE, THP, OFFLINE, ZERO, PGTABLE = (1 << bit for bit in (15, 16, 17, 20, 22, 23, 24, 26))
 FILE_PAGE, SHMEM_PAGE, ANON_PAGE = LRU | MMAP, LRU | SWAPBACKED, LRU | ANON | MMAP | SWAPBACKED
 
 
-def machine(flags: list[int], start: int = 0) -> zoneinfo.Zoneinfo:
+def machine(flags: list[int], start: int = 0, *, spanned: int | None = None) -> zoneinfo.Zoneinfo:
     one = zoneinfo.ZoneInfo(
         0,
         "DMA",
@@ -30,7 +32,7 @@ def machine(flags: list[int], start: int = 0) -> zoneinfo.Zoneinfo:
         min=0,
         low=0,
         high=0,
-        spanned=len(flags),
+        spanned=len(flags) if spanned is None else spanned,
         present=0,
         managed=0,
         protection=(0,),
@@ -43,6 +45,12 @@ def written(where: Path, flags: list[int], start: int = 0) -> str:
     path = where / "kpageflags"
     path.write_bytes(array("Q", [NOPAGE] * start + flags).tobytes())
     return str(path)
+
+
+def a_host(where: Path, zones: zoneinfo.Zoneinfo) -> Source:
+    (where / "proc").mkdir(exist_ok=True)
+    (where / "proc/zoneinfo").write_text(zoneinfo.render(zones))
+    return open_source(where)
 
 
 @pytest.mark.parametrize(
@@ -96,22 +104,36 @@ def test_a_free_block_larger_than_a_pixel(tmp_path: Path) -> None:
 
 def test_it_is_read_again_only_after_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, [BUDDY] * 16)
-    reader, zones = FrameMapReader(path), machine([0] * 16)
+    reader, host = FrameMapReader(path), a_host(tmp_path, machine([0] * 16))
     clock = [0.0]
     monkeypatch.setattr(kpageflags.time, "monotonic", lambda: clock.append(clock[-1] + 1.0) or clock[-1])
-    first = reader.read(zones, 2, has_ages=True)
-    assert reader.read(zones, 2, has_ages=True) is first
-    assert reader.read(zones, 3, has_ages=True) is not first  # another size of the screen
+    first = reader.read(host, 2)
+    assert reader.read(host, 2) is first
+    assert reader.read(host, 3) is not first  # another size of the screen
     clock.append(1e6)
-    assert reader.read(zones, 3, has_ages=True) is not first
+    assert reader.read(host, 3) is not first
 
 
 def test_where_it_may_not_be_read_there_is_no_map(tmp_path: Path) -> None:
-    assert FrameMapReader(str(tmp_path / "nothing")).read(machine([0]), 0, has_ages=True) is None
-    large = machine([0])
-    object.__setattr__(large.zones[0], "spanned", kpageflags.MOST_FRAMES + 1)
-    assert FrameMapReader(written(tmp_path, [0])).read(large, 0, has_ages=True) is None
+    host = a_host(tmp_path, machine([0]))
+    assert FrameMapReader(str(tmp_path / "nothing")).read(host, 0) is None
+    path = written(tmp_path, [0])
+    assert FrameMapReader(path).read(host, 0) is not None
+    large = a_host(tmp_path, machine([0], spanned=kpageflags.MOST_FRAMES + 1))
+    assert FrameMapReader(path).read(large, 0) is None
+    assert FrameMapReader(path).read(open_source(tmp_path / "proc"), 0) is None  # without zoneinfo
     assert open_source(tmp_path).frame_map(9) is None
+
+
+@pytest.mark.parametrize(("enabled", "known"), [(None, True), ("0x0000\n", True), ("0x0007\n", False)])
+def test_ages_are_known_without_generations(tmp_path: Path, enabled: str | None, known: bool) -> None:
+    host = a_host(tmp_path, machine([FILE_PAGE]))
+    if enabled is not None:
+        (tmp_path / "sys/kernel/mm/lru_gen").mkdir(parents=True)
+        (tmp_path / "sys/kernel/mm/lru_gen/enabled").write_text(enabled)
+    shown = FrameMapReader(written(tmp_path, [FILE_PAGE])).read(host, 0)
+    assert shown is not None
+    assert shown.has_ages is known
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not os.access(kpageflags.PATH, os.R_OK), reason="/proc/kpageflags is root's")

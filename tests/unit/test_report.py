@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from browser import Browser
 from test_learn_html import Tags
+from workloads import SWAPPING
 
 from memtwin import cli
 from memtwin.procfs import meminfo
@@ -29,17 +30,6 @@ from memtwin.story import time_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCENARIO = """machine ram=192M
-swap disk size=96M
-file data 40M
-proc A
-A mmap h 180M
-A fread data 0 40M 64K seq
-checkpoint before
-A touch h 0 180M w seq
-sleep 600
-checkpoint after
-"""
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 REAL = RECORDINGS / "35-zram-then-disk-small" / "run1.tar.xz"
 AXE = Path(__file__).parents[2] / "build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
@@ -52,7 +42,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "pyarrow", None)
-        run.simulate(parse(SCENARIO), None).write(out)
+        run.simulate(parse(SWAPPING), None).write(out)
     return out
 
 
@@ -97,7 +87,7 @@ def test_a_page_says_first_what_happened_and_then_shows_it(written: Path) -> Non
 
 def test_the_time_line_is_the_runs_own(left: Path) -> None:
     """The directory and the run in memory give the same course, but for when reclaim began within a sample."""
-    done = time_line.course(run.simulate(parse(SCENARIO), None))
+    done = time_line.course(run.simulate(parse(SWAPPING), None))
     found = gather(str(left)).course
     assert found is not None
     assert found.times_ns == done.times_ns
@@ -227,7 +217,7 @@ def test_a_name_that_is_markup_stays_text(tmp_path: Path, browser: Browser) -> N
 
 def test_a_time_line_in_parquet_is_the_same(left: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    run.simulate(parse(SCENARIO), None).write(tmp_path / "out")
+    run.simulate(parse(SWAPPING), None).write(tmp_path / "out")
     assert (tmp_path / "out" / "timeline.parquet").exists()
     assert gather(str(tmp_path / "out")).course == gather(str(left)).course
 
@@ -466,7 +456,7 @@ def test_a_damaged_sweep_is_refused(
 
 
 def test_a_real_sweep_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "s.mem").write_text(SCENARIO)
+    (tmp_path / "s.mem").write_text(SWAPPING)
     words = ["--vary", "machine.ram=192M,224M", "--jobs", "1", "--no-cache", "-o", str(tmp_path / "sweep")]
     assert cli.main(["whatif", str(tmp_path / "s.mem"), *words]) == 0
     capsys.readouterr()
@@ -482,7 +472,7 @@ def test_a_real_sweep_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_two_are_compared(left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "larger"
-    run.simulate(parse(SCENARIO.replace("192M", "256M")), None).write(other)
+    run.simulate(parse(SWAPPING.replace("192M", "256M")), None).write(other)
     assert cli.main(["compare", str(left), str(other), "-o", str(tmp_path / "both.html")]) == 0
     out, err = capsys.readouterr()
     assert out.count("RAM 1") + out.count("RAM 2") >= 2

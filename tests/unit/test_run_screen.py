@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from workloads import SWAPPING
 
 from memtwin import cli
 from memtwin.render import terminal
@@ -20,17 +21,6 @@ from memtwin.story.fold import Fold, folds
 if TYPE_CHECKING:
     from pathlib import Path
 
-SWAPPING = """machine ram=192M
-swap disk size=96M
-file data 40M
-proc A
-A mmap h 180M
-A fread data 0 40M 64K seq
-checkpoint before
-A touch h 0 180M w seq
-sleep 600
-checkpoint after
-"""
 FIGURES = dict.fromkeys(("MemFree", "SwapFree", "Cached", "Dirty", "AnonPages", "pgscan", "allocstall"), 0)
 
 

@@ -303,8 +303,8 @@ def test_loops_repeat_their_lines_and_each_repetition_has_numbers_of_its_own() -
 def test_a_pace_is_bytes_a_second_and_a_pause() -> None:
     text = "proc A\nA mmap h 8K\nA touch h 0 4K r seq think=2ms rate=50M/s\nA fread f 0 8K 4K rate=1P/s\n"
     touch, fread = sc.parse(text).ops[2:]
-    assert touch.pace == sc.Pace(50 << 20, 2_000_000)  # type: ignore[attr-defined]
-    assert fread.pace == sc.Pace(4096, 0)  # type: ignore[attr-defined]
+    assert touch.pace == sc.Pace(50 << 20, 2_000_000)
+    assert fread.pace == sc.Pace(4096, 0)
 
 
 PROCESS = "proc A\nA mmap h 8K\n"

@@ -253,7 +253,7 @@ def test_parquet_has_the_columns_of_csv(capsys: pytest.CaptureFixture[str], tmp_
 def test_parquet_without_its_library_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memtwin.sweep.document.find_spec", lambda _: None)
+    monkeypatch.setattr("memtwin.render.parquet.find_spec", lambda _: None)
     assert "pyarrow" in refused(capsys, *GRID, "--parquet", "points.parquet", code=1)
 
 
@@ -398,4 +398,4 @@ def test_progress_says_how_long_the_others_take(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     silent = whatif._Progress(lambda: 0.0)
     silent.show(1, 2)
-    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+    assert sys.stderr.getvalue() == ""

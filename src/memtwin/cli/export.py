@@ -12,6 +12,7 @@ from memtwin.cli.common import note, open_root, root_option, write
 from memtwin.errors import UsageError
 from memtwin.files import output
 from memtwin.render import openmetrics
+from memtwin.render.parquet import need as need_parquet
 from memtwin.sources.trace import Trace, is_trace
 from memtwin.sources.tracks import Tracks
 from memtwin.views import exported, exported_trace
@@ -35,7 +36,10 @@ def command(root: str, listen: str | None, perfetto: str | None, parquet: str | 
     A trace (memtwin record) can be written as a whole, with each of its samples: figures of the machine and of
     each process, where a file was read for that sample.
     """
-    if perfetto or parquet or backfill:
+    asked = [one for one in (perfetto, parquet, backfill) if one is not None]
+    if asked:
+        if len({Path(one).resolve() for one in asked}) < len(asked):
+            raise UsageError("two forms cannot have one name", hint="give each of them its own")
         if listen is not None:
             raise UsageError("--listen serves one moment", hint="without --perfetto, --parquet and --openmetrics")
         _write_whole(root, perfetto, parquet, backfill)
@@ -59,23 +63,24 @@ def _write_whole(root: str, perfetto: str | None, parquet: str | None, backfill:
         raise UsageError(
             f"{root} is not a trace", hint="memtwin record -o FILE makes one; --root FILE, without @MOMENT"
         )
-    if parquet:
-        exported_trace.need_parquet()
+    if parquet is not None:
+        need_parquet()
         output.check(Path(parquet), is_directory=True)
-    for target in filter(None, (perfetto, backfill)):
-        output.check(Path(target), is_directory=False)
+    for target in (perfetto, backfill):
+        if target is not None:
+            output.check(Path(target), is_directory=False)
     trace = Trace(root)
     if trace.note:
         note(trace.note)
-    if perfetto:
+    if perfetto is not None:
         _write(trace, perfetto, lambda tracks: b"".join(exported_trace.perfetto(tracks)))
-    if parquet:
+    if parquet is not None:
         tracks = Tracks(trace)
         with output.directory(Path(parquet), mode=output.OWNER_ONLY) as directory:
             for name, data in exported_trace.parquet(tracks).items():
                 directory.write(f"{name}.parquet", data)
         _say(tracks, parquet)
-    if backfill:
+    if backfill is not None:
         _write(trace, backfill, _exposition)
 
 

@@ -180,13 +180,13 @@ def _curve(
 
 def _check_outputs(output: str | None, parquet: str | None) -> None:
     """Refuse, before anything runs, what could not be written after it."""
-    from memtwin.sweep import document
+    from memtwin.render import parquet as render_parquet
 
     for name, is_directory in ((output, True), (parquet, False)):
         if name is not None:
             note_leftovers(check(Path(name), is_directory=is_directory))
     if parquet is not None:
-        document.need_parquet()
+        render_parquet.need()
 
 
 def _show(whole: Mapping[str, Any], where: str, form: str | None) -> None:

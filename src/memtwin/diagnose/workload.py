@@ -9,10 +9,14 @@ on are not touched again: how much of them it works with is not in a trace.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
+
+from memtwin.errors import RecordingError
+from memtwin.render.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = 4096
 FRESH_FILE_BYTES: Final = 708 << 10
-"""What a process of a scenario has mapped of its own program when it has begun; its anonymous memory is 25 pages."""
-FRESH_ANON_BYTES: Final = 25 * PAGE
-FRESH_FAULTS: Final = 33
+"""What a process of a scenario has of its own program when it has begun, and below, of its own; a test holds them."""
+FRESH_ANON_BYTES: Final = 18 * PAGE
+FRESH_FAULTS: Final = 35
 SMALLEST_BYTES: Final = 1 << 20
 """A process that never had so much is left out, and named."""
 MOST_CHECKPOINTS: Final = 40
@@ -75,9 +79,8 @@ class Life:
 
     def at(self, at_s: float) -> Size | None:
         """Return what it had at a time; None before it began and after it ended."""
-        if not self.sizes or at_s < self.sizes[0].at_s or (self.ended_s is not None and at_s >= self.ended_s):
-            return None
-        return max((one for one in self.sizes if one.at_s <= at_s), key=lambda one: one.at_s)
+        after = bisect_right(self.sizes, at_s, key=_at_s)
+        return None if not after or (self.ended_s is not None and at_s >= self.ended_s) else self.sizes[after - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +122,36 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
             seen[process] = at_s
             anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
             life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults")))
+    times = sorted(set(seen.values()))
     for process, life in found.items():
-        later = [at for at in seen.values() if at > seen[process]]
-        if life.ended_s is None and later:
-            life.ended_s = min(later)
+        after = bisect_right(times, seen[process])
+        if life.ended_s is None and after < len(times):
+            life.ended_s = times[after]
     return list(found.values()), machine, last_s
 
 
 def workload_of(tracks: Tracks, pids: Sequence[int] = ()) -> Workload:
-    """Return the workload of a trace, or of some of its processes with what they started."""
+    """Return the workload of a trace, or of some of its processes; raise RecordingError without proc/meminfo."""
     lives, machine, long_s = lives_of(tracks.moments(), pids)
     kept = [life for life in lives if life.sizes and life.peak_bytes >= SMALLEST_BYTES]
+    if "MemTotal_bytes" not in machine:
+        raise RecordingError("the trace", "has no proc/meminfo: how large the machine is, is not known")
     notes = [
-        "which pages a process works with is not in a trace: those that it had and did not fault on stay untouched"
+        "which pages a process works with is not in a trace: those that it had and did not fault on stay untouched",
+        "the kernel, its settings and the number of CPUs are the model's own: Linux 6.1, one CPU",
     ]
+    swaps = [name.split(" ")[1] for name in machine if name.startswith("swap ")]
+    if swaps:
+        notes.append(f"swap ({', '.join(swaps)}) is one disk of that size")
     if len(kept) < len(lives):
-        notes.append(f"{len(lives) - len(kept)} processes that never had 1 MiB are left out")
+        notes.append(f"{count(len(lives) - len(kept), 'process')} that never had 1 MiB: left out")
     others = int(machine.get("AnonPages_bytes", 0)) - sum(
         life.sizes[0].anon_bytes for life in kept if not life.sizes[0].at_s
     )
     cached = int(machine.get("Cached_bytes", 0) + machine.get("Buffers_bytes", 0) - machine.get("Shmem_bytes", 0))
     head, begin_s = _machine(machine, kept, max(others, 0), cached)
-    steps = sorted(_steps(kept, begin_s), key=lambda step: step[0])
-    checkpoints = {f"t{at:g}": at for at in _moments(long_s)}
+    steps = list(_steps(kept, begin_s))
+    checkpoints = {f"t{at:.3f}": at for at in _moments(long_s)}
     steps += [(begin_s + at + 1e-3, f"checkpoint {label}") for label, at in checkpoints.items()]
     lines = [*head]
     now = -1.0
@@ -155,8 +165,7 @@ def workload_of(tracks: Tracks, pids: Sequence[int] = ()) -> Workload:
 
 def _machine(machine: dict[str, float], lives: Sequence[Life], others: int, cached: int) -> tuple[list[str], float]:
     """Return the lines before the first sample's time, and when that is: what was in memory before is put there."""
-    total = int(machine.get("MemTotal_bytes", 1 << 30))
-    lines = [f"machine ram={ceil(total * _WITH_KERNEL / _RAM_STEP) * _RAM_STEP >> 20}M"]
+    lines = [f"machine ram={ceil(machine['MemTotal_bytes'] * _WITH_KERNEL / _RAM_STEP) * _RAM_STEP >> 20}M"]
     swap = int(machine.get("SwapTotal_bytes", 0))
     if swap >= 1 << 20:
         lines.append(f"swap disk size={swap >> 20}M")
@@ -178,15 +187,15 @@ def _machine(machine: dict[str, float], lives: Sequence[Life], others: int, cach
 
 def _steps(lives: Sequence[Life], begin_s: float) -> Iterable[tuple[float, str]]:
     """Yield what each process does, and when."""
-    kept = {id(life) for life in lives}
+    parents = _parents(lives)
+    heaps = _heaps(lives, parents)
     for life in lives:
         at = begin_s + life.sizes[0].at_s
         player = _Player(life)
-        parent = life.parent if life.parent is not None and id(life.parent) in kept and life.is_forked else None
+        parent = parents.get(id(life))
         if parent is None:
-            most = max(one.anon_bytes for one in (size for member in _family(life, lives) for size in member.sizes))
             yield at, f"proc {life.word}"
-            yield at, f"{life.word} mmap heap {_up(max(most - FRESH_ANON_BYTES, PAGE))}"
+            yield at, f"{life.word} mmap heap {_up(max(heaps[id(life)] - FRESH_ANON_BYTES, PAGE))}"
             yield at, f"{life.word} fmap files {life.word}.files shared"
         else:
             yield at, f"{parent.word} fork {life.word}"
@@ -197,12 +206,24 @@ def _steps(lives: Sequence[Life], begin_s: float) -> Iterable[tuple[float, str]]
             yield begin_s + life.ended_s, f"{life.word} exit"
 
 
-def _family(life: Life, lives: Sequence[Life]) -> list[Life]:
-    """Return a process and those that were forked off it, and off them: they have its regions."""
-    found = [life]
-    for one in lives:
-        if one.is_forked and any(one.parent is member for member in found) and one is not life:
-            found += _family(one, lives)
+def _parents(lives: Sequence[Life]) -> dict[int, Life]:
+    """Return the parents of those that were forked off one of *lives*."""
+    kept = {id(life) for life in lives}
+    return {
+        id(life): life.parent
+        for life in lives
+        if life.parent is not None and id(life.parent) in kept and life.is_forked
+    }
+
+
+def _heaps(lives: Sequence[Life], parents: dict[int, Life]) -> dict[int, int]:
+    """Return the most anonymous memory of each and of those that were forked off it: they have its region."""
+    found = {id(life): max(one.anon_bytes for one in life.sizes) for life in lives}
+    for life in lives:
+        parent = parents.get(id(life))
+        while parent is not None:
+            found[id(parent)] = max(found[id(parent)], found[id(life)])
+            parent = parents.get(id(parent))
     return found
 
 
@@ -319,6 +340,10 @@ def _likeness(life: Life, pairs: list[tuple[Size, Size]]) -> Likeness:
     faults, in_model = (known[-1], pairs[-1][1].faults) if known and life.is_born else (None, None)
     rss, anon, file = off(lambda one: one.anon_bytes + one.file_bytes), off(_anon), off(_file)
     return Likeness(life.pid, life.name, life.peak_bytes, len(pairs), rss, anon, file, faults, in_model)
+
+
+def _at_s(size: Size) -> float:
+    return size.at_s
 
 
 def _anon(size: Size) -> int:

@@ -258,9 +258,9 @@ def _note(course: Course, scale: Axis) -> str:
 def _table(course: Course) -> Grid:
     """Return samples as rows: all, or the last of each of many stretches of time."""
     last = len(course.times_ns) - 1
-    numbers = range(last + 1)
+    numbers: Sequence[int] = range(last + 1)
     if last >= _MOST_ROWS:
-        numbers = sorted({round(last * row / (_MOST_ROWS - 1)) for row in range(_MOST_ROWS)})  # type: ignore[assignment]
+        numbers = sorted({round(last * row / (_MOST_ROWS - 1)) for row in range(_MOST_ROWS)})
     columns = [Column("time_s", "AT (s)", _TIME)]
     columns += [Column(part.name, part.name.upper(), COLUMN) for part in course.parts]
     columns += [Column(area.name, area.name.rpartition("/")[2], COLUMN) for area in course.areas]

@@ -12,12 +12,15 @@ import time
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from memtwin.procfs import zoneinfo
 from memtwin.sources.frame_map import FrameMap, ZoneMap
+from memtwin.sysfs import lru_gen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memtwin.procfs.zoneinfo import Zoneinfo
+    from memtwin.sources.source import Source
 
 PATH: Final = "/proc/kpageflags"
 CLASSES: Final = ("hole", "free", "anon", "swap cache", "file", "shmem", "slab", "tables", "hugetlb", "other")
@@ -77,15 +80,19 @@ class FrameMapReader:
         self._last: FrameMap | None = None
         self._due_s = 0.0
 
-    def read(self, zones: Zoneinfo, order: int, *, has_ages: bool) -> FrameMap | None:
+    def read(self, source: Source, order: int) -> FrameMap | None:
         """Return the map by blocks of 2**order frames; None where it may not be read, or is larger than 256 GiB.
 
-        *has_ages*: the kernel keeps active and inactive lists. With generations the flags do not say how old a page is.
+        With generations, or where it is not known whether there are any, the flags do not say how old a page is.
         """
         if self._last is not None and self._last.order == order and time.monotonic() < self._due_s:
             return self._last
-        if sum(zone.spanned for zone in zones.zones) > MOST_FRAMES:
+        text = source.read(zoneinfo.PATH)
+        zones = None if text is None else zoneinfo.parse(text, source.label(zoneinfo.PATH))
+        if zones is None or sum(zone.spanned for zone in zones.zones) > MOST_FRAMES:
             return None
+        generations = source.read(lru_gen.ENABLED)
+        has_ages = source.unread[lru_gen.ENABLED] == "absent" if generations is None else int(generations, 0) & 1 == 0
         began_s = time.monotonic()
         try:
             self._last = read(zones, order, has_ages=has_ages, path=self._path)

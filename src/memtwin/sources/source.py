@@ -210,16 +210,11 @@ class DirectorySource(Source):
         """Return what every frame of this host is used for; None where that may not be read."""
         if not self.is_live:
             return None
-        from memtwin.procfs import zoneinfo
         from memtwin.sources.kpageflags import FrameMapReader
-        from memtwin.sysfs.lru_gen import ENABLED
 
-        zones = load(self, zoneinfo)
         if self._frame_map is None:
             self._frame_map = FrameMapReader()
-        generations = self.read(ENABLED) or "0"
-        has_ages = generations.strip() in {"0", "0x0000", "n", "N"}
-        return None if zones is None else self._frame_map.read(zones, order, has_ages=has_ages)
+        return self._frame_map.read(self, order)
 
     def _inside(self, path: str) -> str:
         """Return *path* below the root, with links followed only as long as they stay there."""

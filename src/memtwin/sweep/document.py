@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +12,7 @@ import msgspec
 from memtwin import __version__
 from memtwin.errors import NotBuiltError, RecordingError
 from memtwin.files import output
+from memtwin.render import parquet
 from memtwin.sweep.advice import advice
 from memtwin.sweep.figures import COLUMNS
 from memtwin.sweep.ranking import knees, ranked
@@ -103,19 +102,7 @@ def csv_of(document: Mapping[str, Any]) -> str:
 
 def parquet_of(document: Mapping[str, Any]) -> bytes:
     """Return the points as Parquet; raise NotBuiltError without pyarrow."""
-    need_parquet()
-    from pyarrow import parquet
-    from pyarrow import table as arrow
-
-    packed = io.BytesIO()
-    parquet.write_table(arrow(table(document)), packed)
-    return packed.getvalue()
-
-
-def need_parquet() -> None:
-    """Raise NotBuiltError without pyarrow."""
-    if find_spec("pyarrow") is None:
-        raise NotBuiltError("Parquet needs pyarrow", hint="pip install 'memtwin[data]', or --csv")
+    return parquet.encode(table(document))
 
 
 def write(document: Mapping[str, Any], out: Path) -> None:

@@ -49,10 +49,14 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def run(jobs: Sequence[Job], keep: Callable[[int, Row], None], processes: int | None = None) -> None:
+def run(
+    jobs: Sequence[Job], keep: Callable[[int, Row], None], processes: int | None = None,
+    under_way: Callable[[int], None] = lambda _: None,
+) -> None:  # fmt: skip
     """Run every job and hand its row to *keep*, with the job's number, as it comes.
 
-    A job whose process is killed is run again; raise ModelBug if that is killed too, or an invariant does not hold.
+    *under_way* is called with how many processes there are, when some begin. A job whose process is killed is run
+    again; raise ModelBug if that is killed too, or an invariant does not hold.
     """
     at_once = processes or cpus()
     waiting = _batches(jobs, at_once)
@@ -64,6 +68,7 @@ def run(jobs: Sequence[Job], keep: Callable[[int, Row], None], processes: int | 
                 for number in numbers:
                     tries[number] += 1
                 nursery.begin(numbers, [jobs[number] for number in numbers])
+            under_way(len(nursery.batches))
             for lost in nursery.wait():
                 if tries[lost] >= TRIES:
                     raise ModelBug(f"the process of point {lost} was killed {TRIES} times")
@@ -155,7 +160,7 @@ class _Nursery:
 
 def row_of(members: dict[str, object]) -> Row:
     """Return a row that came as JSON."""
-    return Row(**{**members, "victims": tuple(members["victims"])})  # type: ignore[arg-type]
+    return Row(**{**members, "victims": tuple(members["victims"])})  # type: ignore[arg-type]  # what _asdict() gave
 
 
 def _live(pipe: int, numbers: tuple[int, ...], jobs: Sequence[Job]) -> None:

@@ -45,8 +45,8 @@ class Point(NamedTuple):
     reason: str | None = None
     victims: tuple[str, ...] = ()
     figures: Figures = {}  # noqa: RUF012 - never written to
-    low: Figures = {}  # noqa: RUF012
-    high: Figures = {}  # noqa: RUF012
+    low: Figures = {}  # noqa: RUF012 - never written to
+    high: Figures = {}  # noqa: RUF012 - never written to
     misses: tuple[str, ...] = ()
     """The clauses of the goal that it misses."""
 

@@ -74,7 +74,7 @@ def _style(unit: str) -> Style:
         return COLUMN
     if unit == "count":
         return Style(lambda value: f"{value:,.0f}", "right")
-    return Style(lambda value: written(unit, value), "right")  # type: ignore[arg-type]
+    return Style(lambda value: written(unit, value), "right")  # type: ignore[arg-type]  # the units of figures.py
 
 
 def _cells(document: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[Any, ...]:

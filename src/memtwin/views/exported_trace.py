@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from memtwin.errors import NotBuiltError
 from memtwin.render import openmetrics
+from memtwin.render import parquet as render_parquet
 from memtwin.render.perfetto import Packets
 from memtwin.sources.tracks import COUNTERS, PROCESS_FIGURES, unit_of
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 _NS_PER_MS: Final = 1_000_000
 _US_PER_S: Final = 1_000_000
-_ROW_GROUP: Final = 1 << 16
 
 
 def perfetto(tracks: Tracks) -> Iterator[bytes]:
@@ -48,7 +45,7 @@ def parquet(tracks: Tracks) -> dict[str, bytes]:
 
     A figure that was not read for a sample is null there. Raise NotBuiltError without pyarrow.
     """
-    need_parquet()
+    render_parquet.need()
     unix_ms: list[int] = []
     boot_ms: list[int] = []
     machine: dict[str, list[float | None]] = {}
@@ -67,24 +64,9 @@ def parquet(tracks: Tracks) -> dict[str, bytes]:
     heads = ("time_unix_ms", "boot_ms", "pid", "start_ticks", "name", *PROCESS_FIGURES)
     columns = zip(*rows, strict=True) if rows else [()] * len(heads)
     return {
-        "machine": _parquet({"time_unix_ms": unix_ms, "boot_ms": boot_ms} | dict(sorted(machine.items()))),
-        "processes": _parquet(dict(zip(heads, map(list, columns), strict=True))),
+        "machine": render_parquet.encode({"time_unix_ms": unix_ms, "boot_ms": boot_ms} | dict(sorted(machine.items()))),
+        "processes": render_parquet.encode(dict(zip(heads, map(list, columns), strict=True))),
     }
-
-
-def need_parquet() -> None:
-    """Raise NotBuiltError without pyarrow."""
-    if find_spec("pyarrow") is None:
-        raise NotBuiltError("Parquet needs pyarrow", hint="pip install 'memtwin[data]'")
-
-
-def _parquet(columns: Mapping[str, list[Any]]) -> bytes:
-    from pyarrow import parquet as writer
-    from pyarrow import table
-
-    packed = io.BytesIO()
-    writer.write_table(table(columns), packed, compression="zstd", row_group_size=_ROW_GROUP)
-    return packed.getvalue()
 
 
 class Exposition:
