@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ def holder() -> Iterator[int]:
         assert process.stdout
         assert process.stdin
         assert process.stdout.readline() == "ready\n"
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] != "S":
+            time.sleep(0.01)  # it still goes from its last line to the read in which it waits, and may fault there
         yield process.pid
         process.stdin.close()
 
