@@ -17,6 +17,7 @@ from memtwin import cli
 from memtwin.run import run
 from memtwin.scenario import parse
 from memtwin.views.maps import SHOWN
+from processes import wait_until_it_sleeps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,7 @@ def sleeper() -> Iterator[int]:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout
         program.stdout.readline()
+        wait_until_it_sleeps(program.pid)
         yield program.pid
         program.kill()
 

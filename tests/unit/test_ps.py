@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from memtwin.procfs.pid.smaps import parse
 from memtwin.render.amount import column
 from memtwin.sources.recording import Recording
 from memtwin.views import ps, ps_explained
+from processes import wait_until_it_sleeps
 
 RUN = Path(__file__).parents[1] / "recordings" / "97-swap-fork" / "run1.tar.xz"
 CHILD = """
@@ -46,8 +46,7 @@ def child() -> subprocess.Popen[bytes]:
     process = subprocess.Popen([sys.executable, "-c", CHILD, HOSTILE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    while ") S " not in Path(f"/proc/{process.pid}/stat").read_text(errors="replace"):  # until it waits for its end
-        time.sleep(0.01)
+    wait_until_it_sleeps(process.pid)
     yield process  # type: ignore[misc]
     process.communicate()
 

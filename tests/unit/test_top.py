@@ -16,6 +16,7 @@ from memtwin.sources.opening import open_source
 from memtwin.sources.sampler import Sampler
 from memtwin.views import top
 from memtwin.views.top_fields import FIELDS, Frame, count, hundredths, memory, percent, text, whole_seconds
+from processes import wait_until_it_sleeps
 
 RUN = Path(__file__).parents[1] / "recordings" / "35-zram-then-disk-small" / "run1.tar.xz"
 ROOT = f"{RUN}@f350"
@@ -143,6 +144,7 @@ def test_threads_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as program:
         assert program.stdout
         program.stdout.readline()
+        wait_until_it_sleeps(program.pid)
         _, shown, _ = run(capsys, "-n", "1", "-H", "-p", str(program.pid), "--fields", "PID,PSS,RES,COMMAND")
         program.kill()
     rows = [line.split() for line in shown.splitlines()[7:]]

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from memtwin import cli
 from memtwin.sources import compressors, page_sample
 from memtwin.sysfs.zram.zsmalloc import Classes
 from memtwin.views.zram_estimate import SAME, Measured, estimate, is_same
+from processes import wait_until_it_sleeps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,7 @@ def holder() -> Iterator[int]:
         assert process.stdout
         assert process.stdin
         assert process.stdout.readline() == "ready\n"
-        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] != "S":
-            time.sleep(0.01)  # it still goes from its last line to the read in which it waits, and may fault there
+        wait_until_it_sleeps(process.pid)
         yield process.pid
         process.stdin.close()
 
