@@ -21,7 +21,10 @@
 
 #include "common.h"
 
-struct w { char name[32]; int pid, cfd, rfd, alive; };
+#define NC 26
+
+/* A scenario's process.  BESIDE is the operation that it does beside the main line, or 0. */
+struct w { char name[32]; int pid, cfd, rfd, alive; char *beside; u64 began_us; long long before[NC]; };
 static struct w ws[256];
 static int nws;
 static char buf[65536];
@@ -82,7 +85,6 @@ static void emit_file(const char *ck, const char *dst, const char *src)
 	close(fd);
 }
 
-#define NC 26
 static const char *const cnames[NC] = {
 	"pgfault", "pgmajfault", "pswpin", "pswpout", "oom_kill",
 	"pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct",
@@ -124,7 +126,7 @@ static void snapshot(const char *ck)
 		"reject_alloc_fail", "reject_kmemcache_fail", "reject_compress_poor", 0 };
 	static const char *const pf[] = { "meminfo", "vmstat", "buddyinfo", "pagetypeinfo",
 		"zoneinfo", "slabinfo", "swaps", "loadavg", "uptime", "stat", "pressure/memory",
-		"pressure/io", "diskstats" };
+		"pressure/io", "pressure/cpu", "diskstats" };
 	static const char *const zf[] = { "mm_stat", "io_stat", "stat", "comp_algorithm", "disksize" };
 	static const char *const wf[] = { "status", "statm", "stat", "maps", "smaps_rollup",
 		"oom_score", "oom_score_adj" };
@@ -316,14 +318,130 @@ static u64 now_us(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
+/* Report operation I to the host: what became of it, and the counters that moved since C0. */
+static void report(u64 i, const char *outcome, int err, const char *info, u64 us, long long *c0, const char *dead)
+{
+	static long long c1[NC];
+	static char out[4096];
+	counters(c1);
+	int n = snprintf(out, sizeof out, "@O {\"i\":%llu,\"outcome\":\"%s\",\"errno\":%d,\"info\":\"%s\",\"us\":%llu,\"d\":{",
+		(unsigned long long)i, outcome, err, info, (unsigned long long)us);
+	int first = 1;
+	for (int k = 0; k < NC; k++) {
+		if (k >= 4 && c1[k] == c0[k]) continue;
+		n += snprintf(out + n, sizeof out - n, "%s\"%s\":%lld", first ? "" : ",", cnames[k], c1[k] - c0[k]);
+		first = 0;
+	}
+	snprintf(out + n, sizeof out - n, "},\"deaths\":[%s]}\n", dead);
+	emits(out);
+}
+
+/* Operations beside the main line: those that wait for their process's turn, in order.  A process does one at a time. */
+static struct { struct w *w; char *op; } lane[1024];
+static int nlane;
+
+static void start_next(struct w *w)
+{
+	char line[512];
+	for (int i = 0; i < nlane && !w->beside; i++) {
+		if (lane[i].w != w || !lane[i].op) continue;
+		char *op = lane[i].op;
+		lane[i].op = 0;
+		counters(w->before);
+		if (!w->alive) {
+			report(num(op), "skipped", 0, "", 0, w->before, "");
+			continue;
+		}
+		w->beside = op;
+		w->began_us = now_us();
+		int n = snprintf(line, sizeof line, "%s\n", op);
+		*strchr(line, '&') = ' ';
+		if (write(w->cfd, line, n) != n) usleep(0);	/* dead: read() will say so */
+	}
+	while (nlane && !lane[nlane - 1].op) nlane--;
+}
+static void add_beside(struct w *w, char *op)
+{
+	if (nlane == sizeof lane / sizeof *lane) die("too many operations side by side");
+	lane[nlane].w = w;
+	lane[nlane++].op = op;
+	start_next(w);
+}
+
+/* The operation that W did beside the main line is over: its reply is there, or W is dead. */
+static int main_line = 1;
+static void end_beside(struct w *w)
+{
+	char ans[256];
+	const char *outcome = "ok";
+	int err = 0, k = w->alive ? read(w->rfd, ans, sizeof ans - 1) : 0;
+	u64 us = now_us() - w->began_us;
+	ans[k > 0 ? k : 0] = 0;
+	ans[strcspn(ans, "\n")] = 0;
+	if (k <= 0) {
+		outcome = "died";
+		if (w->alive) reap(w->pid, 0);
+	} else if (!strncmp(ans, "err ", 4)) {
+		outcome = "error";
+		err = atoi(ans + 4);
+	}
+	u64 i = num(w->beside);
+	w->beside = 0;
+	report(i, outcome, err, ans, us, w->before, main_line ? "" : deaths);
+	start_next(w);
+}
+
+/* Wait until FD can be read (1), END_US has come (0), or something that runs beside the main line is over (-1). */
+static int serve(int fd, u64 end_us)
+{
+	struct pollfd pf[257];
+	struct w *of[256];
+	int n = 0;
+	for (int i = 0; i < nws; i++) {
+		if (!ws[i].beside) continue;
+		if (!ws[i].alive) {
+			end_beside(&ws[i]);
+			return -1;
+		}
+		of[n] = &ws[i];
+		pf[n++] = (struct pollfd){ ws[i].rfd, POLLIN, 0 };
+	}
+	pf[n] = (struct pollfd){ fd, POLLIN, 0 };
+	u64 now = now_us(), left = end_us > now ? end_us - now : 0;
+	struct timespec ts = { left / 1000000, left % 1000000 * 1000 };
+	int k = ppoll(pf, n + 1, &ts, 0);
+	if (k <= 0) return k;
+	for (int j = 0; j < n; j++)
+		if (pf[j].revents) end_beside(of[j]);
+	return pf[n].revents ? 1 : -1;
+}
+
+#define PATIENCE_US (400 * 1000000ULL)
+/* Wait until none of the N processes named, or none at all, does anything beside the main line; 0: it takes too long. */
+static int wait_for(char **names, int n)
+{
+	u64 end = now_us() + PATIENCE_US;
+	for (;;) {
+		int busy = 0;
+		for (int i = 0; i < nws; i++) {
+			int named = !n;
+			for (int j = 0; j < n; j++) named |= !strcmp(ws[i].name, names[j]);
+			busy |= named && ws[i].beside;
+		}
+		if (!busy) return 1;
+		if (!serve(-1, end)) return 0;
+	}
+}
+
 /* send LINE to w, wait for the answer; 1 answered, 0 died, -1 timeout */
 static int ask(struct w *w, const char *line, char *ans, int max)
 {
 	int n = strlen(line);
 	if (write(w->cfd, line, n) != n) return 0;
-	struct pollfd pf = { w->rfd, POLLIN, 0 };
-	int k = poll(&pf, 1, 400 * 1000);
-	if (k == 0) return -1;
+	u64 end = now_us() + PATIENCE_US;
+	int k;
+	while ((k = serve(w->rfd, end)) < 0) ;
+	if (!k) return -1;
 	k = read(w->rfd, ans, max - 1);
 	if (k <= 0) { ans[0] = 0; return 0; }
 	ans[k] = 0;
@@ -442,9 +560,10 @@ int main(void)
 	boot_extra();
 	emit_faults("boot");
 
+	u64 begun = now_us();
 	char *sv = 0;
 	for (char *l = strtok_r(opsbuf, "\n", &sv); l; l = strtok_r(0, "\n", &sv)) {
-		static char line[512], copy[512], ans[256], out[4096];
+		static char line[512], copy[512], ans[256];
 		static long long c0[NC], c1[NC];
 		char *t[MAXTOK];
 		snprintf(line, sizeof line, "%s\n", l);
@@ -463,9 +582,16 @@ int main(void)
 		if (!strcmp(v, "checkpoint")) {
 			snapshot(t[2]);
 		} else if (!strcmp(v, "sleep")) {
-			double s = atof(t[2]);
-			struct timespec ts = { (time_t)s, (long)((s - (time_t)s) * 1e9) };
-			nanosleep(&ts, 0);
+			u64 end = t0 + (u64)(atof(t[2]) * 1e6);
+			while (serve(-1, end)) ;
+		} else if (!strcmp(v, "until") || !strcmp(v, "at")) {
+			u64 end = begun + (u64)(atof(t[2]) * 1e6);
+			if (v[0] == 'a' && end < t0) { outcome = "error"; err = ETIME; }
+			while (serve(-1, end)) ;
+		} else if (!strcmp(v, "wait")) {
+			int n = 0;
+			while (n + 2 < MAXTOK && *t[n + 2]) n++;
+			if (!wait_for(t + 2, n)) outcome = "timeout";
 		} else if (!strcmp(v, "drop_caches")) {
 			if (put("/proc/sys/vm/drop_caches", t[2])) { outcome = "error"; err = errno; }
 		} else if (!strcmp(v, "compact")) {
@@ -499,7 +625,9 @@ int main(void)
 			}
 		} else {
 			struct w *w = findw(t[2]);
+			if (w && strcmp(v, "kill") && *v != '&') wait_for(&t[2], 1);
 			if (!w || !w->alive) outcome = "skipped";
+			else if (*v == '&') add_beside(w, l);
 			else if (!strcmp(v, "kill")) {
 				kill(w->pid, SIGKILL);
 				reap(w->pid, 0);
@@ -527,19 +655,12 @@ int main(void)
 				if (ndeaths_kill < c1[4] - c0[4]) usleep(10000);
 			}
 		reap(-1, WNOHANG);
-		counters(c1);
-		int n = snprintf(out, sizeof out, "@O {\"i\":%llu,\"outcome\":\"%s\",\"errno\":%d,\"info\":\"%s\",\"us\":%llu,\"d\":{",
-			(unsigned long long)i, outcome, err, ans, (unsigned long long)(t1 - t0));
-		int first = 1;
-		for (int k = 0; k < NC; k++) {
-			if (k >= 4 && c1[k] == c0[k]) continue;
-			n += snprintf(out + n, sizeof out - n, "%s\"%s\":%lld", first ? "" : ",", cnames[k], c1[k] - c0[k]);
-			first = 0;
-		}
-		snprintf(out + n, sizeof out - n, "},\"deaths\":[%s]}\n", deaths);
-		emits(out);
+		if (*v != '&' || strcmp(outcome, "ok")) report(i, outcome, err, ans, t1 - t0, c0, deaths);
 		emit_faults(t[0]);
 	}
+	deaths[0] = 0;
+	main_line = 0;
+	wait_for(0, 0);
 	dump_kmsg();
 	emits("@Z done\n");
 	off();

@@ -77,25 +77,34 @@ def operations(scenario: sc.Scenario) -> str:
     return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
 
 
-def _refuse_time(scenario: sc.Scenario, op: sc.Op) -> None:
-    """Raise an InputError for tasks side by side and for a pace, which the guest has not."""
-    if getattr(op, "beside", False) or isinstance(op, sc.Wait) or getattr(op, "pace", sc.UNPACED) != sc.UNPACED:
-        raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: the guest has no tasks side by side, and no pace")
+MAX_WAITED: Final = 16
+"""Processes that one ``wait`` names; the guest cuts a line into 24 words."""
+
+
+def _time_words(scenario: sc.Scenario, op: sc.Sleep | sc.Until | sc.Wait) -> tuple[object, ...]:
+    """The words of an operation that lets time pass; a wait without names is for all."""
+    match op:
+        case sc.Sleep():
+            return ("sleep", f"{op.sleep_ns / 1_000_000_000:.9f}")
+        case sc.Until():
+            return ("at" if op.is_strict else "until", f"{op.run_ns / 1_000_000_000:.9f}")
+    if len(op.names) > MAX_WAITED:
+        raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: the guest waits for at most {MAX_WAITED} names")
+    return ("wait", *op.names)
 
 
 def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
     """The words of an operation after its number."""
-    _refuse_time(scenario, op)
     if isinstance(op, sc.WorkerOp):
-        verb = type(op).__name__.lower()
-        return (verb, op.proc, *_worker_words(op))
+        verb = "&" * op.beside + type(op).__name__.lower()
+        return (verb, op.proc, *_worker_words(op), *_pace(op))
     match op:
-        case sc.Attach() | sc.Until():
+        case sc.Attach():
             raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: a guest of the lab boots without processes")
         case sc.Proc():
             return ("proc", op.name, op.adj, f"/{program(op)}")
-        case sc.Sleep():
-            return ("sleep", f"{op.sleep_ns / 1_000_000_000:.9f}")
+        case sc.Sleep() | sc.Until() | sc.Wait():
+            return _time_words(scenario, op)
         case sc.DropCaches():
             return ("drop_caches", op.value)
         case sc.SetSysctl():
@@ -175,6 +184,12 @@ def _rights_words(op: sc.WorkerOp) -> tuple[object, ...]:
             return (op.size_bytes,)
         case _:
             return ()  # exit, kill
+
+
+def _pace(op: sc.WorkerOp) -> tuple[int, ...]:
+    """Bytes a second and nanoseconds of thought, where an operation has a pace."""
+    pace = getattr(op, "pace", sc.UNPACED)
+    return () if pace == sc.UNPACED else (pace.bytes_per_s, pace.think_ns)
 
 
 def _bytes(*pages: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ Needs qemu-system-x86, gcc with a static libc, e2fsprogs, apt-get and dpkg; root
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -142,6 +143,8 @@ class Ran:
     qemu_output: str
     timed_out: bool
     wall_s: float
+    waited_s: float
+    """How long its processors had work and waited for one of the host's."""
 
 
 def execute(guest: Guest, image: Path, initrd: bytes, timeout_s: int) -> Ran:
@@ -155,15 +158,27 @@ def execute(guest: Guest, image: Path, initrd: bytes, timeout_s: int) -> Ran:
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, "TMPDIR": name},
         )  # fmt: skip
-        timed_out = False
-        try:
-            said = process.communicate(timeout=timeout_s)[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, timed_out = process.communicate()[0], True
+        said, timed_out, waited_s = None, False, 0.0
+        while said is None:
+            try:
+                said = process.communicate(timeout=0.25)[0]
+            except subprocess.TimeoutExpired:
+                waited_s = max(waited_s, run_delay_s(process.pid))
+                timed_out = time.monotonic() - started > timeout_s
+                if timed_out:
+                    process.kill()
         wall_s = round(time.monotonic() - started, 2)
         out, console = (path.read_bytes() if (path := scratch / file).exists() else b"" for file in ("out", "console"))
-    return Ran(out, console, said.decode(errors="replace"), timed_out, wall_s)
+    return Ran(out, console, said.decode(errors="replace"), timed_out, wall_s, round(waited_s, 2))
+
+
+def run_delay_s(pid: int) -> float:
+    """Return how long the threads of a process have waited on a run queue so far, 0 where the host does not say."""
+    found = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            found += int(path.read_text().split()[1])
+    return found / 1_000_000_000
 
 
 def hashes(programs: dict[str, images.Program]) -> dict[str, str]:
@@ -189,12 +204,14 @@ def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     modules = guest.modules(known)
     ran = execute(guest, root / "boot" / f"vmlinuz-{release}", guest.initrd(known, modules, programs), args.timeout)
     told = stream.decode(ran.out)
+    told.ops.sort(key=lambda op: op["i"])  # what ran beside the main line is over later than what follows it
     lines = [{"i": op["i"], "op": scenario.ops[op["i"]].text, **op} for op in told.ops]
     killed = [death for op in told.ops if op["d"].get("oom_kill") for death in op["deaths"] if death["signal"] == 9]
     meta = {
         "scenario": path.stem, "kernel_profile": profile, "kernel": release, "accel": guest.accel,
         "qemu": kernel.command(QEMU, "--version").splitlines()[0], "cmdline": guest.cmdline, "icount": args.icount,
         "cpu": guest.cpu, **hashes(programs), "modules": modules, "substitutions": instead, "wall_s": ran.wall_s,
+        "host_wait_s": ran.waited_s,
         "complete": told.complete, "timed_out": ran.timed_out, "errors": told.errors,
         "oom_victims": [death["name"] for death in killed], "ops": len(scenario.ops), "ops_done": len(told.ops),
         "not_ok": [[op["i"], op["outcome"], op["errno"]] for op in told.ops if op["outcome"] != "ok"],

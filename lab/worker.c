@@ -16,6 +16,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "common.h"
 
@@ -205,11 +206,40 @@ static void __attribute__((noinline)) use_stack(u64 size)
 	for (u64 at = size; at >= PG; at -= PG) p[at - PG] = 1;
 }
 
+static u64 now_ns(void)
+{
+	struct timespec now;
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* How fast the program goes about its work: bytes a second, or 0; and a pause after each page, read or write. */
+struct pace { u64 rate, think_ns, began_ns, done; };
+static struct pace begin_pace(char **t)
+{
+	struct pace p = { num(t[0]), num(t[1]), 0, 0 };
+	if (p.rate) p.began_ns = now_ns();
+	return p;
+}
+static void keep_pace(struct pace *p, u64 bytes)
+{
+	if (!p->rate && !p->think_ns) return;
+	u64 now = now_ns(), resume = now + p->think_ns;
+	p->done += bytes;
+	if (p->rate) {
+		u64 due = p->began_ns + p->done / p->rate * 1000000000ULL + p->done % p->rate * 1000000000ULL / p->rate;
+		if (due >= now + 10000000 && due > resume) resume = due;
+	}
+	if (resume == now) return;
+	struct timespec until = { resume / 1000000000, resume % 1000000000 };
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0);
+}
+
 static volatile char sink;
 
 static int do_touch(u64 op, char **t)
 {
-	/* touch REGION OFF LEN r|w CONTENT PAT N A B SEED */
+	/* touch REGION OFF LEN r|w CONTENT PAT N A B SEED [RATE THINK] */
 	struct region *r = findreg(t[0]);
 	if (!r) { errno = ENOENT; return -1; }
 	u64 off = num(t[1]), len = num(t[2]);
@@ -222,6 +252,7 @@ static int do_touch(u64 op, char **t)
 	u64 nhot = np * a / 100;
 	if (nhot < 1) nhot = 1;
 	if (pat[0] == 's') n = np;
+	struct pace pace = begin_pace(t + 10);
 	for (u64 i = 0; i < n; i++) {
 		u64 p;
 		switch (pat[0]) {
@@ -242,13 +273,14 @@ static int do_touch(u64 op, char **t)
 		}
 		if (wr) fill_page(base + p * PG, content, op, first + p);
 		else sink = *(volatile char *)(base + p * PG);
+		keep_pace(&pace, PG);
 	}
 	return 0;
 }
 
 static int do_io(int wr, char **t, u64 *done)
 {
-	/* FILE OFF LEN CHUNK seq|rand N SEED */
+	/* FILE OFF LEN CHUNK seq|rand N SEED [RATE THINK] */
 	int fd = getfile(t[0]);
 	if (fd < 0) return -1;
 	u64 off = num(t[1]), len = num(t[2]), ch = num(t[3]), n = num(t[5]), st = num(t[6]);
@@ -260,11 +292,13 @@ static int do_io(int wr, char **t, u64 *done)
 		if (iobuf == MAP_FAILED) { iobuf = 0; return -1; }
 	}
 	if (!rnd) n = nch;
+	struct pace pace = begin_pace(t + 7);
 	for (u64 i = 0; i < n; i++) {
 		u64 o = off + (rnd ? sm_next(&st) % nch : i) * ch;
 		ssize_t k = wr ? pwrite(fd, iobuf, ch, o) : pread(fd, iobuf, ch, o);
 		if (k < 0) return -1;
 		*done += k;
+		keep_pace(&pace, k);
 	}
 	return 0;
 }

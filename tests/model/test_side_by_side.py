@@ -122,7 +122,19 @@ def test_a_stall_counts_by_how_busy_its_cpu_was() -> None:
     before = psi.lines(state, 0)[0][1]
     psi.stall_cpu(state, 0, 0, 0, NS * 4 // 10, NS)
     psi.stall_cpu(state, 1, 0, 0, 0, 3 * NS)
+    assert psi.totals_us(state, 0)[0] - before == 100_000
     assert psi.lines(state, 0)[0][1] - before == 100_000
+
+
+def test_who_reads_pressure_drops_what_is_below_a_jiffy_and_a_sample_does_not() -> None:
+    """The kernel weighs by whole jiffies since the last collection: 3 ms of a stall are lost to a reader."""
+    seen, unseen = (machine_for(sc.parse(machine(2)), None).state for _ in range(2))
+    for state, look in ((seen, psi.lines), (unseen, psi.totals_us)):
+        before = psi.lines(state, 0)[0][1]
+        for _ in range(2):
+            psi.stall_cpu(state, 0, 0, 0, 3_000_000, 3_000_000)
+            look(state, 0)
+        assert psi.lines(state, 0)[0][1] - before == (0 if state is seen else 6_000)
 
 
 HEADER = "swap disk size=256M\nfile f 60M\n"

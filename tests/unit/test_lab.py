@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from memtwin import scenario as sc
+from memtwin.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "lab" / "scenarios").glob("*.mem"))
@@ -44,6 +45,18 @@ kalloc pins 3 20 movable
 kfree pins every:4
 kfree pins all
 A kill
+proc D
+proc E
+D mmap heap 8K
+D touch heap 0 8K w seq rate=1M/s &
+E fwrite new 0 8K 4K think=2ms &
+E fsync new &
+at 2.5 checkpoint busy
+until 3
+loop 2 {
+wait D E
+}
+wait
 checkpoint end
 """
 
@@ -96,8 +109,28 @@ def test_every_operation_becomes_an_order() -> None:
         "14 kfree pins 4",
         "15 kfree pins 1",
         "16 kill A",
-        "17 checkpoint end",
+        "17 proc D 0 /worker",
+        "18 proc E 0 /worker",
+        "19 mmap D heap 8192",
+        "20 &touch D heap 0 8192 w mark seq 0 0 0 0 1048576 0",
+        "21 &fwrite E new 0 8192 4096 seq 0 0 0 2000000",
+        "22 &fsync E new",
+        "23 at 2.500000000",
+        "24 checkpoint busy",
+        "25 until 3.000000000",
+        "26 wait D E",
+        "27 wait D E",
+        "28 wait",
+        "29 checkpoint end",
     ]
+
+
+def test_a_wait_for_more_names_than_the_guest_reads_is_refused() -> None:
+    names = [f"P{number}" for number in range(orders.MAX_WAITED + 1)]
+    text = "machine ram=64M\n" + "".join(f"proc {name}\n" for name in names)
+    assert orders.operations(sc.parse(f"{text}wait {' '.join(names[1:])}\n"))
+    with pytest.raises(InputError, match="at most 16 names"):
+        orders.operations(sc.parse(f"{text}wait {' '.join(names)}\n"))
 
 
 def test_what_the_guest_says_is_read_to_where_it_ends() -> None:

@@ -312,7 +312,7 @@ class Run:
         figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
         figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
         uses = tuple(timeline.AreaUse(*use) for use in swap_areas.uses(state, self.machine.areas))
-        some, full = (total for _, total in psi.lines(state, 0))
+        some, full = psi.totals_us(state, 0)
         compressed = swap_areas.compressed_kib(state, self.machine.boot)
         self.samples.append(Sample(state.clock_ns, len(self.done), figures, between, uses, (some, full), compressed))
 

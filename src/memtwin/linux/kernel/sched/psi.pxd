@@ -13,6 +13,7 @@ cdef void psi_memstall_enter(State s) noexcept nogil
 cdef void psi_memstall_leave(State s) noexcept nogil
 cdef void account_cpu(State s, u32 cpu, u64 ns) noexcept nogil
 cdef void book(State s, u32 cpu, u32 resource, u32 state, u64 ns) noexcept nogil
+cdef void percpu_mean(State s, u64 *stalled) noexcept nogil
 cdef void collect_percpu_times(State s) noexcept nogil
 cdef bint has_state(State s, u32 who) noexcept nogil
 cdef bint is_first_of_cpu(State s, u32 who) noexcept nogil

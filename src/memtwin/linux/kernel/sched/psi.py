@@ -122,31 +122,47 @@ def book(s: State, cpu: u32, resource: u32, state: u32, ns: u64):
         s.cpus[cpu].psi_ns[resource][state] += ns
 
 
-def collect_percpu_times(s: State):
-    """Add to the machine's totals the mean of its CPUs' times, each weighed by the jiffies in which it was not idle."""
+def percpu_mean(s: State, stalled: cython.pointer(u64)):
+    """The mean of what the CPUs have stalled since the last collection, each weighed by its jiffies of work since then.
+
+    *stalled*: six figures, for each resource some and full.
+    """
     resource: u32
     state: u32
     cpu: u32
     c: cython.pointer(Cpu)
     jiffies: u64
     weights: u64 = 0
-    stalled: u64[6]
-    if s.nr_cpus == 1:
-        return
     for state in range(6):
         stalled[state] = 0
-    for cpu in range(s.nr_cpus):
+    for cpu in range(s.nr_cpus if s.nr_cpus > 1 else 0):
         c = cython.address(s.cpus[cpu])
         jiffies = (c.psi_nonidle_ns - c.psi_seen_nonidle_ns) // JIFFY_NS
-        c.psi_seen_nonidle_ns = c.psi_nonidle_ns
         weights += jiffies
         for resource in range(3):
             for state in range(2):
                 stalled[2 * resource + state] += (c.psi_ns[resource][state] - c.psi_seen_ns[resource][state]) * jiffies
+    for state in range(6):
+        stalled[state] //= max(weights, 1)
+
+
+def collect_percpu_times(s: State):
+    """Add what the CPUs have stalled since the last collection to the machine's totals."""
+    resource: u32
+    state: u32
+    cpu: u32
+    c: cython.pointer(Cpu)
+    stalled: u64[6]
+    percpu_mean(s, stalled)
+    for cpu in range(s.nr_cpus):
+        c = cython.address(s.cpus[cpu])
+        c.psi_seen_nonidle_ns = c.psi_nonidle_ns
+        for resource in range(3):
+            for state in range(2):
                 c.psi_seen_ns[resource][state] = c.psi_ns[resource][state]
     for resource in range(3):
         for state in range(2):
-            s.psi_total_ns[resource][state] += stalled[2 * resource + state] // max(weights, 1)
+            s.psi_total_ns[resource][state] += stalled[2 * resource + state]
 
 
 def psi_memstall_enter(s: State):
@@ -181,6 +197,17 @@ def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ..
             s.psi_total_ns[resource][state] // 1000,
         )
         for state in range(2)
+    )
+
+
+def totals_us(s: State, resource: int) -> tuple[int, int]:
+    """Some and full in microseconds since boot, as a reader would find them; nothing is collected, as reading does."""
+    stalled: u64[6]
+    psi_account(s)
+    percpu_mean(s, stalled)
+    return (
+        (s.psi_total_ns[resource][0] + stalled[2 * resource]) // 1000,
+        (s.psi_total_ns[resource][1] + stalled[2 * resource + 1]) // 1000,
     )
 
 
