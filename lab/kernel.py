@@ -33,7 +33,7 @@ def command(*words: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def _archive() -> str:
+def archive() -> str:
     """Return the address that this machine's own apt takes the main archive from."""
     for line in command("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)").splitlines():
         site, _, release = line.partition(" ")
@@ -53,7 +53,7 @@ def fetch(profile: str) -> tuple[Path, str]:
         options: list[str] = []
         if suite:
             sources = home / "apt/sources.list"
-            sources.write_text(f"deb [signed-by={KEYRING}] {_archive()} {suite} main\n")
+            sources.write_text(f"deb [signed-by={KEYRING}] {archive()} {suite} main\n")
             settings = {
                 "Dir::Etc::sourcelist": sources,
                 "Dir::Etc::sourceparts": "/dev/null",
@@ -66,9 +66,9 @@ def fetch(profile: str) -> tuple[Path, str]:
         if not depends:
             raise SystemExit(f"{package} depends on no kernel")
         command("apt-get", *options, "download", depends[1], cwd=home)
-        archive = next(home.glob("*.deb"))
-        command("dpkg", "-x", str(archive), str(home / "root"))
-        (home / "ok").write_text(f"{archive.name}\n")
+        package_file = next(home.glob("*.deb"))
+        command("dpkg", "-x", str(package_file), str(home / "root"))
+        (home / "ok").write_text(f"{package_file.name}\n")
     image = next((home / "root/boot").glob("vmlinuz-*"))
     return home / "root", image.name.removeprefix("vmlinuz-")
 

@@ -70,6 +70,8 @@ class Guest:
     accel: str
     icount: str | None
     faults: bool = False
+    disk: Path | None = None
+    """The data disk; None: one with the scenario's files."""
 
     def modules(self, known: kernel.Modules) -> list[str]:
         """Return the modules to load, in order."""
@@ -120,7 +122,7 @@ class Guest:
             "-kernel", str(image), "-initrd", str(scratch / "initrd"), "-append", self.cmdline,
             "-serial", f"file:{scratch}/console", "-chardev", f"file,id=out,path={scratch}/out",
             "-device", "isa-debugcon,iobase=0xe9,chardev=out",
-            "-drive", f"id=data,file={images.data_disk(self.scenario.files)},snapshot=on,{DRIVE}",
+            "-drive", f"id=data,file={self.disk or images.data_disk(self.scenario.files)},snapshot=on,{DRIVE}",
             "-device", "virtio-blk-pci,drive=data",
         ]  # fmt: skip
         if self.icount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from memtwin import scenario as sc
 from memtwin.errors import InputError
+from memtwin.sources.trace import Trace
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "lab" / "scenarios").glob("*.mem"))
@@ -17,6 +19,7 @@ SCENARIOS = sorted((ROOT / "lab" / "scenarios").glob("*.mem"))
 sys.path.insert(0, str(ROOT / "lab"))
 import images  # noqa: E402
 import orders  # noqa: E402
+import programs  # noqa: E402
 import stream  # noqa: E402
 
 sys.path.pop(0)
@@ -182,3 +185,80 @@ def test_every_scenario_here_gives_orders_and_was_recorded(path: Path) -> None:
         recorded = tar.extractfile("run1/scenario.txt")
         assert recorded
         assert recorded.read().decode() == scenario.text
+
+
+DESCRIPTION = """\
+packages = ["python3-minimal"]
+every_ms = 50
+header = "machine ram=192M kernel=6.12\\nswap disk size=64M rot=0\\nsysctl vm.swappiness=10\\n"
+[programs]
+one = "exec sort /tmp/in"
+two = '''
+echo "two lines"
+'''
+"""
+
+
+def described(tmp_path: Path, text: str) -> programs.Description:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    return programs.load(path)
+
+
+def test_a_description_of_programs_is_a_machine_packages_and_scripts(tmp_path: Path) -> None:
+    found = described(tmp_path, DESCRIPTION)
+    assert (found.packages, found.every_ms, list(found.programs)) == (("python3-minimal",), 50, ["one", "two"])
+    assert (found.machine.machine.ram_bytes, found.machine.machine.kernel) == (192 << 20, "6.12")
+    other = programs.changed(found, "128M", "6.1").machine.machine
+    assert (other.ram_bytes, other.kernel) == (128 << 20, "6.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("programs = 1", "programs: not one of"),
+        ("colour = 'red'", "colour: not one of"),
+        ("packages = []", "programs: 1 to 32"),
+        ("[programs]\n'a b' = 'true'", "program a b: a name"),
+        ("[programs]\na = 1", "program a: a name"),
+        ("every_ms = 1\n[programs]\na = 'true'", "every_ms: at least 10"),
+        ("header = 'file x 1M'\n[programs]\na = 'true'", "a machine, swap areas and settings alone"),
+        ("header = 'machine ram=much'\n[programs]\na = 'true'", "much"),
+        ("[programs", "Expected"),
+    ],
+)
+def test_a_description_that_is_none_is_refused_with_the_reason(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(InputError, match=re.escape(why)):
+        described(tmp_path, text)
+
+
+def test_a_description_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        programs.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lab" / "programs").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_description_here_can_be_run(path: Path) -> None:
+    assert programs.load(path).programs
+
+
+SENT = (
+    b"@F 0 ms\n@D 4\n2000@F 0 proc/meminfo\n@D 24\nMemTotal:       1000 kB\n@F 0 proc/7/comm\n@D 2\na\n"
+    b"@F 0 pids\n@D 4\n1\n7\n@F output 2050/one\n@D 7\nx 1\nx 2"
+    b"@F 1 ms\n@D 4\n2100@F 1 proc/meminfo\n@D 24\nMemTotal:       1000 kB\n@F 1 proc/8/comm\n@D 2\nb\n"
+    b"@F 1 proc/9/comm\n@D 2\nc\n@F 1 pids\n@D 4\n1\n8\n@F output 2100/one\n@D 1\n\n@F 2 ms\n@D 4\n2200"
+)
+
+
+def test_samples_become_a_trace_with_those_processes_that_were_there(tmp_path: Path) -> None:
+    files = stream.decode(SENT).files
+    assert programs.write_trace(tmp_path / "host.trace", files, "6.1.0", 100) == 2
+    trace = Trace(str(tmp_path / "host.trace"))
+    assert trace.at("first").read("proc/7/comm") == "a\n"
+    last = trace.at("last")
+    assert last.names("proc") == ["8", "meminfo"]
+    assert last.read("proc/meminfo") == "MemTotal:       1000 kB\n"
+
+
+def test_output_has_the_time_at_which_a_line_was_read_whole() -> None:
+    assert programs.output(stream.decode(SENT).files) == "2.050 one x 1\n2.100 one x 2\n"
