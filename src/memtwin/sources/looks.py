@@ -196,7 +196,7 @@ class Looker:
     def _read(self, task: Task, name: str, now: float) -> None:
         """Read a record; looks that have the old one keep it."""
         known = self._kept[task.process.root]
-        known.records = known.records | {name: record_of(task.process, name)}
+        known.records = known.records | {name: record_of(task.process, name, {})}
         known.ages[name] = now
         task.records = known.records
 

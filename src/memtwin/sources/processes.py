@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from memtwin.sources.source import R_co, Schema, Source
 
@@ -20,6 +20,7 @@ WORKERS: Final = "workers.txt"
 HIDDEN: Final = "processes of other users are hidden (hidepid): root sees them"
 """The note for a source of which :func:`are_hidden` is true."""
 _PREFIX: Final = "proc/{pid}/"
+_WORKER: Final = "workers/"
 
 
 class SourceProcess:
@@ -55,11 +56,15 @@ class SourceProcess:
 
 def processes(source: Source) -> Iterator[SourceProcess]:
     """Yield the processes of *source* in the order of their pids, dead workers left out."""
+    for pid, root in roots(source).items():
+        yield SourceProcess(source, pid, root, root.removeprefix(_WORKER) if root.startswith(_WORKER) else None)
+
+
+def roots(source: Source) -> dict[int, str]:
+    """Return where the files of each process lie, by its pid in rising order; dead workers are left out."""
     workers = source.read(WORKERS)
-    found = {process.pid: process for process in (_workers(source, workers) if workers is not None else ())}
-    for pid in (int(name) for name in source.names("proc") if name.isdecimal() and name.isascii()):
-        found.setdefault(pid, SourceProcess(source, pid, f"proc/{pid}"))
-    yield from (found[pid] for pid in sorted(found))
+    found = {pid: f"proc/{pid}" for pid in sorted(_numbers(source.names("proc")))}
+    return found if workers is None else dict(sorted((found | _alive(workers)).items()))
 
 
 def are_kept(source: Source) -> bool:
@@ -87,8 +92,14 @@ def _hides(line: str) -> bool:
     return not {"hidepid=2", "hidepid=4", "hidepid=invisible", "hidepid=ptraceable"}.isdisjoint(words[3].split(","))
 
 
-def _workers(source: Source, text: str) -> Iterator[SourceProcess]:
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1].isdecimal() and words[2] == "alive":
-            yield SourceProcess(source, int(words[1]), f"workers/{words[0]}", words[0])
+def _numbers(names: Iterable[str]) -> list[int]:
+    return [int(name) for name in names if name.isdecimal() and name.isascii()]
+
+
+def _alive(workers: str) -> dict[int, str]:
+    rows = (line.split() for line in workers.splitlines())
+    return {
+        int(words[1]): f"{_WORKER}{words[0]}"
+        for words in rows
+        if len(words) == 3 and words[1].isdecimal() and words[2] == "alive"
+    }

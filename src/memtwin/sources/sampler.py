@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from memtwin.procfs import loadavg, meminfo, stat, swaps, uptime
 from memtwin.procfs.pid import oom_score, oom_score_adj, smaps_rollup, statm, status
 from memtwin.procfs.pid import stat as pid_stat
 from memtwin.sources.host import host, taken_unix_ms
-from memtwin.sources.processes import SourceProcess, processes
-from memtwin.sources.source import load
+from memtwin.sources.processes import SourceProcess, roots
+from memtwin.sources.source import load, parse
 from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from memtwin.procfs.loadavg import Loadavg
     from memtwin.procfs.meminfo import Meminfo
@@ -34,6 +34,8 @@ RECORDS: Final = {
     "oom_score_adj": oom_score_adj,
 }  # fmt: skip
 """Files of a task that :meth:`Sampler.fill` parses; ``cmdline`` and ``cgroup`` are texts."""
+Texts: TypeAlias = "dict[str, tuple[str, Any]]"
+"""Files of a task by name: what was read, and its record."""
 UTMP: Final = "var/run/utmp"
 _UTMP_BYTES: Final = 384
 _UTMP_NAME: Final = 44
@@ -125,7 +127,8 @@ class Sampler:
         for task in tasks:
             for name in wanted:
                 if name not in task.records:
-                    task.records[name] = record_of(task.process, name)
+                    known = self._known.get(task.process.root)
+                    task.records[name] = record_of(task.process, name, {} if known is None else known.texts)
 
     def turn_to(self, source: Source, *, is_later: bool) -> None:
         """Read the same machine at another moment from now on; one that is not later has no interval."""
@@ -139,37 +142,33 @@ class Sampler:
             self._files.close()
 
     def _tasks(self) -> Iterator[Task]:
-        old = self._known
+        source, old = self.source, self._known
         known: dict[str, _Known] = {}
+        read = self._read if self._files is None else self._files.read
         for root, pid in self._roots():
             before = old.get(root)
-            data = self._read(root)
+            data = read(root)
             if data is None:
                 continue
-            if before is not None and before.data == data and before.process.source is self.source:
-                now = before
-            else:
-                path = f"{root}/stat"
-                record = pid_stat.parse(data.decode(errors="surrogateescape"), self.source.label(path))
-                now = _Known(self._process(root, pid, before), data, record)
-            known[root] = now
-            yield Task(now.process, now.record, _same(before.record, now.record) if before else None)
+            if before is not None and before.data == data and before.process.source is source:
+                known[root] = before
+                yield before.idle()
+                continue
+            record = pid_stat.parse(data.decode(errors="surrogateescape"), source.label(f"{root}/stat"))
+            known[root] = now = _Known(self._process(root, pid, before), data, record)
+            yield Task(now.process, record, _same(before.record, record) if before else None)
         self._known = known
         if self._files is not None:
             self._files.forget_others(known)
 
     def _read(self, root: str) -> bytes | None:
-        if self._files is not None:
-            return self._files.read(root)
         text = self.source.read(f"{root}/stat")
         return None if text is None else text.encode(errors="surrogateescape")
 
     def _roots(self) -> Iterator[tuple[str, int]]:
         """Yield where the files of each task lie, and its id."""
-        found = ((process.root, process.pid) for process in processes(self.source))
-        if self.pids:
-            known = {pid: root for root, pid in found}
-            found = ((known[pid], pid) for pid in self.pids if pid in known)
+        known = roots(self.source)
+        found = [(known[pid], pid) for pid in self.pids or known if pid in known]
         if not self.threads:
             yield from found
             return
@@ -182,12 +181,21 @@ class Sampler:
         return before.process if before is not None and is_same else SourceProcess(self.source, pid, root)
 
 
-class _Known(NamedTuple):
-    """A task as it was: its stat as bytes, and as a record."""
+class _Known:
+    """A task as it was: its stat as bytes, and as a record; *texts* of its other files with what they say."""
 
-    process: SourceProcess
-    data: bytes
-    record: PidStat
+    __slots__ = ("_idle", "data", "process", "record", "texts")
+
+    def __init__(self, process: SourceProcess, data: bytes, record: PidStat) -> None:
+        self.process, self.data, self.record = process, data, record
+        self.texts: Texts = {}
+        self._idle: Task | None = None
+
+    def idle(self) -> Task:
+        """Return the task as one that did nothing: the one of the sample before, unless more was read of that."""
+        if self._idle is None or self._idle.records:
+            self._idle = Task(self.process, self.record, self.record)
+        return self._idle
 
 
 class _Kept:
@@ -227,9 +235,9 @@ class _Kept:
             os.close(fd)
         return data
 
-    def forget_others(self, roots: Collection[str]) -> None:
+    def forget_others(self, roots: Iterable[str]) -> None:
         """Close the files of tasks that are not among *roots*."""
-        for root in [root for root in self._fds if root not in roots]:
+        for root in self._fds.keys() - roots:
             os.close(self._fds.pop(root))
 
     def close(self) -> None:
@@ -255,15 +263,21 @@ def _same(old: PidStat, new: PidStat) -> PidStat | None:
     return old if old.field("starttime") == new.field("starttime") else None
 
 
-def record_of(process: SourceProcess, name: str) -> Any:
-    """Return the record of a task's file, its text where it has no parser; a thread's rollup is its process'."""
-    if name not in RECORDS:
-        return process.read(name)
-    found: Any = process.load(RECORDS[name])
-    if found is None and name == "smaps_rollup" and "/task/" in process.root:
-        owner = SourceProcess(process.source, process.pid, process.root.partition("/task/")[0])
-        found = owner.load(smaps_rollup)
-    return found
+def record_of(process: SourceProcess, name: str, texts: Texts) -> Any:
+    """Return the record of a task's file, its text where it has no parser; a thread's rollup is its process'.
+
+    *texts* has those that were read before: one that reads as then is not parsed again.
+    """
+    text = process.read(name)
+    if text is None and name == "smaps_rollup" and "/task/" in process.root:
+        process = SourceProcess(process.source, process.pid, process.root.partition("/task/")[0])
+        text = process.read(name)
+    if text is None or name not in RECORDS:
+        return text
+    before = texts.get(name)
+    if before is None or before[0] != text:
+        before = texts[name] = text, parse(process.source, RECORDS[name], f"{process.root}/{name}", text)
+    return before[1]
 
 
 def _users(source: Source) -> int | None:

@@ -289,11 +289,16 @@ def load(source: Source, module: Schema[R_co], path: str | None = None, /, **fie
     """
     path = module.PATH.format(**fields) if path is None else path
     text = source.read(path)
-    if text is None or not source.lenient:
-        return None if text is None else module.parse(text, source.label(path))
-    from memtwin.sources.lenient import parse
+    return None if text is None else parse(source, module, path, text)
 
-    return parse(source, module, path, text)
+
+def parse(source: Source, module: Schema[R_co], path: str, text: str) -> R_co | None:
+    """Return the record of *text*, which *source* has at *path*; None if it is damaged and the source lenient."""
+    if not source.lenient:
+        return module.parse(text, source.label(path))
+    from memtwin.sources import lenient
+
+    return lenient.parse(source, module, path, text)
 
 
 def _top_of(paths: Collection[str]) -> str:

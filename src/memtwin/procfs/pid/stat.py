@@ -12,6 +12,7 @@ fewer) on one line. The name may itself hold blanks, parentheses and newlines, s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from memtwin.procfs.text import Lines, join
@@ -72,6 +73,7 @@ FIELDS = (
 )
 """The numbers after the state, as in proc(5): *vsize* in bytes, *rss* in pages, times in 1/100 s."""
 _EXPECTED = "a pid, (a name), a state and numbers"
+_TAIL = re.compile(r"([A-Za-z])((?: -?[0-9]{1,20})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,10 @@ def parse(text: str, path: str = PATH) -> PidStat:
     line = "\n".join([lines.next(_EXPECTED), *lines])
     head, closed, tail = line.rpartition(") ")
     pid, opened, comm = head.partition(" (")
-    state, *rest = tail.split(" ")
-    if not closed or not opened or len(state) != 1 or not state.isalpha():
+    numbers = _TAIL.fullmatch(tail)
+    if not closed or not opened or numbers is None:
         raise lines.bad(_EXPECTED)
-    numbers = tuple([lines.signed(token, _EXPECTED) for token in rest])
-    return PidStat(lines.number(pid, _EXPECTED), comm, state, numbers)
+    return PidStat(lines.number(pid, _EXPECTED), comm, numbers[1], tuple(map(int, numbers[2].split())))
 
 
 def render(record: PidStat) -> str:
