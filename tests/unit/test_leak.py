@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from memtwin import cli
+from memtwin.diagnose import watch
 from memtwin.diagnose.growth import LEAST_RISE_BYTES, growth
 from memtwin.diagnose.leak import LEAST_SECONDS, Finding, findings
 from memtwin.diagnose.samples import HeapLook, ProcessSeries, Samples
 from memtwin.sources.recorder import Readings
+from memtwin.sources.trace import Trace
 from memtwin.sources.trace_writer import Writer
 
 if TYPE_CHECKING:
@@ -251,6 +253,32 @@ def test_a_trace_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_wrong_words(args: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["leak", *args]) == code
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("back_s", [40, 3600])
+@pytest.mark.parametrize("shape", ["a leak", "nothing", "a warm-up", "a store that fills"])
+def test_a_clock_that_is_set_back_changes_nothing(shape: str, back_s: int, tmp_path: Path) -> None:
+    """Series go by the time since boot, which a trace has beside the clock's."""
+    writer = Writer(str(tmp_path / "t"), META)
+    for second in range(301):
+        found = {name: text.encode() for name, text in files(SHAPES[shape][0](second)).items()}
+        clock_s = second - back_s * (second > 200)
+        writer.add(Readings(found, [], {}), 1_764_417_600_000 + 1000 * clock_s, 1000 * second)
+    writer.close()
+    assert only(watch.of_trace(Trace(tmp_path / "t"))).verdict == SHAPES[shape][1]
+
+
+def test_a_look_while_it_works_is_no_leak() -> None:
+    """Of looks at a heap, those that find in use what is about to be freed do not count."""
+    samples = watched(lambda s: 40 * MB + 300_000 * s)
+    frees = [n * 9 * MB for n in range(10)]
+    samples.processes[7].heap = [HeapLook(30.0 * n, 0 if n in {1, 6, 9} else frees[n], 0) for n in range(10)]
+    assert only(samples).verdict == "freed and kept: trim does not help"
+    samples = watched(lambda s: 40 * MB + 300_000 * s)
+    samples.reads_heaps = True
+    found = only(samples)
+    assert (found.verdict, found.look_seconds_more) == ("unknown", 100)
+    assert "was not read yet" in found.evidence[1].text
 
 
 def test_a_process_that_is_not_in_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

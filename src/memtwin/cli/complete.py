@@ -145,7 +145,8 @@ def cgroups(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the cgroups of this host, a level at a time."""
     del ctx
     parent = incomplete[: incomplete.rfind("/") + 1] or "/"
-    with os.scandir(f"/sys/fs/cgroup{parent}") as entries:
+    top = "/sys/fs/cgroup/memory" if os.access("/sys/fs/cgroup/memory", os.F_OK) else "/sys/fs/cgroup"
+    with os.scandir(f"{top}{parent}") as entries:
         yield from ((f"{parent}{entry.name}", "") for entry in sorted(entries, key=_name) if entry.is_dir())
 
 

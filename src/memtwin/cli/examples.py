@@ -57,6 +57,8 @@ EXAMPLES: Final = {
     "leak": (
         Example("memtwin leak -p 4242 --for 5m", "watch a process for five minutes"),
         Example("memtwin leak host.trace", "judge all processes of a trace"),
+        Example("memtwin leak -p 4242 --cycle ./request.sh", "what does each request leave behind?"),
+        Example("memtwin leak new.trace --against old.trace", "what grows that did not grow then"),
     ),
     "learn": (
         Example("memtwin learn", "the lessons, and how good your guesses were"),

@@ -17,9 +17,10 @@ from memtwin.cli.common import note, write
 from memtwin.cli.words import duration, size
 from memtwin.errors import UsageError
 from memtwin.render.amount import column
+from memtwin.sources import cgroups
 from memtwin.sources.host import host
 from memtwin.sources.opening import open_source
-from memtwin.sources.recorder import Recorder
+from memtwin.sources.recorder import Recorder, in_cgroup
 from memtwin.sources.trace_writer import Rotation, Writer
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ def command(
     for pid in pids:
         if not os.path.exists(f"/proc/{pid}"):
             raise UsageError(f"no process {pid}", hint="memtwin ps lists them")
+    often = _files_of(cgroup) if cgroup is not None else ()
     writer = Writer(output, _meta(every), Rotation(max_size, max_age / 1000 if max_age else None, keep))
     child = None
     try:
         if command_line:
             child = _start(command_line)
             pids = (child.pid,)
-        recorder = Recorder(every / 1000, _wanted(pids, uid, cgroup), arguments=not no_arguments)
+        recorder = Recorder(every / 1000, _wanted(pids, uid, cgroup), arguments=not no_arguments, often=often)
         try:
             ticks = _Loop(recorder, writer, every / 1000, for_ms, child=child, pids=pids)
             ticks.run()
@@ -188,8 +190,14 @@ def _wanted(pids: tuple[int, ...], uid: int | None, cgroup: str | None) -> Calla
     if uid is not None:
         return lambda pid, _: _owner(pid) == uid
     if cgroup is not None:
-        return lambda pid, _: _is_in(pid, cgroup.rstrip("/"))
+        return in_cgroup(cgroup)
     return lambda _pid, _parent: True
+
+
+def _files_of(path: str) -> tuple[str, ...]:
+    """Return the files that say what is charged to a cgroup; none where memory is not counted by it."""
+    found = cgroups.find(open_source("live"), path)
+    return () if found is None else cgroups.files_of(found)
 
 
 def _owner(pid: int) -> int | None:
@@ -197,15 +205,6 @@ def _owner(pid: int) -> int | None:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
         return None
-
-
-def _is_in(pid: int, cgroup: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/cgroup") as file:
-            paths = [line.rstrip("\n").split(":", 2)[-1] for line in file]
-    except OSError:
-        return False
-    return any(path == cgroup or path.startswith(f"{cgroup}/") for path in paths)
 
 
 def _uid(user: str | None) -> int | None:

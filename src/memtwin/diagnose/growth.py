@@ -49,11 +49,15 @@ class Growth(NamedTuple):
     shares: tuple[float, ...]
     """The rate in each third of the window."""
     envelope: tuple[float, ...]
+    error: float
+    """Standard error of the mean step, as a rate."""
+    least: float
+    """The rise below which nothing counts as growth."""
 
     @property
     def is_growing(self) -> bool:
         """Whether it rose, beyond its scatter and beyond what counts at all."""
-        return self.rise >= LEAST_RISE_BYTES and self.t >= LIMIT
+        return self.rise >= self.least and self.t >= LIMIT
 
     @property
     def is_even(self) -> bool:
@@ -64,9 +68,9 @@ class Growth(NamedTuple):
     def has_stopped(self) -> bool:
         """Whether it rose early without falling back, and late in the window hardly changes any more."""
         late = self.envelope[-_LATE_BINS:]
-        near = max(STOPPED * self.rise, LEAST_RISE_BYTES / 8)
+        near = max(STOPPED * self.rise, self.least / 8)
         falls = any(after < before - near for before, after in pairwise(self.envelope))
-        return self.rise >= LEAST_RISE_BYTES and not falls and max(late) - min(late) <= near
+        return self.rise >= self.least and not falls and max(late) - min(late) <= near
 
     @property
     def slows_down_evenly(self) -> bool:
@@ -77,19 +81,19 @@ class Growth(NamedTuple):
         return 0.75 <= (third / second) / (second / first) <= 1.4 and third / first < 0.6
 
 
-def growth(times_s: Sequence[float], values: Sequence[float]) -> Growth:
-    """Return how *values* grow; raise ValueError for a series of which fewer than six tenths have samples."""
+def growth(times_s: Sequence[float], values: Sequence[float], least: float = LEAST_RISE_BYTES) -> Growth:
+    """Return how *values* grow, by *least* or more; raise ValueError where fewer than six tenths have samples."""
     pairs = sorted(dict(zip(times_s, values, strict=True)).items())
     begin, end = pairs[0][0], pairs[-1][0]
     width = (end - begin) / BINS * len(pairs) / max(len(pairs) - 1, 1)  # the last sample stands for its interval too
-    least: dict[int, tuple[float, float]] = {}
+    floors: dict[int, tuple[float, float]] = {}
     for at, value in pairs if width else ():
         index = min(int((at - begin) / width), BINS - 1)
-        if index not in least or value < least[index][1]:
-            least[index] = (at, value)
-    if len(least) < _LEAST_BINS:
+        if index not in floors or value < floors[index][1]:
+            floors[index] = (at, value)
+    if len(floors) < _LEAST_BINS:
         raise ValueError("too few samples")
-    middles = [(begin + (index + 0.5) * width, least[index][1]) for index in sorted(least)]
+    middles = [(begin + (index + 0.5) * width, floors[index][1]) for index in sorted(floors)]
     steps = [(b - a) / (to - at) for (at, a), (to, b) in pairwise(middles)]
     mean = sum(steps) / len(steps)
     error = math.sqrt(sum((step - mean) ** 2 for step in steps) / (len(steps) - 1) / len(steps))
@@ -100,10 +104,12 @@ def growth(times_s: Sequence[float], values: Sequence[float]) -> Growth:
         values_[-1] - values_[0],
         rate,
         mean / error if error else math.copysign(math.inf, mean) if mean else 0.0,
-        max(LIMIT * error, LEAST_RISE_BYTES / max(end - begin, 1e-9)),
+        max(LIMIT * error, least / max(end - begin, 1e-9)),
         _slowing(middles),
         _shares(middles),
         tuple(values_),
+        error,
+        least,
     )
 
 

@@ -21,7 +21,7 @@ from memtwin.render.words import size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memtwin.diagnose.samples import HeapLook, ProcessSeries, Samples, Series
+    from memtwin.diagnose.samples import GroupSeries, HeapLook, ProcessSeries, Samples, Series
 
 LEAST_SECONDS: Final = 150.0
 """Growth of less time than this may be a program that loads."""
@@ -32,19 +32,14 @@ _STEADY_CLIMB: Final = 0.7
 _MOST: Final = 0.5
 """Share of a rise that makes it this kind's."""
 _LEAST_PROCESSES: Final = 3.0
-_NAMES: Final = {
+NAMES: Final = {
     "file": "Pages of files", "shmem or tmpfs": "Shared memory and tmpfs", "page tables": "Page tables",
-    "slab": "Slab that cannot be reclaimed",
-}  # fmt: skip
-_RESTS: Final = {
-    "file": "proc/PID/status: RssFile", "shmem or tmpfs": "proc/PID/status: RssShmem",
-    "page tables": "proc/PID/status: VmPTE", "lazily freed": "proc/PID/smaps_rollup: LazyFree",
+    "slab": "Slab that cannot be reclaimed", "page cache": "Page cache", "kernel memory": "Kernel memory",
 }  # fmt: skip
 _RESTS_MACHINE: Final = {
     "slab": "proc/meminfo: SUnreclaim", "page tables": "proc/meminfo: PageTables",
     "shmem or tmpfs": "proc/meminfo: Shmem",
 }  # fmt: skip
-ANON: Final = ("proc/PID/statm", "proc/PID/status: VmSwap")
 NEXT: Final = {
     "python": "memray attach PID (a restart with --trace-python-allocators costs 2.4 times the time)",
     "java": "jcmd PID GC.class_histogram; jcmd PID VM.native_memory (started with -XX:NativeMemoryTracking=summary)",
@@ -53,6 +48,8 @@ NEXT: Final = {
     "": "heaptrack -p PID (3 times slower), or valgrind --tool=massif (5 times)",
 }
 """The next tool by the program's runtime, with its price."""
+_GO_ARENA: Final = "\nc000000000-"
+"""Where the heap of a program in Go begins on 64 bits (its runtime's malloc.go)."""
 COLLECTED: Final = frozenset({"java", "node", "go", "mono", "ruby"})
 
 
@@ -75,10 +72,12 @@ class Finding(NamedTuple):
 
 def findings(samples: Samples) -> Iterator[Finding]:
     """Yield what became of each process, then of what lies outside of any; the gravest first is the caller's."""
-    for process in samples.processes.values():
-        if process.anon.times_s:
-            yield of_process(process, samples)
-    yield from _of_counts(samples)
+    own = [of_process(process, samples) for process in samples.processes.values() if process.anon.times_s]
+    yield from own
+    more = list(_of_counts(samples))
+    yield from more
+    if samples.group is not None and samples.group.anon.times_s:
+        yield _of_group(samples.group, samples, [*own, *more])
     if samples.is_whole:
         yield from _of_machine(samples)
 
@@ -89,13 +88,13 @@ def of_process(process: ProcessSeries, samples: Samples) -> Finding:
         grown = growth(process.anon.times_s, process.anon.values)
     except ValueError:
         more = max(LEAST_SECONDS - (samples.end_s - (samples.begin_s or 0.0)), 30.0)
-        why = Sentence("There are too few samples of it to say anything.", ANON)
+        why = Sentence("There are too few samples of it to say anything.", process.anon_rows)
         return _finding(process, "unknown", None, more=more, evidence=(why,))
     other = _composition(process, grown)
     if other is not None:
         return other
     if grown.t >= LIMIT and grown.rise >= LEAST_RISE_BYTES:
-        return _of_growing(process, grown)
+        return _of_growing(process, grown, samples)
     return _of_quiet(process, grown)
 
 
@@ -104,19 +103,19 @@ def _composition(process: ProcessSeries, grown: Growth) -> Finding | None:
     lazy, risen = _lazily_freed(process)
     if lazy >= LEAST_RISE_BYTES and grown.is_growing and lazy >= _MOST * risen:
         reason = f"It freed {size(int(lazy) >> 10)} with MADV_FREE: the kernel takes these pages when it needs them."
-        return _finding(process, "lazily freed", grown, evidence=(Sentence(reason, (_RESTS["lazily freed"],)),))
+        return _finding(process, "lazily freed", grown, evidence=(Sentence(reason, (process.rows["lazily freed"],)),))
     rises = {
         kind: found
         for kind, series in process.others.items()
-        if kind in _NAMES and (found := _growth(series)) is not None
+        if kind in NAMES and kind in process.rows and (found := _growth(series)) is not None
     }
     kind, most = max(rises.items(), key=lambda item: item[1].rise, default=("", None))
     if most is None or not most.is_growing or most.rise <= max(grown.rise, 0):
         return None
     if most.has_stopped:
         return None
-    reason = f"{_NAMES[kind]} grew by {size(int(most.rise) >> 10)}, anonymous memory by {size(int(grown.rise) >> 10)}."
-    return _finding(process, kind, most, evidence=(Sentence(reason, (_RESTS[kind], *ANON)),))
+    reason = f"{NAMES[kind]} grew by {size(int(most.rise) >> 10)}, anonymous memory by {size(int(grown.rise) >> 10)}."
+    return _finding(process, kind, most, evidence=(Sentence(reason, (process.rows[kind], *process.anon_rows)),))
 
 
 def _lazily_freed(process: ProcessSeries) -> tuple[float, float]:
@@ -134,7 +133,7 @@ def _lazily_freed(process: ProcessSeries) -> tuple[float, float]:
     return series.values[-1] - before, anon.values[max(until, 0)] - anon.values[0]
 
 
-def _of_growing(process: ProcessSeries, grown: Growth) -> Finding:
+def _of_growing(process: ProcessSeries, grown: Growth, samples: Samples) -> Finding:
     kept = _kept(process, grown)
     if kept is not None:
         return kept
@@ -142,25 +141,29 @@ def _of_growing(process: ProcessSeries, grown: Growth) -> Finding:
         return _stopped(process, grown)
     if grown.slowing < _STEADY_CLIMB:
         return _slowing_down(process, grown)
-    rising = _rising(grown)
-    doubt = _doubt(process, grown)
+    rising = _rising(process, grown)
+    doubt = _doubt(process, grown, samples)
     if doubt is not None:
         reason, more, tool = doubt
-        return _finding(process, "unknown", grown, more=more, evidence=(rising, Sentence(reason, ANON)), tool=tool)
+        return _finding(
+            process, "unknown", grown, more=more, evidence=(rising, Sentence(reason, process.anon_rows)), tool=tool
+        )
     return _finding(process, "leak", grown, evidence=(rising, *_heap_evidence(process)), tool=True)
 
 
 def _slowing_down(process: ProcessSeries, grown: Growth) -> Finding:
-    slower = Sentence(f"Late in the window it grew at {grown.slowing:.0%} of the rate before.", ANON)
+    slower = Sentence(f"Late in the window it grew at {grown.slowing:.0%} of the rate before.", process.anon_rows)
     if grown.slows_down_evenly and grown.seconds >= LEAST_SECONDS:
-        even = Sentence("The rate falls evenly, as that of a store which fills.", ANON)
-        evidence = (_rising(grown), slower, even)
+        even = Sentence("The rate falls evenly, as that of a store which fills.", process.anon_rows)
+        evidence = (_rising(process, grown), slower, even)
         return _finding(process, "growing cache", grown, more=grown.seconds, evidence=evidence)
-    return _finding(process, "unknown", grown, more=grown.seconds, evidence=(_rising(grown), slower))
+    return _finding(process, "unknown", grown, more=grown.seconds, evidence=(_rising(process, grown), slower))
 
 
-def _doubt(process: ProcessSeries, grown: Growth) -> tuple[str, float, bool] | None:
+def _doubt(process: ProcessSeries, grown: Growth, samples: Samples) -> tuple[str, float, bool] | None:
     """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can say."""
+    if samples.reads_heaps and not process.heap and process.heap_unknown is None:
+        return "What malloc has free was not read yet.", max(grown.seconds / 3, 30.0), False
     if len(process.heap) == 1 and process.heap[0].free_bytes >= _MOST * grown.rise:
         reason = f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was read once: this may be the rise."
         return reason, grown.seconds, False
@@ -185,7 +188,7 @@ def _kept(process: ProcessSeries, grown: Growth) -> Finding | None:
     looks = process.heap
     if len(looks) < 2:
         return None
-    rise = looks[-1].free_bytes - _free_at_begin(looks)
+    rise = _most_free(looks[-_third(looks) :]) - _most_free(looks[: _third(looks)])
     if rise < _MOST * grown.rise or rise < LEAST_RISE_BYTES:
         return None
     last = looks[-1]
@@ -195,23 +198,25 @@ def _kept(process: ProcessSeries, grown: Growth) -> Finding | None:
         f"malloc_trim(0) would free {size(last.trim_bytes >> 10)}."
     )
     verdict = "freed and kept: trim helps" if helps else "freed and kept: trim does not help"
-    return _finding(process, verdict, grown, evidence=(_rising(grown), Sentence(reason, ("proc/PID/mem",))))
+    return _finding(process, verdict, grown, evidence=(_rising(process, grown), Sentence(reason, ("proc/PID/mem",))))
 
 
 def _of_quiet(process: ProcessSeries, grown: Growth) -> Finding:
     """Return steady, or unknown where a rise lies within its own scatter."""
     if grown.rise < LEAST_RISE_BYTES or grown.t <= 1:
         reason = f"The least that it had in each tenth of the time changed by {size(int(grown.rise) >> 10)}."
-        return _finding(process, "steady", grown, evidence=(Sentence(reason, ANON),))
+        return _finding(process, "steady", grown, evidence=(Sentence(reason, process.anon_rows),))
     if grown.has_stopped:
         return _stopped(process, grown)
     reason = f"It rose by {size(int(grown.rise) >> 10)}, but so unevenly that this may be chance."
-    return _finding(process, "unknown", grown, more=seconds_more(grown), evidence=(Sentence(reason, ANON),))
+    return _finding(
+        process, "unknown", grown, more=seconds_more(grown), evidence=(Sentence(reason, process.anon_rows),)
+    )
 
 
 def _stopped(process: ProcessSeries, grown: Growth) -> Finding:
-    reason = Sentence("In the last three tenths of the time it hardly grew any more.", ANON)
-    return _finding(process, "warm-up", grown, evidence=(_rising(grown), reason))
+    reason = Sentence("In the last three tenths of the time it hardly grew any more.", process.anon_rows)
+    return _finding(process, "warm-up", grown, evidence=(_rising(process, grown), reason))
 
 
 def _of_machine(samples: Samples) -> Iterator[Finding]:
@@ -220,11 +225,42 @@ def _of_machine(samples: Samples) -> Iterator[Finding]:
         if grown is None or not grown.is_growing or grown.has_stopped or grown.seconds < LEAST_SECONDS:
             continue
         reason = Sentence(
-            f"{_NAMES[kind]} of the machine grew by {size(int(grown.rise) >> 10)}.", (_RESTS_MACHINE[kind],)
+            f"{NAMES[kind]} of the machine grew by {size(int(grown.rise) >> 10)}.", (_RESTS_MACHINE[kind],)
         )
         tool = "slabtop -s c; kmemleak where the kernel has it" if kind == "slab" else None
         yield Finding(None, "the machine", kind, _confidence(grown), grown.rate, int(grown.rise), grown.resolution,
                       grown.seconds, None, (reason,), tool)  # fmt: skip
+
+
+def _of_group(group: GroupSeries, samples: Samples, own: list[Finding]) -> Finding:
+    """Return what grew of what is charged to a cgroup; of its anonymous memory, what its processes are called."""
+    found = of_process(group, samples)
+    if found.verdict == "leak":
+        rises: dict[str, int] = {}
+        for one in own:
+            rises[one.verdict] = rises.get(one.verdict, 0) + max(one.rise_bytes, 0)
+        verdict = max(rises, key=rises.__getitem__, default="unknown")
+        if rises.get(verdict, 0) < _MOST * found.rise_bytes:
+            verdict, reason = "unknown", "No process that is there has most of it: those that came and went had it."
+        else:
+            reason = f"Its processes are called: {verdict}."
+        more = max(round(found.seconds), 1) if verdict == "unknown" else None
+        evidence = (found.evidence[0], Sentence(reason, found.evidence[0].rests_on))
+        found = found._replace(verdict=verdict, evidence=evidence, next_tool=None, look_seconds_more=more)
+    return found._replace(evidence=(*found.evidence, *_limit_evidence(group)))
+
+
+def _limit_evidence(group: GroupSeries) -> Iterator[Sentence]:
+    """Yield how far its limit is, and when it is reached at this rate."""
+    if group.limit_bytes is None or not group.used.values:
+        return
+    used = group.used.values[-1]
+    reason = f"{size(int(used) >> 10)} of {size(group.limit_bytes >> 10)} are charged"
+    grown = _growth(group.used)
+    if grown is not None and grown.is_growing and not grown.has_stopped:
+        left_s = max(group.limit_bytes - used, 0) / grown.rate
+        reason += f": at this rate the limit is reached in {left_s:,.0f} s"
+    yield Sentence(f"{reason}.", group.anon_rows)
 
 
 def _of_counts(samples: Samples) -> Iterator[Finding]:
@@ -245,6 +281,8 @@ def runtime_of(process: ProcessSeries) -> str:
     for mark, runtime in (("/libjvm.so", "java"), ("/libpython", "python"), ("/libmono", "mono"), ("/libruby", "ruby")):
         if mark in process.maps:
             return runtime
+    if _GO_ARENA in process.maps:
+        return "go"
     programs = (line.split(None, 5)[5] for line in process.maps.splitlines() if "/" in line and line.count(" ") >= 5)
     name = next(programs, "").strip().rpartition("/")[2]
     if name == "node" or name.startswith("python"):
@@ -256,7 +294,7 @@ def _heap_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
     """Return what is known of its allocator, and what is not."""
     if "lazily freed" not in process.others:
         reason = "How much of it is lazily freed is not known: smaps_rollup was not read."
-        return (Sentence(reason, ANON), *_allocator_evidence(process))
+        return (Sentence(reason, process.anon_rows), *_allocator_evidence(process))
     return _allocator_evidence(process)
 
 
@@ -270,12 +308,12 @@ def _allocator_evidence(process: ProcessSeries) -> tuple[Sentence, ...]:
     return ()
 
 
-def _rising(grown: Growth) -> Sentence:
+def _rising(process: ProcessSeries, grown: Growth) -> Sentence:
     reason = (
         f"Anonymous memory and its swap rose by {size(int(grown.rise) >> 10)} in {grown.seconds:.0f} s, "
         f"{size(int(grown.rate * 60) >> 10)} a minute."
     )
-    return Sentence(reason, ANON)
+    return Sentence(reason, process.anon_rows)
 
 
 def _finding(
@@ -306,8 +344,13 @@ def _confidence(grown: Growth | None) -> float:
     return round(1 - 0.5 / (1 + (grown.t / LIMIT) ** 2), 2)
 
 
-def _free_at_begin(looks: list[HeapLook]) -> int:
-    return min(look.free_bytes for look in looks[: max(len(looks) // 3, 1)])
+def _third(looks: list[HeapLook]) -> int:
+    return max(len(looks) // 3, 1)
+
+
+def _most_free(looks: list[HeapLook]) -> int:
+    """Return the most that was free: a look while it works finds what is about to be freed in use."""
+    return max(look.free_bytes for look in looks)
 
 
 def _growth(series: Series) -> Growth | None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from memtwin.diagnose.leak import Finding
 
 _ORDER: Final = (
-    "leak", "more processes", "slab", "page tables", "shmem or tmpfs", "file", "unknown", "growing cache",
+    "leak", "more processes", "slab", "page tables", "kernel memory", "shmem or tmpfs", "file", "unknown",
+    "growing cache", "page cache",
     "freed and kept: trim helps", "freed and kept: trim does not help", "lazily freed", "warm-up", "steady",
 )  # fmt: skip
 """The verdicts, the gravest first."""

@@ -7,15 +7,18 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from memtwin.diagnose.samples import HeapLook, Samples
+from memtwin.diagnose.samples import GroupSeries, HeapLook, Samples
+from memtwin.errors import RecordingError
+from memtwin.sources import cgroups
 from memtwin.sources.glibc_heap import Unknown, kept
 from memtwin.sources.process_memory import ProcessMemory
-from memtwin.sources.recorder import PRICE, Recorder
+from memtwin.sources.recorder import PRICE, Recorder, in_cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from memtwin.diagnose.samples import ProcessSeries
+    from memtwin.sources.cgroups import Group
     from memtwin.sources.trace import Trace
 
 _LOOKS: Final = 10
@@ -23,13 +26,19 @@ _LOOKS: Final = 10
 EVERY_S: Final = 1.0
 
 
-def of_trace(trace: Trace, pids: Collection[int] = ()) -> Samples:
-    """Return the series of a trace: of all processes, or of *pids*."""
+def of_trace(trace: Trace, pids: Collection[int] = (), cgroup: str | None = None) -> Samples:
+    """Return the series of a trace: of all processes, of *pids*, or of those that ever were in a cgroup of it."""
+    group = None
+    if cgroup is not None:
+        group = cgroups.find(trace.at("last"), cgroup)
+        if group is None:
+            raise RecordingError(trace.path, f"has no memory cgroup {cgroup}")
+        pids = _pids_in(trace, cgroup) or {0}
     samples: Samples | None = None
     before: set[int] = set()
     for sample in trace.walk():
         state = sample.state
-        samples = samples or Samples(state.meta.get("page_bytes") or 4096, is_whole=not pids)
+        samples = samples or samples_of(state.meta.get("page_bytes") or 4096, pids, group)
         files = {
             name: (state.text(name) or b"").decode(errors="surrogateescape")
             for name in state.read_now
@@ -44,10 +53,29 @@ def of_trace(trace: Trace, pids: Collection[int] = ()) -> Samples:
     return samples
 
 
-def live(pids: Collection[int], seconds: float, every_s: float = EVERY_S) -> Samples:
-    """Watch this machine, all processes or *pids*, for a time, until they have ended, or until ^C."""
-    recorder = Recorder(every_s, lambda pid, _: not pids or pid in pids)
-    samples = Samples(os.sysconf("SC_PAGE_SIZE"), is_whole=not pids)
+def samples_of(page_bytes: int, pids: Collection[int], group: Group | None) -> Samples:
+    """Return series for the processes of *pids*, of a *group*, or of all and the machine."""
+    samples = Samples(page_bytes, is_whole=not pids and group is None)
+    samples.group = GroupSeries(group) if group is not None else None
+    return samples
+
+
+def _pids_in(trace: Trace, cgroup: str) -> set[int]:
+    found: set[int] = set()
+    for sample in trace.walk():
+        for path in sample.state.read_now:
+            words = path.split("/")
+            if words[0] == "proc" and words[-1] == "cgroup" and words[1].isdigit():
+                text = (sample.state.text(path) or b"").decode(errors="surrogateescape")
+                if cgroups.holds(text, cgroup):
+                    found.add(int(words[1]))
+    return found
+
+
+def live(pids: Collection[int], seconds: float, group: Group | None = None, every_s: float = EVERY_S) -> Samples:
+    """Watch all processes, *pids* or those of a *group*, for a time, until they have ended, or until ^C."""
+    recorder = recorder_of(pids, group, every_s)
+    samples = samples_of(os.sysconf("SC_PAGE_SIZE"), pids, group)
     heaps = Heaps(samples, seconds)
     end = time.monotonic() + seconds
     try:
@@ -62,6 +90,13 @@ def live(pids: Collection[int], seconds: float, every_s: float = EVERY_S) -> Sam
     finally:
         recorder.close()
     return samples
+
+
+def recorder_of(pids: Collection[int], group: Group | None, every_s: float = EVERY_S) -> Recorder:
+    """Return what reads the processes of *pids*, of a *group*, or all."""
+    if group is None:
+        return Recorder(every_s, lambda pid, _: not pids or pid in pids)
+    return Recorder(every_s, in_cgroup(group.path.removeprefix("cgroup ")), often=cgroups.files_of(group))
 
 
 def take(recorder: Recorder, samples: Samples, heaps: Heaps) -> None:
@@ -80,6 +115,7 @@ class Heaps:
 
     def __init__(self, samples: Samples, seconds: float) -> None:
         self._samples, self._every_s = samples, seconds / _LOOKS
+        samples.reads_heaps = True
         self._due: dict[int, float] = {}
         self._all_due = 0.0
 
@@ -93,18 +129,18 @@ class Heaps:
                 continue
             process = self._samples.processes[pid]
             if process.heap_unknown is None:
-                took = _look_at(process, at_s)
+                took = look_at(process, at_s)
                 self._due[pid] = at_s + max(self._every_s, took / PRICE)
                 self._all_due = at_s + took / PRICE
             else:
                 self._due[pid] = math.inf
 
 
-def _look_at(process: ProcessSeries, at_s: float) -> float:
+def look_at(process: ProcessSeries, at_s: float) -> float:
     """Note what malloc of a process has free, or why that is not known; return how long it took, in seconds."""
     begin = time.monotonic()
     try:
-        memory = ProcessMemory(process.pid)
+        memory = ProcessMemory(process.pid or 0)
         try:
             found = kept(memory)
         finally:
@@ -112,7 +148,7 @@ def _look_at(process: ProcessSeries, at_s: float) -> float:
     except OSError as problem:
         found = Unknown(problem.strerror or str(problem))
     if not isinstance(found, Unknown):
-        process.heap.append(HeapLook(at_s, found.free_bytes, found.trim_bytes))
+        process.heap.append(HeapLook(at_s, found.free_bytes, found.trim_bytes, found.system_bytes - found.free_bytes))
     elif not process.heap:
         process.heap_unknown = found.why
     return time.monotonic() - begin

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 TOP: Final = "sys/fs/cgroup"
 FILES: Final = {
     2: ("memory.max", "memory.high", "memory.swap.max", "memory.current", "memory.swap.current"),
-    1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes", "memory.memsw.usage_in_bytes"),
+    1: (
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "memory.memsw.usage_in_bytes",
+        "memory.kmem.usage_in_bytes",
+    ),
 }
 """The files of amounts that are read, by version."""
 _LIMITS: Final = {2: ("memory.max", "memory.high"), 1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")}
@@ -85,9 +91,35 @@ def read(source: Source, path: str, version: int) -> Group | None:
     return Group(f"cgroup {path}", version, amounts, stat or {}, events or {}, folder)
 
 
+def find(source: Source, path: str) -> Group | None:
+    """Return the memory cgroup of a path as /proc/PID/cgroup has it, in the hierarchy that counts memory here."""
+    return read(source, "/" + path.strip("/"), version_of(source))
+
+
+def files_of(group: Group) -> tuple[str, ...]:
+    """Return the files that say what is charged to a cgroup."""
+    return (f"{group.folder}/memory.stat", *(f"{group.folder}/{name}" for name in FILES[group.version]))
+
+
+def version_of(source: Source) -> int:
+    """Return the version of the hierarchy that counts memory."""
+    return 1 if source.names(f"{TOP}/memory") else 2
+
+
+def holds(text: str, path: str) -> bool:
+    r"""Return whether a process with this /proc/PID/cgroup is in a cgroup or below it.
+
+    >>> holds("4:memory:/web/one\n0::/\n", "/web"), holds("0::/website\n", "/web")
+    (True, False)
+    """
+    top = path.rstrip("/")
+    paths = [line.split(":", 2)[-1] for line in text.splitlines()]
+    return any(one == top or one.startswith(f"{top}/") for one in paths)
+
+
 def limited(source: Source) -> Iterator[Group]:
     """Yield every cgroup that has a limit of its own, of the hierarchy that counts memory, parents first."""
-    version = 1 if source.names(f"{TOP}/memory") else 2
+    version = version_of(source)
     top = f"{TOP}/memory" if version == 1 else TOP
     folders = [""]
     while folders:

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.sources.cgroups import holds
 from memtwin.sources.snapshot import FILES, matching
 from memtwin.sources.source import DirectorySource
 
@@ -84,11 +85,16 @@ class _Watched:
 
 
 class Recorder:
-    """Reads this host tick by tick; *wanted* says of a new process (pid, parent's pid) whether it is watched."""
+    """Reads this host tick by tick; *wanted* says of a new process (pid, parent's pid) whether it is watched.
 
-    def __init__(self, every_s: float, wanted: Callable[[int, int], bool], *, arguments: bool = True) -> None:
+    Files of the machine that are read *often*, every tick, stand beside those that always are.
+    """
+
+    def __init__(
+        self, every_s: float, wanted: Callable[[int, int], bool], *, arguments: bool = True, often: tuple[str, ...] = ()
+    ) -> None:
         self.every_s = every_s
-        self._wanted, self._arguments = wanted, arguments
+        self._wanted, self._arguments, self._often = wanted, arguments, often
         self._source = DirectorySource("/")
         self._watched: dict[int, _Watched] = {}
         self._known: set[int] = set()
@@ -128,7 +134,7 @@ class Recorder:
         if not self._tick:
             for pattern in FILES:
                 self._patterns((pattern,), made, 0.0)
-        for path in _FAST:
+        for path in (*_FAST, *self._often):
             self._priced(path, made, 0.0)
         if self._tick % TENTH == 0 and self._tick:
             self._patterns(_TENTH, made, self.every_s)
@@ -243,6 +249,19 @@ class Recorder:
         for path in process.paths:
             made.files.pop(path, None)
         made.gone.extend(process.paths)
+
+
+def in_cgroup(path: str) -> Callable[[int, int], bool]:
+    """Return what says of a new process whether it is in a cgroup or below it."""
+
+    def wanted(pid: int, parent: int) -> bool:
+        del parent
+        try:
+            return holds(_bytes(f"/proc/{pid}/cgroup").decode(errors="surrogateescape"), path)
+        except OSError:
+            return False
+
+    return wanted
 
 
 def _bytes(path: str) -> bytes:
