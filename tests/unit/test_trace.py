@@ -272,7 +272,7 @@ def test_only_its_owner_may_read_a_trace(live: Path) -> None:
 
 def test_a_command_is_recorded_with_what_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path / "trace")
-    script = "sleep 0.4 & sleep 0.5; exit 7"
+    script = "sleep 3 & sleep 3; exit 7"
     code, _, _ = run(capsys, "record", "-o", path, "--every", "100ms", "--no-arguments", "--", "sh", "-c", script)
     assert code == 7
     names, pids = set(), set()
