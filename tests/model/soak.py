@@ -263,6 +263,8 @@ class Soak:
 
     def end(self) -> str:
         process = self.process()
+        if self.rng.random() < 0.5:
+            self.step(f"{process} clear_refs")
         outcome = self.step(f"{process} {self.rng.choice(('exit', 'kill'))}")
         self.regions.pop(process, None)
         return outcome

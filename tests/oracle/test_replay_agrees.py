@@ -57,16 +57,34 @@ for _ in range(3):
     del other
     time.sleep(0.2)
 """],
+    "works in part": [PYTHON, "-c", """
+import time
+hot, cold = bytearray(b'x') * (8 << 20), bytearray(b'y') * (32 << 20)
+begin = time.time()
+while time.time() - begin < 8:
+    for at in range(0, len(hot), 4096):
+        hot[at] = 1
+    if time.time() - begin > 4:
+        for at in range(0, 16 << 20, 4096):
+            cold[at] = 2
+    time.sleep(0.1)
+"""],
     "sort": ["sh", "-c", "seq 900000 -1 1 | exec sort -S 40M -n -o /dev/null"],
     "awk": ["awk", "BEGIN { for (i = 0; i < 600000; i++) a[i] = i \" value\" }"],
     "perl": ["perl", "-e", "for (1..4) { my %h; $h{$_} = \"value $_\" for 1..99999; select undef, undef, undef, 0.2 }"],
     "xz": ["sh", "-c", "seq 1 900000 | exec xz -6 -T1 > /dev/null"],
 }  # fmt: skip
 
+WORKING = ("works in part", "sqlite")
+"""Those that live long enough for their working set to be recorded, each second."""
 
-def replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str], program: list[str]) -> list[dict[str, Any]]:
+
+def replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], program: list[str], *more: str
+) -> list[dict[str, Any]]:
     trace = tmp_path / "program.trace"
-    recorder = [sys.executable, "-c", MAIN, "record", "-o", str(trace), "--every", "0.1s", "--", *program]
+    words = ["--every", "0.1s", *more, "--", *program]
+    recorder = [sys.executable, "-c", MAIN, "record", "-o", str(trace), *words]
     subprocess.run(recorder, check=True, capture_output=True, timeout=100)
     capsys.readouterr()
     code = cli.main(["replay", str(trace), "--check", "--json"])
@@ -85,7 +103,8 @@ def test_a_program_is_as_large_and_faults_as_often_as_in_its_trace(
     program = PROGRAMS[name]
     if shutil.which(program[0]) is None or (program[0] == "sh" and shutil.which("xz") is None):
         pytest.skip(f"{program[0]} is not installed")
-    rows = [row for row in replayed(tmp_path, capsys, program) if row["peak_bytes"] > 8 << 20]
+    more = ["--working-set", "1s"] if name in WORKING else []
+    rows = [row for row in replayed(tmp_path, capsys, program, *more) if row["peak_bytes"] > 8 << 20]
     if not rows:
         pytest.skip("it ended before the second sample: this machine is crowded")
     assert len(rows) >= (4 if name == "forks" else 1)
@@ -93,5 +112,7 @@ def test_a_program_is_as_large_and_faults_as_often_as_in_its_trace(
         assert row["rss_off_percent"] <= 5, row
         assert row["anon_off_percent"] <= 5, row
         assert row["file_off_percent"] <= 5, row
+        if row["working_set_off_percent"] is not None:
+            assert row["working_set_off_percent"] <= 10, row
         if row["faults"] is not None and row["faults"] > 1000:
             assert abs(row["faults_in_model"] - row["faults"]) <= row["faults"] / 10, row

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from memtwin.errors import NotBuiltError
-from memtwin.sources.compressors import compressors
+from memtwin.sources.compressors import compressors, is_same
 from memtwin.sources.recording import Recording
 from memtwin.sysfs.zram import mm_stat
 from memtwin.sysfs.zram.zsmalloc import classes_of
-from memtwin.views.zram_estimate import SAME, Estimate, Measured, estimate, is_same
+from memtwin.views.zram_estimate import SAME, Estimate, Measured, estimate
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "tests" / "recordings"

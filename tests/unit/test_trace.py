@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from memtwin import cli
 from memtwin.errors import OutputError, RecordingError
+from memtwin.procfs.pid import smaps
 from memtwin.sources.deltas import Encoder, FileState, Parts
 from memtwin.sources.frames import MAGIC, framed, scan
 from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
@@ -284,6 +285,49 @@ def test_a_command_is_recorded_with_what_it_starts(tmp_path: Path, capsys: pytes
         assert not [name for name in sample.state.paths() if name.endswith("/cmdline") and name != "proc/cmdline"]
     assert names <= {b"sh\n", b"sleep\n", b"memtwin\n", b"python\n", Path("/proc/self/comm").read_bytes()}
     assert len(pids) >= 2
+
+
+def test_working_set_and_contents_at_their_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 24 MiB a program works with 8; half of all are zero and half random. What that costs is said first."""
+    path = tmp_path / "t"
+    script = (
+        "import os, time\n"
+        "zero, rest = bytearray(b'\\1') * (12 << 20), bytearray(os.urandom(12 << 20))\n"
+        "end = time.time() + 6\n"
+        "while time.time() < end:\n"
+        " for at in range(0, 8 << 20, 4096): rest[at] = 1\n"
+        " time.sleep(.1)"
+    )
+    words = ["--every", "200ms", "--working-set", "1s", "--contents", "--", sys.executable, "-c", script]
+    code, _, err = run(capsys, "record", "-o", str(path), *words)
+    if "library of a compressor" in err:
+        pytest.skip("no compressor is installed")
+    assert code == 0
+    assert "the working set: every 1 s smaps is read" in err
+    assert "contents: once a minute 200 pages of each process" in err
+    touched, contents = [], []
+    for sample in Trace(path).walk():
+        for name in sample.state.read_now:
+            text = (sample.state.text(name) or b"").decode()
+            if name.endswith("/smaps"):
+                touched.append(sum(block.kib("Referenced") or 0 for block in smaps.parse(text).blocks))
+            elif name.endswith("/contents"):
+                contents.append(json.loads(text))
+    assert len(touched) >= 3
+    assert 8 << 10 <= sorted(touched)[len(touched) // 2] <= 18 << 10
+    assert 0.3 <= contents[-1]["same"] <= 0.6
+    assert 0.3 <= contents[-1]["whole"] <= 0.6
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--working-set", "500ms"], "less than --every"), (["--working-set", "often"], "is no time"),
+])  # fmt: skip
+def test_a_working_set_that_cannot_be(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "record", "-o", str(tmp_path / "t"), "-p", "1", *words)
+    assert code == 2
+    assert said in err
 
 
 def test_a_process_that_ends_is_gone_from_the_next_sample(tmp_path: Path) -> None:

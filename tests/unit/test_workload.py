@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from memtwin import cli
-from memtwin.diagnose.workload import FRESH_ANON_BYTES, FRESH_FAULTS, FRESH_FILE_BYTES, PAGE, workload_of
+from memtwin.diagnose.workload import (
+    FRESH_ANON_BYTES,
+    FRESH_FAULTS,
+    FRESH_FILE_BYTES,
+    HALF,
+    PAGE,
+    Workload,
+    workload_of,
+)
 from memtwin.errors import RecordingError
+from memtwin.procfs import swaps as swaps_file
 from memtwin.procfs.pid import smaps_rollup, stat
 from memtwin.run.run import simulate
 from memtwin.scenario import parse
 from memtwin.sources.source import load
 from memtwin.sources.texts import TextSource
 from memtwin.sources.tracks import Moment, Process
+from memtwin.units import Kib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +39,24 @@ MACHINE = {
 }
 
 
+FIRST = {
+    "proc/version": "Linux version 6.1.0-30-amd64 (x) #1 SMP\n",
+    "proc/sys/kernel/osrelease": "6.1.0-30-amd64\n",
+    "sys/devices/system/cpu/online": "0-1\n",
+    "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
+    "proc/sys/vm/swappiness": "10\n",
+    "proc/sys/vm/dirty_ratio": "20\n",
+    "proc/swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+    "/dev/sda2                               partition\t65532\t\t0\t\t-2\n",
+    "sys/block/sda/queue/rotational": "1\n",
+}
+
+
+def workload(given: Samples, files: dict[str, str] = FIRST, **words: Any) -> Workload:
+    """Return the workload of samples on a machine of these files."""
+    return workload_of(given, TextSource("first", files), **words)  # type: ignore[arg-type]
+
+
 class Samples:
     """A trace of samples: seconds; by process anonymous and file bytes above those of a fresh one, and faults."""
 
@@ -36,6 +64,8 @@ class Samples:
         self, *samples: tuple[float, dict[int, tuple[int, int, int | None]]], parents: dict[int, int] | None = None
     ):
         self.samples = samples
+        self.contents: dict[Process, dict[str, float]] = {}
+        self.touched: dict[float, dict[str, int]] = {}
         self.parents = {Process(child, 10_000): Process(parent, 10_000) for child, parent in (parents or {}).items()}
 
     def moments(self) -> Iterator[Moment]:
@@ -44,13 +74,14 @@ class Samples:
             for pid, (anon, file, faults) in sizes.items():
                 shared = file + FRESH_FILE_BYTES
                 figures = {"res_bytes": anon + FRESH_ANON_BYTES + shared, "shr_bytes": shared}
+                figures |= self.touched.get(float(at_s), {})
                 processes[Process(pid, 10_000)] = figures | ({} if faults is None else {"minor_faults": faults})
             names = dict.fromkeys(processes, "prog")
             yield Moment(0, 100_000 + int(at_s * 1000), 100, dict(MACHINE), processes, names, self.parents)
 
 
 def lines(given: Samples) -> list[str]:
-    text = workload_of(given).text
+    text = workload(given).text
     parse(text, "trace")
     return [line for line in text.splitlines() if line.startswith(("prog", "until"))]
 
@@ -116,11 +147,11 @@ def test_a_process_whose_memory_is_gone_has_ended() -> None:
 
 def test_small_processes_are_left_out_and_named() -> None:
     given = Samples((0, {7: (8 * MIB, 0, 3000), 9: (0, 0, 33)}))
-    found = workload_of(given)
+    found = workload(given)
     assert "prog-9" not in found.text
     assert any("1 process that" in one for one in found.notes)
     assert "machine ram=576M" in found.text
-    assert "swap disk size=64M" in found.text
+    assert "swap disk size=63M rot=1" in found.text
 
 
 @pytest.mark.parametrize(
@@ -157,9 +188,108 @@ def test_a_fresh_process_of_a_scenario_is_what_is_taken_off() -> None:
 def test_without_meminfo_the_machine_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(MACHINE, "MemTotal_bytes")
     with pytest.raises(RecordingError, match="how large the machine is"):
-        workload_of(Samples((0, {7: (8 * MIB, 0, 3000)})))
+        workload(Samples((0, {7: (8 * MIB, 0, 3000)})))
 
 
-def test_what_is_the_models_own_is_named() -> None:
-    notes = " ".join(workload_of(Samples((0, {7: (8 * MIB, 0, 3000)}))).notes)
-    assert "Linux 6.1, one CPU" in notes
+def header(**files: str) -> tuple[list[str], str]:
+    """Return the header's lines that are of the machine, and the notes, with other files in place of the first ones."""
+    given = FIRST | {name.replace("__", "/").replace("_-", "."): text for name, text in files.items()}
+    found = workload(Samples((0, {7: (8 * MIB, 0, 3000)})), given)
+    parse(found.text, "trace")
+    lines = found.text.splitlines()
+    return [line for line in lines if line.startswith(("machine", "swap", "sysctl"))], " ".join(found.notes)
+
+
+def test_kernel_cpus_swap_and_settings_are_those_of_the_trace() -> None:
+    """What the kernel has by itself is not written; what the model does otherwise is a note."""
+    lines, notes = header()
+    assert lines == ["machine ram=576M cpus=2 kernel=6.1", "swap disk size=63M rot=1", "sysctl vm.swappiness=10"]
+    assert "huge pages are off here" in notes
+    assert "Linux 6.1" not in notes
+    lines, notes = header(proc__sys__kernel__osrelease="6.18.5-x\n", sys__devices__system__cpu__online="0-99\n")
+    assert lines[0] == "machine ram=576M cpus=64 kernel=6.12"
+    assert "the model's nearest is 6.12" in notes
+    assert "of 100 CPUs the model has 64" in notes
+    lines, notes = header(sys__kernel__mm__lru_gen__enabled="0x0007\n", sys__devices__system__cpu__online="x")
+    assert lines[0] == "machine ram=576M cpus=1 kernel=6.1 lru_gen=on"
+    assert "how many CPUs" in notes
+
+
+def test_kinds_of_swap_are_those_of_the_trace() -> None:
+    areas = (
+        ("/dev/zram0", "partition", 131068, 100),
+        ("/swapfile", "file", 262140, 5),
+        ("/dev/zram1", "partition", 65532, 99),
+    )
+    swaps = swaps_file.render(swaps_file.Swaps(tuple(
+        swaps_file.SwapArea(name, kind, Kib(size), Kib(0), priority) for name, kind, size, priority in areas
+    )))  # fmt: skip
+    lines, notes = header(proc__swaps=swaps, sys__block__zram0__comp_algorithm="lzo [zstd]\n")
+    assert lines[1:4] == [
+        "swap zram size=127M algo=zstd prio=100", "swap disk size=255M prio=5", "swap disk name=disk2 size=63M prio=99",
+    ]  # fmt: skip
+    assert "swap on /swapfile is a disk here" in notes
+    assert "swap on /dev/zram1 is a disk here" in notes
+    on = "sys__module__zswap__parameters__"
+    zswap = {f"{on}enabled": "Y", f"{on}max_pool_percent": "25", f"{on}compressor": "lzo", f"{on}zpool": "z3fold"}
+    lines, notes = header(**zswap)
+    assert "swap zswap max_pool_percent=25 compressor=lzo zpool=zbud" in lines
+    assert "in the trace z3fold" in notes
+
+
+def test_what_it_works_with_is_touched_again() -> None:
+    """Of 8 MiB it touched 3 in the second: the newest ones, less what was new to it anyhow."""
+    given = Samples((0, {7: (8 * MIB, 0, None)}), (1, {7: (8 * MIB, 0, None)}), (2, {7: (9 * MIB, 0, None)}))
+    for at, touched in ((1, 3), (2, 2)):
+        figures = {"touched_anon_bytes": touched * MIB + FRESH_ANON_BYTES, "touched_file_bytes": 0}
+        given.touched[float(at)] = figures
+    found = [line for line in lines(given) if "touch" in line]
+    assert found == [
+        f"prog-7 touch heap 0 {8 * MIB} w seq content=half",
+        f"prog-7 touch heap {8 * MIB} {MIB} w seq content=half",
+        f"prog-7 touch heap {7 * MIB} {MIB} r seq",
+    ]
+    given.touched[1.0]["touched_anon_bytes"] = 9 * MIB
+    assert f"prog-7 touch heap 0 {8 * MIB} r seq" not in lines(given)  # its first sample wrote all of it
+
+
+def test_contents_are_written_in_their_shares() -> None:
+    given = Samples((0, {7: (8 * MIB, 0, None)}))
+    given.contents[Process(7, 10_000)] = {"same": 0.5}
+    found = workload(given, mixes=lambda one: (("zero", 50), ("text", 50)) if one["same"] == 0.5 else HALF)
+    writes = [line for line in found.text.splitlines() if line.startswith("prog-7 touch heap")]
+    assert writes == [
+        f"prog-7 touch heap 0 {4 * MIB} w seq content=zero",
+        f"prog-7 touch heap {4 * MIB} {4 * MIB} w seq content=text",
+    ]  # fmt: skip
+    assert not [note for note in found.notes if "contents" in note]
+
+
+def test_references_are_forgotten_and_counted_again_on_the_model() -> None:
+    """Referenced of smaps is what was touched since clear_refs, of small and of huge pages."""
+    for thp in ("never", "always"):
+        text = f"""machine ram=1G thp={thp}
+file f 1M
+proc A
+A mmap h 16M
+A touch h 0 16M w seq
+A clear_refs
+checkpoint none
+A touch h 4M 2M r seq
+checkpoint some
+"""
+        run = simulate(parse(text, "x"), None)
+        files = TextSource("run", run.files())
+        none, some = (load(files, smaps_rollup, f"{label}/workers/A/smaps_rollup") for label in ("none", "some"))
+        assert none is not None
+        assert some is not None
+        assert none.rows["Referenced"] <= 64
+        assert 2048 <= some.rows["Referenced"] - none.rows["Referenced"] <= 2048 + 64
+
+
+def test_what_is_not_in_the_trace_is_named() -> None:
+    notes = " ".join(workload(Samples((0, {7: (8 * MIB, 0, 3000)}))).notes)
+    assert "record --working-set" in notes
+    assert "record --contents" in notes
+    bare = " ".join(workload(Samples((0, {7: (8 * MIB, 0, 3000)})), {}).notes)
+    assert "which kernel it is is not in the trace" in bare

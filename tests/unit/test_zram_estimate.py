@@ -13,8 +13,9 @@ import pytest
 
 from memtwin import cli
 from memtwin.sources import compressors, page_sample
+from memtwin.sources.compressors import is_same
 from memtwin.sysfs.zram.zsmalloc import Classes
-from memtwin.views.zram_estimate import SAME, Measured, estimate, is_same
+from memtwin.views.zram_estimate import SAME, Measured, estimate
 from processes import wait_until_it_sleeps
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from memtwin.cli.words import duration, size
 from memtwin.errors import UsageError
 from memtwin.render.amount import column
 from memtwin.sources import cgroups
+from memtwin.sources.costly import Contents, WorkingSets
 from memtwin.sources.host import host
 from memtwin.sources.opening import open_source
 from memtwin.sources.recorder import Recorder, in_cgroup
@@ -58,12 +59,22 @@ _DEAR: Final = 0.25
 @click.option("--max-size", callback=size, metavar="SIZE", help="Begin a new file after this size: FILE.1 is the last.")
 @click.option("--max-age", callback=duration, metavar="TIME", help="Begin a new file after this time.")
 @click.option("--keep", type=click.IntRange(0, 1000), default=7, show_default=True, help="Old files that are kept.")
+@click.option(
+    "--working-set",
+    "working_set",
+    callback=duration,
+    metavar="TIME",
+    help="Also what the processes touch in each TIME (10s): it costs them something, which is said first.",
+)
+@click.option(
+    "--contents", is_flag=True, help="Also how their pages compress, by a sample a minute; its price is said."
+)
 @click.option("--no-arguments", is_flag=True, help="Leave out the processes' command lines: they may hold secrets.")
 @click.argument("command_line", nargs=-1, metavar="[-- COMMAND...]")
 def command(
     output: str, *, pids: tuple[int, ...], user: str | None, cgroup: str | None, every: int, for_ms: int | None,
     max_size: int | None, max_age: int | None, keep: int, command_line: tuple[str, ...], all_: bool,
-    no_arguments: bool,
+    no_arguments: bool, working_set: int | None, contents: bool,
 ) -> int:  # fmt: skip
     """Record this machine and its processes over time: a trace, which every view reads.
 
@@ -76,6 +87,10 @@ def command(
         raise UsageError("-p, -u, --cgroup, --all and a COMMAND exclude each other", hint="give one of them")
     if not SHORTEST_MS <= every <= _LONGEST_MS:
         raise UsageError(f"--every: not between {SHORTEST_MS} ms and 1 hour")
+    if working_set is not None and working_set < every:
+        raise UsageError("--working-set: less than --every", hint=f"give --every {working_set}ms too")
+    costly: list[WorkingSets | Contents] = [WorkingSets(working_set / 1000)] if working_set is not None else []
+    costly += [Contents()] if contents else []
     uid = _uid(user)
     for pid in pids:
         if not os.path.exists(f"/proc/{pid}"):
@@ -87,7 +102,10 @@ def command(
         if command_line:
             child = _start(command_line)
             pids = (child.pid,)
-        recorder = Recorder(every / 1000, _wanted(pids, uid, cgroup), arguments=not no_arguments, often=often)
+        wanted = _wanted(pids, uid, cgroup)
+        for one in costly:
+            note(one.price([pid for pid in _present() if wanted(pid, 0)]))
+        recorder = Recorder(every / 1000, wanted, arguments=not no_arguments, often=often, costly=costly)
         try:
             ticks = _Loop(recorder, writer, every / 1000, for_ms, child=child, pids=pids)
             ticks.run()
@@ -98,6 +116,10 @@ def command(
         _end(child)
     write(f"{output}: {ticks.summary()}\n")
     return child.returncode if child is not None and child.returncode is not None and child.returncode > 0 else 0
+
+
+def _present() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
 
 
 class _Loop:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from memtwin.cli import complete
 from memtwin.cli.common import form_options, note, open_root, show, write
-from memtwin.diagnose.workload import Size, Workload, compare, workload_of
+from memtwin.diagnose.workload import HALF, Size, compare, workload_of
 from memtwin.diagnose.workload_view import view
-from memtwin.errors import RecordingError, UsageError
+from memtwin.errors import NotBuiltError, RecordingError, UsageError
 from memtwin.files import output
 from memtwin.procfs.pid import smaps_rollup, stat
 from memtwin.sources.source import load
@@ -21,8 +22,9 @@ from memtwin.sources.tracks import Tracks
 from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
+    from memtwin.diagnose.workload import Mix, Workload
     from memtwin.sources.source import Source
 
 
@@ -38,8 +40,8 @@ def command(trace: str, form: str | None, *, pids: tuple[int, ...], out: str | N
     """Print a trace as a scenario: processes that grow, shrink and fault as those of the trace did.
 
     The machine has the trace's RAM, swap, page cache and other programs' memory as they were at its first sample. Run
-    the scenario with other settings or sizes: memtwin run --set, memtwin whatif. Which of its pages a program works
-    with is not in a trace, and not in the scenario.
+    the scenario with other settings or sizes: memtwin run --set, memtwin whatif. How much of its memory a program
+    works with, and what the pages contain, is there if it was recorded (record --working-set, --contents).
     """
     if form is not None and not check:
         raise UsageError("a scenario is text", hint="--json and --csv are forms of --check")
@@ -48,14 +50,16 @@ def command(trace: str, form: str | None, *, pids: tuple[int, ...], out: str | N
     whole = Trace(trace)
     if whole.note:
         note(whole.note)
-    workload = workload_of(Tracks(whole), pids)
+    workload = workload_of(Tracks(whole), whole.at("first"), pids, mixes=_mix, is_measured=check)
     if not workload.lives:
         what = f"no process {', '.join(map(str, pids))}" if pids else "no process that ever had 1 MiB"
         raise RecordingError(trace, f"has {what}")
     if out is not None:
         output.write_file(Path(out), workload.text.encode())
     if check:
-        show(view(compare(workload, _run(workload, trace)), workload.notes), form, open_root(f"{trace}@last"))
+        files = _run(workload, trace)
+        likeness = compare(workload, partial(_size, files), partial(_referenced, files))
+        show(view(likeness, workload.notes), form, open_root(f"{trace}@last"))
         return
     if out is None:
         write(workload.text)
@@ -63,8 +67,18 @@ def command(trace: str, form: str | None, *, pids: tuple[int, ...], out: str | N
         note(one)
 
 
-def _run(workload: Workload, trace: str) -> Callable[[str, str], Size | None]:
-    """Run a workload; return what says how a process of it was at a checkpoint."""
+def _mix(found: Mapping[str, Any]) -> Mix:
+    """Return the contents that stand for sampled pages; those of the model's own where it is not installed."""
+    try:
+        from memtwin.run.grow import mix_of, shares
+    except (ImportError, NotBuiltError):
+        note("the model is not installed: contents are written as half random")
+        return HALF
+    return shares(mix_of(found["algorithm"], found["same"], found["whole"], found["rest_mean"]))
+
+
+def _run(workload: Workload, trace: str) -> Source:
+    """Run a workload; return the files of its checkpoints."""
     from memtwin.run.run import simulate
     from memtwin.scenario import parse
 
@@ -72,8 +86,13 @@ def _run(workload: Workload, trace: str) -> Callable[[str, str], Size | None]:
     late = sum(done.outcome != "ok" for done in run.done)
     if late:
         note(f"{late:,} of {len(run.done):,} operations did not succeed, or began later than in the trace")
-    files = TextSource("run", run.files())
-    return lambda label, word: _size(files, label, word)
+    return TextSource("run", run.files())
+
+
+def _referenced(source: Source, label: str, word: str) -> int | None:
+    """Return what a process of the run had touched since its references were cleared, in bytes."""
+    rollup = load(source, smaps_rollup, f"{label}/workers/{word}/smaps_rollup")
+    return None if rollup is None else bytes_of(rollup.rows["Referenced"])
 
 
 def _size(source: Source, label: str, word: str) -> Size | None:

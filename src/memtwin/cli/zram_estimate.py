@@ -14,7 +14,7 @@ from memtwin.cli.common import form_options, note, open_root, show
 from memtwin.errors import InputError, NotBuiltError, UsageError
 from memtwin.render.words import count, size
 from memtwin.sources import page_sample
-from memtwin.sources.compressors import ALGORITHMS, compressors
+from memtwin.sources.compressors import ALGORITHMS, compressors, is_same
 from memtwin.sources.processes import processes
 from memtwin.sysfs.zram.zsmalloc import classes_of
 from memtwin.views import zram_estimate as view
@@ -123,7 +123,7 @@ def _measure(
     read = 0
     for page in page_sample.sample(population, pages):
         read += 1
-        same = view.is_same(page)
+        same = is_same(page)
         for name, compress in made.items():
             if same:
                 lengths[name].append(view.SAME)

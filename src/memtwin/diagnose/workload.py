@@ -3,31 +3,38 @@
 What a trace holds of a process is how much memory it had, of which kind, and how often it faulted; not which pages it
 touched. So a process here writes what it had more, frees what it had less, and where it faulted more often than it
 grew (it allocates and frees all the time) it frees and writes as much again. Pages that it had and did not fault
-on are not touched again: how much of them it works with is not in a trace.
+on are touched again as far as the trace has working sets: so many, the newest ones; else not.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from memtwin.diagnose.workload_machine import head_of
 from memtwin.errors import RecordingError
 from memtwin.render.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from memtwin.sources.source import Source
     from memtwin.sources.tracks import Moment, Process, Tracks
+
+    Mixes = Callable[[Mapping[str, Any]], "Mix"]
 
 PAGE: Final = 4096
 FRESH_FILE_BYTES: Final = 708 << 10
 """What a process of a scenario has of its own program when it has begun, and below, of its own; a test holds them."""
 FRESH_ANON_BYTES: Final = 18 * PAGE
 FRESH_FAULTS: Final = 35
+Mix = tuple[tuple[str, int], ...]
+HALF: Mix = (("half", 100),)
+"""Contents where none were sampled: pages of which half is random."""
 SMALLEST_BYTES: Final = 1 << 20
 """A process that never had so much is left out, and named."""
 MOST_CHECKPOINTS: Final = 40
@@ -35,9 +42,8 @@ _CHECKPOINTS_PER_S: Final = 4
 _READ_BYTES_PER_S: Final = 50e6
 _WRITE_BYTES_PER_S: Final = 1e9
 _FAULT_AROUND_PAGES: Final = 16
-_WITH_KERNEL: Final = 1.03
-"""What RAM a machine has beside its MemTotal: about so much is the kernel's."""
-_RAM_STEP: Final = 64 << 20
+_AFTER_S: Final = 1e-3
+"""A checkpoint is so long after what a sample saw, and what is forgotten then again."""
 _BEGIN_MS: Final = 1000
 """A command that is recorded began so long before the first sample at most."""
 
@@ -50,6 +56,8 @@ class Size:
     anon_bytes: int
     file_bytes: int
     faults: int | None
+    touched: tuple[int, int] | None = None
+    """Anonymous and file bytes that were touched since the last such sample, where it was recorded."""
 
 
 @dataclass(slots=True)
@@ -65,6 +73,9 @@ class Life:
     """The process of the trace that started it, where that is known."""
     sizes: list[Size] = field(default_factory=list)
     ended_s: float | None = None
+    process: Process | None = None
+    mix: Mix = HALF
+    """Contents of its anonymous pages, in shares of 100."""
 
     @property
     def is_forked(self) -> bool:
@@ -91,6 +102,8 @@ class Workload:
     lives: tuple[Life, ...]
     checkpoints: dict[str, float]
     notes: tuple[str, ...]
+    looks: dict[str, float] = field(default_factory=dict)
+    """Checkpoints at which what was referenced is what was touched since the working set before."""
 
 
 def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[Life], dict[str, float], float]:
@@ -116,12 +129,12 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
                     found[process].ended_s = at_s
                 continue
             is_born = process.start_ticks * 1000 >= (begin_ms - _BEGIN_MS) * moment.ticks_per_s
-            life = found.setdefault(process, Life(process.pid, is_born))
+            life = found.setdefault(process, Life(process.pid, is_born, process=process))
             life.parent = found.get(moment.parents.get(process, process)) if life.is_born else None
             life.name, life.word = moment.names[process], _word(moment.names[process], process.pid)
             seen[process] = at_s
             anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
-            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults")))
+            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults"), _touched(figures)))
     times = sorted(set(seen.values()))
     for process, life in found.items():
         after = bisect_right(times, seen[process])
@@ -130,46 +143,70 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
     return list(found.values()), machine, last_s
 
 
-def workload_of(tracks: Tracks, pids: Sequence[int] = ()) -> Workload:
-    """Return the workload of a trace, or of some of its processes; raise RecordingError without proc/meminfo."""
+def _touched(figures: Mapping[str, int]) -> tuple[int, int] | None:
+    anon, files = figures.get("touched_anon_bytes"), figures.get("touched_file_bytes")
+    return None if anon is None or files is None else (anon, files)
+
+
+def workload_of(
+    tracks: Tracks, first: Source, pids: Sequence[int] = (), *, mixes: Mixes | None = None, is_measured: bool = False
+) -> Workload:
+    """Return the workload of a trace, or of some of its processes; raise RecordingError without proc/meminfo.
+
+    The machine is that of the *first* sample. *mixes* says which contents stand for sampled pages. What
+    *is_measured* forgets references and has a checkpoint where the trace has working sets.
+    """
     lives, machine, long_s = lives_of(tracks.moments(), pids)
     kept = [life for life in lives if life.sizes and life.peak_bytes >= SMALLEST_BYTES]
     if "MemTotal_bytes" not in machine:
         raise RecordingError("the trace", "has no proc/meminfo: how large the machine is, is not known")
-    notes = [
-        "which pages a process works with is not in a trace: those that it had and did not fault on stay untouched",
-        "the kernel, its settings and the number of CPUs are the model's own: Linux 6.1, one CPU",
-    ]
-    swaps = [name.split(" ")[1] for name in machine if name.startswith("swap ")]
-    if swaps:
-        notes.append(f"swap ({', '.join(swaps)}) is one disk of that size")
+    for life in kept:
+        found = tracks.contents.get(life.process) if life.process is not None else None
+        if found is not None and mixes is not None:
+            life.mix = mixes(found)
+    head = head_of(first, machine["MemTotal_bytes"])
+    notes = [*_notes(kept), *head.notes]
     if len(kept) < len(lives):
         notes.append(f"{count(len(lives) - len(kept), 'process')} that never had 1 MiB: left out")
     others = int(machine.get("AnonPages_bytes", 0)) - sum(
         life.sizes[0].anon_bytes for life in kept if not life.sizes[0].at_s
     )
     cached = int(machine.get("Cached_bytes", 0) + machine.get("Buffers_bytes", 0) - machine.get("Shmem_bytes", 0))
-    head, begin_s = _machine(machine, kept, max(others, 0), cached)
-    steps = list(_steps(kept, begin_s))
+    before, begin_s = _before(kept, max(others, 0), cached)
+    steps = list(_steps(kept, begin_s, is_measured=is_measured))
     checkpoints = {f"t{at:.3f}": at for at in _moments(long_s)}
-    steps += [(begin_s + at + 1e-3, f"checkpoint {label}") for label, at in checkpoints.items()]
-    lines = [*head]
+    steps += [(begin_s + at + _AFTER_S, f"checkpoint {label}") for label, at in checkpoints.items()]
+    looks = _looks(kept) if is_measured else {}
+    steps += [(begin_s + at + _AFTER_S, f"checkpoint {label}") for label, at in looks.items()]
+    lines = [*head.lines, *before]
     now = -1.0
     for at_s, line in sorted(steps, key=lambda step: step[0]):
         if at_s > now:
             lines.append(f"until {at_s:.3f}")
             now = at_s
         lines.append(line)
-    return Workload("\n".join(lines) + "\n", tuple(kept), checkpoints, tuple(notes))
+    return Workload("\n".join(lines) + "\n", tuple(kept), checkpoints, tuple(notes), looks)
 
 
-def _machine(machine: dict[str, float], lives: Sequence[Life], others: int, cached: int) -> tuple[list[str], float]:
+def _notes(lives: Sequence[Life]) -> Iterable[str]:
+    if not any(size.touched for life in lives for size in life.sizes):
+        yield "which pages a process works with is not in the trace (record --working-set): those stay untouched"
+    else:
+        yield "how much a process works with is in the trace; which pages that are is not: the newest here"
+    if any(life.mix is HALF for life in lives):
+        yield "contents were not sampled of all (record --contents): half of each such page is random"
+
+
+def _looks(lives: Sequence[Life]) -> dict[str, float]:
+    """Return the checkpoints at which the working sets are measured, by label; at most so many, evenly."""
+    times = sorted({size.at_s for life in lives for size in life.sizes if size.touched is not None})
+    every = -(-len(times) // MOST_CHECKPOINTS) or 1
+    return {f"w{at:.3f}": at for at in times[every - 1 :: every]}
+
+
+def _before(lives: Sequence[Life], others: int, cached: int) -> tuple[list[str], float]:
     """Return the lines before the first sample's time, and when that is: what was in memory before is put there."""
-    lines = [f"machine ram={ceil(machine['MemTotal_bytes'] * _WITH_KERNEL / _RAM_STEP) * _RAM_STEP >> 20}M"]
-    swap = int(machine.get("SwapTotal_bytes", 0))
-    if swap >= 1 << 20:
-        lines.append(f"swap disk size={swap >> 20}M")
-    lines += [f"file {life.word}.files {_up(max(one.file_bytes for one in life.sizes))}" for life in lives]
+    lines = [f"file {life.word}.files {_up(max(one.file_bytes for one in life.sizes))}" for life in lives]
     if cached >= PAGE:
         lines.append(f"file cache {_up(cached)}")
     lines.append("proc others")
@@ -185,7 +222,7 @@ def _machine(machine: dict[str, float], lives: Sequence[Life], others: int, cach
     return lines, ceil(2 + max(cached, reads) / _READ_BYTES_PER_S + others / _WRITE_BYTES_PER_S)
 
 
-def _steps(lives: Sequence[Life], begin_s: float) -> Iterable[tuple[float, str]]:
+def _steps(lives: Sequence[Life], begin_s: float, *, is_measured: bool) -> Iterable[tuple[float, str]]:
     """Yield what each process does, and when."""
     parents = _parents(lives)
     heaps = _heaps(lives, parents)
@@ -200,8 +237,10 @@ def _steps(lives: Sequence[Life], begin_s: float) -> Iterable[tuple[float, str]]
         else:
             yield at, f"{parent.word} fork {life.word}"
             player.fork(parent.at(life.sizes[0].at_s) or life.sizes[0])
-        for size in life.sizes:
+        for number, size in enumerate(life.sizes):
             yield from ((begin_s + size.at_s, line) for line in player.go_on(size))
+            if is_measured and (size.touched is not None or not number):
+                yield begin_s + size.at_s + 2 * _AFTER_S, f"{life.word} clear_refs"
         if life.ended_s is not None:
             yield begin_s + life.ended_s, f"{life.word} exit"
 
@@ -231,8 +270,10 @@ class _Player:
     """A process of the scenario: how much of its regions it has, and how many faults it still owes the trace."""
 
     def __init__(self, life: Life) -> None:
-        self.word = life.word
+        self.word, self.mix = life.word, life.mix
         self.anon = self.files = 0
+        self.touched_from = [0, 0]
+        """From where on its heap and its files were touched since the last working set that is in the trace."""
         self.shared = 0
         """Up to where its heap is still its parent's, of which a write copies a page."""
         self.faults = FRESH_FAULTS if life.is_born else life.sizes[0].faults
@@ -241,43 +282,68 @@ class _Player:
     def fork(self, parent: Size) -> None:
         """Begin with the anonymous memory that its *parent* has; what is mapped of files a fork leaves out."""
         self.anon = self.shared = _up(max(parent.anon_bytes - FRESH_ANON_BYTES, 0))
+        self.touched_from[0] = self.anon
         self.faults = 0
 
     def go_on(self, size: Size) -> Iterable[str]:
         """Yield the lines that bring it to *size*."""
         anon = _up(max(size.anon_bytes - FRESH_ANON_BYTES, 0))
         files = _up(max(size.file_bytes - FRESH_FILE_BYTES, 0))
-        yield from _moved(self.word, "heap", self.anon, anon, "w seq content=half")
-        yield from _moved(self.word, "files", self.files, files, "r seq")
+        if anon > self.anon:
+            yield from _written(self.word, self.anon, anon - self.anon, self.mix)
+        elif anon < self.anon:
+            yield f"{self.word} madvise heap {anon} {self.anon - anon} dontneed"
+        if files > self.files:
+            yield f"{self.word} touch files {self.files} {files - self.files} r seq"
+        elif files < self.files:
+            yield f"{self.word} madvise files {files} {self.files - files} dontneed"
         self.owed -= max(anon - self.anon, 0) // PAGE + max(files - self.files, 0) // PAGE // _FAULT_AROUND_PAGES
+        self.touched_from = [
+            min(self.touched_from[0], self.anon, anon), min(self.touched_from[1], self.files, files),
+        ]  # fmt: skip
         self.anon, self.files = anon, files
-        if size.faults is None or self.faults is None:
-            return
-        self.owed += size.faults - self.faults
-        self.faults = size.faults
-        yield from self._fault()
+        if size.faults is not None and self.faults is not None:
+            self.owed += size.faults - self.faults
+            self.faults = size.faults
+            yield from self._fault()
+        if size.touched is not None:
+            yield from self._work(size.touched)
 
     def _fault(self) -> Iterable[str]:
         """Yield writes that fault as often as it owes, and leave it as large as it is."""
         if self.owed > 0 and self.shared:
             part = min(self.owed * PAGE, self.shared, self.anon)
             if part:
-                yield f"{self.word} touch heap {self.shared - part} {part} w seq content=half"
+                yield from _written(self.word, self.shared - part, part, self.mix)
             self.shared -= part
             self.owed -= part // PAGE
+            self.touched_from[0] = min(self.touched_from[0], self.shared)
         while self.owed > 0 and self.anon:
             part = min(self.owed * PAGE, self.anon)
             yield f"{self.word} madvise heap {self.anon - part} {part} dontneed"
-            yield f"{self.word} touch heap {self.anon - part} {part} w seq content=half"
+            yield from _written(self.word, self.anon - part, part, self.mix)
             self.owed -= part // PAGE
+            self.touched_from[0] = min(self.touched_from[0], self.anon - part)
+
+    def _work(self, touched: tuple[int, int]) -> Iterable[str]:
+        """Yield reads of what it touched beyond what was new to it: the newest pages that it has."""
+        own = (("heap", self.anon, touched[0] - FRESH_ANON_BYTES), ("files", self.files, touched[1]))
+        for number, (region, size, worked) in enumerate(own):
+            begin = max(size - _up(max(worked, 0)), 0)
+            if begin < self.touched_from[number]:
+                yield f"{self.word} touch {region} {begin} {min(self.touched_from[number], size) - begin} r seq"
+        self.touched_from = [self.anon, self.files]
 
 
-def _moved(word: str, region: str, before: int, after: int, how: str) -> Iterable[str]:
-    """Yield the line that makes a region's memory larger or smaller."""
-    if after > before:
-        yield f"{word} touch {region} {before} {after - before} {how}"
-    elif after < before:
-        yield f"{word} madvise {region} {after} {before - after} dontneed"
+def _written(word: str, offset: int, length: int, mix: Mix) -> Iterable[str]:
+    """Yield the lines that write a part of the heap, a share of it with each content."""
+    pages, begin, share = length // PAGE, 0, 0
+    for content, percent in mix:
+        share += percent
+        end = pages * share // 100
+        if end > begin:
+            yield f"{word} touch heap {offset + begin * PAGE} {(end - begin) * PAGE} w seq content={content}"
+        begin = end
 
 
 def _moments(long_s: float) -> list[float]:
@@ -316,10 +382,17 @@ class Likeness:
     file: float
     faults: int | None
     faults_in_model: int | None
+    touched: float | None = None
+    """How far off its working set is, as a share of the largest; None: not in the trace."""
 
 
-def compare(workload: Workload, measured: Callable[[str, str], Size | None]) -> tuple[Likeness, ...]:
-    """Compare each process with that of a run: *measured* says what a process (by its word) had at a checkpoint."""
+def compare(
+    workload: Workload, measured: Callable[[str, str], Size | None], referenced: Callable[[str, str], int | None]
+) -> tuple[Likeness, ...]:
+    """Compare each process with that of a run.
+
+    *measured* says what a process (by its word) had at a checkpoint, *referenced* how much it touched before a look.
+    """
     found = []
     for life in workload.lives:
         pairs = []
@@ -328,8 +401,24 @@ def compare(workload: Workload, measured: Callable[[str, str], Size | None]) -> 
             if real is not None and own is not None:
                 pairs.append((real, own))
         if pairs:
-            found.append(_likeness(life, pairs))
+            found.append(replace(_likeness(life, pairs), touched=_touched_off(workload, life, referenced)))
     return tuple(found)
+
+
+def _touched_off(workload: Workload, life: Life, referenced: Callable[[str, str], int | None]) -> float | None:
+    """Return how far off the working set is at the looks, as a share of the largest; None where there is none.
+
+    The first of a process is left out: since when it counts is not in a trace.
+    """
+    real = {size.at_s: sum(size.touched) for size in life.sizes if size.touched is not None}
+    real.pop(min(real, default=0.0), None)
+    pairs = [
+        (real[at_s], own)
+        for label, at_s in workload.looks.items()
+        if at_s in real and (own := referenced(label, life.word)) is not None
+    ]
+    most = max((one for one, _ in pairs), default=0)
+    return fmean(abs(one - own) for one, own in pairs) / most if most else None
 
 
 def _likeness(life: Life, pairs: list[tuple[Size, Size]]) -> Likeness:

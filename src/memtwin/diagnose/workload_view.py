@@ -17,6 +17,7 @@ _COLUMNS: Final = (
     Column("moments", "MOMENTS", NUMBER), Column("rss_off_percent", "RSS OFF", PERCENT_1),
     Column("anon_off_percent", "ANON", PERCENT_1), Column("file_off_percent", "FILE", PERCENT_1),
     Column("faults", "FAULTS", NUMBER), Column("faults_in_model", "IN MODEL", NUMBER),
+    Column("working_set_off_percent", "WORKING SET OFF", PERCENT_1),
 )  # fmt: skip
 _ROWS: Final = ("proc/PID/statm", "proc/PID/stat: minflt")
 
@@ -26,11 +27,14 @@ def view(found: Sequence[Likeness], notes: Sequence[str]) -> View:
     rows = [
         (
             one.pid, one.name, one.peak_bytes, one.moments, *(100 * off for off in (one.rss, one.anon, one.file)),
-            one.faults, one.faults_in_model,
+            one.faults, one.faults_in_model, None if one.touched is None else 100 * one.touched,
         )
         for one in sorted(found, key=lambda one: (-one.peak_bytes, one.pid))
     ]  # fmt: skip
-    said = ["What is off is the mean over the moments, as a share of the peak.", *(f"{_upper(one)}." for one in notes)]
+    said = [
+        "What is off is the mean over the moments, as a share of the peak, or of the largest working set.",
+        *(f"{_upper(one)}." for one in notes),
+    ]
     return View("replay", (Grid(_COLUMNS, rows),), tuple(Sentence(one, _ROWS) for one in said))
 
 

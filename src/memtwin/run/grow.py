@@ -125,6 +125,15 @@ def _parsed(word: str) -> _Grown:
     return _Grown(f"attach {PREFIX}{name} comm={name}", f"{PREFIX}{name}", size, over_s, mix)
 
 
+def shares(mix: str) -> tuple[tuple[str, int], ...]:
+    """Return the contents of a MIX with their shares in percent.
+
+    >>> shares("zero:10%+text:90%")
+    (('zero', 10), ('text', 90))
+    """
+    return _mix(mix, mix)
+
+
 def _mix(word: str, value: str) -> tuple[tuple[str, int], ...]:
     """Read ``half``, or ``zero:10%+text:90%``: contents and their shares, which add up to 100 %."""
     parts = [re.fullmatch(r"([a-z]+)(?::([0-9]{1,3})%)?", part) for part in value.split("+")]

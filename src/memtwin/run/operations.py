@@ -17,6 +17,7 @@ from memtwin.run.settings import write
 from memtwin.scenario import (
     Attach,
     Checkpoint,
+    ClearRefs,
     Compact,
     DropCaches,
     Exit,
@@ -136,7 +137,7 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
     Malloc: heap.malloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt, ThreadStart: heap.thread,
     Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
-    Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
+    ClearRefs: Processes.clear_refs, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
 OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
     Proc: _proc, Attach: _attach, Sleep: _sleep, Until: _until, Wait: _wait, Sync: _sync, DropCaches: _drop_caches,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.disk import Disk
     from memtwin.scenario import (
+        ClearRefs,
         Exit,
         Fmap,
         Fork,
@@ -322,6 +323,12 @@ class Processes:
         if start < 0:
             return -start
         return mlock.mlock(self.state, process.task, start, op.npages, isinstance(op, Mlock))
+
+    def clear_refs(self, process: Worker, op: ClearRefs) -> int:
+        """Forget which pages a process has referenced; returns an Outcome."""
+        del op
+        task_mmu.clear_refs_write(self.state, process.task)
+        return Outcome.OK
 
     def part(self, process: Worker, op: Madvise | Mlock | Mprotect | Munlock | Touch) -> int:
         """The page number at which a part of a region starts; minus ENOENT or ERANGE."""

@@ -22,14 +22,8 @@ OnOff = Literal["on", "off"]
 BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
 CONTENTS: Final[tuple[Content, ...]] = ("mark", "zero", "random", "half", "text")
 ADVICES: Final[tuple[Advice, ...]] = (
-    "dontneed",
-    "free",
-    "willneed",
-    "hugepage",
-    "nohugepage",
-    "cold",
-    "pageout",
-)
+    "dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout",
+)  # fmt: skip
 THPS: Final[tuple[Thp, ...]] = ("never", "madvise", "always")
 ON_OFF: Final[tuple[OnOff, ...]] = ("on", "off")
 FILE_CONTENTS: Final[tuple[Literal["random", "zero"], ...]] = ("random", "zero")
@@ -375,6 +369,11 @@ class Fork(WorkerOp):
     """``fork``: *child* has the same regions and open files."""
 
     child: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearRefs(WorkerOp):
+    """1 written to ``/proc/PID/clear_refs``: Referenced of its smaps is from now on what it touches after this."""
 
 
 @dataclass(frozen=True, slots=True)

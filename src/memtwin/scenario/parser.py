@@ -319,6 +319,11 @@ def _fork(body: _Body, line: Line) -> kinds.Op:
     return kinds.Fork(line.index, line.lineno, line.text, words[0], child)
 
 
+def _clear_refs(_body: _Body, line: Line) -> kinds.Op:
+    words = line.counted("NAME clear_refs", 2, 2)
+    return kinds.ClearRefs(line.index, line.lineno, line.text, words[0])
+
+
 def _end(make: type[kinds.Exit | kinds.Kill]) -> Callable[[_Body, Line], kinds.Op]:
     def parse_op(_body: _Body, line: Line) -> kinds.Op:
         words = line.counted(f"NAME {make.__name__.lower()}", 2, 2)
@@ -365,6 +370,7 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "stack": protection.stack,
     "munmap": _munmap,
     "fork": _fork,
+    "clear_refs": _clear_refs,
     "exit": _end(kinds.Exit),
     "kill": _end(kinds.Kill),
 }

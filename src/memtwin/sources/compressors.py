@@ -102,3 +102,8 @@ def compressors(names: Sequence[str], release: tuple[int, int]) -> tuple[dict[st
     if not found:
         raise NotBuiltError("no library of a compressor is installed", hint=_HINTS["lz4"])
     return found, lacking
+
+
+def is_same(page: bytes) -> bool:
+    """Return whether all words of a page are the same, so that zram keeps one."""
+    return page == page[:8] * (len(page) // 8)

@@ -16,14 +16,14 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from memtwin.sources.cgroups import holds
 from memtwin.sources.snapshot import FILES, matching
 from memtwin.sources.source import DirectorySource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 PRICE: Final = 0.01
 """Share of the time that looks under a lock may take."""
@@ -43,6 +43,13 @@ _OF_PROCESS_SELDOM: Final = ("cgroup", "limits", "oom_score", "oom_score_adj")
 _UNDER_LOCK: Final = ("smaps_rollup", "maps")
 _CHUNK: Final = 1 << 20
 _MOST_OPEN_SHARE: Final = 2
+
+
+class Costly(Protocol):
+    """What is read by flag alone (:mod:`~memtwin.sources.costly`)."""
+
+    def look(self, pids: Collection[int], made: Readings) -> None:
+        """Add to a tick what is due."""
 
 
 class Readings(NamedTuple):
@@ -91,10 +98,16 @@ class Recorder:
     """
 
     def __init__(
-        self, every_s: float, wanted: Callable[[int, int], bool], *, arguments: bool = True, often: tuple[str, ...] = ()
+        self,
+        every_s: float,
+        wanted: Callable[[int, int], bool],
+        *,
+        arguments: bool = True,
+        often: tuple[str, ...] = (),
+        costly: Sequence[Costly] = (),
     ) -> None:
         self.every_s = every_s
-        self._wanted, self._arguments, self._often = wanted, arguments, often
+        self._wanted, self._arguments, self._often, self._costly = wanted, arguments, often, costly
         self._source = DirectorySource("/")
         self._watched: dict[int, _Watched] = {}
         self._known: set[int] = set()
@@ -119,6 +132,11 @@ class Recorder:
         for process in list(self._watched.values()):
             self._process(process, made)
         self._locked(made)
+        for one in self._costly:
+            before = set(made.files)
+            one.look(self._watched, made)
+            for path in made.files.keys() - before:
+                self._watched[int(path.split("/")[1])].paths.add(path)
         self._tick += 1
         return made
 

@@ -5,12 +5,13 @@ A file that was not read for a sample gives no figure there: it may have changed
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.errors import ProcParseError
 from memtwin.procfs import loadavg, meminfo, pressure, swaps, vmstat
-from memtwin.procfs.pid import smaps_rollup, stat, statm, status
+from memtwin.procfs.pid import smaps, smaps_rollup, stat, statm, status
 from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from memtwin.sources.deltas import FileState
     from memtwin.sources.trace import Trace
 
-_OF_PROCESS: Final = re.compile(r"proc/([0-9]{1,10})/(statm|status|stat|smaps_rollup)")
+_OF_PROCESS: Final = re.compile(r"proc/([0-9]{1,10})/(statm|status|stat|smaps_rollup|smaps)")
+_CONTENTS: Final = re.compile(r"memtwin/([0-9]{1,10})/contents")
 _STATUS: Final = {
     "RssAnon": "anon_bytes", "RssFile": "file_bytes", "RssShmem": "shmem_bytes", "VmSwap": "swap_bytes",
     "VmPTE": "page_tables_bytes",
@@ -28,6 +30,7 @@ _ROLLUP: Final = {"Pss": "pss_bytes", "LazyFree": "lazy_free_bytes"}
 _STAT: Final = {"minflt": "minor_faults", "majflt": "major_faults"}
 PROCESS_FIGURES: Final = (
     "virt_bytes", "res_bytes", "shr_bytes", *_STATUS.values(), *_ROLLUP.values(), *_STAT.values(), "cpu_us",
+    "touched_anon_bytes", "touched_file_bytes",
 )  # fmt: skip
 """What a process can have, in this order."""
 COUNTERS: Final = {*_STAT.values(), "cpu_us"}
@@ -77,6 +80,8 @@ class Tracks:
         self._names: dict[Process, str] = {}
         self._parents: dict[Process, Process] = {}
         self._by_pid: dict[int, Process] = {}
+        self.contents: dict[Process, dict[str, float]] = {}
+        """What the last sample of the pages of each was like, where they were sampled (``record --contents``)."""
         self._page_bytes, self._ticks_per_s = 4096, 100
 
     def moments(self) -> Iterator[Moment]:
@@ -93,6 +98,10 @@ class Tracks:
                 match = _OF_PROCESS.fullmatch(path)
                 if match:
                     self._add(sample.state, path, match[2], int(match[1]), processes)
+                elif found := _CONTENTS.fullmatch(path):
+                    pid = int(found[1])
+                    text = sample.state.text(path) or b"{}"
+                    self.contents[self._by_pid.setdefault(pid, Process(pid, 0))] = json.loads(text)
                 elif path in _MACHINE or path.startswith("proc/pressure/"):
                     machine.update(self._parsed(sample.state, path, _MACHINE.get(path, _pressure)) or {})
             times = (sample.unix_ms, sample.boot_ms, self._ticks_per_s)
@@ -157,6 +166,17 @@ def _rollup(text: str, path: str) -> Mapping[str, float]:
     return {name: bytes_of(rows[label]) for label, name in _ROLLUP.items() if label in rows}
 
 
+def _smaps(text: str, path: str) -> Mapping[str, float]:
+    """Return what was touched since references were cleared, of anonymous memory and of files."""
+    anon = files = 0
+    for block in smaps.parse(text, path).blocks:
+        touched = block.kib("Referenced") or 0
+        own = touched if block.mapping.path is None or block.mapping.path.startswith("[") else 0
+        own = own or min(touched, block.kib("Anonymous") or 0)
+        anon, files = anon + own, files + touched - own
+    return {"touched_anon_bytes": anon << 10, "touched_file_bytes": files << 10}
+
+
 def _meminfo(text: str, path: str) -> Mapping[str, float]:
     rows = meminfo.parse(text, path)
     counts = {label: rows[label] for label in rows if label.startswith("HugePages_")}
@@ -186,4 +206,6 @@ def _pressure(text: str, path: str) -> Mapping[str, float]:
 _MACHINE: Final[dict[str, Callable[[str, str], Mapping[str, float]]]] = {
     meminfo.PATH: _meminfo, vmstat.PATH: _vmstat, loadavg.PATH: _loadavg, swaps.PATH: _swaps,
 }  # fmt: skip
-_ROWS: Final[dict[str, Callable[[str, str], Mapping[str, float]]]] = {"status": _status, "smaps_rollup": _rollup}
+_ROWS: Final[dict[str, Callable[[str, str], Mapping[str, float]]]] = {
+    "status": _status, "smaps_rollup": _rollup, "smaps": _smaps,
+}  # fmt: skip

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from memtwin.render.words import capital, count, size
-from memtwin.scenario import Limit, Mprotect, Stack
+from memtwin.scenario import ClearRefs, Limit, Mprotect, Stack
 from memtwin.story.phrases import phrase
 
 if TYPE_CHECKING:
@@ -46,4 +46,9 @@ def stacked(op: Stack, what: Step) -> str:
     return f"{phrase(op)}: {count(faults, 'page fault')}, and the area grew downwards as far as that."
 
 
-TELLERS: dict[type[Op], Callable[..., str]] = {Mprotect: protected, Limit: limited, Stack: stacked}
+def cleared(op: ClearRefs, _: Step) -> str:
+    """Say what is forgotten."""
+    return f"Which pages {op.proc} has touched is forgotten: from now on Referenced of its smaps counts again."
+
+
+TELLERS: dict[type[Op], Callable[..., str]] = {Mprotect: protected, Limit: limited, Stack: stacked, ClearRefs: cleared}

@@ -73,11 +73,6 @@ class Looked(NamedTuple):
     """The contents of the scenario language that stand for these pages, for ``--grow NAME=SIZE,content=MIX``."""
 
 
-def is_same(page: bytes) -> bool:
-    """Return whether all words of a page are the same, so that zram keeps one."""
-    return page == page[:8] * (len(page) // 8)
-
-
 def estimate(measured: Measured, total: int, classes: Classes) -> Estimate:
     """Return what zram would hold for *total* pages of which *measured* is a sample."""
     lengths = measured.lengths

@@ -24,3 +24,4 @@ cdef void smaps_account(State s, u64 pte, bint locked, SmapsTotals *totals) noex
 cdef void smaps_range(State s, u32 mm, u32 vma, SmapsTotals *totals) noexcept nogil
 cdef void clear_totals(SmapsTotals *totals) noexcept nogil
 cdef dict totals_by_label(SmapsTotals *totals)
+cdef void clear_refs_range(State s, u32 mm, u32 vma) noexcept nogil

@@ -186,3 +186,30 @@ def areas(s: State, task: int) -> list[tuple[int, int, int, int, int]]:
         area = vma_at(s, m.vmas[i])
         found.append((area.start, area.end, area.flags, area.file, area.pgoff))
     return found
+
+
+def clear_refs_range(s: State, mm: u32, vma: u32):
+    """Forget that the pages of one area were referenced, as clear_refs_pte_range() does for 1."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    vpn: u64 = area.start
+    limit: u64
+    entry: cython.pointer(u64)
+    table: u32
+    while vpn < area.end:
+        limit = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
+        table = walk(s, mm, vpn)
+        while table and vpn < limit:
+            entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+            if entry[0] and not entry[0] & (PTE_SWAP | PTE_SPECIAL):
+                entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+                s.pages[compound_head(s, cython.cast(u32, entry[0] >> 12))].flags &= ~PG_REFERENCED
+            vpn += 1
+        vpn = limit
+
+
+def clear_refs_write(s: State, task: int) -> None:
+    """Write 1 to /proc/PID/clear_refs: from now on Referenced of smaps is what the process touches after this."""
+    i: u32
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    for i in range(m.nr_vmas):
+        clear_refs_range(s, task_at(s, task).mm, m.vmas[i])
