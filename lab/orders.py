@@ -12,15 +12,27 @@ ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 ZSWAP: Final = "/sys/module/zswap/parameters"
 
 
-def program(op: sc.Proc) -> str:
-    """Return which program of the guest a process runs; a scenario has no word yet that asks for ``heap``."""
-    del op
-    return "worker"
+ON_HEAP: Final = (sc.Malloc, sc.Free, sc.MallocTrim, sc.Mallopt, sc.ThreadStart)
+"""What only the heap program does; of all else it can only end."""
+
+
+def program(scenario: sc.Scenario, name: str) -> str:
+    """Return which program of the guest process *name* runs: the heap program where it uses malloc or has threads."""
+    on_heap = {op.proc for op in scenario.ops if isinstance(op, ON_HEAP)}
+    return "heap" if name in on_heap else "worker"
+
+
+def _refuse_mixed(scenario: sc.Scenario, op: sc.WorkerOp) -> None:
+    """Raise an InputError for what the heap program does not do."""
+    if not isinstance(op, (*ON_HEAP, sc.Exit, sc.Kill)) and program(scenario, op.proc) == "heap":
+        raise InputError(
+            f"{scenario.path}:{op.lineno}: {op.text}: in the guest a process that uses malloc does nothing else"
+        )
 
 
 def programs(scenario: sc.Scenario) -> list[str]:
     """Return the programs that the guest needs beside the coordinator; the worker is always there."""
-    return sorted({"worker", *(program(op) for op in scenario.ops if isinstance(op, sc.Proc))})
+    return sorted({"worker", *(program(scenario, op.name) for op in scenario.ops if isinstance(op, sc.Proc))})
 
 
 def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = False) -> str:
@@ -96,13 +108,14 @@ def _time_words(scenario: sc.Scenario, op: sc.Sleep | sc.Until | sc.Wait) -> tup
 def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
     """The words of an operation after its number."""
     if isinstance(op, sc.WorkerOp):
+        _refuse_mixed(scenario, op)
         verb = "&" * op.beside + type(op).__name__.lower()
         return (verb, op.proc, *_worker_words(op), *_pace(op))
     match op:
         case sc.Attach():
             raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: a guest of the lab boots without processes")
         case sc.Proc():
-            return ("proc", op.name, op.adj, f"/{program(op)}")
+            return ("proc", op.name, op.adj, f"/{program(scenario, op.name)}")
         case sc.Sleep() | sc.Until() | sc.Wait():
             return _time_words(scenario, op)
         case sc.DropCaches():
@@ -183,7 +196,22 @@ def _rights_words(op: sc.WorkerOp) -> tuple[object, ...]:
         case sc.Stack():
             return (op.size_bytes,)
         case _:
-            return ()  # exit, kill
+            return _heap_words(op)
+
+
+def _heap_words(op: sc.WorkerOp) -> tuple[object, ...]:
+    """The words of operations on the C library's heap."""
+    match op:
+        case sc.Malloc():
+            return (op.tag, op.size_bytes, op.count, "u" if op.untouched else "w", op.thread or "-")
+        case sc.Free():
+            return (op.tag, op.every, op.thread or "-")
+        case sc.Mallopt():
+            return (op.parameter, op.value)
+        case sc.ThreadStart():
+            return (op.thread,)
+        case _:
+            return ()  # malloc_trim, exit, kill
 
 
 def _pace(op: sc.WorkerOp) -> tuple[int, ...]:

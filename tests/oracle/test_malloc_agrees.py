@@ -79,6 +79,9 @@ class Pages:
     def dontneed(self, address: int, size: int) -> None:
         self.pages -= set(range(address >> 12, (address + size) >> 12))
 
+    def read(self, address: int, size: int) -> None:
+        pass
+
     def write(self, address: int, size: int) -> None:
         self.pages.update(range(address >> 12, ((address + size - 1) >> 12) + 1))
 

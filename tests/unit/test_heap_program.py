@@ -68,50 +68,37 @@ def heap(tmp_path: Path) -> Iterator[Heap]:
 def test_blocks_are_allocated_written_and_given_back(heap: Heap) -> None:
     """Resident memory grows when blocks are written, and a trim after free gives it back."""
     before = heap.status("RssAnon")
-    assert heap("malloc leak 65536 256") == "ok"
+    assert heap("malloc promise 65536 256 u -") == "ok"
     assert heap.status("RssAnon") - before < 3000
-    assert heap("write leak") == "ok"
-    assert 16_000 < heap.status("RssAnon") - before < 18_000
-    assert heap("free leak 2") == "ok"
-    assert heap("malloc_trim") == "ok"
-    assert 7_500 < heap.status("RssAnon") - before < 9_500
-    assert heap("free leak") == "ok"
-    assert heap("malloc_trim 0") == "ok"
+    assert heap("malloc rows 65536 256 w -") == "ok"
+    assert 16_000 < heap.status("RssAnon") - before < 19_000
+    assert heap("free rows 2 -") == "ok"
+    assert heap("malloctrim") == "ok"
+    assert 7_500 < heap.status("RssAnon") - before < 11_000
+    assert heap("free rows 1 -") == "ok"
+    assert heap("free promise 1 -") == "ok"
+    assert heap("malloctrim") == "ok"
     assert heap.status("RssAnon") - before < 1_000
-    assert heap("free leak") == "err 2"
-    assert heap("write leak") == "err 2"
+    assert heap("free rows 1 -") == "err 2"
 
 
 def test_a_thread_has_an_arena_of_its_own(heap: Heap) -> None:
     before = heap.status("VmSize"), heap.status("RssAnon")
-    assert heap("thread work 4096 256") == "ok"
+    assert heap("threadstart work") == "ok"
+    assert heap("malloc jobs 4096 256 w work") == "ok"
     assert heap.status("Threads") == 2
     assert heap.status("VmSize") - before[0] > 64 << 10  # an arena's address space, and the stack
     assert 1_000 < heap.status("RssAnon") - before[1] < 1_400
+    assert heap("free jobs 1 work") == "ok"
+    assert heap("malloc jobs 100 1 w other") == "err 3"
 
 
-def test_memory_is_shared_by_name_and_without_one(heap: Heap) -> None:
-    assert heap(f"anon region {MIB}") == "ok"
-    assert heap("write region") == "ok"
-    assert heap.status("RssShmem") == 1024
-    assert "/dev/zero (deleted)" in heap.maps()
-    assert heap("unmap region") == "ok"
-    assert heap.status("RssShmem") == 0
-    assert heap("unmap region") == "err 2"
-
-
-@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="/dev/shm is no tmpfs here")
-def test_shm_and_tmpfs_are_pages_of_dev_shm(heap: Heap) -> None:
-    name = f"/memtwin-test-{os.getpid()}"
-    try:
-        assert heap(f"shm region {name} {MIB}") == "ok"
-        assert heap("write region") == "ok"
-        assert heap.status("RssShmem") == 1024
-        assert heap(f"tmpfs {name[1:]} 0 10000") == "ok"
-        assert Path("/dev/shm" + name).read_bytes()[4096:4097] == b"\1"
-    finally:
-        assert heap(f"shm_unlink {name}") == "ok"
-    assert not Path("/dev/shm" + name).exists()
+def test_a_threshold_of_its_own_keeps_large_blocks_in_the_heap(heap: Heap) -> None:
+    assert heap(f"mallopt mmap_threshold {16 * MIB}") == "ok"
+    areas = heap.maps().count("\n")
+    assert heap(f"malloc large {MIB} 20 w -") == "ok"
+    assert heap.maps().count("\n") <= areas + 1
+    assert heap("mallopt colour 1") == "err 22"
 
 
 def test_an_unknown_command_is_refused_and_exit_ends_it(heap: Heap) -> None:

@@ -136,6 +136,37 @@ def test_a_wait_for_more_names_than_the_guest_reads_is_refused() -> None:
         orders.operations(sc.parse(f"{text}wait {' '.join(names)}\n"))
 
 
+ON_HEAP = """\
+proc A
+A malloc rows 2000 x10
+A mallopt top_pad 64K
+A thread T
+T malloc jobs 1M untouched
+T free jobs every:2
+A malloc_trim
+A kill
+"""
+
+
+def test_a_process_that_uses_malloc_runs_the_heap_program() -> None:
+    assert orders.programs(sc.parse(ON_HEAP + "proc B\n")) == ["heap", "worker"]
+    assert orders.operations(sc.parse(ON_HEAP)).splitlines() == [
+        "0 proc A 0 /heap",
+        "1 malloc A rows 2000 10 w -",
+        "2 mallopt A top_pad 65536",
+        "3 threadstart A T",
+        "4 malloc A jobs 1048576 1 u T",
+        "5 free A jobs 2 T",
+        "6 malloctrim A",
+        "7 kill A",
+    ]
+
+
+def test_a_process_that_uses_malloc_does_nothing_else_in_the_guest() -> None:
+    with pytest.raises(InputError, match="does nothing else"):
+        orders.operations(sc.parse("proc A\nA malloc rows 2000\nA mmap heap 1M\n"))
+
+
 def test_what_the_guest_says_is_read_to_where_it_ends() -> None:
     told = stream.decode(
         b'@F boot proc/a b\n@D 3\nx\ny@D 2\nz\n@O {"i": 0}\n@E swapon: no\n@F . kmsg\n@D 0\n@Z done\n@D'

@@ -6,6 +6,8 @@ from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.linux import touch
+from memtwin.linux.core import mm_types
+from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import madvise as mm_madvise
 from memtwin.linux.mm import mprotect as mm_mprotect
@@ -26,6 +28,10 @@ STACK_TOUCHED = 3
 """Pages of a thread's stack that starting it writes: its descriptor, thread-local data and first frames."""
 ARENA_PAGES = 16384
 """64 MiB: a thread's arena, aligned to its own size."""
+LAST_MAPPING = 0x700000000
+"""Below which an attached process gets what malloc maps: above lie its own libraries and stack."""
+READ_AHEAD_OF_WRITE = 8
+"""Pages that are read at once where malloc would read and write one after another."""
 ROOM_OF_HEAP = 1 << 24
 """Pages that an attached process's heap may take: it has no brk of the program's."""
 
@@ -58,7 +64,9 @@ class ProcessMemory:
         else:
             self.end = process.next_region << PAGE_SHIFT
             process.next_region += ROOM_OF_HEAP
+        self.top = next((area.start for area in processes.program.areas if area.source == "vvar"), 0)
         self.pages: set[int] = set()
+        self.read_first: set[int] = set()
         self.index = 0
 
     def _map(self, start: int, pages: int, flags: int) -> None:
@@ -79,10 +87,19 @@ class ProcessMemory:
 
     def mmap(self, size: int) -> int:
         """Map anonymous memory; returns its address."""
-        start, pages = self.process.next_region, size >> PAGE_SHIFT
+        pages = size >> PAGE_SHIFT
+        start = self.unmapped(pages)
         self._map(start, pages, program.RW)
-        self.process.next_region += program.region_step(pages)
         return start << PAGE_SHIFT
+
+    def unmapped(self, pages: int) -> int:
+        """Return the page number at which the kernel maps so much: in the highest gap where there is room."""
+        end = self.top if self.process.runs_program else LAST_MAPPING
+        for start, last, *_ in reversed(task_mmu.areas(self.state, self.process.task)):
+            if end - last >= pages:
+                break
+            end = min(end, start)
+        return end - pages
 
     def munmap(self, address: int, size: int) -> None:
         """Unmap it."""
@@ -91,9 +108,8 @@ class ProcessMemory:
 
     def heap(self) -> int:
         """Reserve the address space of a thread's arena."""
-        start = -(-self.process.next_region // ARENA_PAGES) * ARENA_PAGES
-        self._map(start, ARENA_PAGES, 0)
-        self.process.next_region = start + program.region_step(ARENA_PAGES)
+        start = -(-self.unmapped(2 * ARENA_PAGES) // ARENA_PAGES) * ARENA_PAGES
+        self._map(start, ARENA_PAGES, mm_types.VM_NORESERVE)
         return start << PAGE_SHIFT
 
     def allow(self, address: int, size: int) -> None:
@@ -108,6 +124,11 @@ class ProcessMemory:
         self.flush()
         mm_madvise.madvise(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT, DONTNEED)
 
+    def read(self, address: int, size: int) -> None:
+        """Note that memory is read before it is written: what comes from swap for that stays in the swap cache."""
+        pages = range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1)
+        self.read_first.update(page for page in pages if page not in self.pages)
+
     def write(self, address: int, size: int) -> None:
         """Note that memory is written."""
         self.pages.update(range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1))
@@ -119,32 +140,30 @@ class ProcessMemory:
 
     def flush(self) -> None:
         """Write the pages that were noted, in order."""
-        pages = sorted(self.pages)
-        self.pages.clear()
+        pages, read_first = sorted(self.pages), self.read_first
+        self.pages, self.read_first = set(), set()
         first = 0
         for at in range(1, len(pages) + 1):
-            if at < len(pages) and pages[at] == pages[at - 1] + 1:
+            is_read = pages[first] in read_first
+            goes_on = at < len(pages) and pages[at] == pages[at - 1] + 1 and (pages[at] in read_first) == is_read
+            if goes_on and not (is_read and at - first == READ_AHEAD_OF_WRITE):
                 continue
-            count = at - first
-            run = touch.Touch(
-                self.state,
-                self.process.task,
-                pages[first],
-                count,
-                write=True,
-                opno=self.index,
-                first_page=pages[first],
-            )
-            code = self.processes.by_seconds(run)
-            if code != Outcome.OK:
-                raise Refused(code)
+            for write in (False, True) if is_read else (True,):
+                self._touch(pages[first], at - first, write=write)
             first = at
+
+    def _touch(self, first: int, count: int, *, write: bool) -> None:
+        run = touch.Touch(
+            self.state, self.process.task, first, count, write=write, opno=self.index, first_page=first
+        )  # fmt: skip
+        code = self.processes.by_seconds(run)
+        if code != Outcome.OK:
+            raise Refused(code)
 
     def thread_stack(self) -> None:
         """Map a thread's stack with its guard page, and write its top."""
-        start = self.process.next_region
+        start = self.unmapped(STACK_PAGES + 1)
         self._map(start, STACK_PAGES + 1, 0)
-        self.process.next_region += program.region_step(STACK_PAGES + 1)
         self.allow((start + 1) << PAGE_SHIFT, STACK_PAGES * PAGE_BYTES)
         top = start + 1 + STACK_PAGES
         self.write((top - STACK_TOUCHED) << PAGE_SHIFT, STACK_TOUCHED * PAGE_BYTES)
@@ -167,7 +186,7 @@ class Heap:
         """Return the allocator as a forked child has it: the same blocks, the calling thread alone."""
         twin = copy(self)
         twin.memory = copy(self.memory)
-        twin.memory.process, twin.memory.pages = child, set()
+        twin.memory.process, twin.memory.pages, twin.memory.read_first = child, set(), set()
         twin.memory.processes = processes
         twin.malloc = _copied(self.malloc, twin.memory)
         twin.blocks = {tag: list(blocks) for tag, blocks in self.blocks.items()}

@@ -25,10 +25,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
+
+from memtwin.run.malloc_system import Nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from memtwin.run.malloc_system import System
 
 PAGE: Final = 4096
 MINSIZE: Final = 32
@@ -48,38 +52,6 @@ ARENA_HEAD: Final = 0x8B0
 CHUNK_HEAD: Final = 48
 """sizeof(struct malloc_chunk): what trimming keeps at the head of a free chunk."""
 ARENAS_PER_CPU: Final = 8
-
-
-class System(Protocol):
-    """What malloc asks of the kernel, in bytes and addresses; each may raise MemoryError."""
-
-    def sbrk(self, delta: int) -> int:
-        """Move the end of the heap; returns where it was."""
-        ...
-
-    def mmap(self, size: int) -> int:
-        """Map anonymous memory; returns its address."""
-        ...
-
-    def munmap(self, address: int, size: int) -> None:
-        """Unmap it."""
-        ...
-
-    def heap(self) -> int:
-        """Reserve the address space of a thread's arena, without rights; returns its address."""
-        ...
-
-    def allow(self, address: int, size: int) -> None:
-        """Make a part of it readable and writable."""
-        ...
-
-    def dontneed(self, address: int, size: int) -> None:
-        """Give pages up."""
-        ...
-
-    def write(self, address: int, size: int) -> None:
-        """Write memory."""
-        ...
 
 
 @dataclass(slots=True)
@@ -136,6 +108,7 @@ class Arena:
     def _take(self, chunk: int) -> int:
         """Take a free chunk out of its bin; returns its size."""
         size = self.free.pop(chunk)
+        self.system.read(chunk, MINSIZE)
         del self.ends[chunk + size]
         if chunk in self.unsorted:
             del self.unsorted[chunk]
@@ -330,6 +303,7 @@ class Arena:
             self.top, self.top_size = chunk, self.top_size + size
             self.system.write(self.top, 16)
             return self.top_size
+        self.system.read(chunk + size, 16)
         if chunk + size in self.free:
             size += self._take(chunk + size)
         self._keep(chunk, size)
@@ -429,6 +403,7 @@ class Malloc:
 
     def free(self, chunk: int, thread: str = "") -> None:
         """Take a chunk back."""
+        self.system.read(chunk, 16)
         if chunk in self.mapped:
             self._unmap(chunk)
             return
@@ -477,20 +452,10 @@ class Malloc:
         """What malloc_trim would free: whole pages within free chunks, and the end of the heap."""
         arenas = [arena.copied(self) for arena in self.arenas]
         for arena in arenas:
-            arena.system = _Nowhere()
+            arena.system = Nowhere()
             arena.consolidate()
         inner = sum(size for arena in arenas for _, size in arena.whole_pages())
         return inner + max(arenas[0].top_size - MINSIZE - 1, 0) // PAGE * PAGE
-
-
-class _Nowhere:
-    """What an arena that only answers a question writes to."""
-
-    def write(self, address: int, size: int) -> None:
-        """Write nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a question asks the kernel for {name}")
 
 
 def _up(size: int) -> int:

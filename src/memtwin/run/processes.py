@@ -244,6 +244,8 @@ class Processes:
             if not process.runs_program:
                 at = process.next_region
                 process.next_region += program.region_step(pages)
+            elif process.heap is not None:  # malloc may have mapped something there
+                at = process.heap.memory.unmapped(pages)
             code = kernel_fork.mmap(self.state, process.task, at, pages, program.RW)
             if code != Outcome.OK:
                 return code

@@ -132,6 +132,7 @@ cpdef enum:           # include/linux/mm.h
     VM_LOCKED = 0x2000
     VM_BSS = 0x8000         # ours: a program's bss never becomes one area with the heap behind it
     VM_ACCOUNT = 0x100000
+    VM_NORESERVE = 0x200000     # writable, and not promised
     VM_HUGEPAGE = 0x20000000    # madvise hugepage
     VM_NOHUGEPAGE = 0x40000000
 

@@ -33,6 +33,7 @@ from cython.cimports.memtwin.linux.mm.vma import (
 )
 
 STACK_GUARD_GAP = cython.declare(u64, 256)
+OVERCOMMIT_NEVER = cython.declare(i64, 2)
 TASK_SIZE_PAGES = cython.declare(u64, 0x7FFFFFFFF)
 
 
@@ -100,7 +101,9 @@ def do_mmap(s: State, mm: u32, start: u64, pages: u64, flags: u32, file: u32, fi
         return ENOMEM
     if not may_expand_vm(s, mm, flags, pages, pages):
         return ENOMEM
-    if flags & VM_WRITE and not flags & VM_SHARED:
+    if s.sysctl.overcommit_memory == OVERCOMMIT_NEVER:
+        flags &= ~cython.cast(u32, VM_NORESERVE)
+    if flags & VM_WRITE and not flags & (VM_SHARED | VM_NORESERVE):
         flags |= VM_ACCOUNT
     if flags & VM_ACCOUNT and not vm_enough_memory(s, mm, pages):
         return ENOMEM

@@ -10,7 +10,8 @@ through the page tables too::
                     others fault at the next write, as a copy on write, or to be noticed as dirty
 
 A call for a part of an area splits it, and areas that are equal again become one.  A private area that becomes
-writable is promised from then on, and stays so.  A hole in the range is ENOMEM; what lies before it is done.
+writable is promised from then on, and stays so, unless it was mapped without a reserve.  A hole in the range is ENOMEM;
+what lies before it is done.
 
 Follows mm/mprotect.c of Linux 6.1 (``do_mprotect_pkey``, ``mprotect_fixup``, ``change_pte_range``) and
 mm/huge_memory.c (``change_huge_pmd``).
@@ -106,7 +107,7 @@ def mprotect_fixup(s: State, task: u32, index: u32, start: u64, end: u64, rights
     last: u64 = min(end, vma_at(s, vma).end)
     if old == new:
         return OK
-    if new & VM_WRITE and not old & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
+    if new & VM_WRITE and not old & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
         if not may_expand_vm(s, mm, new, 0, last - first) or not vm_enough_memory(s, mm, last - first):
             return ENOMEM
         new |= VM_ACCOUNT
