@@ -195,6 +195,8 @@ def _rights_words(op: sc.WorkerOp) -> tuple[object, ...]:
             return (op.what, "-" if op.size_bytes is None else op.size_bytes)
         case sc.Stack():
             return (op.size_bytes,)
+        case sc.ClearRefs():
+            raise InputError(f"line {op.lineno}: {op.text}: the guest's programs do not write clear_refs")
         case _:
             return _heap_words(op)
 

@@ -154,7 +154,8 @@ def _start(kind: str, seed: int, where: Path) -> subprocess.Popen[bytes]:
 
 def _judged(kind: str, process: subprocess.Popen[bytes]) -> int:
     if process.stdout is not None:
-        return int(process.stdout.readline())
+        with process.stdout as out:
+            return int(out.readline())
     if not kind.startswith("sqlite"):
         return process.pid
     for entry in Path("/proc").iterdir():

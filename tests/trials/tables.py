@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 ACCUSED = frozenset({"leak", "more processes"})
 
 
-def page(rows: Sequence[Judged]) -> str:
-    """Return the page."""
+def page(rows: Sequence[Judged], note: str = "") -> str:
+    """Return the page; *note* says how these were made."""
     kinds, seeds = {one.kind for one in rows}, {one.seed for one in rows}
     lines = [
         "# `memtwin leak` on real programs", "",
-        f"Made by `make trials`: {len(kinds)} programs, {len(seeds)} seeds, ten at a time, a sample a second.", "",
+        f"Made by `make trials`: {len(kinds)} programs, {len(seeds)} seeds, ten at a time, a sample a second.",
+        note, "",
     ]  # fmt: skip
     times = sorted({one.seconds for one in rows})
     for seconds in times:

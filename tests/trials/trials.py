@@ -148,9 +148,10 @@ def main() -> int:
     parser.add_argument("--kinds", default="")
     parser.add_argument("--keep", default="", help="a directory for the samples")
     parser.add_argument("--again", default="", help="judge the samples of such a directory")
+    parser.add_argument("--note", default="", help="a sentence for the page")
     parser.add_argument("--write", default="")
     options = parser.parse_args()
-    page = tables.page(again(options.again) if options.again else run(options))
+    page = tables.page(again(options.again) if options.again else run(options), options.note)
     if options.write:
         Path(options.write).write_text(page)
     print(page)

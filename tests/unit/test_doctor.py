@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,6 @@ from memtwin import cli
 from memtwin.diagnose.doctor import RULES, examine
 from memtwin.procfs import meminfo
 from memtwin.sources.recording import resolve
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MEMINFO = {
     "MemTotal": 8_000_000, "AnonPages": 1_000_000, "SwapTotal": 2_000_000, "SwapFree": 2_000_000, "AnonHugePages": 0,
@@ -117,3 +114,34 @@ def test_exit_codes_and_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert cli.main(["doctor", "--openmetrics", "--root", change]) == 2
     assert cli.main(["doctor", "--root", str(tmp_path / "none")]) == 1
     assert cli.main(["doctor"]) == 0
+
+
+MACHINES = Path(__file__).parents[1] / "machines"
+
+
+def test_what_a_change_does_is_predicted_with_its_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    """The machine is built, its largest process grows, with and without the change."""
+    assert cli.main(["doctor", "--root", str(MACHINES / "thrash"), "--predict", "60s", "--json"]) == 0
+    found = {one["name"]: one["effect"] for one in json.loads(capsys.readouterr().out)["data"]["findings"]}
+    assert found["zram larger than RAM bears"] == "changed, it takes 109 MiB of RAM at most, not 127 MiB"
+    predicted = found["watermarks too close"]
+    assert predicted.startswith("the twin predicts, if A takes 7 MiB more in 60 s, all that is available: ")
+    assert " s -> " in predicted or " MiB -> " in predicted
+
+
+def test_why_a_prediction_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Too little time, a machine that the model refuses, none that could grow: a sentence each; and nothing unasked."""
+    thrash = ["doctor", "--root", str(MACHINES / "thrash")]
+    assert cli.main([*thrash, "--predict", "1ms"]) == 0
+    assert "0.001 s were not enough for the model" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(thrash) == 0
+    assert "memtwin doctor --predict 60s runs the change on the model" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(["doctor", "--root", str(MACHINES / "leak"), "--predict", "60s"]) == 0
+    assert "cannot be said: the model refuses it" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "bare").mkdir()
+    rows = {"AnonPages": 6_000_000, "SwapTotal": 0, "SwapFree": 0, "MemAvailable": 900_000}
+    bare = str(machine(tmp_path / "bare", {}, **rows))
+    assert cli.main(["doctor", "--root", bare, "--predict", "60s"]) == 0
+    assert "it has no process that could grow" in " ".join(capsys.readouterr().out.split())
+    assert cli.main([*thrash, "--predict", "soon"]) == 2
+    assert "is no time" in capsys.readouterr().err

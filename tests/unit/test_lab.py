@@ -93,6 +93,11 @@ def test_the_guest_has_the_programs_that_its_processes_run() -> None:
     assert orders.programs(sc.parse(TEXT)) == ["worker"]
 
 
+def test_what_the_guest_cannot_do_is_refused() -> None:
+    with pytest.raises(InputError, match="do not write clear_refs"):
+        orders.operations(sc.parse("proc A\nA clear_refs\n"))
+
+
 def test_every_operation_becomes_an_order() -> None:
     assert orders.operations(sc.parse(TEXT)).splitlines() == [
         "0 proc A -5 /worker",

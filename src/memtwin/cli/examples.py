@@ -33,6 +33,7 @@ EXAMPLES: Final = {
     ),
     "doctor": (
         Example("memtwin doctor", "what is wrong or worth changing, and the command for it"),
+        Example("memtwin doctor --predict 60s", "what each change would do, on the model"),
         Example("memtwin doctor --check", "for a monitor: the exit code says how bad it is"),
     ),
     "exec": (

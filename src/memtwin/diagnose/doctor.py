@@ -39,6 +39,14 @@ _ENOUGH_BYTES: Final = 64 << 20
 _LEAST_SCANNED: Final = 10_000
 
 
+class Effect(NamedTuple):
+    """What a change does: *known* from the rows, or *change*, words of ``--vary`` for the model, or *why_not*."""
+
+    known: str | None = None
+    change: tuple[tuple[str, str], ...] = ()
+    why_not: str | None = None
+
+
 class Advice(NamedTuple):
     """One finding: what, how grave, its evidence, and the command that changes it (None: there is nothing to do)."""
 
@@ -46,6 +54,7 @@ class Advice(NamedTuple):
     level: str
     evidence: Sentence
     command: str | None = None
+    effect: Effect = Effect(why_not="there is nothing to change")
 
 
 class Unknown(Exception):  # noqa: N818 - what happened, not an error of anybody
@@ -114,7 +123,7 @@ def no_swap(machine: Machine) -> Advice | None:
     )
     rests = ("proc/meminfo: SwapTotal", "proc/meminfo: AnonPages", "proc/meminfo: MemTotal")
     command = "modprobe zram && zramctl -f -s 50%RAM -a zstd, mkswap and swapon -p 100 it; or a swap file"
-    return Advice("no swap", CHANGE, Sentence(why, rests), command)
+    return Advice("no swap", CHANGE, Sentence(why, rests), command, Effect(change=(("swap", "zram:50%"),)))
 
 
 def zswap_before_zram(machine: Machine) -> Advice | None:
@@ -124,7 +133,9 @@ def zswap_before_zram(machine: Machine) -> Advice | None:
         return None
     why = f"zswap is on in front of {', '.join(zram)}: what zswap writes back is unpacked and compressed a second time."
     rests = ("sys/module/zswap/parameters/enabled", "proc/swaps")
-    return Advice("zswap before zram", WRONG, Sentence(why, rests), "echo N > /sys/module/zswap/parameters/enabled")
+    effect = Effect(why_not="what a page costs that is compressed twice is not modelled")
+    command = "echo N > /sys/module/zswap/parameters/enabled"
+    return Advice("zswap before zram", WRONG, Sentence(why, rests), command, effect)
 
 
 def zram_larger_than_ram(machine: Machine) -> Advice | None:
@@ -147,7 +158,9 @@ def zram_larger_than_ram(machine: Machine) -> Advice | None:
             )
             rests = (f"sys/block/{device}/mm_stat", f"sys/block/{device}/disksize", "proc/meminfo: MemTotal")
             return Advice("zram larger than RAM bears", CHANGE, Sentence(why, rests),
-                          f"echo {total // 2} > /sys/block/{device}/mem_limit")  # fmt: skip
+                          f"echo {total // 2} > /sys/block/{device}/mem_limit",
+                          Effect(known=f"it takes {size(total // 2 >> 10)} of RAM at most, not {size(full >> 10)}"),
+            )  # fmt: skip
     return None
 
 
@@ -159,7 +172,8 @@ def huge_pages_unused(machine: Machine) -> Advice | None:
     pool = size(total * machine.memory("Hugepagesize"))
     why = f"The pool of huge pages has {pool}, and none of it is used or reserved."
     rests = ("proc/meminfo: HugePages_Total", "proc/meminfo: HugePages_Free", "proc/meminfo: HugePages_Rsvd")
-    return Advice("huge pages unused", CHANGE, Sentence(why, rests), "sysctl vm.nr_hugepages=0")
+    effect = Effect(known=f"{pool} more are available at once")
+    return Advice("huge pages unused", CHANGE, Sentence(why, rests), "sysctl vm.nr_hugepages=0", effect)
 
 
 def thp_on_small_ram(machine: Machine) -> Advice | None:
@@ -173,7 +187,8 @@ def thp_on_small_ram(machine: Machine) -> Advice | None:
     why = f"All programs get huge pages on a machine with {size(total)}; {size(huge)} are in such pages."
     rests = ("sys/kernel/mm/transparent_hugepage/enabled", "proc/meminfo: AnonHugePages", "proc/meminfo: MemTotal")
     command = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
-    return Advice("huge pages on small RAM", CHANGE, Sentence(why, rests), command)
+    effect = Effect(why_not="how much of its huge pages a program has touched is in no file of /proc")
+    return Advice("huge pages on small RAM", CHANGE, Sentence(why, rests), command, effect)
 
 
 def bursts_beyond_watermarks(machine: Machine) -> Advice | None:
@@ -189,7 +204,8 @@ def bursts_beyond_watermarks(machine: Machine) -> Advice | None:
         f"kswapd wakes too late (watermark_scale_factor is {factor})."
     )
     rests = ("proc/vmstat: pgscan_direct", "proc/vmstat: pgscan_kswapd", "proc/sys/vm/watermark_scale_factor")
-    return Advice("watermarks too close", CHANGE, Sentence(why, rests), "sysctl vm.watermark_scale_factor=100")
+    effect = Effect(change=(("vm.watermark_scale_factor", "100"),))
+    return Advice("watermarks too close", CHANGE, Sentence(why, rests), "sysctl vm.watermark_scale_factor=100", effect)
 
 
 def heavy_swap_writes(machine: Machine) -> Advice | None:
@@ -204,7 +220,10 @@ def heavy_swap_writes(machine: Machine) -> Advice | None:
         return None
     why = f"{size(int(a_day) >> 10)} a day are written to {', '.join(area.filename for area in areas)}."
     rests = ("proc/vmstat: pswpout", "proc/uptime", "proc/swaps")
-    return Advice("much swap written", CHANGE, Sentence(why, rests), "zram before the disk: swapon -p 100 /dev/zram0")
+    swap_mib = max(machine.memory("SwapTotal") >> 10, 1)
+    effect = Effect(change=(("swap", f"zram:50%+disk:{swap_mib}M"),))
+    command = "zram before the disk: swapon -p 100 /dev/zram0"
+    return Advice("much swap written", CHANGE, Sentence(why, rests), command, effect)
 
 
 def swap_idle(machine: Machine) -> Advice | None:
@@ -227,7 +246,10 @@ def commit_limit_near(machine: Machine) -> Advice | None:
         return None
     why = f"{size(used)} of {size(limit)} are promised, and overcommit is off: the next allocation may fail."
     rests = ("proc/meminfo: Committed_AS", "proc/meminfo: CommitLimit", "proc/sys/vm/overcommit_memory")
-    return Advice("commit limit near", WRONG, Sentence(why, rests), "sysctl vm.overcommit_ratio=80, or add swap")
+    wider = machine.memory("MemTotal") * 80 // 100 + machine.memory("SwapTotal")
+    effect = Effect(known=f"CommitLimit is {size(wider)} instead of {size(limit)}, huge page pools apart")
+    command = "sysctl vm.overcommit_ratio=80, or add swap"
+    return Advice("commit limit near", WRONG, Sentence(why, rests), command, effect)
 
 
 def stalled(machine: Machine) -> Advice | None:
@@ -237,7 +259,8 @@ def stalled(machine: Machine) -> Advice | None:
         return None
     why = f"In the last minute all tasks waited for memory {full.avg60_hundredths / 100:.0f} % of the time."
     command = "memtwin ps --sort -RES -n 5 says who has it; stop one, or add memory"
-    return Advice("thrashing", WRONG, Sentence(why, ("proc/pressure/memory: full avg60",)), command)
+    effect = Effect(why_not="which program is stopped is for you to say")
+    return Advice("thrashing", WRONG, Sentence(why, ("proc/pressure/memory: full avg60",)), command, effect)
 
 
 RULES: Final[tuple[Callable[[Machine], Advice | None], ...]] = (
@@ -262,11 +285,29 @@ def examine(source: Source) -> tuple[list[Advice], list[str]]:
     return sorted(found, key=lambda one: LEVELS.index(one.level)), lacking
 
 
-def view(found: list[Advice], lacking: list[str]) -> View:
-    """Return the view of what was found and what was not judged."""
-    columns = (Column("name", "FINDING"), Column("level", "LEVEL"), Column("command", "COMMAND", prose=True))
-    rows = tuple((one.name, one.level, one.command) for one in found)
+def _effect(one: Advice, predicted: Mapping[str, str] | None) -> str:
+    """Return what the change does, or why that is not said."""
+    if one.effect.known:
+        return f"changed, {one.effect.known}"
+    if one.effect.why_not:
+        return f"what a change does cannot be said: {one.effect.why_not}"
+    if predicted is None:
+        return "memtwin doctor --predict 60s runs the change on the model"
+    return predicted.get(one.name, "what a change does was not predicted")
+
+
+def view(found: list[Advice], lacking: list[str], predicted: Mapping[str, str] | None = None) -> View:
+    """Return the view of what was found and what was not judged; *predicted* are effects by the finding's name."""
+    columns = (
+        Column("name", "FINDING"), Column("level", "LEVEL"), Column("command", "COMMAND", prose=True),
+        Column("effect"),
+    )  # fmt: skip
+    effects = {one.name: _effect(one, predicted) for one in found}
+    rows = tuple((one.name, one.level, one.command, effects[one.name]) for one in found)
     sentences = [one.evidence for one in found]
+    sentences += [
+        Sentence(f"{one.name}: {effects[one.name]}.", one.evidence.rests_on) for one in found if one.level != HARMLESS
+    ]
     if not found:
         sentences.append(Sentence(f"None of {len(RULES) - len(lacking)} rules finds anything.", ()))
     if lacking:

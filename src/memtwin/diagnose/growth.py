@@ -29,6 +29,7 @@ LIMIT: Final = 4.0
 LEAST_RISE_BYTES: Final = 512 << 10
 """Below this nothing grows: the kernel's counters of RSS are off by 64 pages for each CPU, and programs settle."""
 _LATE_BINS: Final = 4
+_LONG_BINS: Final = 6
 STOPPED: Final = 0.1
 """Share of the rise within which the last four bins lie of what has stopped growing; a steady climb has a third."""
 
@@ -66,11 +67,13 @@ class Growth(NamedTuple):
 
     @property
     def has_stopped(self) -> bool:
-        """Whether it rose early without falling back, and late in the window hardly changes any more."""
-        late = self.envelope[-_LATE_BINS:]
+        """Whether it rose early, without falling back or long ago, and late in the window hardly changes any more."""
+        late, long = self.envelope[-_LATE_BINS:], self.envelope[-_LONG_BINS:]
         near = max(STOPPED * self.rise, self.least / 8)
         falls = any(after < before - near for before, after in pairwise(self.envelope))
-        return self.rise >= self.least and not falls and max(late) - min(late) <= near
+        return (
+            self.rise >= self.least and (not falls or max(long) - min(long) <= near) and max(late) - min(late) <= near
+        )
 
     @property
     def slows_down_evenly(self) -> bool:

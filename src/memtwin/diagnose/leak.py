@@ -164,8 +164,11 @@ def _doubt(process: ProcessSeries, grown: Growth, samples: Samples) -> tuple[str
     """Return why a steady climb is no leak yet, how much longer to look, and whether another tool can say."""
     if samples.reads_heaps and not process.heap and process.heap_unknown is None:
         return "What malloc has free was not read yet.", max(grown.seconds / 3, 30.0), False
-    if len(process.heap) == 1 and process.heap[0].free_bytes >= _MOST * grown.rise:
-        reason = f"malloc has {size(process.heap[0].free_bytes >> 10)} free, and was read once: this may be the rise."
+    if _may_be_free(process, grown):
+        reason = (
+            f"malloc has {size(process.heap[-1].free_bytes >> 10)} free, and was read in less than a third of the "
+            "time: this may be the rise."
+        )
         return reason, grown.seconds, False
     if not grown.is_even:
         reason = (
@@ -183,19 +186,27 @@ def _doubt(process: ProcessSeries, grown: Growth, samples: Samples) -> tuple[str
     return None
 
 
+def _may_be_free(process: ProcessSeries, grown: Growth) -> bool:
+    """Whether the looks at its heap are too few, or too near to each other, to say that the rise is in use."""
+    looks, third = process.heap, grown.seconds / 3
+    if not looks or looks[-1].at_s - looks[0].at_s >= third:
+        return False
+    return looks[-1].free_bytes >= _MOST * grown.rise or looks[-1].at_s < process.anon.times_s[-1] - third
+
+
 def _kept(process: ProcessSeries, grown: Growth) -> Finding | None:
     """Return the finding where what grew is free in malloc's own lists."""
     looks = process.heap
     if len(looks) < 2:
         return None
-    rise = _most_free(looks[-_third(looks) :]) - _most_free(looks[: _third(looks)])
-    if rise < _MOST * grown.rise or rise < LEAST_RISE_BYTES:
+    first, late = _most_free(looks[: _third(looks)]), _most_free(looks[-_third(looks) :])
+    rise, expected = late.free_bytes - first.free_bytes, grown.rise * (late.at_s - first.at_s) / grown.seconds
+    if rise < _MOST * expected or rise < LEAST_RISE_BYTES:
         return None
-    last = looks[-1]
-    helps = last.trim_bytes >= _MOST * rise
+    helps = late.trim_bytes >= _MOST * rise
     reason = (
-        f"malloc has {size(last.free_bytes >> 10)} free and kept, {size(rise >> 10)} more than at the beginning; "
-        f"malloc_trim(0) would free {size(last.trim_bytes >> 10)}."
+        f"malloc has {size(late.free_bytes >> 10)} free and kept, {size(rise >> 10)} more than at the beginning; "
+        f"malloc_trim(0) would free {size(late.trim_bytes >> 10)}."
     )
     verdict = "freed and kept: trim helps" if helps else "freed and kept: trim does not help"
     return _finding(process, verdict, grown, evidence=(_rising(process, grown), Sentence(reason, ("proc/PID/mem",))))
@@ -348,9 +359,9 @@ def _third(looks: list[HeapLook]) -> int:
     return max(len(looks) // 3, 1)
 
 
-def _most_free(looks: list[HeapLook]) -> int:
-    """Return the most that was free: a look while it works finds what is about to be freed in use."""
-    return max(look.free_bytes for look in looks)
+def _most_free(looks: list[HeapLook]) -> HeapLook:
+    """Return the look at which most was free: while it works, what is about to be freed is in use."""
+    return max(looks, key=lambda look: look.free_bytes)
 
 
 def _growth(series: Series) -> Growth | None:
