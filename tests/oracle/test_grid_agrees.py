@@ -22,7 +22,11 @@ import pytest
 pytest.importorskip("memtwin.linux.core.state")
 
 from memtwin.machine.build import read
+from memtwin.procfs import meminfo
+from memtwin.run.change import squeeze
+from memtwin.run.run import machine_for
 from memtwin.sources.recording import Recording
+from memtwin.sources.source import load
 from memtwin.sweep import axes, goal, local, subject, sweep
 from memtwin.sweep.cache import Cache
 
@@ -97,6 +101,19 @@ def twin(name: str) -> tuple[dict[str, float], ...]:
         figures = {key: value for key, value in row.figures.items() if value is not None}
         found.append(figures | {"swap_pages": (figures["swap_in_bytes"] + figures["swap_out_bytes"]) / 4096})
     return tuple(found)
+
+
+@pytest.mark.parametrize("name", ["mix", "two", "files"])
+def test_less_ram_leaves_what_such_a_machine_boots_with(name: str) -> None:
+    """MemTotal to the KiB, of each size of RAM, from the recording of the largest."""
+    at = {point.ram_mib: GRIDS / name / f"{point.ram_mib}-{point.kind}-{point.swappiness}" for point in grid(name)}
+    boots = {ram: Recording(where / "run1.tar.xz").at("boot") for ram, where in at.items()}
+    for ram, boot in boots.items():
+        machine = machine_for(Recording(at[max(at)] / "run1.tar.xz").scenario(), read(boots[max(at)]))
+        squeeze(machine, ram << 20, as_booted=True)
+        memory = load(boot, meminfo)
+        assert memory is not None
+        assert machine.state.memory_total << 2 == memory["MemTotal"]
 
 
 def sign(number: float) -> int:
@@ -221,8 +238,8 @@ def errors(figure: str) -> list[float]:
 
 @pytest.mark.parametrize("figure", ["major_faults", "swap_pages"])
 def test_the_figures_themselves_agree(figure: str) -> None:
-    """Within 15 % in the median; beyond 30 % only where swapping just begins."""
+    """Within 15 % in the median and 30 % in nine of ten; beyond that only where swapping just begins."""
     found = errors(figure)
     print(f"{figure}: median {found[len(found) // 2]:.1%}, p90 {found[len(found) * 9 // 10]:.1%} of {len(found)}")
     assert found[len(found) // 2] <= 0.15
-    assert sum(error > 0.30 for error in found) <= 4
+    assert found[len(found) * 9 // 10] <= 0.30

@@ -19,12 +19,43 @@ if TYPE_CHECKING:
 
 LEAST_PAGES = 16_384
 """64 MiB: what is left at least."""
+_MIB = 1 << 20
+_SECTION_BYTES = 128 * _MIB
+_PAGE_STRUCT_BYTES = 64
+_POINTER_BYTES = 8
+_ADAPTS_FROM_BYTES = 64 << 30
+_HASH_SCALES = (1, 2)
+"""Pages for each bucket of the tables of dentries and inodes, as powers of two."""
 ROWS = (("page cache", "nr_file_pages"), ("anonymous memory", "nr_anon_pages"))
 
 
 def present_bytes(machine: Machine) -> int:
     """Return how much RAM a machine has, what its kernel keeps for itself among it."""
     return sum(int(zone.present) for zone in machine.boot.zoneinfo.zones) * PAGE_BYTES
+
+
+def installed_bytes(machine: Machine) -> int:
+    """Return the size of a machine's RAM: what is present, and the holes of less than a MiB below it."""
+    return -(-present_bytes(machine) // _MIB) * _MIB
+
+
+def boot_bytes(ram_bytes: int) -> int:
+    """Return what an x86_64 kernel takes at boot by the size of its RAM: page structs and two hash tables.
+
+    Page structs are there for whole sections of 128 MiB. The tables of dentries and inodes have a bucket for each 8 and
+    16 KiB, a power of two of them, a quarter as many for each factor of four above 64 GiB.
+    Source: mm/sparse-vmemmap.c, ``alloc_large_system_hash`` (mm/page_alloc.c) and ``ADAPT_SCALE_BASE``, v6.1.
+
+    >>> (boot_bytes(288 << 20) - boot_bytes(240 << 20)) >> 10, boot_bytes(336 << 20) - boot_bytes(288 << 20)
+    (2432, 0)
+    """
+    sections = -(-ram_bytes // _SECTION_BYTES)
+    structs = sections * _SECTION_BYTES // PAGE_BYTES * _PAGE_STRUCT_BYTES
+    pages = (ram_bytes - structs) // PAGE_BYTES
+    adapt = 0
+    while _ADAPTS_FROM_BYTES << 2 * adapt < pages * PAGE_BYTES:
+        adapt += 1
+    return structs + sum(_POINTER_BYTES << max((pages >> scale + adapt) - 1, 0).bit_length() for scale in _HASH_SCALES)
 
 
 def take_away(machine: Machine, pages: int) -> None:

@@ -61,12 +61,18 @@ def ram_bytes(word: str, has_bytes: int) -> int:
     return has_bytes + size if sign == "+" else has_bytes - size if sign else size
 
 
-def squeeze(machine: Machine, asked_bytes: int) -> None:
-    """Take memory away until a machine has *asked_bytes* of RAM."""
-    has = resize.present_bytes(machine)
+def squeeze(machine: Machine, asked_bytes: int, *, as_booted: bool = False) -> None:
+    """Take memory away until a machine has *asked_bytes* of RAM.
+
+    *as_booted*: as one that has so little from its boot on, whose kernel then takes less for itself.
+    """
+    less = (resize.present_bytes(machine) - asked_bytes) // PAGE_BYTES
+    if as_booted:
+        has = resize.installed_bytes(machine)
+        less = (has - asked_bytes - (resize.boot_bytes(has) - resize.boot_bytes(asked_bytes))) // PAGE_BYTES
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
-    resize.take_away(machine, (has - asked_bytes) // PAGE_BYTES)
+    resize.take_away(machine, less)
     since = machine.state.clock_ns
     cputime.begin_operation(machine.state)
     sched.sleep_until(machine.state, since + SETTLE_NS)

@@ -60,7 +60,7 @@ def carry_out(one: Job, stem: Stem) -> Row:
     """Run a job on its machine, which is used up."""
     if one.is_changed_later and stem.boot is not None:
         if one.ram_bytes is not None:
-            squeeze(stem.machine, one.ram_bytes)
+            squeeze(stem.machine, one.ram_bytes, as_booted=True)
         change_swaps(stem.machine, _swaps(one, stem.scenario, stem.boot)[0])
     apply_sysctls(stem.machine, stem.scenario, settings_of((*one.settings, *one.later)))
     run = Run(stem.scenario, stem.machine)
