@@ -15,6 +15,7 @@ from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
+    from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
 
 LEAST_PAGES = 16_384
@@ -29,14 +30,14 @@ _HASH_SCALES = (1, 2)
 ROWS = (("page cache", "nr_file_pages"), ("anonymous memory", "nr_anon_pages"))
 
 
-def present_bytes(machine: Machine) -> int:
-    """Return how much RAM a machine has, what its kernel keeps for itself among it."""
-    return sum(int(zone.present) for zone in machine.boot.zoneinfo.zones) * PAGE_BYTES
+def present_bytes(boot: Boot) -> int:
+    """Return how much RAM a machine's kernel has, what it keeps for itself among it."""
+    return sum(int(zone.present) for zone in boot.zoneinfo.zones) * PAGE_BYTES
 
 
-def installed_bytes(machine: Machine) -> int:
-    """Return the size of a machine's RAM: what is present, and the holes of less than a MiB below it."""
-    return -(-present_bytes(machine) // _MIB) * _MIB
+def installed_bytes(boot: Boot) -> int:
+    """Return the size of a machine's RAM: what is present, and the holes of less than a MiB in it."""
+    return -(-present_bytes(boot) // _MIB) * _MIB
 
 
 def boot_bytes(ram_bytes: int) -> int:

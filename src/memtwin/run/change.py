@@ -66,9 +66,9 @@ def squeeze(machine: Machine, asked_bytes: int, *, as_booted: bool = False) -> N
 
     *as_booted*: as one that has so little from its boot on, whose kernel then takes less for itself.
     """
-    less = (resize.present_bytes(machine) - asked_bytes) // PAGE_BYTES
+    less = (resize.present_bytes(machine.boot) - asked_bytes) // PAGE_BYTES
     if as_booted:
-        has = resize.installed_bytes(machine)
+        has = resize.installed_bytes(machine.boot)
         less = (has - asked_bytes - (resize.boot_bytes(has) - resize.boot_bytes(asked_bytes))) // PAGE_BYTES
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")

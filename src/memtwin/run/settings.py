@@ -243,7 +243,7 @@ def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.Planned
 
 def note_header(machine: Machine, header: MachineLine) -> None:
     """Note what a scenario's header says of the machine and the snapshot overrides."""
-    present = resize.present_bytes(machine)
+    present = resize.present_bytes(machine.boot)
     slack = (8 << 20) + present // 50
     have = machine.state.cpu_count
     wrong = []
@@ -397,7 +397,7 @@ def _prepare(
 
 def _with_ram(machine: Machine, word: str, read: Boot, parts: Mapping[str, Any]) -> Machine:
     """Return a booted machine of another size: a balloon takes memory away, more is free in the highest zone."""
-    has = resize.present_bytes(machine)
+    has = resize.present_bytes(machine.boot)
     asked = ram_bytes(word, has)
     if asked > has:
         return build_from(read, ram_bytes=asked, **parts)

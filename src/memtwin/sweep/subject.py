@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from memtwin.errors import RecordingError, UsageError, quoted
 from memtwin.machine.build import read
+from memtwin.machine.resize import installed_bytes
 from memtwin.run import grow
 from memtwin.run.change import ram_bytes, size_bytes, swap_change
 from memtwin.run.run import refuse_what_cannot_be_done
@@ -18,7 +19,6 @@ from memtwin.scenario import Scenario, SwapDisk, SwapOff, SwapOn, SwapZram, Zswa
 from memtwin.sources.recording import Recording, boot_of, runs_in
 from memtwin.sources.trace import is_trace
 from memtwin.sweep.axes import Axis, Value
-from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -81,7 +81,7 @@ class Subject(NamedTuple):
         """How much RAM the machine has, what its kernel keeps for itself among it."""
         if self.boot is None:
             return self.scenario.machine.ram_bytes
-        return sum(int(zone.present) for zone in self.boot.zoneinfo.zones) * PAGE_BYTES
+        return installed_bytes(self.boot)
 
 
 def subject(
