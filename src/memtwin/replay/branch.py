@@ -1,11 +1,11 @@
 """One future: a run that can be gone through, by keyframes from which it runs again.
 
-The whole of it is run once to know its time line; then keyframes are placed so that the CPU time between two is equal.
+The whole of it is run once to know its time line; then keyframes are placed so that no sample is far behind one in CPU
+time: best just after a step that takes long.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.sources.time_line import Event, Operation
@@ -18,6 +18,8 @@ MOST_KEYFRAMES: Final = 8
 _SURVEY_S: Final = 0.1
 _WORTH_S: Final = 0.02
 """A run of less than twice this CPU time needs no keyframes."""
+_CLOSE_S: Final = 0.001
+"""How exactly the longest way is found."""
 _NS: Final = 1e9
 
 
@@ -154,16 +156,32 @@ class Branch:
 
 
 def marks(costs_s: list[float], first: int) -> list[int]:
-    """Return before which samples, counted from 1, keyframes stand: equal CPU time lies between two.
+    """Return at which samples, counted from 1, keyframes stand: the longest way from one to a sample is the shortest.
 
     *costs_s* is the CPU time that the run had taken at each sample, from number *first* on.
 
     >>> marks([0.0, 0.1, 0.4, 0.5, 0.9], 1), marks([0.0, 0.01, 0.03], 1)
     ([2, 3, 4, 5], [])
     """
-    total_s = costs_s[-1] - costs_s[0]
-    if total_s < _WORTH_S * 2:
+    longest_s = costs_s[-1] - costs_s[0]
+    if longest_s < _WORTH_S * 2:
         return []
-    part_s = total_s / (MOST_KEYFRAMES + 1)
-    due = (bisect_left(costs_s, costs_s[0] + part_s * number) for number in range(1, MOST_KEYFRAMES + 1))
-    return sorted({first + at for at in due} - {first})
+    too_short_s = 0.0
+    while longest_s - too_short_s > _CLOSE_S:
+        tried_s = (longest_s + too_short_s) / 2
+        if len(_reached(costs_s, tried_s)) > MOST_KEYFRAMES:
+            too_short_s = tried_s
+        else:
+            longest_s = tried_s
+    return [first + at for at in _reached(costs_s, longest_s)]
+
+
+def _reached(costs_s: list[float], longest_s: float) -> list[int]:
+    """Return at which of the samples a keyframe must stand if none may be further than *longest_s* behind one."""
+    found: list[int] = []
+    since_s = costs_s[0]
+    for at, cost_s in enumerate(costs_s):
+        if cost_s - since_s > longest_s:
+            found.append(at)
+            since_s = cost_s
+    return found
