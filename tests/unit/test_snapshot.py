@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -75,6 +76,27 @@ def test_arguments_can_be_left_out(tmp_path: Path) -> None:
     assert b"hunter2" in one.files[f"proc/{secret.pid}/cmdline"]
     assert f"proc/{secret.pid}/status" in two.files
     assert not any(b"hunter2" in data for data in two.files.values())
+
+
+def test_smaps_has_a_price_that_is_said_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default it is in a snapshot of a host while it is cheap, and left out where it is not; options decide."""
+    own = f"proc/{os.getpid()}/smaps"
+    if not Path(f"/{own}").exists():
+        pytest.skip("no /proc on this machine")
+
+    def taken(name: str, *words: str) -> tuple[bool, str]:
+        assert cli.main(["snapshot", "-o", str(tmp_path / name), *words]) == 0
+        said = next(line for line in capsys.readouterr().err.splitlines() if "smaps of " in line)
+        assert re.search(r"smaps of [0-9,]+ process(es)? takes [0-9.]+ s and has some [0-9,]+ [KM]iB of text", said)
+        return (tmp_path / name / own).exists(), said.partition(" of text")[2]
+
+    assert taken("cheap") == (True, "")
+    assert taken("without", "--no-smaps") == (False, ": left out")
+    monkeypatch.setattr("memtwin.cli.snapshot._MOST_S", 0)
+    assert taken("dear") == (False, ": left out, --smaps reads it")
+    assert taken("asked", "--smaps") == (True, "")
 
 
 def test_what_could_not_be_read_is_listed_and_remembered(tmp_path: Path) -> None:

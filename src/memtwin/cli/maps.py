@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def command(root: str, form: str | None, seconds: float | None, count: int | None, *, pid: int, picture: bool) -> None:
     """Print the address space of process PID: each mapping with its rights, its kind and what of it is resident.
 
-    The columns are those of `pmap -X`. What is resident stands in /proc/PID/smaps, which snapshots do not keep: of
-    them the mappings alone are shown.
+    The columns are those of `pmap -X`. What is resident stands in /proc/PID/smaps: of a snapshot that was saved
+    without it the mappings alone are shown.
     """
     source = open_root(root)
     repeat(lambda: _view(source, pid, picture=picture), form, source, seconds, count)

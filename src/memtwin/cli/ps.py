@@ -122,7 +122,11 @@ def _explain(source: Source, pids: tuple[int, ...]) -> View:
     if process is None or record is None:
         path = f"{process.root}/smaps" if process else f"proc/{pids[0]}"
         why = source.unread.get(path, "absent")
-        hint = "snapshots and runs do not keep smaps: it is slow to read" if why == "absent" and process else None
+        hint = (
+            "a snapshot has smaps unless it was taken with --no-smaps, a run never"
+            if why == "absent" and process
+            else None
+        )
         raise SnapshotError(source.owner, f"{path}: {why}", hint=hint)
     return ps_explained.view_process(record)
 

@@ -10,10 +10,12 @@ import click
 
 from memtwin.cli import complete
 from memtwin.cli.common import note, note_leftovers, open_root, root_option, write
+from memtwin.render.words import size
 from memtwin.sources.host import host
-from memtwin.sources.snapshot import check, save, take
+from memtwin.sources.snapshot import Walk, check, save, take
 
 _NAMED = 3
+_MOST_S = 10
 
 
 @click.command("snapshot")
@@ -25,8 +27,15 @@ _NAMED = 3
     help="A new directory, or a tar by its ending: .tar, .tar.gz, .tar.xz, .tar.zst. Default: memtwin-DATE.tar.xz.",
 )
 @click.option("--no-arguments", is_flag=True, help="Leave out the processes' command lines: they may hold secrets.")
+@click.option(
+    "--smaps/--no-smaps",
+    "smaps",
+    default=None,
+    help="What is resident in each area of each process. The kernel walks every page for it: what that will take is "
+    f"said first, and beyond {_MOST_S} seconds it is left out unless asked for.",
+)
 @root_option
-def command(root: str, output: str | None, *, no_arguments: bool) -> None:
+def command(root: str, output: str | None, *, no_arguments: bool, smaps: bool | None) -> None:
     """Save every /proc and /sys file that a view reads, to look at it later or elsewhere.
 
     Run it as root, or what other users' processes hold stays unknown. The snapshot has the names, memory maps and
@@ -42,7 +51,14 @@ def command(root: str, output: str | None, *, no_arguments: bool) -> None:
         if bar:
             click.echo(f"\rprocesses {done}/{whole}", nl=done == whole, err=True)
 
-    taken = take(source, arguments=not no_arguments, progress=progress)
+    def wants_smaps(walk: Walk) -> bool:
+        wanted = walk.seconds <= _MOST_S if smaps is None else smaps
+        after = "" if wanted else ": left out" if smaps is False else ": left out, --smaps reads it"
+        text = size(walk.size_bytes >> 10)
+        note(f"smaps of {walk.processes:,} processes takes {walk.seconds:.1f} s and has some {text} of text{after}")
+        return wanted
+
+    taken = take(source, arguments=not no_arguments, progress=progress, wants_smaps=wants_smaps)
     save(taken, where)
     facts = host(source)
     write(f"{where}: {len(taken.files)} files of {facts.kernel or 'an unknown kernel'}\n")

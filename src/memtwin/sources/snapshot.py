@@ -14,7 +14,9 @@ import fnmatch
 import io
 import json
 import os
+import re
 import tarfile
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin import __version__
@@ -25,9 +27,10 @@ from memtwin.sources.processes import processes
 from memtwin.sources.source import SNAPSHOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
 FILES: Final = (
@@ -60,6 +63,8 @@ PROCESS_FILES: Final = (
 )  # fmt: skip
 """What is read of each process. ``cmdline`` beside them, unless arguments are left out: they may hold secrets."""
 
+SMAPS: Final = "smaps"
+_MAPS: Final = re.compile(r"proc/[0-9]+/maps")
 _ORDERS: Final = frozenset((
     "compact_memory", "demote", "drop_caches", "memory.force_empty", "memory.pressure_level", "memory.reclaim",
     "stat_refresh",
@@ -76,6 +81,19 @@ _GZIP: Final = 31
 _NO_NEWS: Final = {"absent", "No such process", "not a regular file"}
 
 
+_AREA_S: Final = 5e-6
+_AREA_BYTES: Final = 800
+"""What an area costs in smaps, to write and in bytes, as measured on Linux 6.18."""
+
+
+class Walk(NamedTuple):
+    """What smaps of all processes will take, by the smaps_rollup and maps that were read: it walks the same pages."""
+
+    processes: int
+    seconds: float
+    size_bytes: int
+
+
 class Taken(NamedTuple):
     """What a snapshot holds: raw bytes by path, and for each path that could not be read the reason."""
 
@@ -83,33 +101,65 @@ class Taken(NamedTuple):
     unread: dict[str, str]
 
 
-def take(source: Source, *, arguments: bool = True, progress: Callable[[int, int], None] | None = None) -> Taken:
-    """Read everything that a snapshot of *source* holds; *progress* gets the number of processes done and of all."""
-    files: dict[str, bytes] = {}
-    unread: dict[str, str] = {}
+def take(
+    source: Source, *, arguments: bool = True, progress: Callable[[int, int], None] | None = None,
+    wants_smaps: Callable[[Walk], bool] = lambda _: False,
+) -> Taken:  # fmt: skip
+    """Read everything that a snapshot of *source* holds; *progress* gets the number of processes done and of all.
 
-    def read(path: str, saved: str | None = None) -> None:
-        text = source.read(path)
-        if text is not None:
-            files[saved or path] = text.encode(errors="surrogateescape")
-        elif source.unread[path] not in _NO_NEWS:
-            unread[saved or path] = source.unread[path]
-
+    A live kernel walks every page for smaps: *wants_smaps* hears first what that will take.
+    """
+    reader = _Reader(source)
     taken = taken_unix_ms(source)
     for pattern in FILES:
         for path in matching(source, pattern):
-            read(path)
+            reader.read(path, path)
     found = list(processes(source))
-    of_process = (*PROCESS_FILES, *(("cmdline",) if arguments else ()), *(() if source.is_live else ("smaps",)))
+    names = (*PROCESS_FILES, *(("cmdline",) if arguments else ()), *(() if source.is_live else (SMAPS,)))
     for done, process in enumerate(found, 1):
-        for name in of_process:
-            read(f"{process.root}/{name}", f"proc/{process.pid}/{name}")
-        if f"proc/{process.pid}/status" in files:  # a worker of a run has no comm of its own
-            files.setdefault(f"proc/{process.pid}/comm", f"{process.name}\n".encode(errors="surrogateescape"))
+        reader.read_process(process, names)
         if progress:
             progress(done, len(found))
-    files[SNAPSHOT] = _facts(source, unread, taken)
-    return Taken(files, unread)
+    if source.is_live and wants_smaps(reader.walk()):
+        for process in found:
+            reader.read_process(process, (SMAPS,))
+    reader.files[SNAPSHOT] = _facts(source, reader.unread, taken)
+    return Taken(reader.files, reader.unread)
+
+
+class _Reader:
+    """Reads files of *source*: bytes by the path under which they are saved, or why they could not be read."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.files: dict[str, bytes] = {}
+        self.unread: dict[str, str] = {}
+        self._walked_s = 0.0
+
+    def read(self, path: str, saved: str) -> None:
+        """Read the file at *path*."""
+        text = self.source.read(path)
+        if text is not None:
+            self.files[saved] = text.encode(errors="surrogateescape")
+        elif self.source.unread[path] not in _NO_NEWS:
+            self.unread[saved] = self.source.unread[path]
+
+    def read_process(self, process: SourceProcess, names: Iterable[str]) -> None:
+        """Read the files *names* of a process."""
+        for name in names:
+            since_s = time.perf_counter()
+            self.read(f"{process.root}/{name}", f"proc/{process.pid}/{name}")
+            if name == "smaps_rollup":
+                self._walked_s += time.perf_counter() - since_s
+        if f"proc/{process.pid}/status" in self.files:  # a worker of a run has no comm of its own
+            comm = f"{process.name}\n".encode(errors="surrogateescape")
+            self.files.setdefault(f"proc/{process.pid}/comm", comm)
+
+    def walk(self) -> Walk:
+        """Return what smaps will take, by what was read."""
+        texts = [text for path, text in self.files.items() if _MAPS.fullmatch(path) and text]
+        areas = sum(text.count(b"\n") for text in texts)
+        return Walk(len(texts), self._walked_s + areas * _AREA_S, areas * _AREA_BYTES)
 
 
 def matching(source: Source, pattern: str) -> Iterator[str]:
