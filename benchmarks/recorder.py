@@ -1,6 +1,6 @@
-"""What recording costs: the recorder's CPU, the slow-down of a program, the size of a day, samples lost by kills.
+"""What recording costs: the recorder's CPU, the slow-down of a program, the size of a day.
 
-python benchmarks/recorder.py [--pairs 7] [--seconds 5] [--kills 1000]
+python benchmarks/recorder.py [--pairs 7] [--seconds 5]
 
 Of a program the CPU time for the same work is compared (a busy machine changes the time on the clock), in pairs that
 alternate between recorded and not; the bound is the upper end of the 95 % interval of the mean of the pairs.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
-import resource
 import signal
 import subprocess
 import sys
@@ -20,9 +18,7 @@ import time
 from pathlib import Path
 from statistics import fmean, stdev
 
-from memtwin.sources.recorder import Readings
 from memtwin.sources.trace import Trace
-from memtwin.sources.trace_writer import Writer
 
 RECORD = (sys.executable, "-m", "memtwin", "record")
 WORK = r"""
@@ -42,7 +38,6 @@ int main(int argc, char **argv) {
 }
 """
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-META = {"memtwin": "0", "kernel": "6.1.0", "page_bytes": 4096, "ticks_per_s": 100}
 
 
 def cpu_s(words: list[str], trace: Path | None) -> float:
@@ -112,49 +107,16 @@ def size_of_a_day(where: Path, seconds: int) -> str:
     return f"{number} processes, {samples} samples: {trace.stat().st_size / 1e3:.0f} kB, {a_day:.1f} MB a day"
 
 
-def kills(where: Path, number: int) -> str:
-    """Kill a writer at random moments; return how many samples that it had written were lost at most."""
-    draw, worst = random.Random(1), 0
-    path, seen = where / "killed", where / "seen"
-    for _ in range(number):
-        path.unlink(missing_ok=True)
-        seen.write_bytes(b"")
-        child = os.fork()
-        if not child:
-            writer, count = Writer(str(path), META), 0
-            with seen.open("ab", buffering=0) as file:
-                while True:
-                    text = f"MemFree:  {draw.randrange(10**6):8d} kB\n".encode() * 20
-                    writer.add(Readings({"proc/meminfo": text}, [], {}), count, count)
-                    count += 1
-                    file.write(b".")
-        time.sleep(0.002 + draw.random() * 0.02)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        written = seen.stat().st_size
-        try:
-            found = len(Trace(path).frames)
-        except Exception:
-            found = 0
-            if written > 1:
-                raise
-        worst = max(worst, written - found)
-    return f"{number} kills: at most {max(worst, 0)} samples lost that were known to be written"
-
-
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--kills", type=int, default=1000)
     options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NPROC, (resource.RLIM_INFINITY,) * 2)
     with tempfile.TemporaryDirectory() as name:
         where = Path(name)
         (where / "work.c").write_text(WORK)
         subprocess.run(["gcc", "-O1", "-o", where / "work", where / "work.c"], check=True)
-        print(kills(where, options.kills), flush=True)
         for number in (200, 2000):
             print(recorder_share(where, number, options.seconds), flush=True)
         print(size_of_a_day(where, options.seconds), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_a_short_set(judged: dict[str, trials.Judged]) -> None:
     for kind, verdict in named.items():
         assert judged[kind].verdict == verdict, judged
     page = tables.page(list(judged.values()))
-    assert "| memtwin leak | 0/2 | 0/" in page
+    assert re.search(r"\| memtwin leak \| 0/\d+ \| 0/\d+ \|", page)
     assert "## Bad sampling" in page
 
 
