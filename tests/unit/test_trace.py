@@ -25,6 +25,7 @@ from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
 from memtwin.sources.recording import resolve
 from memtwin.sources.trace import Trace, duration_ms
 from memtwin.sources.trace_writer import KEY_EVERY, Rotation, Writer
+from memtwin.sources.tracks import Tracks
 
 VIEWS = ("account", "buddyinfo", "free", "limits", "loadavg", "meminfo", "pressure", "ps", "slabtop", "swaps",
          "swapuse", "vmstat", "zoneinfo")  # fmt: skip
@@ -317,6 +318,19 @@ def test_working_set_and_contents_at_their_price(tmp_path: Path, capsys: pytest.
     assert 8 << 10 <= sorted(touched)[len(touched) // 2] <= 18 << 10
     assert 0.3 <= contents[-1]["same"] <= 0.6
     assert 0.3 <= contents[-1]["whole"] <= 0.6
+
+
+@pytest.mark.parametrize("working_set_ms", [None, 1000])
+def test_references_count_where_they_were_forgotten(working_set_ms: int | None, tmp_path: Path) -> None:
+    """A smaps that was read by the way says what was ever touched: no working set."""
+    row = "00400000-00500000 rw-p 00000000 00:00 0 \nSize: 1024 kB\nReferenced: 512 kB\nAnonymous: 1024 kB\n"
+    files = {"proc/7/stat": Path("/proc/self/stat").read_bytes(), "proc/7/smaps": row.encode()}
+    writer = Writer(str(tmp_path / "t"), {**META, "working_set_ms": working_set_ms})
+    writer.add(Readings(files, [], {}), 0, 0)
+    writer.close()
+    (moment,) = Tracks(Trace(tmp_path / "t")).moments()
+    found = [figures.get("touched_anon_bytes") for figures in moment.processes.values()]
+    assert found == [None if working_set_ms is None else 512 << 10]
 
 
 @pytest.mark.parametrize(("words", "said"), [

@@ -96,7 +96,7 @@ def command(
         if not os.path.exists(f"/proc/{pid}"):
             raise UsageError(f"no process {pid}", hint="memtwin ps lists them")
     often = _files_of(cgroup) if cgroup is not None else ()
-    writer = Writer(output, _meta(every), Rotation(max_size, max_age / 1000 if max_age else None, keep))
+    writer = Writer(output, _meta(every, working_set), Rotation(max_size, max_age / 1000 if max_age else None, keep))
     child = None
     try:
         if command_line:
@@ -241,7 +241,7 @@ def _uid(user: str | None) -> int | None:
         raise UsageError(f"no user {user}", hint="give a name of /etc/passwd or a number") from None
 
 
-def _meta(every_ms: int) -> dict[str, Any]:
+def _meta(every_ms: int, working_set_ms: int | None) -> dict[str, Any]:
     """Return what no file says of this machine."""
     facts = host(open_source("live"))
     return {
@@ -250,6 +250,7 @@ def _meta(every_ms: int) -> dict[str, Any]:
         "page_bytes": facts.page_bytes,
         "ticks_per_s": facts.ticks_per_s,
         "every_ms": every_ms,
+        "working_set_ms": working_set_ms,
     }
 
 

@@ -83,6 +83,8 @@ class Tracks:
         self.contents: dict[Process, dict[str, float]] = {}
         """What the last sample of the pages of each was like, where they were sampled (``record --contents``)."""
         self._page_bytes, self._ticks_per_s = 4096, 100
+        self._forgets = False
+        """Whether references were forgotten after each smaps, so that those of the next are what was touched since."""
 
     def moments(self) -> Iterator[Moment]:
         """Yield the samples in the order in which they were taken."""
@@ -92,6 +94,7 @@ class Tracks:
                 int(meta.get("page_bytes") or 4096),
                 int(meta.get("ticks_per_s") or 100),
             )
+            self._forgets = bool(meta.get("working_set_ms"))
             machine: dict[str, float] = {}
             processes: dict[Process, dict[str, int]] = {}
             for path in sorted(sample.state.read_now, key=_stat_first):
@@ -108,6 +111,8 @@ class Tracks:
             yield Moment(*times, machine, processes, self._names, self._parents)
 
     def _add(self, state: FileState, path: str, kind: str, pid: int, processes: dict[Process, dict[str, int]]) -> None:
+        if kind == "smaps" and not self._forgets:
+            return
         found = self._parsed(state, path, {"stat": self._stat, "statm": self._statm}.get(kind) or _ROWS[kind])
         if not found:
             return
