@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OUT: Final = Path("recordings")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _KEYS: Final = {"header": str, "packages": list, "every_ms": int, "limit_s": int, "programs": dict}
+_TENTH: Final = 10
 _SHORTEST_MS: Final = 10
 _LONGEST_SCRIPT: Final = 100 << 10
 """What the sampler reads of one."""
@@ -53,6 +54,8 @@ class Description:
     programs: dict[str, str]
     every_ms: int
     limit_s: int
+    working_set: bool = False
+    """Whether the sampler forgets references after each tenth sample, and reads smaps there."""
 
 
 def load(path: Path) -> Description:
@@ -79,14 +82,16 @@ def load(path: Path) -> Description:
     return Description(machine, tuple(told.get("packages", ())), scripts, every_ms, limit_s)
 
 
-def changed(description: Description, ram: str | None, profile: str | None) -> Description:
+def changed(
+    description: Description, ram: str | None, profile: str | None, *, working_set: bool = False
+) -> Description:
     """Return the description on another amount of RAM, written as in a scenario, or another kernel."""
     machine = description.machine.machine
     if ram is not None:
         machine = replace(machine, ram_bytes=sc.parse(f"machine ram={ram}", "--ram").machine.ram_bytes)
     if profile is not None:
         machine = replace(machine, kernel=profile)
-    return replace(description, machine=replace(description.machine, machine=machine))
+    return replace(description, machine=replace(description.machine, machine=machine), working_set=working_set)
 
 
 def initrd(guest: record.Guest, described: Description, known: kernel.Modules, sampler: images.Program) -> bytes:
@@ -94,6 +99,7 @@ def initrd(guest: record.Guest, described: Description, known: kernel.Modules, s
     modules = guest.modules(known)
     configuration = orders.configuration(described.machine, modules)
     configuration += f"every_ms {described.every_ms}\nlimit_s {described.limit_s}\n"
+    configuration += "forgets 1\n" if described.working_set else ""
     configuration += "".join(f"program {name}\n" for name in described.programs)
     return images.cpio(
         [
@@ -140,11 +146,12 @@ def _is_gone(name: str, present: set[str]) -> bool:
     return pid is not None and pid not in present
 
 
-def write_trace(path: Path, files: Mapping[str, bytes], release: str, every_ms: int) -> int:
+def write_trace(path: Path, files: Mapping[str, bytes], release: str, described: Description) -> int:
     """Write what the guest sent as a trace; returns how many samples it has."""
     meta = {
         "memtwin": __version__, "kernel": release, "page_bytes": images.PAGE_BYTES, "ticks_per_s": USER_HZ,
-        "every_ms": every_ms,
+        "every_ms": described.every_ms,
+        "working_set_ms": described.every_ms * _TENTH if described.working_set else None,
     }  # fmt: skip
     writer = Writer(str(path), meta)
     for boot_ms, readings in samples(files):
@@ -186,7 +193,7 @@ def run(path: Path, described: Description, args: argparse.Namespace, out: Path)
     told = stream.decode(ran.out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    taken = write_trace(out / "host.trace", told.files, release, described.every_ms)
+    taken = write_trace(out / "host.trace", told.files, release, described)
     ended = {str(op["program"]): op for op in told.ops}
     log = stream.dmesg(told.files["./kmsg"]) if "./kmsg" in told.files else ran.console
     meta = {
@@ -222,6 +229,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tag", default="", help="recordings go to NAME.TAG/")
     parser.add_argument("--ram", metavar="SIZE", help="another amount of RAM than the description's, such as 341M")
     parser.add_argument("--kernel", choices=sorted(kernel.PACKAGES), help="another kernel than the description's")
+    parser.add_argument("--working-set", action="store_true", help="also what is touched between tenth samples")
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds that a run may take")
     parser.add_argument("--check", action="store_true", help="only read the descriptions")
@@ -234,7 +242,7 @@ def main() -> int:
     failed = 0
     for path in args.descriptions:
         try:
-            described = changed(load(path), args.ram, args.kernel)
+            described = changed(load(path), args.ram, args.kernel, working_set=args.working_set)
         except MemtwinError as problem:
             print(problem, file=sys.stderr)
             failed += 1

@@ -40,7 +40,7 @@ struct program { char name[32]; int pid, out, ended; };
 static struct program programs[MOST_PROGRAMS];
 static int nprograms;
 static char buf[65536], script[LONGEST_SCRIPT], cfg[16384];
-static long every_ms = 100, limit_s = 600;
+static long every_ms = 100, limit_s = 600, forgets;
 static unsigned sample;
 static unsigned char known[MOST_PIDS];	/* by pid: what does not change was sent, so many times */
 static uint32_t statm_hash[MOST_PIDS];	/* by pid: of the statm that was sent last */
@@ -182,7 +182,11 @@ static void send_process(int pid, int is_tenth, int is_seldom)
 	}
 	if (!strncmp(statm, "0 ", 2)) return;
 	if (is_tenth) send_of(pid, of_process_tenth);
-	if (is_seldom) send_of(pid, of_process_seldom);
+	if (is_seldom || (forgets && is_tenth)) send_of(pid, of_process_seldom);
+	if (forgets && is_tenth) {	/* what smaps has as Referenced next is what was touched from now on */
+		snprintf(path, sizeof path, "/proc/%d/clear_refs", pid);
+		put(path, "1");
+	}
 }
 
 static void send_processes(int is_tenth, int is_seldom)
@@ -331,7 +335,7 @@ static void set_sysctl(const char *name, char *value)
 	if (put(path, value)) die(path);
 }
 
-/* One line of run.cfg: those that the coordinator has too, and "every_ms N", "limit_s N", "program NAME". */
+/* One line of run.cfg: those that the coordinator has too, and "every_ms N", "limit_s N", "forgets 1", "program NAME". */
 static void set_up_line(char **t)
 {
 	char path[96];
@@ -356,6 +360,7 @@ static void set_up_line(char **t)
 	} else if (!strcmp(t[0], "sysctl")) set_sysctl(t[1], t[2]);
 	else if (!strcmp(t[0], "every_ms")) every_ms = atol(t[1]);
 	else if (!strcmp(t[0], "limit_s")) limit_s = atol(t[1]);
+	else if (!strcmp(t[0], "forgets")) forgets = atol(t[1]);
 	else if (!strcmp(t[0], "program") && nprograms < MOST_PROGRAMS)
 		snprintf(programs[nprograms++].name, sizeof programs->name, "%s", t[1]);
 	else die(t[0]);

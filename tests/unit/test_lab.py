@@ -247,6 +247,8 @@ def test_a_description_of_programs_is_a_machine_packages_and_scripts(tmp_path: P
     assert (found.machine.machine.ram_bytes, found.machine.machine.kernel) == (192 << 20, "6.12")
     other = programs.changed(found, "128M", "6.1").machine.machine
     assert (other.ram_bytes, other.kernel) == (128 << 20, "6.1")
+    assert not found.working_set
+    assert programs.changed(found, None, None, working_set=True).working_set
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,7 @@ SENT = (
 
 def test_samples_become_a_trace_with_those_processes_that_were_there(tmp_path: Path) -> None:
     files = stream.decode(SENT).files
-    assert programs.write_trace(tmp_path / "host.trace", files, "6.1.0", 100) == 2
+    assert programs.write_trace(tmp_path / "host.trace", files, "6.1.0", described(tmp_path, DESCRIPTION)) == 2
     trace = Trace(str(tmp_path / "host.trace"))
     assert trace.at("first").read("proc/7/comm") == "a\n"
     last = trace.at("last")
