@@ -41,6 +41,9 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
     *faults*: have each page fault recorded.
     """
     machine, devices = scenario.machine, scenario.swap_devices
+    if scenario.disk:
+        where = f"{scenario.path}:{scenario.disk.lineno}"
+        raise InputError(f"{where}: a disk of the lab is as fast as a file of this host, and has an ext4")
     lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
     if faults:
         lines.append("faults")

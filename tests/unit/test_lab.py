@@ -172,6 +172,11 @@ def test_a_process_that_uses_malloc_does_nothing_else_in_the_guest() -> None:
         orders.operations(sc.parse("proc A\nA malloc rows 2000\nA mmap heap 1M\n"))
 
 
+def test_a_disk_of_another_speed_is_refused() -> None:
+    with pytest.raises(InputError, match="as fast as a file of this host"):
+        orders.configuration(sc.parse("disk data read=100M\nproc A\n"), [])
+
+
 def test_what_the_guest_says_is_read_to_where_it_ends() -> None:
     told = stream.decode(
         b'@F boot proc/a b\n@D 3\nx\ny@D 2\nz\n@O {"i": 0}\n@E swapon: no\n@F . kmsg\n@D 0\n@Z done\n@D'

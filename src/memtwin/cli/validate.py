@@ -15,6 +15,7 @@ from memtwin.cli.common import write
 from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, RecordingError, UsageError
 from memtwin.render.table import Column, Table, clean, text
 from memtwin.sources.recording import Recording, runs_in
+from memtwin.study.agreement import Agreed, agreed
 from memtwin.study.stalls import STALLED, Stall, stalls
 from memtwin.study.validate import Score, ScoreRow, pool, score
 
@@ -32,6 +33,8 @@ class Verdict:
     name: str
     score: Score | None = None
     stalls: tuple[Stall, ...] = ()
+    agreed: Agreed | None = None
+    """Where there are several real runs, and more than the usual table is shown."""
     reason: str = ""
     failed: bool = False
 
@@ -69,7 +72,7 @@ def command(recordings: tuple[str, ...], against: str | None, *, runs: int | Non
     verdicts = []
     for number, (name, reals) in enumerate(groups.items(), 1):
         with _Progress(f"[{number}/{len(groups)}] {name}") as progress:
-            verdicts.append(_judge(name, reals, against, progress.show))
+            verdicts.append(_judge(name, reals, against, progress.show, more=as_json or verbose))
     write(_json(verdicts, verbose=verbose) if as_json else _tables(verdicts, verbose=verbose))
     return 1 if any(verdict.failed for verdict in verdicts) else 0
 
@@ -95,11 +98,13 @@ def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
     return groups
 
 
-def _judge(name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None]) -> Verdict:
+def _judge(
+    name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None], *, more: bool
+) -> Verdict:
     if against is not None:
-        return _verdict(name, reals, Recording(against))
+        return _verdict(name, reals, Recording(against), more=more)
     try:
-        return _replayed(name, reals, progress)
+        return _replayed(name, reals, progress, more=more)
     except NotBuiltError:
         raise
     except NotModelledError as problem:
@@ -108,11 +113,12 @@ def _judge(name: str, reals: list[Recording], against: str | None, progress: Cal
         return Verdict(name, reason=str(problem), failed=True)
 
 
-def _verdict(name: str, reals: list[Recording], run: Recording) -> Verdict:
-    return Verdict(name, score(reals, run, name), stalls(reals, run))
+def _verdict(name: str, reals: list[Recording], run: Recording, *, more: bool) -> Verdict:
+    one = score(reals, run, name)
+    return Verdict(name, one, stalls(reals, run), agreed(reals, run, one) if more and len(reals) > 1 else None)
 
 
-def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None]) -> Verdict:
+def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None], *, more: bool) -> Verdict:
     """Run the scenario on the model, from the first real run's boot, and score it."""
     try:
         from memtwin.run.run import run_scenario
@@ -123,7 +129,7 @@ def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], 
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
         out = Path(scratch) / "run"
         run_scenario(reals[0].scenario(), reals[0].at("boot"), out, progress=progress)
-        return _verdict(name, reals, Recording(out))
+        return _verdict(name, reals, Recording(out), more=more)
 
 
 class _Progress:
@@ -168,6 +174,8 @@ def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
             parts.append(f"\n{clean(verdict.name)}: the worst figures\n{_worst_table(verdict.score)}")
         if verdict.stalls and verbose:
             parts.append(f"\n{clean(verdict.name)}: who waited, at its end\n{_stalls_of(verdict.stalls)}")
+        if verdict.agreed and verbose:
+            parts.append(f"\n{clean(verdict.name)}: {_agreement(verdict.agreed)}")
     return "".join(parts)
 
 
@@ -197,6 +205,26 @@ def _stalls_of(found: tuple[Stall, ...]) -> str:
     rows = [(stall.figure, str(stall.low), str(stall.high), str(stall.own), _pair(stall)) for stall in found]
     columns = tuple(Column(title, "left" if i < 1 else "right") for i, title in enumerate(titles))
     return text(Table(columns, tuple(rows)), gap=2)
+
+
+def _agreement(found: Agreed) -> str:
+    """How the twin does where the real runs agree; then load averages and pressure."""
+    control = "" if found.control_mean is None else f" (a real run left out: {found.control_mean:.1%}"
+    control += "" if found.control_p90 is None else f", {found.control_p90:.1%})"
+    judged = found.waits_judged
+    inside = sum(wait.is_inside for wait in judged)
+    titles = ("load and pressure", "at", "real low", "real high", "twin", "")
+    rows = [
+        (wait.figure, wait.checkpoint, str(wait.low), str(wait.high), str(wait.twin),
+         "not judged" if not wait.is_judged else "inside" if wait.is_inside else "outside")
+        for wait in found.waits
+    ]  # fmt: skip
+    columns = tuple(Column(title, "left" if i in {0, 1, 5} else "right") for i, title in enumerate(titles))
+    return (
+        f"the real runs agree on {found.judged} of {found.compared} figures; there mean {found.mean:.1%}, "
+        f"p90 {found.p90:.1%}{control}; {inside} of {len(judged)} load averages and pressure totals inside\n"
+        + (text(Table(columns, tuple(rows)), gap=2) if rows else "")
+    )
 
 
 def _cells(verdict: Verdict) -> tuple[str, ...]:
@@ -249,6 +277,17 @@ def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
              "real_low": stall.low, "real_high": stall.high, "twin": stall.own}
             for stall in verdict.stalls
         ]  # fmt: skip
+    if verdict.agreed:
+        found = verdict.agreed
+        data["agreed"] = {
+            "judged": found.judged, "compared": found.compared, "mean": found.mean, "p90": found.p90,
+            "control_mean": found.control_mean, "control_p90": found.control_p90,
+            "waits": [
+                {"checkpoint": wait.checkpoint, "figure": wait.figure, "real_low": wait.low, "real_high": wait.high,
+                 "twin": wait.twin, "judged": wait.is_judged, "inside": wait.is_inside}
+                for wait in found.waits
+            ],
+        }  # fmt: skip
     if one and verbose:
         data["worst"] = [
             {"checkpoint": row.checkpoint, "figure": row.figure, "kind": row.kind, "real_low": row.low,

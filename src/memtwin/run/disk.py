@@ -11,7 +11,10 @@ the disk's Buffers and 24 KiB of Cached that turn up soon after boot.
 Stands for a small ext4, freshly mounted; the thread is ext4_lazyinit_thread() in fs/ext4/super.c of Linux 6.1, with
 ext4_mb_prefetch() and ext4_mb_init_cache() in fs/ext4/mballoc.c.
 
-Not modelled: block allocation, running full.
+With ``fs=xfs`` files have no buffer heads and nothing of the file system lies in the page cache, for XFS keeps its own
+blocks elsewhere.
+
+Not modelled: block allocation, running full, what XFS keeps beside the page cache.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import re
 from typing import TYPE_CHECKING
 
 from memtwin.errors import HostMemoryError
+from memtwin.linux.core import device
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
@@ -31,10 +35,11 @@ from memtwin.units import PAGE_BYTES, pages
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from memtwin.linux.core.state import State
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
     from memtwin.run.shared import Shared
-    from memtwin.scenario import FileDef
+    from memtwin.scenario import DataDisk, FileDef
 
 BUFFERS_OF_A_MOUNT = 5
 """Blocks that mounting reads: superblock, group descriptors, the journal's superblock, two of inodes."""
@@ -44,6 +49,9 @@ BLOCKS_OF_NEW_FILE = 7
 """Superblock, group descriptor, inode bitmap, inode and directory; for its data the block bitmap, the inode again."""
 
 
+NS_PER_S = 1_000_000_000
+DATA_DISK = 0
+"""Its number among the model's devices."""
 DEVICE = (254, 0)
 """Major and minor number of the data disk, vda."""
 FIRST_INODE = 11
@@ -76,14 +84,46 @@ def bitmaps_to_come(boot: Boot) -> int:
     return count if buffers <= BUFFERS_OF_A_MOUNT + count // 2 else 0
 
 
-class Disk:
-    """The files by name; *files* are there from the start, as the scenario *where* says; *shared* has the tmpfs's."""
+def set_up(state: State, disk: DataDisk | None) -> None:
+    """Give the data disk the speed, the queue and the file system that a scenario's line says."""
+    if disk is None:
+        return
+    device.limit(
+        state,
+        DATA_DISK,
+        _ns_per_page(disk.read_bytes_per_s),
+        _ns_per_page(disk.write_bytes_per_s),
+        -1 if disk.latency_ns is None else disk.latency_ns,
+        disk.queue_depth,
+        disk.nr_requests,
+    )
+    readahead_pages = 0 if disk.readahead_bytes is None else disk.readahead_bytes // PAGE_BYTES
+    device.file_system(state, readahead_pages, not is_on_xfs(disk))
 
-    def __init__(self, machine: Machine, files: Iterable[FileDef], shared: Shared, where: str = "") -> None:
+
+def is_on_xfs(disk: DataDisk | None) -> bool:
+    """Whether a scenario's files lie on XFS."""
+    return disk is not None and disk.file_system == "xfs"
+
+
+def _ns_per_page(bytes_per_s: int) -> int:
+    return PAGE_BYTES * NS_PER_S // bytes_per_s if bytes_per_s else 0
+
+
+class Disk:
+    """The files by name; *files* are there from the start, as the scenario *where* says; *shared* has the tmpfs's.
+
+    *journals*: the file system has a journal of its own blocks in the page cache, as ext4 has.
+    """
+
+    def __init__(
+        self, machine: Machine, files: Iterable[FileDef], shared: Shared, where: str = "", *, journals: bool = True
+    ) -> None:
         self.machine = machine
         self.state = machine.state
         self.numbers: dict[str, int] = {}
         self.shared = shared
+        self._journals = journals
         self._handles: dict[str, tuple[int, int]] = {}
         self._directory = filemap.append_page(self.state, machine.bdev)
         self._inode_bitmap = filemap.append_page(self.state, machine.bdev)
@@ -98,7 +138,7 @@ class Disk:
     def prefetch_bitmaps(self) -> None:
         """Let the file system's thread do its work, if it is still to come."""
         count = bitmaps_to_come(self.machine.boot)
-        if not count:
+        if not count or not self._journals:
             return
         buddies = filemap.create_file(self.state, 2 * count, t.FILE_REGULAR, hole=True)
         for group in range(count):
@@ -118,15 +158,21 @@ class Disk:
         """The number of a file; one that is not there is made, empty."""
         if name.startswith(TMPFS):
             return self.shared.look_up(task, name)
-        read_write.bread(self.state, self.machine.bdev, self._directory)
-        if not self._handles:
-            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_FIRST_OPEN)
+        if self._journals:
+            self._read_blocks(is_new=name not in self.numbers)
         if name not in self.numbers:
-            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
-            read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
             self._name(name, filemap.create_file(self.state, 0, t.FILE_REGULAR, hole=True))
         self._handles[name] = dcache.look_up(self.state, self._handles.get(name, (0, 0)), t.CACHE_EXT4_INODE)
         return self.numbers[name]
+
+    def _read_blocks(self, *, is_new: bool) -> None:
+        """Read the blocks of the file system that say where a file is, and change those that note it."""
+        read_write.bread(self.state, self.machine.bdev, self._directory)
+        if not self._handles:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_FIRST_OPEN)
+        if is_new:
+            jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
+            read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
 
     def open(self, task: int, name: str) -> int:
         """Open a file, made if it is not there; returns the number of the open file."""

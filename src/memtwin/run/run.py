@@ -35,7 +35,7 @@ from memtwin.procfs.counters import figures_with
 from memtwin.run import timeline
 from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
-from memtwin.run.disk import Disk
+from memtwin.run.disk import Disk, is_on_xfs, set_up
 from memtwin.run.done import Done, counted, moved
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
@@ -87,7 +87,7 @@ class Run:
         self.checkpoints: dict[str, dict[str, str]] = {}
         self.frame_maps: dict[str, FrameMap] = {}
         self.shared = Shared(machine, scenario.tmpfs_bytes)
-        self.disk = Disk(machine, scenario.files, self.shared, scenario.path)
+        self.disk = Disk(machine, scenario.files, self.shared, scenario.path, journals=not is_on_xfs(scenario.disk))
         self.processes = Processes(machine, self.disk, scenario.path, self.sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.blocks = Blocks(machine.state)
@@ -433,6 +433,7 @@ def machine_without_sysctls(
     check_sizes(scenario, asked)
     machine = prepare(scenario, boot, asked, swaps, progress)
     refuse_attach(scenario, machine)
+    set_up(machine.state, scenario.disk)
     return machine
 
 

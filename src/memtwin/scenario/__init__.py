@@ -27,6 +27,7 @@ The patterns draw from splitmix64, so that the same line visits the same pages o
 
 from __future__ import annotations
 
+from memtwin.scenario.disk import DataDisk
 from memtwin.scenario.flow import Wait
 from memtwin.scenario.lines import (
     ADVICES,
@@ -104,6 +105,7 @@ __all__ = [
     "ClearRefs",
     "Compact",
     "Content",
+    "DataDisk",
     "DropCaches",
     "Exit",
     "FileDef",

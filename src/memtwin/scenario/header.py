@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from memtwin.errors import quoted
 from memtwin.scenario import lines as kinds
 from memtwin.scenario import shared
+from memtwin.scenario.disk import DataDisk, data_disk
 from memtwin.scenario.zswap import zswap
 
 if TYPE_CHECKING:
@@ -103,14 +104,13 @@ class Header:
         self.sysctls: list[kinds.Sysctl] = []
         self.files: dict[str, kinds.FileDef] = {}
         self.tmpfs_bytes: int | None = None
+        self.disk: DataDisk | None = None
 
     def take(self, line: Line) -> None:
         """Read one line."""
         match line.words[0]:
-            case "machine":
-                if self.machine:
-                    raise line.error("one machine line")
-                self.machine = _machine(line)
+            case "machine" | "tmpfs" | "disk":
+                self._take_once(line)
             case "swap" if line.words[1:2] == ["zswap"]:
                 if self.zswap:
                     raise line.error("one swap zswap line")
@@ -120,12 +120,21 @@ class Header:
             case "sysctl":
                 name, value = line.setting(line.counted("sysctl NAME=VALUE", 2, 2)[1])
                 self.sysctls.append(kinds.Sysctl(name, value, line.lineno))
-            case "tmpfs":
-                if self.tmpfs_bytes is not None:
-                    raise line.error("one tmpfs line")
-                self.tmpfs_bytes = shared.tmpfs(line)
             case _:
                 file = _file(line)
                 if file.name in self.files:
                     raise line.error(f"each file once; {file.name!r} is already there")
                 self.files[file.name] = file
+
+    def _take_once(self, line: Line) -> None:
+        """Read a line of which there is one."""
+        word = line.words[0]
+        if {"machine": self.machine, "tmpfs": self.tmpfs_bytes, "disk": self.disk}[word] is not None:
+            raise line.error(f"one {word} line")
+        match word:
+            case "machine":
+                self.machine = _machine(line)
+            case "tmpfs":
+                self.tmpfs_bytes = shared.tmpfs(line)
+            case _:
+                self.disk = data_disk(line)

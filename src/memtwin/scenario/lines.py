@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from memtwin.scenario.pace import UNPACED, Pace
 
 if TYPE_CHECKING:
+    from memtwin.scenario.disk import DataDisk
     from memtwin.scenario.patterns import Pattern, Rand, Seq
 
 Content = Literal["mark", "zero", "random", "half", "text"]
@@ -33,7 +34,7 @@ ZPOOLS: Final = ("zbud", "z3fold", "zsmalloc")
 ZRAM_ALGORITHMS: Final = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
 LARGEST_AREA: Final = "anon"
 """The region of an attached process that it has from the start: its largest private mapping."""
-HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file", "tmpfs")
+HEADER_WORDS: Final = ("machine", "swap", "sysctl", "file", "tmpfs", "disk")
 RESERVED_LABELS: Final = (
     "boot", "scenario.txt", "run.json", "ops.jsonl", "dmesg.txt", "console.txt", "timeline.csv", "timeline.parquet",
     "swap_areas.csv",
@@ -472,7 +473,7 @@ class Checkpoint(Op):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A parsed scenario; *swaps* in the order in which they stand and are turned on, *text* the file as it is."""
+    """A parsed scenario; *swaps* in the order in which they are turned on, *disk* if a line says something of it."""
 
     path: str
     machine: MachineLine
@@ -480,8 +481,8 @@ class Scenario:
     zswap: Zswap | None
     sysctls: tuple[Sysctl, ...]
     files: tuple[FileDef, ...]
-    tmpfs_bytes: int | None
-    """Size of the tmpfs; None: half of memory, as the kernel has it."""
+    tmpfs_bytes: int | None  # None: half of memory, as the kernel has it
+    disk: DataDisk | None
     ops: tuple[Op, ...]
     text: str
 

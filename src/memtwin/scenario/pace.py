@@ -19,7 +19,7 @@ MAX_RATE: Final = 16 << 30
 """Bytes a second; faster than any memory that the model has."""
 AHEAD_NS: Final = 10_000_000
 """A process that is ahead of its rate by this much sleeps until it is even."""
-_THINK: Final = re.compile(r"([0-9]{1,9})(us|ms|s)")
+_TIME: Final = re.compile(r"([0-9]{1,9})(us|ms|s)")
 _NS: Final = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -36,7 +36,7 @@ UNPACED: Final = Pace()
 
 def pace(line: Line, given: Mapping[str, str]) -> Pace:
     """Return the pace that the options of a line say; raises a ScenarioError for a rate or a pause that is none."""
-    return Pace(_rate(line, given["rate"]) if "rate" in given else 0, _think(line, given.get("think", "0s")))
+    return Pace(_rate(line, given["rate"]) if "rate" in given else 0, time_ns(line, given.get("think", "0s"), "think"))
 
 
 def _rate(line: Line, word: str) -> int:
@@ -49,8 +49,9 @@ def _rate(line: Line, word: str) -> int:
     return rate
 
 
-def _think(line: Line, word: str) -> int:
-    match = _THINK.fullmatch(word)
+def time_ns(line: Line, word: str, what: str) -> int:
+    """Return a time such as 500us in nanoseconds."""
+    match = _TIME.fullmatch(word)
     if not match:
-        raise line.error(f"think= as a time such as 500us, 2ms or 1s, not {quoted(word)}")
+        raise line.error(f"{what}= as a time such as 500us, 2ms or 1s, not {quoted(word)}")
     return int(match[1]) * _NS[match[2]]

@@ -405,6 +405,7 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         sysctls=tuple(header.sysctls),
         files=tuple(header.files.values()),
         tmpfs_bytes=header.tmpfs_bytes,
+        disk=header.disk,
         ops=tuple(body.ops),
         text=text,
     )

@@ -95,6 +95,8 @@ def submit_bio(s: State, bio: u32):
     spend_ns(s, s.cost_ns[COST_IO_CALL])
     b = bio_at(s, bio)
     s.event[PGPGOUT if b.write else PGPGIN] += (b.nr + b.huge_tails) * KIB_PER_PAGE
+    if b.write and not b.swap:
+        s.devices[b.device].writes += 1
     done_ns = submit(s, b.device, b.nr + b.huge_tails, b.write)
     schedule_event(s, done_ns, EVENT_BIO, bio)
 
@@ -145,6 +147,8 @@ def finish_bio(s: State, bio: u32):
 def bio_endio(s: State, bio: u32):
     """A request is complete; one of several that end together waits for the others."""
     first: u32 = bio_at(s, bio).io_end
+    if bio_at(s, bio).write and not bio_at(s, bio).swap:
+        s.devices[bio_at(s, bio).device].writes -= 1
     if not first:
         finish_bio(s, bio)
         return

@@ -668,6 +668,9 @@ cdef struct Flusher:
     u64 bandwidth           # pages a second, as estimated
     u64 bandwidth_ns        # when
     u64 bandwidth_written   # pages written then
+    u64 bandwidth_dirtied   # and pages dirtied
+    u64 ratelimit           # pages a second that each writer may dirty, before the position ratio
+    u64 balanced_ratelimit  # what it was to become at its last step
 
 cdef struct WbList:
     u32 head
@@ -676,6 +679,8 @@ cdef struct WbList:
 cdef struct Bdi:            # a backing device: its flusher and the inodes that it works from
     Flusher flusher
     WbList lists[NR_WB_LISTS]
+    u64 ra_pages            # readahead's limit
+    bint no_buffer_heads    # its file system keeps none for the pages of its files
 
 cdef struct PageVec:
     u32 nr
@@ -753,6 +758,7 @@ cdef struct Task:
     u64 start_ns
     u32 nr_dirtied          # pages, since it last came to a balance point
     u32 nr_dirtied_pause    # how many it may dirty before the next
+    u64 paused_when         # jiffies up to which its pauses are made; 0: it has never been at a balance point
     u32 rss_events          # split RSS of kernels up to 6.1: folded into the mm after 64 events
     i64 rss_delta[NR_MM_COUNTERS]
     u32 stack[STACK_PAGES]
@@ -911,6 +917,7 @@ cdef enum:                  # what a runner waits for
     WAIT_PAGE_LOCKED        # the read of a page, wait_arg
     WAIT_PAGE_WRITEBACK
     WAIT_FILE_WRITEBACK     # the writes of a file, wait_arg
+    WAIT_WRITE_QUEUE        # that a device, wait_arg, takes another write
 
 cpdef enum:               # limits
     MAX_RUNNERS = 64
@@ -1097,11 +1104,16 @@ cdef struct Zswap:          # the compressed store in front of all areas
 
 cdef struct Device:         # a queue before `width` servers
     u64 latency_ns          # of one request, before its first byte
-    u64 ns_per_page         # while a server transfers
+    u64 ns_per_page[2]      # while a server transfers: a read, a write
     u32 width               # requests served at the same time
-    u32 in_flight
+    u32 queue_depth         # requests that the block layer hands to it at a time
+    u32 nr_requests         # and that it queues in all
+    bint one_line           # the servers share one line, and transfer one after another
+    u32 writes              # requests of files' writeback under way
+    u64 last_read_ns        # when a read was last submitted; 0: never
+    u64 line_until_ns       # until when the line is taken
+    u64 reads_until_ns      # and by reads alone
     u64 pages_read
     u64 pages_written
     u64 requests
-    u64 busy_ns
     u64 busy_until_ns[32]   # of each server

@@ -45,6 +45,7 @@ FORGET = cython.declare(u32, 2)
 FIRST_HITS = cython.declare(u32, 4)
 SHM_UNLIMITED = cython.declare(u64, 0xFFFFFFFFFEFFFFFF)  # SHMMAX, SHMALL: ULONG_MAX - (1 << 24)
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
+RA_PAGES = cython.declare(u64, 32)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
 LOOKS = cython.declare(u32, 256)
 COUNT = cython.declare(u32, 3)
@@ -290,6 +291,8 @@ class State:
         self.node_data[0].kcompactd.highest_zone = ZONE_MOVABLE
         self.swap_ra.hits = FIRST_HITS
         self.bdi.flusher.bandwidth = FIRST_BANDWIDTH
+        self.bdi.flusher.ratelimit = self.bdi.flusher.balanced_ratelimit = FIRST_BANDWIDTH
+        self.bdi.ra_pages = RA_PAGES
         self.nr_tables = 0
         self.cap_events = 64
         self.events = cython.cast(cython.pointer(Event), host_zeroed(self.cap_events, cython.sizeof(Event)))

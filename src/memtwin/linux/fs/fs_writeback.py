@@ -9,6 +9,8 @@ background a writer found more dirty pages than the           until they are no 
            background limit
 ========== ================================================== ================================================
 
+A request that the device does not take yet (``blk_wbt.py``) is made when it does.
+
 Files take turns, the one that has been dirty longest first: a **chunk** each, then the next::
 
     chunk = half a second of the device's bandwidth, at most an eighth of the dirty limit, rounded up to 4 MiB
@@ -33,6 +35,7 @@ from cython.cimports.memtwin.linux.block.bio import (
     open_io_end,
     submit_bio,
 )
+from cython.cimports.memtwin.linux.block.blk_wbt import wbt_may_queue
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -218,7 +221,7 @@ def flusher_runnable(s: State) -> cython.bint:
         return False
     if s.bdi.flusher.state == THREAD_ASLEEP:
         return s.bdi.flusher.wake_ns != 0 and s.now_ns >= s.bdi.flusher.wake_ns
-    return True
+    return not s.bdi.flusher.file or wbt_may_queue(s, file_at(s, s.bdi.flusher.file).device, True)
 
 
 def flusher_step(s: State):
@@ -256,6 +259,12 @@ def write_all(s: State, file: u32):
     f: cython.pointer(File) = file_at(s, file)
     while (f.nr_dirty or f.nr_writeback) and not is_cut_off(s):
         f = file_at(s, file)
+        if f.nr_dirty and not wbt_may_queue(s, f.device, False):
+            if in_pieces(s):
+                wait_for(s, WAIT_WRITE_QUEUE, f.device, False)
+                return
+            hooks.io_schedule(s)
+            continue
         if f.nr_dirty and write_pages(s, file, BIO_MAX_PAGES, False):
             if s.rq.resched:
                 hooks.cond_resched(s)

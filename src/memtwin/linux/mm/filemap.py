@@ -188,10 +188,13 @@ def filemap_remove(s: State, pfn: u32, shadow: u64):
 
 
 def create_buffers(s: State, pfn: u32) -> cython.bint:
-    """Give a page its buffer head, as the first write() to it does; it holds a reference.  False: no memory."""
+    """Give a page its buffer head, as the first write() to it does; it holds a reference.  False: no memory.
+
+    A file system that works by extents (XFS) has none for the pages of its files.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     slab: u32
-    if page.flags & PG_PRIVATE:
+    if page.flags & PG_PRIVATE or (s.bdi.no_buffer_heads and file_at(s, page.mapping).kind == FILE_REGULAR):
         return True
     slab = object_alloc_gfp(s, CACHE_BUFFER_HEAD, GFP_KERNEL)
     if not slab and s.known_cache[CACHE_BUFFER_HEAD]:

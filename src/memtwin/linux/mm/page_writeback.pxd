@@ -19,10 +19,14 @@ cdef void end_page_writeback(State s, u32 pfn) noexcept nogil
 cdef void age_completions(State s) noexcept nogil
 cdef bint over_bground_thresh(State s) noexcept nogil
 cdef void update_bandwidth(State s) noexcept nogil
+cdef void update_dirty_ratelimit(State s, u64 dirty, u64 setpoint, u64 ratio) noexcept nogil
 cdef u64 position_ratio(u64 dirty, u64 freerun, u64 limit) noexcept nogil
 cdef void set_ratelimit(State s) noexcept nogil
 cdef void balance_dirty_pages_ratelimited(State s) noexcept nogil
 cdef void balance_dirty_pages(State s, u32 task) noexcept nogil
 cdef u64 wb_stat_error(State s) noexcept nogil
 cdef u64 max_pause(State s, u64 dirty) noexcept nogil
+cdef u64 log2_of(u64 value) noexcept nogil
+cdef u64 min_pause(State s, u64 rate, u64 longest, u64 *pages) noexcept nogil
+cdef void owe_pause(Task *t, u64 now, i64 period, i64 pause) noexcept nogil
 cdef bint pause_writer(State s, u32 task, u64 dirty, u64 limit, u64 freerun) noexcept nogil

@@ -16,16 +16,19 @@ Anonymous pages lower both marks: the fuller the machine, the sooner writers wai
 point after some pages; between freerun and limit it pauses there for as long as the device needs for what it dirtied,
 more the nearer to the limit::
 
-    pause = pages dirtied / (bandwidth * position ratio)         at most 200 ms
+    pause = pages dirtied / (base rate * position ratio) - time since the last pause       at most 200 ms
     ratio = 1 + ((setpoint - dirty) / (limit - setpoint))^3      setpoint = (freerun + limit) / 2
+
+What a writer did between two pauses (its *think time*) is part of the next; a pause that comes out short is owed.  The
+base rate is what each writer may do so that all together dirty as much as the device writes: every 200 ms it takes a
+step towards ``rate now * bandwidth / pages dirtied a second``.
 
 Data also goes out when it is old: 30 s after an inode was first dirtied, checked every 5 s (``fs_writeback.py``).
 
 Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``balance_dirty_pages``, ``wb_position_ratio``,
 ``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``) and fs/fs-writeback.c (``mark_inode_dirty``).
 
-Not modelled: several devices' shares of the limit, memory cgroups' own limits, laptop mode, the slowly adapting base
-rate (the measured bandwidth stands for it).
+Not modelled: several devices' shares of the limit, memory cgroups' own limits, laptop mode.
 """
 
 import cython
@@ -57,10 +60,12 @@ from cython.cimports.memtwin.linux.mm.swap import rotate_reclaimable_page
 NS_PER_S = cython.declare(u64, 1_000_000_000)
 NS_PER_CENTISEC = cython.declare(u64, 10_000_000)
 WB_STAT_BATCH = cython.declare(u64, 8)
-MAX_PAUSE_NS = cython.declare(u64, 200_000_000)
 JIFFY_NS = cython.declare(u64, 4_000_000)
+HZ = cython.declare(u64, 250)
+HZ_POWER_OF_TWO = cython.declare(u64, 256)
+MAX_PAUSE = cython.declare(u64, 50)  # jiffies, as all pauses: a fifth of a second
 PAUSE_DIVISOR = cython.declare(u64, 32)  # an eighth of a second's jiffies, as a power of two
-MIN_PAUSE_NS = cython.declare(u64, 10_000_000)
+DIRTY_POLL_THRESH = cython.declare(u64, 32)
 BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
 COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
 RATIO_SHIFT = cython.declare(u32, 10)
@@ -280,6 +285,33 @@ def update_bandwidth(s: State):
         f.bandwidth = (rate + f.bandwidth * (period - elapsed)) // period
     f.bandwidth_ns = s.now_ns
     f.bandwidth_written = written
+    f.bandwidth_dirtied = global_node_page_state(s, NR_DIRTIED)
+
+
+def update_dirty_ratelimit(s: State, dirty: u64, setpoint: u64, ratio: u64):
+    """Let the base rate of writers follow the rate at which all together dirty what the device writes."""
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
+    elapsed: u64 = s.now_ns - f.bandwidth_ns
+    dirty_rate: u64
+    balanced: u64
+    task_rate: u64 = (f.ratelimit * ratio >> RATIO_SHIFT) + 1
+    aim: u64
+    step: u64 = 0
+    shift: u64
+    if not BANDWIDTH_INTERVAL_NS <= elapsed < NS_PER_S:
+        return
+    dirty_rate = (global_node_page_state(s, NR_DIRTIED) - f.bandwidth_dirtied) * NS_PER_S // elapsed
+    balanced = min(task_rate * f.bandwidth // (dirty_rate | 1), f.bandwidth)
+    if dirty < setpoint:
+        aim = min(f.balanced_ratelimit, balanced, task_rate)
+        step = aim - f.ratelimit if aim > f.ratelimit else 0
+    else:
+        aim = max(f.balanced_ratelimit, balanced, task_rate)
+        step = f.ratelimit - aim if aim < f.ratelimit else 0
+    shift = f.ratelimit // (2 * step + 1)
+    step = ((step >> shift) + 7) // 8 if shift < 64 else 0
+    f.ratelimit = max(f.ratelimit + step if f.ratelimit < balanced else f.ratelimit - step, 1)
+    f.balanced_ratelimit = balanced
 
 
 # --- writers ---------------------------------------------------------------------------------------------------------
@@ -339,13 +371,13 @@ def balance_dirty_pages(s: State, task: u32):
             while room:
                 t.nr_dirtied_pause <<= 1
                 room >>= 2
+            t.nr_dirtied = 0
+            t.paused_when = local_clock(s) // JIFFY_NS
             break
         s.bdi.flusher.background = True
         wake_flusher(s)
-        update_bandwidth(s)
         if not pause_writer(s, task, dirty, limit, (limit + background) // 2) or dirty <= wb_stat_error(s):
             break
-    t.nr_dirtied = 0
 
 
 def wb_stat_error(s: State) -> u64:
@@ -357,29 +389,86 @@ def wb_stat_error(s: State) -> u64:
 
 
 def max_pause(s: State, dirty: u64) -> u64:
-    """How long a writer sleeps at most: an eighth of what the device needs for what is dirty, 200 ms at most.
+    """How many jiffies a writer sleeps at most: an eighth of what the device needs for what is dirty, 200 ms at most.
 
     For example: 25,600 pages/s: 2 dirty pages 4 ms, 4,096 pages 24 ms, 40,060 and more 200 ms
     """
-    jiffies: u64 = dirty // (1 + s.bdi.flusher.bandwidth // PAUSE_DIVISOR) + 1
-    return min(jiffies * JIFFY_NS, MAX_PAUSE_NS)
+    return min(dirty // (1 + s.bdi.flusher.bandwidth // PAUSE_DIVISOR) + 1, MAX_PAUSE)
+
+
+def log2_of(value: u64) -> u64:
+    """The number of the highest bit that is set."""
+    found: u64 = 0
+    while value >> (found + 1):
+        found += 1
+    return found
+
+
+def min_pause(s: State, rate: u64, longest: u64, pages: cython.pointer(u64)) -> u64:
+    """How many jiffies a pause has at least, for fewer are left out; *pages*: how many a writer dirties between two."""
+    f: cython.pointer(Flusher) = cython.address(s.bdi.flusher)
+    high: u64 = log2_of(f.bandwidth)
+    low: u64 = log2_of(f.ratelimit)
+    aim: u64 = max(HZ // 100, 1)
+    if high > low:
+        aim += (high - low) * (10 * HZ) // 1024
+    aim = min(aim, 1 + longest // 2)
+    pages[0] = f.ratelimit * aim // HZ_POWER_OF_TWO
+    if pages[0] < DIRTY_POLL_THRESH:
+        aim = longest
+        pages[0] = f.ratelimit * aim // HZ_POWER_OF_TWO
+        if pages[0] > DIRTY_POLL_THRESH:
+            pages[0] = DIRTY_POLL_THRESH
+            aim = HZ * DIRTY_POLL_THRESH // f.ratelimit
+    if HZ * pages[0] // (rate + 1) > longest:
+        aim = longest
+        pages[0] = rate * aim // HZ_POWER_OF_TWO
+    return 1 + aim // 2 if pages[0] >= DIRTY_POLL_THRESH else aim
 
 
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
     """Let a writer sleep for what it dirtied; returns whether it must be checked again: it is over the limit."""
     t: cython.pointer(Task) = task_at(s, task)
-    rate: u64 = s.bdi.flusher.bandwidth * position_ratio(dirty, freerun, limit) >> RATIO_SHIFT
-    longest: u64 = max_pause(s, dirty)
-    pause: u64 = t.nr_dirtied * NS_PER_S // rate if rate else longest
-    pause = min(pause, longest)
-    if rate and pause < MIN_PAUSE_NS:
-        t.nr_dirtied_pause = max(cython.cast(u32, rate // 100), 8)
+    ratio: u64 = position_ratio(dirty, freerun, limit)
+    now: u64 = local_clock(s) // JIFFY_NS
+    longest: u64
+    rate: u64
+    pages: u64
+    shortest: u64
+    period: i64
+    pause: i64
+    update_dirty_ratelimit(s, dirty, (freerun + limit) // 2, ratio)
+    update_bandwidth(s)
+    longest = max_pause(s, dirty)
+    rate = s.bdi.flusher.ratelimit * ratio >> RATIO_SHIFT
+    shortest = min_pause(s, rate, longest, cython.address(pages))
+    period = pause = HZ * t.nr_dirtied // rate if rate else longest
+    if rate and t.paused_when:
+        pause -= now - t.paused_when
+    if rate and pause < cython.cast(i64, shortest):
+        owe_pause(t, now, period, pause)
         return False
+    if pause > cython.cast(i64, longest):
+        now += min(cython.cast(u64, pause) - longest, longest)
+        pause = longest
+    t.paused_when = now + pause
+    t.nr_dirtied = 0
+    t.nr_dirtied_pause = max(pages, 1)
     if in_pieces(s):
-        wait_until(s, local_clock(s) + pause, True, False)
+        wait_until(s, local_clock(s) + pause * JIFFY_NS, True, False)
         this_runner(s).rebalance = rate == 0 and dirty > wb_stat_error(s)
-        t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)
         return False
-    hooks.io_schedule_timeout(s, s.now_ns + pause)
-    t.nr_dirtied_pause = max(cython.cast(u32, rate // 50), 8)
+    hooks.io_schedule_timeout(s, s.now_ns + pause * JIFFY_NS)
     return rate == 0
+
+
+def owe_pause(t: cython.pointer(Task), now: u64, period: i64, pause: i64):
+    """A pause is too short to be made: it is owed, unless the writer has thought for more than a second."""
+    if pause < -cython.cast(i64, HZ):
+        t.paused_when = now
+        t.nr_dirtied = 0
+    elif period:
+        t.paused_when += period
+        t.nr_dirtied = 0
+    elif t.nr_dirtied_pause <= t.nr_dirtied:
+        t.nr_dirtied_pause += t.nr_dirtied

@@ -28,7 +28,6 @@ from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 SOURCE = "mm/mmap.c", "v6.1"
 
 FIRST_HITS = cython.declare(u32, 4)
-RA_PAGES = cython.declare(u64, 32)
 NEVER_READ = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
 
@@ -67,7 +66,7 @@ def open_filp(s: State, file: u32) -> u32:
     filp_at(s, filp).slab = object_alloc(s, CACHE_FILP)
     filp_at(s, filp).file = file
     filp_at(s, filp).users = 1
-    filp_at(s, filp).ra_pages = RA_PAGES
+    filp_at(s, filp).ra_pages = s.bdi.ra_pages
     file_at(s, file).users += 1
     filp_at(s, filp).prev_pos = NEVER_READ
     return filp

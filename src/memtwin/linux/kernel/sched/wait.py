@@ -8,6 +8,7 @@ Follows kernel/sched/wait.c of Linux 6.1 (``prepare_to_wait``, ``finish_wait``).
 """
 
 import cython
+from cython.cimports.memtwin.linux.block.blk_wbt import wbt_may_queue
 from cython.cimports.memtwin.linux.core.events import schedule_event
 from cython.cimports.memtwin.linux.core.state import EVENT_THREAD, State, file_at, this_runner
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account, psi_memstall_enter
@@ -45,6 +46,8 @@ def wait_is_over(s: State, r: cython.pointer(Runner)) -> cython.bint:
         return not s.pages[r.wait_arg].flags & PG_WRITEBACK
     if r.wait == WAIT_FILE_WRITEBACK:
         return file_at(s, r.wait_arg).nr_writeback == 0
+    if r.wait == WAIT_WRITE_QUEUE:
+        return wbt_may_queue(s, r.wait_arg, False)
     return True
 
 
