@@ -29,6 +29,20 @@ STALLS = (
     "allocstall", "psi_some", "psi_full", "pgscan_kswapd", "pgscan_direct", "compact_stall", "pgmigrate_success",
     "compact_migrate_scanned",
 )  # fmt: skip
+BESIDE_HEAD = """
+## Tasks side by side
+
+Recordings with several CPUs, or with tasks that run side by side, those with eight runs at two sittings: these guests
+share the host's two processors with other work. *Waited* is how long QEMU's threads had work and no processor, over
+the wall time, least and most of all runs: where it is more than 1, the guest's CPUs stood still longer than they ran.
+Judged are the figures of which the real runs differ by a third at most; there the bars are mean 10 % and p90 30 %, and
+the same victims. After the stroke stands the *control*: a real run that is left out, held against the others. Load
+averages and pressure are judged where the real runs agree within 20 %: how many of those are in their range, or at most
+10 % beside it.
+
+| scenario | CPUs | runs | judged | mean | p90 | victims | load and pressure | waited |
+|---|---|---|---|---|---|---|---|---|
+"""
 BARRED = 3
 NOTHING_RECLAIMED = {"mean": 0.02, "p90": 0.05}
 RECLAIMING = {"mean": 0.1, "p90": 0.3}
@@ -140,6 +154,39 @@ def means(verdicts: list[dict[str, Any]]) -> str:
     return f"| *mean* | | {' | '.join(cells)} |\n"
 
 
+def is_side_by_side(directory: Path) -> bool:
+    """Whether a scenario has several CPUs, or tasks that run side by side."""
+    scenario = Recording(next(iter(runs_in(directory)))).scenario()
+    return scenario.machine.cpus > 1 or any(getattr(op, "beside", False) for op in scenario.ops)
+
+
+def beside_row(verdict: dict[str, Any]) -> str:
+    """One line of the table of tasks side by side; what misses its bar in bold."""
+    recordings = [Recording(path) for path in runs_in(RECORDINGS / str(verdict["scenario"]))]
+    found = verdict.get("agreed") or {**verdict, "judged": verdict["compared"], "waits": ()}
+    cells = [
+        marked(f"{found[key]:.1%}", found[key] > RECLAIMING[key]) + control(found.get(f"control_{key}"))
+        for key in ("mean", "p90")
+    ]
+    matched, asked = verdict["victims_matched"], verdict["victims_asked"]
+    waits = [wait for wait in found["waits"] if wait["judged"]]
+    inside = sum(wait["inside"] for wait in waits)
+    shares = [
+        float(run.meta["host_wait_s"]) / float(run.meta["wall_s"]) for run in recordings if "host_wait_s" in run.meta
+    ]
+    words = (
+        verdict["scenario"], recordings[0].scenario().machine.cpus, len(recordings),
+        f"{found['judged']} of {verdict['compared']}", *cells, marked(f"{matched}/{asked}", matched < asked),
+        f"{inside} of {len(waits)}", f"{min(shares):.1f}-{max(shares):.1f}" if shares else "not known",
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, words))} |\n"
+
+
+def control(share: float | None) -> str:
+    """The control's figure behind a stroke."""
+    return " / -" if share is None else f" / {share:.1%}"
+
+
 def judged() -> list[dict[str, Any]]:
     """Every scenario's verdict, from ``memtwin validate --json``."""
     out = io.StringIO()
@@ -155,6 +202,8 @@ def judged() -> list[dict[str, Any]]:
 if __name__ == "__main__":
     verdicts = judged()
     runs = {path.name: len(list(path.glob("run*"))) for path in RECORDINGS.iterdir() if path.is_dir()}
-    lines = [HEAD, *tables(verdicts), STALLS_HEAD]
+    beside = [verdict for verdict in verdicts if is_side_by_side(RECORDINGS / str(verdict["scenario"]))]
+    alone = [verdict for verdict in verdicts if verdict not in beside]
+    lines = [HEAD, *tables(alone), BESIDE_HEAD, *map(beside_row, beside), STALLS_HEAD]
     lines += [stall_row(verdict, runs[str(verdict["scenario"])]) for verdict in verdicts]
     (HERE / "fidelity.md").write_text("".join(lines) + means(verdicts))

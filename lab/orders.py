@@ -108,10 +108,17 @@ def _time_words(scenario: sc.Scenario, op: sc.Sleep | sc.Until | sc.Wait) -> tup
     return ("wait", *op.names)
 
 
+def _refuse_into(scenario: sc.Scenario, op: sc.WorkerOp) -> None:
+    """Raise an InputError for a read or write into a region."""
+    if getattr(op, "into", None):
+        raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: the guest reads and writes through its buffer only")
+
+
 def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
     """The words of an operation after its number."""
     if isinstance(op, sc.WorkerOp):
         _refuse_mixed(scenario, op)
+        _refuse_into(scenario, op)
         verb = "&" * op.beside + type(op).__name__.lower()
         return (verb, op.proc, *_worker_words(op), *_pace(op))
     match op:

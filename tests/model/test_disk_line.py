@@ -7,6 +7,7 @@ import pytest
 from memtwin import scenario as sc
 from memtwin.linux.block import blk_wbt
 from memtwin.linux.core import device
+from memtwin.linux.records import Outcome
 from memtwin.run.run import Run, machine_for, simulate
 
 PAGE = 4096
@@ -96,6 +97,18 @@ def test_readahead_has_the_size_of_the_line() -> None:
     assert 16 <= device.requests_of(large, 0) <= 140 // 3
 
 
+def test_a_read_into_a_region_faults_it_in() -> None:
+    """8 MiB read in one call are 2,048 anonymous pages from the region's second MiB on; beyond its end is ERANGE."""
+    done = run(
+        "A mmap h 9M\nA fread f 0 8M 8M into=h+1M\nA fwrite g 0 8M 8M into=h+1M\nA fread f 0 8M 8M into=h+2M\n",
+        disk="file f 8M",
+    )
+    before, after = (done.samples[number].figures for number in (2, 3))
+    assert after["AnonPages"] - before["AnonPages"] == 8 * 1024
+    assert [one.outcome for one in done.done[2:]] == ["ok", "ok", "error"]
+    assert done.done[4].errno == Outcome.ERANGE
+
+
 def test_a_throttled_writer_is_held_at_the_setpoint() -> None:
     """Its think time is part of its pause: it stays near the middle between where pauses begin and the limit.
 
@@ -108,3 +121,13 @@ def test_a_throttled_writer_is_held_at_the_setpoint() -> None:
     setpoint_kib = (75 + 100) * 1024 // 2
     assert sum(held) / len(held) == pytest.approx(setpoint_kib, rel=0.08)
     assert seconds(done, 3) == pytest.approx((2500 - 87.5) / 100, rel=0.1)
+
+
+def test_a_read_beside_others_copies_all_of_it() -> None:
+    """3 MiB that come from the disk are 768 faults of the reader's memory, beside the main line as on it."""
+    both = [
+        run(f"A mmap h 3M\nA fread f 0 3M 3M into=h{mark}\nwait\n", disk="disk data read=100M\nfile f 3M")
+        for mark in ("", " &")
+    ]
+    assert [done.done[2].deltas["pgfault"] for done in both] == [768, 768]
+    assert seconds(both[0], 2) == pytest.approx(seconds(both[1], 2), rel=0.05)

@@ -12,6 +12,7 @@ from memtwin.procfs import pagetypeinfo, vmstat
 from memtwin.run import run
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import load
+from memtwin.study.agreement import agreed
 from memtwin.study.stalls import stalls
 from memtwin.study.validate import figures, score
 from memtwin.twin.twin import Twin
@@ -62,6 +63,30 @@ def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path)
     assert verdict.missing == 0
     assert verdict.mean <= 0.10
     assert verdict.p90 <= 0.30
+    assert verdict.outcomes_same == verdict.outcomes_asked > 0
+
+
+BESIDE = [
+    "230-beside-two-allocators", "231-beside-four-allocators", "232-beside-reader-writer", "233-beside-stream-hot-set",
+    "234-beside-oom-race", "235-beside-fork-storm", "236-beside-zram", "237-beside-one-cpu",
+    "238-beside-one-cpu-files", "239-beside-paced", "240-beside-four-readers", "241-beside-mixed",
+    "242-beside-disk-waits", "243-beside-generations", "g06.c2",
+]  # fmt: skip
+"""Tasks side by side, on 1 to 4 CPUs: mean error at most 10 %, p90 30 %, of the figures that the real runs agree on."""
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+    """No figure missing, the same victims, every operation ends as it did on the real kernel."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    twin = Recording(tmp_path / name)
+    verdict = score(reals, twin, name)
+    found = agreed(reals, twin, verdict)
+    assert verdict.missing == 0
+    assert found.mean <= 0.10
+    assert found.p90 <= 0.30
+    assert verdict.victims_matched == verdict.victims_asked
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 

@@ -172,6 +172,11 @@ def test_a_process_that_uses_malloc_does_nothing_else_in_the_guest() -> None:
         orders.operations(sc.parse("proc A\nA malloc rows 2000\nA mmap heap 1M\n"))
 
 
+def test_a_read_into_a_region_is_refused() -> None:
+    with pytest.raises(InputError, match="through its buffer only"):
+        orders.operations(sc.parse("proc A\nA mmap h 4K\nA fread f 0 4K 4K into=h\n"))
+
+
 def test_a_disk_of_another_speed_is_refused() -> None:
     with pytest.raises(InputError, match="as fast as a file of this host"):
         orders.configuration(sc.parse("disk data read=100M\nproc A\n"), [])

@@ -193,6 +193,9 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nA fread f 0 10K 4K seq", 2, "divides LEN", None),
         ("proc A\nA fread f 0 4M 2M seq", 2, "at most 1M", None),
         ("proc A\nA fread f 0 4K 0 seq", 2, "CHUNK", None),
+        ("proc A\nA fread f 0 4K 4K into=h", 2, "a region that A mapped before, not 'h'", "A mmap h SIZE"),
+        ("proc A\nA mmap h 4K\nA fread f 0 4K 4K into=h+1K", 3, "OFF in whole pages", None),
+        ("proc A\nA mmap h 4K\nA fread f 0 4G 4G into=h", 3, "at most 2147479552 bytes", None),
         ("proc A\nA fread f 0 4K 4K hot:3:1:1:1", 2, "seq or rand", None),
         ("proc A\nA fread ../f 0 4K 4K", 2, "file's name", None),
         ("proc A\nmachine ram=1G", 2, "header lines stand before", None),
@@ -342,8 +345,8 @@ PROCESS = "proc A\nA mmap h 8K\n"
         (PROCESS + "A touch h 0 4K r seq think=5", "think= as a time such as 500us, 2ms or 1s, not '5'", None),
         (PROCESS + "A touch h 0 4K r seq rate=5M", "rate= as bytes a second such as 50M/s, not '5M'", None),
         (PROCESS + "A touch h 0 4K r seq rate=0/s", "a rate of 1/s to 16G/s, not '0/s'", None),
-        (PROCESS + "A fread f 0 4K 4K rate=5M/s seq", "a pattern and then rate= and think=", None),
-        (PROCESS + "A fread f 0 4K 4K content=zero", "a key: one of rate, think, not 'content'", None),
+        (PROCESS + "A fread f 0 4K 4K rate=5M/s seq", "a pattern and then into=, rate= and think=", None),
+        (PROCESS + "A fread f 0 4K 4K content=zero", "a key: one of into, rate, think, not 'content'", None),
     ],
 )
 def test_what_has_no_time_or_no_end_is_refused(text: str, expected: str, hint: str | None) -> None:

@@ -19,6 +19,7 @@ from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.attach import candidates
 from memtwin.run.beside import Beside
+from memtwin.run.buffer import page_of_data
 from memtwin.run.refusals import SIGNALS
 from memtwin.run.worker import Region, Worker
 from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
@@ -239,17 +240,9 @@ class Processes:
     def calls(self, process: Worker, op: Fread | Fwrite) -> read_write.FileIo | int:
         """Return the calls that read or write a file through the process's buffer; an Outcome: there is no buffer."""
         filp = self.open(process, op.file)
-        if not process.buffer:
-            at, pages = self.program.io_buffer, self.program.io_buffer_pages
-            if not process.runs_program:
-                at = process.next_region
-                process.next_region += program.region_step(pages)
-            elif process.heap is not None:  # malloc may have mapped something there
-                at = process.heap.memory.unmapped(pages)
-            code = kernel_fork.mmap(self.state, process.task, at, pages, program.RW)
-            if code != Outcome.OK:
-                return code
-            process.buffer = at
+        buffer = page_of_data(self, process, op)
+        if buffer < 0:
+            return -buffer
         pattern = op.pattern
         drawn = (
             {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
@@ -262,7 +255,7 @@ class Processes:
             op.chunk_bytes,
             op.length_bytes // op.chunk_bytes,
             isinstance(op, Fwrite),
-            process.buffer,
+            buffer,
             op.index,
             content=t.CONTENT_RANDOM if process.has_read else t.CONTENT_ZERO,
             **drawn,

@@ -9,6 +9,7 @@ from memtwin.scenario.pace import UNPACED, Pace
 
 if TYPE_CHECKING:
     from memtwin.scenario.disk import DataDisk
+    from memtwin.scenario.file_io import Into
     from memtwin.scenario.patterns import Pattern, Rand, Seq
 
 Content = Literal["mark", "zero", "random", "half", "text"]
@@ -22,9 +23,7 @@ OnOff = Literal["on", "off"]
 
 BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
 CONTENTS: Final[tuple[Content, ...]] = ("mark", "zero", "random", "half", "text")
-ADVICES: Final[tuple[Advice, ...]] = (
-    "dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout",
-)  # fmt: skip
+ADVICES: Final[tuple[Advice, ...]] = ("dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout")
 THPS: Final[tuple[Thp, ...]] = ("never", "madvise", "always")
 ON_OFF: Final[tuple[OnOff, ...]] = ("on", "off")
 FILE_CONTENTS: Final[tuple[Literal["random", "zero"], ...]] = ("random", "zero")
@@ -244,6 +243,7 @@ class Fread(WorkerOp):
     chunk_bytes: int
     pattern: Seq | Rand
     pace: Pace = UNPACED
+    into: Into | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +256,7 @@ class Fwrite(WorkerOp):
     chunk_bytes: int
     pattern: Seq | Rand
     pace: Pace = UNPACED
+    into: Into | None = None
 
 
 @dataclass(frozen=True, slots=True)

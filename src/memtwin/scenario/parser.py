@@ -10,10 +10,11 @@ from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
 from memtwin.scenario import blocks, flow, heap, protection, shared
 from memtwin.scenario import lines as kinds
+from memtwin.scenario.file_io import file_io
 from memtwin.scenario.header import NAME, Header, priority
 from memtwin.scenario.pace import WORDS as PACE
 from memtwin.scenario.pace import pace
-from memtwin.scenario.patterns import Rand, Seq
+from memtwin.scenario.patterns import Seq
 from memtwin.scenario.words import Line, like
 
 if TYPE_CHECKING:
@@ -259,29 +260,6 @@ def _touch(body: _Body, line: Line) -> kinds.Op:
     return kinds.Touch(*place, region, offset, npages, write, pattern, content, pace(line, given))
 
 
-def _file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, Line], kinds.Op]:
-    verb = make.__name__.lower()
-
-    def parse_op(_body: _Body, line: Line) -> kinds.Op:
-        words = line.counted(f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED] [rate=SIZE/s] [think=TIME]", 6, 9)
-        file = line.named(words[2], "a file's name", _FILE)
-        offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
-        if not 0 < chunk <= kinds.MAX_CHUNK_BYTES or length % chunk:
-            raise line.error(f"CHUNK of at most 1M that divides LEN, not {quoted(words[5])}")
-        options = [word for word in words[6:] if "=" in word]
-        if options != words[len(words) - len(options) :] or len(words) - len(options) > 7:
-            raise line.error("a pattern and then rate= and think=")
-        pattern = line.pattern(words[6]) if len(words) - len(options) > 6 else Seq()
-        if not isinstance(pattern, Seq | Rand):
-            raise line.error("seq or rand:N:SEED: the other patterns are for touch")
-        if not length and isinstance(pattern, Rand):
-            raise line.error("LEN of at least a chunk to draw from")
-        place = (line.index, line.lineno, line.text, words[0])
-        return make(*place, file, offset, length, chunk, pattern, pace(line, line.options(options, PACE)))
-
-    return parse_op
-
-
 def _fsync(_body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME fsync FILE", 3, 3)
     return kinds.Fsync(line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", _FILE))
@@ -354,8 +332,8 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "shm": shared.shm,
     "unlink": shared.unlink,
     "touch": _touch,
-    "fread": _file_io(kinds.Fread),
-    "fwrite": _file_io(kinds.Fwrite),
+    "fread": file_io(kinds.Fread),
+    "fwrite": file_io(kinds.Fwrite),
     "fsync": _fsync,
     "madvise": _madvise,
     "mlock": _lock(kinds.Mlock),

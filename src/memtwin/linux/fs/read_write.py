@@ -119,7 +119,7 @@ def io_batch(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
         number = w.pending if w.pending >= 0 else draw(cython.address(w.pattern), w.done)
         w.pending = -1
         code = io_call(s, w, w.start + number * w.chunk, until_ns)
-        if code != OK:
+        if code != OK or must_return(s):
             w.pending = number
             return AGAIN if must_return(s) else code
         w.is_begun = False

@@ -49,7 +49,7 @@ def dispatch(s: State, event: cython.pointer(Event)):
         push_event(s, event.time_ns + PSI_PERIOD, 0, EVENT_PSI, 0)
     elif event.kind == EVENT_BIO:
         bio_endio(s, event.arg)
-        s.rq.resched |= s.nr_runners != 0
+        s.rq.resched |= s.nr_runners != 0 or s.bdi.flusher.file != 0
     elif event.kind == EVENT_IO_END:
         finish_io_end(s, event.arg)
         s.rq.resched |= s.nr_runners != 0
