@@ -89,6 +89,8 @@ def needs_blocks(scenario: sc.Scenario) -> bool:
 
 def operations(scenario: sc.Scenario) -> str:
     """Return ops.txt: number, verb and words of every operation."""
+    if scenario.disk and scenario.disk.free_bytes:
+        raise InputError(f"{scenario.path}: free=: the guest's data disk has half a GiB and more that is free")
     return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
 
 

@@ -102,6 +102,8 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
     lines[0] += f" {rng.choice(HUGE_PAGES)} cpus={rng.choice(CPUS)}"
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
+    if rng.random() < 0.3:
+        lines.append(f"disk data free={rng.choice((1, 10, 30))}M")
     return "\n".join(lines) + "\n", names
 
 

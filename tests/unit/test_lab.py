@@ -167,6 +167,11 @@ def test_a_process_that_uses_malloc_runs_the_heap_program() -> None:
     ]
 
 
+def test_a_disk_with_a_limit_is_refused() -> None:
+    with pytest.raises(InputError, match="half a GiB"):
+        orders.operations(sc.parse("disk data free=1M\nproc A\n"))
+
+
 def test_a_process_that_uses_malloc_does_nothing_else_in_the_guest() -> None:
     with pytest.raises(InputError, match="does nothing else"):
         orders.operations(sc.parse("proc A\nA malloc rows 2000\nA mmap heap 1M\n"))

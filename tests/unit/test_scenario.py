@@ -201,6 +201,8 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nmachine ram=1G", 2, "header lines stand before", None),
         ("machine ram=1G\nmachine ram=1G", 2, "one machine line", None),
         ("tmpfs size=1M\ntmpfs size=1M", 2, "one tmpfs line", None),
+        ("disk data free=1M\ndisk data free=1M", 2, "one disk line", None),
+        ("disk data free=0", 1, "a page or more that is free", None),
         ("tmpfs size=0", 1, "at least a page", "without a limit"),
         ("tmpfs", 1, "tmpfs size=SIZE", "too few words"),
         ("disk data fs=xfs\ndisk data fs=xfs", 2, "one disk line", None),

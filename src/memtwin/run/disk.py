@@ -14,7 +14,11 @@ ext4_mb_prefetch() and ext4_mb_init_cache() in fs/ext4/mballoc.c.
 With ``fs=xfs`` files have no buffer heads and nothing of the file system lies in the page cache, for XFS keeps its own
 blocks elsewhere.
 
-Not modelled: block allocation, running full, what XFS keeps beside the page cache.
+A write takes a block when it makes a page dirty that has none, long before it is allocated; where none is left it is
+ENOSPC, and a touch of a shared mapping SIGBUS.
+
+Not modelled: where blocks lie, those that metadata takes, holes that a write beyond a file's end leaves where it has
+blocks, what XFS keeps beside the page cache.
 """
 
 from __future__ import annotations
@@ -134,6 +138,10 @@ class Disk:
                 self._name(file.name, filemap.create_file(self.state, length, t.FILE_REGULAR, hole))
             except HostMemoryError as problem:
                 raise problem.at(f"{where}:{file.lineno}: file {file.name} {file.size_bytes}") from None
+
+    def limit(self, free_bytes: int) -> None:
+        """Say how much may be written beside what the files have; 0: without a limit."""
+        filemap.limit_disk(self.state, free_bytes // PAGE_BYTES)
 
     def prefetch_bitmaps(self) -> None:
         """Let the file system's thread do its work, if it is still to come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memtwin.linux.ipc import shm
-from memtwin.linux.mm import shmem, util
+from memtwin.linux.mm import filemap, shmem, util
 from memtwin.linux.records import Outcome, Refusal
 from memtwin.units import kib
 
@@ -33,7 +33,7 @@ def signal_of(machine: Machine, code: int) -> str:
     if code == Outcome.SIGSEGV:
         why = {Refusal.RLIMIT_STACK, Refusal.GUARD_GAP} & {machine.state.refused_by}
         return f"SIGSEGV: {refusal(machine) if why else 'no mapping of its allows that'}"
-    full = machine.state.refused_by == Refusal.TMPFS
+    full = machine.state.refused_by in {Refusal.TMPFS, Refusal.DISK}
     return f"SIGBUS: {refusal(machine) if full else 'the page lies beyond the end of what is mapped'}"
 
 
@@ -58,9 +58,11 @@ def _with_numbers(machine: Machine) -> dict[Refusal, str]:
     shmmax, shmall, _ = shm.segment_limits(machine.state)
     map_count = machine.sysctl["max_map_count"]
     tmpfs = kib(shmem.tmpfs_usage(machine.state)[1])
+    disk = kib(filemap.disk_usage(machine.state)[1])
     return {
         Refusal.MAP_COUNT: f"a process may not have more areas than vm.max_map_count, {map_count}",
         Refusal.TMPFS: f"the tmpfs is full: its size is {tmpfs:,} kB",
+        Refusal.DISK: f"the data disk is full: {disk:,} kB were free on it",
         Refusal.SHMMAX: f"a System V segment may not be larger than kernel.shmmax, {shmmax:,} bytes",
         Refusal.SHMALL: f"all System V segments together may not exceed kernel.shmall, {shmall:,} pages",
     }

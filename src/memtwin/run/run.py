@@ -88,6 +88,7 @@ class Run:
         self.frame_maps: dict[str, FrameMap] = {}
         self.shared = Shared(machine, scenario.tmpfs_bytes)
         self.disk = Disk(machine, scenario.files, self.shared, scenario.path, journals=not is_on_xfs(scenario.disk))
+        self.disk.limit(scenario.disk.free_bytes if scenario.disk else 0)
         self.processes = Processes(machine, self.disk, scenario.path, self.sample)
         self.dcache = Dcache(machine.state, machine.caches)
         self.blocks = Blocks(machine.state)

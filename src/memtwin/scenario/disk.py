@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from memtwin.scenario.words import Line
 
 USAGE: Final = (
-    "disk data [read=SIZE] [write=SIZE] [latency=TIME] [depth=N] [nr_requests=N] [readahead=SIZE] [fs=ext4|xfs]"
+    "disk data [read=SIZE] [write=SIZE] [latency=TIME] [depth=N] [nr_requests=N] [readahead=SIZE] [fs=ext4|xfs] "
+    "[free=SIZE]"
 )
-_WORDS: Final = ("read", "write", "latency", "depth", "nr_requests", "readahead", "fs")
+_WORDS: Final = ("read", "write", "latency", "depth", "nr_requests", "readahead", "fs", "free")
 FILE_SYSTEMS: Final = ("ext4", "xfs")
 MAX_DEPTH: Final = 32
 MAX_REQUESTS: Final = 4096
@@ -36,6 +37,8 @@ class DataDisk:
     nr_requests: int = 0
     readahead_bytes: int | None = None
     file_system: str = "ext4"
+    free_bytes: int = 0
+    """What may be written to it beside what its files have; 0: without a limit."""
     lineno: int = field(default=0, compare=False)
 
 
@@ -56,8 +59,16 @@ def data_disk(line: Line) -> DataDisk:
         nr_requests=line.integer(given["nr_requests"], "nr_requests", 4, MAX_REQUESTS) if "nr_requests" in given else 0,
         readahead_bytes=_readahead(line, given["readahead"]) if "readahead" in given else None,
         file_system=line.one_of(given.get("fs", "ext4"), "fs", FILE_SYSTEMS),
+        free_bytes=_free(line, given["free"]) if "free" in given else 0,
         lineno=line.lineno,
     )
+
+
+def _free(line: Line, word: str) -> int:
+    free_bytes = line.whole_pages(word, "free")
+    if not free_bytes:
+        raise line.error("a page or more that is free")
+    return free_bytes
 
 
 def _bandwidth(line: Line, given: dict[str, str], name: str) -> int:

@@ -40,6 +40,7 @@ class SharedCheck(LruCheck):
             cached += f.nr_cached
             blocks += (f.nr_cached + f.nr_swapped) if f.on_tmpfs else 0
         self.equal("pages of shared memory", cached, global_node_page_state(s, NR_SHMEM))
+        self.hold(s.disk_used_blocks <= s.disk_max_blocks, "more blocks of the data disk are taken than there are")
         if s.tmpfs_max_blocks:
             self.equal("pages of the tmpfs", blocks, s.tmpfs_used_blocks)
 

@@ -134,6 +134,8 @@ cdef class State:
     cdef i64 committed_as           # pages
     cdef u64 tmpfs_max_blocks       # pages that the tmpfs may have; 0: there is no limit
     cdef u64 tmpfs_used_blocks
+    cdef u64 disk_max_blocks        # pages that may be written beside what files have; 0: there is no limit
+    cdef u64 disk_used_blocks
     cdef u64 shm_ctlmax             # kernel.shmmax, bytes
     cdef u64 shm_ctlall             # kernel.shmall, pages
     cdef u64 shm_tot                # pages of all System V segments

@@ -35,7 +35,9 @@ from cython.cimports.memtwin.linux.mm.filemap import (
     filemap_alloc,
     filemap_get,
     is_hole,
+    needs_block,
     pin_buffer,
+    reserve_block,
     wait_on_page_locked,
 )
 from cython.cimports.memtwin.linux.mm.memory import access_page
@@ -286,6 +288,7 @@ def pwrite(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     stop: u64
     pfn: u32
     code: u32
+    takes_block: cython.bint
     if not file_reserve(s, file, (end + PAGE - 1) // PAGE):
         return EFBIG
     while position < end:
@@ -294,9 +297,14 @@ def pwrite(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
         if code != OK:
             w.position = position
             return code
+        takes_block = needs_block(s, file, position // PAGE)
+        if takes_block and not reserve_block(s):
+            w.position = position
+            return ENOSPC
         pfn = write_begin(s, file, position // PAGE, position % PAGE == 0 and stop - position == PAGE)
         if not pfn or not create_buffers(s, pfn):
             w.position = position
+            s.disk_used_blocks -= takes_block
             if pfn:
                 put_page(s, pfn)
             return s.alloc_error

@@ -14,4 +14,6 @@ cdef void pin_buffer(State s, u32 pfn) noexcept nogil
 cdef void wait_on_page_locked(State s, u32 pfn) noexcept nogil
 cdef bint invalidate_page(State s, u32 pfn) noexcept nogil
 cdef u64 invalidate_mapping(State s, u32 file) noexcept nogil
+cdef bint needs_block(State s, u32 file, u64 index) noexcept nogil
+cdef bint reserve_block(State s) noexcept nogil
 cdef bint is_hole(State s, u32 file, u64 index) noexcept nogil

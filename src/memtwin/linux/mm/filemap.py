@@ -74,6 +74,16 @@ def create_file(s: State, pages: int, kind: int, hole: bool = False) -> int:
     return file
 
 
+def limit_disk(s: State, pages: int) -> None:
+    """Say how many pages may be written to the data disk beside what its files have; 0: there is no limit."""
+    s.disk_max_blocks = pages
+
+
+def disk_usage(s: State) -> tuple[int, int]:
+    """(pages taken, pages that there were; 0: there is no limit) on the data disk."""
+    return s.disk_used_blocks, s.disk_max_blocks
+
+
 def append_page(s: State, file: int) -> int:
     """Make a file one page longer; returns the index of the new page, which is not in memory."""
     f: cython.pointer(File) = file_at(s, file)
@@ -97,6 +107,28 @@ def disk_content(s: State, file: u32, index: u64) -> u64:
 def is_hole(s: State, file: u32, index: u64) -> cython.bint:
     """Whether a page of a file has no block on the device: it reads as zeroes."""
     return file_at(s, file).hole and not file_block(file_at(s, file), index)
+
+
+def needs_block(s: State, file: u32, index: u64) -> cython.bint:
+    """Whether a write to a page takes a block of the disk that nothing has taken yet."""
+    f: cython.pointer(File) = file_at(s, file)
+    pfn: u32
+    if not s.disk_max_blocks or f.kind != FILE_REGULAR:
+        return False
+    if index >= f.nr_pages:
+        return True
+    pfn = file_page(f, index)
+    return is_hole(s, file, index) and not (pfn and s.pages[pfn].flags & (PG_DIRTY | PG_WRITEBACK))
+
+
+def reserve_block(s: State) -> cython.bint:
+    """Take a block for a page that will be written (delayed allocation); False: the file system is full."""
+    if s.disk_used_blocks >= s.disk_max_blocks:
+        s.refusal = REFUSED_DISK
+        s.alloc_error = ENOSPC
+        return False
+    s.disk_used_blocks += 1
+    return True
 
 
 def filemap_get(s: State, file: u32, index: u64) -> u32:

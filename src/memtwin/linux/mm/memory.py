@@ -47,7 +47,13 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
-from cython.cimports.memtwin.linux.mm.filemap import create_buffers, filemap_get, wait_on_page_locked
+from cython.cimports.memtwin.linux.mm.filemap import (
+    create_buffers,
+    filemap_get,
+    needs_block,
+    reserve_block,
+    wait_on_page_locked,
+)
 from cython.cimports.memtwin.linux.mm.huge_memory import FALLBACK, handle_pmd_fault
 from cython.cimports.memtwin.linux.mm.memory_range import discard_anon_page
 from cython.cimports.memtwin.linux.mm.mmap import expand_stack
@@ -304,14 +310,20 @@ def do_read_fault(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> u32:
 
 
 def page_mkwrite(s: State, pfn: u32) -> cython.bint:
-    """A write through a shared mapping: the file system is notified, the page becomes dirty; False: no memory.
+    """A write through a shared mapping: the file system is notified, the page becomes dirty; False: no memory or block.
 
     Shared memory has no file system to notify, and no writeback to wait for.
     """
+    takes_block: cython.bint
     if s.pages[pfn].flags & PG_SWAPBACKED:
         s.pages[pfn].flags |= PG_DIRTY
         return True
+    takes_block = needs_block(s, s.pages[pfn].mapping, s.pages[pfn].index)
+    if takes_block and not reserve_block(s):
+        s.alloc_error = SIGBUS
+        return False
     if not create_buffers(s, pfn):
+        s.disk_used_blocks -= takes_block
         return False
     set_page_dirty(s, pfn)
     return True
