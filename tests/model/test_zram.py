@@ -139,6 +139,33 @@ def test_a_group_with_one_object_left_keeps_its_pages() -> None:
     invariants.validate(run.state)
 
 
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_compaction_moves_objects_together(kernel: str) -> None:
+    """As above; then all shrinkers run at priority 0: the pool has hardly more groups than its objects need."""
+    pages = 7 * 64
+    run = machine(kernel=kernel)
+    for line in ("proc A", f"A mmap h {pages}P", f"A touch h 0P {pages}P w seq content=half"):
+        assert run.do(line) == "ok"
+    assert run.do(f"A madvise h 0P {pages}P pageout") == "ok"
+    for first in range(0, pages, 7):
+        assert run.do(f"A touch h {first}P 6P r seq") == "ok"
+    before = zram.mm_stat(run.state, 0)
+    assert run.do("drop_caches 2") == "ok"
+    after = zram.mm_stat(run.state, 0)
+    _, group, objects = testing.size_class_of(run.state, 2150)
+    freed = (before["mem_used_total"] - after["mem_used_total"]) >> 12
+    assert after["pages_compacted"] == freed > 0
+    assert after["compr_data_size"] == before["compr_data_size"]
+    stored = (after["orig_data_size"] >> 12) + objects
+    assert after["mem_used_total"] >> 12 <= -(-stored // objects) * group
+    invariants.validate(run.state)
+    assert run.do(f"A touch h 0P {pages}P r seq") == "ok"
+    assert run.do("A exit") == "ok"
+    assert run.do("swapoff zram") == "ok"
+    assert zram.mm_stat(run.state, 0)["mem_used_total"] == 0
+    invariants.validate(run.state)
+
+
 def test_the_highest_use_is_remembered() -> None:
     """mem_used_max stays where it was when the process is gone."""
     run, stat = stored("text")

@@ -38,6 +38,7 @@ from cython.cimports.memtwin.linux.mm.zbud import (
 from cython.cimports.memtwin.linux.mm.zsmalloc import (
     ZS_POOL_ZSWAP,
     class_index,
+    count_objects_of,
     count_pool,
     find_get_zspage,
     huge_class_size,
@@ -234,7 +235,9 @@ def zs_restore(s: State, area: u32, length: u32, frames: list[int]) -> u32:
             prep_new_page(s, pfn, 0, OWNER_ZSMALLOC)
             zspage_at(s, zspage).pages[i] = pfn
         count_pool(s, area, s.zs_class[index].pages)
+        count_objects_of(s, zspage_at(s, zspage), s.zs_class[index].objects, 0)
     zspage_at(s, zspage).inuse += 1
+    count_objects_of(s, zspage_at(s, zspage), 0, 1)
     insert_zspage(s, zspage)
     return zspage
 

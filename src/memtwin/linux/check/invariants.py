@@ -33,6 +33,7 @@ from cython.cimports.memtwin.linux.core.state import (
     zbud_at,
     zone_at,
     zone_of,
+    zspage_at,
 )
 from cython.cimports.memtwin.linux.lib.xarray import xa_node
 from cython.cimports.memtwin.linux.mm.filemap import disk_content
@@ -59,6 +60,7 @@ class MachineCheck(HugeCheck):
         self.files()
         self.lru_lists()
         self.slabs()
+        self.compressed_pools()
         self.runners()
 
     def runners(self) -> None:
@@ -159,6 +161,27 @@ class MachineCheck(HugeCheck):
         self.equal("slots of all areas", total, s.total_swap_pages)
         self.equal("free slots", free, s.nr_swap_pages)
         self.hold(self.owners[OWNER_ZSMALLOC] <= pool, f"{self.owners[OWNER_ZSMALLOC]} frames hold compressed pages")
+
+    def compressed_pools(self) -> None:
+        """The groups of zsmalloc's classes: room and objects, and what compaction could free."""
+        s: State = self.s
+        zspage: u32
+        for pool in range(2):
+            freeable = 0
+            for i in range(ZS_SIZE_CLASSES):
+                c: cython.pointer(ZsClass) = cython.address(s.zs_class[i])
+                allocated = used = 0
+                for fullness in range(ZS_FULLNESS_GROUPS):
+                    zspage = c.head[pool][fullness]
+                    while zspage:
+                        allocated += c.objects
+                        used += zspage_at(s, zspage).inuse
+                        self.equal(f"class of a group of class {i}", zspage_at(s, zspage).size_class, i)
+                        zspage = zspage_at(s, zspage).next
+                self.equal(f"room for objects of class {i}", allocated, c.allocated[pool])
+                self.equal(f"objects of class {i}", used, c.used[pool])
+                freeable += (allocated - used) // c.objects * c.pages if used else 0
+            self.equal("pages that compaction could free", freeable, s.zs_freeable[pool])
 
     def swap_area(self, area: int) -> int:
         """One area: its map against page tables, caches and what is stored; returns the slots without an owner."""

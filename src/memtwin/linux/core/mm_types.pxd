@@ -1016,6 +1016,7 @@ cdef struct SwapArea:       # one swap partition, file or zram
     u64 zram_huge_since
     u64 zram_pool_pages
     u64 zram_pool_max
+    u64 zram_compacted      # pages that compaction of the pool freed
     u64 zram_failed_writes
     u64 zram_notify_free
     u64 zram_reads
@@ -1052,6 +1053,8 @@ cdef struct ZsClass:        # objects of one size, packed into groups of pages
     u32 objects
     u32 merged              # the class that stands for this size
     u32 head[2][ZS_FULLNESS_GROUPS] # of zram's pool, and of zswap's
+    u32 allocated[2]        # objects that its groups have room for, by pool
+    u32 used[2]             # objects in them
 
 cdef struct ZsPage:         # a group of pages
     u32 free_link

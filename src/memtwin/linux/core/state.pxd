@@ -97,7 +97,7 @@ cdef class State:
     cdef List shadow_nodes          # tree nodes that hold nothing but shadows, the newest first; through XaNode
     cdef List dentry_lru            # unused dentries, the newest first; through Dentry
     cdef u32 dentry_serial
-    cdef u64 shrink_deferred[4]     # objects that a pass did not come to, by shrinker
+    cdef u64 shrink_deferred[6]     # objects that a pass did not come to, by shrinker
     cdef u64 scan_balance[NR_SCAN_BALANCES]  # decisions of reclaim so far, by reason
     cdef u64 ratelimit_pages         # of any writers on a cpu, until the one that writes comes to a balance point
     cdef u64 zone_end[2]            # one past the last frame of DMA, of DMA32
@@ -129,6 +129,7 @@ cdef class State:
     cdef u32 bio_pool[BIO_POOL_SIZE]
     cdef u32 bio_pool_nr
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
+    cdef u64 zs_freeable[2]         # pages that compaction of zram's pool could free, and of zswap's
     cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages

@@ -7,6 +7,8 @@ cdef enum:                  # Shrinker
     SHRINK_DENTRIES
     SHRINK_HUGE_ZERO
     SHRINK_DEFERRED_SPLIT
+    SHRINK_ZRAM_POOL
+    SHRINK_ZSWAP_POOL
     NR_SHRINKERS
 
 cdef u64 count_objects(State s, u32 shrinker) noexcept nogil

@@ -21,11 +21,13 @@ from cython.cimports.memtwin.linux.fs.dcache import shrink_dentries
 from cython.cimports.memtwin.linux.mm.huge_memory import shrink_huge_zero_page
 from cython.cimports.memtwin.linux.mm.huge_split import deferred_split_count, deferred_split_scan
 from cython.cimports.memtwin.linux.mm.workingset import count_shadow_nodes, scan_shadow_nodes
+from cython.cimports.memtwin.linux.mm.zs_compact import zs_compact
 
 SOURCE = "mm/vmscan.c", "v6.1"
 
 SHRINK_BATCH = cython.declare(u64, 128)
 SUPER_BATCH = cython.declare(u64, 1024)
+SHRINK_STOP = cython.declare(u64, 0xFFFFFFFFFFFFFFFF)
 
 
 def count_objects(s: State, shrinker: u32) -> u64:
@@ -36,15 +38,21 @@ def count_objects(s: State, shrinker: u32) -> u64:
         return shrink_huge_zero_page(s, True)
     if shrinker == SHRINK_DEFERRED_SPLIT:
         return deferred_split_count(s)
+    if shrinker == SHRINK_ZRAM_POOL or shrinker == SHRINK_ZSWAP_POOL:
+        return s.zs_freeable[shrinker - SHRINK_ZRAM_POOL]
     return s.dentry_lru.nr * cython.cast(u64, s.sysctl.vfs_cache_pressure) // 100
 
 
 def scan_objects(s: State, shrinker: u32, objects: u64) -> u64:
-    """Let a shrinker look at objects; returns how many were freed."""
+    """Let a shrinker look at objects; returns how many were freed, or that it has no more."""
+    freed: u64
     if shrinker == SHRINK_HUGE_ZERO:
         return shrink_huge_zero_page(s, False)
     if shrinker == SHRINK_DEFERRED_SPLIT:
         return deferred_split_scan(s, objects)
+    if shrinker == SHRINK_ZRAM_POOL or shrinker == SHRINK_ZSWAP_POOL:
+        freed = zs_compact(s, shrinker - SHRINK_ZRAM_POOL)
+        return freed if freed else SHRINK_STOP
     return scan_shadow_nodes(s, objects) if shrinker == SHRINK_SHADOWS else shrink_dentries(s, objects)
 
 
@@ -58,6 +66,7 @@ def do_shrink_slab(s: State, shrinker: u32, gfp: u32, priority: cython.int) -> u
     scanned: u64 = 0
     freed: u64 = 0
     n: u64
+    got: u64
     if not freeable or (shrinker == SHRINK_DENTRIES and not gfp & GFP_FS):
         return 0
     deferred = s.shrink_deferred[shrinker]
@@ -66,7 +75,10 @@ def do_shrink_slab(s: State, shrinker: u32, gfp: u32, priority: cython.int) -> u
     total = min((deferred >> priority) + delta, 2 * freeable)
     while total >= batch or (total and total >= freeable):
         n = min(batch, total)
-        freed += scan_objects(s, shrinker, n)
+        got = scan_objects(s, shrinker, n)
+        if got == SHRINK_STOP:
+            break
+        freed += got
         s.event[SLABS_SCANNED] += n
         total -= n
         scanned += n

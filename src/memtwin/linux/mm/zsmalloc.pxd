@@ -17,6 +17,8 @@ cdef u32 class_index(u32 length) noexcept nogil
 cdef u32 get_pages_per_zspage(u32 size) noexcept nogil
 cdef u32 calculate_zspage_chain_size(u32 size) noexcept nogil
 cdef void zs_init_classes(State s) noexcept nogil
+cdef u32 zs_can_compact(ZsClass *c, u32 pool) noexcept nogil
+cdef void count_objects_of(State s, ZsPage *z, i32 allocated, i32 used) noexcept nogil
 cdef u32 get_fullness_group(State s, ZsClass *c, u32 inuse) noexcept nogil
 cdef u32 find_get_zspage(State s, ZsClass *c, u32 area) noexcept nogil
 cdef void insert_zspage(State s, u32 zspage) noexcept nogil

@@ -12,11 +12,9 @@ group of pages that wastes least is chosen; classes that come out alike are merg
 Since 6.3 the second is of class 2,512 (13 objects in 8 pages), and pages are stored as they are from 3,625 bytes on.
 
 An object goes into the fullest group with room.  A group's pages come back only when its last object is freed, so
-a pool can be larger than what is in it.
+a pool can be larger than what is in it, until it is compacted (``zs_compact.py``).
 
-Follows mm/zsmalloc.c of Linux 6.1 and 6.12 (``zs_malloc``, ``get_fullness_group``).
-
-Not modelled: compaction (its shrinker moves objects out of groups that are hardly used), migration.
+Follows mm/zsmalloc.c of Linux 6.1 and 6.12 (``zs_malloc``, ``get_fullness_group``, ``zs_can_compact``).
 """
 
 import cython
@@ -113,6 +111,21 @@ def count_pool(s: State, area: u32, pages: i64):
     s.areas[area].zram_pool_max = max(s.areas[area].zram_pool_max, s.areas[area].zram_pool_pages)
 
 
+def zs_can_compact(c: cython.pointer(ZsClass), pool: u32) -> u32:
+    """The pages of groups that would be empty if all objects of a class stood as close as they can."""
+    return (c.allocated[pool] - c.used[pool]) // c.objects * c.pages
+
+
+def count_objects_of(s: State, z: cython.pointer(ZsPage), allocated: i32, used: i32):
+    """Count room for objects, and objects, that a pool gained or lost."""
+    c: cython.pointer(ZsClass) = cython.address(s.zs_class[z.size_class])
+    pool: u32 = pool_of(z.area)
+    s.zs_freeable[pool] -= zs_can_compact(c, pool)
+    c.allocated[pool] += allocated
+    c.used[pool] += used
+    s.zs_freeable[pool] += zs_can_compact(c, pool)
+
+
 def get_fullness_group(s: State, c: cython.pointer(ZsClass), inuse: u32) -> u32:
     """How full a group with *inuse* objects is."""
     if inuse == 0:
@@ -190,6 +203,7 @@ def alloc_zspage(s: State, area: u32, size_class: u32, gfp: u32) -> u32:
         zspage_at(s, zspage).pages[nr] = pages[nr]
         s.pages[pages[nr]].mapping = zspage
     count_pool(s, area, s.zs_class[size_class].pages)
+    count_objects_of(s, zspage_at(s, zspage), s.zs_class[size_class].objects, 0)
     return zspage
 
 
@@ -205,6 +219,7 @@ def zs_malloc(s: State, area: u32, length: u32, gfp: u32) -> u32:
         if not zspage:
             return 0
     zspage_at(s, zspage).inuse += 1
+    count_objects_of(s, zspage_at(s, zspage), 0, 1)
     insert_zspage(s, zspage)
     return zspage
 
@@ -213,6 +228,7 @@ def zs_free(s: State, zspage: u32):
     """Free an object of a group; with the last its pages come back."""
     remove_zspage(s, zspage)
     zspage_at(s, zspage).inuse -= 1
+    count_objects_of(s, zspage_at(s, zspage), 0, -1)
     if zspage_at(s, zspage).inuse:
         insert_zspage(s, zspage)
     else:
@@ -227,5 +243,6 @@ def free_zspage(s: State, zspage: u32):
         zone_at(s, zone_of(s, z.pages[i])).stat[NR_ZSPAGES] -= 1
         free_unref_page(s, z.pages[i], 0)
     count_pool(s, z.area, -cython.cast(i64, s.zs_class[z.size_class].pages))
+    count_objects_of(s, z, -cython.cast(i32, s.zs_class[z.size_class].objects), 0)
     object_free(s, z.slab)
     pool_put(cython.address(s.zspages), zspage)

@@ -136,7 +136,7 @@ def mm_stat(s: State, area: int) -> dict[str, int]:
         "mem_limit": 0,
         "mem_used_max": a.zram_pool_max << 12,
         "same_pages": a.zram_same,
-        "pages_compacted": 0,
+        "pages_compacted": a.zram_compacted,
         "huge_pages": a.zram_huge,
         "huge_pages_since": a.zram_huge_since,
     }
