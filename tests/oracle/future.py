@@ -74,13 +74,21 @@ def future(recording: Recording, label: str) -> Run:
     """Run what came after checkpoint *label* of a recording, on the machine of that checkpoint."""
     scenario = recording.scenario()
     place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
-    done, rest = scenario.ops[: place + 1], scenario.ops[place + 1 :]
+    run = resumed(recording, label, scenario.ops[place + 1 :])
+    run.execute()
+    return run
+
+
+def resumed(recording: Recording, label: str, rest: tuple[Op, ...]) -> Run:
+    """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
+    scenario = recording.scenario()
+    place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
+    done = scenario.ops[: place + 1]
     machine = build(recording.at(label))
     _write_settings(machine, done)
     run = Run(replace(scenario, ops=rest), machine)
     _adopt_files(run, scenario, done)
     _attach(run, _mapped(recording, machine, done))
-    run.execute()
     return run
 
 

@@ -15,6 +15,7 @@ from memtwin.linux.mm import swapon
 from memtwin.machine import resize
 from memtwin.machine.build import build
 from memtwin.run import change, grow
+from memtwin.run.change import settle
 from memtwin.run.run import Run, simulate
 from memtwin.scenario import Touch, parse
 from memtwin.sources.recording import Recording
@@ -34,7 +35,7 @@ def machine(recordings: Path, name: str, label: str) -> Machine:
 def test_a_balloon_takes_cache_first_and_kills_at_last(recordings: Path) -> None:
     built = machine(recordings, "107-oom-four-adj", "tight")
     whole, alive = built.state.memory_total, {process.name for process in built.processes}
-    resize.take_away(built, whole // 2)
+    resize.take_away(built, whole // 2, lambda: settle(built))
     assert built.state.memory_total == whole - whole // 2
     assert built.state.oom_kills
     assert re.search(r"MiB of memory were taken away.*the OOM killer took \d", built.changes[0])
@@ -51,7 +52,7 @@ def test_a_balloon_swaps_where_there_is_swap(recordings: Path) -> None:
         recordings, "03-anon-swap-disk", Recording(recordings / "03-anon-swap-disk/run1.tar.xz").checkpoints[2]
     )
     before = built.state.swap_pages[1]
-    resize.take_away(built, 10_000)
+    resize.take_away(built, 10_000, lambda: settle(built))
     assert built.state.swap_pages[1] < before
     assert "to swap" in built.changes[0]
     invariants.validate(built.state, ())

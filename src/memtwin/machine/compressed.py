@@ -8,7 +8,7 @@ from memtwin.linux import restore_swap
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, zswap
 from memtwin.machine import compressed_lengths
-from memtwin.units import PAGE_BYTES, PAGE_SHIFT, pages
+from memtwin.units import PAGE_BYTES, PAGE_SHIFT, Kib, pages
 
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
@@ -18,6 +18,8 @@ HALF_A_ZBUD_PAGE = 31 * 64 - 8
 """Bytes of which two fit into a page of zbud's: 31 chunks of 64, less the header of the object."""
 LIMITS = (("accept_threshold", 90), ("max_pool", 20))
 """Zswap's limits with the kernel's own values, per cent of the limit and of RAM."""
+LEAST_STORED = 256
+"""Pages that must be stored for their mean length to say what others hold."""
 SLOTS_AT_ONCE = 64
 ZSMALLOC_WRITES_BACK = (6, 3)
 """The release whose zsmalloc can empty itself into swap."""
@@ -26,7 +28,8 @@ ZSMALLOC_WRITES_BACK = (6, 3)
 def content(d: Draft) -> int:
     """Return the content that pages of unknown content have: of those whose mean length is nearest to what is stored.
 
-    Pages of one word, which no store compresses, have length 0. Where nothing is compressed yet it is text.
+    Pages of one word, which no store compresses, have length 0. Where hardly anything is compressed yet it is text: a
+    device that was only made holds the header of the swap area.
     """
     mean = _mean_length(d)
     if mean is None:
@@ -41,10 +44,10 @@ def _mean_length(d: Draft) -> float | None:
     """Return how many bytes a page has come to in zram, or takes of zswap's pool; None: neither holds any."""
     for area in d.boot.swaps.areas:
         stat = d.boot.zram.get(area.filename.rpartition("/")[2])
-        if stat and stat.orig_data_size:
+        if stat and stat.orig_data_size >> PAGE_SHIFT >= LEAST_STORED:
             return stat.compr_data_size / (stat.orig_data_size >> PAGE_SHIFT)
     stored, pool = (d.boot.meminfo.get(label) or 0 for label in ("Zswapped", "Zswap"))
-    return pool / stored * PAGE_BYTES if stored else None
+    return pool / stored * PAGE_BYTES if pages(Kib(stored)) >= LEAST_STORED else None
 
 
 def _taken(d: Draft, length: int) -> int:

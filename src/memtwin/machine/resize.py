@@ -14,10 +14,14 @@ from memtwin.machine import describe
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memtwin.linux.core.state import State
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Machine
 
+STEPS = 8
+"""A balloon grows little by little, and kswapd works beside it."""
 LEAST_PAGES = 16_384
 """64 MiB: what is left at least."""
 _MIB = 1 << 20
@@ -59,13 +63,20 @@ def boot_bytes(ram_bytes: int) -> int:
     return structs + sum(_POINTER_BYTES << max((pages >> scale + adapt) - 1, 0).bit_length() for scale in _HASH_SCALES)
 
 
-def take_away(machine: Machine, pages: int) -> None:
-    """Take *pages* pages from a machine; adds a sentence to ``machine.changes`` that says what went for them."""
+def take_away(machine: Machine, pages: int, settle: Callable[[], None]) -> None:
+    """Take *pages* pages from a machine, in :data:`STEPS` of a size, and let it *settle* after each.
+
+    The marks are those of a smaller machine afterwards, not before. A sentence in ``machine.changes`` says what went.
+    """
     state = machine.state
     usual = _min_free_kbytes(machine)
     is_usual = abs(int(machine.sysctl["min_free_kbytes"]) - usual) <= usual // describe.MIN_FREE_SLACK
     before = _figures(state)
-    taken = balloon.inflate(state, machine.rest, min(pages, max(state.memory_total - LEAST_PAGES, 0)))
+    wanted = min(pages, max(state.memory_total - LEAST_PAGES, 0))
+    taken = 0
+    for step in range(STEPS):
+        taken += balloon.inflate(state, machine.rest, wanted * (step + 1) // STEPS - wanted * step // STEPS)
+        settle()
     if is_usual:
         machine.sysctl["min_free_kbytes"] = str(_min_free_kbytes(machine))
         mm_init.set_sysctl(state, "min_free_kbytes", int(machine.sysctl["min_free_kbytes"]))

@@ -72,7 +72,11 @@ def squeeze(machine: Machine, asked_bytes: int, *, as_booted: bool = False) -> N
         less = (has - asked_bytes - (resize.boot_bytes(has) - resize.boot_bytes(asked_bytes))) // PAGE_BYTES
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
-    resize.take_away(machine, less)
+    resize.take_away(machine, less, lambda: settle(machine))
+
+
+def settle(machine: Machine) -> None:
+    """Let a machine be idle for a second, until kswapd sleeps."""
     since = machine.state.clock_ns
     cputime.begin_operation(machine.state)
     sched.sleep_until(machine.state, since + SETTLE_NS)

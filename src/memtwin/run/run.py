@@ -344,9 +344,7 @@ class Run:
             "costs": self.machine.costs.name,
             "guest_c": self.machine.program.guest_c,
             "complete": True,
-            "oom_victims": [
-                death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]
-            ],
+            "oom_victims": self._victims(),
             "swap_written": swap_areas.written(
                 self.machine.state, self.machine.areas, self.samples[-1].time_ns - self.samples[0].time_ns
             ),
@@ -354,6 +352,13 @@ class Run:
             "ops_done": len(self.done),
             "not_ok": [[d.op.index, d.outcome, d.errno] for d in self.done if d.outcome != "ok"],
         }
+
+    def _victims(self) -> list[str]:
+        """Return the names of those that the OOM killer took, before the first operation too."""
+        before = [event.victim.name for event in self.ooms_before if event.victim is not None]
+        return before + [
+            death["name"] for d in self.done for death in d.deaths if d.deltas.get("oom_kill") and death["signal"]
+        ]
 
     def write(self, out: Path) -> None:
         """Write the run directory: whole, or not at all; ``run.json`` last."""

@@ -197,7 +197,7 @@ def _wrong_if(sweep: Sweep, point: Point | None) -> Iterator[str]:
     if sweep.minimised:
         yield f"a larger {sweep.minimised} meets the goal less than a smaller: the search assumes that it never does"
     if asked.subject.boot is not None and RAM in values:
-        yield "a machine booted with so much RAM differs: less is taken by a balloon, more is free memory"
+        yield "more RAM is free memory beyond what the machine has, less is taken away while it runs"
     if any(clause.figure == "stall_share" for clause in asked.goal.clauses):
         yield f"tasks stall longer than in the model: {STALLS}"
     yield "the model differs from the kernel there: docs/fidelity.md has by how much on recorded machines"

@@ -62,7 +62,7 @@ def figures_of(run: Run, endurance_bytes: int | None) -> Figures:
     meta = run.meta()
     per_day = sum(int(area["bytes_per_day"]) for area in meta["swap_written"])
     return {
-        "oom_kills": len(meta["oom_victims"]) + len(run.ooms_before),
+        "oom_kills": len(meta["oom_victims"]),
         "failures": len(meta["not_ok"]),
         "stall_share": some_us / 1e6 / elapsed_s if elapsed_s else 0.0,
         "stall_s": some_us / 1e6,
