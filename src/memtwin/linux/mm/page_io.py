@@ -39,8 +39,19 @@ def plug_of(s: State) -> cython.pointer(BlkPlug):
 
 
 def finish_plug(s: State):
-    """Hand the requests that were gathered to their devices, in order."""
-    plug: cython.pointer(BlkPlug) = plug_of(s)
+    """Hand the requests that the running task or thread gathered to their devices, in order."""
+    flush_plug(s, plug_of(s))
+
+
+def finish_plugs(s: State):
+    """Hand all requests that were gathered to their devices: who has them does not run while another waits in place."""
+    i: u32
+    for i in range(3):
+        flush_plug(s, cython.address(s.cpus[0].plug[i]))
+
+
+def flush_plug(s: State, plug: cython.pointer(BlkPlug)):
+    """Hand the requests of one plug to their devices."""
     i: u32
     for i in range(plug.nr):
         submit_bio(s, plug.bios[i])

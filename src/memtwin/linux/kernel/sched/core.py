@@ -45,7 +45,7 @@ from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.kcompactd import kcompactd_runnable, kcompactd_step
 from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_runnable, khugepaged_step
 from cython.cimports.memtwin.linux.mm.kswapd import kswapd_runnable, kswapd_step
-from cython.cimports.memtwin.linux.mm.page_io import finish_plug
+from cython.cimports.memtwin.linux.mm.page_io import finish_plug, finish_plugs
 from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_runnable, shrink_worker
 
 from memtwin.linux.core.state import raise_if_broken
@@ -262,16 +262,11 @@ def idle_until(s: State, until_ns: u64):
 def io_schedule(s: State):
     """The running task or thread waits for a device: a thread works meanwhile, or time passes to the next event."""
     since: u64 = s.now_ns
+    if s.in_thread or s.runner:
+        finish_plugs(s)
+        thread_waits(s)
+        return
     finish_plug(s)
-    if s.in_thread:
-        s.in_thread = False
-        finish_plug(s)
-        s.in_thread = True
-        thread_waits(s)
-        return
-    if s.runner:
-        thread_waits(s)
-        return
     s.entities[SCHED_TASK].iowait = True
     if not thread_step(s):
         idle_until(s, FOREVER)
