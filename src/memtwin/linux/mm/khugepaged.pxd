@@ -26,6 +26,7 @@ cdef u32 next_range(State s, Khugepaged *k) noexcept nogil
 cdef bint count_entry(State s, u64 pte, PteScan *scan) noexcept nogil
 cdef bint is_refcount_suitable(State s, u32 head) noexcept nogil
 cdef bint scan_table(State s, u32 table, PteScan *scan) noexcept nogil
+cdef bint mmap_is_locked(State s, u32 mm) noexcept nogil
 cdef u32 scan_range(State s, u32 vma, u64 vpn) noexcept nogil
 cdef bint swapin_range(State s, u32 vma, u64 vpn, u32 table) noexcept nogil
 cdef u32 collapse_huge_page(State s, u32 vma, u64 vpn, u32 table, bint swapped) noexcept nogil

@@ -268,11 +268,17 @@ def scan_table(s: State, table: u32, scan: cython.pointer(PteScan)) -> cython.bi
     return not scan.swapped or scan.referenced >= HPAGE_PMD_NR // 2
 
 
+def mmap_is_locked(s: State, mm: u32) -> cython.bint:
+    """Whether the main line's task is in the middle of a fault of an address space: what it found must stay."""
+    cpu: cython.pointer(Cpu) = cython.address(s.cpus[0])
+    return cpu.in_lru_fault and task_at(s, cpu.current).mm == mm
+
+
 def scan_range(s: State, vma: u32, vpn: u64) -> u32:
     """Look at 2 MiB of an area and collapse them if they are worth it."""
     table: u32 = walk(s, vma_at(s, vma).mm, vpn)
     scan: PteScan
-    if not table or table_at(s, table).entry[0] & PTE_HUGE:
+    if not table or table_at(s, table).entry[0] & PTE_HUGE or mmap_is_locked(s, vma_at(s, vma).mm):
         return SCAN_FAIL
     spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_HIT])
     if not scan_table(s, table, cython.address(scan)):
