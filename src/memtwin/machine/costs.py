@@ -35,6 +35,8 @@ class CostProfile:
     fill_text: int
     fill_half: int
     fill_random: int
+    clear_page: int
+    """The kernel clears one page of a huge one."""
     cow_fault: int
     """A write that copies a page shared since a fork."""
     reuse_fault: int
@@ -87,8 +89,8 @@ class CostProfile:
 
 X86_64 = CostProfile(
     hit=27, zero_fault=520, anon_fault=1330, fill_zero=100, fill_mark=0, fill_text=3000, fill_half=600,
-    fill_random=1000, cow_fault=2300, reuse_fault=600, file_fault=1000, fork=100_000, fork_page=40, unmap_page=90,
-    exec=500_000, syscall=2_000, io_call=300, wake=3_000, read_page=410, write_page=700, cache_page=900,
+    fill_random=1000, clear_page=100, cow_fault=2300, reuse_fault=600, file_fault=1000, fork=100_000, fork_page=40,
+    unmap_page=90, exec=500_000, syscall=2_000, io_call=300, wake=3_000, read_page=410, write_page=700, cache_page=900,
     writeback_page=700, scan_page=300, reclaim_page=600, swap_page=500, swap_io=300,
     compress_zero=300, compress_mark=900, compress_text=3_500,
     compress_half=2_500, compress_random=4_000, decompress=2_200, disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
@@ -97,14 +99,15 @@ X86_64 = CostProfile(
 )  # fmt: skip
 
 LAB_TCG = CostProfile(
-    hit=195, zero_fault=2_115, anon_fault=8_100, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=150,
-    fill_random=200, cow_fault=16_000, reuse_fault=1_700, file_fault=20_000, fork=2_000_000, fork_page=200,
-    unmap_page=1_170, exec=8_500_000, syscall=600_000, io_call=1_500, wake=100_000, read_page=1_700, write_page=7_000,
-    cache_page=11_000, writeback_page=6_000, scan_page=900, reclaim_page=2_500, swap_page=8_000, swap_io=10_500,
+    hit=195, zero_fault=2_115, anon_fault=8_100, fill_zero=900, fill_mark=0, fill_text=25_500, fill_half=1_100,
+    fill_random=1_550, clear_page=2_500, cow_fault=16_000, reuse_fault=1_700, file_fault=20_000, fork=2_000_000,
+    fork_page=200, unmap_page=1_170, exec=8_500_000, syscall=600_000, io_call=1_500, wake=100_000, read_page=1_700,
+    write_page=7_000, cache_page=11_000, writeback_page=6_000, scan_page=900, reclaim_page=2_500, swap_page=8_000,
+    swap_io=10_500,
     compress_zero=1_000, compress_mark=5_000, compress_text=40_000, compress_half=25_000, compress_random=20_000,
     decompress=15_000, disk=DiskProfile(130_000, 1_000, 4), name="lab-tcg",
     source="op times of plain fills, reads, writes, forks, unmaps and squeezes in recordings "
-    "02, 03, 05, 11, 19, 21, 22, 108: emulated by QEMU; the disk from a trace of swap writes. "
+    "02, 03, 05, 11, 19, 21, 22, 108, 175: emulated by QEMU; the disk from a trace of swap writes. "
     "Fills are of memory that the guest had used before: at first touch the host adds 8 us a page",
 )  # fmt: skip
 

@@ -261,6 +261,7 @@ cpdef enum:             # index into State.cost_ns
     COST_FILL_TEXT
     COST_FILL_HALF
     COST_FILL_RANDOM
+    COST_CLEAR_PAGE         # of a huge page, before it is mapped
     COST_COW_FAULT
     COST_REUSE_FAULT
     COST_FILE_FAULT

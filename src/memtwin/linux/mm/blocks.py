@@ -1,6 +1,7 @@
 """Blocks of pages that the kernel itself allocates and frees: what drivers do, and what fragments memory.
 
-They belong in pageblocks of one type, and can be neither moved nor reclaimed.
+They belong in pageblocks of one type, and can be neither moved nor reclaimed. Each is cleared before it is handed out
+(CONFIG_INIT_ON_ALLOC_DEFAULT_ON, as in Debian).
 
 Follows ``alloc_pages`` and ``__free_pages`` of mm/page_alloc.c as lab/blocks.c calls them on a real kernel.
 """
@@ -30,6 +31,7 @@ def take(s: State, order: u32, count: u32, gfp: u32, blocks: cython.pointer(u32)
         if not pfn:
             break
         prep_new_page(s, pfn, order, OWNER_KERNEL)
+        spend_ns(s, s.cost_ns[COST_CLEAR_PAGE] << order)
         blocks[got] = pfn
         got += 1
         if s.rq.resched:

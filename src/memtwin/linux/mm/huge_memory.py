@@ -112,7 +112,7 @@ def get_huge_zero_page(s: State, mm: u32) -> cython.bint:
         s.event[THP_ZERO_PAGE_ALLOC] += 1
         s.huge_zero_page = pfn
         s.huge_zero_users = 1
-        spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_FILL])
+        spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_CLEAR_PAGE])
     s.huge_zero_users += 1
     mm_at(s, mm).huge_zero_page = True
     return True
@@ -193,7 +193,7 @@ def new_huge_page(s: State, vma: u32, gfp: u32) -> u32:
         s.event[THP_FAULT_FALLBACK] += 1
         return 0
     prep_transhuge_page(s, pfn)
-    spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_FILL])
+    spend_ns(s, HPAGE_PMD_NR * s.cost_ns[COST_CLEAR_PAGE])
     return pfn
 
 
