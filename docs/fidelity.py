@@ -44,6 +44,10 @@ averages and pressure are judged where the real runs agree within 20 %: how many
 |---|---|---|---|---|---|---|---|---|
 """
 BARRED = 3
+HUGE = (
+    "nr_anon_transparent_hugepages", "thp_fault_alloc", "thp_fault_fallback", "thp_collapse_alloc", "thp_split_page",
+    "thp_split_pmd", "thp_deferred_split_page", "thp_swpout", "thp_swpout_fallback",
+)  # fmt: skip
 NOTHING_RECLAIMED = {"mean": 0.02, "p90": 0.05}
 RECLAIMING = {"mean": 0.1, "p90": 0.3}
 SIX_TWELVE = {"mean": 0.08, "p90": 0.25}
@@ -53,7 +57,9 @@ Made by `make fidelity`: each recorded scenario is run from its own boot snapsho
 real kernel. A figure inside the range of the real runs has error 0; *exact* is the share of those. Mean caps each
 error at 100 %. The bars: mean 2 % and p90 5 % where nothing is reclaimed; 10 % and 30 % elsewhere, on Linux 6.12 8 %
 and 25 %; no figure missing; the same victims. What is beyond its bar is in bold. There is one table for each kernel; a
-machine has the features of its own (`linux/features.py`). A `.worker` recording is of the same scenario with the newer
+machine has the features of its own (`linux/features.py`). *Real runs* is the mean of each real run held against the
+others, where there are several; *other boots*, the means of the twin that starts from the boots of the other real runs:
+where they differ much, chance decides. A `.worker` recording is of the same scenario with the newer
 worker program of the lab ([lab/README.md](../lab/README.md)). What is *not yet* names the mechanism that the scenario
 needs first. Differences whose cause is known stand in [kernel-map.md](kernel-map.md).
 """
@@ -62,8 +68,18 @@ TABLE = """
 
 {what}
 
-| scenario | exact | median | p90 | mean | victims | missing | |
-|---|---|---|---|---|---|---|---|
+| scenario | exact | median | p90 | mean | real runs | other boots | victims | missing | |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+HUGE_HEAD = """
+## Huge pages
+
+Of the recordings on machines with huge pages: how many there are, and what became of them, measured as those who waited
+(below): twin / control. *Entries*: PMD entries that were split; *waited*: for being split; *swapped*, as a whole or in
+*parts*. Empty: fewer than eight.
+
+| scenario | runs | mean | p90 | there | faults | fallbacks | collapsed | split | entries | waited | swapped | parts |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 KERNELS = {
     "6.1": "Debian 12's kernel; active and inactive lists.",
@@ -77,7 +93,7 @@ def row(verdict: dict[str, Any]) -> str:
     """One line of the table; what misses its bar in bold."""
     name = verdict["scenario"]
     if verdict["state"] != "scored":
-        return f"| {name} | | | | | | | {verdict['state']}: {verdict['reason']} |\n"
+        return f"| {name} | | | | | | | | | {verdict['state']}: {verdict['reason']} |\n"
     if not is_reclaiming(verdict):
         bars = NOTHING_RECLAIMED
     else:
@@ -88,7 +104,10 @@ def row(verdict: dict[str, Any]) -> str:
     matched, asked = verdict["victims_matched"], verdict["victims_asked"]
     missing = f"{verdict['missing']} of {verdict['compared'] + verdict['missing']}"
     victims = marked(f"{matched}/{asked}", matched < asked)
-    return f"| {name} | {shares} | {victims} | {marked(missing, verdict['missing'] > 0)} | |\n"
+    others = ", ".join(f"{other['mean']:.1%}" for other in verdict["other_boots"])
+    real = [run["mean"] for run in verdict["control"]]
+    noise = f"{sum(real) / len(real):.1%}" if real else ""
+    return f"| {name} | {shares} | {noise} | {others} | {victims} | {marked(missing, verdict['missing'] > 0)} | |\n"
 
 
 def marked(cell: str, is_beyond: bool) -> str:  # noqa: FBT001 - a cell and whether it is in bold
@@ -143,6 +162,16 @@ def stall_cell(stall: dict[str, float] | None, *, barred: bool) -> str:
     return cell if stall["within"] or not barred else f"**{cell}**"
 
 
+def huge_row(verdict: dict[str, Any], runs: int) -> str:
+    """One line of the table of huge pages; nothing where there are none."""
+    by_name = {stall["figure"]: stall for stall in verdict.get("huge_pages") or ()}
+    if not by_name:
+        return ""
+    cells = [stall_cell(by_name.get(name), barred=False) for name in HUGE]
+    shares = f"{verdict['mean']:.1%} | {verdict['p90']:.1%}"
+    return f"| {verdict['scenario']} | {runs} | {shares} | {' | '.join(cells)} |\n"
+
+
 def means(verdicts: list[dict[str, Any]]) -> str:
     """The last line of the table of stalls: the mean of each column, twin and control."""
     cells = []
@@ -188,12 +217,12 @@ def control(share: float | None) -> str:
 
 
 def judged() -> list[dict[str, Any]]:
-    """Every scenario's verdict, from ``memtwin validate --json``."""
+    """Every scenario's verdict, from ``memtwin validate --boots --json``."""
     out = io.StringIO()
     names = sorted((path.name for path in RECORDINGS.iterdir() if path.is_dir()), key=natural)
     directories = [str(RECORDINGS / name) for name in names]
     with contextlib.redirect_stdout(out):
-        main(["validate", "--json", *directories])
+        main(["validate", "--boots", "--json", *directories])
     found = json.loads(out.getvalue())["data"]["scenarios"]
     assert isinstance(found, list)
     return found
@@ -204,6 +233,8 @@ if __name__ == "__main__":
     runs = {path.name: len(list(path.glob("run*"))) for path in RECORDINGS.iterdir() if path.is_dir()}
     beside = [verdict for verdict in verdicts if is_side_by_side(RECORDINGS / str(verdict["scenario"]))]
     alone = [verdict for verdict in verdicts if verdict not in beside]
-    lines = [HEAD, *tables(alone), BESIDE_HEAD, *map(beside_row, beside), STALLS_HEAD]
+    lines = [HEAD, *tables(alone), HUGE_HEAD]
+    lines += [huge_row(verdict, runs[str(verdict["scenario"])]) for verdict in verdicts]
+    lines += [BESIDE_HEAD, *map(beside_row, beside), STALLS_HEAD]
     lines += [stall_row(verdict, runs[str(verdict["scenario"])]) for verdict in verdicts]
     (HERE / "fidelity.md").write_text("".join(lines) + means(verdicts))

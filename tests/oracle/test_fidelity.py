@@ -92,7 +92,8 @@ def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, tmp
 
 HUGE = [
     "170-thp-fork-unmap", "172-thp-zram-madvise", "173-thp-khugepaged", "174-thp-madvise-mix",
-    "170-thp-fork-unmap.k612", "173-thp-khugepaged.k612", "g06.tha", "g06.thm",
+    "170-thp-fork-unmap.k612", "173-thp-khugepaged.k612", "g06.tha", "g06.thm", "171-thp-ssd-pressure",
+    "171-thp-ssd-pressure.k612",
 ]  # fmt: skip
 """Scenarios with huge pages, on both kernels: mean error at most 8 %, p90 at most 25 %."""
 

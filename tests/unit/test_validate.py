@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtwin.sources.recording import Recording
-from memtwin.study.stalls import Stall, error, stalls
-from memtwin.study.validate import Figure, figures, pool, quantile, score
+from memtwin.study.stalls import Stall, error, huge_pages, stalls
+from memtwin.study.validate import Figure, control, figures, pool, quantile, score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,3 +192,21 @@ def test_a_checkpoint_that_the_twin_lacks_is_not_compared(tmp_path: Path) -> Non
     real = waited(tmp_path / "real", 100)
     twin = write_run(tmp_path / "twin", {"proc/meminfo": meminfo(1)})
     assert stalls([real], twin) == ()
+
+
+def test_each_real_run_is_held_against_the_others(tmp_path: Path) -> None:
+    """The control: of three runs, those at the ends are outside the others' range, the middle one is not."""
+    runs = [write_run(tmp_path / str(free), {"proc/meminfo": meminfo(free)}) for free in (40_000, 50_000, 60_000)]
+    assert [round(one.mean, 4) for one in control(runs)] == [0.2, 0.0, 0.2]
+    assert control(runs[:1]) == ()
+
+
+def test_huge_pages_are_compared_from_eight_of_them_on(tmp_path: Path) -> None:
+    """A fallback or two are chance; a hundred faults are not."""
+    ends = [
+        {"proc/vmstat": f"thp_fault_alloc {faults}\nthp_fault_fallback {few}\n"} for faults, few in ((100, 1), (80, 2))
+    ]
+    boot = {"proc/vmstat": "thp_fault_alloc 0\nthp_fault_fallback 0\n"}
+    real, twin = (write_run(tmp_path / str(i), end, boot) for i, end in enumerate(ends))
+    (found,) = huge_pages([real], twin)
+    assert (found.figure, found.twin, found.own) == ("thp_fault_alloc", 0.2, 80)

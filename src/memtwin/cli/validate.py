@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,8 +16,8 @@ from memtwin.errors import MemtwinError, NotBuiltError, NotModelledError, Record
 from memtwin.render.table import Column, Table, clean, text
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.agreement import Agreed, agreed
-from memtwin.study.stalls import STALLED, Stall, stalls
-from memtwin.study.validate import Score, ScoreRow, pool, score
+from memtwin.study.stalls import STALLED, Stall, huge_pages, stalls
+from memtwin.study.validate import Score, ScoreRow, control, pool, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +33,11 @@ class Verdict:
     name: str
     score: Score | None = None
     stalls: tuple[Stall, ...] = ()
+    huge_pages: tuple[Stall, ...] = ()
+    control: tuple[Score, ...] = ()
+    """Each real run held against the others; empty where there is one."""
+    other_boots: tuple[Score, ...] = ()
+    """Of the model from the other real runs' boots."""
     agreed: Agreed | None = None
     """Where there are several real runs, and more than the usual table is shown."""
     reason: str = ""
@@ -48,18 +53,24 @@ class Verdict:
     "--runs", type=click.IntRange(2, 1000), metavar="N",
     help="Judge the ranges of N runs of the model, which differ by chance, instead of one run.",
 )  # fmt: skip
+@click.option("--boots", is_flag=True, help="Run the model from the boot of every real run, and show each mean.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the worst figures of each scenario, and reasons.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(recordings: tuple[str, ...], against: str | None, *, runs: int | None, verbose: bool, as_json: bool) -> int:
+def command(
+    recordings: tuple[str, ...], against: str | None, *, runs: int | None, boots: bool, verbose: bool, as_json: bool
+) -> int:
     """Judge the model against recordings of real kernels.
 
     RECORDING is a directory that holds the runs of one scenario (run1.tar.xz, run2.tar.xz, ...), or a run;
     runs of one scenario on one kernel are judged together. The model starts from the first run's `boot`.
-    A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range.
+    A figure inside the range of the real runs is exact; mean and p90 are of the errors beyond that range; `real runs`
+    is the mean of each real run against the others.
     The second table compares waiting times: errors relative to the middle of the real runs' range, of the twin and of
     each real run against the others. With --runs: how many of the real runs' figures the ranges hold.
     """
     groups = _groups(recordings)
+    if boots and (runs is not None or against is not None):
+        raise UsageError("--boots runs the model itself, once a boot", hint="leave out --runs and --against")
     if runs is not None:
         from memtwin.cli.ensemble import validate
 
@@ -72,7 +83,7 @@ def command(recordings: tuple[str, ...], against: str | None, *, runs: int | Non
     verdicts = []
     for number, (name, reals) in enumerate(groups.items(), 1):
         with _Progress(f"[{number}/{len(groups)}] {name}") as progress:
-            verdicts.append(_judge(name, reals, against, progress.show, more=as_json or verbose))
+            verdicts.append(_judge(name, reals, against, progress.show, more=as_json or verbose, boots=boots))
     write(_json(verdicts, verbose=verbose) if as_json else _tables(verdicts, verbose=verbose))
     return 1 if any(verdict.failed for verdict in verdicts) else 0
 
@@ -99,12 +110,22 @@ def _groups(paths: Sequence[str]) -> dict[str, list[Recording]]:
 
 
 def _judge(
-    name: str, reals: list[Recording], against: str | None, progress: Callable[[int, int], None], *, more: bool
+    name: str,
+    reals: list[Recording],
+    against: str | None,
+    progress: Callable[[int, int], None],
+    *,
+    more: bool,
+    boots: bool,
 ) -> Verdict:
     if against is not None:
         return _verdict(name, reals, Recording(against), more=more)
     try:
-        return _replayed(name, reals, progress, more=more)
+        found = _replayed(name, reals, 0, progress, more=more)
+        if not boots:
+            return found
+        others = (_replayed(name, reals, boot, progress, more=False).score for boot in range(1, len(reals)))
+        return replace(found, other_boots=tuple(one for one in others if one))
     except NotBuiltError:
         raise
     except NotModelledError as problem:
@@ -115,11 +136,16 @@ def _judge(
 
 def _verdict(name: str, reals: list[Recording], run: Recording, *, more: bool) -> Verdict:
     one = score(reals, run, name)
-    return Verdict(name, one, stalls(reals, run), agreed(reals, run, one) if more and len(reals) > 1 else None)
+    return Verdict(
+        name, one, stalls(reals, run), huge_pages(reals, run), control(reals),
+        agreed=agreed(reals, run, one) if more and len(reals) > 1 else None,
+    )  # fmt: skip
 
 
-def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], None], *, more: bool) -> Verdict:
-    """Run the scenario on the model, from the first real run's boot, and score it."""
+def _replayed(
+    name: str, reals: list[Recording], boot: int, progress: Callable[[int, int], None], *, more: bool
+) -> Verdict:
+    """Run the scenario on the model, from one real run's boot, and score it."""
     try:
         from memtwin.run.run import run_scenario
     except ModuleNotFoundError as problem:
@@ -128,7 +154,7 @@ def _replayed(name: str, reals: list[Recording], progress: Callable[[int, int], 
         raise NotBuiltError("the model is not in this build", hint="--against RUN judges a run") from None
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
         out = Path(scratch) / "run"
-        run_scenario(reals[0].scenario(), reals[0].at("boot"), out, progress=progress)
+        run_scenario(reals[boot].scenario(), reals[boot].at("boot"), out, progress=progress)
         return _verdict(name, reals, Recording(out), more=more)
 
 
@@ -160,7 +186,9 @@ class _Progress:
 
 
 def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
-    titles = ("scenario", "exact", "median", "p90", "mean", "victims", "missing", "figures")
+    titles = ["scenario", "exact", "median", "p90", "mean", "real runs", "victims", "missing", "figures"]
+    if any(verdict.other_boots for verdict in verdicts):
+        titles.append("mean from other boots")
     columns = tuple(Column(title, "right" if title != "scenario" else "left") for title in titles)
     scores = [verdict.score for verdict in verdicts if verdict.score]
     rows = [_cells(verdict) for verdict in verdicts]
@@ -176,6 +204,8 @@ def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
             parts.append(f"\n{clean(verdict.name)}: who waited, at its end\n{_stalls_of(verdict.stalls)}")
         if verdict.agreed and verbose:
             parts.append(f"\n{clean(verdict.name)}: {_agreement(verdict.agreed)}")
+        if verdict.huge_pages and verbose:
+            parts.append(f"\n{clean(verdict.name)}: huge pages, at its end\n{_stalls_of(verdict.huge_pages)}")
     return "".join(parts)
 
 
@@ -235,10 +265,17 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         verdict.name,
         f"{one.exact:.0%}",
         *(f"{share:.1%}" for share in (one.median, one.p90, one.mean)),
+        f"{mean_of(verdict.control):.1%}" if verdict.control else "",
         f"{one.victims_matched}/{one.victims_asked}",
         str(one.missing),
         str(one.compared),
+        *([", ".join(f"{other.mean:.1%}" for other in verdict.other_boots)] if verdict.other_boots else []),
     )
+
+
+def mean_of(scores: Sequence[Score]) -> float:
+    """The mean of several scores' means."""
+    return sum(one.mean for one in scores) / len(scores)
 
 
 def _worst(one: Score) -> list[ScoreRow]:
@@ -271,12 +308,11 @@ def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
     data: dict[str, Any] = {"scenario": verdict.name, "state": state, "reason": verdict.reason or None}
     if one:
         data |= _shares(one)
+        data["control"] = [{"mean": run.mean, "p90": run.p90} for run in verdict.control]
+        data["other_boots"] = [{"mean": other.mean, "p90": other.p90} for other in verdict.other_boots]
         data["victims"] = [{"real": real, "twin": twin} for real, twin in one.victims]
-        data["stalls"] = [
-            {"figure": stall.figure, "error": stall.twin, "control": stall.control, "within": stall.within,
-             "real_low": stall.low, "real_high": stall.high, "twin": stall.own}
-            for stall in verdict.stalls
-        ]  # fmt: skip
+        data["stalls"] = [_compared(stall) for stall in verdict.stalls]
+        data["huge_pages"] = [_compared(stall) for stall in verdict.huge_pages]
     if verdict.agreed:
         found = verdict.agreed
         data["agreed"] = {
@@ -295,6 +331,13 @@ def _told(verdict: Verdict, *, verbose: bool) -> dict[str, Any]:
             for row in _worst(one)
         ]  # fmt: skip
     return data
+
+
+def _compared(stall: Stall) -> dict[str, Any]:
+    return {
+        "figure": stall.figure, "error": stall.twin, "control": stall.control, "within": stall.within,
+        "real_low": stall.low, "real_high": stall.high, "twin": stall.own,
+    }  # fmt: skip
 
 
 def _shares(one: Score) -> dict[str, float | int]:

@@ -1,5 +1,7 @@
 """Who waited: stalls of allocations, reclaim by kswapd and by the tasks apart, memory pressure and compaction.
 
+Huge pages are measured in the same way: how many there are, and what became of them.
+
 How often a task had to reclaim for itself depends on the microsecond at which a thread gets the CPU, so two runs of the
 same kernel differ, and these figures have a measure of their own::
 
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
 STALLED: Final = ("allocstall", "psi_some", "psi_full")
 """The figures that have a bar: the control, and MARGIN."""
 MARGIN: Final = 0.10
+HUGE_FLOOR: Final = 8.0
+HUGE_FLOORS: Final = dict.fromkeys(
+    (
+        "nr_anon_transparent_hugepages", "thp_fault_alloc", "thp_fault_fallback", "thp_collapse_alloc",
+        "thp_split_page", "thp_split_pmd", "thp_deferred_split_page", "thp_swpout", "thp_swpout_fallback",
+    ),
+    HUGE_FLOOR,
+)  # fmt: skip
+"""What is compared of huge pages, and below how many nothing happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +70,24 @@ def _floors() -> dict[str, float]:
 
 def stalls(reals: Sequence[Recording], twin: Recording) -> tuple[Stall, ...]:
     """Return each figure with a floor that says something in *reals* or *twin*, in the table's order."""
+    return _compared(reals, twin, _floors())
+
+
+def huge_pages(reals: Sequence[Recording], twin: Recording) -> tuple[Stall, ...]:
+    """Return each figure of huge pages that says something in *reals* or *twin*."""
+    return _compared(reals, twin, HUGE_FLOORS)
+
+
+def _compared(reals: Sequence[Recording], twin: Recording, floors: dict[str, float]) -> tuple[Stall, ...]:
     labels = [label for label in reals[0].checkpoints if label != "boot"]
-    runs = [[_since_boot(run, label) for label in labels] for run in (*reals, twin)]
-    return tuple(found for name in _floors() if (found := _stall(name, [_column(run, name) for run in runs])))
+    runs = [[_since_boot(run, label, floors) for label in labels] for run in (*reals, twin)]
+    found = (_stall(name, [_column(run, name) for run in runs], floor) for name, floor in floors.items())
+    return tuple(one for one in found if one)
 
 
-def _stall(name: str, runs: list[list[int | None]]) -> Stall | None:
+def _stall(name: str, runs: list[list[int | None]], floor: float) -> Stall | None:
     """Compare the last of *runs*, the twin's, with the others; None: nothing happened, or a run lacks the figure."""
     *reals, own = runs
-    floor = _floors()[name]
     compared = [error for error in _errors(reals, own, floor) if error is not None]
     if not compared:
         return None
@@ -107,17 +127,16 @@ def _column(run: list[dict[str, int]], name: str) -> list[int | None]:
     return [figures.get(name) for figures in run]
 
 
-def _since_boot(run: Recording, label: str) -> dict[str, int]:
+def _since_boot(run: Recording, label: str, floors: dict[str, float]) -> dict[str, int]:
     if label not in run.checkpoints:
         return {}
-    before = _figures(run.at("boot")) if "boot" in run.checkpoints else {}
-    return {name: value - before.get(name, 0) for name, value in _figures(run.at(label)).items()}
+    before = _figures(run.at("boot"), floors) if "boot" in run.checkpoints else {}
+    return {name: value - before.get(name, 0) for name, value in _figures(run.at(label), floors).items()}
 
 
-def _figures(source: Source) -> dict[str, int]:
+def _figures(source: Source, floors: dict[str, float]) -> dict[str, int]:
     """Return the figures with a floor that *source* has."""
     found: dict[str, int] = {}
-    floors = _floors()
     for line in (source.read("proc/vmstat") or "").splitlines():
         name, _, value = line.partition(" ")
         name = "allocstall" if name.startswith("allocstall_") else name

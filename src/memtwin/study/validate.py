@@ -214,6 +214,13 @@ def score(reals: Sequence[Recording], twin: Recording, scenario: str | None = No
     )
 
 
+def control(reals: Sequence[Recording]) -> tuple[Score, ...]:
+    """Hold each of several real runs against the others, as :func:`score` does a twin; nothing of one alone."""
+    if len(reals) < 2:
+        return ()
+    return tuple(score([other for other in reals if other is not run], run) for run in reals)
+
+
 def pool(scores: Iterable[Score]) -> Score:
     """Return all figures of several scenarios as one score; its quiet figures hide bad ones."""
     every = list(scores)
