@@ -13,6 +13,7 @@ from memtwin.machine import huge_pages
 from memtwin.run import run
 from memtwin.run.settings import settings_of
 from memtwin.scenario import parse
+from memtwin.twin.twin import Twin
 
 HUGE = 512
 """Base pages of a huge page."""
@@ -230,3 +231,32 @@ def test_a_wrong_word_of_set_is_an_error_of_usage() -> None:
     with pytest.raises(UsageError, match="always, madvise or never"):
         settings_of(["machine.thp=on"])
     assert huge(done("A mmap r 4M\nA touch r 0 4M w seq", settings=["machine.thp=never"])) == 0
+
+
+@pytest.mark.parametrize(
+    ("thp", "ops", "eligible", "flags"),
+    [
+        ("always", "A mmap r 4M", True, "rd wr ac"),
+        ("madvise", "A mmap r 4M", False, "rd wr ac"),
+        ("madvise", "A mmap r 4M\nA madvise r 0 4M hugepage", True, "rd wr ac hg"),
+        ("always", "A mmap r 4M\nA madvise r 0 4M nohugepage", False, "rd wr ac nh"),
+        ("always", "A mmap r 1M", False, "rd wr ac"),
+        ("never", "A mmap r 4M", False, "rd wr ac"),
+    ],
+)
+def test_smaps_says_who_could_have_huge_pages(thp: str, ops: str, eligible: bool, flags: str) -> None:
+    """THPeligible and VmFlags of the last area that the program mapped."""
+    found = done(ops, f"ram=768M thp={thp}")
+    blocks = Twin(found.machine, found.processes.by_name).smaps(found.processes.by_name["A"]).blocks
+    block = next(one for one in blocks if one.mapping.start == 0x100000000000)
+    assert f"THPeligible:           {eligible:d}" in block.lines
+    assert block.vm_flags == tuple(flags.split())
+
+
+def test_a_fault_that_waits_keeps_its_range_from_khugepaged() -> None:
+    """khugepaged looks every millisecond while faults look for memory: every entry maps what its range says."""
+    found = run.simulate(parse(
+        "machine ram=192M kernel=6.12 thp=always\nfile f 60M\nproc A\nsysctl thp.khugepaged.scan_sleep_millisecs=1\n"
+        "A mmap a 200M\nA touch a 0 200M w rand:12000:7\nA fread f 0 60M 64K seq\nA touch a 0 200M w rand:12000:9\n"
+    ), None)  # fmt: skip
+    invariants.validate(found.machine.state)

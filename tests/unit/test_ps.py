@@ -17,7 +17,7 @@ from memtwin.errors import UsageError
 from memtwin.procfs.pid.smaps import parse
 from memtwin.render.amount import column
 from memtwin.sources.recording import Recording
-from memtwin.views import ps, ps_explained
+from memtwin.views import ps, ps_explained, ps_huge_pages
 from processes import wait_until_it_sleeps
 
 RUN = Path(__file__).parents[1] / "recordings" / "97-swap-fork" / "run1.tar.xz"
@@ -168,6 +168,38 @@ def test_mappings_are_told_apart_by_what_backs_them() -> None:
     found = ps_explained.kinds(smaps)
     assert {kind.name for kind in found} == set(heads.values())
     assert all((kind.res, kind.pss, kind.shared) == (4, 2, 4) for kind in found)
+
+
+def mapping(first: int, mib: int, flags: str = "rd wr", huge_mib: int = 0, perms: str = "rw-p") -> str:
+    return (
+        f"{first:08x}-{first + (mib << 20):08x} {perms} 00000000 00:00 0 \nSize: {mib << 10} kB\nRss: {mib << 10} kB\n"
+        f"Anonymous: {mib << 10} kB\nAnonHugePages: {huge_mib << 10} kB\nVmFlags: {flags} \n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("enabled", "first", "mib", "flags", "why"),
+    [
+        ("never", 2 << 20, 4, "rd wr hg", "off"),
+        ("always", 2 << 20, 4, "rd wr nh", "excluded"),
+        ("madvise", 2 << 20, 4, "rd wr", "not asked"),
+        ("madvise", 2 << 20, 4, "rd wr hg", "could"),
+        ("always", 3 << 20, 2, "rd wr", "too small"),
+        ("always", 3 << 20, 4, "rd wr", "could"),
+        (None, 2 << 20, 4, "rd wr", "could"),
+    ],
+)
+def test_a_mapping_without_huge_pages_says_why(enabled: str | None, first: int, mib: int, flags: str, why: str) -> None:
+    (block,) = parse(mapping(first, mib, flags)).blocks
+    assert ps_huge_pages.reason(block, enabled) == why
+
+
+def test_what_is_in_huge_pages_and_what_is_not_adds_up() -> None:
+    text = mapping(2 << 20, 8, huge_mib=6) + mapping(32 << 20, 1) + mapping(64 << 20, 4, perms="rw-s")
+    said = [one.text for one in ps_huge_pages.sentences(parse(text), "always")]
+    assert said[0].startswith("Huge pages: 6.0M of 9.0M of private memory")
+    assert [one.split(":")[1] for one in said[1:]] == [" 2.0M of 1 mapping", " 1.0M of 1 mapping"]
+    assert list(ps_huge_pages.sentences(parse(""), None)) == []
 
 
 def test_sizes_fit_their_column() -> None:

@@ -67,7 +67,11 @@ _FIELDS: Final = ", ".join(view.FIELDS)
 @click.option("-k", "--kernel-threads", is_flag=True, help="Kernel threads too: they have no memory of their own.")
 @click.option("--bytes", "in_bytes", is_flag=True, help="Sizes in bytes.")
 @click.option("--noheadings", is_flag=True, help="No line of headings.")
-@click.option("--explain", is_flag=True, help="Why VIRT, RES and SHR do not add up; with -p, what a process maps.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Why VIRT, RES and SHR do not add up; with -p, what a process maps, and why it has no huge pages.",
+)
 @sampling_options
 @root_option
 @form_options
@@ -116,6 +120,7 @@ def _explain(source: Source, pids: tuple[int, ...]) -> View:
     if len(pids) > 1:
         raise UsageError("--explain with -p explains one process", hint="give one -p")
     from memtwin.procfs.pid import smaps
+    from memtwin.sysfs import transparent_hugepage
 
     process = next((one for one in processes(source) if one.pid == pids[0]), None)
     record = process.load(smaps) if process else None
@@ -128,7 +133,9 @@ def _explain(source: Source, pids: tuple[int, ...]) -> View:
             else None
         )
         raise SnapshotError(source.owner, f"{path}: {why}", hint=hint)
-    return ps_explained.view_process(record)
+    return ps_explained.view_process(
+        record, transparent_hugepage.chosen(source.read(transparent_hugepage.ENABLED) or "")
+    )
 
 
 def _found(source: Source, wanted: set[str], pids: tuple[int, ...]) -> Iterator[view.ProcessRecords]:

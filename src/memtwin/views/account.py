@@ -84,6 +84,7 @@ class Account(NamedTuple):
     vmalloc: Sentence | None = None
     swap_total_kib: int | None = None
     swap_free_kib: int | None = None
+    huge_kib: int | None = None
 
     @property
     def unexplained_kib(self) -> int | None:
@@ -125,7 +126,7 @@ def account(s: Sources) -> Account:
     absent = tuple(row for row in ALWAYS if row not in m)
     return Account(
         tuple(lines), total, outside, s.page_kib, absent, container, _vmalloc_unknown(s), m.get("SwapTotal"),
-        m.get("SwapFree"),
+        m.get("SwapFree"), m.get("AnonHugePages"),
     )  # fmt: skip
 
 
@@ -197,6 +198,12 @@ def sentences(sheet: Account, boot: Account | None) -> Iterator[Sentence]:
             f"{rest} KiB are in no row of these files: pages that were taken from the page allocator itself. Drivers, "
             "the network, tracing and file systems with a cache of their own do so." + _how_it_is_known(sheet, boot),
             _MEMINFO,
+        )
+    if sheet.huge_kib:
+        yield Sentence(
+            f"{sheet.huge_kib} KiB of the programs' memory are in transparent huge pages of 2 MiB; `memtwin ps -o "
+            "PID,RES,THP,COMMAND --sort -THP` says in whose.",
+            ("proc/meminfo: AnonHugePages",),
         )
     if sheet.vmalloc is not None:
         yield sheet.vmalloc

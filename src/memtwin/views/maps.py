@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = {
     "Rss": "RSS", "Pss": "PSS", "Pss_Dirty": "PSS_DIRTY", "Referenced": "REFERENCED", "Anonymous": "ANONYMOUS",
-    "LazyFree": "LAZYFREE", "Swap": "SWAP", "SwapPss": "SWAPPSS", "Locked": "LOCKED",
+    "LazyFree": "LAZYFREE", "AnonHugePages": "HUGE", "Swap": "SWAP", "SwapPss": "SWAPPSS", "Locked": "LOCKED",
 }  # fmt: skip
 """Rows of smaps that have a column, with its title; in a terminal those that are 0 throughout are left out."""
 ALWAYS: Final = ("Rss", "Pss", "Swap")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from memtwin.render.amount import COLUMN, column
 from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, View, figures
 from memtwin.units import bytes_of
+from memtwin.views import ps_huge_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,8 +113,11 @@ def kinds(smaps: Smaps) -> list[Kind]:
     return sorted(summed, key=lambda kind: (-kind.res, -kind.virt))
 
 
-def view_process(smaps: Smaps) -> View:
-    """Return a row a kind of mapping, and in a terminal their sum."""
+def view_process(smaps: Smaps, enabled: str | None) -> View:
+    """Return a row a kind of mapping, and in a terminal their sum; then why some of it is not in huge pages.
+
+    *enabled*: when the machine uses huge pages: always, madvise, never; None: not known.
+    """
     titles = ("VIRT", "RES", "PSS", "SHARED", "SWAP")
     columns = (
         Column("kind", "KIND"), Column("mappings_count", "MAPPINGS", NUMBER),
@@ -121,7 +125,8 @@ def view_process(smaps: Smaps) -> View:
     )  # fmt: skip
     rows = tuple((one.name, one.mappings, *(bytes_of(kib) for kib in one[2:])) for one in kinds(smaps))
     whole = (("sum", *(sum(column) for column in list(zip(*rows, strict=True))[1:])),) if rows else ()
-    return View("ps-mapped", (Grid(columns, rows, form=Form.DATA), Grid(columns, (*rows, *whole), form=Form.TERMINAL)))
+    grids = (Grid(columns, rows, form=Form.DATA), Grid(columns, (*rows, *whole), form=Form.TERMINAL))
+    return View("ps-mapped", grids, tuple(ps_huge_pages.sentences(smaps, enabled)))
 
 
 def _summed(name: str, blocks: Sequence[Block]) -> Kind:

@@ -47,6 +47,12 @@ class Block:
         value = self._kib.get(label)
         return None if value is None else Kib(value)
 
+    @property
+    def vm_flags(self) -> tuple[str, ...]:
+        """The mapping's flags, two letters each (since v3.8)."""
+        line = next((line for line in self.lines if line.startswith("VmFlags:")), "")
+        return tuple(line.split()[1:])
+
 
 @dataclass(frozen=True, slots=True)
 class Smaps:

@@ -22,6 +22,7 @@ cdef struct SmapsTotals:
 
 cdef void smaps_account(State s, u64 pte, bint locked, SmapsTotals *totals) noexcept nogil
 cdef void smaps_range(State s, u32 mm, u32 vma, SmapsTotals *totals) noexcept nogil
+cdef bint thp_eligible(State s, u32 vma) noexcept nogil
 cdef void clear_totals(SmapsTotals *totals) noexcept nogil
 cdef dict totals_by_label(SmapsTotals *totals)
 cdef void clear_refs_range(State s, u32 mm, u32 vma) noexcept nogil

@@ -14,6 +14,7 @@ Follows fs/proc/task_mmu.c of Linux 6.1.
 
 import cython
 from cython.cimports.memtwin.linux.core.state import State, compound_head, file_at, mm_at, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.huge_page import hugepage_vma_check, transhuge_vma_suitable
 from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_pmd, is_huge_zero_pmd, pmd_gather
 from cython.cimports.memtwin.linux.mm.pgtable import mm_counter, mm_rss, walk
 from cython.cimports.memtwin.linux.mm.shmem import shmem_partial_swap_usage
@@ -130,6 +131,16 @@ def smaps_rollup(s: State, task: int) -> dict[str, int]:
     return totals_by_label(cython.address(totals))
 
 
+def thp_eligible(s: State, vma: u32) -> cython.bint:
+    """Whether an area could have huge pages now: it may, and an aligned 2 MiB fits in its end (THPeligible)."""
+    area: cython.pointer(Vma) = vma_at(s, vma)
+    return (
+        area.end >= HPAGE_PMD_NR
+        and transhuge_vma_suitable(s, vma, area.end - HPAGE_PMD_NR)
+        and hugepage_vma_check(s, vma, area.flags, True)
+    )
+
+
 def smaps(s: State, task: int) -> list[dict[str, int]]:
     """The lines of /proc/PID/smaps that the model fills, for each area in order of address."""
     totals: SmapsTotals
@@ -139,7 +150,9 @@ def smaps(s: State, task: int) -> list[dict[str, int]]:
     for i in range(m.nr_vmas):
         clear_totals(cython.address(totals))
         smaps_range(s, task_at(s, task).mm, m.vmas[i], cython.address(totals))
-        found.append(totals_by_label(cython.address(totals)))
+        held = totals_by_label(cython.address(totals))
+        held["THPeligible"] = thp_eligible(s, m.vmas[i])
+        found.append(held)
     return found
 
 
