@@ -19,6 +19,7 @@ from memtwin.render.grid import texts
 from memtwin.views import buddyinfo as view
 
 RUN = Path(__file__).parents[1] / "recordings" / "29-fragmentation" / "run1.tar.xz"
+HOLES = RUN.parents[1] / "133-frag-compaction-saves" / "run1.tar.xz"
 COUNTS = st.lists(st.integers(0, 5000), min_size=11, max_size=11)
 
 
@@ -105,3 +106,30 @@ def test_a_fragmented_guest_has_no_block_of_order_ten(capsys: pytest.CaptureFixt
 def test_metrics_bear_the_names_of_node_exporter(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["buddyinfo", "--root", f"{RUN}@holes", "--openmetrics"]) == 0
     assert 'node_buddyinfo_blocks{node="0",zone="DMA32",size="4"} 540\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--try"], "--try needs --order"),
+        (["--order", "11", "--try"], "the kernel has no block above order 10"),
+        (["--order", "3", "--for", "dma", "--try"], "a device's request is not modelled"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["buddyinfo", *words, "--root", f"{HOLES}@holes"]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_request_is_tried_on_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    """Free memory in single pages: whole compaction leaves more blocks than there are; the machine stays as it is."""
+    argv = ["buddyinfo", "--order", "9", "--try", "--root", f"{HOLES}@holes", "--json"]
+    told = []
+    for _ in range(2):
+        assert cli.main(argv) == 0
+        told.append(json.loads(capsys.readouterr().out)["data"])
+    assert told[0] == told[1]
+    found = told[0]
+    assert found["found"]
+    assert found["compacted_blocks_count"] > found["free_blocks_count"]
+    assert found["compaction_moved_pages"] > 0

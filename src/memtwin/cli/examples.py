@@ -17,7 +17,9 @@ EXAMPLES: Final = {
         Example("memtwin account", "where all of RAM is, and what no counter has"),
         Example("memtwin account --svg > ram.svg", "the same as a picture"),
     ),
-    "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be allocated now, and why not?"),),
+    "buddyinfo": (Example("memtwin buddyinfo --order 9", "can a huge page be allocated now, and why not?"),
+        Example("memtwin buddyinfo --order 9 --try", "what would it cost, and what would compaction give?"),
+    ),
     "compare": (
         Example("memtwin compare before after", "two runs: their time lines, their figures"),
         Example("memtwin compare before after -o both.html", "the same as a page for a browser"),

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import KIB_K, block
-from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Tone, Value, View
+from memtwin.render.grid import NUMBER, Column, Form, Grid, Sentence, Style, Tone, Value, View, figures
 from memtwin.render.words import count
 from memtwin.units import bytes_of
 
@@ -45,6 +45,23 @@ class Answer(NamedTuple):
     after: bool
     why: str
     in_pieces: bool
+
+
+class Trial(NamedTuple):
+    """What became of a request for one block on a copy of the machine, and what compacting all of its memory gives."""
+
+    order: int
+    found: bool
+    reclaimed: int
+    """Pages, as *moved*, of the request; then its direct compactions, its kills, and how long it took."""
+    moved: int
+    stalls: int
+    kills: int
+    us: int
+    blocks_before: int
+    """Free blocks of the order, in larger ones too; then those after ``vm.compact_memory``, and pages that it moves."""
+    blocks_compacted: int
+    moved_by_compaction: int
 
 
 def unusable_index(counts: Sequence[int], order: int) -> int:
@@ -137,6 +154,37 @@ def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int
         yield from _what_helps(found, threshold)
     for answer in found:
         yield Sentence(f"node {answer.node} zone {answer.zone}: {answer.why}.", _ROWS)
+
+
+def view_trial(trial: Trial, page_kib: int) -> View:
+    """Return what a request for a block would come to."""
+    data = figures(
+        order=trial.order, found=trial.found, reclaimed_pages=trial.reclaimed, moved_pages=trial.moved,
+        compact_stall_count=trial.stalls, kills_count=trial.kills, took_us=trial.us,
+        free_blocks_count=trial.blocks_before, compacted_blocks_count=trial.blocks_compacted,
+        compaction_moved_pages=trial.moved_by_compaction,
+    )  # fmt: skip
+    return View("buddyinfo-trial", (data,), tuple(_of_trial(trial, page_kib)))
+
+
+def _of_trial(trial: Trial, page_kib: int) -> Iterator[Sentence]:
+    size = f"order {trial.order} ({block(bytes_of(page_kib) << trial.order)})"
+    cost = [
+        f"{count(trial.reclaimed, 'page')} reclaimed" if trial.reclaimed else "",
+        f"{count(trial.moved, 'page')} moved in {count(trial.stalls, 'direct compaction')}" if trial.stalls else "",
+        f"{count(trial.kills, 'process')} killed" if trial.kills else "",
+    ]
+    said = ", ".join(filter(None, cost)) or "nothing was reclaimed or moved"
+    yield Sentence(
+        f"A request for a block of {size}, tried on a copy of this machine, "
+        f"{'gets one' if trial.found else 'is refused'} after {trial.us:,} us: {said}.",
+        _ROWS,
+    )
+    yield Sentence(
+        f"Free now: {count(trial.blocks_before, 'block')} of that order, in larger ones too. vm.compact_memory would "
+        f"move {count(trial.moved_by_compaction, 'page')} and leave {count(trial.blocks_compacted, 'block')}.",
+        _ROWS,
+    )
 
 
 def _count_blocks(record: Buddyinfo, order: int, page_kib: int) -> Iterator[Sentence]:
