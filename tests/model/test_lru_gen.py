@@ -11,7 +11,9 @@ from memtwin.linux import features
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import lru_gen_state
 from memtwin.run import run
+from memtwin.run.done import Ages
 from memtwin.scenario import parse
+from memtwin.story import generations, story
 
 if TYPE_CHECKING:
     from memtwin.run.run import Simulation
@@ -151,3 +153,25 @@ def test_a_snapshot_of_another_policy_is_named() -> None:
     assert not any("multi-gen" in note for note in simulation.machine.notes)
     generations = done("machine kernel=6.12\nproc A\n")
     assert lru_gen_state.enabled(generations.machine.state) == 7
+
+
+@pytest.mark.parametrize(("min_ttl_ms", "killed"), [(0, 0), (600_000, 1)])
+def test_min_ttl_kills_rather_than_take_what_is_young(min_ttl_ms: int, killed: int) -> None:
+    """With 256 MiB of free swap: all generations are younger than ten minutes, and kswapd asks for a kill."""
+    text = (
+        f"machine ram=256M kernel=6.12\nswap disk size=256M\nproc A\nsysctl lru_gen.min_ttl_ms={min_ttl_ms}\n"
+        "A mmap h 120M\nA touch h 0 120M w seq\nproc B\nB mmap g 120M\nB touch g 0 120M w seq\n"
+    )
+    done = run.simulate(parse(text), None)
+    assert len(done.ooms) == killed
+    invariants.validate(done.machine.state)
+
+
+def test_the_story_says_what_generations_did() -> None:
+    """New generations, pages that were spared, and how old the oldest was, where reclaim scanned; else nothing."""
+    told = " ".join(story.tell(run.simulate(parse(HOT.format(policy="on")), None)))
+    assert "and took pages of the oldest alone; the oldest generation began" in told
+    assert "generation" not in " ".join(story.tell(run.simulate(parse(HOT.format(policy="off")), None)))
+    (said,) = generations.aged(Ages(100, 2, 30, 0))
+    assert said.startswith("It walked page tables and made 2 new generations, moved 30 pages up")
+    assert generations.aged(Ages(0, 0, 0, 5)) == generations.aged(None) == []

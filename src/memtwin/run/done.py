@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from memtwin.linux.mm import lru_gen_state
 from memtwin.procfs.counters import figures_with
 
 if TYPE_CHECKING:
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent
     from memtwin.run.heap import HeapFigures
     from memtwin.scenario import Op
+
+
+class Ages(NamedTuple):
+    """What the multi-gen LRU did during an operation: pages scanned, generations made, pages moved up instead of taken.
+
+    *oldest_ms*: how long ago the oldest generation began, at the end.
+    """
+
+    scanned: int
+    made: int
+    spared: int
+    oldest_ms: int
 
 
 @dataclass(slots=True)
@@ -35,6 +48,8 @@ class Done:
     balances: tuple[int, ...] = ()
     """How often reclaim decided between files and anonymous pages meanwhile, by reason (ScanBalance)."""
     swappiness: int = 0
+    ages: Ages | None = None
+    """None: the machine has active and inactive lists."""
     heap: HeapFigures | None = None
     """What malloc of the process says of itself afterwards, for an operation on the heap."""
     began: bool = False
@@ -52,3 +67,18 @@ def moved(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     names = (n for n in figures_with("operation", "if it moved") if after[n] != before[n])
     deltas.update({name: after[name] - before[name] for name in names})
     return deltas
+
+
+def ages(state: State, before: dict[str, int], youngest: int) -> Ages | None:
+    """Return what the multi-gen LRU did since *youngest* was its youngest generation; None: it is off."""
+    if not lru_gen_state.enabled(state) & 1:
+        return None
+    now = counted(state)
+    there = lru_gen_state.generations(state)
+    scanned = sum(now[name] - before[name] for name in ("pgscan_kswapd", "pgscan_direct"))
+    return Ages(scanned, there[-1].seq - youngest, now["pgrefill"] - before["pgrefill"], there[0].age_ms)
+
+
+def youngest(state: State) -> int:
+    """Return the number of the youngest generation."""
+    return lru_gen_state.generations(state)[-1].seq

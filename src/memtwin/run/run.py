@@ -36,7 +36,7 @@ from memtwin.run import timeline
 from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk, is_on_xfs, set_up
-from memtwin.run.done import Done, counted, moved
+from memtwin.run.done import Done, ages, counted, moved, youngest
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
 from memtwin.run.processes import Processes
@@ -150,6 +150,7 @@ class Run:
             self.processes.bury()
         before, since, killed = counted(state), state.clock_ns, len(self.ooms)
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
+        generation = youngest(state)
         file_pages = self.disk.pages(op.file) if isinstance(op, ON_FILES) else 0
         self.processes.user_ns = 0
         cputime.begin_operation(state)
@@ -177,6 +178,7 @@ class Run:
         done.ooms = self.ooms[killed:]
         done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
         done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
+        done.ages = ages(state, before, generation)
         done.swappiness = int(self.machine.sysctl["swappiness"])
         done.heap = self._heap(op)
         done.began = quiet and state.reclaim_began_ns > 0

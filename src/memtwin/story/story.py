@@ -44,7 +44,7 @@ from memtwin.scenario import (
     Until,
     WorkerOp,
 )
-from memtwin.story import beside, compaction, heap, protection, reclaim, shared, swap
+from memtwin.story import beside, compaction, generations, heap, protection, reclaim, shared, swap
 from memtwin.story.fold import folds
 from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
@@ -155,7 +155,12 @@ class _Narrator:
         why = reclaim.why(what.done.balances, what.done.swappiness, swap_free=after["SwapFree"] > 0)
         said = reclaim.reclaimed(what.change, what.done.taken, "" if why == self._last_why else why)
         self._last_why = why or self._last_why
-        return [*said, *compaction.compacted(what.done), *swap.swapped(what.change, after["SwapFree"])]
+        return [
+            *said,
+            *generations.aged(what.done.ages),
+            *compaction.compacted(what.done),
+            *swap.swapped(what.change, after["SwapFree"]),
+        ]
 
     def _was_shared(self, op: Op) -> bool:
         """Return whether a fork has shared the region of *op*; keeps in mind what one shares."""
@@ -175,7 +180,14 @@ def summed(done: Sequence[Done]) -> Done:
         deltas.update(one.deltas)
         taken.update(one.taken)
     balances = tuple(map(sum, zip(*(one.balances for one in done), strict=True)))
-    return replace(done[-1], us=sum(one.us for one in done), deltas=dict(deltas), taken=dict(taken), balances=balances)
+    ages = [one.ages for one in done if one.ages]
+    return replace(
+        done[-1], us=sum(one.us for one in done), deltas=dict(deltas), taken=dict(taken), balances=balances,
+        ages=ages[-1]._replace(
+            scanned=sum(one.scanned for one in ages), made=sum(one.made for one in ages),
+            spared=sum(one.spared for one in ages),
+        ) if ages else None,
+    )  # fmt: skip
 
 
 def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
