@@ -68,7 +68,7 @@ def host(program: Path) -> dict[str, float]:
     rates = {}
     for line in done.stdout.splitlines():
         name, pages, ns, faults = line.split()
-        expected = int(pages) if name in {"fault", "cow"} else 0
+        expected = int(pages) if name in {"fault", "cow"} else int(pages) // model.HUGE_PAGES if name == "huge" else 0
         assert expected <= int(faults) <= expected + 64, line
         rates[name] = int(pages) / int(ns) * 1e9
     return rates
@@ -77,7 +77,11 @@ def host(program: Path) -> dict[str, float]:
 def measure(out: Path) -> tuple[Rates, Rates, Rates, thrash.Rounds]:
     """All rounds: rates of the model, of the C loop, of the host, by operation; and the swap thrash."""
     flat, touch = compile_c("touch_limit", out), compile_c("host_touch", out)
-    resident, moving = model.Model(filled=True), model.Model(filled=False)
+    resident, moving, huge = (
+        model.Model(filled=True),
+        model.Model(filled=False),
+        model.Model(filled=False, thp="always"),
+    )
     swapping = thrash.Rounds(out)
     ours: Rates = {}
     c_loop: Rates = {}
@@ -92,6 +96,8 @@ def measure(out: Path) -> tuple[Rates, Rates, Rates, thrash.Rounds]:
                 c_loop.setdefault(f"{name}-{access}", []).append(rate)
         for name, (made, took) in model.cycle(moving).items():
             ours.setdefault(name, []).append(made / took)
+        made, took = huge.huge_fault()
+        ours.setdefault("huge", []).append(made / took)
         for name, rate in host(touch).items():
             kernel.setdefault(name, []).append(rate)
         swapping.round()
@@ -218,6 +224,7 @@ def pages_table(ours: Rates, kernel: Rates) -> str:
     said = {
         "hit-seq-write": ("hit", "write to a resident page"),
         "fault": ("fault", "first write of an anonymous page"),
+        "huge": ("huge", "the same in huge pages, a page of 4 KiB"),
         "cow": ("cow", "write to a page shared since a fork"),
         "unmap": ("unmap", "unmap a page"),
         "fork": ("", "fork, per page of the parent"),
@@ -226,8 +233,8 @@ def pages_table(ours: Rates, kernel: Rates) -> str:
         (
             text,
             rate(ours[name]),
-            rate(kernel[theirs]) if theirs else "",
-            ratio(ours[name], kernel[theirs]) if theirs else "",
+            rate(kernel[theirs]) if theirs in kernel else "",
+            ratio(ours[name], kernel[theirs]) if theirs in kernel else "",
         )
         for name, (theirs, text) in said.items()
     ]

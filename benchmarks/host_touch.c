@@ -3,7 +3,8 @@
  *   host_touch PAGES
  *
  * Prints a line for each of: fault (first writes of fresh anonymous memory), hit (writes to the same pages again), cow
- * (writes after a fork whose child keeps the pages), unmap: pages, nanoseconds, minor faults of this process.
+ * (writes after a fork whose child keeps the pages), unmap, and huge (first writes where the program asks for huge pages;
+ * no line if the kernel gave none): pages, nanoseconds, minor faults of this process.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -43,6 +44,27 @@ static void touch_all(const char *what, volatile char *memory, uint64_t pages)
 	printf("%s %" PRIu64 " %" PRIu64 " %ld\n", what, pages, took, faults() - before);
 }
 
+/* First writes of fresh memory in huge pages, whose faults are one for 512 pages; nothing where there are none. */
+static int touch_huge(uint64_t pages)
+{
+	uint64_t huge = 512 * (uint64_t)PAGE, began, took;
+	long before;
+	char *all = mmap(0, pages * PAGE + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED)
+		return 1;
+	volatile char *memory = (char *)(((uintptr_t)all + huge - 1) / huge * huge);
+	if (madvise((char *)memory, pages * PAGE, MADV_HUGEPAGE))
+		return 0;
+	before = faults();
+	began = now();
+	for (uint64_t i = 0; i < pages; i++)
+		memory[i * PAGE] = (char)i;
+	took = now() - began;
+	if ((uint64_t)(faults() - before) <= pages / 512 + 64)
+		printf("huge %" PRIu64 " %" PRIu64 " %ld\n", pages, took, faults() - before);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -68,5 +90,5 @@ int main(int argc, char **argv)
 	uint64_t began = now();
 	munmap(memory, pages * PAGE);
 	printf("unmap %" PRIu64 " %" PRIu64 " 0\n", pages, now() - began);
-	return 0;
+	return touch_huge(pages);
 }

@@ -31,7 +31,8 @@ DRAWS = 2_000_000
 PASSES = 32
 SEED = 7
 EXPONENT = 4
-SCENARIO = "machine ram=512M cpus=1 kernel=6.1 thp=never\nproc A\nA mmap heap 256M\n"
+SCENARIO = "machine ram=512M cpus=1 kernel=6.1 thp={thp}\nproc A\nA mmap heap 256M\n"
+HUGE_PAGES = 512
 CHUNK_PAGES = 16
 WINDOW = 64
 """Pages that readahead may have read beyond what was asked for."""
@@ -70,8 +71,8 @@ class Moved(NamedTuple):
 class Model:
     """A machine with a process that mapped 256 MiB."""
 
-    def __init__(self, *, filled: bool) -> None:
-        done = run.simulate(parse(SCENARIO), None)
+    def __init__(self, *, filled: bool, thp: str = "never") -> None:
+        done = run.simulate(parse(SCENARIO.format(thp=thp)), None)
         process = done.processes.by_name["A"]
         self.state = done.machine.state
         self.task = process.task
@@ -118,6 +119,14 @@ class Model:
         made, took = self.touch(npages, Seq(), write=True)
         assert self.faults() - before == made == npages
         assert self.state.node_stats()["nr_anon_pages"] - pages_before == npages
+        return made, took
+
+    def huge_fault(self) -> tuple[int, float]:
+        """First writes in huge pages: one fault for 512 of them; the memory is given back afterwards."""
+        before = self.faults()
+        made, took = self.touch(REGION_PAGES, Seq(), write=True)
+        assert self.faults() - before == REGION_PAGES // HUGE_PAGES
+        self.unmap()
         return made, took
 
     def unmap(self, npages: int = REGION_PAGES) -> tuple[int, float]:
