@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memtwin.errors import UsageError
+from memtwin.errors import NotModelledError, ScenarioError, UsageError
 from memtwin.linux import features
 from memtwin.linux.check import invariants
 from memtwin.linux.mm import lru_gen_state
@@ -159,7 +159,7 @@ def test_a_snapshot_of_another_policy_is_named() -> None:
 def test_min_ttl_kills_rather_than_take_what_is_young(min_ttl_ms: int, killed: int) -> None:
     """With 256 MiB of free swap: all generations are younger than ten minutes, and kswapd asks for a kill."""
     text = (
-        f"machine ram=256M kernel=6.12\nswap disk size=256M\nproc A\nsysctl lru_gen.min_ttl_ms={min_ttl_ms}\n"
+        f"machine ram=256M kernel=6.12\nswap disk size=256M\nsysctl lru_gen.min_ttl_ms={min_ttl_ms}\nproc A\n"
         "A mmap h 120M\nA touch h 0 120M w seq\nproc B\nB mmap g 120M\nB touch g 0 120M w seq\n"
     )
     done = run.simulate(parse(text), None)
@@ -175,3 +175,15 @@ def test_the_story_says_what_generations_did() -> None:
     (said,) = generations.aged(Ages(100, 2, 30, 0))
     assert said.startswith("It walked page tables and made 2 new generations, moved 30 pages up")
     assert generations.aged(Ages(0, 0, 0, 5)) == generations.aged(None) == []
+
+
+@pytest.mark.parametrize("line", ["lru_gen.enabled=8x", "lru_gen.min_ttl_ms=-1", "thp.enabled=often", "lru_gen.none=1"])
+def test_a_header_that_sysfs_would_refuse_is_refused(line: str) -> None:
+    with pytest.raises((ScenarioError, NotModelledError)):
+        run.simulate(parse(f"machine ram=256M kernel=6.12\nsysctl {line}\nproc A\n"), None)
+
+
+def test_a_header_writes_sysfs() -> None:
+    text = "machine ram=600M kernel=6.12\nsysctl thp.enabled=never\nsysctl lru_gen.enabled=0\nproc A\n"
+    state = run.simulate(parse(text), None).machine.state
+    assert lru_gen_state.enabled(state) == 0

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 LRU_GEN = ("lru_gen.enabled", "lru_gen.min_ttl_ms")
-"""Files below /sys/kernel/mm that an operation may write as it does a setting below vm."""
+"""Files below /sys/kernel/mm/lru_gen that a header or an operation may write as it does a setting below vm."""
+SYSFS = (*LRU_GEN, *sorted(huge_pages.NAMES))
+"""The same, with those of huge pages."""
 IPC = tuple(f"kernel.{setting.name}" for setting in sysctl.IPC)
 """Settings of shared memory that a header or an operation may write."""
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
@@ -170,6 +172,8 @@ def _sysctl_value(word: str, name: str, value: str) -> str:
 def check_sysctls(scenario: Scenario) -> None:
     """Refuse a header's settings that cannot be written, and operations on settings that the model does not know."""
     for setting in scenario.sysctls:
+        if setting.name in SYSFS:
+            continue
         name = setting.name.removeprefix("vm.")
         line = _text(scenario, setting.lineno)
         try:
@@ -204,6 +208,9 @@ def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> N
         if setting.name in IPC:
             machine.write_ipc(setting.name, setting.value)
             continue
+        if setting.name in SYSFS:
+            _write_sysfs(machine, scenario, setting.name, setting.value, setting.lineno)
+            continue
         known = sysctl.find(setting.name.removeprefix("vm."))
         shown = known.parse(setting.value, written=False)
         if known.parse(machine.sysctl[known.name], written=False) != shown:
@@ -213,6 +220,17 @@ def apply_sysctls(machine: Machine, scenario: Scenario, settings: Settings) -> N
                 raise InputError(f"{scenario.path}:{setting.lineno}: {problem}") from None
     for name, value in settings.sysctl.items():
         machine.write_sysctl(name, value)
+
+
+def _write_sysfs(machine: Machine, scenario: Scenario, name: str, value: str, lineno: int) -> None:
+    """Write a header's setting of huge pages or of generations; what the kernel would refuse is an error."""
+    try:
+        if name in LRU_GEN:
+            machine.write_lru_gen(name.removeprefix("lru_gen."), value)
+        else:
+            huge_pages.write(machine.state, name, value)
+    except InputError as problem:
+        raise ScenarioError(scenario.path, lineno, _text(scenario, lineno), str(problem)) from None
 
 
 def swap_areas(scenario: Scenario, settings: Settings) -> tuple[describe.PlannedSwap, ...]:
