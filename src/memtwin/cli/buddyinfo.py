@@ -75,7 +75,7 @@ def _trial(source: Source, order: int, purpose: str) -> View:
     found, notes = trial(source, order, _KINDS[purpose])
     for note in notes:
         click.echo(f"note: {clean(note)}", err=True)
-    return view.view_trial(found, host(source).page_kib)
+    return view.view_trial(view.Trial(order, **found), host(source).page_kib)
 
 
 def _view(source: Source, order: int | None, highest: str) -> View:

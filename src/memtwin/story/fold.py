@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -54,3 +56,21 @@ def _times(keys: Sequence[object], first: int, period: int) -> int:
     while keys[at : at + period] == keys[first : first + period] and at + period <= len(keys):
         times, at = times + 1, at + period
     return times
+
+
+def summed(done: Sequence[Done]) -> Done:
+    """Return several operations as one: times and counters added up."""
+    deltas: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
+    for one in done:
+        deltas.update(one.deltas)
+        taken.update(one.taken)
+    balances = tuple(map(sum, zip(*(one.balances for one in done), strict=True)))
+    ages = [one.ages for one in done if one.ages]
+    return replace(
+        done[-1], us=sum(one.us for one in done), deltas=dict(deltas), taken=dict(taken), balances=balances,
+        ages=ages[-1]._replace(
+            scanned=sum(one.scanned for one in ages), made=sum(one.made for one in ages),
+            spared=sum(one.spared for one in ages),
+        ) if ages else None,
+    )  # fmt: skip

@@ -7,8 +7,7 @@ took files or anonymous pages, and whether what it took was missed afterwards.
 from __future__ import annotations
 
 import errno
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memtwin.oom.tell import brief
@@ -45,11 +44,11 @@ from memtwin.scenario import (
     WorkerOp,
 )
 from memtwin.story import beside, compaction, generations, heap, protection, reclaim, shared, swap
-from memtwin.story.fold import folds
+from memtwin.story.fold import folds, summed
 from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from memtwin.run.done import Done
     from memtwin.run.run import Run
@@ -170,24 +169,6 @@ class _Narrator:
             regions = [region for proc, region in self._files if proc == op.proc]
             self._shared |= {(name, region) for name in (op.proc, op.child) for region in regions}
         return isinstance(op, Touch) and (op.proc, op.region) in self._shared
-
-
-def summed(done: Sequence[Done]) -> Done:
-    """Return several operations as one: times and counters added up."""
-    deltas: Counter[str] = Counter()
-    taken: Counter[str] = Counter()
-    for one in done:
-        deltas.update(one.deltas)
-        taken.update(one.taken)
-    balances = tuple(map(sum, zip(*(one.balances for one in done), strict=True)))
-    ages = [one.ages for one in done if one.ages]
-    return replace(
-        done[-1], us=sum(one.us for one in done), deltas=dict(deltas), taken=dict(taken), balances=balances,
-        ages=ages[-1]._replace(
-            scanned=sum(one.scanned for one in ages), made=sum(one.made for one in ages),
-            spared=sum(one.spared for one in ages),
-        ) if ages else None,
-    )  # fmt: skip
 
 
 def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

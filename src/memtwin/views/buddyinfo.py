@@ -51,7 +51,8 @@ class Trial(NamedTuple):
     """What became of a request for one block on a copy of the machine, and what compacting all of its memory gives."""
 
     order: int
-    found: bool
+    found: int
+    """Blocks that the request got: one, or none."""
     reclaimed: int
     """Pages, as *moved*, of the request; then its direct compactions, its kills, and how long it took."""
     moved: int
@@ -159,7 +160,7 @@ def sentences(found: Sequence[Answer], order: int, page_kib: int, threshold: int
 def view_trial(trial: Trial, page_kib: int) -> View:
     """Return what a request for a block would come to."""
     data = figures(
-        order=trial.order, found=trial.found, reclaimed_pages=trial.reclaimed, moved_pages=trial.moved,
+        order=trial.order, found=trial.found > 0, reclaimed_pages=trial.reclaimed, moved_pages=trial.moved,
         compact_stall_count=trial.stalls, kills_count=trial.kills, took_us=trial.us,
         free_blocks_count=trial.blocks_before, compacted_blocks_count=trial.blocks_compacted,
         compaction_moved_pages=trial.moved_by_compaction,
