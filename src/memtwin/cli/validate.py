@@ -186,7 +186,7 @@ class _Progress:
 
 
 def _tables(verdicts: Sequence[Verdict], *, verbose: bool) -> str:
-    titles = ["scenario", "exact", "median", "p90", "mean", "real runs", "victims", "missing", "figures"]
+    titles = ["scenario", "exact", "median", "p90", "mean", "victims", "missing", "figures", "real runs"]
     if any(verdict.other_boots for verdict in verdicts):
         titles.append("mean from other boots")
     columns = tuple(Column(title, "right" if title != "scenario" else "left") for title in titles)
@@ -265,10 +265,10 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         verdict.name,
         f"{one.exact:.0%}",
         *(f"{share:.1%}" for share in (one.median, one.p90, one.mean)),
-        f"{mean_of(verdict.control):.1%}" if verdict.control else "",
         f"{one.victims_matched}/{one.victims_asked}",
         str(one.missing),
         str(one.compared),
+        f"{mean_of(verdict.control):.1%}" if verdict.control else "",
         *([", ".join(f"{other.mean:.1%}" for other in verdict.other_boots)] if verdict.other_boots else []),
     )
 
