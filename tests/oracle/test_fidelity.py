@@ -44,7 +44,8 @@ RECLAIM = [
     "110-mixed-swappiness-100", "111-mlock-madvise-mix",
     "112-zswap-fits", "113-zswap-limit", "114-zswap-random-zero", "115-zswap-classes", "116-zswap-zsmalloc-lz4",
     "117-rot-mixed-files", "118-oom-zram-text", "119-ssd-two-working-sets", "120-zram-two-prios-128m",
-    "131-normal-files", "29-fragmentation", "133-frag-compaction-saves", "135-frag-refused", "137-frag-proactive",
+    "131-normal-files", "29-fragmentation", "133-frag-compaction-saves", "134-frag-kills", "135-frag-refused",
+    "137-frag-proactive",
     "138-frag-orders", "139-frag-normal",
     "g06", "mini-freefork", "mini-mlockcow",
 ]  # fmt: skip
@@ -92,7 +93,8 @@ def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, tmp
 
 HUGE = [
     "170-thp-fork-unmap", "172-thp-zram-madvise", "173-thp-khugepaged", "174-thp-madvise-mix",
-    "170-thp-fork-unmap.k612", "173-thp-khugepaged.k612", "g06.tha", "g06.thm",
+    "170-thp-fork-unmap.k612", "173-thp-khugepaged.k612", "g06.tha", "g06.thm", "171-thp-ssd-pressure",
+    "171-thp-ssd-pressure.k612",
 ]  # fmt: skip
 """Scenarios with huge pages, on both kernels: mean error at most 8 %, p90 at most 25 %."""
 
