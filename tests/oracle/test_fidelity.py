@@ -114,7 +114,7 @@ def test_huge_pages_are_within_their_bars(name: str, recordings: Path, tmp_path:
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
-@pytest.mark.parametrize("name", [name for name in HUGE if name[0] == "1" and "zram" not in name])
+@pytest.mark.parametrize("name", [name for name in HUGE if name[:3] in {"170", "173", "174"}])
 def test_without_pressure_every_counter_of_huge_pages_is_the_kernels(
     name: str, recordings: Path, tmp_path: Path
 ) -> None:

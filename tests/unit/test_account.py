@@ -44,7 +44,7 @@ def test_the_rest_is_small_and_the_same_at_boot_and_after(scenario: str, capsys:
     Of the guests of 92 MiB they are 2.4 %. 31-thp-always drifts by 1 MiB: huge pages that are being split are in no
     row, nor is the huge zero page, of 2 MiB (170). On g06.k612on they fall by up to 464 KiB; why is not known. What a
     scenario lets the kernel allocate is in none either: there only `boot` is read. Pages that went from the
-    CPUs' lists to the free ones after meminfo was read and before zoneinfo was are in neither (201 to 203).
+    CPUs' lists to the free ones after meminfo was read and before zoneinfo was are in neither (201 to 203, 223).
     """
     run = runs_in(RECORDINGS / scenario)[0]
     recording = Recording(run)
@@ -54,12 +54,14 @@ def test_the_rest_is_small_and_the_same_at_boot_and_after(scenario: str, capsys:
         whole = sum(line["size_bytes"] for line in told["lines"]) + told["unexplained_bytes"]
         assert whole == told["total_bytes"]
         share = told["unexplained_bytes"] / told["total_bytes"]
-        assert 0.001 < share < most_unexplained(told["total_bytes"]), (label, share)
+        moved = max(freed_between(recording, label), 0) / told["total_bytes"]
+        assert 0.001 < share < moved + most_unexplained(told["total_bytes"]), (label, share)
         if label != "boot":
             drift = told["unexplained_bytes"] - told["unexplained_at_boot_bytes"]
             most = {"31-thp-always": 1_100, "g06.k612on": 480, "170-thp-fork-unmap": 2_348}
             bound = most.get(scenario.removesuffix(".k612"), 300) << 10
-            assert abs(drift) < bound or abs(drift - freed_between(recording, label)) < bound, label
+            low, high = sorted((0, freed_between(recording, label)))
+            assert low - bound < drift < high + bound, label
 
 
 def test_this_host_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,7 +164,7 @@ def test_what_is_shown_is_what_was_run() -> None:
 def test_each_statement_of_the_chapter_has_its_lesson_or_command() -> None:
     """docs/chapter.md: a section a table, each row with what is so, and something that can be tried."""
     text = (Path(__file__).parents[2] / "docs" / "chapter.md").read_text()
-    assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)) == chapter.SECTIONS
+    assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)) == ("The chapter's machine", *chapter.SECTIONS)
     rows = [
         line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ") and "the chapter |" not in line
     ]

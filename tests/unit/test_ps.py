@@ -149,7 +149,7 @@ def test_what_does_not_exist_is_refused_with_what_does(capsys: pytest.CaptureFix
     assert cli.main(["ps", "-p", "4194305"]) == 1
     assert "no process 4194305" in capsys.readouterr().err
     assert cli.main(["ps", "--root", f"{RUN}@childread", "--explain", "-p", "81"]) == 1
-    assert "do not keep smaps" in capsys.readouterr().err
+    assert "a run never" in capsys.readouterr().err
 
 
 def test_mappings_are_told_apart_by_what_backs_them() -> None:
