@@ -46,7 +46,8 @@ def test_a_run_ends_soon_after_the_interrupt(ops: str, tmp_path: Path) -> None:
     path = tmp_path / "long.mem"
     path.write_text(f"machine ram=192M\nswap disk size=512M rot=0\nfile f 4M\nproc A\n{ops}\n")
     code = (
-        "import sys; from memtwin.cli import main; from memtwin.run import run; first = run.Run.do\n"
+        "import signal, sys; from memtwin.cli import main; from memtwin.run import run; first = run.Run.do\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "def do(self, op):\n"
         "    if op.index == len(self.scenario.ops) - 1: print('last', flush=True)\n"
         "    first(self, op)\n"
