@@ -61,25 +61,25 @@ class Description:
 def load(path: Path) -> Description:
     """Read the description at *path*; raise InputError for what is none."""
     try:
-        told: dict[str, Any] = tomllib.loads(path.read_text())
+        read: dict[str, Any] = tomllib.loads(path.read_text())
     except (OSError, ValueError) as problem:
         raise InputError(f"{path}: {problem}") from None
-    for key, value in told.items():
+    for key, value in read.items():
         if not isinstance(value, _KEYS.get(key, ())):
             raise InputError(f"{path}: {key}: not one of {', '.join(f'{k} ({t.__name__})' for k, t in _KEYS.items())}")
-    scripts = told.get("programs", {})
+    scripts = read.get("programs", {})
     for name, script in scripts.items():
         if not _NAME.fullmatch(name) or not isinstance(script, str) or len(script) >= _LONGEST_SCRIPT:
             raise InputError(f"{path}: program {name}: a name of letters, digits, - and _, and a script of the shell")
     if not 0 < len(scripts) <= _MOST_PROGRAMS:
         raise InputError(f"{path}: programs: 1 to {_MOST_PROGRAMS}")
-    every_ms, limit_s = told.get("every_ms", 100), told.get("limit_s", 600)
+    every_ms, limit_s = read.get("every_ms", 100), read.get("limit_s", 600)
     if every_ms < _SHORTEST_MS or limit_s < 1:
         raise InputError(f"{path}: every_ms: at least {_SHORTEST_MS}; limit_s: at least 1")
-    machine = sc.parse(told.get("header", ""), str(path))
+    machine = sc.parse(read.get("header", ""), str(path))
     if machine.ops or machine.files:
         raise InputError(f"{path}: header: a machine, swap areas and settings alone")
-    return Description(machine, tuple(told.get("packages", ())), scripts, every_ms, limit_s)
+    return Description(machine, tuple(read.get("packages", ())), scripts, every_ms, limit_s)
 
 
 def changed(
@@ -190,26 +190,26 @@ def run(path: Path, described: Description, args: argparse.Namespace, out: Path)
     guest = record.Guest(machine, profile, record.accelerator(args.accel), None, disk=disk)
     image = root / "boot" / f"vmlinuz-{release}"
     ran = record.execute(guest, image, initrd(guest, described, known, sampler), args.timeout)
-    told = stream.decode(ran.out)
+    read = stream.decode(ran.out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    taken = write_trace(out / "host.trace", told.files, release, described)
-    ended = {str(op["program"]): op for op in told.ops}
-    log = stream.dmesg(told.files["./kmsg"]) if "./kmsg" in told.files else ran.console
+    taken = write_trace(out / "host.trace", read.files, release, described)
+    ended = {str(op["program"]): op for op in read.ops}
+    log = stream.dmesg(read.files["./kmsg"]) if "./kmsg" in read.files else ran.console
     meta = {
         "name": path.stem, "kernel_profile": profile, "kernel": release, "accel": guest.accel,
         "qemu": kernel.command(record.QEMU, "--version").splitlines()[0], "cmdline": guest.cmdline,
         "header": described.machine.text, "ram_bytes": machine.machine.ram_bytes, "substitutions": instead,
         "sampler_c": sampler.digest, "packages": debian.versions(disk), "every_ms": described.every_ms,
-        "samples": taken, "wall_s": ran.wall_s, "complete": told.complete, "timed_out": ran.timed_out,
-        "errors": told.errors, "oom_killed": _killed(log.decode(errors="replace")),
+        "samples": taken, "wall_s": ran.wall_s, "complete": read.complete, "timed_out": ran.timed_out,
+        "errors": read.errors, "oom_killed": _killed(log.decode(errors="replace")),
         "programs": {name: {"script": script, **ended.get(name, {"ended": False})}
                      for name, script in described.programs.items()},
     }  # fmt: skip
-    (out / "output.txt").write_text(output(told.files))
+    (out / "output.txt").write_text(output(read.files))
     (out / "dmesg.txt").write_bytes(log)
     (out / "run.json").write_text(f"{json.dumps(meta, indent=1)}\n")
-    if not told.complete:
+    if not read.complete:
         (out / "console.txt").write_bytes(ran.console[-20000:])
     return meta
 

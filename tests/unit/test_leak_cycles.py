@@ -140,6 +140,8 @@ def test_a_cycle_that_fails_or_takes_too_long(
         assert "was ended by SIGKILL" in capsys.readouterr().err
         begin = time.monotonic()
         assert cli.main(["leak", *own, "--cycle", "sleep 60", "--for", "500ms", "--json"]) == 0
+        json.loads(capsys.readouterr().out)
+        assert cli.main(["leak", *own, "--cycle", "trap '' TERM; sleep 60", "--for", "500ms", "--json"]) == 0
         assert time.monotonic() - begin < 30
         told = capsys.readouterr()
         assert "0 cycles" in told.err

@@ -108,8 +108,7 @@ def _run(command: str, longest_s: float) -> bool:
     try:
         code = child.wait(longest_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt) as problem:
-        os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
+        _end(child)
         if isinstance(problem, KeyboardInterrupt):
             raise
         return False
@@ -119,6 +118,16 @@ def _run(command: str, longest_s: float) -> bool:
             f"--cycle: the command {ended}", hint="a cycle that fails says nothing of what it leaves behind"
         )
     return True
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started; one that does not heed SIGTERM is killed."""
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(_LONGEST_REST_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def _rest(pids: Collection[int]) -> None:

@@ -66,13 +66,13 @@ def squeeze(machine: Machine, asked_bytes: int, *, as_booted: bool = False) -> N
 
     *as_booted*: as one that has so little from its boot on, whose kernel then takes less for itself.
     """
-    less = (resize.present_bytes(machine.boot) - asked_bytes) // PAGE_BYTES
+    less_bytes = resize.present_bytes(machine.boot) - asked_bytes
     if as_booted:
         has = resize.installed_bytes(machine.boot)
-        less = (has - asked_bytes - (resize.boot_bytes(has) - resize.boot_bytes(asked_bytes))) // PAGE_BYTES
+        less_bytes = (has - resize.boot_bytes(has)) - (asked_bytes - resize.boot_bytes(asked_bytes))
     if asked_bytes < resize.LEAST_PAGES * PAGE_BYTES:
         raise UsageError(f"machine.ram={asked_bytes}: at least 64 MiB are left to a machine")
-    resize.take_away(machine, less, lambda: settle(machine))
+    resize.take_away(machine, less_bytes // PAGE_BYTES, lambda: settle(machine))
 
 
 def settle(machine: Machine) -> None:

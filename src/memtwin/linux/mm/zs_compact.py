@@ -18,7 +18,6 @@ from cython.cimports.memtwin.linux.mm.zsmalloc import (
     ZS_ALMOST_EMPTY,
     ZS_ALMOST_FULL,
     ZS_INUSE_RATIO_99,
-    count_objects_of,
     free_zspage,
     insert_zspage,
     remove_zspage,
@@ -59,7 +58,7 @@ def list_objects(s: State, pool: u32, objects: cython.pointer(Objects)):
 
 
 def move_object(s: State, pool: u32, objects: cython.pointer(Objects), source: u32, target: u32):
-    """Move the first object of a group into another."""
+    """Move the first object of a group into another of its class, which has as many objects as before."""
     entry: u32 = objects.first[source] - 1
     area: u32 = entry >> SWAP_TYPE_SHIFT
     slot: u32 = entry & ((cython.cast(u32, 1) << SWAP_TYPE_SHIFT) - 1)
@@ -70,8 +69,6 @@ def move_object(s: State, pool: u32, objects: cython.pointer(Objects), source: u
     handles_of(s, pool, area)[slot] = target
     zspage_at(s, source).inuse -= 1
     zspage_at(s, target).inuse += 1
-    count_objects_of(s, zspage_at(s, source), 0, -1)
-    count_objects_of(s, zspage_at(s, target), 0, 1)
 
 
 def migrate_zspage(s: State, pool: u32, objects: cython.pointer(Objects), source: u32, target: u32):
