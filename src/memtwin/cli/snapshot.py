@@ -10,7 +10,7 @@ import click
 
 from memtwin.cli import complete
 from memtwin.cli.common import note, note_leftovers, open_root, root_option, write
-from memtwin.render.words import size
+from memtwin.render.words import count, size
 from memtwin.sources.host import host
 from memtwin.sources.snapshot import Walk, check, save, take
 
@@ -55,7 +55,9 @@ def command(root: str, output: str | None, *, no_arguments: bool, smaps: bool | 
         wanted = walk.seconds <= _MOST_S if smaps is None else smaps
         after = "" if wanted else ": left out" if smaps is False else ": left out, --smaps reads it"
         text = size(walk.size_bytes >> 10)
-        note(f"smaps of {walk.processes:,} processes takes {walk.seconds:.1f} s and has some {text} of text{after}")
+        note(
+            f"smaps of {count(walk.processes, 'process')} takes {walk.seconds:.1f} s and has some {text} of text{after}"
+        )
         return wanted
 
     taken = take(source, arguments=not no_arguments, progress=progress, wants_smaps=wants_smaps)
