@@ -186,7 +186,7 @@ def _worker_words(op: sc.WorkerOp) -> tuple[object, ...]:
             return (op.region, *_bytes(op.offset_pages, op.npages))
         case sc.Munmap():
             return (op.region,)
-        case sc.Fsync():
+        case sc.Fsync() | sc.Truncate() | sc.Close():
             return (op.file,)
         case sc.Fork():
             return (op.child,)

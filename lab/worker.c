@@ -168,17 +168,23 @@ static int do_shm(char **t)
 	return keepreg(t[0], (ds.shm_segsz + PG - 1) & ~(PG - 1), shmat(id, (void *)next_addr, 0));
 }
 
+static int do_close(const char *n)
+{
+	for (int i = 0; i < nfiles; i++)
+		if (!strcmp(files[i].name, n) && files[i].fd >= 0) {
+			int fd = files[i].fd;
+			files[i].fd = -1;
+			files[i].name[0] = 0;
+			return close(fd);
+		}
+	errno = EBADF;
+	return -1;
+}
+
 static int do_unlink(const char *n)
 {
 	char p[96];
-	int open_here = 0;
-	for (int i = 0; i < nfiles; i++)
-		if (!strcmp(files[i].name, n) && files[i].fd >= 0) {
-			close(files[i].fd);
-			files[i].fd = -1;
-			files[i].name[0] = 0;
-			open_here = 1;
-		}
+	int open_here = !do_close(n);
 	if (!strncmp(n, "memfd:", 6)) {
 		errno = ENOENT;
 		return open_here ? 0 : -1;
@@ -343,6 +349,11 @@ int main(int argc, char **argv)
 		} else if (!strcmp(v, "fsync")) {
 			int fd = getfile(a[0]);
 			rc = fd < 0 ? -1 : fsync(fd);
+		} else if (!strcmp(v, "truncate")) {
+			int fd = getfile(a[0]);
+			rc = fd < 0 ? -1 : ftruncate(fd, 0);
+		} else if (!strcmp(v, "close")) {
+			rc = do_close(a[0]);
 		} else if (!strcmp(v, "munmap")) {
 			struct region *r = findreg(a[0]);
 			if (!r) { rc = -1; errno = ENOENT; }

@@ -78,7 +78,8 @@ COUNTED = (
 """Events that show how much happened."""
 FINE = {"ok", "died", "skipped", "running"}
 CPUS = (1, 1, 1, 2, 4, 8)
-BESIDE = ("touch", "fread", "fwrite", "fsync")
+BESIDE = ("touch", "fread", "fwrite", "fsync", "close")
+DISKS = ("", " read=100M write=60M fs=xfs", " read=20M latency=2ms depth=1", " nr_requests=4 readahead=4K")
 """Of these, a quarter runs beside what follows."""
 
 
@@ -102,8 +103,11 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
     lines[0] += f" {rng.choice(HUGE_PAGES)} cpus={rng.choice(CPUS)}"
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
+    disk = rng.choice(DISKS)
     if rng.random() < 0.3:
-        lines.append(f"disk data free={rng.choice((1, 10, 30))}M")
+        disk += f" free={rng.choice((1, 10, 30))}M"
+    if disk:
+        lines.append(f"disk data{disk}")
     return "\n".join(lines) + "\n", names
 
 
@@ -127,7 +131,7 @@ class Soak:
             (self.advise, 8), (self.lock, 3), (self.io, 10), (self.map_file, 2), (self.fsync, 1), (self.flush, 1),
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
             (self.give_blocks, 2), (self.change_policy, 2), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
-            (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1),
+            (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1), (self.replace, 1),
             (self.allocate, 4), (self.free, 3),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
@@ -284,6 +288,14 @@ class Soak:
         if write and how == "seq" and outcome == "ok":
             self.files[name] = max(self.files.get(name, 0), (first + chunks) * chunk)
         return "ok" if outcome == "error" else outcome  # there may be no room for its buffer
+
+    def replace(self) -> str:
+        """Truncate a file, write it again and close it, while others may do the same; the disk may be full."""
+        process, outcome = self.process(), "ok"
+        for line in ("truncate new", f"fwrite new 0P {16 << self.rng.randint(0, 7)}P 64K", "close new"):
+            if process in self.regions and outcome == "ok":
+                outcome = self.step(f"{process} {line}")
+        return "ok" if outcome == "error" else outcome
 
     def map_file(self) -> str:
         process, name = self.process(), self.rng.choice(list(FILES))

@@ -60,6 +60,8 @@ loop 2 {
 wait D E
 }
 wait
+E truncate new
+E close new &
 checkpoint end
 """
 
@@ -129,7 +131,9 @@ def test_every_operation_becomes_an_order() -> None:
         "26 wait D E",
         "27 wait D E",
         "28 wait",
-        "29 checkpoint end",
+        "29 truncate E new",
+        "30 &close E new",
+        "31 checkpoint end",
     ]
 
 

@@ -140,6 +140,10 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
         sc.SwapOn(21, 32, "swapon disk2", "disk2", None),
         sc.SwapOff(22, 33, "swapoff zram", "zram"),
     )
+    assert sc.parse("proc A\nA truncate f\nA close f &\n").ops[1:] == (
+        sc.Truncate(1, 2, "A truncate f", "A", "f"),
+        sc.Close(2, 3, "A close f", "A", "f", beside=True),
+    )
     fread = s.ops[5]
     assert isinstance(fread, sc.Fread)
     assert fread.pattern == sc.Seq()
@@ -292,6 +296,9 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("sleep inf", 1, "SECONDS", None),
         ("drop_caches 0", 1, "1..4", None),
         ("sync now", 1, "`sync`", None),
+        ("proc A\nA truncate", 2, "`NAME truncate FILE`", None),
+        ("proc A\nA truncate f 8K", 2, "`NAME truncate FILE`", None),
+        ("proc A\nA close ../f", 2, "a file's name", None),
     ],
 )
 def test_a_mistake_is_told_with_line_and_expectation(text: str, lineno: int, expected: str, hint: str | None) -> None:
@@ -342,8 +349,8 @@ PROCESS = "proc A\nA mmap h 8K\n"
         ("sleep 5\nat 3 sync", "a time to come, not '3'", "by the lines before, the run is at least 5 s old here"),
         ("at 5", "`at SECONDS OPERATION ...`", None),
         ("at x sync", "SECONDS as a decimal number, not 'x'", None),
-        ("sync &", "touch, fread, fwrite, fsync before `&`", "all else is over at once"),
-        (PROCESS + "A munmap h &", "touch, fread, fwrite, fsync before `&`", "all else is over at once"),
+        ("sync &", "touch, fread, fwrite, fsync, close before `&`", "all else is over at once"),
+        (PROCESS + "A munmap h &", "touch, fread, fwrite, fsync, close before `&`", "all else is over at once"),
         (PROCESS + "A touch h 0 4K r seq think=5", "think= as a time such as 500us, 2ms or 1s, not '5'", None),
         (PROCESS + "A touch h 0 4K r seq rate=5M", "rate= as bytes a second such as 50M/s, not '5M'", None),
         (PROCESS + "A touch h 0 4K r seq rate=0/s", "a rate of 1/s to 16G/s, not '0/s'", None),

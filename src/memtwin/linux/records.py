@@ -16,6 +16,7 @@ class Outcome(IntEnum):
     ENOENT = 2
     ESRCH = 3
     EINTR = 4
+    EBADF = 9
     ENOMEM = 12
     EBUSY = 16
     EINVAL = 22

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from memtwin.linux.fs import jbd2
 from memtwin.linux.kernel.sched import runners
 from memtwin.linux.records import Outcome
+from memtwin.run import open_files
 from memtwin.run.done import counted, moved
 from memtwin.run.refusals import SIGNALS, signal_of
-from memtwin.scenario import TMPFS, Fread, Fsync, Fwrite, Touch
+from memtwin.scenario import TMPFS, Close, Fread, Fsync, Fwrite, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -104,26 +105,38 @@ class Beside:
             self.processes.end_by_signal(lane.process, code)
         if isinstance(done.op, Fsync) and code == Outcome.OK:
             jbd2.commit(self.state)
+        if isinstance(done.op, Close) and code == Outcome.OK:
+            open_files.forget(self.processes, lane.process, done.op.file)
 
     def _begin(self, process: Worker, op: Op) -> int | None:
         """Give the machine the work of an operation; returns an Outcome where it is over already."""
-        processes = self.processes
-        processes.command(process, op)
+        self.processes.command(process, op)
         if isinstance(op, Fsync):
-            processes.open(process, op.file)
-            if op.file.startswith(TMPFS):
-                return Outcome.OK  # nothing has to be written
-            runners.begin_fsync(self.state, process.task, processes.disk.numbers[op.file])
-            return None
+            return self._begin_fsync(process, op)
+        if isinstance(op, Close):
+            return self._begin_close(process, op)
         if isinstance(op, Touch):
-            touches = processes.touches(process, op)
+            touches = self.processes.touches(process, op)
             if isinstance(touches, int):
                 return touches
             runners.begin_touch(self.state, touches)
             return None
         assert isinstance(op, (Fread, Fwrite))
-        calls = processes.calls(process, op)
+        calls = self.processes.calls(process, op)
         if isinstance(calls, int):
             return calls
         runners.begin_io(self.state, calls)
+        return None
+
+    def _begin_fsync(self, process: Worker, op: Fsync) -> int | None:
+        self.processes.open(process, op.file)
+        if op.file.startswith(TMPFS):
+            return Outcome.OK  # nothing has to be written
+        runners.begin_fsync(self.state, process.task, self.processes.disk.numbers[op.file])
+        return None
+
+    def _begin_close(self, process: Worker, op: Close) -> int | None:
+        if op.file not in process.files:
+            return Outcome.EBADF
+        runners.begin_close(self.state, process.task, process.files[op.file])
         return None

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
-from memtwin.run import heap, protection
+from memtwin.run import heap, open_files, protection
 from memtwin.run.processes import Processes
 from memtwin.run.settings import write
 from memtwin.scenario import (
     Attach,
     Checkpoint,
     ClearRefs,
+    Close,
     Compact,
     DropCaches,
     Exit,
@@ -51,6 +52,7 @@ from memtwin.scenario import (
     Sync,
     ThreadStart,
     Touch,
+    Truncate,
     Unlink,
     Until,
     Wait,
@@ -135,6 +137,7 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
+    Truncate: open_files.truncate, Close: open_files.close,
     Malloc: heap.malloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt, ThreadStart: heap.thread,
     Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
     ClearRefs: Processes.clear_refs, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
@@ -146,6 +149,6 @@ OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
 }  # fmt: skip
 IDLE: Final = (Sleep, Until, Wait)
 """Operations in which only the machine's own threads run."""
-ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync)
+ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync, Truncate)
 ON_HEAP: Final = (Malloc, Free, MallocTrim)
 """Operations after which malloc is asked for its figures."""

@@ -17,6 +17,7 @@ from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.mm import filemap, madvise, memory, mlock, mm_init, mprotect, oom_kill, shmem
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
+from memtwin.run import open_files
 from memtwin.run.attach import candidates
 from memtwin.run.beside import Beside
 from memtwin.run.buffer import page_of_data
@@ -220,9 +221,10 @@ class Processes:
         if op.name not in process.files:
             return self.shared.unlink(op.name)
         kernel_fork.close_file(self.state, process.files.pop(op.name))
-        return self.shared.unlink(op.name) if op.name.startswith(TMPFS) else self._forget_memfds()
+        return self.shared.unlink(op.name) if op.name.startswith(TMPFS) else self.forget_memfds()
 
-    def _forget_memfds(self) -> int:
+    def forget_memfds(self) -> int:
+        """Forget the keys of memfds that no process has any more."""
         self.shared.forget([worker for worker in self.by_name.values() if worker.alive])
         return Outcome.OK
 
@@ -437,12 +439,10 @@ class Processes:
     def end(self, process: Worker) -> None:
         """End a process, by its own exit or by SIGKILL."""
         kernel_fork.exit_task(self.state, process.task)
-        for filp in process.files.values():
-            kernel_fork.close_file(self.state, filp)
-        process.files.clear()
+        open_files.close_all(self, process)
         process.alive = False
         self.beside.end(process)
-        self._forget_memfds()
+        self.forget_memfds()
 
 
 def _is_private(flags: int) -> bool:

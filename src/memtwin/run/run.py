@@ -21,7 +21,6 @@ import msgspec
 from memtwin import __version__
 from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output
-from memtwin.linux import features
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types, notices
 from memtwin.linux.core.host_memory import raise_if_short
@@ -46,7 +45,7 @@ from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sys
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.run.worker import Worker
-from memtwin.scenario import Checkpoint, Kill, Op, Scenario, WorkerOp
+from memtwin.scenario import TMPFS, Checkpoint, Fmap, Kill, Op, Scenario, Truncate, WorkerOp
 from memtwin.sources import frame_map
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
@@ -262,15 +261,10 @@ class Run:
                 self._log(line, notice.time_ns)
 
     def checkpoint(self, label: str) -> None:
-        """Read and keep every file that can be read now; who reads /proc is no process of the scenario."""
+        """Keep every file that can be read now, as text; who reads /proc is no process of the scenario."""
         kernel_fork.run_as(self.machine.state, self.machine.rest)
         twin = Twin(self.machine, self.processes.by_name)
         paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
-        self.keep(label, twin, paths)
-        self.dcache.read(self._read_paths(paths, label))
-
-    def keep(self, label: str, twin: Twin, paths: list[str]) -> None:
-        """Keep the files *paths* of the machine as they are now, and what its frames are used for."""
         files = {path: text for path in paths if (text := twin.read(path)) is not None}
         if label == "boot":
             files["sysctl_vm"] = "".join(f"vm.{k} = {v}\n" for k, v in sorted(self.machine.sysctl.items()))
@@ -281,6 +275,7 @@ class Run:
         files["workers.txt"] = "".join(workers)
         self.checkpoints[label] = files
         self.frame_maps[label] = twin.frame_map(frame_map.order_to_keep(twin.state.memory_total))
+        self.dcache.read(self._read_paths(paths, label))
 
     def _read_paths(self, paths: list[str], label: str) -> list[str]:
         """The kernel's names of the files that a checkpoint reads, those of the machine's own processes left out."""
@@ -345,7 +340,7 @@ class Run:
         """``run.json``: what ran and on what; nothing of the host."""
         return {
             "scenario": Path(self.scenario.path).stem if self.scenario.path else "",
-            "kernel_profile": features.profile_of(self.machine.boot.release),
+            "kernel_profile": "6.1",
             "kernel": _release(self.machine.boot.version),
             "twin": __version__,
             "costs": self.machine.costs.name,
@@ -409,6 +404,11 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
         if type(op) not in OF_PROCESS and type(op) not in OF_MACHINE:
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
+    mapped = {op.file for op in scenario.ops if isinstance(op, Fmap)}
+    for op in scenario.ops:
+        if isinstance(op, Truncate) and (op.file.startswith(TMPFS) or op.file in mapped):
+            what = "truncating a file that is mapped, or on the tmpfs"
+            raise NotModelledError(f"{scenario.path}:{op.lineno}", what, hint="nothing was run")
     side_by_side = {op.proc: op for op in scenario.ops if isinstance(op, WorkerOp) and op.beside}
     if len(side_by_side) > mm_types.MAX_RUNNERS:
         op = list(side_by_side.values())[mm_types.MAX_RUNNERS]

@@ -49,7 +49,6 @@ from memtwin.scenario.lines import (
     Fork,
     Fread,
     Free,
-    Fsync,
     Fwrite,
     Kalloc,
     Kfree,
@@ -86,6 +85,7 @@ from memtwin.scenario.lines import (
     WorkerOp,
     Zswap,
 )
+from memtwin.scenario.open_files import Close, Fsync, Truncate
 from memtwin.scenario.pace import AHEAD_NS, UNPACED, Pace
 from memtwin.scenario.parser import load, parse
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
@@ -103,6 +103,7 @@ __all__ = [
     "Attach",
     "Checkpoint",
     "ClearRefs",
+    "Close",
     "Compact",
     "Content",
     "DataDisk",
@@ -151,6 +152,7 @@ __all__ = [
     "Sysctl",
     "ThreadStart",
     "Touch",
+    "Truncate",
     "Unlink",
     "Until",
     "Wait",

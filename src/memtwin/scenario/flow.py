@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from memtwin.errors import quoted
 from memtwin.scenario import lines as kinds
+from memtwin.scenario.open_files import Close, Fsync
 from memtwin.scenario.words import Line, like
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_REPEATS: Final = 1_000_000
 MAX_SECONDS_NS: Final = 10**18
-BESIDE: Final = (kinds.Touch, kinds.Fread, kinds.Fwrite, kinds.Fsync)
+BESIDE: Final = (kinds.Touch, kinds.Fread, kinds.Fwrite, Fsync, Close)
 """Operations that may run beside what follows: those that take time."""
 
 

@@ -260,13 +260,6 @@ class Fwrite(WorkerOp):
 
 
 @dataclass(frozen=True, slots=True)
-class Fsync(WorkerOp):
-    """``fsync`` of a file."""
-
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
 class Madvise(WorkerOp):
     """``madvise`` on a range of a region."""
 

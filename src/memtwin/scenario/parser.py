@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks, flow, heap, protection, shared
+from memtwin.scenario import blocks, flow, heap, open_files, protection, shared
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.file_io import file_io
 from memtwin.scenario.header import NAME, Header, priority
@@ -260,11 +260,6 @@ def _touch(body: _Body, line: Line) -> kinds.Op:
     return kinds.Touch(*place, region, offset, npages, write, pattern, content, pace(line, given))
 
 
-def _fsync(_body: _Body, line: Line) -> kinds.Op:
-    words = line.counted("NAME fsync FILE", 3, 3)
-    return kinds.Fsync(line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", _FILE))
-
-
 def _madvise(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME madvise REGION OFF LEN ADVICE", 6, 6)
     region, (offset, npages) = body.region(line), line.page_range(words[3], words[4])
@@ -334,7 +329,9 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "touch": _touch,
     "fread": file_io(kinds.Fread),
     "fwrite": file_io(kinds.Fwrite),
-    "fsync": _fsync,
+    "fsync": open_files.whole_file(open_files.Fsync),
+    "truncate": open_files.whole_file(open_files.Truncate),
+    "close": open_files.whole_file(open_files.Close),
     "madvise": _madvise,
     "mlock": _lock(kinds.Mlock),
     "munlock": _lock(kinds.Munlock),

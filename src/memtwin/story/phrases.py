@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.render.words import NS_PER_S, count, seconds, size
 from memtwin.scenario import (
+    Close,
     Exit,
     Fmap,
     Fork,
@@ -24,6 +25,7 @@ from memtwin.scenario import (
     Sleep,
     Stack,
     Touch,
+    Truncate,
     Until,
     Wait,
 )
@@ -93,6 +95,8 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Munmap: lambda op: f"{op.proc} unmaps {op.region}",
     Fork: lambda op: f"{op.proc} forks {op.child}",
     Fsync: lambda op: f"{op.proc} waits for {named(op.file)}",
+    Truncate: lambda op: f"{op.proc} truncates {named(op.file)}",
+    Close: lambda op: f"{op.proc} closes {named(op.file)}",
     Proc: lambda op: f"{op.name} starts",
     Exit: lambda op: f"{op.proc} exits",
     Kill: lambda op: f"{op.proc} is killed",

@@ -43,7 +43,7 @@ from memtwin.scenario import (
     Until,
     WorkerOp,
 )
-from memtwin.story import beside, compaction, generations, heap, protection, reclaim, shared, swap
+from memtwin.story import beside, compaction, generations, heap, open_files, protection, reclaim, shared, swap
 from memtwin.story.fold import folds, summed
 from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
@@ -416,6 +416,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     DropCaches: _dropped,
     **compaction.TELLERS,
     **shared.TELLERS,
+    **open_files.TELLERS,
     **protection.TELLERS,
     **heap.TELLERS,
     Munmap: _unmapped,

@@ -817,6 +817,7 @@ cdef struct File:
     u32 io_end              # the first of the requests for new blocks that will end together; more may join
     u64 io_end_pages
     u64 writeback_index     # where the flusher goes on
+    bint truncated          # to nothing: who closes it next queues what is dirty
     u32 wb_list             # Wb
     u32 wb_next
     u32 wb_prev
@@ -911,6 +912,7 @@ cdef enum:                  # WorkKind
     WORK_TOUCH
     WORK_IO
     WORK_FSYNC
+    WORK_CLOSE
 
 cdef enum:                  # what a runner waits for
     WAIT_NONE

@@ -11,6 +11,10 @@ cdef void end_turn(State s) noexcept nogil
 cdef void flusher_done(State s) noexcept nogil
 cdef void flusher_step(State s) noexcept nogil
 cdef void write_all(State s, u32 file) noexcept nogil
+cdef void forget_clean(State s, u32 file) noexcept nogil
+cdef void filemap_flush(State s, u32 file, bint may_wait) noexcept nogil
+cdef bint has_delayed_blocks(State s, u32 file) noexcept nogil
+cdef u32 release_file(State s, u32 filp) noexcept nogil
 cdef void join_extent(State s, u32 file, u32 bio, u64 pages) noexcept nogil
 cdef void close_extent(State s, u32 file) noexcept nogil
 cdef bint flusher_runnable(State s) noexcept nogil

@@ -20,8 +20,12 @@ look, 5 s after the first write, writes at least a chunk.
 
 ``sync`` and ``fsync`` are the caller's own work: everything, and then waiting for it.
 
+Who closes a file that was truncated to nothing and written again **queues** its dirty pages, if one of them has no
+block yet: the call lasts until the device has taken the last request, at the device's speed but for what its queue
+holds.  On XFS only where neither the flusher nor fsync has come to the file since.
+
 Follows fs/fs-writeback.c of Linux 6.1 (``wb_do_writeback``, ``wb_writeback``, ``writeback_chunk_size``,
-``queue_io``) and mm/page-writeback.c (``write_cache_pages``).
+``queue_io``), mm/page-writeback.c (``write_cache_pages``), and of file systems ext4_release_file() and xfs_release().
 
 Not modelled: inodes' own times and journals, several devices with a flusher each, waiting for locks.
 """
@@ -41,6 +45,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     file_block,
     file_page,
+    filp_at,
     global_node_page_state,
     hooks,
     in_pieces,
@@ -158,6 +163,7 @@ def write_pages(s: State, file: u32, most: u64, cyclic: cython.bint) -> u64:
     done: u64 = 0
     fresh: cython.bint = False
     pfn: u32
+    f.truncated = f.truncated and not s.bdi.no_buffer_heads
     while done < most and index < f.nr_pages:
         pfn = file_page(f, index)
         if pfn and s.pages[pfn].flags & (PG_DIRTY | PG_WRITEBACK) == PG_DIRTY:
@@ -275,7 +281,12 @@ def write_all(s: State, file: u32):
             return
         if f.nr_writeback:
             hooks.io_schedule(s)
-    if f.wb_list != WB_CLEAN and s.bdi.flusher.file != file:
+    forget_clean(s, file)
+
+
+def forget_clean(s: State, file: u32):
+    """Take a file that is clean off the flusher's lists, unless it has its turn."""
+    if file_at(s, file).wb_list != WB_CLEAN and s.bdi.flusher.file != file:
         wb_list_add(s, file, WB_CLEAN)
 
 
@@ -295,4 +306,59 @@ def sync(s: State) -> None:
     for i in range(1, s.files.nr):
         if file_at(s, i).nr_dirty or file_at(s, i).nr_writeback:
             write_all(s, i)
+    raise_if_broken(s)
+
+
+# --- closing a file that was replaced --------------------------------------------------------------------------------
+
+
+def filemap_flush(s: State, file: u32, may_wait: cython.bint):
+    """Queue every dirty page of a file; where it *may wait*, only as the device takes requests.
+
+    A runner returns where it has to wait.
+    """
+    f: cython.pointer(File) = file_at(s, file)
+    while f.nr_dirty and not is_cut_off(s):
+        if may_wait and not wbt_may_queue(s, f.device, False):
+            if in_pieces(s):
+                wait_for(s, WAIT_WRITE_QUEUE, f.device, False)
+                return
+            hooks.io_schedule(s)
+        elif not write_pages(s, file, BIO_MAX_PAGES, False):
+            break  # what is left is under way, and dirty again
+        elif s.rq.resched:
+            hooks.cond_resched(s)
+    close_extent(s, file)
+
+
+def has_delayed_blocks(s: State, file: u32) -> cython.bint:
+    """Whether a file has a dirty page for which no block is allocated yet."""
+    f: cython.pointer(File) = file_at(s, file)
+    index: u64 = xa_next_dirty(s, file, 0)
+    pfn: u32
+    while index < f.nr_pages:
+        pfn = file_page(f, index)
+        if pfn and s.pages[pfn].flags & PG_DIRTY and f.hole and not file_block(f, index):
+            return True
+        index = xa_next_dirty(s, file, index + 1)
+    return False
+
+
+def release_file(s: State, filp: u32) -> u32:
+    """The last user of an open file closes it; returns the file if its dirty pages are to be queued now, else 0."""
+    file: u32 = filp_at(s, filp).file
+    if filp_at(s, filp).users > 1 or not file_at(s, file).truncated:
+        return 0
+    file_at(s, file).truncated = False
+    return file if has_delayed_blocks(s, file) else 0
+
+
+def release(s: State, task: int, filp: int, may_wait: bool) -> None:
+    """Do what a file system does as an open file is closed, by a task that *may wait* or one that is killed."""
+    file: u32 = release_file(s, filp)
+    waits: cython.bint = may_wait
+    set_current(s, task)
+    with cython.nogil:
+        if file:
+            filemap_flush(s, file, waits)
     raise_if_broken(s)

@@ -23,7 +23,7 @@ from cython.cimports.memtwin.linux.core.state import (
     set_current,
     task_at,
 )
-from cython.cimports.memtwin.linux.fs.fs_writeback import write_all
+from cython.cimports.memtwin.linux.fs.fs_writeback import filemap_flush, release_file, write_all
 from cython.cimports.memtwin.linux.fs.read_write import FileIo, io_batch
 from cython.cimports.memtwin.linux.kernel.sched.wait import finish_wait, wait_is_over
 from cython.cimports.memtwin.linux.mm.oom_kill import exit_victim
@@ -52,6 +52,13 @@ def work_step(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
         return touch_on(s, w, until_ns)
     if w.kind == WORK_IO:
         return io_batch(s, w, until_ns)
+    if w.kind == WORK_CLOSE:
+        if not w.is_begun:
+            w.is_begun = True
+            w.file = release_file(s, w.filp)
+        if w.file:
+            filemap_flush(s, w.file, True)
+        return OK
     write_all(s, w.file)
     return AGAIN if file_at(s, w.file).nr_dirty or file_at(s, w.file).nr_writeback else OK
 
@@ -157,6 +164,16 @@ def begin_fsync(s: State, task: int, file: int) -> None:
     w.kind = WORK_FSYNC
     w.task = task
     w.file = file
+    require(give_work(s, cython.address(w)))
+
+
+def begin_close(s: State, task: int, filp: int) -> None:
+    """Begin what a file system does as an open file is closed, beside what else runs."""
+    w: Work
+    memset(cython.address(w), 0, cython.sizeof(Work))
+    w.kind = WORK_CLOSE
+    w.task = task
+    w.filp = filp
     require(give_work(s, cython.address(w)))
 
 
