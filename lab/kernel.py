@@ -19,6 +19,7 @@ PACKAGES: Final = {
     "6.1": ("linux-image-cloud-amd64", ""),
     "6.1-generic": ("linux-image-amd64", ""),
     "6.12": ("linux-image-cloud-amd64", "bookworm-backports"),
+    "6.12-generic": ("linux-image-amd64", "bookworm-backports"),
 }
 """Kernel profile -> the package that depends on the newest kernel, and its suite when it is not the machine's own."""
 

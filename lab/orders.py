@@ -54,7 +54,7 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
     if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
         lines.append(f"put /sys/kernel/mm/transparent_hugepage/enabled {machine.thp}")
     if scenario.zswap:
-        lines += ["zswap", *(f"put {ZSWAP}/{name} {value}" for name, value in _zswap(scenario.zswap).items())]
+        lines += ["zswap", *(f"put {ZSWAP}/{name} {value}" for name, value in _zswap(scenario).items())]
     for swap in scenario.swaps:
         if isinstance(swap, sc.SwapDisk):
             rot = "-" if swap.rot is None else swap.rot
@@ -70,16 +70,22 @@ def _names_tmpfs(scenario: sc.Scenario) -> bool:
     return any(getattr(op, "file", "").startswith(sc.TMPFS) for op in scenario.ops)
 
 
-def _zswap(zswap: sc.Zswap) -> dict[str, object]:
-    """Zswap's parameters in the order in which they are written: it is switched on last."""
-    return {
+def _zswap(scenario: sc.Scenario) -> dict[str, object]:
+    """Zswap's parameters in the order in which they are written: it is switched on last.
+
+    Since 6.12 zeroes are swap's own business, and no parameter says whether pages of one word are.
+    """
+    zswap = scenario.zswap
+    assert zswap
+    parameters: dict[str, object] = {
         "compressor": zswap.compressor,
         "zpool": zswap.zpool,
         "max_pool_percent": zswap.max_pool_percent,
         "accept_threshold_percent": zswap.accept_threshold,
-        "same_filled_pages_enabled": "Y" if zswap.same_filled else "N",
-        "enabled": "Y",
     }
+    if not scenario.machine.kernel.startswith("6.12"):
+        parameters["same_filled_pages_enabled"] = "Y" if zswap.same_filled else "N"
+    return parameters | {"enabled": "Y"}
 
 
 def needs_blocks(scenario: sc.Scenario) -> bool:

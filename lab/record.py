@@ -36,6 +36,7 @@ TCG_CPU: Final = {
     "6.1": "max,la57=off,erms=off,fsrm=off",
     "6.1-generic": "max,la57=off,erms=off,fsrm=off",
     "6.12": "max,la57=off,erms=off,fsrm=off,cx16=off",
+    "6.12-generic": "max,la57=off,erms=off,fsrm=off,cx16=off",
 }
 CMDLINE: Final = (
     "console=ttyS0 loglevel=1 nokaslr norandmaps mitigations=off panic=-1 transparent_hugepage={thp} "

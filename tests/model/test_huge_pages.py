@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,10 +11,19 @@ from memtwin.errors import InputError, UsageError
 from memtwin.linux.check import invariants
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.machine import huge_pages
+from memtwin.machine.build import build
+from memtwin.procfs import meminfo
+from memtwin.procfs.pid import smaps_rollup
 from memtwin.run import run
 from memtwin.run.settings import settings_of
 from memtwin.scenario import parse
+from memtwin.sources.processes import processes
+from memtwin.sources.recording import Recording
+from memtwin.sources.source import Source, load
 from memtwin.twin.twin import Twin
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HUGE = 512
 """Base pages of a huge page."""
@@ -260,3 +270,52 @@ def test_a_fault_that_waits_keeps_its_range_from_khugepaged() -> None:
         "A mmap a 200M\nA touch a 0 200M w rand:12000:7\nA fread f 0 60M 64K seq\nA touch a 0 200M w rand:12000:9\n"
     ), None)  # fmt: skip
     invariants.validate(found.machine.state)
+
+
+# --- a booted machine has them ---------------------------------------------------------------------------------------
+
+FAMILY = """machine ram=768M thp=always{header}
+swap disk size=256M rot=0
+proc A
+A mmap heap 80M
+A touch heap 0 60M w seq content=text
+A fork B
+proc C
+C mmap whole 20M
+C touch whole 0 20M w seq
+C madvise whole 3M 1M dontneed
+sleep 1
+checkpoint c
+"""
+
+
+def _huge_of_each(source: Source) -> list[int | None]:
+    found = (process.load(smaps_rollup) for process in processes(source))
+    return [rollup.rows.get("AnonHugePages") for rollup in found if rollup]
+
+
+@pytest.mark.parametrize("header", ["", " kernel=6.12"])
+def test_a_booted_machine_has_the_huge_pages_of_its_snapshot(header: str, tmp_path: Path) -> None:
+    """Of each process, also those that a fork shares; all invariants hold, and no note is needed."""
+    run.run_scenario(parse(FAMILY.format(header=header)), None, tmp_path / "r")
+    stored = Recording(tmp_path / "r").at("c")
+    machine = build(stored)
+    invariants.validate(machine.state)
+    twin = Twin(machine)
+    assert not [note for note in machine.notes if "huge" in note]
+    for row in ("AnonHugePages", "AnonPages", "MemFree", "PageTables"):
+        was, now = (load(source, meminfo) for source in (stored, twin))
+        assert was
+        assert now
+        assert now[row] == was[row], row
+    assert _huge_of_each(twin) == _huge_of_each(stored) == [60 << 10, 60 << 10, 18 << 10]
+
+
+def test_huge_pages_of_unknown_owners_are_base_pages_and_their_size_is_noted(tmp_path: Path) -> None:
+    """A meminfo with AnonHugePages, and no process that has them."""
+    run.run_scenario(parse(FAMILY.format(header="")), None, tmp_path / "r")
+    shutil.rmtree(tmp_path / "r" / "c" / "workers")
+    machine = build(Recording(tmp_path / "r").at("c"))
+    invariants.validate(machine.state)
+    notes = [note for note in machine.notes if "huge pages" in note]
+    assert [note.partition(" of ")[0] for note in notes] == ["79,872 kB"]

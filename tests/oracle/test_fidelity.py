@@ -47,7 +47,7 @@ RECLAIM = [
     "131-normal-files", "29-fragmentation", "133-frag-compaction-saves", "134-frag-kills", "135-frag-refused",
     "137-frag-proactive",
     "138-frag-orders", "139-frag-normal",
-    "g06", "mini-freefork", "mini-mlockcow",
+    "g06", "mini-freefork", "mini-mlockcow", "161-gen-stream-61", "162-gen-mix-disk-61", "163-gen-zram-61",
 ]  # fmt: skip
 """Scenarios in which memory runs short: mean error at most 10 %, p90 at most 30 %.
 

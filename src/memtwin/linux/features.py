@@ -24,8 +24,12 @@ FEATURES: Final = (
     Feature("rotations_cost", (6, 2), "pages that reclaim scans and keeps cost too, and I/O weighs 32 times as much"),
     Feature("zram_bios", (6, 3), "a page that zram stores or has counts as written or read (pgpgout, pgpgin)"),
     Feature("zs_chain_8", (6, 3), "zsmalloc packs objects into groups of up to eight pages, not four"),
+    Feature(
+        "gen_node_lists", (6, 3), "the multi-gen LRU ages in the pass that finds it due, and ends it by its target"
+    ),
     Feature("zs_inuse_ratio", (6, 4), "zsmalloc takes the group that is fullest by tenths"),
     Feature("fault_once", (6, 5), "a fault that waits and is retried counts once"),
+    Feature("gen_refaults_all", (6, 5), "the multi-gen LRU counts all refaults, and the recent ones as activations"),
     Feature("eevdf", (6, 6), "the scheduler goes by virtual deadlines: a thread that wakes up rarely preempts"),
     Feature("pcp_auto_high", (6, 7), "per-CPU lists grow and shrink with their use"),
     Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),

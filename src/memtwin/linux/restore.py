@@ -14,6 +14,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     mm_at,
     mod_node_page_state,
+    nr_pages,
     pool_get,
     table_at,
     table_get,
@@ -24,6 +25,8 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.filemap import filemap_get
+from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page, prep_transhuge_page
+from cython.cimports.memtwin.linux.mm.huge_pmd import copy_huge_pmd, is_huge_pmd, set_huge_pmd
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_counter_of, walk
@@ -202,6 +205,33 @@ def add_anon_pages(
         mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
 
 
+def add_huge_page(s: State, task: int, vpn: int, pfn: int, active: bool, content: int, frames: list[int]) -> None:
+    """Map frames *pfn* … as one huge page at the aligned page *vpn*, on the active or the inactive list."""
+    mm: u32 = task_at(s, task).mm
+    t: u32 = make_tables(s, task, vpn, frames)
+    vma: u32 = find_vma(s, mm, vpn)
+    head: u32 = pfn
+    at: u64 = vpn
+    kind: u32 = content
+    i: u32
+    anon_vma_prepare(s, vma)
+    prep_transhuge_page(s, head)
+    for i in range(HPAGE_PMD_NR):
+        s.pages[head + i].tag = content_of(task, at + i, kind) if kind else 0
+    set_huge_pmd(s, mm, vma, at, t, head)
+    if active:
+        s.pages[head].flags |= PG_ACTIVE
+    lru_add(s, head)
+    mm_at(s, mm).rss[MM_ANONPAGES] += HPAGE_PMD_NR
+    if s.features.deferred_if_mapped:
+        deferred_split_page(s, head, False)
+
+
+def share_huge_page(s: State, task: int, theirs: u32, vpn: u64, frames: list[int]):
+    """Map a huge page that an elder has, by its table *theirs*, at the same place in *task*."""
+    copy_huge_pmd(s, task_at(s, task).mm, make_tables(s, task, vpn, frames), theirs)
+
+
 def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, frames: list[int]) -> int:
     """Map the anonymous pages that *owner* has at *vpn* … at the same place in *task*, up to the first that it lacks.
 
@@ -219,6 +249,13 @@ def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, fram
         theirs = walk(s, task_at(s, owner).mm, at)
         if not theirs:
             break
+        if is_huge_pmd(s, theirs):
+            if at & (PTRS_PER_TABLE - 1) == 0 and count - i >= HPAGE_PMD_NR:
+                share_huge_page(s, task, theirs, at, frames)
+                shared += HPAGE_PMD_NR
+            elif at & (PTRS_PER_TABLE - 1) == 0 or not shared:
+                break
+            continue
         entry = cython.address(table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)])
         if not entry[0] & PTE_PRESENT or s.pages[entry[0] >> 12].owner != OWNER_ANON:
             break
@@ -276,7 +313,7 @@ def mark_kept(s: State, count: int) -> None:
                 break
             entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
         s.pages[pfn].flags |= PG_REFERENCED
-        left -= 1
+        left -= nr_pages(s, pfn)
         pfn = s.pages[pfn].next
 
 

@@ -142,7 +142,7 @@ def cache_mapped_page(s: State, task: int, vpn: int, area: int, slot: int) -> bo
     table: u32 = walk(s, task_at(s, task).mm, vpn)
     pte: u64 = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
     pfn: u32 = cython.cast(u32, pte >> 12)
-    if not pte & PTE_PRESENT or s.pages[pfn].owner != OWNER_ANON or s.pages[pfn].flags & PG_SWAPCACHE:
+    if not pte & PTE_PRESENT or pte & PTE_HUGE or s.pages[pfn].owner != OWNER_ANON or s.pages[pfn].flags & PG_SWAPCACHE:
         return False
     take_slot(s, area, slot, s.pages[pfn].tag)
     s.areas[cython.cast(u32, area)].map[cython.cast(u32, slot)] = SWAP_HAS_CACHE

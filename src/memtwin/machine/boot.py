@@ -226,12 +226,9 @@ def notes(boot: Boot) -> tuple[str, ...]:
     if boot.release not in {(6, 1), (6, 12)} or not features.version_of(boot.version):
         release = " ".join(boot.version.split()[2:3]) or "an unknown kernel"
         found.append(f"{boot.name} runs {release}: the model follows {features.nearest(boot.release)}")
-    huge = sum(boot.meminfo.get(row) or 0 for row in ("AnonHugePages", "ShmemHugePages", "FileHugePages"))
+    huge = sum(boot.meminfo.get(row) or 0 for row in ("ShmemHugePages", "FileHugePages"))
     if huge:
-        found.append(f"{boot.name} has {huge:,} kB in huge pages: they begin as base pages here")
-    if boot.multi_gen_lru and boot.release < (6, 12):
-        release = ".".join(map(str, boot.release))
-        found.append(f"{boot.name} has the multi-gen LRU of {release} on: it works as that of 6.12 here")
+        found.append(f"{boot.name} has {huge:,} kB in huge pages of files and shared memory: they are base pages here")
     found += [
         f"{boot.name} compresses with {name} ({path}): lengths as of lzo-rle, for none were measured"
         for path, name in boot.compressors

@@ -59,6 +59,8 @@ class Draft:
     unplaced: int = 0
     """Anonymous, swapped and file pages of processes beyond what the machine counts."""
     unplaced_swap: int = 0
+    placed_huge: int = 0
+    """Huge pages that processes have."""
     unmapped_files: int = 0
     filled: list[tuple[int, int, int]] = field(default_factory=list)
     """Pages of files on the disk that are cached: file, first page, how many."""

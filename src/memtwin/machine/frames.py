@@ -56,6 +56,13 @@ class Frames:
                     return pfn
         raise self._short()
 
+    def block_of(self, zone: int, order: int) -> int | None:
+        """Return the first frame of an aligned block of a zone that its own counters claim; None: it has none."""
+        pfn = self.layouts[zone].take(order)
+        if pfn is not None:
+            self.bound[zone] -= min(self.bound[zone], 1 << order)
+        return pfn
+
     def has_block(self, order: int) -> bool:
         """Whether there is an aligned block of 2^*order* frames."""
         return any(blocks for layout in self.layouts.values() for blocks in layout.used[order:])

@@ -28,6 +28,15 @@ class Lists:
         self.frames = frames
         self.left = {key: counts.get(key, 0) for key in sorted(counts, key=lambda key: (not key[1], -key[0]))}
 
+    def block(self, order: int) -> Listed | None:
+        """Return an aligned block of 2^*order* frames for a list that has places for all of it; None: there is none."""
+        for key, places in self.left.items():
+            pfn = self.frames.block_of(key[0], order) if places >= 1 << order else None
+            if pfn is not None:
+                self.left[key] -= 1 << order
+                return Listed(pfn, 1 << order, key[1])
+        return None
+
     def take(self, count: int, *, youngest: bool = False) -> Iterator[Listed]:
         """Yield frames for *count* pages; those that no list has a place for are put on the inactive one.
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from memtwin.machine.draft import Draft
 
+HUGE_SHIFT = 11
+"""A huge page is 2^11 kB."""
 LEAST_KIB = 16 << 10
 """Memory of no listed process below which nothing is said: what any first process has."""
 
@@ -43,6 +45,12 @@ def _missing(d: Draft) -> Iterator[str]:
         yield (
             f"{d.accounts.ownerless << 2:,} kB of {name} are on the LRU lists and in no other counter: "
             "they are the kernel's here, and stay"
+        )
+    huge = (d.boot.meminfo.get("AnonHugePages") or 0) - (d.placed_huge << HUGE_SHIFT)
+    if huge > 0:
+        yield (
+            f"{huge:,} kB of the huge pages of {name} are base pages here: no process's files say that it "
+            "has them, or no 2 MiB of frames are left"
         )
     if d.unknown_zswap << 2 >= LEAST_KIB:
         yield f"{d.unknown_zswap << 2:,} kB that zswap holds on {name} stay in it: whose pages they are is not known"

@@ -80,27 +80,47 @@ def _task(d: Draft, process: BootProcess) -> int:
 def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict[int, int], most: int) -> int:
     """Give a process its anonymous pages; returns how many frames that took, *most* at most."""
     task, elder = tasks[process.pid], tasks[family.elder.pid]
-    shared = family.shared.get(process.pid, 0)
-    if shared:
+    shared = _shared_with_elder(process, family)
+    if any(shared.values()):
         restore.link_areas(d.state, task, elder)
     taken = 0
     for area in by_start(process):
         lazy_left = area.lazy
-        for first, resident in area.resident_runs():
+        for first, resident, huge in area.pieces():
             got = 0
-            if shared:
+            if shared[huge]:
                 d.reserve()
-                got = restore.share_anon_pages(d.state, task, elder, first, min(resident, shared), d.tables)
-                shared -= got
+                got = restore.share_anon_pages(d.state, task, elder, first, min(resident, shared[huge]), d.tables)
+                shared[huge] -= got
             at, left = first + got, resident - got  # an elder's pages come first in an area, as its fork found them
             count = min(left, most - taken)
             d.unplaced += left - count
             taken += count
             lazy = min(lazy_left, count)
             lazy_left -= lazy
+            if huge and count == t.HPAGE_PMD_NR and not lazy and not area.locked and _place_huge(d, task, at):
+                continue
             place_pages(d, task, at, count - lazy, locked=area.locked)
             place_lazily_freed(d, task, at + count - lazy, lazy)
     return taken
+
+
+def _shared_with_elder(process: BootProcess, family: Family) -> dict[bool, int]:
+    """Return how many pages a process shares with its family's elder: of huge pages, whole ones, and of the others."""
+    shared, huge = family.shared.get(process.pid, 0), sum(area.huge for area in process.areas)
+    whole = min(huge // t.HPAGE_PMD_NR, round(shared / t.HPAGE_PMD_NR)) * t.HPAGE_PMD_NR
+    return {True: whole, False: max(shared - whole, 0)}
+
+
+def _place_huge(d: Draft, task: int, at: int) -> bool:
+    """Map a huge page at page *at*; False: there is no such block of frames."""
+    listed = d.anon_lists.block(t.HPAGE_PMD_ORDER)
+    if listed is None:
+        return False
+    d.reserve()
+    restore.add_huge_page(d.state, task, at, listed.pfn, listed.active, d.content, d.tables)
+    d.placed_huge += 1
+    return True
 
 
 def spread_returned(d: Draft, process: BootProcess) -> None:

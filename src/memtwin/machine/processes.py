@@ -5,6 +5,7 @@ which pages         from
 ==================  ===============================================================================================
 resident, by kind   smaps_rollup (walked: exact); else status, which lags by what a task has not folded yet
 in each area        smaps, where it is there; else the rule below
+in huge pages       AnonHugePages of smaps; else of smaps_rollup, in the largest areas first
 shared after fork   the difference between Rss and Pss of anonymous pages
 ==================  ===============================================================================================
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 SPECIAL = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso_data]", "[uprobes]")
+HUGE = 512
+"""Base pages of a huge page."""
 SEGMENTS = 64
 """Parts of an area in which what came back from swap is spread."""
 SHARED_MEMORY = (
@@ -67,6 +70,8 @@ class Vma:
     locked: bool = False
     returned: int = 0
     """Of the resident anonymous pages those that came back from swap."""
+    huge: int = 0
+    """Of the anonymous pages those in huge pages."""
 
     def swapped_runs(self) -> list[tuple[int, int]]:
         """Return (first page, pages) of what is in swap: the lowest, between what came back."""
@@ -76,9 +81,31 @@ class Vma:
         """Return (first page, pages) of what is resident: above what is in swap, then what came back from it."""
         if self.path == "[stack]":
             return [(self.start + self.pages - self.anon, self.anon)] if self.anon else []
+        if self.huge:
+            return [(at, count) for at, count, _ in self.pieces()]
         never = (self.start + self.swap + self.returned, self.anon - self.returned)
         back = [(at + total - back, back) for at, total, back in self._segments() if back]
         return [run for run in (never, *back) if run[1]]
+
+    def pieces(self) -> list[tuple[int, int, bool]]:
+        """Return (first page, pages, whether it is a huge page) of what is resident.
+
+        Where in its area a huge page lies no file says: here in the first aligned places above what is in swap, and
+        base pages around them from the lowest address up.
+        """
+        if not self.huge:
+            return [(at, count, False) for at, count in self.resident_runs()]
+        end, at = self.start + self.pages, self.start + self.swap
+        first = -(-at // HUGE) * HUGE
+        places = list(range(first, end - HUGE + 1, HUGE))[: min(self.huge, self.anon) // HUGE]
+        found, left = [], self.anon - len(places) * HUGE
+        for place in [*places, end]:
+            base = min(left, place - at)
+            left -= base
+            found += [(at, base, False)] if base else []
+            found += [(place, HUGE, True)] if place < end else []
+            at = place + HUGE
+        return found
 
     def _segments(self) -> list[tuple[int, int, int]]:
         """Return (first page, pages, pages that came back) of the part that was in swap: these spread evenly in it."""
@@ -141,6 +168,8 @@ class BootProcess:
     """Anonymous, file and swapped pages as status counts them."""
     tables: int = 0
     locked: int = 0
+    huge: int = 0
+    """Of the anonymous pages those in huge pages, as far as its files say."""
     texts: dict[str, str] = field(default_factory=dict)
     """Files that no operation changes."""
 
@@ -228,6 +257,7 @@ def _read_memory(process: SourceProcess, found: BootProcess) -> None:
             found.shared_anon = max(found.anon - (rows.get("Pss_Anon") or 0) / 4, 0.0)
         found.shared_swap = max(found.swap - (rows.get("SwapPss") or rows.get("Swap") or 0) / 4, 0.0)
         found.lazy = pages(rows.get("LazyFree") or 0)
+        found.huge = pages(rows.get("AnonHugePages") or 0)
         if "Referenced" in rows:
             found.unused = pages(max((rows.get("Rss") or 0) - rows["Referenced"], 0))
     if not found.areas:
@@ -263,6 +293,8 @@ def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
                 shared += max(area.anon - (block.kib("Pss") or 0) / 4, 0.0)
         area.locked = bool(block.kib("Locked"))
         found.areas.append(area)
+        area.huge = pages(block.kib("AnonHugePages") or 0)
+        found.huge += area.huge
         found.anon += area.anon
         found.file += area.file
         found.shmem += area.shmem
@@ -325,6 +357,10 @@ def _fill(found: BootProcess) -> None:
         anon -= more
     if anon + swap:
         _add_area(found, anon, swap)
+    huge = found.huge
+    for area in sorted(others, key=lambda area: -area.anon):
+        area.huge = min(area.anon, huge) // HUGE * HUGE
+        huge -= area.huge
     lazy = found.lazy
     for area in sorted(others, key=lambda area: -area.anon):
         if not area.locked:

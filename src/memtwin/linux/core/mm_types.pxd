@@ -443,6 +443,9 @@ cdef struct ScanControl:    # one reclaim: what it wants, what it may do, what c
     bint gen_aging          # it walks page tables to make a new generation
     u64 gen_seq             # the youngest generation when that walk began
     bint gen_can_swap
+    u64 gen_first_seq       # the youngest generation when the pass began
+    bint gen_swapped        # of the pass: it took anonymous pages
+    bint gen_need_aging     # of kswapd's run (6.1): it looks before its passes whether a new generation is due
     bint gen_force_scan     # of the walk: tables are read whatever the filter says
 
 cpdef enum:              # who can have the cpu
@@ -647,6 +650,8 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint rss_percpu         # a fault counts in its address space at once
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
     bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
+    bint gen_node_lists     # generations age in the pass that finds it due, which ends by what it was to reclaim
+    bint gen_refaults_all   # all refaults count, also those whose generation is gone
     bint deferred_if_mapped # a huge page waits to be split while a part of it is mapped; new ones are queued too
 
 cdef struct Flusher:

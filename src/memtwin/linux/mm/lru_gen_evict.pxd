@@ -2,6 +2,7 @@ from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 from memtwin.linux.core.vmstat cimport *
 
+cdef u32 swappiness_of_pass(State s, ScanControl *sc) noexcept nogil
 cdef u32 get_swappiness(State s, ScanControl *sc) noexcept nogil
 cdef bint is_waiting(State s, u32 pfn) noexcept nogil
 cdef bint sort_page(State s, ScanControl *sc, u32 pfn, u32 tier_limit) noexcept nogil

@@ -7,6 +7,9 @@ One eviction takes up to 64 pages from the tail of the oldest generation of one 
     swappiness 1, 200                                         files, anonymous
     else                                                      files if they come back less, weighed by swappiness
 
+Before 6.3 a reclaim that may not swap takes files first instead of files alone, and one that may not do I/O takes what
+is clean.
+
 What it meets on the way is *sorted* instead of taken: a page that a walk has promoted goes to its generation, one of a
 protected tier one generation up, a dirty page of a file or one under writeback to the head of the next.  A page that
 was used again since is promoted (``lru_gen_look_around``).  Then empty generations are passed over.
@@ -20,7 +23,15 @@ Not modelled: memory cgroups, reclaim that user space asks for.
 import cython
 from cython.cimports.libc.string import memset
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
-from cython.cimports.memtwin.linux.core.state import State, nr_pages, page_mapped, scanned_pgdat, spend_ns, zone_of
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    mod_lruvec_page_state,
+    nr_pages,
+    page_mapped,
+    scanned_pgdat,
+    spend_ns,
+    zone_of,
+)
 from cython.cimports.memtwin.linux.mm.lru_gen import (
     CtrlPos,
     get_nr_gens,
@@ -52,6 +63,13 @@ def get_swappiness(s: State, sc: cython.pointer(ScanControl)) -> u32:
     return cython.cast(u32, s.sysctl.swappiness)
 
 
+def swappiness_of_pass(s: State, sc: cython.pointer(ScanControl)) -> u32:
+    """The swappiness of a pass: before 6.3 one that may not swap, as for boosted watermarks, prefers files."""
+    if s.features.gen_node_lists or sc.may_swap:
+        return get_swappiness(s, sc)
+    return 1 if s.nr_swap_pages >= MIN_LRU_BATCH and s.sysctl.swappiness else 0
+
+
 # --- sorting and isolating -------------------------------------------------------------------------------------------
 
 
@@ -69,6 +87,8 @@ def sort_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, tier_limit: u
     refs: u32 = page_lru_refs(s, pfn)
     tier: u32 = lru_tier_from_refs(refs)
     if page.flags & (PG_UNEVICTABLE | PG_MLOCKED):
+        if not s.features.gen_node_lists:
+            return False
         lru_gen_del_page(s, pfn, True)
         page.flags |= PG_UNEVICTABLE
         lru_add(s, pfn)
@@ -78,6 +98,8 @@ def sort_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, tier_limit: u
     elif tier > tier_limit or refs == ALL_USES:
         lru_gen_move(s, pfn, page_inc_gen(s, pfn, False), True)
         gen.protected_pages[kind][tier] += nr_pages(s, pfn)
+        if not s.features.gen_refaults_all:
+            mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + kind, nr_pages(s, pfn))
     elif zone_of(s, pfn) > sc.reclaim_idx:
         lru_gen_move(s, pfn, page_inc_gen(s, pfn, False), True)
     elif is_waiting(s, pfn):
@@ -88,9 +110,10 @@ def sort_page(s: State, sc: cython.pointer(ScanControl), pfn: u32, tier_limit: u
 
 
 def isolate_page(s: State, sc: cython.pointer(ScanControl), pfn: u32) -> cython.bint:
-    """Take a page off its list to reclaim it; False: the caller may not start the I/O that it needs."""
+    """Take a page off its list to reclaim it; False: the caller may not do the I/O that it needs."""
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
-    if not sc.gfp & GFP_IO and (page.flags & PG_DIRTY or (page.owner == OWNER_ANON and not page.flags & PG_SWAPCACHE)):
+    may_write: cython.bint = sc.may_writepage and sc.gfp & GFP_IO
+    if not may_write and (page.flags & PG_DIRTY or (page.owner == OWNER_ANON and not page.flags & PG_SWAPCACHE)):
         return False
     page.refcount += 1
     if not page.flags & PG_REFERENCED:
@@ -225,7 +248,7 @@ def first_type(s: State, sc: cython.pointer(ScanControl), swappiness: u32, tier_
         return LRU_GEN_FILE
     if swappiness == MAX_SWAPPINESS:
         return LRU_GEN_ANON
-    if not sc.gfp & GFP_IO:
+    if not sc.gfp & GFP_IO and s.features.gen_node_lists:
         return LRU_GEN_FILE
     return get_type_to_scan(gen, swappiness, tier_limit)
 
@@ -295,6 +318,7 @@ def evict_pages(s: State, sc: cython.pointer(ScanControl), swappiness: u32) -> u
     scanned += try_to_inc_min_seq(s, gen, swappiness != 0)
     if get_nr_gens(gen, LRU_GEN_ANON if swappiness else LRU_GEN_FILE) == MIN_NR_GENS:
         scanned = 0
+    sc.gen_swapped |= taken.head != 0 and kind == LRU_GEN_ANON
     while taken.head:
         memset(cython.address(stat), 0, cython.sizeof(ReclaimStat))
         freed = shrink_page_list(s, sc, cython.address(taken), cython.address(stat))

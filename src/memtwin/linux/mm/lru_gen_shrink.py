@@ -12,8 +12,14 @@ The first priority is set by what is wanted::
 
     reclaimable >> priority ≈ pages wanted, from 12 down to 6
 
+Before 6.3 it is a part of the node's usual pass.  kswapd makes a new generation only before a pass, if the pass before
+found one due or reclaimed little; a task makes one in its pass and goes on.  A pass for kswapd then ends where, at the
+third priority or below, it has its target and each zone its high mark; a task's where it swapped and has its target,
+where a second generation began, or where each zone has its low mark.
+
 Follows mm/vmscan.c of Linux 6.12 (``set_initial_priority``, ``lru_gen_age_node``, ``should_run_aging``,
-``get_nr_to_scan``, ``should_abort_scan``, ``try_to_shrink_lruvec``, ``lru_gen_shrink_node``).
+``get_nr_to_scan``, ``should_abort_scan``, ``try_to_shrink_lruvec``, ``lru_gen_shrink_node``) and of 6.1
+(``lru_gen_age_node``, ``age_lruvec``, ``get_nr_to_scan``, ``should_abort_scan``, ``lru_gen_shrink_lruvec``).
 
 Not modelled: memory cgroups.
 """
@@ -22,9 +28,9 @@ import cython
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, scanned_pgdat, zone_at
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compact_gap
 from cython.cimports.memtwin.linux.mm.lru_gen import lru_gen_from_seq
-from cython.cimports.memtwin.linux.mm.lru_gen_evict import evict_pages, get_swappiness
+from cython.cimports.memtwin.linux.mm.lru_gen_evict import evict_pages, get_swappiness, swappiness_of_pass
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import inc_max_seq_step, try_to_inc_max_seq
-from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages
+from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages
 from cython.cimports.memtwin.linux.mm.oom_kill import out_of_memory
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import zone_watermark_ok
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
@@ -67,9 +73,35 @@ def lruvec_is_reclaimable(s: State, sc: cython.pointer(ScanControl)) -> cython.b
 
 def lru_gen_age_node(s: State, sc: cython.pointer(ScanControl)):
     """Before a pass of kswapd: its priority; and a kill, where all that is left is younger than min_ttl_ms."""
+    if not s.features.gen_node_lists:
+        age_before_pass(s, sc)
+        return
     set_initial_priority(s, sc)
     if s.lru_gen_min_ttl_ns and not lruvec_is_reclaimable(s, sc):
         out_of_memory(s, 0, sc.gfp)
+
+
+def age_before_pass(s: State, sc: cython.pointer(ScanControl)):
+    """Kswapd's ageing before 6.3: skipped in the first pass of a run, and after one that found no generation due."""
+    if not sc.gen_need_aging:
+        sc.gen_need_aging = True
+    elif not age_lruvec(s, sc) and s.lru_gen_min_ttl_ns and not sc.order:
+        out_of_memory(s, 0, sc.gfp)
+
+
+def age_lruvec(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Make a new generation if one is due; False: the oldest is younger than min_ttl_ms, or all of it is little."""
+    gen: cython.pointer(LruGen) = cython.address(scanned_pgdat(s, sc).lruvec.gen)
+    can_swap: cython.bint = get_swappiness(s, sc) != 0
+    total: u64 = 0
+    due: cython.bint = should_run_aging(gen, can_swap, cython.address(total))
+    young: cython.bint = s.now_ns < (gen.birth_ns[lru_gen_from_seq(gen.min_seq[LRU_GEN_FILE])] + s.lru_gen_min_ttl_ns)
+    if s.lru_gen_min_ttl_ns and (young or (not total >> sc.priority and sc.priority != DEF_PRIORITY)):
+        return False
+    if due and try_to_inc_max_seq(s, sc, can_swap, False):
+        while inc_max_seq_step(s, sc):
+            pass
+    return True
 
 
 def should_run_aging(
@@ -116,19 +148,43 @@ def should_abort_scan(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     return True
 
 
+def should_abort_pass(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """The same before 6.3; what ends well counts as 64 pages reclaimed."""
+    zone: u32
+    mark: u64
+    if sc.kswapd:
+        if sc.nr_reclaimed - sc.reclaimed_before < sc.nr_to_reclaim:
+            return False
+    elif scanned_pgdat(s, sc).lruvec.gen.max_seq - sc.gen_first_seq > 1 or (
+        sc.gen_swapped and sc.nr_reclaimed >= sc.nr_to_reclaim
+    ):
+        return True
+    if sc.priority > DEF_PRIORITY - 2:
+        return False
+    for zone in range(sc.reclaim_idx + 1):
+        mark = high_wmark_pages(s, zone) if sc.kswapd else low_wmark_pages(s, zone)
+        if zone_at(s, zone).managed and mark > zone_at(s, zone).stat[NR_FREE_PAGES]:
+            return False
+    sc.nr_reclaimed += MIN_LRU_BATCH
+    return True
+
+
 def lru_gen_shrink_begin(s: State, sc: cython.pointer(ScanControl)):
     """Begin a pass: its priority, and whether it swaps."""
     sc.reclaimed_before = sc.nr_reclaimed
     sc.gen_scanned = 0
-    sc.gen_aging = False
-    sc.gen_idle = not sc.may_writepage
+    sc.gen_aging = sc.gen_swapped = False
+    sc.gen_first_seq = scanned_pgdat(s, sc).lruvec.gen.max_seq
+    sc.gen_idle = s.features.gen_node_lists and not sc.may_writepage
     if sc.gen_idle:
         return
     lru_add_drain(s)
+    sc.gen_swappiness = swappiness_of_pass(s, sc)
+    if not s.features.gen_node_lists:
+        return
     set_initial_priority(s, sc)
     if sc.kswapd:
         sc.nr_reclaimed = 0
-    sc.gen_swappiness = get_swappiness(s, sc)
 
 
 def lru_gen_shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
@@ -138,6 +194,8 @@ def lru_gen_shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bi
     scanned: u64
     if sc.gen_idle:
         return False
+    if not s.features.gen_node_lists:
+        return shrink_lruvec_round(s, sc)
     if sc.gen_aging:
         return inc_max_seq_step(s, sc)
     due = should_run_aging(
@@ -151,6 +209,35 @@ def lru_gen_shrink_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bi
     scanned = evict_pages(s, sc, sc.gen_swappiness)
     sc.gen_scanned += scanned
     return scanned and sc.gen_scanned < nr_to_scan and not should_abort_scan(s, sc)
+
+
+def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """The same before 6.3: kswapd's pass is over where a generation is due, a task's goes on after the walk."""
+    nr_to_scan: u64 = 0
+    due: cython.bint
+    scanned: u64
+    if sc.gen_aging:
+        inc_max_seq_step(s, sc)
+        return True
+    sc.gen_swappiness = swappiness_of_pass(s, sc)
+    due = should_run_aging(
+        cython.address(scanned_pgdat(s, sc).lruvec.gen), sc.gen_swappiness != 0, cython.address(nr_to_scan)
+    )
+    if due and sc.priority != DEF_PRIORITY and not sc.kswapd:
+        if try_to_inc_max_seq(s, sc, sc.gen_swappiness != 0, False):
+            return True
+    elif due and sc.priority != DEF_PRIORITY:
+        return False
+    nr_to_scan >>= sc.priority
+    scanned = evict_pages(s, sc, sc.gen_swappiness) if nr_to_scan else 0
+    if not scanned:
+        return False
+    sc.gen_scanned += scanned
+    if sc.gen_scanned < nr_to_scan and not should_abort_pass(s, sc):
+        return True
+    if sc.nr_reclaimed - sc.reclaimed_before >= MIN_LRU_BATCH and not due:
+        sc.gen_need_aging = False
+    return False
 
 
 def lru_gen_shrink_end(s: State, sc: cython.pointer(ScanControl)):

@@ -23,4 +23,5 @@ cdef u32 next_mm(State s, LruGenMmState *state, u32 mm) noexcept nogil
 cdef u32 iterate_mm_list(State s, ScanControl *sc, bint *last) noexcept nogil
 cdef bint try_to_inc_max_seq(State s, ScanControl *sc, bint can_swap, bint force_scan) noexcept nogil
 cdef bint inc_max_seq_step(State s, ScanControl *sc) noexcept nogil
+cdef u64 count_young(State s, u64 *entry, u64 count) noexcept nogil
 cdef bint lru_gen_look_around(State s, u32 pfn, u32 vma, u64 vpn, u64 *entry) noexcept nogil

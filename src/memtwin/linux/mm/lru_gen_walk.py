@@ -48,6 +48,7 @@ SOURCE = "mm/vmscan.c", "v6.12"
 
 DIRECT_MAP = cython.declare(u64, 0xFFFF888000000000)
 GOLDEN_RATIO_64 = cython.declare(u64, 0x61C8864680B583EB)
+LRU_BATCH_15 = cython.declare(u64, 15)
 PTES_PER_CACHE_LINE = cython.declare(u32, 8)
 
 
@@ -334,19 +335,40 @@ def inc_max_seq_step(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
 # --- what reclaim finds ----------------------------------------------------------------------------------------------
 
 
+def count_young(s: State, entry: cython.pointer(u64), count: u64) -> u64:
+    """How many of those entries map a page of an older generation that was used."""
+    young: u64 = 0
+    pfn: u32
+    i: u64
+    for i in range(count):
+        if entry[i] & (PTE_PRESENT | PTE_SPECIAL | PTE_ACCESSED) == PTE_PRESENT | PTE_ACCESSED:
+            pfn = compound_head(s, cython.cast(u32, entry[i] >> 12))
+            young += page_lru_gen(s, pfn) != 0 and (
+                page_lru_gen(s, pfn) != lru_gen_from_seq(page_lruvec(s, pfn).gen.max_seq) + 1
+            )
+    return young
+
+
 def lru_gen_look_around(s: State, pfn: u32, vma: u32, vpn: u64, entry: cython.pointer(u64)) -> cython.bint:
-    """Whether a mapping of an isolated page was used; if so up to 64 entries around it are read too."""
+    """Whether a mapping of an isolated page was used; if so up to 64 entries around it are read too.
+
+    kswapd promotes what it finds used, a task activates it; until 6.3 a task that finds 15 promotes them, and the
+    page itself is among those read, which makes it referenced, so that reclaim activates it.
+    """
     area: cython.pointer(Vma) = vma_at(s, vma)
     lruvec: cython.pointer(Lruvec) = page_lruvec(s, pfn)
     first: u64 = max(vpn & ~cython.cast(u64, PTRS_PER_TABLE - 1), area.start)
     end: u64 = min((vpn | (PTRS_PER_TABLE - 1)) + 1, area.end)
     can_swap: cython.bint = page_type(s, pfn) == 0
+    promote: cython.bint = s.in_thread
     young: u64 = 1
     middle: u32
     at: u64
     if not entry[0] & PTE_ACCESSED:
         return False
     entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+    if not s.features.gen_node_lists:
+        s.pages[compound_head(s, pfn)].flags |= PG_REFERENCED
     if area.flags & VM_PFNMAP or end - first == 1:
         return True
     if end - first > MIN_LRU_BATCH:
@@ -358,8 +380,11 @@ def lru_gen_look_around(s: State, pfn: u32, vma: u32, vpn: u64, entry: cython.po
             first = vpn - MIN_LRU_BATCH // 2
             end = vpn + MIN_LRU_BATCH // 2
     middle = pmd_table(s, area.mm, vpn)
+    if not s.features.gen_node_lists:
+        can_swap = True
+        promote = promote or count_young(s, entry - cython.cast(i64, vpn - first), end - first) >= LRU_BATCH_15
     for at in range(first, end):
-        young += clear_young(s, entry + cython.cast(i64, at - vpn), lruvec.gen.max_seq, can_swap, s.in_thread)
+        young += clear_young(s, entry + cython.cast(i64, at - vpn), lruvec.gen.max_seq, can_swap, promote)
     if suitable_to_scan(end - first, young):
         update_bloom_filter(cython.address(lruvec.mm_state), lruvec.gen.max_seq, bloom_item(s, middle, vpn))
     return True

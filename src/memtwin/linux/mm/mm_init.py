@@ -188,6 +188,8 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.swapin_writable = "swapin_writable" in names
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names
+    f.gen_node_lists = "gen_node_lists" in names
+    f.gen_refaults_all = "gen_refaults_all" in names
     f.zs_chain_8 = "zs_chain_8" in names
     f.zs_inuse_ratio = "zs_inuse_ratio" in names
     f.deferred_if_mapped = "deferred_if_mapped" in names

@@ -3,6 +3,7 @@ from memtwin.linux.core.state cimport State
 from memtwin.linux.core.vmstat cimport *
 
 cdef bint lru_gen_enabled(State s, ScanControl *sc) noexcept nogil
+cdef bint has_own_pass(State s, ScanControl *sc) noexcept nogil
 cdef u64 lru_size(State s, u32 lru, u32 highest_zone) noexcept nogil
 cdef void prepare_scan(State s, ScanControl *sc) noexcept nogil
 cdef u32 scan_balance(State s, ScanControl *sc) noexcept nogil

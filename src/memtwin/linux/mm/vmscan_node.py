@@ -76,6 +76,7 @@ def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx
     sc.force_deactivate = sc.skipped_deactivate = sc.full_walk = False
     sc.waited = sc.ready = False
     sc.cache_trim_mode = sc.file_is_tiny = False
+    sc.gen_need_aging = False
     sc.anon_cost = sc.file_cost = 0
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
     sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
@@ -84,6 +85,11 @@ def init_scan(sc: cython.pointer(ScanControl), gfp: u32, order: u32, reclaim_idx
 def lru_gen_enabled(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     """Whether the node is reclaimed by generations."""
     return scanned_pgdat(s, sc).lruvec.gen.enabled
+
+
+def has_own_pass(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
+    """Whether generations have a pass of their own over the node; before 6.3 they are a part of this one."""
+    return lru_gen_enabled(s, sc) and s.features.gen_node_lists
 
 
 def lru_size(s: State, lru: u32, highest_zone: u32) -> u64:
@@ -188,12 +194,12 @@ def shrink_lruvec_adjust(sc: cython.pointer(ScanControl)):
 def shrink_node_begin(s: State, sc: cython.pointer(ScanControl)):
     """Begin a pass: read the state of the lists, and set how much of each is scanned."""
     lru: u32
-    if lru_gen_enabled(s, sc):
-        lru_gen_shrink_begin(s, sc)
-        return
     sc.reclaimed_before = sc.nr_reclaimed
     sc.nr_dirty = sc.nr_unqueued_dirty = sc.nr_congested = sc.nr_writeback = 0
     sc.nr_immediate = sc.nr_taken = sc.nr_file_taken = 0
+    if lru_gen_enabled(s, sc):
+        lru_gen_shrink_begin(s, sc)
+        return
     prepare_scan(s, sc)
     get_scan_count(s, sc)
     for lru in range(EVICTABLE):
@@ -224,11 +230,11 @@ def shrink_lruvec_round(s: State, sc: cython.pointer(ScanControl)) -> cython.bin
 def shrink_node_end(s: State, sc: cython.pointer(ScanControl)):
     """End a pass: age the anonymous lists, shrink the kernel's own caches, report to kswapd what it met."""
     pgdat: cython.pointer(Pgdat) = scanned_pgdat(s, sc)
-    if lru_gen_enabled(s, sc):
+    if has_own_pass(s, sc):
         lru_gen_shrink_end(s, sc)
         return
     finish_plug(s)
-    if s.total_swap_pages and inactive_is_low(s, False):
+    if not lru_gen_enabled(s, sc) and s.total_swap_pages and inactive_is_low(s, False):
         shrink_active_list(s, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
     sc.nr_reclaimed += shrink_slab(s, sc.gfp, sc.priority)
     if sc.kswapd:
@@ -269,7 +275,7 @@ def should_continue_reclaim(s: State, sc: cython.pointer(ScanControl)) -> cython
 def shrink_node_again(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     """End a pass; True: another at the same priority has begun, for compaction needs more."""
     shrink_node_end(s, sc)
-    if lru_gen_enabled(s, sc) or not should_continue_reclaim(s, sc):
+    if has_own_pass(s, sc) or not should_continue_reclaim(s, sc):
         return False
     shrink_node_begin(s, sc)
     return True

@@ -96,16 +96,22 @@ def lru_gen_eviction(s: State, pfn: u32) -> u64:
 
 
 def lru_gen_refault(s: State, pfn: u32, shadow: u64):
-    """Count a refault for its tier, if the generation that it was evicted from is still the oldest."""
+    """Count a refault for its tier, if the generation that it was evicted from is still the oldest.
+
+    Before 6.5 no other counts as a refault, and none as an activation.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     gen: cython.pointer(LruGen) = cython.address(page_lruvec(s, pfn).gen)
     kind: u32 = page_type(s, pfn)
     refs: u32 = ((shadow >> 2) & 3) + (1 if shadow & 2 else 0)
-    mod_lruvec_page_state(s, pfn, WORKINGSET_REFAULT_ANON + kind, nr_pages(s, pfn))
-    if shadow >> 4 != gen.min_seq[kind] & MIN_SEQ_MASK:
+    recent: cython.bint = shadow >> 4 == gen.min_seq[kind] & MIN_SEQ_MASK
+    if recent or s.features.gen_refaults_all:
+        mod_lruvec_page_state(s, pfn, WORKINGSET_REFAULT_ANON + kind, nr_pages(s, pfn))
+    if not recent:
         return
     gen.refaulted[kind][lru_tier_from_refs(refs)] += nr_pages(s, pfn)
-    mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + kind, nr_pages(s, pfn))
+    if s.features.gen_refaults_all:
+        mod_lruvec_page_state(s, pfn, WORKINGSET_ACTIVATE_ANON + kind, nr_pages(s, pfn))
     if lru_gen_in_fault(s) or refs >= USES_OF_TIER_2:
         page.flags |= PG_REFS_MASK | PG_WORKINGSET
         mod_lruvec_page_state(s, pfn, WORKINGSET_RESTORE_ANON + kind, nr_pages(s, pfn))
