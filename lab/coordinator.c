@@ -286,10 +286,10 @@ static void mkfifos(const char *name)
 	char p[96];
 	snprintf(p, sizeof p, FIFOS "/%s.c", name);
 	unlink(p);
-	mkfifo(p, 0600);
+	mkfifo(p, 0666);
 	snprintf(p, sizeof p, FIFOS "/%s.r", name);
 	unlink(p);
-	mkfifo(p, 0600);
+	mkfifo(p, 0666);
 }
 static void attach(const char *name, int pid)
 {
@@ -499,7 +499,7 @@ static void setup(void)
 	char *t[MAXTOK], *sv = 0;
 	umask(0);
 	mkdir("/proc", 0755); mkdir("/sys", 0755); mkdir("/dev", 0755);
-	mkdir("/data", 0755); mkdir(FIFOS, 0755);
+	mkdir("/data", 0755); mkdir(FIFOS, 01777);
 	mount("proc", "/proc", "proc", 0, "");
 	mount("sysfs", "/sys", "sysfs", 0, "");
 	mount("devtmpfs", "/dev", "devtmpfs", 0, "");
@@ -514,8 +514,10 @@ static void setup(void)
 			waitdev(t[1]);
 			if (mount(t[1], "/data", "ext4", MS_NOATIME, "")) die("mount");
 		} else if (!strcmp(t[0], "tmpfs")) {
-			mkdir("/tmp", 01777);
-			if (mount("tmpfs", "/tmp", "tmpfs", 0, t[1])) die("tmpfs");
+			char at[64];
+			snprintf(at, sizeof at, "/%s", t[1]);
+			mkdir(at, 01777);
+			if (mount("tmpfs", at, "tmpfs", 0, t[2])) die("tmpfs");
 		} else if (!strcmp(t[0], "swap")) {
 			waitdev(t[1]);
 			if (strcmp(t[3], "-")) {
@@ -612,6 +614,7 @@ int main(void)
 			int pid = vfork();
 			if (pid == 0) {
 				char *av[] = { t[4], t[2], 0 }, *ev[] = { 0 };
+				if (*t[5] && (syscall(SYS_setgid, num(t[5])) || syscall(SYS_setuid, num(t[5])))) _exit(96);
 				execve(t[4], av, ev);
 				_exit(99);
 			}
@@ -633,6 +636,11 @@ int main(void)
 				reap(w->pid, 0);
 			} else {
 				if (!strcmp(v, "fork")) mkfifos(t[3]);
+				if (!strcmp(v, "vm_read")) {	/* by pid instead of name */
+					struct w *of = findw(t[3]);
+					snprintf(line, sizeof line, "%s vm_read %s %d %s %s %s\n", t[0], t[2],
+						 of ? of->pid : 0, t[4], t[5], t[6]);
+				}
 				int k = ask(w, line, ans, sizeof ans);
 				if (k == 1) {
 					if (!strncmp(ans, "err ", 4)) { outcome = "error"; err = atoi(ans + 4); }

@@ -12,6 +12,8 @@ ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 ZSWAP: Final = "/sys/module/zswap/parameters"
 
 
+VERBS: Final[dict[type[sc.WorkerOp], str]] = {sc.VmRead: "vm_read"}
+"""Operations that are not called as their type is, in small letters."""
 ON_HEAP: Final = (sc.Malloc, sc.Free, sc.MallocTrim, sc.Mallopt, sc.ThreadStart)
 """What only the heap program does; of all else it can only end."""
 
@@ -47,8 +49,8 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
     lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
     if faults:
         lines.append("faults")
-    if scenario.tmpfs_bytes is not None or _names_tmpfs(scenario):
-        lines.append(f"tmpfs size={'50%' if scenario.tmpfs_bytes is None else scenario.tmpfs_bytes}")
+    mounts: dict[str, object] = {sc.TMPFS: "50%"} if _names_tmpfs(scenario) else {}
+    lines += [f"tmpfs {name} size={size}" for name, size in {**mounts, **scenario.tmpfs}.items()]
     if machine.lru_gen:
         lines.append(f"put /sys/kernel/mm/lru_gen/enabled {'7' if machine.lru_gen == 'on' else '0'}")
     if machine.thp != "never":  # the kernel ignores its command line below 512 MiB of usable RAM
@@ -66,8 +68,8 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
 
 
 def _names_tmpfs(scenario: sc.Scenario) -> bool:
-    """Whether a scenario has a file on the tmpfs."""
-    return any(getattr(op, "file", "").startswith(sc.TMPFS) for op in scenario.ops)
+    """Whether a scenario has a file on the tmpfs that every machine has."""
+    return any(getattr(op, "file", "").startswith(f"{sc.TMPFS}/") for op in scenario.ops)
 
 
 def _zswap(scenario: sc.Scenario) -> dict[str, object]:
@@ -127,13 +129,13 @@ def _words(scenario: sc.Scenario, op: sc.Op) -> tuple[object, ...]:
     if isinstance(op, sc.WorkerOp):
         _refuse_mixed(scenario, op)
         _refuse_into(scenario, op)
-        verb = "&" * op.beside + type(op).__name__.lower()
+        verb = "&" * op.beside + VERBS.get(type(op), type(op).__name__.lower())
         return (verb, op.proc, *_worker_words(op), *_pace(op))
     match op:
         case sc.Attach():
             raise InputError(f"{scenario.path}:{op.lineno}: {op.text}: a guest of the lab boots without processes")
         case sc.Proc():
-            return ("proc", op.name, op.adj, f"/{program(scenario, op.name)}")
+            return ("proc", op.name, op.adj, f"/{program(scenario, op.name)}", *([op.uid] if op.uid else []))
         case sc.Sleep() | sc.Until() | sc.Wait():
             return _time_words(scenario, op)
         case sc.DropCaches():
@@ -179,7 +181,7 @@ def _worker_words(op: sc.WorkerOp) -> tuple[object, ...]:
         case sc.Mmap():
             return (op.region, op.size_bytes)
         case sc.Fmap():
-            return (op.region, op.file, "shared" if op.shared else "private")
+            return (op.region, op.file, "shared" if op.shared else "private", op.rights)
         case sc.Touch():
             access = "w" if op.write else "r"
             return (op.region, *_bytes(op.offset_pages, op.npages), access, op.content, *_pattern(op.pattern))
@@ -213,10 +215,22 @@ def _rights_words(op: sc.WorkerOp) -> tuple[object, ...]:
             return (op.what, "-" if op.size_bytes is None else op.size_bytes)
         case sc.Stack():
             return (op.size_bytes,)
+        case sc.Mremap() | sc.Brk() | sc.VmRead():
+            return _space_words(op)
         case sc.ClearRefs():
             raise InputError(f"line {op.lineno}: {op.text}: the guest's programs do not write clear_refs")
         case _:
             return _heap_words(op)
+
+
+def _space_words(op: sc.Mremap | sc.Brk | sc.VmRead) -> tuple[object, ...]:
+    """The words of operations on address spaces."""
+    match op:
+        case sc.Mremap():
+            return (op.region, op.size_bytes, int(op.may_move))
+        case sc.Brk():
+            return (op.region, op.size_bytes)
+    return (op.other, op.region, *_bytes(op.offset_pages, op.npages))
 
 
 def _heap_words(op: sc.WorkerOp) -> tuple[object, ...]:

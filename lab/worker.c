@@ -16,6 +16,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "common.h"
@@ -85,13 +86,20 @@ static int getfile(const char *n)
 	char p[128];
 	for (int i = 0; i < nfiles; i++)
 		if (!strcmp(files[i].name, n)) return files[i].fd;
-	snprintf(p, sizeof p, strncmp(n, "tmp/", 4) ? "/data/%s" : "/%s", n);
+	snprintf(p, sizeof p, strchr(n, '/') ? "/%s" : "/data/%s", n);
 	int fd = open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EACCES) fd = open(p, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) errno = EACCES;	/* not there, and it may not make one */
 	if (fd < 0) return -1;
 	snprintf(files[nfiles].name, 64, "%s", n);
 	files[nfiles].fd = fd;
 	nfiles++;
 	return fd;
+}
+/* Where a mapping goes that follows one: 2 MiB after its end, rounded up. */
+static u64 behind(u64 at, u64 len)
+{
+	return at + ((len + (2UL << 20) - 1) & ~((2UL << 20) - 1)) + (2UL << 20);
 }
 /* Note what was mapped at the next address, and where the next goes. */
 static int keepreg(const char *n, u64 rl, void *p)
@@ -100,19 +108,19 @@ static int keepreg(const char *n, u64 rl, void *p)
 	if (p == MAP_FAILED) return -1;
 	for (int i = 0; i < nregs; i++) if (!regs[i].p) { r = &regs[i]; break; }
 	if (!r) r = &regs[nregs];
-	next_addr += ((rl + (2UL << 20) - 1) & ~((2UL << 20) - 1)) + (2UL << 20);
+	next_addr = behind(next_addr, rl);
 	if (r == &regs[nregs]) nregs++;
 	snprintf(r->name, 32, "%s", n);
 	r->p = p;
 	r->len = rl;
 	return 0;
 }
-static int addreg(const char *n, u64 len, int flags, int fd)
+static int addreg(const char *n, u64 len, int prot, int flags, int fd)
 {
 	u64 rl = (len + PG - 1) & ~(PG - 1);
-	return keepreg(n, rl, mmap((void *)next_addr, rl, PROT_READ | PROT_WRITE,
-				   flags | MAP_FIXED_NOREPLACE, fd, 0));
+	return keepreg(n, rl, mmap((void *)next_addr, rl, prot, flags | MAP_FIXED_NOREPLACE, fd, 0));
 }
+#define RW (PROT_READ | PROT_WRITE)
 
 static int haskey(const char *a) { return *a && strcmp(a, "-"); }
 
@@ -157,11 +165,11 @@ static int do_shm(char **t)
 	/* shm REGION SIZE|- KEY|- */
 	struct shmid_ds ds;
 	struct stat sb;
-	if (!haskey(t[2])) return addreg(t[0], num(t[1]), MAP_SHARED | MAP_ANONYMOUS, -1);
+	if (!haskey(t[2])) return addreg(t[0], num(t[1]), RW, MAP_SHARED | MAP_ANONYMOUS, -1);
 	if (!strncmp(t[2], "memfd:", 6)) {
 		int f = memfd(t[2], t[1]);
 		if (f < 0 || fstat(f, &sb)) return -1;
-		return addreg(t[0], haskey(t[1]) ? num(t[1]) : (u64)sb.st_size, MAP_SHARED, f);
+		return addreg(t[0], haskey(t[1]) ? num(t[1]) : (u64)sb.st_size, RW, MAP_SHARED, f);
 	}
 	int id = shmget(ipckey(t[2]), haskey(t[1]) ? num(t[1]) : 0, haskey(t[1]) ? IPC_CREAT | 0600 : 0);
 	if (id < 0 || shmctl(id, IPC_STAT, &ds)) return -1;
@@ -190,7 +198,7 @@ static int do_unlink(const char *n)
 		return open_here ? 0 : -1;
 	}
 	snprintf(p, sizeof p, "/%s", n);
-	if (!strncmp(n, "tmp/", 4)) return unlink(p);
+	if (strchr(n, '/')) return unlink(p);
 	int id = shmget(ipckey(n), 0, 0);
 	return id < 0 ? -1 : shmctl(id, IPC_RMID, 0);
 }
@@ -202,8 +210,75 @@ static int rights(const char *r)
 
 static int do_limit(const char *what, const char *size)
 {
-	struct rlimit r = { .rlim_cur = haskey(size) ? num(size) : RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
-	return setrlimit(what[0] == 'a' ? RLIMIT_AS : what[0] == 'd' ? RLIMIT_DATA : RLIMIT_STACK, &r);
+	int which = what[0] == 'a' ? RLIMIT_AS : what[0] == 'd' ? RLIMIT_DATA :
+		    what[0] == 's' ? RLIMIT_STACK : RLIMIT_MEMLOCK;
+	struct rlimit r;
+	getrlimit(which, &r);
+	r.rlim_cur = haskey(size) ? num(size) : RLIM_INFINITY;
+	if (r.rlim_max < r.rlim_cur) r.rlim_max = r.rlim_cur;	/* only root may raise it */
+	return setrlimit(which, &r);
+}
+
+static int do_mremap(char **t)
+{
+	/* mremap REGION SIZE 0|1 */
+	struct region *r = findreg(t[0]);
+	if (!r) { errno = ENOENT; return -1; }
+	void *p = mremap(r->p, r->len, num(t[1]), num(t[2]) ? MREMAP_MAYMOVE : 0);
+	if (p == MAP_FAILED) return -1;
+	r->p = p;
+	r->len = num(t[1]);
+	if ((u64)p < next_addr && behind((u64)p, r->len) > next_addr) next_addr = behind((u64)p, r->len);
+	return 0;
+}
+
+/* brk REGION SIZE: the region that begins at the first whole page behind the data. */
+static int do_brk(char **t)
+{
+	static char *start;
+	struct region *r = findreg(t[0]);
+	if (!start) start = (char *)(((uintptr_t)sbrk(0) + PG - 1) & ~(PG - 1));
+	if (!r) {
+		r = &regs[nregs++];
+		snprintf(r->name, 32, "%s", t[0]);
+		r->p = start;
+		r->len = 0;
+	}
+	if (brk(start + num(t[1]))) return -1;
+	r->len = num(t[1]);
+	return 0;
+}
+
+static int needbuf(void)
+{
+	if (iobuf) return 0;
+	iobuf = mmap(0, 1 << 20, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (iobuf == MAP_FAILED) { iobuf = 0; return -1; }
+	return 0;
+}
+
+/* vm_read PID REGION OFF LEN: every process of this program has its table of regions at the same address. */
+static int do_vm_read(char **t)
+{
+	static struct region theirs[512];
+	pid_t pid = num(t[0]);
+	u64 off = num(t[2]), len = num(t[3]);
+	struct iovec here = { theirs, sizeof theirs }, there = { regs, sizeof regs };
+	struct region *r = 0;
+	if (needbuf() || process_vm_readv(pid, &here, 1, &there, 1, 0) < 0) return -1;
+	for (int i = 0; i < 512 && !r; i++)
+		if (theirs[i].p && !strcmp(theirs[i].name, t[1])) r = &theirs[i];
+	if (!r) { errno = ENOENT; return -1; }
+	if (off + len > r->len) { errno = ERANGE; return -1; }
+	for (u64 at = off; at < off + len; at += 1 << 20) {
+		u64 n = off + len - at < 1 << 20 ? off + len - at : 1 << 20;
+		here = (struct iovec){ iobuf, n };
+		there = (struct iovec){ r->p + at, n };
+		ssize_t k = process_vm_readv(pid, &here, 1, &there, 1, 0);
+		if (k < 0) return -1;
+		if ((u64)k < n) { errno = EFAULT; return -1; }
+	}
+	return 0;
 }
 
 static void __attribute__((noinline)) use_stack(u64 size)
@@ -292,11 +367,7 @@ static int do_io(int wr, char **t, u64 *done)
 	u64 off = num(t[1]), len = num(t[2]), ch = num(t[3]), n = num(t[5]), st = num(t[6]);
 	int rnd = t[4][0] == 'r';
 	u64 nch = len / ch;
-	if (!iobuf) {
-		iobuf = mmap(0, 1 << 20, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (iobuf == MAP_FAILED) { iobuf = 0; return -1; }
-	}
+	if (needbuf()) return -1;
 	if (!rnd) n = nch;
 	struct pace pace = begin_pace(t + 7);
 	for (u64 i = 0; i < n; i++) {
@@ -326,15 +397,21 @@ int main(int argc, char **argv)
 		out[0] = 0;
 		if (!strcmp(v, "start")) {
 		} else if (!strcmp(v, "mmap")) {
-			rc = addreg(a[0], num(a[1]), MAP_PRIVATE | MAP_ANONYMOUS, -1);
+			rc = addreg(a[0], num(a[1]), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		} else if (!strcmp(v, "fmap")) {
 			int fd = getfile(a[1]);
 			struct stat sb;
 			rc = fd < 0 ? -1 : fstat(fd, &sb);
-			if (!rc) rc = addreg(a[0], sb.st_size,
+			if (!rc) rc = addreg(a[0], sb.st_size, rights(a[3]),
 				a[2][0] == 's' ? MAP_SHARED : MAP_PRIVATE, fd);
 		} else if (!strcmp(v, "shm")) {
 			rc = do_shm(a);
+		} else if (!strcmp(v, "mremap")) {
+			rc = do_mremap(a);
+		} else if (!strcmp(v, "brk")) {
+			rc = do_brk(a);
+		} else if (!strcmp(v, "vm_read")) {
+			rc = do_vm_read(a);
 		} else if (!strcmp(v, "unlink")) {
 			rc = do_unlink(a[0]);
 		} else if (!strcmp(v, "limit")) {

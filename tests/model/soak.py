@@ -39,7 +39,9 @@ HANG_S = 30
 CHECK_EVERY = 500
 KEYS = ("k1", "k2", "memfd:a", "memfd:b")
 """Of shared memory: System V segments and memfds."""
-TMPFS_FILES = ("tmp/x", "tmp/y")
+TMPFS_FILES = ("tmp/x", "tmp/y", "run/z")
+BRK = "brk"
+"""The region of a process's brk."""
 FILES = {"f": 7680, "g": 17920, "hole": 5120}
 CONTENTS = ("mark", "mark", "text", "text", "half", "random", "zero")
 ALGORITHMS = ("lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "842", "deflate")
@@ -103,6 +105,7 @@ def header(rng: random.Random) -> tuple[str, list[str]]:
         lines.append(f"swap zswap max_pool_percent={pool} accept_threshold={accept} {how}")
     lines[0] += f" {rng.choice(HUGE_PAGES)} cpus={rng.choice(CPUS)}"
     lines += ["file f 30M", "file g 70M", "file hole 20M content=zero", f"tmpfs size={rng.choice((1, 12, 40))}M"]
+    lines.append(f"tmpfs run size={rng.choice((1, 5))}M")
     disk = rng.choice(DISKS)
     if rng.random() < 0.3:
         disk += f" free={rng.choice((1, 10, 30))}M"
@@ -132,7 +135,7 @@ class Soak:
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
             (self.give_blocks, 2), (self.change_policy, 2), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
             (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1), (self.replace, 1),
-            (self.allocate, 4), (self.free, 3),
+            (self.allocate, 4), (self.free, 3), (self.remap, 4), (self.move_break, 3), (self.read_other, 3),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -198,7 +201,7 @@ class Soak:
         self.serial += 1
         name = f"p{self.serial}"
         adj = self.rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1000, -500, 300, 1000))
-        outcome = self.step(f"proc {name} adj={adj}")
+        outcome = self.step(f"proc {name} adj={adj} uid={self.rng.choice((0, 0, 1000, 1001))}")
         return self.remember(name, {}, outcome)
 
     def remember(self, name: str, regions: dict[str, int], outcome: str) -> str:
@@ -250,9 +253,10 @@ class Soak:
 
     def unmap(self) -> str:
         process = self.process()
-        if not self.regions[process]:
+        mapped = [region for region in self.regions[process] if region != BRK]
+        if not mapped:
             return self.map()
-        region = self.rng.choice(list(self.regions[process]))
+        region = self.rng.choice(mapped)
         outcome = self.step(f"{process} munmap {region}")
         self.regions.get(process, {}).pop(region, None)
         return outcome
@@ -303,7 +307,7 @@ class Soak:
             return self.unmap()
         self.serial += 1
         kind = self.rng.choice(("shared", "private"))
-        outcome = self.step(f"{process} fmap r{self.serial} {name} {kind}")
+        outcome = self.step(f"{process} fmap r{self.serial} {name} {kind}{self.rng.choice(('', '', ' r'))}")
         if outcome == "ok" and process in self.regions:
             self.regions[process][f"r{self.serial}"] = FILES[name]
         return "ok" if outcome == "error" else outcome
@@ -371,6 +375,8 @@ class Soak:
     def allocate(self) -> str:
         """malloc of blocks large and small; its own limit or overcommit may refuse."""
         process, size = self.process(), self.rng.choice((24, 200, 1000, 3000, 20_000, 150_000, 1 << 20))
+        if process in self.growing._body.breaks:
+            return self.move_break()
         count = self.rng.randint(1, max(1, min(300, (4 << 20) // size)))
         how = self.rng.choice(("", "", "", " untouched"))
         outcome = self.step(f"{process} malloc t{self.rng.randint(0, 5)} {size} x{count}{how}")
@@ -387,8 +393,48 @@ class Soak:
         outcome = self.step(f"{process} free {self.rng.choice(known)} every:{self.rng.choice((1, 2, 3))}")
         return "ok" if outcome == "error" else outcome
 
+    def remap(self) -> str:
+        """Make a region longer or shorter, where it is or elsewhere; its neighbour or a limit may refuse."""
+        process = self.process()
+        mapped = [region for region in self.regions[process] if region != BRK]
+        if not mapped:
+            return self.map()
+        region = self.rng.choice(mapped)
+        pages = max(1, self.regions[process][region] + self.rng.choice((-2000, -100, -1, 0, 1, 64, 512, 1500)))
+        self.step(f"{process} mremap {region} {pages}P{self.rng.choice(('', ' maymove', ' maymove'))}")
+        self.note_length(process, region)
+        return "ok"
+
+    def note_length(self, process: str, region: str) -> None:
+        """Note how long a region has become; one of nothing is forgotten."""
+        if process in self.regions:
+            pages = self.growing.run.processes.by_name[process].regions[region].pages
+            self.regions[process][region] = pages
+            if not pages:
+                del self.regions[process][region]
+
+    def move_break(self) -> str:
+        """Move the end of a process's data, if malloc does not."""
+        process = self.process()
+        if process in self.growing._body.tags:
+            return self.allocate()
+        self.step(f"{process} brk {BRK} {self.rng.choice((0, 1, 300, 1500, 6000))}P")
+        self.note_length(process, BRK)
+        return "ok"
+
+    def read_other(self) -> str:
+        """Read another process's memory; it may be another user's, or may have become shorter."""
+        part = self.part()
+        if part is None:
+            return self.map()
+        other, region, first, count = part
+        self.step(f"{self.process()} vm_read {other} {region} {first}P {count}P")
+        return "ok"
+
     def limit(self) -> str:
-        what, size = self.rng.choice((("as", "64M"), ("data", "8M"), ("stack", "1M"), ("as", "none"), ("data", "none")))
+        what, size = self.rng.choice(
+            (("as", "64M"), ("data", "8M"), ("stack", "1M"), ("memlock", "1M"), ("as", "none"), ("data", "none"))
+        )
         return self.step(f"{self.process()} limit {what} {size}")
 
     def stack(self) -> str:

@@ -35,7 +35,7 @@ def points(run: Growing, name: str) -> int:
     process = run.run.processes.by_name[name]
     memory = task_mmu.task_mem(run.state, process.task)
     rows = {row[0]: row for row in oom_kill.task_rows(run.state)}
-    _, _, rss, tables, swapped, adj = rows[process.pid]
+    _, _, rss, tables, swapped, adj, _ = rows[process.pid]
     assert rss * 4 == memory["VmRSS"]
     worked = badness.points(Charge(rss, swapped, tables // 4096, adj), total(run))
     assert worked == oom_kill.points_of(run.state, process.task)

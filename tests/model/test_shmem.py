@@ -113,7 +113,7 @@ def test_a_full_tmpfs_refuses_a_write_and_ends_who_touches_a_mapping_alone() -> 
     assert (death["name"], death["signal"], SIGNALS[1007]) == ("A", 7, 7)
     assert made.do("B fread tmp/x 0 4M 64K") == made.do("B unlink tmp/holes") == "ok"
     assert made.do("B fwrite tmp/x 4M 4M 64K") == "ok"
-    assert shmem.tmpfs_usage(made.state) == (2 * PAGES, 2 * PAGES)
+    assert shmem.tmpfs_usage(made.state, 1) == (2 * PAGES, 2 * PAGES)
     invariants.validate(made.state)
 
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
-    "204-tmpfs-full", "205-shm-oom",
+    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "206-tmpfs-several.k612",
 )  # fmt: skip
 """Beyond the bars: 203 on 6.12 (mean 9 %): the twin has two generations of anonymous pages, the kernel three."""
-RIGHTS = ("210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits")
+RIGHTS = (
+    "210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits", "214-mremap",
+    "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612",
+)  # fmt: skip
 
 MALLOC = ("220-malloc-heap", "220-malloc-heap.k612", "221-malloc-mmap", "222-malloc-threads", "223-malloc-swap")
 """Beyond the bars: 223 on 6.12 (mean 7 %, p90 22 %), whose first checkpoint is where reclaim begins."""

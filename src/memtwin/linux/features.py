@@ -32,6 +32,7 @@ FEATURES: Final = (
     Feature("gen_refaults_all", (6, 5), "the multi-gen LRU counts all refaults, and the recent ones as activations"),
     Feature("eevdf", (6, 6), "the scheduler goes by virtual deadlines: a thread that wakes up rarely preempts"),
     Feature("pcp_auto_high", (6, 7), "per-CPU lists grow and shrink with their use"),
+    Feature("thp_aligned_maps", (6, 7), "anonymous memory of whole huge pages is mapped where a huge page begins"),
     Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),
     Feature("reclaimed_scanned", (6, 9), "what file systems free counts as scanned by kswapd's pass"),
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),

@@ -13,11 +13,15 @@ class Outcome(IntEnum):
     """What an operation comes to: a result, not an exception. Numbers above 1000 are no errno."""
 
     OK = 0
+    EPERM = 1
     ENOENT = 2
     ESRCH = 3
     EINTR = 4
     EBADF = 9
+    EAGAIN = 11
     ENOMEM = 12
+    EACCES = 13
+    EFAULT = 14
     EBUSY = 16
     EINVAL = 22
     EFBIG = 27
@@ -54,6 +58,11 @@ class Refusal(IntEnum):
     RLIMIT_STACK = 12
     GUARD_GAP = 13
     HOLE = 14
+    RLIMIT_MEMLOCK = 15
+    READ_ONLY = 16
+    BOUNDARY = 17
+    NEIGHBOUR = 18
+    FOREIGN = 19
 
 
 class NoticeKind(IntEnum):
@@ -98,6 +107,7 @@ class TaskFigures(NamedTuple):
     pgtables_bytes: int
     swapents: int
     oom_score_adj: int
+    uid: int
 
 
 class FileFigures(NamedTuple):

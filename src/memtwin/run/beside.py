@@ -16,7 +16,7 @@ from memtwin.linux.records import Outcome
 from memtwin.run import open_files
 from memtwin.run.done import counted, moved
 from memtwin.run.refusals import SIGNALS, signal_of
-from memtwin.scenario import TMPFS, Close, Fread, Fsync, Fwrite, Touch
+from memtwin.scenario import Close, Fread, Fsync, Fwrite, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -129,9 +129,9 @@ class Beside:
         return None
 
     def _begin_fsync(self, process: Worker, op: Fsync) -> int | None:
-        self.processes.open(process, op.file)
-        if op.file.startswith(TMPFS):
-            return Outcome.OK  # nothing has to be written
+        filp = self.processes.open(process, op.file)
+        if filp < 0 or "/" in op.file:
+            return max(-filp, Outcome.OK)  # on a tmpfs nothing has to be written
         runners.begin_fsync(self.state, process.task, self.processes.disk.numbers[op.file])
         return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
+from memtwin.run.space import unmapped
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def page_of_data(processes: Processes, process: Worker, op: Fread | Fwrite) -> i
             return -Outcome.ENOENT
         is_inside = op.into.offset_pages + -(-op.chunk_bytes // PAGE_BYTES) <= region.pages
         return region.start + op.into.offset_pages if is_inside else -Outcome.ERANGE
+    return buffer_of(processes, process)
+
+
+def buffer_of(processes: Processes, process: Worker) -> int:
+    """Return the page number of a process's buffer, mapped at its first use, or minus an Outcome."""
     if process.buffer:
         return process.buffer
     at, pages = processes.program.io_buffer, processes.program.io_buffer_pages
@@ -30,7 +36,7 @@ def page_of_data(processes: Processes, process: Worker, op: Fread | Fwrite) -> i
         at = process.next_region
         process.next_region += program.region_step(pages)
     elif process.heap is not None:  # malloc may have mapped something there
-        at = process.heap.memory.unmapped(pages)
+        at = unmapped(processes, process, pages)
     code = kernel_fork.mmap(processes.state, process.task, at, pages, program.RW)
     if code != Outcome.OK:
         return -code

@@ -32,8 +32,8 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import dcache, jbd2, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap
+from memtwin.linux.records import Outcome
 from memtwin.machine.machine import FileName
-from memtwin.scenario import TMPFS
 from memtwin.units import PAGE_BYTES, pages
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ class Disk:
         self.numbers: dict[str, int] = {}
         self.shared = shared
         self._journals = journals
+        self.owners: dict[str, int] = {}
         self._handles: dict[str, tuple[int, int]] = {}
         self._directory = filemap.append_page(self.state, machine.bdev)
         self._inode_bitmap = filemap.append_page(self.state, machine.bdev)
@@ -160,11 +161,11 @@ class Disk:
 
     def number(self, name: str) -> int:
         """The number of a file that was opened; 0: it is not there."""
-        return self.shared.tmpfs.get(name, 0) if name.startswith(TMPFS) else self.numbers.get(name, 0)
+        return self.shared.tmpfs.get(name, 0) if "/" in name else self.numbers.get(name, 0)
 
     def look_up(self, task: int, name: str) -> int:
         """The number of a file; one that is not there is made, empty."""
-        if name.startswith(TMPFS):
+        if "/" in name:
             return self.shared.look_up(task, name)
         if self._journals:
             self._read_blocks(is_new=name not in self.numbers)
@@ -182,8 +183,20 @@ class Disk:
             jbd2.change_metadata(self.state, self.machine.bdev, BLOCKS_OF_NEW_FILE)
             read_write.bread(self.state, self.machine.bdev, self._inode_bitmap)
 
-    def open(self, task: int, name: str) -> int:
+    def permission(self, uid: int, name: str) -> tuple[int, bool]:
+        """Return whether a user may open a file (EACCES: nor make it), and whether for writing.
+
+        Files are their makers', who alone may write them, but for root; those of the header are root's. In a tmpfs
+        everybody may make files, on the data disk root alone.
+        """
+        if not self.number(name):
+            return (Outcome.OK, True) if "/" in name or not uid else (Outcome.EACCES, False)
+        return Outcome.OK, uid in (0, self.owners.get(name, 0))
+
+    def open(self, task: int, name: str, uid: int = 0) -> int:
         """Open a file, made if it is not there; returns the number of the open file."""
+        if not self.number(name):
+            self.owners[name] = uid
         return kernel_fork.open_file(self.state, task, self.look_up(task, name))
 
     def pages(self, name: str) -> int:

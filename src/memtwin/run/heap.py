@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.linux import touch
 from memtwin.linux.core import mm_types
-from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import madvise as mm_madvise
 from memtwin.linux.mm import mprotect as mm_mprotect
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.malloc import Malloc, Thread
+from memtwin.run.space import end_of_data, unmapped
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -28,12 +28,8 @@ STACK_TOUCHED = 3
 """Pages of a thread's stack that starting it writes: its descriptor, thread-local data and first frames."""
 ARENA_PAGES = 16384
 """64 MiB: a thread's arena, aligned to its own size."""
-LAST_MAPPING = 0x700000000
-"""Below which an attached process gets what malloc maps: above lie its own libraries and stack."""
 READ_AHEAD_OF_WRITE = 8
 """Pages that are read at once where malloc would read and write one after another."""
-ROOM_OF_HEAP = 1 << 24
-"""Pages that an attached process's heap may take: it has no brk of the program's."""
 
 
 class HeapFigures(NamedTuple):
@@ -58,13 +54,7 @@ class ProcessMemory:
 
     def __init__(self, processes: Processes, process: Worker) -> None:
         self.processes, self.process, self.state = processes, process, processes.state
-        heaps = [area for area in processes.program.areas if area.name == "[heap]"]
-        if process.runs_program and heaps:
-            self.end = (heaps[-1].start + heaps[-1].pages) << PAGE_SHIFT
-        else:
-            self.end = process.next_region << PAGE_SHIFT
-            process.next_region += ROOM_OF_HEAP
-        self.top = next((area.start for area in processes.program.areas if area.source == "vvar"), 0)
+        self.end = end_of_data(processes, process) << PAGE_SHIFT
         self.pages: set[int] = set()
         self.read_first: set[int] = set()
         self.index = 0
@@ -88,18 +78,9 @@ class ProcessMemory:
     def mmap(self, size: int) -> int:
         """Map anonymous memory; returns its address."""
         pages = size >> PAGE_SHIFT
-        start = self.unmapped(pages)
+        start = unmapped(self.processes, self.process, pages)
         self._map(start, pages, program.RW)
         return start << PAGE_SHIFT
-
-    def unmapped(self, pages: int) -> int:
-        """Return the page number at which the kernel maps so much: in the highest gap where there is room."""
-        end = self.top if self.process.runs_program else LAST_MAPPING
-        for start, last, *_ in reversed(task_mmu.areas(self.state, self.process.task)):
-            if end - last >= pages:
-                break
-            end = min(end, start)
-        return end - pages
 
     def munmap(self, address: int, size: int) -> None:
         """Unmap it."""
@@ -108,7 +89,7 @@ class ProcessMemory:
 
     def heap(self) -> int:
         """Reserve the address space of a thread's arena."""
-        start = -(-self.unmapped(2 * ARENA_PAGES) // ARENA_PAGES) * ARENA_PAGES
+        start = -(-unmapped(self.processes, self.process, 2 * ARENA_PAGES) // ARENA_PAGES) * ARENA_PAGES
         self._map(start, ARENA_PAGES, mm_types.VM_NORESERVE)
         return start << PAGE_SHIFT
 
@@ -162,7 +143,7 @@ class ProcessMemory:
 
     def thread_stack(self) -> None:
         """Map a thread's stack with its guard page, and write its top."""
-        start = self.unmapped(STACK_PAGES + 1)
+        start = unmapped(self.processes, self.process, STACK_PAGES + 1)
         self._map(start, STACK_PAGES + 1, 0)
         self.allow((start + 1) << PAGE_SHIFT, STACK_PAGES * PAGE_BYTES)
         top = start + 1 + STACK_PAGES

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 
 def truncate(processes: Processes, process: Worker, op: Truncate) -> int:
-    """Make a file of the data disk empty; returns an Outcome."""
-    processes.open(process, op.file)
+    """Make a file of the data disk empty; returns an Outcome (EINVAL: it is open for reading only)."""
+    filp = processes.open(process, op.file)
+    if filp < 0 or op.file in process.read_only:
+        return -filp if filp < 0 else Outcome.EINVAL
     return mm_truncate.truncate(processes.state, process.task, processes.disk.numbers[op.file])
 
 
@@ -37,6 +39,7 @@ def close(processes: Processes, process: Worker, op: Close) -> int:
 def forget(processes: Processes, process: Worker, name: str) -> None:
     """Drop a descriptor for which the file system has nothing left to do."""
     kernel_fork.close_file(processes.state, process.files.pop(name))
+    process.read_only.discard(name)
     processes.forget_memfds()
 
 

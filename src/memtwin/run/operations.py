@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from memtwin.linux.fs import drop_caches, fs_writeback, jbd2
 from memtwin.linux.records import Outcome
 from memtwin.machine import swap_areas
-from memtwin.run import heap, open_files, protection
+from memtwin.run import heap, open_files, protection, space
 from memtwin.run.processes import Processes
 from memtwin.run.settings import write
 from memtwin.scenario import (
     Attach,
+    Brk,
     Checkpoint,
     ClearRefs,
     Close,
@@ -39,6 +40,7 @@ from memtwin.scenario import (
     Mlock,
     Mmap,
     Mprotect,
+    Mremap,
     Munlock,
     Munmap,
     Op,
@@ -55,6 +57,7 @@ from memtwin.scenario import (
     Truncate,
     Unlink,
     Until,
+    VmRead,
     Wait,
     WorkerOp,
 )
@@ -67,7 +70,7 @@ if TYPE_CHECKING:
 
 
 def _proc(run: Run, op: Proc) -> int:
-    return run.processes.start(op.name, op.adj, op)
+    return run.processes.start(op.name, op.adj, op.uid, op)
 
 
 def _attach(run: Run, op: Attach) -> int:
@@ -134,12 +137,13 @@ def _kfree(run: Run, op: Kfree) -> int:
 
 
 OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]] = {
-    Mmap: Processes.mmap, Fmap: Processes.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
+    Mmap: Processes.mmap, Fmap: space.fmap, Munmap: Processes.munmap, Madvise: Processes.madvise,
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
     Truncate: open_files.truncate, Close: open_files.close,
     Malloc: heap.malloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt, ThreadStart: heap.thread,
     Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
+    Mremap: space.mremap, Brk: space.brk, VmRead: space.vm_read,
     ClearRefs: Processes.clear_refs, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
 }  # fmt: skip
 OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {

@@ -20,10 +20,10 @@ from memtwin.machine import program
 from memtwin.run import open_files
 from memtwin.run.attach import candidates
 from memtwin.run.beside import Beside
-from memtwin.run.buffer import page_of_data
+from memtwin.run.buffer import buffer_of, page_of_data
 from memtwin.run.refusals import SIGNALS
 from memtwin.run.worker import Region, Worker
-from memtwin.scenario import LARGEST_AREA, TMPFS, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.scenario import LARGEST_AREA, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from memtwin.scenario import (
         ClearRefs,
         Exit,
-        Fmap,
         Fork,
         Fsync,
         Kill,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         Shm,
         Touch,
         Unlink,
+        VmRead,
     )
 
 NS_PER_S = 1_000_000_000
@@ -110,12 +110,13 @@ class Processes:
         process.command += 1
         self._touch_pages(process, self.program.written_by_command, op, write=True)
 
-    def start(self, name: str, adj: int, op: Op) -> int:
+    def start(self, name: str, adj: int, uid: int, op: Op) -> int:
         """Start a fresh process of the program; returns an Outcome."""
         task = kernel_fork.spawn(self.state, self.machine.rest, self._next_pid(), adj)
         if not task:
             return Outcome.ENOMEM
-        process = Worker(name, self.last_pid, task, self.program.first_region)
+        kernel_fork.setuid(self.state, task, uid)
+        process = Worker(name, self.last_pid, task, self.program.first_region, uid=uid)
         sources = {"binary": self.machine.binary, "vdso": self.machine.vdso}
         for area in self.program.areas:
             file = sources.get(area.source, 0)
@@ -158,7 +159,7 @@ class Processes:
         paths = {area.path for area in booted.read.areas}
         return self.machine.boot.program is not None and self.program.path in paths
 
-    def _prepare_mmap(self, process: Worker, op: Op) -> None:
+    def prepare_mmap(self, process: Worker, op: Op) -> None:
         """The program looks for a free entry of its table of regions, and fills it."""
         self._touch_pages(process, self.program.read_by_mmap, op, write=False)
         self._touch_pages(process, self.program.written_by_mmap, op, write=True)
@@ -166,34 +167,20 @@ class Processes:
     def mmap(self, process: Worker, op: Mmap) -> int:
         """Map anonymous memory at the process's next address; returns an Outcome."""
         pages = -(-op.size_bytes // PAGE_BYTES)
-        self._prepare_mmap(process, op)
+        self.prepare_mmap(process, op)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, program.RW)
         if code == Outcome.OK:
-            self._keep_region(process, op.region, pages)
+            self.keep_region(process, op.region, pages)
         return code
 
-    def _keep_region(self, process: Worker, name: str, pages: int) -> None:
+    def keep_region(self, process: Worker, name: str, pages: int) -> None:
         """Note a region that was mapped at the process's next address, and where the one after it goes."""
         process.regions[name] = Region(process.next_region, pages)
         process.next_region += program.region_step(pages)
 
-    def fmap(self, process: Worker, op: Fmap) -> int:
-        """Map a whole file at the process's next address; returns an Outcome (EINVAL: it is empty)."""
-        filp = self.open(process, op.file)
-        file = kernel_fork.file_of(self.state, filp)
-        pages = filemap.file_info(self.state, file).pages
-        self._prepare_mmap(process, op)
-        flags = RW_SHARED if op.shared else program.RW
-        if not pages:
-            return Outcome.EINVAL
-        code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, flags, file, filp)
-        if code == Outcome.OK:
-            self._keep_region(process, op.region, pages)
-        return code
-
     def shm(self, process: Worker, op: Shm) -> int:
         """Map shared memory at the process's next address; returns an Outcome (ENOENT: nothing has this key)."""
-        self._prepare_mmap(process, op)
+        self.prepare_mmap(process, op)
         if op.key is None:
             code, filp = self.shared.anonymous(process.task, op.size_bytes or 0)
             return code or self._map_shared(process, op, (op.size_bytes or 0) // PAGE_BYTES, filp, keep=False)
@@ -211,7 +198,7 @@ class Processes:
         file = kernel_fork.file_of(self.state, filp)
         code = kernel_fork.mmap(self.state, process.task, process.next_region, pages, RW_SHARED, file, filp)
         if code == Outcome.OK:
-            self._keep_region(process, op.region, pages)
+            self.keep_region(process, op.region, pages)
         if not keep:
             kernel_fork.close_file(self.state, filp)
         return code
@@ -219,9 +206,9 @@ class Processes:
     def unlink(self, process: Worker, op: Unlink) -> int:
         """Remove a name; returns an Outcome (ENOENT: nothing has it)."""
         if op.name not in process.files:
-            return self.shared.unlink(op.name)
+            return self.shared.unlink(process.uid, op.name)
         kernel_fork.close_file(self.state, process.files.pop(op.name))
-        return self.shared.unlink(op.name) if op.name.startswith(TMPFS) else self.forget_memfds()
+        return self.shared.unlink(process.uid, op.name) if "/" in op.name else self.forget_memfds()
 
     def forget_memfds(self) -> int:
         """Forget the keys of memfds that no process has any more."""
@@ -229,9 +216,17 @@ class Processes:
         return Outcome.OK
 
     def open(self, process: Worker, name: str) -> int:
-        """Return the open file of a name; opened at its first use and kept."""
+        """Return the open file of a name, opened at its first use and kept; below 0: minus the Outcome of a refusal.
+
+        Who may not write a file has it for reading only.
+        """
         if name not in process.files:
-            process.files[name] = self.disk.open(process.task, name)
+            code, writable = self.disk.permission(process.uid, name)
+            if code != Outcome.OK:
+                return -code
+            if not writable:
+                process.read_only.add(name)
+            process.files[name] = self.disk.open(process.task, name, process.uid)
         return process.files[name]
 
     def io(self, process: Worker, op: Fread | Fwrite) -> int:
@@ -239,9 +234,17 @@ class Processes:
         calls = self.calls(process, op)
         return calls if isinstance(calls, int) else self.by_seconds(calls)
 
+    def buffer_of(self, process: Worker) -> int:
+        """Return the page number of a process's buffer, or minus an Outcome."""
+        return buffer_of(self, process)
+
     def calls(self, process: Worker, op: Fread | Fwrite) -> read_write.FileIo | int:
         """Return the calls that read or write a file through the process's buffer; an Outcome: there is no buffer."""
         filp = self.open(process, op.file)
+        if filp < 0:
+            return -filp
+        if isinstance(op, Fwrite) and op.file in process.read_only:
+            return Outcome.EBADF
         buffer = page_of_data(self, process, op)
         if buffer < 0:
             return -buffer
@@ -269,9 +272,9 @@ class Processes:
 
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
-        self.open(process, op.file)
-        if op.file.startswith(TMPFS):
-            return Outcome.OK
+        filp = self.open(process, op.file)
+        if filp < 0 or "/" in op.file:
+            return max(-filp, Outcome.OK)
         file = self.disk.numbers[op.file]
         before = filemap.file_info(self.state, file)
         code = fs_writeback.fsync(self.state, process.task, file)
@@ -327,7 +330,7 @@ class Processes:
         task_mmu.clear_refs_write(self.state, process.task)
         return Outcome.OK
 
-    def part(self, process: Worker, op: Madvise | Mlock | Mprotect | Munlock | Touch) -> int:
+    def part(self, process: Worker, op: Madvise | Mlock | Mprotect | Munlock | Touch | VmRead) -> int:
         """The page number at which a part of a region starts; minus ENOENT or ERANGE."""
         region = process.regions.get(op.region)
         if region is None:
@@ -409,7 +412,8 @@ class Processes:
         """Fork; parent and child then run on until they wait for commands; returns an Outcome."""
         code, task = kernel_fork.fork(self.state, process.task, self._next_pid())
         if code == Outcome.OK:
-            twin = Worker(op.child, self.last_pid, task, process.next_region)
+            twin = Worker(op.child, self.last_pid, task, process.next_region, uid=process.uid, brk=process.brk)
+            twin.read_only = set(process.read_only)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
             twin.runs_program, twin.has_read = process.runs_program, process.has_read

@@ -17,19 +17,24 @@ if TYPE_CHECKING:
     from memtwin.scenario import Limit, Mprotect, Stack
 
 
+HARD_MEMLOCK_PAGES = 2048
+"""MLOCK_LIMIT, 8 MiB: the hard limit that everybody has, and that root alone may raise; the others have none."""
+
+
 def mprotect(processes: Processes, process: Worker, op: Mprotect) -> int:
     """Change what may be done with a part of a region; returns an Outcome (ENOMEM: a hole)."""
     start = processes.part(process, op)
     if start < 0:
         return -start
-    given = "" if op.rights == "none" else op.rights
-    rights = (right in given for right in "rwx")
+    rights = (right in op.rights.replace("none", "") for right in "rwx")
     return mm_mprotect.mprotect(processes.state, process.task, start, op.npages, *rights)
 
 
 def limit(processes: Processes, process: Worker, op: Limit) -> int:
-    """Set one of a process's own limits; returns an Outcome."""
+    """Set one of a process's own limits; returns an Outcome (EPERM: it is above the hard limit)."""
     pages = -1 if op.size_bytes is None else op.size_bytes // PAGE_BYTES
+    if process.uid and op.what == "memlock" and not 0 <= pages <= HARD_MEMLOCK_PAGES:
+        return Outcome.EPERM
     kernel_fork.setrlimit(processes.state, process.task, LIMITS.index(op.what), pages)
     return Outcome.OK
 

@@ -23,6 +23,11 @@ REFUSALS = {
     Refusal.RLIMIT_AS: "its own limit of address space (RLIMIT_AS) does not allow that",
     Refusal.RLIMIT_DATA: "its own limit of private writable memory (RLIMIT_DATA) does not allow that",
     Refusal.RLIMIT_STACK: "its own limit of stack (RLIMIT_STACK) does not allow that",
+    Refusal.RLIMIT_MEMLOCK: "its own limit of locked memory (RLIMIT_MEMLOCK) does not allow that",
+    Refusal.READ_ONLY: "the file was opened for reading only, so that a shared mapping of it is never writable",
+    Refusal.BOUNDARY: "the range is not part of one area",
+    Refusal.NEIGHBOUR: "what lies behind it is in the way, and it may not move",
+    Refusal.FOREIGN: "it is another user's process, and only who may trace a process may read its memory",
     Refusal.SWAPOFF: "what lies in the area would find no room",
 }
 """Rules that refuse without numbers, by Refusal."""
@@ -57,7 +62,7 @@ def _with_numbers(machine: Machine) -> dict[Refusal, str]:
     """Return the rules that refuse with one number."""
     shmmax, shmall, _ = shm.segment_limits(machine.state)
     map_count = machine.sysctl["max_map_count"]
-    tmpfs = kib(shmem.tmpfs_usage(machine.state)[1])
+    tmpfs = kib(shmem.tmpfs_usage(machine.state, shmem.full_tmpfs(machine.state))[1])
     disk = kib(filemap.disk_usage(machine.state)[1])
     return {
         Refusal.MAP_COUNT: f"a process may not have more areas than vm.max_map_count, {map_count}",

@@ -45,7 +45,7 @@ from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sys
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.run.worker import Worker
-from memtwin.scenario import TMPFS, Checkpoint, Fmap, Kill, Op, Scenario, Truncate, WorkerOp
+from memtwin.scenario import Checkpoint, Fmap, Kill, Op, Scenario, Truncate, WorkerOp
 from memtwin.sources import frame_map
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
@@ -86,7 +86,7 @@ class Run:
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
         self.frame_maps: dict[str, FrameMap] = {}
-        self.shared = Shared(machine, scenario.tmpfs_bytes)
+        self.shared = Shared(machine, scenario.tmpfs)
         self.disk = Disk(machine, scenario.files, self.shared, scenario.path, journals=not is_on_xfs(scenario.disk))
         self.disk.limit(scenario.disk.free_bytes if scenario.disk else 0)
         self.processes = Processes(machine, self.disk, scenario.path, self.sample)
@@ -406,7 +406,7 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
     mapped = {op.file for op in scenario.ops if isinstance(op, Fmap)}
     for op in scenario.ops:
-        if isinstance(op, Truncate) and (op.file.startswith(TMPFS) or op.file in mapped):
+        if isinstance(op, Truncate) and ("/" in op.file or op.file in mapped):
             what = "truncating a file that is mapped, or on the tmpfs"
             raise NotModelledError(f"{scenario.path}:{op.lineno}", what, hint="nothing was run")
     side_by_side = {op.proc: op for op in scenario.ops if isinstance(op, WorkerOp) and op.beside}

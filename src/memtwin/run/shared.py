@@ -2,7 +2,7 @@
 
 A process shares memory with those whom it lets: a child of its fork (anonymous shared memory), who has its key (System
 V segments, which stay until they are removed), whom it has given the descriptor of (memfd, which goes with the last
-process that has it). There is no other way to another process's memory.
+process that has it). Who is another user's, and not root, has no use of a key: what it stands for is its maker's alone.
 """
 
 from __future__ import annotations
@@ -19,26 +19,32 @@ from memtwin.scenario import MEMFD, TMPFS
 from memtwin.units import PAGE_SHIFT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from memtwin.machine.machine import Machine
     from memtwin.run.worker import Worker
 
 KERNEL_DEVICE = (0, 1)
 """Major and minor number of the kernel's own tmpfs, which is mounted nowhere and has no limit."""
-TMPFS_DEVICE = (0, 30)
+FIRST_TMPFS_DEVICE = 29
+"""Minor number of the device before that of the first tmpfs."""
 
 
 class Shared:
     """What is shared in a run: System V segments and memfds by key, files of the tmpfs by name."""
 
-    def __init__(self, machine: Machine, tmpfs_bytes: int | None) -> None:
+    def __init__(self, machine: Machine, mounts: Mapping[str, int]) -> None:
         self.machine = machine
         self.state = machine.state
         self.segments: dict[str, int] = {}
         self.memfds: dict[str, int] = {}
         self.tmpfs: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
         self._inode = 0
-        limit = self.state.memory_total // 2 if tmpfs_bytes is None else tmpfs_bytes >> PAGE_SHIFT
-        shmem.mount(self.state, limit)
+        sizes = {TMPFS: self.state.memory_total // 2, **{name: size >> PAGE_SHIFT for name, size in mounts.items()}}
+        self.mounts = {name: number for number, name in enumerate(sizes, 1)}
+        for name, pages in sizes.items():
+            shmem.mount(self.state, self.mounts[name], pages)
 
     def _name(self, file: int, path: str, device: tuple[int, int]) -> None:
         self._inode += 1
@@ -62,6 +68,8 @@ class Shared:
         """Find what a key stands for, or make it if it has a size; returns (Outcome, file)."""
         known = self.memfds if key.startswith(MEMFD) else self.segments
         if key in known:
+            if process.uid not in {0, self.owners[key]}:
+                return Outcome.EACCES, 0
             there = shmem.figures(self.state, known[key]).pages
             if size_bytes is not None and size_bytes >> PAGE_SHIFT > there:
                 return Outcome.EINVAL, 0
@@ -72,7 +80,7 @@ class Shared:
             return self._memfd(process, key, size_bytes)
         code, file = shm.create_segment(self.state, process.task, size_bytes)
         if code == Outcome.OK:
-            self.segments[key] = file
+            self.segments[key], self.owners[key] = file, process.uid
             self._name(file, f"/SYSV{zlib.crc32(key.encode()):08x} (deleted)", KERNEL_DEVICE)
         return code, file
 
@@ -80,7 +88,7 @@ class Shared:
         """Make a memfd, which its maker keeps open."""
         code, file = shmem.create(self.state, process.task, size_bytes >> PAGE_SHIFT, promised=False)
         if code == Outcome.OK:
-            self.memfds[key] = file
+            self.memfds[key], self.owners[key] = file, process.uid
             self._name(file, f"/memfd:{key.removeprefix(MEMFD)} (deleted)", KERNEL_DEVICE)
             process.files[key] = self._opened(process.task, file)
         return code, file
@@ -94,17 +102,20 @@ class Shared:
     def look_up(self, task: int, name: str) -> int:
         """Return the number of a file of the tmpfs, made if it is not there."""
         if name not in self.tmpfs:
-            _, self.tmpfs[name] = shmem.create(self.state, task, 0, promised=False, on_tmpfs=True)
-            self._name(self.tmpfs[name], f"/{name}", TMPFS_DEVICE)
+            mount = self.mounts[name.partition("/")[0]]
+            _, self.tmpfs[name] = shmem.create(self.state, task, 0, promised=False, tmpfs=mount)
+            self._name(self.tmpfs[name], f"/{name}", (0, FIRST_TMPFS_DEVICE + mount))
         return self.tmpfs[name]
 
-    def unlink(self, name: str) -> int:
-        """Remove the name of a file, or a key; returns an Outcome."""
-        known = self.tmpfs if name.startswith(TMPFS) else self.segments
-        file = known.pop(name, 0)
-        if not file:
+    def unlink(self, uid: int, name: str) -> int:
+        """Remove the name of a file, or a key, for a user; returns an Outcome (EPERM: it is another's)."""
+        known = self.tmpfs if "/" in name else self.segments
+        if name not in known:
             return Outcome.ENOENT
-        if name.startswith(TMPFS):
+        if uid not in {0, self.owners.get(name, 0)}:
+            return Outcome.EPERM
+        file = known.pop(name)
+        if "/" in name:
             shmem.put(self.state, file)
         else:
             shm.remove_segment(self.state, file)

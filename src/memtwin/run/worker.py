@@ -36,6 +36,11 @@ class Worker:
     """Page number of its buffer for reads and writes; 0: it has none yet."""
     has_read: bool = False
     """Whether that buffer holds what was read from a file; it is zeroes at first."""
+    uid: int = 0
+    read_only: set[str] = field(default_factory=set)
+    """Names of its open files that it may not write."""
+    brk: int = 0
+    """Page number at which its brk began; 0: it has not moved it."""
     heap: Heap | None = None
     """Its allocator, once it has called malloc."""
     runs_program: bool = True

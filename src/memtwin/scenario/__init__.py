@@ -53,7 +53,6 @@ from memtwin.scenario.lines import (
     Kalloc,
     Kfree,
     Kill,
-    Limit,
     MachineLine,
     Madvise,
     Malloc,
@@ -61,7 +60,6 @@ from memtwin.scenario.lines import (
     Mallopt,
     Mlock,
     Mmap,
-    Mprotect,
     Munlock,
     Munmap,
     Op,
@@ -70,7 +68,6 @@ from memtwin.scenario.lines import (
     SetSysctl,
     Shm,
     Sleep,
-    Stack,
     Swap,
     SwapDisk,
     SwapOff,
@@ -89,6 +86,8 @@ from memtwin.scenario.open_files import Close, Fsync, Truncate
 from memtwin.scenario.pace import AHEAD_NS, UNPACED, Pace
 from memtwin.scenario.parser import load, parse
 from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
+from memtwin.scenario.protection import Limit, Mprotect, Stack
+from memtwin.scenario.space import Brk, Mremap, VmRead
 
 __all__ = [
     "ADVICES",
@@ -101,6 +100,7 @@ __all__ = [
     "UNPACED",
     "Advice",
     "Attach",
+    "Brk",
     "Checkpoint",
     "ClearRefs",
     "Close",
@@ -129,6 +129,7 @@ __all__ = [
     "Mlock",
     "Mmap",
     "Mprotect",
+    "Mremap",
     "Munlock",
     "Munmap",
     "Op",
@@ -155,6 +156,7 @@ __all__ = [
     "Truncate",
     "Unlink",
     "Until",
+    "VmRead",
     "Wait",
     "WorkerOp",
     "Zswap",

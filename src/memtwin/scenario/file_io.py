@@ -9,7 +9,7 @@ from memtwin.errors import quoted
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.pace import WORDS, pace
 from memtwin.scenario.patterns import Rand, Seq
-from memtwin.scenario.shared import FILE
+from memtwin.scenario.shared import file as named_file
 from memtwin.scenario.words import like
 from memtwin.units import PAGE_BYTES
 
@@ -38,7 +38,7 @@ def file_io(make: type[kinds.Fread | kinds.Fwrite]) -> Callable[[_Body, Line], k
     def parse_op(body: _Body, line: Line) -> kinds.Op:
         usage = f"NAME {verb} FILE OFF LEN CHUNK [seq|rand:N:SEED] [into=REGION[+OFF]] [rate=SIZE/s] [think=TIME]"
         words = line.counted(usage, 6, 10)
-        file = line.named(words[2], "a file's name", FILE)
+        file = named_file(body, line, words[2])
         offset, length, chunk = (line.size(*pair) for pair in zip(words[3:6], ("OFF", "LEN", "CHUNK"), strict=True))
         options = [word for word in words[6:] if "=" in word]
         if options != words[len(words) - len(options) :] or len(words) - len(options) > 7:

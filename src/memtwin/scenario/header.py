@@ -87,7 +87,7 @@ def _file(line: Line) -> kinds.FileDef:
     given = line.options(words[3:], ("content",))
     content = line.one_of(given.get("content", "random"), "content", kinds.FILE_CONTENTS)
     name, size_bytes = line.named(words[1], "a file's name", shared.FILE), line.size(words[2], "SIZE")
-    if name.startswith(kinds.TMPFS):
+    if "/" in name:
         raise line.error("a file of the data disk", hint="the tmpfs is empty at boot: fwrite makes its files")
     if size_bytes > kinds.MAX_FILE_BYTES:
         raise line.error(f"a file of at most {kinds.MAX_FILE_BYTES} bytes, 16 TiB less a page", hint="as ext4 has them")
@@ -103,14 +103,16 @@ class Header:
         self.zswap: kinds.Zswap | None = None
         self.sysctls: list[kinds.Sysctl] = []
         self.files: dict[str, kinds.FileDef] = {}
-        self.tmpfs_bytes: int | None = None
+        self.tmpfs: dict[str, int] = {}
         self.disk: DataDisk | None = None
 
     def take(self, line: Line) -> None:
         """Read one line."""
         match line.words[0]:
-            case "machine" | "tmpfs" | "disk":
+            case "machine" | "disk":
                 self._take_once(line)
+            case "tmpfs":
+                shared.take_tmpfs(line, self.tmpfs)
             case "swap" if line.words[1:2] == ["zswap"]:
                 if self.zswap:
                     raise line.error("one swap zswap line")
@@ -129,12 +131,10 @@ class Header:
     def _take_once(self, line: Line) -> None:
         """Read a line of which there is one."""
         word = line.words[0]
-        if {"machine": self.machine, "tmpfs": self.tmpfs_bytes, "disk": self.disk}[word] is not None:
+        if {"machine": self.machine, "disk": self.disk}[word] is not None:
             raise line.error(f"one {word} line")
         match word:
             case "machine":
                 self.machine = _machine(line)
-            case "tmpfs":
-                self.tmpfs_bytes = shared.tmpfs(line)
             case _:
                 self.disk = data_disk(line)

@@ -31,6 +31,8 @@ def malloc(body: _Body, line: Line) -> kinds.Op:
     """Parse the allocation of blocks."""
     words = line.counted("NAME malloc TAG SIZE [xN] [untouched]", 4, 6)
     proc, thread = process_of(body, line)
+    if proc in body.breaks:
+        raise line.error("a process that does not use brk: malloc moves the end of its data itself")
     tag, size_bytes = line.named(words[2], "a tag", TAG), line.size(words[3], "SIZE")
     if size_bytes > MOST_BYTES:
         raise line.error("blocks of at most 1024G")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from memtwin.scenario.pace import UNPACED, Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from memtwin.scenario.disk import DataDisk
     from memtwin.scenario.file_io import Into
     from memtwin.scenario.patterns import Pattern, Rand, Seq
@@ -17,7 +19,7 @@ Advice = Literal["dontneed", "free", "willneed", "hugepage", "nohugepage", "cold
 BlockKind = Literal["movable", "unmovable", "reclaimable"]
 Thp = Literal["never", "madvise", "always"]
 Rights = Literal["none", "r", "rw", "rx", "rwx"]
-Limited = Literal["as", "data", "stack"]
+Limited = Literal["as", "data", "stack", "memlock"]
 MalloptName = Literal["arena_max", "mmap_threshold", "top_pad", "trim_threshold"]
 OnOff = Literal["on", "off"]
 
@@ -53,10 +55,10 @@ RIGHTS: Final[tuple[Rights, ...]] = ("none", "r", "rw", "rx", "rwx")
 """What may be done with memory: what mprotect is given."""
 MALLOPT: Final[tuple[MalloptName, ...]] = ("arena_max", "mmap_threshold", "top_pad", "trim_threshold")
 """Parameters of malloc: MALLOC_ARENA_MAX, M_MMAP_THRESHOLD, M_TOP_PAD, M_TRIM_THRESHOLD."""
-LIMITS: Final[tuple[Limited, ...]] = ("as", "data", "stack")
-"""A process's own limits: RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK."""
-TMPFS: Final = "tmp/"
-"""How the name of a file begins that lies on the tmpfs, mounted at /tmp, instead of the data disk."""
+LIMITS: Final[tuple[Limited, ...]] = ("as", "data", "stack", "memlock")
+"""A process's own limits: RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK."""
+TMPFS: Final = "tmp"
+"""The tmpfs that every machine has, with half of its memory. NAME/FILE lies on a tmpfs, any other file on the disk."""
 MEMFD: Final = "memfd:"
 """How a key begins that stands for a memfd; any other is a System V segment's."""
 
@@ -166,10 +168,11 @@ class WorkerOp(Op):
 
 @dataclass(frozen=True, slots=True)
 class Proc(Op):
-    """Start a fresh process with oom_score_adj *adj*."""
+    """Start a fresh process with oom_score_adj *adj*, of user *uid*."""
 
     name: str
     adj: int
+    uid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +194,12 @@ class Mmap(WorkerOp):
 
 @dataclass(frozen=True, slots=True)
 class Fmap(WorkerOp):
-    """Map a whole file, readable and writable."""
+    """Map a whole file."""
 
     region: str
     file: str
     shared: bool
+    rights: Rights = "rw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,31 +289,6 @@ class Munlock(WorkerOp):
     region: str
     offset_pages: int
     npages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mprotect(WorkerOp):
-    """``mprotect`` of a range of a region."""
-
-    region: str
-    offset_pages: int
-    npages: int
-    rights: Rights
-
-
-@dataclass(frozen=True, slots=True)
-class Limit(WorkerOp):
-    """``setrlimit`` of the process's own *what*; *size_bytes* None: RLIM_INFINITY."""
-
-    what: Limited
-    size_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stack(WorkerOp):
-    """Write one byte of each page of the stack, downwards from where the program is, over *size_bytes*."""
-
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,7 +454,7 @@ class Scenario:
     zswap: Zswap | None
     sysctls: tuple[Sysctl, ...]
     files: tuple[FileDef, ...]
-    tmpfs_bytes: int | None  # None: half of memory, as the kernel has it
+    tmpfs: Mapping[str, int]  # sizes in bytes by name; tmp need not be there: it has half of memory then
     disk: DataDisk | None
     ops: tuple[Op, ...]
     text: str

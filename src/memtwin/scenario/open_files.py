@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memtwin.scenario import lines as kinds
-from memtwin.scenario.shared import FILE
+from memtwin.scenario.shared import file as named_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,8 @@ class Close(kinds.WorkerOp):
 def whole_file(make: type[Fsync | Truncate | Close]) -> Callable[[_Body, Line], kinds.Op]:
     """Return what parses one of the three."""
 
-    def parse_op(_body: _Body, line: Line) -> kinds.Op:
+    def parse_op(body: _Body, line: Line) -> kinds.Op:
         words = line.counted(f"NAME {make.__name__.lower()} FILE", 3, 3)
-        return make(line.index, line.lineno, line.text, words[0], line.named(words[2], "a file's name", FILE))
+        return make(line.index, line.lineno, line.text, words[0], named_file(body, line, words[2]))
 
     return parse_op

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtwin.errors import InputError, ScenarioError, quoted
 from memtwin.files.inputs import why_not_read
-from memtwin.scenario import blocks, flow, heap, open_files, protection, shared
+from memtwin.scenario import blocks, flow, heap, open_files, protection, shared, space
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.file_io import file_io
 from memtwin.scenario.header import NAME, Header, priority
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,18}))?")
 _REGION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}")
-_FILE: Final = shared.FILE
 MAX_SCENARIO_BYTES: Final = 16 << 20
 """The largest scenario that is read."""
+MAX_UID: Final = (1 << 32) - 2
+"""The largest number of a user: the next means none."""
 MAX_LINE: Final = 4096
 """Characters of the longest line, comments included."""
 MAX_LINES: Final = 1_000_000
@@ -51,6 +52,7 @@ class _Body:
         self.keys: set[str] = set()  # of shared memory
         self.threads: dict[str, str] = {}  # thread -> process
         self.tags: dict[str, set[str]] = {}  # process -> tags of malloc
+        self.breaks: dict[str, str] = {}  # process -> the region of its brk
         self.handed_on = 0  # regions that forks copied
         self.loops: list[flow.Loop] = []  # that have no end yet
         self.earliest_ns = 0  # how old the run is at least
@@ -151,11 +153,13 @@ class _Body:
 
 
 def _proc(body: _Body, line: Line) -> kinds.Op:
-    words = line.counted("proc NAME [adj=N]", 2, 3)
-    adj = line.integer(line.options(words[2:], ("adj",)).get("adj", "0"), "adj", -1000, 1000)
+    words = line.counted("proc NAME [adj=N] [uid=N]", 2, 4)
+    given = line.options(words[2:], ("adj", "uid"))
+    adj = line.integer(given.get("adj", "0"), "adj", -1000, 1000)
+    uid = line.integer(given.get("uid", "0"), "uid", 0, MAX_UID)
     name = body.fresh_process(line, words[1])
     body.regions[name] = set()
-    return kinds.Proc(line.index, line.lineno, line.text, name, adj)
+    return kinds.Proc(line.index, line.lineno, line.text, name, adj, uid)
 
 
 def _attach(body: _Body, line: Line) -> kinds.Op:
@@ -240,10 +244,11 @@ def _mmap(body: _Body, line: Line) -> kinds.Op:
 
 
 def _fmap(body: _Body, line: Line) -> kinds.Op:
-    words = line.counted("NAME fmap REGION FILE shared|private", 5, 5)
-    file = line.named(words[3], "a file's name", _FILE)
-    shared = line.one_of(words[4], "a kind of mapping", kinds.SHARINGS) == "shared"
-    return kinds.Fmap(line.index, line.lineno, line.text, words[0], body.map_region(line), file, shared)
+    words = line.counted("NAME fmap REGION FILE shared|private [r|rw|rx|rwx]", 5, 6)
+    file = shared.file(body, line, words[3])
+    is_shared = line.one_of(words[4], "a kind of mapping", kinds.SHARINGS) == "shared"
+    rights = line.one_of(words[5], "rights", kinds.RIGHTS[1:]) if len(words) > 5 else "rw"
+    return kinds.Fmap(line.index, line.lineno, line.text, words[0], body.map_region(line), file, is_shared, rights)
 
 
 def _touch(body: _Body, line: Line) -> kinds.Op:
@@ -278,6 +283,8 @@ def _lock(make: type[kinds.Mlock | kinds.Munlock]) -> Callable[[_Body, Line], ki
 
 def _munmap(body: _Body, line: Line) -> kinds.Op:
     words = line.counted("NAME munmap REGION", 3, 3)
+    if words[2] == body.breaks.get(words[0]):
+        raise line.error(f"a region that was mapped: {words[2]} goes away by `{words[0]} brk {words[2]} 0`")
     return kinds.Munmap(line.index, line.lineno, line.text, words[0], body.region(line))
 
 
@@ -288,7 +295,10 @@ def _fork(body: _Body, line: Line) -> kinds.Op:
     if body.handed_on > MAX_REGIONS:
         raise line.error(f"at most {MAX_REGIONS:,} regions in all processes together")
     body.regions[child] = set(body.regions[words[0]])
-    body.tags[child] = set(body.tags.get(words[0], ()))
+    if words[0] in body.tags:
+        body.tags[child] = set(body.tags[words[0]])
+    if words[0] in body.breaks:
+        body.breaks[child] = body.breaks[words[0]]
     return kinds.Fork(line.index, line.lineno, line.text, words[0], child)
 
 
@@ -344,6 +354,9 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "limit": protection.limit,
     "stack": protection.stack,
     "munmap": _munmap,
+    "mremap": space.mremap,
+    "brk": space.brk,
+    "vm_read": space.vm_read,
     "fork": _fork,
     "clear_refs": _clear_refs,
     "exit": _end(kinds.Exit),
@@ -379,7 +392,7 @@ def parse(text: str, path: str = "<scenario>") -> kinds.Scenario:
         zswap=header.zswap,
         sysctls=tuple(header.sysctls),
         files=tuple(header.files.values()),
-        tmpfs_bytes=header.tmpfs_bytes,
+        tmpfs=header.tmpfs,
         disk=header.disk,
         ops=tuple(body.ops),
         text=text,

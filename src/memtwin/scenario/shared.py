@@ -13,17 +13,39 @@ if TYPE_CHECKING:
     from memtwin.scenario.parser import _Body
     from memtwin.scenario.words import Line
 
-FILE: Final = re.compile(rf"(?:{kinds.TMPFS})?[A-Za-z0-9_][A-Za-z0-9_.-]{{0,62}}")
+MOUNT: Final = re.compile("[a-z][a-z0-9]{0,14}")
+RESERVED: Final = ("data", "dev", "f", "init", "m", "proc", "sys", "worker", "heap")
+"""What the root directory of the lab's guest has."""
+MOST_TMPFS: Final = 7
+"""Beside tmp, if the header does not have it."""
+FILE: Final = re.compile(rf"(?:{MOUNT.pattern}/)?[A-Za-z0-9_][A-Za-z0-9_.-]{{0,62}}")
 KEY: Final = re.compile(rf"(?:{kinds.MEMFD})?[A-Za-z0-9_][A-Za-z0-9_.-]{{0,30}}")
 
 
-def tmpfs(line: Line) -> int:
-    """Parse the header line of the tmpfs; returns its size in bytes."""
-    given = line.options(line.counted("tmpfs size=SIZE", 2, 2)[1:], ("size",))
-    size_bytes = line.whole_pages(given["size"], "size")
-    if not size_bytes:
+def take_tmpfs(line: Line, mounted: dict[str, int]) -> None:
+    """Parse a header line of a tmpfs, and note its size in bytes."""
+    words = line.counted("tmpfs [NAME] size=SIZE", 2, 3)
+    name = words[1] if len(words) > 2 else kinds.TMPFS
+    given = line.options(words[len(words) - 1 :], ("size",))
+    if not MOUNT.fullmatch(name) or name in RESERVED:
+        raise line.error(f"a name for the tmpfs that no other file system has, of small letters, not {quoted(name)}")
+    if name in mounted:
+        raise line.error(f"one line for the tmpfs {name}")
+    if len(mounted) == MOST_TMPFS:
+        raise line.error(f"at most {MOST_TMPFS} tmpfs")
+    mounted[name] = line.whole_pages(given["size"], "size")
+    if not mounted[name]:
         raise line.error("a tmpfs of at least a page", hint="to the kernel 0 means without a limit")
-    return size_bytes
+
+
+def file(body: _Body, line: Line, word: str) -> str:
+    """Return the name of a file: of the data disk, or MOUNT/FILE of a tmpfs that the header has."""
+    name = line.named(word, "a file's name", FILE)
+    mount, slash, _ = name.partition("/")
+    if slash and mount != kinds.TMPFS and mount not in body.header.tmpfs:
+        hint = like(mount, body.header.tmpfs) or f"a header line `tmpfs {mount} size=SIZE` mounts it"
+        raise line.error(f"a tmpfs of the header before the slash, not {quoted(mount)}", hint=hint)
+    return name
 
 
 def shm(body: _Body, line: Line) -> kinds.Op:
@@ -44,7 +66,7 @@ def unlink(body: _Body, line: Line) -> kinds.Op:
     """Parse the removal of a name."""
     words = line.counted("NAME unlink KEY|tmp/FILE", 3, 3)
     name = words[2]
-    if name not in body.keys and not (name.startswith(kinds.TMPFS) and FILE.fullmatch(name)):
+    if name not in body.keys and not ("/" in name and FILE.fullmatch(name)):
         hint = like(name, body.keys) or "files of the data disk stay"
         raise line.error(f"a key of shared memory, or a file of the tmpfs, tmp/FILE, not {quoted(name)}", hint=hint)
     return kinds.Unlink(line.index, line.lineno, line.text, words[0], name)

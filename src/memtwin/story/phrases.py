@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.render.words import NS_PER_S, count, seconds, size
 from memtwin.scenario import (
+    Brk,
     Close,
     Exit,
     Fmap,
@@ -16,6 +17,7 @@ from memtwin.scenario import (
     Kill,
     Mmap,
     Mprotect,
+    Mremap,
     Munmap,
     Op,
     Proc,
@@ -27,6 +29,7 @@ from memtwin.scenario import (
     Touch,
     Truncate,
     Until,
+    VmRead,
     Wait,
 )
 
@@ -90,6 +93,11 @@ _PHRASES: dict[type[Op], Callable[..., str]] = {
     Mmap: lambda op: f"{op.proc} maps {size(op.size_bytes >> 10)} ({op.region})",
     Fmap: lambda op: f"{op.proc} maps {named(op.file)}",
     Mprotect: lambda op: f"{op.proc} makes {size(op.npages * PAGE_KIB)} of {op.region} {RIGHTS[op.rights]}",
+    Mremap: lambda op: (
+        f"{op.proc} asks for {op.region} to be {size(op.size_bytes >> 10)} long{', elsewhere if need be' * op.may_move}"
+    ),
+    Brk: lambda op: f"{op.proc} moves the end of its data, so that {op.region} is {size(op.size_bytes >> 10)} long",
+    VmRead: lambda op: f"{op.proc} reads {size(op.npages * PAGE_KIB)} of {op.region} of {op.other}",
     Stack: lambda op: f"{op.proc} uses {size(op.size_bytes >> 10)} of stack",
     Shm: lambda op: f"{op.proc} maps shared memory ({op.region})",
     Munmap: lambda op: f"{op.proc} unmaps {op.region}",

@@ -19,6 +19,7 @@ NAMES = {
     "as": "address space (RLIMIT_AS)",
     "data": "private writable memory (RLIMIT_DATA)",
     "stack": "stack (RLIMIT_STACK)",
+    "memlock": "locked memory (RLIMIT_MEMLOCK, which does not bind root)",
 }
 
 
@@ -33,8 +34,10 @@ def protected(op: Mprotect, what: Step) -> str:
     return f"{phrase(op)}{then}{f'; {size(promised)} more promised' if promised > 0 else ''}; its pages stay."
 
 
-def limited(op: Limit, _what: Step) -> str:
+def limited(op: Limit, what: Step) -> str:
     """Say which limit a process has."""
+    if what.done.errno:
+        return f"{op.proc} may not raise its limit of {NAMES[op.what]}: root alone may (EPERM)."
     if op.size_bytes is None:
         return f"{op.proc} may have as much {NAMES[op.what]} as there is."
     return f"{op.proc} may have {size(op.size_bytes >> 10)} of {NAMES[op.what]} from now on."

@@ -14,7 +14,6 @@ from memtwin.oom.tell import brief
 from memtwin.oom.why.analysis import analyse
 from memtwin.render.words import NS_PER_S, capital, count, seconds, size
 from memtwin.scenario import (
-    TMPFS,
     Attach,
     DropCaches,
     Exit,
@@ -43,7 +42,7 @@ from memtwin.scenario import (
     Until,
     WorkerOp,
 )
-from memtwin.story import beside, compaction, generations, heap, open_files, protection, reclaim, shared, swap
+from memtwin.story import beside, compaction, generations, heap, open_files, protection, reclaim, shared, space, swap
 from memtwin.story.fold import folds, summed
 from memtwin.story.phrases import PAGE_KIB, named, phrase, took
 
@@ -80,7 +79,7 @@ class Step:
     @property
     def is_shmem(self) -> bool:
         """Whether the region is shared memory, or a shared mapping of a file of the tmpfs."""
-        return self.file == shared.MEMORY or self.file.startswith(TMPFS)
+        return self.file == shared.MEMORY or "/" in self.file
 
 
 def tell(run: Run) -> list[str]:
@@ -418,6 +417,7 @@ TELLERS: dict[type[Op], Callable[..., str]] = {
     **shared.TELLERS,
     **open_files.TELLERS,
     **protection.TELLERS,
+    **space.TELLERS,
     **heap.TELLERS,
     Munmap: _unmapped,
     Madvise: _advised,

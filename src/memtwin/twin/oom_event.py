@@ -162,10 +162,10 @@ def _zone(twin: Twin, zone) -> Zone:  # type: ignore[no-untyped-def]
 def _tasks(twin: Twin, names: Mapping[int, str]) -> tuple[Task, ...]:
     return tuple(
         Task(
-            pid, names.get(pid, "?"), uid=0, tgid=pid, total_vm=total_vm, rss=rss, pgtables_bytes=tables,
+            pid, names.get(pid, "?"), uid=uid, tgid=pid, total_vm=total_vm, rss=rss, pgtables_bytes=tables,
             swapents=swapents, oom_score_adj=adj,
         )
-        for pid, total_vm, rss, tables, swapents, adj in oom_kill.task_rows(twin.state)
+        for pid, total_vm, rss, tables, swapents, adj, uid in oom_kill.task_rows(twin.state)
     )  # fmt: skip
 
 
@@ -178,4 +178,5 @@ def victim(twin: Twin, task: int) -> Kill:
         "total-vm": memory["VmSize"], "anon-rss": memory["RssAnon"], "file-rss": memory["RssFile"],
         "shmem-rss": memory["RssShmem"], "pgtables": memory["VmPTE"],
     }  # fmt: skip
-    return Kill(pid, name, 0, task_mmu.task_times(twin.state, task)["oom_score_adj"], sizes)
+    adj = task_mmu.task_times(twin.state, task)["oom_score_adj"]
+    return Kill(pid, name, oom_kill.uid_of(twin.state, task), adj, sizes)

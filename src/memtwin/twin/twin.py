@@ -65,8 +65,6 @@ if TYPE_CHECKING:
     from memtwin.procfs.zoneinfo import ZoneInfo
 
 NS_PER_TICK = 10_000_000
-ROOT = "0\t0\t0\t0"
-"""Real, effective, saved and file system id of a scenario's processes, as of the lab's workers."""
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
 TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 HUGE_PAGE = 512
@@ -416,9 +414,10 @@ class Twin(Source):
         memory = task_mmu.task_mem(self.state, process.task)
         text = int(kib(self.machine.program.text_pages))
         memory.update(VmPin=0, VmExe=text, VmLib=memory.pop("VmExec") - text, HugetlbPages=0)
+        user = "\t".join([f"{oom_kill.uid_of(self.state, process.task)}"] * 4)
         values = {
             "Name": process.name, "Umask": "0000", "State": "S (sleeping)", "Tgid": f"{process.pid}", "Ngid": "0",
-            "Pid": f"{process.pid}", "PPid": "1", "TracerPid": "0", "Uid": ROOT, "Gid": ROOT,
+            "Pid": f"{process.pid}", "PPid": "1", "TracerPid": "0", "Uid": user, "Gid": user,
         }  # fmt: skip
         order = [label for label in status.MEMORY if label in memory]
         values.update({label: status.memory(Kib(memory[label])) for label in order})

@@ -29,7 +29,8 @@ class SharedCheck(LruCheck):
     def shared_memory(self) -> None:
         """Files of shared memory: pages are Shmem, slots hold what was written, blocks are the tmpfs's."""
         s: State = self.s
-        cached = blocks = 0
+        cached = 0
+        blocks: dict[int, int] = {}
         for number in range(1, s.files.nr):
             f = file_at(s, number)
             if f.kind != FILE_SHMEM or not f.cap_pages:
@@ -38,11 +39,12 @@ class SharedCheck(LruCheck):
             self.equal(f"pages of file {number} in swap", swapped, f.nr_swapped)
             self.hold(f.users or f.i_mmap, f"file {number} of shared memory has no name, descriptor or mapping")
             cached += f.nr_cached
-            blocks += (f.nr_cached + f.nr_swapped) if f.on_tmpfs else 0
+            blocks[f.tmpfs] = blocks.get(f.tmpfs, 0) + f.nr_cached + f.nr_swapped
         self.equal("pages of shared memory", cached, global_node_page_state(s, NR_SHMEM))
         self.hold(s.disk_used_blocks <= s.disk_max_blocks, "more blocks of the data disk are taken than there are")
-        if s.tmpfs_max_blocks:
-            self.equal("pages of the tmpfs", blocks, s.tmpfs_used_blocks)
+        for tmpfs in range(1, len(s.tmpfs_max_blocks)):
+            if s.tmpfs_max_blocks[tmpfs]:
+                self.equal(f"pages of tmpfs {tmpfs}", blocks.get(tmpfs, 0), s.tmpfs_used_blocks[tmpfs])
 
     def swapped_pages(self, number: int) -> int:
         """Count the pages of a file of shared memory that lie in slots, each of which holds what was written."""

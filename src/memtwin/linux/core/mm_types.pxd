@@ -127,6 +127,7 @@ cpdef enum:           # include/linux/mm.h
     VM_EXEC = 4
     VM_ACCESS = 7           # read, write, execute
     VM_SHARED = 8
+    VM_MAYNOTWRITE = 0x20   # VM_MAYWRITE is off: a shared mapping of a file that was opened for reading only
     VM_GROWSDOWN = 0x100
     VM_PFNMAP = 0x400       # special mappings: vvar, vdso
     VM_LOCKED = 0x2000
@@ -223,8 +224,12 @@ cpdef enum:              # FileKind
 
 cpdef enum:          # what an operation comes to; results, not exceptions
     OK = 0
+    EPERM = 1
     ENOENT = 2
+    EAGAIN = 11
     ENOMEM = 12             # the kernel refuses
+    EACCES = 13
+    EFAULT = 14
     EINTR = 4
     EINVAL = 22
     EFBIG = 27
@@ -251,6 +256,11 @@ cpdef enum:              # Refusal: which rule of the kernel refused what an ope
     REFUSED_RLIMIT_STACK    # its stack
     REFUSED_GUARD_GAP       # the stack would come too near to what lies below it
     REFUSED_HOLE            # the range has pages that are not mapped
+    REFUSED_RLIMIT_MEMLOCK  # a process's own limit: its locked memory
+    REFUSED_READ_ONLY       # the file was opened for reading only
+    REFUSED_BOUNDARY        # mremap: the range is not part of one area
+    REFUSED_NEIGHBOUR       # what lies behind an area is in the way of its growth
+    REFUSED_FOREIGN         # the memory of another user's process
 
 cpdef enum:             # index into State.cost_ns
     COST_HIT
@@ -731,6 +741,7 @@ cdef struct Mm:
     u64 rlimit_as           # pages, plus 1; 0: no limit (RLIM_INFINITY)
     u64 rlimit_data
     u64 rlimit_stack
+    u64 rlimit_memlock
     i64 rss[NR_MM_COUNTERS]
     i64 nr_tables           # PTE, PMD and PUD tables: mm_pgtables_bytes / 4096
     u64 nr_reclaimed        # mappings that reclaim took away
@@ -748,6 +759,7 @@ cdef struct Task:
     u32 pid
     u32 mm
     i32 oom_score_adj
+    u32 uid                 # 0: root, whom limits of locked memory and other users' processes do not bind
     u64 fault_vpn           # the page whose fault is being handled
     u32 fault_tries         # of a file's fault that waits: how often it was retried
     bint fault_major        # of a fault on swap that waits: it is a major one
@@ -832,7 +844,7 @@ cdef struct File:
     u64 nr_swapped          # of shared memory: pages in swap areas; a tree entry names the slot of each
     u64 nr_promised         # of shared memory: pages charged as it was made; 0: each as it comes
     u32 users               # of shared memory: its names and descriptors; without these and areas it is freed
-    bint on_tmpfs           # its pages count against the size of the tmpfs
+    u32 tmpfs               # the tmpfs that it lies on, against whose size its pages count; 0: none, it has no limit
     bint no_reserve         # each page is charged as it comes
     bint sysv               # a System V segment: faults map one page, for its areas have no map_pages
     u32 slabs[3]            # of shared memory: dentry, inode and the security module's part

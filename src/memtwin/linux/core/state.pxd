@@ -133,8 +133,9 @@ cdef class State:
     cdef Zswap zswap
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
-    cdef u64 tmpfs_max_blocks       # pages that the tmpfs may have; 0: there is no limit
-    cdef u64 tmpfs_used_blocks
+    cdef u64 tmpfs_max_blocks[9]    # pages that each tmpfs may have, from 1; 0: there is no limit
+    cdef u64 tmpfs_used_blocks[9]
+    cdef u32 full_tmpfs             # the one that was full last
     cdef u64 disk_max_blocks        # pages that may be written beside what files have; 0: there is no limit
     cdef u64 disk_used_blocks
     cdef u64 shm_ctlmax             # kernel.shmmax, bytes

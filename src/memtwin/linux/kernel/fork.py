@@ -24,7 +24,7 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
-from cython.cimports.memtwin.linux.mm.mmap import do_mmap, do_munmap, dup_mmap, mmput
+from cython.cimports.memtwin.linux.mm.mmap import do_brk, do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
 from cython.cimports.memtwin.linux.mm.pgtable import (
@@ -39,6 +39,7 @@ from cython.cimports.memtwin.linux.mm.vma import get_filp, open_filp, put_filp
 from memtwin.linux.core.state import raise_if_broken
 
 STACK_LIMIT_PAGES = cython.declare(u64, 2048)  # _STK_LIM
+MLOCK_LIMIT_PAGES = cython.declare(u64, 2048)  # MLOCK_LIMIT
 STACK_KIB = cython.declare(u32, 16)
 IDLE_TASK = cython.declare(u32, 0)
 
@@ -108,6 +109,7 @@ def new_mm(s: State) -> u32:
     mm_at(s, mm).users = 1
     mm_at(s, mm).slab = object_alloc(s, CACHE_MM_STRUCT)
     mm_at(s, mm).rlimit_stack = STACK_LIMIT_PAGES + 1
+    mm_at(s, mm).rlimit_memlock = MLOCK_LIMIT_PAGES + 1
     return mm
 
 
@@ -134,6 +136,8 @@ def copy_process(s: State, parent: u32, pid: u32, child: cython.pointer(u32)) ->
         put_task(s, task)
         return s.alloc_error
     task_at(s, task).mm = mm
+    task_at(s, task).uid = task_at(s, parent).uid
+    mm_at(s, mm).rlimit_memlock = mm_at(s, task_at(s, parent).mm).rlimit_memlock
     mm_at(s, mm).rlimit_as = mm_at(s, task_at(s, parent).mm).rlimit_as
     mm_at(s, mm).rlimit_data = mm_at(s, task_at(s, parent).mm).rlimit_data
     mm_at(s, mm).rlimit_stack = mm_at(s, task_at(s, parent).mm).rlimit_stack
@@ -197,7 +201,7 @@ def exit_task(s: State, task: int) -> None:
 
 
 def setrlimit(s: State, task: int, what: int, pages: int) -> None:
-    """Set a process's own limit in pages (0: address space, 1: data, 2: stack); below 0: none."""
+    """Set a process's own limit in pages (0: address space, 1: data, 2: stack, 3: locked memory); below 0: none."""
     m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
     limit: u64 = pages + 1 if pages >= 0 else 0
     set_current(s, task)
@@ -206,8 +210,15 @@ def setrlimit(s: State, task: int, what: int, pages: int) -> None:
         m.rlimit_as = limit
     elif what == 1:
         m.rlimit_data = limit
-    else:
+    elif what == 2:
         m.rlimit_stack = limit
+    else:
+        m.rlimit_memlock = limit
+
+
+def setuid(s: State, task: int, uid: int) -> None:
+    """Let a process belong to a user; 0: root."""
+    task_at(s, task).uid = uid
 
 
 def run_as(s: State, task: int) -> None:
@@ -247,6 +258,15 @@ def munmap(s: State, task: int, start: int, pages: int) -> int:
     """Unmap a range; returns an Outcome."""
     set_current(s, task)
     code: u32 = do_munmap(s, task, start, pages)
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
+    raise_if_broken(s)
+    return code
+
+
+def brk(s: State, task: int, old: int, new: int) -> int:
+    """Move the end of a program's data between two page numbers; returns an Outcome."""
+    set_current(s, task)
+    code: u32 = do_brk(s, task, old, new)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
     raise_if_broken(s)
     return code

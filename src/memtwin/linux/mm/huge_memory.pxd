@@ -13,7 +13,7 @@ cdef u64 shrink_huge_zero_page(State s, bint count_only) noexcept nogil
 cdef u32 do_huge_pmd_anonymous_page(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
 cdef u32 map_huge_zero_page(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 new_huge_page(State s, u32 vma, u32 gfp) noexcept nogil
-cdef void add_huge_page(State s, u32 task, u32 vma, u64 vpn, u32 table, u32 pfn) noexcept nogil
+cdef void add_huge_page(State s, u32 vma, u64 vpn, u32 table, u32 pfn) noexcept nogil
 cdef u32 do_huge_pmd_wp_page(State s, u32 vma, u32 table) noexcept nogil
 cdef bint may_reuse_huge(State s, u32 head) noexcept nogil
 cdef void set_recommended_min_free_kbytes(State s) noexcept nogil

@@ -34,7 +34,6 @@ from cython.cimports.memtwin.linux.core.state import (
     mm_at,
     spend_ns,
     table_at,
-    task_at,
     vma_at,
     zone_at,
 )
@@ -156,7 +155,7 @@ def handle_pmd_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint
     table: u32
     if vma_at(s, vma).file:
         return FALLBACK
-    table = walk(s, task_at(s, task).mm, vpn)
+    table = walk(s, vma_at(s, vma).mm, vpn)
     if table:
         return do_huge_pmd_wp_page(s, vma, table) if is_huge_pmd(s, table) else cython.cast(u32, FALLBACK)
     return do_huge_pmd_anonymous_page(s, task, vma, vpn, write) if s.thp & THP_ENABLED else cython.cast(u32, FALLBACK)
@@ -164,7 +163,7 @@ def handle_pmd_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint
 
 def do_huge_pmd_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
     """First touch of an aligned 2 MiB of which nothing is mapped; FALLBACK: an ordinary page has to do."""
-    mm: u32 = task_at(s, task).mm
+    mm: u32 = vma_at(s, vma).mm
     start: u64 = vpn & ~cython.cast(u64, PTRS_PER_TABLE - 1)
     table: u32
     pfn: u32
@@ -182,7 +181,7 @@ def do_huge_pmd_anonymous_page(s: State, task: u32, vma: u32, vpn: u64, write: c
         s.pages[pfn].refcount = 0
         free_transhuge_page(s, pfn)
         return s.alloc_error
-    add_huge_page(s, task, vma, start, table, pfn)
+    add_huge_page(s, vma, start, table, pfn)
     return OK
 
 
@@ -197,14 +196,14 @@ def new_huge_page(s: State, vma: u32, gfp: u32) -> u32:
     return pfn
 
 
-def add_huge_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, pfn: u32):
+def add_huge_page(s: State, vma: u32, vpn: u64, table: u32, pfn: u32):
     """Map a huge page that was made for a fault, and queue it for the inactive list."""
-    set_huge_pmd(s, task_at(s, task).mm, vma, vpn, table, pfn)
+    set_huge_pmd(s, vma_at(s, vma).mm, vma, vpn, table, pfn)
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_new_page(s, pfn)
     else:
         lru_cache_add(s, pfn)
-    mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += HPAGE_PMD_NR
+    mm_at(s, vma_at(s, vma).mm).rss[MM_ANONPAGES] += HPAGE_PMD_NR
     if s.features.deferred_if_mapped:
         deferred_split_page(s, pfn, False)
     s.event[THP_FAULT_ALLOC] += 1

@@ -4,6 +4,7 @@ from memtwin.linux.core.vmstat cimport *
 
 cdef u32 handle_pte_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
 cdef u32 handle_mm_fault(State s, u32 task, u32 vma, u64 vpn, bint write) noexcept nogil
+cdef u32 access_remote_page(State s, u32 task, u32 mm, u64 vpn, bint write) noexcept nogil
 cdef u32 access_page(State s, u32 task, u64 vpn, bint write) noexcept nogil
 cdef u32 new_anon_page(State s, u32 task, u32 vma, u64 vpn, u64 tag) noexcept nogil
 cdef u32 do_anonymous_page(State s, u32 task, u32 vma, u64 vpn, u32 table, bint write) noexcept nogil

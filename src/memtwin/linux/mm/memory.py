@@ -61,6 +61,7 @@ from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_WRITE_FAULT,
+    add_mm_counter_fast,
     check_tag,
     count_fault,
     count_retried_fault,
@@ -119,12 +120,11 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
 
 def handle_pte_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint) -> u32:
     """What is missing, by what the page-table entry says."""
-    t: cython.pointer(Task) = task_at(s, task)
     area: cython.pointer(Vma) = vma_at(s, vma)
     table: u32
     pte: u64
     code: u32
-    table = walk_alloc(s, t.mm, vpn)
+    table = walk_alloc(s, area.mm, vpn)
     if not table:
         return s.alloc_error
     pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
@@ -163,7 +163,7 @@ def new_anon_page(s: State, task: u32, vma: u32, vpn: u64, tag: u64) -> u32:
         mlock_new_page(s, pfn)
     else:
         lru_cache_add(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
+    add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_ANONPAGES, 1)
     return pfn
 
 
@@ -193,7 +193,7 @@ def map_file_page(s: State, task: u32, vma: u32, table: u32, vpn: u64, pfn: u32)
     page_add_file_rmap(s, pfn)
     if vma_at(s, vma).flags & VM_LOCKED:
         mlock_page(s, pfn)
-    task_at(s, task).rss_delta[mm_counter_of(s, pfn)] += 1
+    add_mm_counter_fast(s, task, vma_at(s, vma).mm, mm_counter_of(s, pfn), 1)
 
 
 def do_fault_around(s: State, task: u32, vma: u32, vpn: u64, table: u32) -> cython.bint:
@@ -235,8 +235,8 @@ def filemap_fault(s: State, vma: u32, vpn: u64, tries: cython.pointer(u32)) -> u
     started: cython.bint = False
     if file_at(s, file).kind == FILE_SHMEM:
         return shmem_fault(s, file, index)
-    if not pfn and not filp:
-        s.alloc_error = ENOMEM
+    if not pfn and (not filp or index >= file_at(s, file).nr_pages):
+        s.alloc_error = SIGBUS if filp else ENOMEM
         return 0
     if pfn and first and filp:
         started = mmap_async_readahead(s, filp, pfn, index)
@@ -373,12 +373,12 @@ def wp_page_copy(s: State, task: u32, vma: u32, vpn: u64, table: u32, source: u3
     if not pfn:
         return s.alloc_error
     if table_at(s, table).entry[at] & ~cython.cast(u64, PTE_ACCESSED) != old & ~cython.cast(u64, PTE_ACCESSED):
-        discard_anon_page(s, task, pfn)
+        discard_anon_page(s, task, vma, pfn)
         return OK
     table_at(s, table).entry[at] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY
     table_at(s, table).tag[at] = tag
     if old & PTE_PRESENT and not old & PTE_SPECIAL:
-        task_at(s, task).rss_delta[mm_counter_of(s, before)] -= 1
+        add_mm_counter_fast(s, task, vma_at(s, vma).mm, mm_counter_of(s, before), -1)
         page_remove_rmap(s, before)
         if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, before):
             munlock_page(s, before)
@@ -450,7 +450,11 @@ def wp_page_shared(s: State, entry: cython.pointer(u64), pfn: u32) -> u32:
 
 def access_page(s: State, task: u32, vpn: u64, write: cython.bint) -> u32:
     """Touch one page of *task*: a hit, or faults until it is one; SIGSEGV: no area there allows it."""
-    mm: u32 = task_at(s, task).mm
+    return access_remote_page(s, task, task_at(s, task).mm, vpn, write)
+
+
+def access_remote_page(s: State, task: u32, mm: u32, vpn: u64, write: cython.bint) -> u32:
+    """Touch one page of an address space, by faults of *task*."""
     table: u32
     wanted: u64 = PTE_PRESENT | PTE_WRITE if write else PTE_PRESENT
     vma: u32

@@ -7,4 +7,4 @@ cdef void zap_huge_range(State s, u32 task, u32 vma, u32 table, u64 start, u64 e
 cdef void zap_page_range(State s, u32 task, u32 mm, u64 start, u64 end) noexcept nogil
 cdef void zap_file_page(State s, u32 pfn, u64 pte) noexcept nogil
 cdef void zap_pte_range(State s, u32 task, u32 mm, u32 table, u64 start, u64 end, bint locked) noexcept nogil
-cdef void discard_anon_page(State s, u32 task, u32 pfn) noexcept nogil
+cdef void discard_anon_page(State s, u32 task, u32 vma, u32 pfn) noexcept nogil

@@ -19,13 +19,13 @@ from cython.cimports.memtwin.linux.core.state import (
     ptes_mapcount,
     spend_ns,
     table_at,
-    task_at,
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.huge_pmd import copy_huge_pmd, is_huge_pmd, split_huge_pmd, zap_huge_pmd
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import (
     CHECK_AT_UNMAP,
+    add_mm_counter_fast,
     check_tag,
     mm_counter_of,
     sync_mm_rss,
@@ -176,10 +176,10 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
         vpn = limit
 
 
-def discard_anon_page(s: State, task: u32, pfn: u32):
+def discard_anon_page(s: State, task: u32, vma: u32, pfn: u32):
     """Free a page that was allocated for a fault that was abandoned."""
     lru_add_drain(s)
-    task_at(s, task).rss_delta[MM_ANONPAGES] -= 1
+    add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_ANONPAGES, -1)
     page_remove_rmap(s, pfn)
     put_page(s, pfn)
 

@@ -8,7 +8,10 @@ A locked area is a part of its own: a call that locks half of one splits it.
 
 Follows mm/mlock.c of Linux 6.1.
 
-Not modelled: RLIMIT_MEMLOCK (the caller is root), mlockall, MLOCK_ONFAULT, pages locked through several areas.
+A process of an ordinary user locks at most RLIMIT_MEMLOCK, 8 MiB by default: more is ENOMEM, and a limit of 0 is EPERM.
+What it has locked already counts once.  Root is not bound.
+
+Not modelled: mlockall, MLOCK_ONFAULT, pages locked through several areas.
 """
 
 import cython
@@ -120,10 +123,53 @@ def populate(s: State, task: u32, start: u64, end: u64) -> u32:
     return OK
 
 
+def mlock_future_check(s: State, task: u32, flags: u32, pages: u64) -> cython.bint:
+    """Whether so many pages more may be locked by *task*, if they are to be (VM_LOCKED in *flags*)."""
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    if not flags & VM_LOCKED or not task_at(s, task).uid or not m.rlimit_memlock:
+        return True
+    if m.locked_vm + pages < m.rlimit_memlock:
+        return True
+    s.refusal = REFUSED_RLIMIT_MEMLOCK
+    return False
+
+
+def count_mm_mlocked_page_nr(s: State, mm: u32, start: u64, end: u64) -> u64:
+    """How many pages of a range lie in locked areas."""
+    index: u32
+    area: cython.pointer(Vma)
+    count: u64 = 0
+    for index in range(find_vma_index(s, mm, start), mm_at(s, mm).nr_vmas):
+        area = vma_at(s, mm_at(s, mm).vmas[index])
+        if area.start >= end:
+            break
+        if area.flags & VM_LOCKED:
+            count += min(end, area.end) - max(start, area.start)
+    return count
+
+
+def may_lock(s: State, task: u32, start: u64, end: u64) -> u32:
+    """Whether a process may lock a range; returns an Outcome (EPERM: it may lock nothing)."""
+    mm: u32 = task_at(s, task).mm
+    locked: u64 = end - start
+    if not task_at(s, task).uid or not mm_at(s, mm).rlimit_memlock:
+        return OK
+    s.refusal = REFUSED_RLIMIT_MEMLOCK
+    if mm_at(s, mm).rlimit_memlock == 1:
+        return EPERM
+    locked += mm_at(s, mm).locked_vm
+    if locked >= mm_at(s, mm).rlimit_memlock:
+        locked -= count_mm_mlocked_page_nr(s, mm, start, end)
+    return OK if locked < mm_at(s, mm).rlimit_memlock else ENOMEM
+
+
 def do_mlock(s: State, task: u32, start: u64, end: u64, lock: cython.bint) -> u32:
     """Lock or unlock a range; returns an Outcome."""
     mm: u32 = task_at(s, task).mm
     index: u32 = find_vma_index(s, mm, start)
+    code: u32 = may_lock(s, task, start, end) if lock else cython.cast(u32, OK)
+    if code != OK:
+        return code
     if lock:
         lru_add_drain(s)
     while index < mm_at(s, mm).nr_vmas:

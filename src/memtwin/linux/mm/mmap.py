@@ -6,9 +6,10 @@ Follows mm/mmap.c and kernel/fork.c (``dup_mmap``) of Linux 6.1.
 
 A stack grows downwards by itself when a page below it is touched, up to its limit, and not nearer than 1 MiB to what
 lies below.  A process's own limits (setrlimit) count its address space (RLIMIT_AS) and its private writable memory
-(RLIMIT_DATA); a fork hands them on.  Processes are root's, so that RLIMIT_MEMLOCK does not bind them.
+(RLIMIT_DATA); a fork hands them on.
 
-Not modelled: mremap, brk.
+brk is an anonymous mapping behind a program's data whose end moves, with a page free behind it; mremap stands in
+``mremap.py``.
 """
 
 import cython
@@ -150,6 +151,19 @@ def do_munmap(s: State, task: u32, start: u64, pages: u64) -> u32:
     ceiling = vma_at(s, mm_at(s, mm).vmas[index]).start if index < mm_at(s, mm).nr_vmas else TASK_SIZE_PAGES + 1
     free_pgtables(s, mm, floor, ceiling)
     return OK
+
+
+def do_brk(s: State, task: u32, old: u64, new: u64) -> u32:
+    """Move the end of a program's data from page *old* to *new*; returns an Outcome."""
+    mm: u32 = task_at(s, task).mm
+    index: u32
+    if new <= old:
+        return do_munmap(s, task, new, old - new) if new < old else cython.cast(u32, OK)
+    index = find_vma_index(s, mm, old)
+    if index < mm_at(s, mm).nr_vmas and vma_at(s, mm_at(s, mm).vmas[index]).start < new + 1:
+        s.refusal = REFUSED_NEIGHBOUR
+        return ENOMEM
+    return do_mmap(s, mm, old, new - old, VM_READ | VM_WRITE, 0, 0, 0)
 
 
 def exit_mmap(s: State, mm: u32):

@@ -11,12 +11,13 @@ through the page tables too::
 
 A call for a part of an area splits it, and areas that are equal again become one.  A private area that becomes
 writable is promised from then on, and stays so, unless it was mapped without a reserve.  A hole in the range is ENOMEM;
-what lies before it is done.
+what lies before it is done.  A shared mapping of a file that was opened for reading only never becomes writable
+(EACCES).
 
 Follows mm/mprotect.c of Linux 6.1 (``do_mprotect_pkey``, ``mprotect_fixup``, ``change_pte_range``) and
 mm/huge_memory.c (``change_huge_pmd``).
 
-Not modelled: protection keys, files that were opened for reading only (EACCES).
+Not modelled: protection keys.
 """
 
 import cython
@@ -107,6 +108,9 @@ def mprotect_fixup(s: State, task: u32, index: u32, start: u64, end: u64, rights
     last: u64 = min(end, vma_at(s, vma).end)
     if old == new:
         return OK
+    if new & VM_WRITE and old & VM_MAYNOTWRITE:
+        s.refusal = REFUSED_READ_ONLY
+        return EACCES
     if new & VM_WRITE and not old & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
         if not may_expand_vm(s, mm, new, 0, last - first) or not vm_enough_memory(s, mm, last - first):
             return ENOMEM

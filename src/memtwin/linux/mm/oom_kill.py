@@ -153,20 +153,26 @@ def is_killed(s: State, task: int) -> bool:
 
 
 def task_rows(s: State) -> list[TaskFigures]:
-    """The table of a report: (pid, VIRT, RSS, page tables in bytes, swapped, oom_score_adj) of every process, pages."""
+    """The table of a report: every process with its sizes, in pages but for its page tables."""
     rows = []
     for task in range(1, s.tasks.nr):
         t: cython.pointer(Task) = task_at(s, cython.cast(u32, task))
         if t.started and t.mm:
             m = mm_at(s, t.mm)
             swapped = mm_counter(s, t.mm, MM_SWAPENTS)
-            rows.append(TaskFigures(t.pid, m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped, t.oom_score_adj))
+            sizes = (m.total_vm, mm_rss(s, t.mm), m.nr_tables << 12, swapped)
+            rows.append(TaskFigures(t.pid, *sizes, t.oom_score_adj, t.uid))
     return sorted(rows)
 
 
 def pid_of(s: State, task: int) -> int:
     """A task's pid."""
     return task_at(s, task).pid
+
+
+def uid_of(s: State, task: int) -> int:
+    """The user that a task belongs to."""
+    return task_at(s, task).uid
 
 
 def points_of(s: State, task: int) -> int:

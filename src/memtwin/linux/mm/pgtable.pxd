@@ -24,6 +24,7 @@ cdef void free_table(State s, u32 table, bint counted) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
 cdef void free_pgtables(State s, u32 mm, u64 floor, u64 ceiling) noexcept nogil
 cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64 ceiling, u32 shift) noexcept nogil
+cdef void add_mm_counter_fast(State s, u32 task, u32 mm, u32 kind, i64 pages) noexcept nogil
 cdef void sync_mm_rss(State s, u32 task) noexcept nogil
 cdef i64 mm_counter(State s, u32 mm, u32 kind) noexcept nogil
 cdef u32 mm_counter_of(State s, u32 pfn) noexcept nogil

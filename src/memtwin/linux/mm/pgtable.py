@@ -154,6 +154,14 @@ def sync_mm_rss(s: State, task: u32):
     t.rss_events = 0
 
 
+def add_mm_counter_fast(s: State, task: u32, mm: u32, kind: u32, pages: i64):
+    """Count pages of a kind: by a task itself in its own mm, at once in another's."""
+    if task_at(s, task).mm == mm:
+        task_at(s, task).rss_delta[kind] += pages
+    else:
+        mm_at(s, mm).rss[kind] += pages
+
+
 def mm_counter(s: State, mm: u32, kind: u32) -> i64:
     """Pages of one kind, as the kernel would print them: what tasks count by themselves is missing, but never below 0.
 

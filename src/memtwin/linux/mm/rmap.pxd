@@ -5,6 +5,7 @@ from memtwin.linux.core.vmstat cimport *
 cdef void anon_vma_prepare(State s, u32 vma) noexcept nogil
 cdef void anon_vma_chain_link(State s, u32 vma, u32 anon_vma) noexcept nogil
 cdef void anon_vma_clone(State s, u32 dst, u32 src) noexcept nogil
+cdef void anon_vma_share(State s, u32 dst, u32 src) noexcept nogil
 cdef void anon_vma_fork(State s, u32 child, u32 parent) noexcept nogil
 cdef void unlink_anon_vmas(State s, u32 vma) noexcept nogil
 cdef u32 vma_of_page(State s, u32 pfn, u32 *avc, u64 *vpn) noexcept nogil

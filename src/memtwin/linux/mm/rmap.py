@@ -93,6 +93,15 @@ def anon_vma_clone(s: State, dst: u32, src: u32):
         link = avc_at(s, link).next_same_vma
 
 
+def anon_vma_share(s: State, dst: u32, src: u32):
+    """Let *dst* have the anon_vma of *src*, if that has one: parts of what was one area, or was there before."""
+    if not vma_at(s, src).anon_vma:
+        return
+    anon_vma_clone(s, dst, src)
+    vma_at(s, dst).anon_vma = vma_at(s, src).anon_vma
+    anon_vma_at(s, vma_at(s, src).anon_vma).nr_vmas += 1
+
+
 def anon_vma_fork(s: State, child: u32, parent: u32):
     """Link a forked area to its ancestors' anon_vmas and give it one of its own for what it writes."""
     av: u32

@@ -93,13 +93,14 @@ def shmem_acct_block(s: State, file: u32) -> cython.bint:
     s.alloc_error = ENOSPC
     if f.no_reserve and not vm_enough_memory(s, task_at(s, this_cpu(s).current).mm, 1):
         return False
-    if f.on_tmpfs and s.tmpfs_max_blocks:
-        if s.tmpfs_used_blocks >= s.tmpfs_max_blocks:
+    if s.tmpfs_max_blocks[f.tmpfs]:
+        if s.tmpfs_used_blocks[f.tmpfs] >= s.tmpfs_max_blocks[f.tmpfs]:
             s.refusal = REFUSED_TMPFS
+            s.full_tmpfs = f.tmpfs
             if f.no_reserve:
                 vm_unacct_memory(s, 1)
             return False
-        s.tmpfs_used_blocks += 1
+        s.tmpfs_used_blocks[f.tmpfs] += 1
     return True
 
 
@@ -108,8 +109,8 @@ def shmem_unacct_block(s: State, file: u32):
     f: cython.pointer(File) = file_at(s, file)
     if f.no_reserve:
         vm_unacct_memory(s, 1)
-    if f.on_tmpfs and s.tmpfs_max_blocks:
-        s.tmpfs_used_blocks -= 1
+    if s.tmpfs_max_blocks[f.tmpfs]:
+        s.tmpfs_used_blocks[f.tmpfs] -= 1
 
 
 # --- pages of a file -------------------------------------------------------------------------------------------------
@@ -429,11 +430,11 @@ def shmem_file(s: State, pages: u64, promised: cython.bint) -> u32:
 # --- what Python calls -----------------------------------------------------------------------------------------------
 
 
-def create(s: State, task: int, pages: int, promised: bool, on_tmpfs: bool = False) -> tuple[int, int]:
+def create(s: State, task: int, pages: int, promised: bool, tmpfs: int = 0) -> tuple[int, int]:
     """Make a file of shared memory with one user; returns (Outcome, file).
 
-    *promised*: MAP_SHARED memory that has no name, which is charged as a whole; a memfd and a file of the tmpfs are
-    charged page by page.
+    *promised*: MAP_SHARED memory that has no name, which is charged as a whole; a memfd and a file of the *tmpfs* with
+    this number are charged page by page.
     """
     file: u32
     set_current(s, task)
@@ -445,7 +446,7 @@ def create(s: State, task: int, pages: int, promised: bool, on_tmpfs: bool = Fal
     if not file:
         raise_if_short()
         return s.alloc_error, 0
-    file_at(s, file).on_tmpfs = on_tmpfs
+    file_at(s, file).tmpfs = tmpfs
     return OK, file
 
 
@@ -456,9 +457,9 @@ def put(s: State, file: int) -> None:
     raise_if_broken(s)
 
 
-def mount(s: State, pages: int) -> None:
-    """Say how many pages the tmpfs may have; 0: there is no limit."""
-    s.tmpfs_max_blocks = pages
+def mount(s: State, tmpfs: int, pages: int) -> None:
+    """Say how many pages a tmpfs may have, by its number from 1; 0: there is no limit."""
+    s.tmpfs_max_blocks[tmpfs] = pages
 
 
 def figures(s: State, file: int) -> SharedFigures:
@@ -476,6 +477,11 @@ def swapped_pages(s: State) -> int:
     return total
 
 
-def tmpfs_usage(s: State) -> tuple[int, int]:
-    """(pages in use, pages in all; 0: there is no limit) of the tmpfs."""
-    return s.tmpfs_used_blocks, s.tmpfs_max_blocks
+def tmpfs_usage(s: State, tmpfs: int) -> tuple[int, int]:
+    """(pages in use, pages in all; 0: there is no limit) of a tmpfs."""
+    return s.tmpfs_used_blocks[tmpfs], s.tmpfs_max_blocks[tmpfs]
+
+
+def full_tmpfs(s: State) -> int:
+    """Return the number of the tmpfs that refused a page last."""
+    return s.full_tmpfs

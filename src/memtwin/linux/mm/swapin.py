@@ -44,7 +44,13 @@ from cython.cimports.memtwin.linux.mm.filemap import wait_on_page_locked
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.page_io import swap_readpage
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
-from cython.cimports.memtwin.linux.mm.pgtable import CHECK_AT_SWAP_IN, check_tag, count_retried_fault, walk
+from cython.cimports.memtwin.linux.mm.pgtable import (
+    CHECK_AT_SWAP_IN,
+    add_mm_counter_fast,
+    check_tag,
+    count_retried_fault,
+    walk,
+)
 from cython.cimports.memtwin.linux.mm.rmap import page_add_anon_rmap
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, lru_cache_add, mlock_page, put_page
 from cython.cimports.memtwin.linux.mm.swap_state import add_to_swap_cache, get_shadow, lookup_swap_cache, vm_swap_full
@@ -283,8 +289,8 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
     swap_free(s, slot)
     if should_try_to_free_swap(s, vma, pfn, write):
         try_to_free_swap(s, pfn)
-    task_at(s, task).rss_delta[MM_ANONPAGES] += 1
-    task_at(s, task).rss_delta[MM_SWAPENTS] -= 1
+    add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_ANONPAGES, 1)
+    add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_SWAPENTS, -1)
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
     if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, pfn):
         mlock_page(s, pfn)

@@ -12,7 +12,6 @@ from cython.cimports.libc.string import memmove
 from cython.cimports.memtwin.linux.core.host_memory import longer
 from cython.cimports.memtwin.linux.core.state import (
     State,
-    anon_vma_at,
     file_at,
     filp_at,
     mm_at,
@@ -21,7 +20,7 @@ from cython.cimports.memtwin.linux.core.state import (
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.huge_pmd import split_huge_pmd_address
-from cython.cimports.memtwin.linux.mm.rmap import anon_vma_clone, unlink_anon_vmas, vma_link_file, vma_unlink_file
+from cython.cimports.memtwin.linux.mm.rmap import anon_vma_share, unlink_anon_vmas, vma_link_file, vma_unlink_file
 from cython.cimports.memtwin.linux.mm.shmem import shmem_put
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 
@@ -196,10 +195,8 @@ def merge_two(s: State, mm: u32, index: u32):
     """Let an area take over the one behind it."""
     low: u32 = mm_at(s, mm).vmas[index]
     high: u32 = mm_at(s, mm).vmas[index + 1]
-    if not vma_at(s, low).anon_vma and vma_at(s, high).anon_vma:
-        anon_vma_clone(s, low, high)
-        vma_at(s, low).anon_vma = vma_at(s, high).anon_vma
-        anon_vma_at(s, vma_at(s, high).anon_vma).nr_vmas += 1
+    if not vma_at(s, low).anon_vma:
+        anon_vma_share(s, low, high)
     vma_at(s, low).end = vma_at(s, high).end
     remove_vma(s, mm, index + 1)
 
@@ -226,9 +223,6 @@ def split_vma(s: State, vma: u32, at: u64) -> u32:
     new.filp = get_filp(s, old.filp)
     new.pgoff = old.pgoff + (at - old.start)
     old.end = at
-    if old.anon_vma:
-        anon_vma_clone(s, upper, vma)
-        vma_at(s, upper).anon_vma = vma_at(s, vma).anon_vma
-        anon_vma_at(s, vma_at(s, vma).anon_vma).nr_vmas += 1
+    anon_vma_share(s, upper, vma)
     insert_vma(s, vma_at(s, vma).mm, upper)
     return upper

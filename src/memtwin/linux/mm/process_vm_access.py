@@ -1,0 +1,83 @@
+"""process_vm_readv: one process reads another's memory, if it may.
+
+Who may trace a process may read it: root, and a process of the same user (``ptrace_may_access``); for all others it is
+EPERM, whatever the page holds.  Pages that the other has swapped out, or never touched, are faulted in for it, in the
+time of the reader, whose faults they are; that counts as a use of the page.  What is not mapped there, or not readable,
+is EFAULT: the other does not notice.
+
+Follows mm/process_vm_access.c and kernel/ptrace.c of Linux 6.1 (``process_vm_rw_core``, ``__ptrace_may_access``).
+
+Not modelled: process_vm_writev, Yama's ptrace_scope (0 in Debian), capabilities of others than root, PR_SET_DUMPABLE.
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.state import (
+    State,
+    compound_head,
+    set_current,
+    spend_ns,
+    table_at,
+    task_at,
+)
+from cython.cimports.memtwin.linux.mm.memory import access_page, access_remote_page
+from cython.cimports.memtwin.linux.mm.pgtable import walk
+from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed
+
+from memtwin.linux.core.state import raise_if_broken
+
+
+def ptrace_may_access(s: State, task: u32, other: u32) -> cython.bint:
+    """Whether *task* may look into *other*."""
+    if not task_at(s, task).uid or task_at(s, task).uid == task_at(s, other).uid:
+        return True
+    s.refusal = REFUSED_FOREIGN
+    return False
+
+
+def get_remote_page(s: State, task: u32, mm: u32, vpn: u64) -> u32:
+    """Have a page of another's address space in memory, which is a use of it; returns an Outcome."""
+    code: u32 = access_remote_page(s, task, mm, vpn, False)
+    pte: u64
+    if code == OK:
+        pte = table_at(s, walk(s, mm, vpn)).entry[vpn & (PTRS_PER_TABLE - 1)]
+        if not pte & PTE_SPECIAL:
+            mark_page_accessed(s, compound_head(s, cython.cast(u32, pte >> 12)))
+    return EFAULT if code == SIGSEGV or code == SIGBUS else code
+
+
+def process_vm_rw(s: State, task: u32, other: u32, start: u64, pages: u64, buffer: u64, buffer_pages: u64) -> u32:
+    """Copy *pages* of *other* from page *start* on into a buffer of *task*, as often as it is full; an Outcome."""
+    i: u64
+    code: u32
+    if not ptrace_may_access(s, task, other):
+        return EPERM
+    for i in range(pages):
+        code = EFAULT if task_at(s, other).killed else get_remote_page(s, task, task_at(s, other).mm, start + i)
+        if code == OK:
+            code = access_page(s, task, buffer + i % buffer_pages, True)
+        if code != OK:
+            return code
+        spend_ns(s, s.cost_ns[COST_READ_PAGE])
+    return OK
+
+
+def may_access(s: State, task: int, other: int) -> bool:
+    """Whether a process may look into another."""
+    return ptrace_may_access(s, task, other)
+
+
+def process_vm_readv(s: State, task: int, other: int, start: int, pages: int, buffer: int, buffer_pages: int) -> int:
+    """Read another process's memory into a buffer, in pages; returns an Outcome."""
+    code: u32
+    who: u32 = task
+    whose: u32 = other
+    first: u64 = start
+    count: u64 = pages
+    into: u64 = buffer
+    size: u64 = buffer_pages
+    set_current(s, who)
+    spend_ns(s, s.cost_ns[COST_SYSCALL])
+    with cython.nogil:
+        code = process_vm_rw(s, who, whose, first, count, into, size)
+    raise_if_broken(s)
+    return code

@@ -1,0 +1,6 @@
+"""Made by ``make stubs`` from process_vm_access.py and process_vm_access.pxd."""
+
+from memtwin.linux.core.state import State
+
+def may_access(s: State, task: int, other: int) -> bool: ...
+def process_vm_readv(s: State, task: int, other: int, start: int, pages: int, buffer: int, buffer_pages: int) -> int: ...
