@@ -131,6 +131,9 @@ map:  ## write docs/core-map.md, the order of imports within the compiled core
 journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys through the code (docs/journeys.md)
 	@$(BIN)/python docs/journeys.py
 
+chapter: $(VENV)/.built  ## write docs/chapter-shown.md: what the commands of docs/chapter.md print
+	$(BIN)/python docs/chapter_shown.py
+
 api: $(VENV)/.built  ## write docs/api.md and the outputs of docs/library.ipynb
 	$(BIN)/python docs/api.py
 	$(BIN)/python docs/notebook.py

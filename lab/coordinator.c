@@ -628,7 +628,7 @@ int main(void)
 			}
 		} else {
 			struct w *w = findw(t[2]);
-			if (w && strcmp(v, "kill") && *v != '&') wait_for(&t[2], 1);
+			if (w && strcmp(v, "kill") && *v != '&') wait_for(&t[2], strcmp(v, "vm_read") ? 1 : 2);
 			if (!w || !w->alive) outcome = "skipped";
 			else if (*v == '&') add_beside(w, l);
 			else if (!strcmp(v, "kill")) {

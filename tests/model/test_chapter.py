@@ -13,7 +13,13 @@ from memtwin.twin.twin import Twin
 
 CHAPTER = Path(__file__).parents[2] / "scenarios" / "chapter"
 SCENARIOS = sorted(CHAPTER.glob("*.mem"))
-NOT_OK = {"sandbox": ["error", "died"], "read-only-pages": ["died"], "leak": ["died"], "tmpfs": ["error"]}
+NOT_OK = {
+    "sandbox": ["error", "died"],
+    "read-only-pages": ["died"],
+    "leak": ["died"],
+    "tmpfs": ["error"],
+    "approval": ["error", "error", "error"],
+}
 """What operations are to end with otherwise than ok, in order."""
 LONGEST_SCENARIO = 40
 

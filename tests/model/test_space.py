@@ -265,3 +265,10 @@ def test_beyond_the_end_of_a_file_is_sigbus(kind: str) -> None:
         assert made.do(f"A touch m 5M 4K {touch} seq") == "died"
         assert made.run.done[-1].deaths[0]["signal"] == 7
         invariants.validate(made.state)
+
+
+def test_a_read_waits_for_what_the_other_does_beside() -> None:
+    made = machine("proc A", "proc B", "A mmap h 2M")
+    assert made.do("A touch h 0 2M w seq &") == "running"
+    assert errno(made, "B vm_read A h 1M 16K") == 0
+    assert figures(made)["RssAnon"] > (2 << 10) - UNFOLDED_KIB

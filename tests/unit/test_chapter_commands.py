@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from memtwin import cli
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+import chapter_shown  # noqa: E402
+
 PAGE = (ROOT / "docs" / "chapter.md").read_text()
 NO_VIEW = ("learn", "run", "leak", "htop", "snapshot")
 """Commands that make or watch something: they have tests of their own."""
@@ -71,6 +75,14 @@ def test_the_chapters_machine_prints_what_the_page_says(
         assert cli.main(shlex.split(command)[1:]) == 0
     expected = "".join(f"{row[4:]}\n" for row in printed.splitlines())
     assert capsys.readouterr().out == expected
+
+
+def test_what_is_shown_is_what_the_commands_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/chapter-shown.md is what the commands print, statement by statement."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert chapter_shown.PAGE.read_text() == chapter_shown.page(), "make chapter writes it"
+    shown = chapter_shown.PAGE.read_text()
+    assert all(f"**{row.said}.**" in shown for row in chapter_shown.rows(PAGE))
 
 
 def test_the_chapters_machine_is_shown() -> None:

@@ -31,6 +31,12 @@ REFUSALS = {
     Refusal.SWAPOFF: "what lies in the area would find no room",
 }
 """Rules that refuse without numbers, by Refusal."""
+OF_USERS: dict[int, str] = {
+    Outcome.EACCES: "it is another user's, who alone may have that, beside root",
+    Outcome.EPERM: "root alone, or who owns it, may do that",
+    Outcome.EBADF: "it is open for reading only, as for everybody who neither owns it nor is root",
+}
+"""What refuses other users, by Outcome."""
 
 
 def signal_of(machine: Machine, code: int) -> str:

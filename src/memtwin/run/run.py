@@ -40,12 +40,12 @@ from memtwin.run.done import Done, ages, counted, moved, youngest
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
 from memtwin.run.processes import Processes
-from memtwin.run.refusals import SIGNALS, refusal, signal_of
+from memtwin.run.refusals import OF_USERS, SIGNALS, refusal, signal_of
 from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.shared import Shared
 from memtwin.run.timeline import Sample
 from memtwin.run.worker import Worker
-from memtwin.scenario import Checkpoint, Fmap, Kill, Op, Scenario, Truncate, WorkerOp
+from memtwin.scenario import Checkpoint, Fmap, Kill, Op, Scenario, Truncate, VmRead, WorkerOp
 from memtwin.sources import frame_map
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
@@ -146,7 +146,7 @@ class Run:
     def _step(self, op: Op) -> None:
         state = self.machine.state
         if isinstance(op, WorkerOp) and not op.beside and not isinstance(op, Kill):
-            self._wait_for((op.proc,))  # a process does one thing after another
+            self._wait_for((op.proc, op.other) if isinstance(op, VmRead) else (op.proc,))  # one thing after another
             self.processes.bury()
         before, since, killed = counted(state), state.clock_ns, len(self.ooms)
         taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
@@ -172,7 +172,7 @@ class Run:
             cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
         deltas = moved(before, counted(state))
         refused = errno == Outcome.ENOMEM or (outcome == "error" and state.refused_by)
-        why = refusal(self.machine) if refused else PANICKED if state.has_panicked else ""
+        why = refusal(self.machine) if refused else PANICKED if state.has_panicked else OF_USERS.get(errno, "")
         why = signal_of(self.machine, fault) if signalled else why
         done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
         done.ooms = self.ooms[killed:]

@@ -36,7 +36,8 @@ def shared(op: Shm, what: Step) -> str:
 def unlinked(op: Unlink, what: Step) -> str:
     """Say that a name went away, and what came free."""
     if what.done.errno:
-        return f"{op.proc} removes {op.name!r}: there is none (ENOENT)."
+        because = what.done.why or "there is none"
+        return f"{op.proc} removes {op.name!r}: {because} ({errno.errorcode[what.done.errno]})."
     freed = what.change["MemFree"]
     came = f"{size(freed)} more free" if freed > 0 else "nothing is freed yet"
     return f"{op.proc} removes {op.name!r}: {came}; what is still mapped stays until the last unmaps it."

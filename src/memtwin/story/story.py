@@ -245,7 +245,9 @@ def _mapped(op: Mmap, what: Step) -> str:
 def _mapped_a_file(op: Fmap, what: Step) -> str:
     if what.done.errno:
         why = (
-            f"{named(op.file)} is empty (EINVAL)" if not what.done.file_pages else f"{capital(what.done.why)} (ENOMEM)"
+            f"{named(op.file)} is empty (EINVAL)"
+            if what.done.errno == errno.EINVAL
+            else f"{capital(what.done.why)} ({errno.errorcode[what.done.errno]})"
         )
         return f"{op.proc} asks to map {named(op.file)} ({op.region}) and is refused: {why}."
     how = "shared: writes go to the file" if op.shared else "private: writes go to copies"
