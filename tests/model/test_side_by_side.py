@@ -12,7 +12,10 @@ from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.kernel.sched import cputime, loadavg, psi
+from memtwin.procfs import stat
 from memtwin.run.run import Run, machine_for, simulate
+from memtwin.sources.source import load
+from memtwin.twin.twin import Twin
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
@@ -54,10 +57,25 @@ BUSY = "w rand:6000000:1 content=random"
 """Some six seconds of work on pages that are there."""
 
 
+ASLEEP = "touch h 0 4K r rand:900:3 think=20ms"
+SCHEDULES = {
+    "three tasks at work": ("ABC", "".join(f"{name} touch h 0 4M {BUSY} &\n" for name in "ABC"), 3),
+    "one at work, two that wait for a disk, one that sleeps": (
+        "ABCD",
+        f"A touch h 0 4M {BUSY} &\nB fread f 0 64M 4K rand:900:1 &\nC fread f 0 64M 4K rand:900:2 &\nD {ASLEEP} &\n",
+        3,
+    ),
+    "two that sleep": ("AB", f"A {ASLEEP} &\nB {ASLEEP} &\n", 0),
+}
+"""Names of tasks, what they do for more than 5 s, and how many of them are load."""
+
+
 @pytest.mark.parametrize("cpus", [1, 2, 4])
-def test_the_load_average_counts_who_runs_and_who_waits_for_a_cpu(cpus: int) -> None:
-    """Three tasks at work are a load of three, however many CPUs there are: exact, by the kernel's arithmetic."""
-    text = machine(cpus, names="ABC") + "".join(f"{name} touch h 0 4M {BUSY} &\n" for name in "ABC")
+@pytest.mark.parametrize("what", SCHEDULES)
+def test_the_load_average_counts_who_runs_and_who_waits(cpus: int, what: str) -> None:
+    """However many CPUs there are: exact, by the kernel's arithmetic."""
+    names, lines, active = SCHEDULES[what]
+    text = machine(cpus, "disk data latency=20ms depth=1 readahead=4K\nfile f 64M\n", names) + lines
     scenario = sc.parse(text)
     done = Run(scenario, machine_for(scenario, None))
     state = done.machine.state
@@ -71,7 +89,7 @@ def test_the_load_average_counts_who_runs_and_who_waits_for_a_cpu(cpus: int) -> 
         steps += state.clock_ns // loadavg.LOAD_FREQ_NS - before // loadavg.LOAD_FREQ_NS
     expected: tuple[int, ...] = (0, 0, 0)
     for _ in range(steps):
-        expected = faded(expected, EXPONENTS, 3 * FIXED_1)
+        expected = faded(expected, EXPONENTS, active * FIXED_1)
     assert steps > 0
     assert loadavg.averages(state) == tuple(loadavg.hundredths(value) for value in expected)
 
@@ -95,15 +113,13 @@ def test_pressure_averages_are_the_kernels_arithmetic() -> None:
         done.do(op)
     period = psi.PSI_PERIOD_NS
     sched.sleep_until(state, (state.clock_ns // period + 1) * period)
-    (averages, begun_us), _ = psi.lines(state, 2)
-    percent = begun_us * 1000 * 100 // period
+    percent = psi.totals_us(state, 2)[0] * 1000 * 100 // period
     expected = faded((0, 0, 0), PSI_EXPONENTS, percent * FIXED_1)
-    assert averages == tuple(psi.printed(value) for value in expected)
     for _ in range(3):
         sched.sleep_until(state, state.clock_ns + period)
         expected = faded(expected, PSI_EXPONENTS, 100 * FIXED_1)
-        (averages, _), _ = psi.lines(state, 2)
-        assert averages == tuple(psi.printed(value) for value in expected)
+    (averages, _), _ = psi.lines(state, 2)
+    assert averages == tuple(psi.printed(value) for value in expected)
 
 
 def test_as_many_cpus_as_tasks_are_no_pressure_and_twice_the_work() -> None:
@@ -161,6 +177,59 @@ def test_the_time_booked_is_cpus_times_time(cpus: int) -> None:
     passed = (done.machine.state.clock_ns - done.samples[0].time_ns) * cpus
     assert booked_ns(done) - booked == pytest.approx(passed, rel=0.002)
     invariants.validate(done.machine.state, ())
+
+
+def test_work_beside_the_main_line_keeps_up_with_it() -> None:
+    """Both touch pages that are there, so that no fault lets the other begin its next piece."""
+    text = machine(2) + f"proc M\nM mmap h 4M\nA touch h 0 4M {BUSY} &\nM touch h 0 4M {BUSY}\nwait\n"
+    done = run(text).done
+    assert done[6].us == pytest.approx(done[7].us, rel=0.1)
+    assert done[8].us < done[7].us / 10
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 3, 8])
+def test_each_cpu_books_its_own_time_and_no_more_than_passes(cpus: int) -> None:
+    """After every operation: what a CPU has spent is what has passed, but for a piece of work that is under way."""
+    scenario = sc.parse(machine(cpus, HEADER, "ABC", "100M") + MIXED)
+    done = Run(scenario, machine_for(scenario, None))
+    state = done.machine.state
+    done.sample(between=True)
+    begun = state.clock_ns
+    for op in scenario.ops:
+        done.do(op)
+        passed = state.clock_ns - begun
+        for times in (cputime.times_of(state, cpu) for cpu in range(cpus)):
+            used = times["user"] + times["system"] + times["iowait"]
+            assert used <= passed + 2_000_000
+            assert sum(times.values()) == pytest.approx(passed, rel=0.002, abs=2_000_000)
+    busy = [cputime.times_of(state, cpu)["user"] for cpu in range(cpus)]
+    assert cpus == 1 or sum(cpu > 0 for cpu in busy) >= 2
+
+
+def test_each_cpu_has_its_line_of_stat() -> None:
+    """The main line keeps the first CPU busy, a runner another, a third waits for the disk of another runner."""
+    text = machine(4, "disk data latency=20ms depth=1 readahead=4K\nfile f 64M\n") + (
+        f"proc M\nM mmap h 4M\nA touch h 0 4M {BUSY} &\nB fread f 0 64M 4K rand:300:1 &\nM touch h 0 4M {BUSY}\n"
+    )
+    scenario = sc.parse(text)
+    done = Run(scenario, machine_for(scenario, None))
+    before = load(Twin(done.machine), stat)
+    done.execute()
+    after = load(Twin(done.machine), stat)
+    assert before
+    assert after
+    spent = {
+        number: dict(zip(stat.CPU_FIELDS, (b - a for a, b in zip(before.cpus[number], row, strict=True)), strict=False))
+        for number, row in after.cpus.items()
+    }
+    passed = (done.machine.state.clock_ns - done.samples[0].time_ns) / 1e7
+    main_line, *others = (spent[number] for number in range(4))
+    assert main_line["user"] + main_line["system"] == pytest.approx(passed, rel=0.1)
+    assert sum(other["user"] + other["system"] for other in others) == pytest.approx(passed, rel=0.1)
+    assert sum(other["iowait"] for other in others) == pytest.approx(passed, rel=0.1)
+    assert max(other["idle"] for other in others) == pytest.approx(passed, rel=0.1)
+    total = [b - a for a, b in zip(before.cpu, after.cpu, strict=True)]
+    assert sum(total) == pytest.approx(4 * passed, rel=0.01)
 
 
 @pytest.mark.parametrize("cpus", [1, 4])

@@ -239,9 +239,12 @@ def touch_on(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
 def hits_before(s: State, w: cython.pointer(Work), hit_ns: u64, until_ns: u64) -> u64:
     """How many touches of pages that are there are charged at once: what fits before *until_ns*, 1,024 at most.
 
-    A program that keeps a pace is charged for each.
+    A program that keeps a pace is charged for each.  With more than one CPU the main line is charged up to the next
+    event: then a piece of work beside it ends, and the next may begin.
     """
     now: u64 = local_clock(s)
+    if s.nr_cpus > 1 and not s.runner and s.next_event_ns < until_ns:
+        until_ns = max(s.next_event_ns, now + 1)
     if now >= until_ns or is_paced(cython.address(w.pace)):
         return 0
     return min(HITS_PER_CHARGE, (until_ns - now + hit_ns - 1) // hit_ns) if hit_ns else HITS_PER_CHARGE

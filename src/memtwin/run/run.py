@@ -109,7 +109,10 @@ class Run:
         self.checkpoint("boot")
         if self.machine.boot.sysctl and "vm.lowmem_reserve_ratio" in self.machine.boot.sysctl:
             mm_init.read_lowmem_reserve_ratio(self.machine.state)
+        since = self.machine.state.clock_ns
+        cputime.begin_operation(self.machine.state)
         self.disk.prefetch_bitmaps()
+        cputime.account(self.machine.state, since, 0)
         while len(self.done) < len(self.scenario.ops):  # which may change while it runs
             if progress:
                 progress(len(self.done), len(self.scenario.ops))
@@ -200,11 +203,13 @@ class Run:
 
     def _go_on_beside(self, done: Done) -> None:
         """Begin what runs beside, and note what has ended there."""
-        op, beside = done.op, self.processes.beside
+        op, beside, since = done.op, self.processes.beside, self.machine.state.clock_ns
+        cputime.begin_operation(self.machine.state)
         if isinstance(op, WorkerOp) and op.beside and done.outcome == "ok":
             process = self.processes.by_name[op.proc]
             beside.add(process, done)
         beside.collect()
+        cputime.account(self.machine.state, since, 0)
 
     def _heap(self, op: Op) -> HeapFigures | None:
         process = self.processes.by_name.get(op.proc) if isinstance(op, ON_HEAP) else None

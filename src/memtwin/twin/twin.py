@@ -7,6 +7,7 @@ a live host have.  What no operation of the model changes is handed on from the 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
 
 from memtwin.linux.core import vmstat as names
@@ -390,13 +391,10 @@ class Twin(Source):
         """/proc/stat; interrupts and context switches stay as they were, for nothing here counts them."""
         old = self.machine.boot.stat
         assert old is not None
-        times = {name: ns // NS_PER_TICK for name, ns in cputime.cpu_times(self.state).items()}
-        added = (times["user"], 0, times["system"], times["idle"], times["iowait"])
-        total = tuple(was + (added[i] if i < len(added) else 0) for i, was in enumerate(old.cpu))
-        cpus = {
-            number: tuple(was + (added[i] // len(old.cpus) if i < len(added) else 0) for i, was in enumerate(row))
-            for number, row in old.cpus.items()
-        }
+        total = _grown(old.cpu, cputime.cpu_times(self.state))
+        known = min(self.state.cpu_count, len(old.cpus))
+        times = [cputime.times_of(self.state, cpu) for cpu in range(known)] + [{}] * (len(old.cpus) - known)
+        cpus = {number: _grown(row, more) for (number, row), more in zip(old.cpus.items(), times, strict=True)}
         return stat.Stat(
             total, cpus, old.intr_total, old.intr, old.ctxt, old.btime, old.processes + len(self.processes), 1, 0,
             old.softirq_total, old.softirq, old.unknown,
@@ -492,3 +490,9 @@ class Twin(Source):
     def oom_score_adj(self, process: ScenarioProcess) -> oom_score_adj.OomScoreAdj:
         """/proc/PID/oom_score_adj."""
         return oom_score_adj.OomScoreAdj(task_mmu.task_times(self.state, process.task)["oom_score_adj"])
+
+
+def _grown(row: tuple[int, ...], times_ns: Mapping[str, int]) -> tuple[int, ...]:
+    """A line of /proc/stat, in ticks, with times of the model added."""
+    fields = zip_longest(stat.CPU_FIELDS[: len(row)], row, fillvalue=0)
+    return tuple(was + times_ns.get(str(name), 0) // NS_PER_TICK for name, was in fields)

@@ -8,6 +8,7 @@ from cython.cimports.memtwin.linux.core.state import (
     table_at,
     task_at,
 )
+from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
 from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
@@ -70,6 +71,23 @@ def chunks_of(size: int) -> int:
 def give_slot(s: State, area: int, slot: int) -> None:
     """A slot that was taken has lost its last user."""
     free_swap_slot(s, entry_of(area, slot))
+
+
+def set_state(s: State, who: int, cpu: int, states: str, ns: int) -> None:
+    """Put an entity on a CPU: "r" it wants to run, "c" it runs for *ns*, "i" waits for I/O, "m" stalls for memory."""
+    psi_account(s)
+    s.entities[who].cpu = cpu
+    s.entities[who].queued = "r" in states
+    s.entities[who].busy_until_ns = s.now_ns + cython.cast(u64, ns) if "c" in states else 0
+    s.entities[who].iowait = "i" in states
+    s.entities[who].memstall = 1 if "m" in states else 0
+    s.nr_entities = max(s.nr_entities, cython.cast(u32, who) + 1)
+
+
+def let_pass(s: State, ns: int) -> None:
+    """Let time pass, and nothing else happen."""
+    s.now_ns += cython.cast(u64, ns)
+    psi_account(s)
 
 
 def corrupt_page(s: State, task: int, vpn: int) -> None:

@@ -1053,8 +1053,11 @@ cdef struct SwapSlots:      # a cpu's slots: taken in advance, and freed but not
 cdef struct Cpu:            # everything that the kernel keeps for each CPU
     u32 current             # the task that runs
     u64 busy_until_ns       # a thread or runner works on it until then
-    u64 psi_ns[3][2]        # with more than one cpu: pressure of memory, io, cpu; some, full
-    u64 psi_nonidle_ns
+    u64 user_ns             # with more than one CPU: time of programs, of the kernel
+    u64 system_ns
+    u64 iowait_ns           # nothing ran, and who ran last waited for a device
+    u64 psi_ns[3][2]        # pressure of memory, io, cpu; some, full
+    u64 psi_nonidle_ns      # time in which something ran, wanted to, or waited for a device or for memory
     u64 psi_seen_ns[3][2]   # what the machine's totals have of these
     u64 psi_seen_nonidle_ns
     u32 memalloc            # PF_MEMALLOC depth of what runs: it reclaims

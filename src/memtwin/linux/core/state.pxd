@@ -196,8 +196,7 @@ cdef class State:
     cdef u64 task_sleep_ns          # time that it slept of its own will
     cdef u64 idle_iowait_ns         # of the running operation: what iowait has of the time in which nothing ran
     cdef u64 task_queue_ns          # time that it waited for a cpu, with more than one
-    cdef u64 aside_time_ns          # of threads and runners, on other cpus than the task's
-    cdef u64 aside_booked_ns        # what of it idle time was lessened by
+    cdef u64 accounted_ns           # time that was accounted to each CPU
     cdef u64 stall_since_ns         # when the piece of work aside began to reclaim, on its own clock
     cdef Features features          # what this kernel does otherwise than 6.1
     cdef u32 lru_gen_caps           # /sys/kernel/mm/lru_gen/enabled: what the multi-gen LRU uses; 0: it is off

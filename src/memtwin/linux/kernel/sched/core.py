@@ -124,9 +124,8 @@ def end_piece_aside(s: State, entity: u32, cpu: u32, user_ns: u64):
     e: cython.pointer(SchedEntity) = cython.address(s.entities[entity])
     s.aside = False
     user_ns = min(user_ns, s.thread_ns)
-    s.cpu_user_ns += user_ns
-    s.cpu_system_ns += s.thread_ns - user_ns
-    s.aside_time_ns += s.thread_ns
+    s.cpus[cpu].user_ns += user_ns
+    s.cpus[cpu].system_ns += s.thread_ns - user_ns
     e.cpu = cpu
     e.busy_until_ns = s.cpus[cpu].busy_until_ns = s.now_ns + s.thread_ns
     charge_entity(s, entity, s.thread_ns)
@@ -321,17 +320,15 @@ def nanosleep(s: State, until_ns: u64):
 
 
 def book_iowait(s: State, ns: u64):
-    """Book time in which CPUs were idle while who ran there last waits for a device."""
+    """Book time in which the only CPU was idle while a runner waits for a device."""
     entity: u32
-    cpu: u32
-    for cpu in range(s.nr_cpus):
-        if s.cpus[cpu].busy_until_ns + ns > s.now_ns:
-            continue
-        for entity in range(NR_SCHED_ENTITIES, s.nr_entities):
-            if s.entities[entity].iowait and s.entities[entity].cpu == cpu:
-                s.cpu_iowait_ns += ns
-                s.idle_iowait_ns += ns
-                break
+    if s.nr_cpus > 1:
+        return
+    for entity in range(NR_SCHED_ENTITIES, s.nr_entities):
+        if s.entities[entity].iowait:
+            s.cpu_iowait_ns += ns
+            s.idle_iowait_ns += ns
+            break
 
 
 def advance_to(s: State, until_ns: u64):

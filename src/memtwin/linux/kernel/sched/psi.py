@@ -11,13 +11,14 @@ a step towards the share of that period that was stalled::
 Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``,
 ``collect_percpu_times``).
 
-With several CPUs each has times of its own, where a task that waits counts on the one on which it ran last; the totals
-grow by their mean, weighed by the jiffies in which each CPU was not idle.
+Each CPU has times of its own, where a task that waits counts on the one on which it ran last; every 2.004 s, and at
+each read, the totals grow by their mean, weighed by the jiffies in which each CPU was not idle since then.
 
 Not modelled: triggers, cgroups, irq pressure.
 """
 
 import cython
+from cython.cimports.libc.string import memset
 from cython.cimports.memtwin.linux.core.state import State
 from cython.cimports.memtwin.linux.kernel.sched.loadavg import FIXED_1, calc_load
 
@@ -31,7 +32,7 @@ def update_one(s: State, resource: u32, state: u32, period: u64):
     """Step the averages of one line by what was stalled of the time since the last step."""
     stalled: u64 = min(s.psi_total_ns[resource][state] - s.psi_last_ns[resource][state], period)
     percent: u64 = stalled * 100 // period * FIXED_1
-    s.psi_last_ns[resource][state] = s.psi_total_ns[resource][state]
+    s.psi_last_ns[resource][state] += stalled
     s.psi_avg[resource][state][0] = calc_load(s.psi_avg[resource][state][0], EXP_10S, percent)
     s.psi_avg[resource][state][1] = calc_load(s.psi_avg[resource][state][1], EXP_60S, percent)
     s.psi_avg[resource][state][2] = calc_load(s.psi_avg[resource][state][2], EXP_300S, percent)
@@ -53,73 +54,60 @@ def update_averages(s: State):
 def psi_account(s: State):
     """Book the time since this was last called as pressure, by who ran, waited or stalled meanwhile.
 
-    Memory is *full* also while who is on the CPU is in a stall itself, whatever else could run.  To be called before
-    any of these states changes.
+    To be called before any of these states changes.
     """
     ns: u64 = s.now_ns - s.rq.psi_since_ns
+    tasks: PsiTasks[MAX_CPUS]
     who: u32
-    if ns and s.nr_cpus == 1:
-        account_cpu(s, 0, ns)
-    elif ns:
-        for who in range(s.nr_entities):
-            if is_first_of_cpu(s, who):
-                account_cpu(s, s.entities[who].cpu, ns)
+    cpu: u32
+    if not ns:
+        return
+    for who in range(s.nr_entities):
+        memset(cython.address(tasks[s.entities[who].cpu]), 0, cython.sizeof(PsiTasks))
+    for who in range(s.nr_entities):
+        count_entity(s, who, cython.address(tasks[s.entities[who].cpu]))
+    for who in range(s.nr_entities):
+        cpu = s.entities[who].cpu
+        record_times(s, cpu, cython.address(tasks[cpu]), ns)
+        memset(cython.address(tasks[cpu]), 0, cython.sizeof(PsiTasks))
     s.rq.psi_since_ns = s.now_ns
 
 
-def has_state(s: State, who: u32) -> cython.bint:
-    """Whether an entity runs, wants to, or waits."""
+def count_entity(s: State, who: u32, tasks: cython.pointer(PsiTasks)):
+    """Count an entity with those of the CPU on which it runs, or ran before it began to wait."""
     e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
-    return e.queued or e.iowait or e.memstall != 0 or e.busy_until_ns > s.rq.psi_since_ns
+    on_cpu: cython.bint = e.busy_until_ns > s.rq.psi_since_ns or (e.queued and who == s.rq.curr)
+    stalled: cython.bint = e.memstall != 0
+    tasks.memstall += stalled
+    if on_cpu or e.queued:
+        tasks.running += 1
+        tasks.on_cpu |= on_cpu
+        tasks.memstall_running += stalled
+        tasks.memstall_on_cpu |= stalled and on_cpu
+    elif e.iowait:
+        tasks.iowait += 1
 
 
-def is_first_of_cpu(s: State, who: u32) -> cython.bint:
-    """Whether an entity is the first of those of its CPU that are not idle."""
-    other: u32
-    if not has_state(s, who):
-        return False
-    for other in range(who):
-        if s.entities[other].cpu == s.entities[who].cpu and has_state(s, other):
-            return False
-    return True
+def record_times(s: State, cpu: u32, tasks: cython.pointer(PsiTasks), ns: u64):
+    """Book time on one CPU, by the states of its tasks (``test_state``, ``psi_group_change``).
 
-
-def account_cpu(s: State, cpu: u32, ns: u64):
-    """Book time on one CPU, by the state of those that run there, or ran there before they began to wait."""
-    e: cython.pointer(SchedEntity)
-    who: u32
-    running: u32 = 0
-    waiting: u32 = 0
-    stalled: u32 = 0
-    stalled_running: u32 = 0
-    full: cython.bint
-    for who in range(s.nr_entities):
-        e = cython.address(s.entities[who])
-        if e.cpu != cpu:
-            continue
-        if e.queued or e.busy_until_ns > s.rq.psi_since_ns:
-            running += 1
-            stalled_running += 1 if e.memstall else 0
-        elif e.iowait:
-            waiting += 1
-        stalled += 1 if e.memstall else 0
-    full = running == stalled_running or (s.nr_cpus == 1 and s.entities[s.rq.curr].memstall)
-    book(s, cpu, 0, 0, ns if stalled else 0)
-    book(s, cpu, 0, 1, ns if stalled and full else 0)
-    book(s, cpu, 1, 0, ns if waiting else 0)
-    book(s, cpu, 1, 1, ns if waiting and not running else 0)
-    if running > 1:
-        book(s, cpu, 2, 0, ns)
-    if running or waiting or stalled:
+    Memory is *full* also while who is on the CPU is in a stall itself, whatever else could run.
+    """
+    full: cython.bint = tasks.running == tasks.memstall_running or tasks.memstall_on_cpu
+    book(s, cpu, 0, 0, ns if tasks.memstall else 0)
+    book(s, cpu, 0, 1, ns if tasks.memstall and full else 0)
+    book(s, cpu, 1, 0, ns if tasks.iowait else 0)
+    book(s, cpu, 1, 1, ns if tasks.iowait and not tasks.running else 0)
+    book(s, cpu, 2, 0, ns if tasks.running > tasks.on_cpu else 0)
+    if tasks.running or tasks.iowait or tasks.memstall:
         s.cpus[cpu].psi_nonidle_ns += ns
+    if tasks.iowait and not tasks.running:
+        s.cpus[cpu].iowait_ns += ns
 
 
 def book(s: State, cpu: u32, resource: u32, state: u32, ns: u64):
-    """Book stalled time of one CPU, of a single one at once to the machine's."""
-    if s.nr_cpus == 1:
-        s.psi_total_ns[resource][state] += ns
-    else:
-        s.cpus[cpu].psi_ns[resource][state] += ns
+    """Book stalled time of one CPU."""
+    s.cpus[cpu].psi_ns[resource][state] += ns
 
 
 def percpu_mean(s: State, stalled: cython.pointer(u64)):
@@ -135,7 +123,7 @@ def percpu_mean(s: State, stalled: cython.pointer(u64)):
     weights: u64 = 0
     for state in range(6):
         stalled[state] = 0
-    for cpu in range(s.nr_cpus if s.nr_cpus > 1 else 0):
+    for cpu in range(s.nr_cpus):
         c = cython.address(s.cpus[cpu])
         jiffies = (c.psi_nonidle_ns - c.psi_seen_nonidle_ns) // JIFFY_NS
         weights += jiffies
