@@ -131,6 +131,7 @@ cdef class State:
     cdef ZsClass zs_class[ZS_SIZE_CLASSES]
     cdef u64 zs_freeable[2]         # pages that compaction of zram's pool could free, and of zswap's
     cdef Zswap zswap
+    cdef u32 split_anon_vma         # root whose lock is held by who splits a huge page and does not run; 0: none
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
     cdef i64 committed_as           # pages
     cdef u64 tmpfs_max_blocks[9]    # pages that each tmpfs may have, from 1; 0: there is no limit

@@ -20,6 +20,7 @@ cdef bint can_split_huge_page(State s, u32 head) noexcept nogil
 cdef void unmap_to_split(State s, u32 head) noexcept nogil
 cdef void split_tail(State s, u32 head, u32 tail, List *chain) noexcept nogil
 cdef bint split_huge_page(State s, u32 head, List *chain) noexcept nogil
+cdef void hold_anon_vma(State s, u32 root, u64 begun_ns) noexcept nogil
 cdef void list_add_older(State s, List *chain, u32 head, u32 pfn) noexcept nogil
 cdef List *list_of_page(State s, u32 pfn) noexcept nogil
 cdef bint is_underused(State s, u32 head) noexcept nogil

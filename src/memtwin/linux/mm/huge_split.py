@@ -15,7 +15,7 @@ stand beside the first on its list, or on the list of the caller that reclaims i
 Follows mm/huge_memory.c (``split_huge_page_to_list``, ``deferred_split_scan``) and mm/rmap.c
 (``folio_referenced_one``, ``try_to_unmap_one``) of Linux 6.1 and 6.12.
 
-Not modelled: huge pages of files.
+Not modelled: huge pages of files, tasks on other CPUs that meet the lock of a split.
 """
 
 import cython
@@ -25,6 +25,7 @@ from cython.cimports.memtwin.linux.core.state import (
     anon_vma_at,
     avc_at,
     entire_mapcount,
+    hooks,
     page_lruvec,
     page_mapped,
     spend_ns,
@@ -42,6 +43,8 @@ from cython.cimports.memtwin.linux.mm.swap import page_lru, put_page
 from cython.cimports.memtwin.linux.mm.swapfile import try_to_free_swap
 
 SOURCE = "mm/huge_memory.c", "v6.1"
+
+TICK_NS = cython.declare(u64, 4_000_000)
 
 KEPT_FLAGS = cython.declare(
     u32,
@@ -250,6 +253,7 @@ def split_huge_page(s: State, head: u32, chain: cython.pointer(List)) -> cython.
     False: something else refers to it.  What nothing maps is free afterwards, but for the first, which the caller has.
     """
     page: cython.pointer(Page) = cython.address(s.pages[head])
+    begun_ns: u64
     i: u32
     if page.flags & PG_WRITEBACK or not can_split_huge_page(s, head):
         s.event[THP_SPLIT_PAGE_FAILED] += 1
@@ -264,13 +268,29 @@ def split_huge_page(s: State, head: u32, chain: cython.pointer(List)) -> cython.
     page.flags &= ~cython.cast(u32, PG_HUGE | PG_HEAD)
     page.order = 0
     s.event[THP_SPLIT_PAGE] += 1
+    begun_ns = s.now_ns
     spend_ns(s, HPAGE_PMD_NR * (s.cost_ns[COST_UNMAP_PAGE] + s.cost_ns[COST_FORK_PAGE]))
     for i in range(head + 1, head + HPAGE_PMD_NR):
         s.pages[i].refcount += 1
         if s.pages[i].flags & PG_SWAPCACHE and not s.pages[i].mapcount:
             try_to_free_swap(s, i)
         put_page(s, i)
+    hold_anon_vma(s, anon_vma_at(s, page.mapping).root, begun_ns)
     return True
+
+
+def hold_anon_vma(s: State, root: u32, begun_ns: u64):
+    """Let others run before the lock is released under which a page was split: they keep all pages of that anon_vma.
+
+    The kernel may switch at each of the 512 mappings that it replaces.  A task does here; a thread, which is not
+    interrupted, keeps the lock until it runs again if a tick fell into its split; on a CPU of its own it keeps nothing.
+    """
+    if s.in_thread:
+        s.split_anon_vma = root if s.now_ns // TICK_NS != begun_ns // TICK_NS else 0
+    elif not s.runner:
+        s.split_anon_vma = root
+        hooks.cond_resched(s)
+        s.split_anon_vma = 0
 
 
 # --- pages that wait for it ------------------------------------------------------------------------------------------
@@ -299,7 +319,7 @@ def deferred_split_scan(s: State, nr_to_scan: u64) -> u64:
     underused: cython.bint
     done: u64 = 0
     left: u64 = min(nr_to_scan, queue.nr)
-    while left:
+    while left and queue.nr:
         left -= 1
         head = queue.head - 1
         list_del(s.pages, queue, head + 1)

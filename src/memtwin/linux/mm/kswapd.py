@@ -209,6 +209,7 @@ def kswapd_step(s: State):
     """Let kswapd do one piece of work: begin a run or a pass, look at 32 pages of each list, or end what it began."""
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     goes_on: cython.bint = True
+    s.split_anon_vma = 0
     if k.state == THREAD_NAP:
         kswapd_nap_over(s)
         return

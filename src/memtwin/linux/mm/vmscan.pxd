@@ -22,6 +22,7 @@ cdef bint is_file_lru(u32 lru) noexcept nogil
 cdef u64 isolate_lru_pages(State s, ScanControl *sc, u32 lru, u64 nr_to_scan, List *taken, u64 *nr_scanned) noexcept nogil
 cdef void splice_head(State s, List *skipped, List *lru) noexcept nogil
 cdef void putback_lru_pages(State s, List *chain) noexcept nogil
+cdef bint is_locked_by_split(State s, u32 pfn) noexcept nogil
 cdef u32 check_references(State s, u32 pfn) noexcept nogil
 cdef u32 check_dirty_writeback(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil
 cdef u32 pageout(State s, ScanControl *sc, u32 pfn, ReclaimStat *stat) noexcept nogil

@@ -35,6 +35,7 @@ import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_del
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    anon_vma_at,
     entire_mapcount,
     file_at,
     global_node_page_state,
@@ -170,12 +171,26 @@ def referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
     return huge_page_referenced(s, pfn, vm_flags) if is_huge(s, pfn) else page_referenced(s, pfn, vm_flags)
 
 
+def is_locked_by_split(s: State, pfn: u32) -> cython.bint:
+    """Whether a mapped page is of the anon_vma whose lock is held by who splits a huge page and does not run."""
+    if s.pages[pfn].owner != OWNER_ANON or not page_mapped(s, pfn):
+        return False
+    return anon_vma_at(s, s.pages[pfn].mapping).root == s.split_anon_vma
+
+
 def check_references(s: State, pfn: u32) -> u32:
-    """Decide by how a page was used since its last scan; this clears what it reads."""
+    """Decide by how a page was used since its last scan; this clears what it reads.
+
+    It stays where the lock is held that its mappings are found under, as while a huge page beside it is being split.
+    """
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     vm_flags: u32 = 0
-    used: u32 = referenced(s, pfn, cython.address(vm_flags))
-    before: cython.bint = page.flags & PG_REFERENCED != 0
+    used: u32
+    before: cython.bint
+    if s.split_anon_vma and is_locked_by_split(s, pfn):
+        return PAGEREF_KEEP
+    used = referenced(s, pfn, cython.address(vm_flags))
+    before = page.flags & PG_REFERENCED != 0
     page.flags &= ~cython.cast(u32, PG_REFERENCED)
     if vm_flags & VM_LOCKED:
         return PAGEREF_ACTIVATE
