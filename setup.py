@@ -19,7 +19,7 @@ DEBUG = os.environ.get("MEMTWIN_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
 PURE = {"linux/core/vmstat.py", "linux/features.py", "linux/kernel/sysctl.py", "linux/records.py"}
 """Tables and records in plain Python."""
-COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
+COMPILE = ["-O1", "-g", "-fsanitize=address", "-fno-omit-frame-pointer"] if DEBUG else ["-O3", "-g0"]
 QUIET = ["-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 LINK = ["-fsanitize=address"] if DEBUG else ["-Wl,-s"]
 

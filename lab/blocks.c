@@ -6,7 +6,7 @@
  *	free NAME K			every K-th block of NAME, the first among them; 1: all of them
  *
  * TYPE is the pageblock that a block belongs in: movable (GFP_HIGHUSER_MOVABLE), unmovable (GFP_KERNEL), reclaimable
- * (GFP_KERNEL | __GFP_RECLAIMABLE), each with __GFP_NOWARN.  None of them can be moved or reclaimed.  The blocks of a
+ * (GFP_KERNEL | __GFP_RECLAIMABLE), atomic (GFP_ATOMIC), each with __GFP_NOWARN.  None of them can be moved or reclaimed.  The blocks of a
  * name are a list through their first pages, so that holding them takes no memory.
  */
 #include <linux/gfp.h>
@@ -44,6 +44,8 @@ static int take(int i, unsigned int order, unsigned long count, const char *type
 		gfp = GFP_HIGHUSER_MOVABLE;
 	else if (type[0] == 'r')
 		gfp |= __GFP_RECLAIMABLE;
+	else if (type[0] == 'a')
+		gfp = GFP_ATOMIC;
 	held[i].order = order;
 	while (count--) {
 		struct page *page = alloc_pages(gfp | __GFP_NOWARN, order);

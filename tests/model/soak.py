@@ -466,7 +466,7 @@ class Soak:
         self.blocks.append(name)
         count, kind = (
             self.rng.randint(1, max(1, 1500 >> order)),
-            self.rng.choice(("movable", "unmovable", "reclaimable")),
+            self.rng.choice(("movable", "unmovable", "reclaimable", "atomic")),
         )
         self.step(f"kalloc {name} {order} {count} {kind}")
         return "ok"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from growing import Growing
 from streams import PAGE, Stream
 
 from memtwin.linux.check import invariants
 from memtwin.linux.fs import fs_writeback
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.linux.mm import mm_init, page_alloc_fast, page_writeback
+from memtwin.linux.mm import dirty_limits, mm_init, page_alloc_fast
 
 SECOND = 1_000_000_000
 JOURNAL = 1
@@ -44,7 +45,7 @@ def test_limits_are_shares_of_what_could_be_cache() -> None:
     state, node = stream.state, stream.state.node_stats()
     free = page_alloc_fast.free_pages(state)
     dirtyable = free - min(free, state.totalreserve) + node["nr_inactive_file"] + node["nr_active_file"] + 1
-    assert page_writeback.dirty_thresholds(state) == (819 * dirtyable // 4096, 409 * dirtyable // 4096)
+    assert dirty_limits.dirty_thresholds(state) == (819 * dirtyable // 4096, 409 * dirtyable // 4096)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +61,14 @@ def test_limits_in_bytes(settings: dict[str, int], limits: tuple[int, int]) -> N
     state = Stream(1).state
     for name, value in settings.items():
         mm_init.write_sysctl(state, name, value)
-    assert page_writeback.dirty_thresholds(state) == limits
+    assert dirty_limits.dirty_thresholds(state) == limits
 
 
 def test_anonymous_memory_lowers_the_limits() -> None:
     """100 MiB of anonymous pages cost a fifth of themselves in dirty pages."""
     bare, full = Stream(1, ram="256M"), Stream(1, "", ram="256M")
     full.fill_anonymous(25_600)
-    (before, _), (after, _) = (page_writeback.dirty_thresholds(s.state) for s in (bare, full))
+    (before, _), (after, _) = (dirty_limits.dirty_thresholds(s.state) for s in (bare, full))
     assert before - after == pytest.approx(25_600 * 819 / 4096, rel=0.01)
 
 
@@ -75,7 +76,7 @@ def test_a_writer_comes_to_a_balance_point_after_32_then_64_pages() -> None:
     """limit 4,096..16,383 pages: looked at after 32, 96, 160 pages; over 100 dirty, the 160th starts the flusher."""
     stream = Stream(1)
     mm_init.write_sysctl(stream.state, "dirty_background_bytes", 100 * PAGE)
-    assert 4096 <= page_writeback.dirty_thresholds(stream.state)[0] < 16384
+    assert 4096 <= dirty_limits.dirty_thresholds(stream.state)[0] < 16384
     write(stream, 159)
     assert counted(stream, "nr_dirty", "nr_writeback") == (159, 0)
     write(stream, 1, 159)
@@ -208,3 +209,17 @@ def test_a_hole_that_is_written_has_data_afterwards() -> None:
     stream.io(0, 64 * PAGE, filp=filp)
     assert stream.events()["pgpgin"] - before >= (64 - 28) * 4
     invariants.validate(stream.state)
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_a_writer_whose_limit_fell_to_a_few_pages_goes_on(kernel: str) -> None:
+    """A shared mapping's page is written back in its writer's pause: with one at each page it would never end."""
+    one = Growing(f"machine ram=128M kernel={kernel} cpus=1 thp=never\nfile g 8M\nsysctl vm.dirty_ratio=2\n")
+    one.do("proc A")
+    one.do("A fmap m g shared")
+    one.do("A mmap h 62M")
+    one.do("A touch h 0 62M w seq")
+    began = one.state.clock_ns
+    assert one.do("A touch m 0 200P w rand:200:5") == "ok"
+    assert dirty_limits.dirty_thresholds(one.state)[0] < 100
+    assert one.state.clock_ns - began < 2_000_000_000

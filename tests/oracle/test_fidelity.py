@@ -45,7 +45,7 @@ RECLAIM = [
     "112-zswap-fits", "113-zswap-limit", "114-zswap-random-zero", "115-zswap-classes", "116-zswap-zsmalloc-lz4",
     "117-rot-mixed-files", "118-oom-zram-text", "119-ssd-two-working-sets", "120-zram-two-prios-128m",
     "131-normal-files", "29-fragmentation", "133-frag-compaction-saves", "134-frag-kills", "135-frag-refused",
-    "137-frag-proactive",
+    "136-atomic-reserve", "137-frag-proactive",
     "138-frag-orders", "139-frag-normal",
     "g06", "mini-freefork", "mini-mlockcow", "161-gen-stream-61", "162-gen-mix-disk-61", "163-gen-zram-61",
 ]  # fmt: skip
@@ -214,6 +214,7 @@ def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path
 
 SECTION_PAGES = 32768
 """Frames of 128 MiB: a zone with a hole as large has no pageblocks in it, and where it lies the model does not know."""
+HIGHATOMIC = 3
 FRAGMENTED = ("29-fragmentation", "133-frag-compaction-saves", "138-frag-orders")
 
 
@@ -225,6 +226,22 @@ def test_compaction_moves_as_many_pages_as_the_kernel(name: str, recordings: Pat
     found = {one.figure: one for one in stalls(reals, Recording(tmp_path / name))}
     assert found["pgmigrate_success"].twin <= 0.30
     assert found["compact_isolated"].twin <= 0.30
+
+
+def test_as_many_pageblocks_are_kept_for_atomic_blocks_as_the_kernel_keeps(recordings: Path, tmp_path: Path) -> None:
+    """But for one in each zone: made, kept while nothing needs them, and given up under pressure.
+
+    Whether the requests after that are below the low mark again, kswapd's phase decides.
+    """
+    reals = [Recording(path) for path in runs_in(recordings / "136-atomic-reserve")]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / "136")
+    most = 0
+    for label in ("filled", "atomic", "half", "pressed"):
+        read = [load(one.at(label), pagetypeinfo) for one in (*reals, Recording(tmp_path / "136"))]
+        *real, twin = [{zone.zone: zone.counts[HIGHATOMIC] for zone in one.blocks} for one in read if one]
+        assert any(all(abs(twin[zone] - kept[zone]) <= 1 for zone in kept) for kept in real), label
+        most = max(most, twin["DMA32"])
+    assert most >= 3
 
 
 def six_one(recordings: Path) -> list[Path]:

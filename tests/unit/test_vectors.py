@@ -139,7 +139,7 @@ def test_slab_shapes(size: int, cpus: int, shape: tuple[int, int]) -> None:
 
 
 def test_slab_pages_come_back_only_when_slabs_are_empty() -> None:
-    """Freeing every other object frees no page; freeing all keeps min_partial empty slabs and the cpu's."""
+    """Freeing every other object frees no page; freeing all keeps min_partial empty slabs and the cpu's own."""
     done = run.simulate(parse("machine ram=192M\nsleep 0.1\n"), None)
     state = done.machine.state
     cache = slub.create_cache(state, 512, 8, 0, False)
@@ -148,10 +148,28 @@ def test_slab_pages_come_back_only_when_slabs_are_empty() -> None:
     for slab in objects[::2]:
         slub.free_object(state, slab)
     assert slub.cache_info(state, cache).num_slabs == 100
-    assert slub.cache_info(state, cache).active_objs <= 408
+    frozen = slub.cpu_partial_slabs(512, 8)
+    assert slub.cache_info(state, cache).active_objs <= 408 + 4 * frozen
     for slab in objects[1::2]:
         slub.free_object(state, slab)
-    assert slub.cache_info(state, cache).num_slabs <= slub.min_partial(512) + 1
+    assert slub.cache_info(state, cache).num_slabs <= slub.min_partial(512) + frozen + 1
+    invariants.validate(state)
+
+
+def test_what_a_cpu_freed_into_stays_its_own_until_its_list_is_full() -> None:
+    """Slabs on a cpu's partial list count as active, keep their pages when empty, and go to the node all at once."""
+    done = run.simulate(parse("machine ram=192M\nsleep 0.1\n"), None)
+    state = done.machine.state
+    cache = slub.create_cache(state, 4096, 8, 3, False)
+    assert slub.cpu_partial_slabs(4096, 8) == 2
+    objects = [slub.allocate_object(state, cache) for _ in range(40)]
+    for slab in objects[:16]:
+        slub.free_object(state, slab)
+    assert slub.cache_info(state, cache)[:2] == (40, 40)
+    slub.free_object(state, objects[16])
+    assert slub.cache_info(state, cache)[:2] == (24, 40)
+    assert slub.allocate_object(state, cache) == objects[16]
+    assert slub.cache_info(state, cache)[:2] == (24, 40)
     invariants.validate(state)
 
 

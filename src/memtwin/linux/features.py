@@ -42,6 +42,11 @@ FEATURES: Final = (
         "deferred_if_mapped", (6, 12), "new huge pages are queued to be split, and one counts while a part is mapped"
     ),
     Feature("fallback_claims", (6, 12), "an allocation of another type claims a whole pageblock or takes one piece"),
+    Feature(
+        "highatomic_free",
+        (6, 12),
+        "what is kept for atomic blocks is held back while it is free, and small zones keep none",
+    ),
     Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),
 )
 """In the order of their releases. Each was read in 6.12 and is absent in 6.1; the release between was not checked."""

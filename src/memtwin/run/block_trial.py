@@ -18,7 +18,7 @@ def trial(source: Source, order: int, kind: str) -> tuple[dict[str, int], tuple[
     """Return what a request for one block of 2^*order* pages does on a machine, and ``vm.compact_memory``; and notes.
 
     The figures have the names of ``views.buddyinfo.Trial``. *kind*: the type of the pageblock that the block belongs
-    in: movable, unmovable, reclaimable.
+    in: movable, unmovable, reclaimable, atomic.
     """
     machine = build_from(replace(read(source), seed=0))
     asked, compacted = machine.copy(), machine.copy()

@@ -20,7 +20,7 @@ MOST_BLOCKS: Final = 16_000_000
 
 def kalloc(body: _Body, line: Line) -> kinds.Op:
     """Parse the kernel's taking of blocks."""
-    words = line.counted("kalloc NAME ORDER COUNT movable|unmovable|reclaimable", 5, 5)
+    words = line.counted("kalloc NAME ORDER COUNT movable|unmovable|reclaimable|atomic", 5, 5)
     name = line.named(words[1], "a name", NAME)
     if name in body.blocks:
         raise line.error(f"a new name; {name!r} is already used")

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 Content = Literal["mark", "zero", "random", "half", "text"]
 Advice = Literal["dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout"]
-BlockKind = Literal["movable", "unmovable", "reclaimable"]
+BlockKind = Literal["movable", "unmovable", "reclaimable", "atomic"]
 Thp = Literal["never", "madvise", "always"]
 Rights = Literal["none", "r", "rw", "rx", "rwx"]
 Limited = Literal["as", "data", "stack", "memlock"]
 MalloptName = Literal["arena_max", "mmap_threshold", "top_pad", "trim_threshold"]
 OnOff = Literal["on", "off"]
 
-BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable")
+BLOCK_KINDS: Final[tuple[BlockKind, ...]] = ("movable", "unmovable", "reclaimable", "atomic")
 CONTENTS: Final[tuple[Content, ...]] = ("mark", "zero", "random", "half", "text")
 ADVICES: Final[tuple[Advice, ...]] = ("dontneed", "free", "willneed", "hugepage", "nohugepage", "cold", "pageout")
 THPS: Final[tuple[Thp, ...]] = ("never", "madvise", "always")
@@ -396,8 +396,8 @@ class Compact(Op):
 class Kalloc(Op):
     """The kernel allocates *count* blocks of 2^*order* pages; the first that is refused ends it (ENOMEM).
 
-    *kind*, the pageblock that they belong in: movable (GFP_HIGHUSER_MOVABLE), unmovable (GFP_KERNEL) or reclaimable
-    (with GFP_RECLAIMABLE). None of them can be moved or reclaimed.
+    *kind*, the pageblock that they belong in: movable (GFP_HIGHUSER_MOVABLE), unmovable (GFP_KERNEL), reclaimable
+    (with GFP_RECLAIMABLE) or atomic (GFP_ATOMIC: it cannot wait). None of them can be moved or reclaimed.
     """
 
     name: str

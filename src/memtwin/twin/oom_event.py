@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
-from memtwin.linux.mm import oom_kill
+from memtwin.linux.mm import buddy_info, oom_kill
 from memtwin.oom import layout
 from memtwin.oom.event import (
     GLOBAL,
@@ -138,7 +138,8 @@ def _zone(twin: Twin, zone) -> Zone:  # type: ignore[no-untyped-def]
     pcp = sum(pageset.count for pageset in zone.pagesets) * 4
     fields = {
         "free": zone.free * 4, "boost": (zone.boost or 0) * 4, "min": zone.min * 4, "low": zone.low * 4,
-        "high": zone.high * 4, "reserved_highatomic": 0, "writepending": stats.get("nr_zone_write_pending", 0) * 4,
+        "high": zone.high * 4, "reserved_highatomic": buddy_info.reserved_highatomic(twin.state, number) * 4,
+        "writepending": stats.get("nr_zone_write_pending", 0) * 4,
         "present": zone.present * 4, "managed": zone.managed * 4, "mlocked": stats.get("nr_mlock", 0) * 4,
         "bounce": stats.get("nr_bounce", 0) * 4, "free_pcp": pcp, "local_pcp": pcp, "free_cma": 0,
     }  # fmt: skip

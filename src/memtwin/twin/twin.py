@@ -20,12 +20,12 @@ from memtwin.linux.kernel.sched import (
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
 from memtwin.linux.mm import (  # fmt: skip
     buddy_info,
+    dirty_limits,
     filemap,
     lru_gen_state,
     oom_kill,
     page_alloc,
     page_alloc_fast,
-    page_writeback,
     slub,
     swapon,
     util,
@@ -207,7 +207,7 @@ class Twin(Source):
             counters[name] = sum(zone[name] for zone in numa)
         for name, value in s.node_stats().items():
             counters[name] = value // HUGE_PAGE if name in HUGE_STATS else value
-        counters.update(zip(names.THRESHOLDS, page_writeback.dirty_thresholds(s), strict=True))
+        counters.update(zip(names.THRESHOLDS, dirty_limits.dirty_thresholds(s), strict=True))
         counters.update(s.events_by_name())
         counters[names.LAST_LINE] = 0
         return counters

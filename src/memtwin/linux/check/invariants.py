@@ -19,6 +19,7 @@ Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_
 import cython
 from cython.cimports.memtwin.linux.check.huge_pages import HugeCheck
 from cython.cimports.memtwin.linux.core.state import (
+    SlabCache,
     State,
     cache_at,
     compound_head,
@@ -41,6 +42,7 @@ from cython.cimports.memtwin.linux.mm.page_writeback import is_accounted
 from cython.cimports.memtwin.linux.mm.slub import slab_objects
 
 from memtwin.errors import ModelBug
+from memtwin.linux.mm import buddy_info
 from memtwin.linux.mm.swap import batched
 
 
@@ -96,6 +98,8 @@ class MachineCheck(HugeCheck):
                     self.equal(f"free blocks of order {order}", blocks, zone_at(s, zone).free_area[order][mt].nr)
                     pages += blocks << order
             self.equal(f"free pages of zone {zone}", pages, zone_at(s, zone).stat[NR_FREE_PAGES])
+            kept = buddy_info.pageblocks(s, zone)[MIGRATE_HIGHATOMIC] * PAGEBLOCK_NR
+            self.equal(f"pages kept for atomic blocks in zone {zone}", kept, zone_at(s, zone).nr_reserved_highatomic)
 
     def free_block(self, zone: int, order: int, mt: int, pfn: int) -> None:
         """One block: aligned, whole, where it belongs, and not beside a free buddy."""
@@ -442,6 +446,20 @@ class MachineCheck(HugeCheck):
         )
         return 1 if n.listed else 0
 
+    def frozen_slabs(self, cache: int) -> None:
+        """Slabs on the cpu's partial list: of this cache, marked so, and never more than it may have."""
+        s: State = self.s
+        c: cython.pointer(SlabCache) = cache_at(s, cython.cast(u32, cache))
+        pfn: u32 = c.cpu_partial.head
+        slabs = 0
+        while pfn:
+            here = s.pages[pfn].mapping == cython.cast(u32, cache) and s.pages[pfn].flags & PG_FROZEN
+            self.hold(here, f"slab {pfn} on the cpu's partial list of cache {cache} is not one of its own")
+            self.hold(s.pages[pfn].index < slab_objects(s, pfn), f"slab {pfn} on the cpu's partial list is full")
+            slabs += 1
+            pfn = s.pages[pfn].next
+        self.equal(f"slabs on the cpu's partial list of cache {cache}", slabs, c.cpu_partial.nr)
+
     def slabs(self) -> None:
         """Slab pages and page tables: frames owned against counters."""
         s: State = self.s
@@ -450,6 +468,7 @@ class MachineCheck(HugeCheck):
         for cache in range(1, s.caches.nr):
             c = cache_at(s, cache)
             pages += c.nr_pages
+            self.frozen_slabs(cache)
             room = 0
             pfn = c.partial.head
             while pfn:

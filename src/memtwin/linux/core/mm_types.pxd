@@ -90,7 +90,8 @@ cpdef enum:
     PG_DIRTY = 128
     PG_UPTODATE = 256
     PG_ANON_EXCLUSIVE = 512
-    PG_PARTIAL = 1024       # a slab on its cache's partial list
+    PG_PARTIAL = 1024       # a slab on its node's partial list
+    PG_FROZEN = 4           # a slab on its cpu's partial list; the same bit is PG_ACTIVE on a page of an LRU list
     PG_LOCKED = 0x800       # being read from a device, or in reclaim's hands
     PG_WRITEBACK = 0x1000
     PG_RECLAIM = 0x2000     # free it as soon as its write ends; the same bit is PG_READAHEAD on a clean page
@@ -196,6 +197,7 @@ cpdef enum:              # GFP flags, with the numbers of Linux 6.1: what a requ
     GFP_HARDWALL = 0x100000
     GFP_KERNEL = 0xcc0
     GFP_NOFS = 0xc40
+    GFP_ATOMIC = 0x820      # cannot wait, and must not fail easily: GFP_HIGH, and kswapd is woken
     GFP_THISNODE = 0x200000 # of the first attempt for a huge page: compaction alone, no reclaim
     GFP_TRANSHUGE_LIGHT = 0x1c20ca  # a huge page that waits for nothing, and wakes no thread
     GFP_TRANSHUGE = 0x1c24ca
@@ -646,6 +648,7 @@ cdef struct Khugepaged:     # /sys/kernel/mm/transparent_hugepage/khugepaged, an
 
 cdef struct Features:       # what a kernel does otherwise than 6.1; set once, before boot (linux/features.py)
     u32 lru_batch           # pages of a per-cpu batch in front of the lists
+    bint highatomic_free    # of the reserve for atomic blocks only what is free counts as not usable; under 1 % of a zone none
     bint fallback_claims    # a list that runs dry takes a whole pageblock or a single piece, and mixes none half way
     bint pcp_auto_high      # per-cpu lists grow and shrink with their use
     bint rotations_cost     # a page that reclaim gives another round costs, and I/O costs 32 times as much
@@ -695,6 +698,8 @@ cdef struct WbList:
 cdef struct Bdi:            # a backing device: its flusher and the inodes that it works from
     Flusher flusher
     WbList lists[NR_WB_LISTS]
+    u64 dirty_limit         # of the domain: follows the threshold down slowly
+    u64 dirty_limit_ns      # when it last did
     u64 ra_pages            # readahead's limit
     bint no_buffer_heads    # its file system keeps none for the pages of its files
 
@@ -728,6 +733,7 @@ cdef struct Mm:
     u32 *vmas               # sorted by start
     u32 nr_vmas
     u32 cap_vmas
+    u32 vma_found           # index of the area that was found last
     u32 pgd
     u32 users
     u32 slab                # of its mm_struct

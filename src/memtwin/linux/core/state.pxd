@@ -40,7 +40,9 @@ cdef struct SlabCache:
     u64 room                # objects that all slabs have room for
     u64 nr_objects          # in use, as callers see it
     u64 free_partial        # free objects of the slabs on the node's partial list
-    List partial            # slabs with free objects, through the head frames
+    List partial            # the node's slabs with free objects, through the head frames
+    List cpu_partial        # the cpu's own: nothing leaves it but to be allocated from, or all of it when it is full
+    u32 cpu_partial_slabs   # when that is
     u32 cpu_slab            # head frame of the slab that allocations come from
     u32 min_partial
 

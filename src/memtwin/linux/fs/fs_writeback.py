@@ -55,10 +55,10 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.kernel.sched.wait import wait_for
 from cython.cimports.memtwin.linux.lib.xarray import xa_next_dirty
+from cython.cimports.memtwin.linux.mm.dirty_limits import domain_dirty_limit
 from cython.cimports.memtwin.linux.mm.page_writeback import (
     arm_flusher,
     clear_page_dirty_for_io,
-    dirty_limit,
     over_bground_thresh,
     set_page_writeback,
     update_bandwidth,
@@ -78,7 +78,7 @@ def chunk_size(s: State) -> u64:
 
     For example: 25,600 pages/s, limit 9,600: min(12,800, 1,200) + 1,024, rounded down to 1,024: 2,048
     """
-    pages: u64 = min(s.bdi.flusher.bandwidth // 2, dirty_limit(s) // 8)
+    pages: u64 = min(s.bdi.flusher.bandwidth // 2, domain_dirty_limit(s) // 8)
     pages = min(pages, s.bdi.flusher.work_left)
     return (pages + MIN_WRITEBACK_PAGES) // MIN_WRITEBACK_PAGES * MIN_WRITEBACK_PAGES
 

@@ -17,7 +17,10 @@ from memtwin.errors import HostMemoryError
 from memtwin.linux.core.state import raise_if_broken
 
 SOURCE = "mm/page_alloc.c", "v6.1"
-GFP = {"movable": GFP_HIGHUSER_MOVABLE, "unmovable": GFP_KERNEL, "reclaimable": GFP_KERNEL | GFP_RECLAIMABLE}
+GFP = {
+    "movable": GFP_HIGHUSER_MOVABLE, "unmovable": GFP_KERNEL, "reclaimable": GFP_KERNEL | GFP_RECLAIMABLE,
+    "atomic": GFP_ATOMIC,
+}  # fmt: skip
 """What a block's request may do, by the type of its pageblock."""
 
 

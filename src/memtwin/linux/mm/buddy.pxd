@@ -3,7 +3,7 @@ from memtwin.linux.core.state cimport State
 from memtwin.linux.core.vmstat cimport *
 
 cdef void free_one_page(State s, u32 pfn, u32 order, u32 migratetype) noexcept nogil
-cdef bint can_split_to(State s, u32 zone, u32 order) noexcept nogil
+cdef bint can_split_to(State s, u32 zone, u32 order, bint highatomic) noexcept nogil
 cdef void prep_new_page(State s, u32 pfn, u32 order, u8 owner) noexcept nogil
 cdef void prep_new_frame(Page *page, u8 owner) noexcept nogil
 cdef void del_page_from_free_list(State s, Zone *zone, u32 pfn) noexcept nogil

@@ -122,9 +122,10 @@ def capture(s: State, pfn: u32, migratetype: u32) -> cython.bint:
 
 def is_free_buddy(s: State, zone: cython.pointer(Zone), pfn: u32, order: u32) -> cython.bint:
     """Whether a free block of exactly this order starts at *pfn*, in the same zone."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
     if pfn < zone.start_pfn or pfn >= zone.start_pfn + zone.spanned:
         return False
-    return s.pages[pfn].owner == OWNER_BUDDY and (s.pages[pfn].flags & PG_HEAD) != 0 and s.pages[pfn].order == order
+    return page.order == order and page.owner == OWNER_BUDDY and page.flags & PG_HEAD != 0
 
 
 def mergeable(s: State, buddy: u32, mt: u32) -> cython.bint:
@@ -133,12 +134,14 @@ def mergeable(s: State, buddy: u32, mt: u32) -> cython.bint:
     return other == mt or (other < MIGRATE_HIGHATOMIC and mt < MIGRATE_HIGHATOMIC)
 
 
-def can_split_to(s: State, zone: u32, order: u32) -> cython.bint:
-    """Whether a free block of at least *order* stands on an ordinary type's list."""
+def can_split_to(s: State, zone: u32, order: u32, highatomic: cython.bint) -> cython.bint:
+    """Whether a free block of at least *order* stands on an ordinary type's list, or on the one for atomic blocks."""
     o: u32
     mt: u32
     for o in range(order, NR_ORDERS):
         for mt in range(MIGRATE_HIGHATOMIC):
             if zone_at(s, zone).free_area[o][mt].nr:
                 return True
+        if highatomic and zone_at(s, zone).free_area[o][MIGRATE_HIGHATOMIC].nr:
+            return True
     return False

@@ -30,6 +30,11 @@ def pageblocks(s: State, zone: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def reserved_highatomic(s: State, zone: int) -> int:
+    """Pages of a zone in pageblocks that are kept for atomic blocks."""
+    return zone_at(s, zone).nr_reserved_highatomic
+
+
 def zone_info(s: State, zone: int) -> ZoneFigures:
     """Watermarks with the boost in them, reserves, and (count, high, batch) of each per-cpu list."""
     z: cython.pointer(Zone) = zone_at(s, zone)

@@ -237,7 +237,7 @@ def rmqueue_mode(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: 
     return pfn
 
 
-def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: cython.pointer(u32)) -> u32:
+def rmqueue_types(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: cython.pointer(u32)) -> u32:
     """Take a block out of the free lists, from other types' if need be; 0 when there is none.
 
     *alloc_flags*: ALLOC_KSWAPD: the request may wake kswapd, where that raises the marks; ALLOC_NOFRAGMENT: only whole
@@ -245,11 +245,70 @@ def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode:
     """
     pfn: u32
     if s.features.fallback_claims:
-        pfn = rmqueue_mode(s, z, order, mt, alloc_flags, mode)
-    else:
+        return rmqueue_mode(s, z, order, mt, alloc_flags, mode)
+    pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
+    while not pfn and rmqueue_fallback(s, z, order, mt, alloc_flags):
         pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
-        while not pfn and rmqueue_fallback(s, z, order, mt, alloc_flags):
-            pfn = rmqueue_smallest(s, zone_at(s, z), order, mt)
+    return pfn
+
+
+def rmqueue_buddy(s: State, z: u32, order: u32, mt: u32, alloc_flags: u32, mode: cython.pointer(u32)) -> u32:
+    """As :func:`rmqueue_types`, and from what is kept for atomic blocks: first for one, last for who must not fail."""
+    pfn: u32 = 0
+    if alloc_flags & ALLOC_HIGHATOMIC:
+        pfn = rmqueue_smallest(s, zone_at(s, z), order, MIGRATE_HIGHATOMIC)
+    if not pfn:
+        pfn = rmqueue_types(s, z, order, mt, alloc_flags, mode)
+    if not pfn and alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+        pfn = rmqueue_smallest(s, zone_at(s, z), order, MIGRATE_HIGHATOMIC)
     if pfn:
         zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
     return pfn
+
+
+# --- what is kept for atomic blocks ----------------------------------------------------------------------------------
+
+
+def most_reserved(s: State, z: u32) -> u64:
+    """Pages of a zone that may be kept: 1 % and a pageblock; since 6.12 1 %, rounded up, or none if that is less."""
+    share: u64 = zone_at(s, z).managed // 100
+    if not s.features.highatomic_free:
+        return share + PAGEBLOCK_NR
+    return 0 if share < PAGEBLOCK_NR else (share + PAGEBLOCK_NR - 1) // PAGEBLOCK_NR * PAGEBLOCK_NR
+
+
+def reserve_highatomic_pageblock(s: State, z: u32, pfn: u32):
+    """A block went to a request that cannot wait: keep the rest of its pageblock for others like it."""
+    zone: cython.pointer(Zone) = zone_at(s, z)
+    if zone.nr_reserved_highatomic >= most_reserved(s, z) or s.pageblock[pfn >> PAGEBLOCK_ORDER] >= MIGRATE_HIGHATOMIC:
+        return
+    zone.nr_reserved_highatomic += PAGEBLOCK_NR
+    s.pageblock[pfn >> PAGEBLOCK_ORDER] = MIGRATE_HIGHATOMIC
+    move_freepages_block(s, zone, pfn, MIGRATE_HIGHATOMIC)
+
+
+def unreserve_zone(s: State, z: u32, mt: u32) -> cython.bint:
+    """Give the pageblock of the smallest free block that is kept to the lists of *mt*; False: none has one."""
+    zone: cython.pointer(Zone) = zone_at(s, z)
+    order: u32
+    pfn: u32
+    for order in range(NR_ORDERS):
+        pfn = zone.free_area[order][MIGRATE_HIGHATOMIC].head
+        if not pfn:
+            continue
+        if s.pageblock[pfn >> PAGEBLOCK_ORDER] == MIGRATE_HIGHATOMIC:
+            zone.nr_reserved_highatomic -= min(cython.cast(u64, PAGEBLOCK_NR), zone.nr_reserved_highatomic)
+        s.pageblock[pfn >> PAGEBLOCK_ORDER] = mt
+        move_freepages_block(s, zone, pfn, mt)
+        return True
+    return False
+
+
+def unreserve_highatomic_pageblock(s: State, highest_zone: u32, mt: u32, force: cython.bint) -> cython.bint:
+    """Give one pageblock that is kept to those who would else get nothing; each zone's last one only with *force*."""
+    z: u32 = highest_zone + 1
+    while z:
+        z -= 1
+        if zone_at(s, z).nr_reserved_highatomic > (0 if force else PAGEBLOCK_NR) and unreserve_zone(s, z, mt):
+            return True
+    return False

@@ -20,6 +20,7 @@ from cython.cimports.memtwin.linux.core.state import (
     zone_of,
 )
 from cython.cimports.memtwin.linux.mm.buddy import mark_block, prep_new_page, relabel_block
+from cython.cimports.memtwin.linux.mm.dirty_limits import set_ratelimit
 from cython.cimports.memtwin.linux.mm.filemap import filemap_place
 from cython.cimports.memtwin.linux.mm.kcompactd import write_proactiveness
 from cython.cimports.memtwin.linux.mm.mmzone import (
@@ -29,9 +30,10 @@ from cython.cimports.memtwin.linux.mm.mmzone import (
     setup_per_zone_wmarks,
     zone_set_pageset_high_and_batch,
 )
-from cython.cimports.memtwin.linux.mm.page_writeback import set_ratelimit, wake_flusher
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
+from cython.cimports.memtwin.linux.mm.page_writeback import wake_flusher
 from cython.cimports.memtwin.linux.mm.pcp import order_to_pindex
-from cython.cimports.memtwin.linux.mm.slub import count_slab
+from cython.cimports.memtwin.linux.mm.slub import add_partial, count_slab
 
 from memtwin.linux.core import vmstat
 
@@ -136,7 +138,7 @@ def write_sysctl(s: State, name: str, value: int) -> None:
     if name == "dirty_writeback_centisecs" and (s.bdi.lists[WB_DIRTY].head or s.bdi.lists[WB_MORE_IO].head):
         wake_flusher(s)
     elif name in {"dirty_ratio", "dirty_bytes"}:
-        set_ratelimit(s)
+        set_ratelimit(s, node_dirtyable_memory(s))
     elif name in {"min_free_kbytes", "watermark_scale_factor"}:
         if name == "min_free_kbytes":
             s.user_min_free_kbytes = value
@@ -186,6 +188,7 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.flush_ratelimited = "flush_ratelimited" in names
     f.full_walk = "full_walk" in names
     f.swapin_writable = "swapin_writable" in names
+    f.highatomic_free = "highatomic_free" in names
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names
     f.gen_node_lists = "gen_node_lists" in names
@@ -201,8 +204,10 @@ def set_clock(s: State, now_ns: int) -> None:
 
 
 def set_pageblock(s: State, block: int, migratetype: int) -> None:
-    """Give a pageblock (512 frames) its type."""
+    """Give a pageblock (512 frames) its type; one for atomic blocks is kept from others."""
     s.pageblock[block] = migratetype
+    if migratetype == MIGRATE_HIGHATOMIC:
+        zone_at(s, zone_of(s, cython.cast(u64, block) << PAGEBLOCK_ORDER)).nr_reserved_highatomic += PAGEBLOCK_NR
 
 
 def add_free_block(s: State, zone: int, pfn: int, order: int, migratetype: int) -> None:
@@ -244,9 +249,7 @@ def add_slab(s: State, cache: int, pfn: int, in_use: int, on_cpu: bool) -> None:
     if on_cpu:
         c.cpu_slab = pfn
     elif in_use < c.per_slab:
-        s.pages[pfn].flags |= PG_PARTIAL
-        list_add_tail(s.pages, cython.address(c.partial), pfn)
-        c.free_partial += c.per_slab - in_use
+        add_partial(s, c, pfn)
 
 
 def know_cache(s: State, kind: int, cache: int) -> None:

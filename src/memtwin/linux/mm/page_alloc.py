@@ -7,7 +7,8 @@ The fast path (``page_alloc_fast.py``) found no zone above its *low* mark.  Then
    nothing;
 3. a thread that reclaims itself may take from the reserves; nothing else goes on without reclaiming;
 4. **direct reclaim**: the task reclaims 32 pages for itself, and tries again; if that failed though pages were freed,
-   the per-cpu lists are emptied and it tries once more; then direct compaction for any block, harder;
+   a pageblock that is kept for atomic blocks is given up, the per-cpu lists are emptied, and it tries once more; then
+   direct compaction for any block, harder;
 5. a request that is only an attempt (readahead, a large slab), or for a block of order above 3, gives up here;
 6. start again, as long as reclaim frees something, or has failed fewer than 17 times in a row while all that could be
    reclaimed would lift some zone over its *min* mark; or as long as compaction may yet bring a block, up to the hardest
@@ -38,13 +39,18 @@ from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, p
 from cython.cimports.memtwin.linux.kernel.sched.wait import wait_until
 from cython.cimports.memtwin.linux.mm.compaction import try_to_compact_pages
 from cython.cimports.memtwin.linux.mm.compaction_suitable import compaction_defer_reset, compaction_suitable_with
+from cython.cimports.memtwin.linux.mm.fallback import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    unreserve_highatomic_pageblock,
+)
 from cython.cimports.memtwin.linux.mm.kcompactd import wakeup_kcompactd
 from cython.cimports.memtwin.linux.mm.mmzone import low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.oom_kill import oom_reap, out_of_memory
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import (
     ALLOC_MIN_RESERVE,
     ALLOC_NO_WATERMARKS,
-    ALLOC_OOM,
     ALLOC_WMARK_HIGH,
     ALLOC_WMARK_MIN,
     get_page_from_freelist,
@@ -62,13 +68,23 @@ MAX_COMPACT_RETRIES = cython.declare(u32, 16)
 JIFFY_NS = cython.declare(u64, 4_000_000)
 
 
-def gfp_to_alloc_flags(s: State, gfp: u32) -> u32:
+def plain_alloc_flags(order: u32, gfp: u32) -> u32:
+    """How far a request may go by what it is: one that is urgent, or cannot wait, may use some of the reserves."""
+    flags: u32 = ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
+    if not gfp & (GFP_DIRECT_RECLAIM | GFP_NOMEMALLOC):
+        flags |= ALLOC_NON_BLOCK
+        if order and gfp & GFP_HIGH:
+            flags |= ALLOC_HIGHATOMIC
+    return flags
+
+
+def gfp_to_alloc_flags(s: State, order: u32, gfp: u32) -> u32:
     """How far a request may go now: a thread that reclaims takes what there is, a victim half of the reserves."""
     if this_cpu(s).memalloc and not gfp & GFP_NOMEMALLOC:
         return ALLOC_NO_WATERMARKS
     if task_at(s, this_cpu(s).current).oom_victim and not s.in_thread and not gfp & GFP_NOMEMALLOC:
         return ALLOC_WMARK_MIN | ALLOC_OOM
-    return ALLOC_WMARK_MIN | (ALLOC_MIN_RESERVE if gfp & GFP_HIGH else 0)
+    return plain_alloc_flags(order, gfp)
 
 
 def should_reclaim_retry(
@@ -83,14 +99,14 @@ def should_reclaim_retry(
     else:
         no_progress[0] += 1
     if no_progress[0] > MAX_RECLAIM_RETRIES:
-        return False
+        return unreserve_highatomic_pageblock(s, highest, gfp_migratetype(gfp), True)
     for zone in range(highest + 1):
         if not zone_at(s, zone).managed:
             continue
         free = zone_at(s, zone).stat[NR_FREE_PAGES] + zone_reclaimable_pages(s, zone)
         if free > cython.cast(i64, min_wmark_pages(s, zone) + zone_at(s, zone).lowmem_reserve[highest]):
             return order == 0 or zone_watermark_ok(s, zone, order, 0, highest, 0)
-    return False
+    return s.features.highatomic_free and unreserve_highatomic_pageblock(s, highest, gfp_migratetype(gfp), True)
 
 
 def alloc_pages_direct_compact(
@@ -164,10 +180,11 @@ def alloc_pages_direct_reclaim(s: State, order: u32, gfp: u32, progress: cython.
     hooks.cond_resched(s)
     if not progress[0]:
         return 0
-    pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
+    pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, order, gfp))
     if not pfn:
+        unreserve_highatomic_pageblock(s, gfp_zone(gfp), gfp_migratetype(gfp), False)
         drain_pages(s)
-        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
+        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, order, gfp))
     return pfn
 
 
@@ -254,7 +271,7 @@ def slowpath_begin(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) 
     p.c.retries = 0
     p.c.ends = False
     wake_daemons(s, order, gfp)
-    p.alloc_flags = ALLOC_WMARK_MIN | (gfp_to_alloc_flags(s, gfp) & ALLOC_MIN_RESERVE)
+    p.alloc_flags = plain_alloc_flags(order, gfp)
     pfn = get_page_from_freelist(s, order, gfp, p.alloc_flags)
     if not pfn:
         pfn = compact_first(s, order, gfp, p.alloc_flags, cython.address(p.c))
@@ -297,7 +314,7 @@ def slowpath(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) -> u32
     while not pfn and again:
         wake_daemons(s, order, gfp)
         dying = task_at(s, this_cpu(s).current).oom_victim and not s.in_thread
-        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, gfp))
+        pfn = get_page_from_freelist(s, order, gfp, gfp_to_alloc_flags(s, order, gfp))
         if pfn or not gfp & GFP_DIRECT_RECLAIM or this_cpu(s).memalloc:
             break
         oom_reap(s)

@@ -9,9 +9,10 @@ cdef enum:                  # how far an allocation may go
     ALLOC_NO_WATERMARKS
     ALLOC_WMARK_MASK = 3
     ALLOC_MIN_RESERVE = 4   # half of the min mark
-    ALLOC_OOM = 16          # a victim of the OOM killer: half of what it was held to
     ALLOC_SPREAD_DIRTY = 8  # not from a node over its share of dirty pages
+    ALLOC_RESERVES = 0x234  # any that may use what is kept
 
+cdef i64 unusable_highatomic(State s, u32 zone) noexcept nogil
 cdef bint zone_watermark_ok(State s, u32 zone, u32 order, u64 mark, u32 highest_zone, u32 alloc_flags) noexcept nogil
 cdef u64 wmark_pages(State s, u32 zone, u32 alloc_flags) noexcept nogil
 cdef u64 node_dirtyable_memory(State s) noexcept nogil

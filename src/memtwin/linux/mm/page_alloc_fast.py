@@ -11,13 +11,20 @@ mark.
 Follows include/linux/gfp.h and mm/page_alloc.c of Linux 6.1 (``get_page_from_freelist``, ``__zone_watermark_ok``,
 ``node_dirty_ok`` of mm/page-writeback.c) and mm/vmscan.c (``wakeup_kswapd``, ``pgdat_balanced``).
 
-Not modelled: HighAtomic reserves, memory policies and cpusets.
+Not modelled: memory policies and cpusets.
 """
 
 import cython
 from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, zone_at
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to
-from cython.cimports.memtwin.linux.mm.fallback import ALLOC_KSWAPD, ALLOC_NOFRAGMENT
+from cython.cimports.memtwin.linux.mm.fallback import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_KSWAPD,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    reserve_highatomic_pageblock,
+)
 from cython.cimports.memtwin.linux.mm.mmzone import high_wmark_pages, low_wmark_pages, min_wmark_pages
 from cython.cimports.memtwin.linux.mm.pcp import rmqueue
 
@@ -36,14 +43,32 @@ def gfp_migratetype(gfp: u32) -> u32:
     return MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
 
 
+def unusable_highatomic(s: State, zone: u32) -> i64:
+    """Pages of a zone that are kept for atomic blocks: all of the reserve, since 6.12 what of it is free."""
+    order: u32
+    free: i64 = 0
+    if not s.features.highatomic_free:
+        return zone_at(s, zone).nr_reserved_highatomic
+    for order in range(NR_ORDERS):
+        free += cython.cast(i64, zone_at(s, zone).free_area[order][MIGRATE_HIGHATOMIC].nr) << order
+    return free
+
+
 def zone_watermark_ok(s: State, zone: u32, order: u32, mark: u64, highest_zone: u32, alloc_flags: u32) -> cython.bint:
     """Whether *zone* stays above *mark* pages after handing out a block, and has a block that large."""
     free: i64 = zone_at(s, zone).stat[NR_FREE_PAGES] - ((1 << order) - 1)
-    if alloc_flags & (ALLOC_MIN_RESERVE | ALLOC_OOM):
-        mark -= mark // 2
+    if alloc_flags & ALLOC_RESERVES:
+        if alloc_flags & ALLOC_MIN_RESERVE:
+            mark -= mark // 2
+            if alloc_flags & ALLOC_NON_BLOCK:
+                mark -= mark // 4
+        if alloc_flags & ALLOC_OOM:
+            mark -= mark // 2
+    elif zone_at(s, zone).nr_reserved_highatomic:
+        free -= unusable_highatomic(s, zone)
     if free <= cython.cast(i64, mark + zone_at(s, zone).lowmem_reserve[highest_zone]):
         return False
-    return order == 0 or can_split_to(s, zone, order)
+    return order == 0 or can_split_to(s, zone, order, alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) != 0)
 
 
 def wmark_pages(s: State, zone: u32, alloc_flags: u32) -> u64:
@@ -127,6 +152,8 @@ def get_page_from_zones(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32
             continue
         pfn = rmqueue(s, zone, order, gfp_migratetype(gfp), alloc_flags)
         if pfn:
+            if alloc_flags & ALLOC_HIGHATOMIC:
+                reserve_highatomic_pageblock(s, zone, pfn)
             if zone_at(s, zone).boosted and gfp & GFP_KSWAPD_RECLAIM:
                 zone_at(s, zone).boosted = False
                 wakeup_kswapd(s, 0, zone)

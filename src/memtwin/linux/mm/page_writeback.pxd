@@ -2,8 +2,6 @@ from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 from memtwin.linux.core.vmstat cimport *
 
-cdef u64 dirty_limit(State s) noexcept nogil
-cdef u64 background_limit(State s) noexcept nogil
 cdef void wb_list_del(State s, u32 file) noexcept nogil
 cdef void wb_list_add(State s, u32 file, u32 which) noexcept nogil
 cdef void mark_inode_dirty(State s, u32 file) noexcept nogil
@@ -21,7 +19,6 @@ cdef bint over_bground_thresh(State s) noexcept nogil
 cdef void update_bandwidth(State s) noexcept nogil
 cdef void update_dirty_ratelimit(State s, u64 dirty, u64 setpoint, u64 ratio) noexcept nogil
 cdef u64 position_ratio(u64 dirty, u64 freerun, u64 limit) noexcept nogil
-cdef void set_ratelimit(State s) noexcept nogil
 cdef void balance_dirty_pages_ratelimited(State s) noexcept nogil
 cdef void balance_dirty_pages(State s, u32 task) noexcept nogil
 cdef u64 wb_stat_error(State s) noexcept nogil

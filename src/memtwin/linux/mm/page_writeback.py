@@ -19,6 +19,8 @@ more the nearer to the limit::
     pause = pages dirtied / (base rate * position ratio) - time since the last pause       at most 200 ms
     ratio = 1 + ((setpoint - dirty) / (limit - setpoint))^3      setpoint = (freerun + limit) / 2
 
+The limit of this line falls slowly (``dirty_limits.py``).
+
 What a writer did between two pauses (its *think time*) is part of the next; a pause that comes out short is owed.  The
 base rate is what each writer may do so that all together dirty as much as the device writes: every 200 ms it takes a
 step towards ``rate now * bandwidth / pages dirtied a second``.
@@ -53,7 +55,13 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.kernel.sched.wait import wait_until
 from cython.cimports.memtwin.linux.lib.xarray import make_chunk, xa_count_dirty
-from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
+from cython.cimports.memtwin.linux.mm.dirty_limits import (
+    BANDWIDTH_INTERVAL_NS,
+    background_limit,
+    dirty_limit,
+    domain_dirty_limit,
+    update_dirty_limit,
+)
 from cython.cimports.memtwin.linux.mm.rmap import page_mkclean
 from cython.cimports.memtwin.linux.mm.swap import rotate_reclaimable_page
 
@@ -66,37 +74,10 @@ HZ_POWER_OF_TWO = cython.declare(u64, 256)
 MAX_PAUSE = cython.declare(u64, 50)  # jiffies, as all pauses: a fifth of a second
 PAUSE_DIVISOR = cython.declare(u64, 32)  # an eighth of a second's jiffies, as a power of two
 DIRTY_POLL_THRESH = cython.declare(u64, 32)
-BANDWIDTH_INTERVAL_NS = cython.declare(u64, 200_000_000)
 COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
 RATIO_SHIFT = cython.declare(u32, 10)
 FIRST_PAUSE = cython.declare(u32, 32)
 PAUSE_WHEN_EXCEEDED = cython.declare(u32, 8)
-MIN_RATELIMIT = cython.declare(u64, 16)
-
-
-# --- limits ----------------------------------------------------------------------------------------------------------
-
-
-def dirty_limit(s: State) -> u64:
-    """Dirty pages at which writers stop (nr_dirty_threshold)."""
-    if s.sysctl.dirty_bytes:
-        return cython.cast(u64, s.sysctl.dirty_bytes + 4095) // 4096
-    return cython.cast(u64, s.sysctl.dirty_ratio * 4096 // 100) * (node_dirtyable_memory(s) + 1) // 4096
-
-
-def background_limit(s: State) -> u64:
-    """Dirty pages at which the flusher starts (nr_dirty_background_threshold)."""
-    limit: u64 = dirty_limit(s)
-    background: u64 = cython.cast(u64, s.sysctl.dirty_background_ratio * 4096 // 100)
-    background = background * (node_dirtyable_memory(s) + 1) // 4096
-    if s.sysctl.dirty_background_bytes:
-        background = cython.cast(u64, s.sysctl.dirty_background_bytes + 4095) // 4096
-    return background if background < limit else limit // 2
-
-
-def dirty_thresholds(s: State) -> tuple[int, int]:
-    """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins."""
-    return dirty_limit(s), background_limit(s)
 
 
 # --- dirty inodes ----------------------------------------------------------------------------------------------------
@@ -331,17 +312,11 @@ def position_ratio(dirty: u64, freerun: u64, limit: u64) -> u64:
     return min(max(ratio, 0), 2 << RATIO_SHIFT)
 
 
-def set_ratelimit(s: State):
-    """Derive what the writers of a cpu may dirty together: a 32nd of the limit over all cpus, at least 16 pages."""
-    s.ratelimit_pages = max(dirty_limit(s) // (32 * s.nr_cpus), MIN_RATELIMIT)
-
-
 def balance_dirty_pages_ratelimited(s: State):
     """Where a writer comes after each page: every so many, its own or its cpu's, it is held against the limits."""
     t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     pause: u32 = t.nr_dirtied_pause if t.nr_dirtied_pause else FIRST_PAUSE
-    if not s.ratelimit_pages:
-        set_ratelimit(s)
+    domain_dirty_limit(s)
     if s.bdi.flusher.dirty_exceeded:
         pause = min(pause, PAUSE_WHEN_EXCEEDED)
     if t.nr_dirtied < pause and this_cpu(s).ratelimit < s.ratelimit_pages:
@@ -429,7 +404,8 @@ def min_pause(s: State, rate: u64, longest: u64, pages: cython.pointer(u64)) -> 
 def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> cython.bint:
     """Let a writer sleep for what it dirtied; returns whether it must be checked again: it is over the limit."""
     t: cython.pointer(Task) = task_at(s, task)
-    ratio: u64 = position_ratio(dirty, freerun, limit)
+    hard_limit: u64 = max(limit, domain_dirty_limit(s))
+    ratio: u64 = position_ratio(dirty, freerun, hard_limit)
     now: u64 = local_clock(s) // JIFFY_NS
     longest: u64
     rate: u64
@@ -437,7 +413,8 @@ def pause_writer(s: State, task: u32, dirty: u64, limit: u64, freerun: u64) -> c
     shortest: u64
     period: i64
     pause: i64
-    update_dirty_ratelimit(s, dirty, (freerun + limit) // 2, ratio)
+    update_dirty_limit(s, limit, dirty)
+    update_dirty_ratelimit(s, dirty, (freerun + hard_limit) // 2, ratio)
     update_bandwidth(s)
     longest = max_pause(s, dirty)
     rate = s.bdi.flusher.ratelimit * ratio >> RATIO_SHIFT

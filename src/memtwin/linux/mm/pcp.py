@@ -13,7 +13,7 @@ import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
 from cython.cimports.memtwin.linux.core.state import State, this_cpu, zone_at, zone_of
 from cython.cimports.memtwin.linux.mm.buddy import free_one_page, mark_block, rmqueue_smallest
-from cython.cimports.memtwin.linux.mm.fallback import RMQUEUE_NORMAL, rmqueue_buddy
+from cython.cimports.memtwin.linux.mm.fallback import RMQUEUE_NORMAL, rmqueue_buddy, rmqueue_types
 
 NR_PCP_TYPES = cython.declare(u32, 3)
 
@@ -35,7 +35,7 @@ def pindex_to_order(pindex: u32) -> u32:
 def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, alloc_flags: u32) -> i32:
     """Move up to *count* blocks from the free lists to this cpu's list; return how many.
 
-    The type's own lists are asked first, as :func:`rmqueue_buddy` does: a call less for nearly every page.
+    The type's own lists are asked first, as :func:`rmqueue_types` does: a call less for nearly every page.
     """
     pcp: cython.pointer(PerCpuPages) = cython.address(this_cpu(s).pcp[z])
     chain: cython.pointer(List) = cython.address(pcp.lists[order_to_pindex(mt, order)])
@@ -47,7 +47,8 @@ def rmqueue_bulk(s: State, z: u32, order: u32, mt: u32, count: i32, alloc_flags:
         if pfn:
             zone_at(s, z).stat[NR_FREE_PAGES] -= 1 << order
         else:
-            pfn = rmqueue_buddy(s, z, order, mt, alloc_flags, cython.address(mode))
+            pfn = rmqueue_types(s, z, order, mt, alloc_flags, cython.address(mode))
+            zone_at(s, z).stat[NR_FREE_PAGES] -= (1 << order) if pfn else 0
         if not pfn:
             return done
         mark_block(s, pfn, order, mt, OWNER_PCP)
@@ -83,7 +84,7 @@ def rmqueue(s: State, zone: u32, order: u32, migratetype: u32, alloc_flags: u32)
     """
     pcp: cython.pointer(PerCpuPages)
     chain: cython.pointer(List)
-    pfn: u32
+    pfn: u32 = 0
     mode: u32 = RMQUEUE_NORMAL
     batch: i32
     if order <= COSTLY_ORDER or order == PAGEBLOCK_ORDER:
@@ -95,11 +96,10 @@ def rmqueue(s: State, zone: u32, order: u32, migratetype: u32, alloc_flags: u32)
             batch = nr_pcp_alloc(s, zone, pcp, order)
             pcp.count += rmqueue_bulk(s, zone, order, migratetype, batch, alloc_flags) << order
         pfn = chain.head
-        if not pfn:
-            return 0
-        list_del(s.pages, chain, pfn)
-        pcp.count -= 1 << order
-    else:
+        if pfn:
+            list_del(s.pages, chain, pfn)
+            pcp.count -= 1 << order
+    if not pfn:
         pfn = rmqueue_buddy(s, zone, order, migratetype, alloc_flags, cython.address(mode))
         if not pfn:
             return 0
@@ -146,13 +146,11 @@ def free_unref_page(s: State, pfn: u32, order: u32):
     if order > COSTLY_ORDER and order != PAGEBLOCK_ORDER:
         free_one_page(s, pfn, order, mt)
         return
-    if mt >= MIGRATE_HIGHATOMIC:
-        if mt > MIGRATE_HIGHATOMIC:
-            free_one_page(s, pfn, order, mt)
-            return
-        mt = MIGRATE_MOVABLE
+    if mt > MIGRATE_HIGHATOMIC:
+        free_one_page(s, pfn, order, mt)
+        return
     pcp = cython.address(this_cpu(s).pcp[zone])
-    pindex = order_to_pindex(mt, order)
+    pindex = order_to_pindex(MIGRATE_MOVABLE if mt == MIGRATE_HIGHATOMIC else mt, order)
     mark_block(s, pfn, order, mt, OWNER_PCP)
     list_add(s.pages, cython.address(pcp.lists[pindex]), pfn)
     pcp.count += 1 << order

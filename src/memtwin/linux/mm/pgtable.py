@@ -96,9 +96,12 @@ def pmdp_test_and_clear_young(s: State, table: u32, vpn: u64) -> cython.bint:
 
 def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
     """As :func:`walk`, making the tables that are missing; 0: no memory."""
-    table: u32 = mm_at(s, mm).pgd
+    table: u32 = walk(s, mm, vpn)
     below: u32
     shift: u32 = 27
+    if table:
+        return table
+    table = mm_at(s, mm).pgd
     while shift:
         below = next_level(s, table, vpn, shift)
         if not below:

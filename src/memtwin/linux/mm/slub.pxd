@@ -11,4 +11,8 @@ cdef u32 slab_objects(State s, u32 slab) noexcept nogil
 cdef void count_slab(State s, u32 slab, i64 slabs) noexcept nogil
 cdef u32 new_slab(State s, u32 cache, u32 gfp) noexcept nogil
 cdef void add_partial(State s, SlabCache *c, u32 slab) noexcept nogil
-cdef void discard_slab(State s, u32 cache, u32 slab) noexcept nogil
+cdef void del_partial(State s, SlabCache *c, u32 slab) noexcept nogil
+cdef u32 get_partial_node(State s, SlabCache *c) noexcept nogil
+cdef void put_cpu_partial(State s, SlabCache *c, u32 slab) noexcept nogil
+cdef void unfreeze_partials(State s, SlabCache *c) noexcept nogil
+cdef void discard_slab(State s, u32 slab) noexcept nogil

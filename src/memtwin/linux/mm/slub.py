@@ -12,12 +12,19 @@ slabs with room.
 Follows mm/slub.c and mm/slab_common.c of Linux 6.1.  Slab pages are Unmovable, or Reclaimable for caches that shrinkers
 can empty (dentries, inodes, page-cache nodes); they count in nr_slab_unreclaimable and nr_slab_reclaimable.
 
-Not modelled: the per-cpu *partial* lists (their slabs stand on the node's list here), which object of a slab is free,
-merging of caches, debugging options.
+A full slab of which an object is freed goes to its cpu's own **partial list**, where it stays whatever comes free in it
+(it is *frozen*), until it is allocated from. When that list has as many slabs as its cache allows, all go to the node's
+partial list. So a cache keeps more empty slabs than ``min_partial``, and their free objects count as active::
+
+    full ──free──► cpu's partial list ──it is full──► node's partial list ──empty, and min_partial others──► freed
+                     │ allocated from first                  │ then this: one to allocate from, and half a list more
+
+Not modelled: a slab and a list for each cpu (a cache has one of each), which object of a slab is free, merging of
+caches, debugging options.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.list import list_add_tail, list_del
+from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
 from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
@@ -33,6 +40,16 @@ def min_partial(object_size: int) -> int:
     (5, 6)
     """
     return min(max((object_size.bit_length() - 1) // 2, 5), 10)
+
+
+def cpu_partial_slabs(object_size: int, per_slab: int) -> int:
+    """Slabs on a cpu's partial list when it is full: by objects of this size, taken as half of a slab each.
+
+    >>> cpu_partial_slabs(192, 21), cpu_partial_slabs(1128, 29), cpu_partial_slabs(4096, 8)
+    (12, 2, 2)
+    """
+    objects = 6 if object_size >= 4096 else 24 if object_size >= 1024 else 52 if object_size >= 256 else 120
+    return -(-2 * objects // per_slab)
 
 
 def calculate_order(object_size: int, cpus: int) -> tuple[int, int]:
@@ -64,6 +81,7 @@ def create_cache(s: State, object_size: int, per_slab: int, order: int, reclaima
     c.order = order
     c.reclaimable = reclaimable
     c.min_partial = min_partial(object_size)
+    c.cpu_partial_slabs = cpu_partial_slabs(object_size, per_slab)
     return cache
 
 
@@ -115,7 +133,7 @@ def new_slab(s: State, cache: u32, gfp: u32) -> u32:
 def kmem_cache_alloc(s: State, cache: u32, gfp: u32) -> u32:
     """Allocate one object; return the head frame of its slab, which is what frees it; 0: no memory.
 
-    From the cpu's slab; when that is full, from the first slab with room, then from a new one.
+    From the cpu's slab; when that is full, from the next of the cpu's partial list, of the node's, then from a new one.
     """
     c: cython.pointer(SlabCache) = cache_at(s, cache)
     slab: u32 = c.cpu_slab
@@ -123,25 +141,70 @@ def kmem_cache_alloc(s: State, cache: u32, gfp: u32) -> u32:
         c.cpu_slab = 0
         slab = 0
     if not slab:
-        slab = c.partial.head
+        slab = c.cpu_partial.head
+        if slab:
+            list_del(s.pages, cython.address(c.cpu_partial), slab)
+            s.pages[slab].flags &= ~cython.cast(u32, PG_FROZEN)
+        else:
+            slab = get_partial_node(s, c)
         if not slab:
             slab = new_slab(s, cache, gfp)
             if not slab:
                 return 0
             if c.cpu_slab:
                 add_partial(s, c, c.cpu_slab)
-        else:
-            list_del(s.pages, cython.address(c.partial), slab)
-            s.pages[slab].flags &= ~cython.cast(u32, PG_PARTIAL)
-            c.free_partial -= slab_objects(s, slab) - s.pages[slab].index
         c.cpu_slab = slab
     s.pages[slab].index += 1
     c.nr_objects += 1
     return slab
 
 
+def del_partial(s: State, c: cython.pointer(SlabCache), slab: u32):
+    """Take a slab off its node's partial list."""
+    list_del(s.pages, cython.address(c.partial), slab)
+    s.pages[slab].flags &= ~cython.cast(u32, PG_PARTIAL)
+    c.free_partial -= slab_objects(s, slab) - s.pages[slab].index
+
+
+def get_partial_node(s: State, c: cython.pointer(SlabCache)) -> u32:
+    """Take the first slab of the node's partial list, and some more for the cpu's; 0: there is none."""
+    slab: u32 = c.partial.head
+    other: u32 = 0
+    more: u32 = c.cpu_partial_slabs // 2 + 1
+    if slab:
+        del_partial(s, c, slab)
+        other = c.partial.head
+    while other and more:
+        del_partial(s, c, other)
+        put_cpu_partial(s, c, other)
+        other = c.partial.head
+        more -= 1
+    return slab
+
+
+def put_cpu_partial(s: State, c: cython.pointer(SlabCache), slab: u32):
+    """Put a slab on the cpu's partial list."""
+    s.pages[slab].flags |= PG_FROZEN
+    list_add(s.pages, cython.address(c.cpu_partial), slab)
+
+
+def unfreeze_partials(s: State, c: cython.pointer(SlabCache)):
+    """Bring the cpu's partial list to the node's; empty slabs are freed where that has enough."""
+    slab: u32 = c.cpu_partial.head
+    after: u32
+    while slab:
+        after = s.pages[slab].next
+        list_del(s.pages, cython.address(c.cpu_partial), slab)
+        s.pages[slab].flags &= ~cython.cast(u32, PG_FROZEN)
+        if s.pages[slab].index == 0 and c.partial.nr >= c.min_partial:
+            discard_slab(s, slab)
+        else:
+            add_partial(s, c, slab)
+        slab = after
+
+
 def add_partial(s: State, c: cython.pointer(SlabCache), slab: u32):
-    """Put a slab that has room on its cache's partial list."""
+    """Put a slab that has room on its node's partial list."""
     if s.pages[slab].index < slab_objects(s, slab):
         s.pages[slab].flags |= PG_PARTIAL
         list_add_tail(s.pages, cython.address(c.partial), slab)
@@ -154,14 +217,17 @@ def kmem_cache_free(s: State, slab: u32):
     c: cython.pointer(SlabCache) = cache_at(s, page.mapping)
     page.index -= 1
     c.nr_objects -= 1
-    if slab == c.cpu_slab:
+    if slab == c.cpu_slab or page.flags & PG_FROZEN:
         return
-    if page.flags & PG_PARTIAL:
-        c.free_partial += 1
-    else:
-        add_partial(s, c, slab)
-    if page.index == 0 and c.partial.nr > c.min_partial:
-        discard_slab(s, page.mapping, slab)
+    if not page.flags & PG_PARTIAL:
+        if c.cpu_partial.nr >= c.cpu_partial_slabs:
+            unfreeze_partials(s, c)
+        put_cpu_partial(s, c, slab)
+        return
+    c.free_partial += 1
+    if page.index == 0 and c.partial.nr >= c.min_partial:
+        del_partial(s, c, slab)
+        discard_slab(s, slab)
 
 
 def object_alloc_gfp(s: State, kind: u32, gfp: u32) -> u32:
@@ -180,11 +246,8 @@ def object_free(s: State, slab: u32):
         kmem_cache_free(s, slab)
 
 
-def discard_slab(s: State, cache: u32, slab: u32):
-    """Take an empty slab off the partial list and give its pages back."""
-    c: cython.pointer(SlabCache) = cache_at(s, cache)
-    list_del(s.pages, cython.address(c.partial), slab)
-    c.free_partial -= slab_objects(s, slab)
+def discard_slab(s: State, slab: u32):
+    """Give the pages of an empty slab back, which is on no list any more."""
     count_slab(s, slab, -1)
     free_unref_page(s, slab, s.pages[slab].order)
 

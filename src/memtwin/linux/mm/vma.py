@@ -47,8 +47,14 @@ def find_vma_index(s: State, mm: u32, vpn: u64) -> u32:
 
 def find_vma(s: State, mm: u32, vpn: u64) -> u32:
     """The first area that ends above page *vpn* (it need not hold it); 0: none."""
-    index: u32 = find_vma_index(s, mm, vpn)
-    return mm_at(s, mm).vmas[index] if index < mm_at(s, mm).nr_vmas else 0
+    m: cython.pointer(Mm) = mm_at(s, mm)
+    area: cython.pointer(Vma)
+    if m.vma_found < m.nr_vmas:
+        area = vma_at(s, m.vmas[m.vma_found])
+        if area.start <= vpn < area.end:
+            return m.vmas[m.vma_found]
+    m.vma_found = find_vma_index(s, mm, vpn)
+    return m.vmas[m.vma_found] if m.vma_found < m.nr_vmas else 0
 
 
 def new_vma(s: State) -> u32:

@@ -1,0 +1,75 @@
+"""How many pages may be dirty: the thresholds of now, and the limit that follows them down slowly.
+
+Both thresholds are a share of the pages that dirty data could come to fill (``vm.dirty_ratio``,
+``vm.dirty_background_ratio``). The **domain's limit**, which slows writers, follows its threshold up at once and down
+by a 32nd of the distance every 200 ms, never below what is dirty: when memory fills and the threshold drops, those who
+write are not stopped all at once. At boot it is that of a machine whose RAM is all free; no file says what it is now.
+
+Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``hard_dirty_limit``, ``update_dirty_limit``,
+``writeback_set_ratelimit``).
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.state import State, zone_at
+from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memory
+
+SOURCE = "mm/page-writeback.c", "v6.1"
+
+MIN_RATELIMIT = cython.declare(u64, 16)
+
+
+def dirty_limit_of(s: State, dirtyable: u64) -> u64:
+    """Dirty pages at which writers stop where so many could become page cache."""
+    if s.sysctl.dirty_bytes:
+        return cython.cast(u64, s.sysctl.dirty_bytes + 4095) // 4096
+    return cython.cast(u64, s.sysctl.dirty_ratio * 4096 // 100) * (dirtyable + 1) // 4096
+
+
+def dirty_limit(s: State) -> u64:
+    """Dirty pages at which writers stop (nr_dirty_threshold)."""
+    return dirty_limit_of(s, node_dirtyable_memory(s))
+
+
+def set_ratelimit(s: State, dirtyable: u64):
+    """Derive what the writers of a cpu may dirty together, a 32nd of the limit over all cpus; the domain's limit."""
+    s.bdi.dirty_limit = dirty_limit_of(s, dirtyable)
+    s.ratelimit_pages = max(s.bdi.dirty_limit // (32 * s.nr_cpus), MIN_RATELIMIT)
+
+
+def domain_dirty_limit(s: State) -> u64:
+    """The limit that follows the threshold down slowly; at boot it is that of a machine whose RAM is all free."""
+    managed: u64 = 0
+    zone: u32
+    if not s.ratelimit_pages:
+        for zone in range(MAX_NR_ZONES):
+            managed += zone_at(s, zone).managed
+        set_ratelimit(s, managed)
+    return s.bdi.dirty_limit
+
+
+def update_dirty_limit(s: State, thresh: u64, dirty: u64):
+    """Let the domain's limit follow *thresh* every 200 ms: up at once, down by a 32nd, never below what is dirty."""
+    if s.now_ns - max(s.bdi.dirty_limit_ns, s.bdi.flusher.bandwidth_ns) < BANDWIDTH_INTERVAL_NS:
+        return
+    s.bdi.dirty_limit_ns = s.now_ns
+    if s.bdi.dirty_limit < thresh:
+        s.bdi.dirty_limit = thresh
+        return
+    thresh = max(thresh, dirty)
+    if s.bdi.dirty_limit > thresh:
+        s.bdi.dirty_limit -= (s.bdi.dirty_limit - thresh) >> 5
+
+
+def background_limit(s: State) -> u64:
+    """Dirty pages at which the flusher starts (nr_dirty_background_threshold)."""
+    limit: u64 = dirty_limit(s)
+    background: u64 = cython.cast(u64, s.sysctl.dirty_background_ratio * 4096 // 100)
+    background = background * (node_dirtyable_memory(s) + 1) // 4096
+    if s.sysctl.dirty_background_bytes:
+        background = cython.cast(u64, s.sysctl.dirty_background_bytes + 4095) // 4096
+    return background if background < limit else limit // 2
+
+
+def dirty_thresholds(s: State) -> tuple[int, int]:
+    """nr_dirty_threshold and nr_dirty_background_threshold in pages: when writers wait, when writeback begins."""
+    return dirty_limit(s), background_limit(s)
