@@ -1,7 +1,7 @@
 """What each kind of operation costs in simulated time: one table per kind of hardware.
 
-Costs are nanoseconds of the running task.  They set the clock (op times, load, timers) and nothing else: which pages
-move is decided by counts.
+Costs are nanoseconds of the running task. They set the clock (operations' times, load, timers), and with it how far
+kswapd, the flusher and the devices get beside the task: while memory is short, other costs move other pages.
 """
 
 from __future__ import annotations
