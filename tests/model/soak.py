@@ -1,6 +1,6 @@
 """Millions of random operations on random machines, every invariant checked every so often: `make soak`.
 
-    python tests/model/soak.py OPS [--seed N] [--machine-ops N] [--every N] [--failures N]
+    python tests/model/soak.py OPS [--seed N] [--machine-ops N] [--every N] [--seconds S] [--failures N]
 
 Each machine has a seed of its own, which is all that it depends on: its memory, disks, zram, files, and what its
 processes do.  After its operations every page is read back, the swap areas are turned off one after another, and the
@@ -581,11 +581,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first machine")
     parser.add_argument("--machine-ops", type=int, default=OPS_PER_MACHINE)
     parser.add_argument("--every", type=int, default=CHECK_EVERY, help="operations between two checks")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no machine after so long")
     parser.add_argument("--failures", type=int, default=1, help="after how many to stop")
     args = parser.parse_args()
     log = Path(tempfile.gettempdir()) / f"memtwin-soak.{os.getpid()}"
     seed, failed, began, counted = args.seed, 0, time.monotonic(), Counter[str]()
-    while counted["operations"] < args.ops and failed < args.failures:
+    while counted["operations"] < args.ops and failed < args.failures and time.monotonic() - began < args.seconds:
         found = machine(seed, args.machine_ops, 0, args.every, log)
         if "problem" in found:
             tell(seed, args.machine_ops, args.every, found, log)
