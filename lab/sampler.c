@@ -162,7 +162,11 @@ static uint32_t hash(const char *s)
 }
 
 /* Of each process: when it is new all but its pages, afterwards what moves; of one without memory nothing more. */
-static void send_process(int pid, int is_tenth, int is_seldom)
+/* Of ten samples those at which references are read and forgotten: after one, three and six intervals, for how much
+ * longer intervals touch more says how large the part is that a program works with, and how often it comes round. */
+static int is_look(long sample) { return sample % TENTH == 0 || sample % TENTH == 1 || sample % TENTH == 4; }
+
+static void send_process(int pid, int is_tenth, int is_seldom, int looks)
 {
 	unsigned char *seen = &known[pid % MOST_PIDS];
 	char path[64], statm[64];
@@ -182,14 +186,14 @@ static void send_process(int pid, int is_tenth, int is_seldom)
 	}
 	if (!strncmp(statm, "0 ", 2)) return;
 	if (is_tenth) send_of(pid, of_process_tenth);
-	if (is_seldom || (forgets && is_tenth)) send_of(pid, of_process_seldom);
-	if (forgets && is_tenth) {	/* what smaps has as Referenced next is what was touched from now on */
+	if (is_seldom || looks) send_of(pid, of_process_seldom);
+	if (looks) {	/* what smaps has as Referenced next is what was touched from now on */
 		snprintf(path, sizeof path, "/proc/%d/clear_refs", pid);
 		put(path, "1");
 	}
 }
 
-static void send_processes(int is_tenth, int is_seldom)
+static void send_processes(int is_tenth, int is_seldom, int looks)
 {
 	static char present[32768];
 	char path[64];
@@ -198,7 +202,7 @@ static void send_processes(int is_tenth, int is_seldom)
 	for (struct dirent *e; d && (e = readdir(d));) {
 		if (!isdigit(e->d_name[0])) continue;
 		n += snprintf(present + n, sizeof present - n, "%s\n", e->d_name);
-		send_process(atoi(e->d_name), is_tenth, is_seldom);
+		send_process(atoi(e->d_name), is_tenth, is_seldom, looks);
 	}
 	if (d) closedir(d);
 	snprintf(path, sizeof path, "%u pids", sample);
@@ -218,7 +222,7 @@ static void take_sample(int whole)
 		send_all(once);
 		send_directory("proc/sys/vm");
 	}
-	send_processes(is_tenth, is_seldom);
+	send_processes(is_tenth, is_seldom, forgets && (is_look(sample) || whole));
 	sample++;
 }
 

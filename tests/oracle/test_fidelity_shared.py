@@ -7,10 +7,12 @@ highest gap, heads that are read before they are written); nothing was changed f
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from memtwin import cli
 from memtwin.procfs.pid import status
 from memtwin.run import run
 from memtwin.sources.recording import Recording, runs_in
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
-    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several",
+    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "207-tmpfs-500m",
 )  # fmt: skip
 """Beyond the bars: 203 and 206 on 6.12 (mean 6 and 27 %, p90 21 and 125 %): when the kernel makes a new generation
 while shared memory comes back from swap differs, and with it which pages go next."""
@@ -67,3 +69,29 @@ def sizes_kib(text: str | None) -> tuple[int, ...]:
     found = status.parse(text or "")
     anon, swap, size, tables = (found.kib(row) or 0 for row in ("RssAnon", "VmSwap", "VmSize", "VmPTE"))
     return anon + swap, size, tables
+
+
+def test_500_mb_of_tmpfs_are_shared_and_what_of_it_is_swapped_is_said(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What free calls shared, and swapuse's line of shared memory: exact in memory, else within 5 % of the tmpfs."""
+    path = runs_in(recordings / "207-tmpfs-500m")[0]
+    real = Recording(path)
+    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / "run")
+    for label, nearly in (("written", 0), ("mapped", 0), ("pressed", TMPFS_KIB // 20), ("read", TMPFS_KIB // 20)):
+        found = [shared_and_swapped_kib(f"{where}@{label}", capsys) for where in (path, tmp_path / "run")]
+        assert found[0] == pytest.approx(found[1], abs=nearly), label
+        assert sum(found[0]) == pytest.approx(TMPFS_KIB, abs=TMPFS_KIB // 100), label
+
+
+TMPFS_KIB = 512_000
+
+
+def shared_and_swapped_kib(root: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, int]:
+    """What `memtwin free` calls shared, and `memtwin swapuse` shared memory in swap."""
+    answers = []
+    for command in ("free", "swapuse"):
+        assert cli.main([command, "--json", "--root", root]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["data"])
+    swapped = sum(other["swap_bytes"] for other in answers[1]["others"] if other["name"].startswith("shared memory"))
+    return answers[0]["mem"]["shared_bytes"] >> 10, swapped >> 10

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from memtwin import cli
+from memtwin.diagnose.locality import Look, worked_with
 from memtwin.diagnose.workload import (
     FRESH_ANON_BYTES,
     FRESH_FAULTS,
@@ -247,10 +248,36 @@ def test_what_it_works_with_is_touched_again() -> None:
     assert found == [
         f"prog-7 touch heap 0 {8 * MIB} w seq content=half",
         f"prog-7 touch heap {8 * MIB} {MIB} w seq content=half",
-        f"prog-7 touch heap {7 * MIB} {MIB} r seq",
+        f"prog-7 touch heap {7 * MIB} {MIB} w seq",
     ]
     given.touched[1.0]["touched_anon_bytes"] = 9 * MIB
-    assert f"prog-7 touch heap 0 {8 * MIB} r seq" not in lines(given)  # its first sample wrote all of it
+    assert f"prog-7 touch heap 0 {8 * MIB} w seq" not in lines(given)  # its first sample wrote all of it
+
+
+def test_how_often_it_goes_about_its_memory_follows_from_two_lengths() -> None:
+    """2 of 8 MiB in a second and 4.6 in three: by chance, over all; the same 2 in both: these alone, in order."""
+    found = {}
+    for touched in ((2.0, 4.6), (2.0, 2.0)):
+        given = Samples(*((at, {7: (8 * MIB, 0, None)}) for at in (0, 1, 2, 5, 6, 9)))
+        for at, length in ((1, 0), (2, 0), (5, 1), (6, 0), (9, 1)):
+            some = int(touched[length] * MIB) + FRESH_ANON_BYTES
+            given.touched[float(at)] = {"touched_anon_bytes": some, "touched_file_bytes": 0}
+        found[touched[1]] = [line for line in lines(given) if "touch heap" in line][1:]
+    draws = [int(line.split("rand:")[1].split(":")[0]) for line in found[4.6]]
+    assert [round(count / 100) for count in draws] == [6, 18, 6, 18]  # -2048 ln(1 - 2/8), and for 4.6 of 8
+    assert all(f" 0 {8 * MIB - FRESH_ANON_BYTES} w " in line or " w rand" in line for line in found[4.6])
+    assert {line.split(" ", 3)[3] for line in found[2.0]} == {f"{6 * MIB} {2 * MIB} w seq"}
+
+
+def test_parts_are_known_where_lengths_differ_and_pages_come_round() -> None:
+    """A part of which the longer interval has touched less than half says nothing, nor do equal lengths."""
+    assert worked_with([Look(1, 100), Look(3, 300)], 0, 10_000) is None
+    assert worked_with([Look(1, 100), Look(1.5, 140)], 0, 200) is None
+    assert worked_with([Look(1, 100), Look(3, 200)], 0, 0) is None
+    part = worked_with([Look(1, 300), Look(3, 657)], 1, 5000)
+    assert part is not None
+    assert part.size_bytes == pytest.approx(1000, rel=0.01)
+    assert part.touched_bytes_per_s == pytest.approx(357, rel=0.01)
 
 
 def test_contents_are_written_in_their_shares() -> None:

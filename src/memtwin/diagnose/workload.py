@@ -15,6 +15,7 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
+from memtwin.diagnose.locality import Look, Part, touches, worked_with
 from memtwin.diagnose.workload_machine import head_of
 from memtwin.errors import RecordingError
 from memtwin.render.words import count
@@ -58,6 +59,10 @@ class Size:
     faults: int | None
     touched: tuple[int, int] | None = None
     """Anonymous and file bytes that were touched since the last such sample, where it was recorded."""
+    after_s: float = 0.0
+    """Since that sample."""
+    parts: tuple[Part | None, Part | None] = (None, None)
+    """What it worked with at that time, of its anonymous memory and of files, where that follows."""
 
 
 @dataclass(slots=True)
@@ -140,7 +145,22 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
         after = bisect_right(times, seen[process])
         if life.ended_s is None and after < len(times):
             life.ended_s = times[after]
+        _note_parts(life.sizes)
     return list(found.values()), machine, last_s
+
+
+def _note_parts(sizes: Sequence[Size]) -> None:
+    """Say of each working set what part of its memory the process worked with."""
+    seen = [size for size in sizes if size.touched is not None]
+    begun = [sizes[0].at_s, *(size.at_s for size in seen)]
+    for kind, most in ((0, "anon_bytes"), (1, "file_bytes")):
+        looks = [
+            Look(size.at_s - since, (size.touched or (0, 0))[kind]) for size, since in zip(seen, begun, strict=False)
+        ]
+        for number, size in enumerate(seen):
+            part = worked_with(looks, number, getattr(size, most))
+            size.parts = (size.parts[0], part) if kind else (part, size.parts[1])
+            size.after_s = looks[number].seconds
 
 
 def _touched(figures: Mapping[str, int]) -> tuple[int, int] | None:
@@ -278,6 +298,7 @@ class _Player:
         """Up to where its heap is still its parent's, of which a write copies a page."""
         self.faults = FRESH_FAULTS if life.is_born else life.sizes[0].faults
         self.owed = 0
+        self.draws = 0
 
     def fork(self, parent: Size) -> None:
         """Begin with the anonymous memory that its *parent* has; what is mapped of files a fork leaves out."""
@@ -307,7 +328,7 @@ class _Player:
             self.faults = size.faults
             yield from self._fault()
         if size.touched is not None:
-            yield from self._work(size.touched)
+            yield from self._work(size)
 
     def _fault(self) -> Iterable[str]:
         """Yield writes that fault as often as it owes, and leave it as large as it is."""
@@ -325,13 +346,27 @@ class _Player:
             self.owed -= part // PAGE
             self.touched_from[0] = min(self.touched_from[0], self.anon - part)
 
-    def _work(self, touched: tuple[int, int]) -> Iterable[str]:
-        """Yield reads of what it touched beyond what was new to it: the newest pages that it has."""
-        own = (("heap", self.anon, touched[0] - FRESH_ANON_BYTES), ("files", self.files, touched[1]))
-        for number, (region, size, worked) in enumerate(own):
-            begin = max(size - _up(max(worked, 0)), 0)
-            if begin < self.touched_from[number]:
-                yield f"{self.word} touch {region} {begin} {min(self.touched_from[number], size) - begin} r seq"
+    def _work(self, now: Size) -> Iterable[str]:
+        """Yield touches of what it touched beyond what was new to it: of the newest pages that it has.
+
+        Where it follows how large the part is that it works with, they are by chance within that, as many as touch as
+        much; else in order, once.
+        """
+        own = (("heap", self.anon, FRESH_ANON_BYTES), ("files", self.files, 0))
+        for number, (region, size, fresh) in enumerate(own):
+            part, worked = now.parts[number], max((now.touched or (0, 0))[number] - fresh, 0)
+            old = min(self.touched_from[number], size)
+            again = _up(max(worked - (size - old), 0))
+            begin = max(old - max(again, _up((part.size_bytes - fresh if part else 0) - (size - old))), 0)
+            if not again or begin >= old:
+                continue
+            rate = part.touched_bytes_per_s if part else None
+            known = None if rate is None else rate * now.after_s / PAGE
+            draws = touches(min(again, old - begin) // PAGE, (old - begin) // PAGE, known) if part else None
+            self.draws += 1
+            order = "seq" if draws is None else f"rand:{draws}:{self.draws}"
+            how = "w" if region == "heap" and not self.shared else "r"
+            yield f"{self.word} touch {region} {begin} {old - begin} {how} {order}"
         self.touched_from = [self.anon, self.files]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import cycle
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,11 +35,19 @@ _LEAST_PAGES: Final = 256
 _BYTES: Final = 1 << 20
 
 
+LENGTHS = (1, 3, 6)
+"""Of intervals, as multiples of the shortest."""
+
+
 class WorkingSets:
-    """Reads smaps of each process and clears its references, every so many seconds."""
+    """Reads smaps of each process and clears its references, after so many seconds, and three and six times that.
+
+    How much more a longer interval touches says how large the part is that a process works with.
+    """
 
     def __init__(self, every_s: float) -> None:
         self.every_s = every_s
+        self._lengths = cycle(LENGTHS)
         self._due_s = 0.0
         self._cleared: set[int] = set()
 
@@ -60,7 +69,7 @@ class WorkingSets:
                 self._cleared.discard(pid)
         self._cleared &= set(pids)
         end = time.monotonic()
-        self._due_s = begin + max(self.every_s, (end - begin) / MOST_SHARE)
+        self._due_s = begin + max(self.every_s * next(self._lengths), (end - begin) / MOST_SHARE)
 
     def price(self, pids: Collection[int]) -> str:
         """Say what it will cost, by reading once what it will read."""
@@ -72,9 +81,9 @@ class WorkingSets:
                 continue
         took = time.monotonic() - begin
         return (
-            f"the working set: every {self.every_s:g} s smaps is read and references are cleared under the mmap_lock "
-            f"of each process ({len(pids)} now), {1000 * took:.1f} ms now ({100 * took / self.every_s:.2f} % of the "
-            "time), and each page that they touch afterwards costs a walk of the page table"
+            f"the working set: every {self.every_s:g} s and more smaps is read and references are cleared, under the "
+            f"mmap_lock of each process ({len(pids)}), {1000 * took:.1f} ms now ({100 * took / self.every_s:.2f} % of "
+            "the time), and each page that they touch afterwards costs a walk of the page table"
         )
 
 
