@@ -132,7 +132,7 @@ journeys: $(VENV)/.built  ## count rooms, moves and climbs of three journeys thr
 	@$(BIN)/python docs/journeys.py
 
 chapter: $(VENV)/.built  ## write docs/chapter-shown.md: what the commands of docs/chapter.md print
-	$(BIN)/python docs/chapter_shown.py
+	COLUMNS=100 $(BIN)/python docs/chapter_shown.py
 
 api: $(VENV)/.built  ## write docs/api.md and the outputs of docs/library.ipynb
 	$(BIN)/python docs/api.py
