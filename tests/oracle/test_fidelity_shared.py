@@ -32,8 +32,10 @@ RIGHTS = (
     "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612",
 )  # fmt: skip
 
-MALLOC = ("220-malloc-heap", "220-malloc-heap.k612", "221-malloc-mmap", "222-malloc-threads", "223-malloc-swap")
-"""Beyond the bars: 223 on 6.12 (mean 7 %, p90 22 %), whose first checkpoint is where reclaim begins."""
+MALLOC = (
+    "220-malloc-heap", "220-malloc-heap.k612", "221-malloc-mmap", "222-malloc-threads", "223-malloc-swap",
+    "223-malloc-swap.k612",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
