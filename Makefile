@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench build debug-test soak fuzz kills trials fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
+.PHONY: help run test lint check bench build debug-test soak fuzz kills trials page-cache fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -112,6 +112,9 @@ kills: $(VENV)/.built $(VENV)/.dev  ## kill runs, snapshots and pages at random 
 
 trials: $(VENV)/.built $(VENV)/.dev  ## watch all programs of tests/trials, 5 seeds, 10 at a time (hours); writes docs/leak-trials.md
 	$(BIN)/python tests/trials/trials.py --write docs/leak-trials.md
+
+page-cache: $(VENV)/.built  ## a published page-cache experiment on the model (half an hour, 6 GB); writes docs/page-cache.md
+	$(BIN)/python tests/trials/page_cache.py --write docs/page-cache.md
 
 fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than tests/fingerprint has (MOVE=--move writes it)
 	$(BIN)/python tests/fingerprint/fingerprint.py $(MOVE)
