@@ -235,8 +235,11 @@ def malloc_trim(processes: Processes, process: Worker, op: MallocTrim) -> int:
     """Free whole pages within the heap and at its end; returns an Outcome."""
     heap = heap_of(processes, process)
     heap.memory.index = op.index
-    heap.malloc.trim()
-    heap.memory.flush()
+    try:
+        heap.malloc.trim()
+        heap.memory.flush()
+    except Refused as refused:
+        return processes.end_by_signal(process, refused.code)
     return Outcome.OK
 
 
