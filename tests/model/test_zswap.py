@@ -185,3 +185,48 @@ def test_a_zram_slot_that_zswap_holds_is_stored() -> None:
     invariants.validate(done.machine.state)
     assert moved(done)["stored_pages"] == 8 * MIB
     assert moved(done)["zswpout"] == 8 * MIB
+
+
+# --- 6.12 ------------------------------------------------------------------------------------------------------------
+
+SIX_TWELVE = "machine ram=256M kernel=6.12-generic\nswap zswap zpool=zsmalloc {words}\nswap disk size=256M\nproc A\n"
+
+
+def ran_on_six_twelve(ops: str, words: str = "max_pool_percent=50") -> run.Run:
+    done = run.simulate(parse(SIX_TWELVE.format(words=words) + ops), None)
+    invariants.validate(done.machine.state)
+    return done
+
+
+def test_what_is_loaded_leaves_zswap_of_six_twelve() -> None:
+    """In 6.1 it stays until its slot is free."""
+    ops = out("text") + "A touch r 0 8M r seq"
+    assert moved(ran(ops))["stored_pages"] > 0
+    found = moved(ran_on_six_twelve(ops))
+    assert found["zswpin"] == found["zswpout"] == 2048
+    assert found["stored_pages"] == 0
+
+
+def test_zeroes_never_reach_zswap_of_six_twelve() -> None:
+    """They are noted in swap's bitmap."""
+    done = ran_on_six_twelve(out("zero"))
+    assert moved(done)["zswpout"] == 0
+    assert done.machine.state.events_by_name()["swpout_zero"] == 2048
+
+
+def test_a_page_that_does_not_compress_is_poor_in_six_twelve() -> None:
+    """In 6.1 it is in no counter of zsmalloc's."""
+    assert moved(ran_on_six_twelve(out("random")))["reject_compress_poor"] == 2048
+    assert moved(ran(out("random"), "zpool=zsmalloc max_pool_percent=50"))["reject_compress_poor"] == 0
+
+
+def test_a_full_pool_of_six_twelve_writes_back_from_zsmalloc_too_after_a_second_chance() -> None:
+    """Each page that is stored loses its chance first, 16 in a job; then the oldest go to the disk."""
+    done = ran_on_six_twelve(
+        out("text", "40M") + out("text", "40M", "s") + out("half", "40M", "u") + "sleep 2\n", "max_pool_percent=2"
+    )
+    found, events = moved(done), done.machine.state.events_by_name()
+    assert found["pool_limit_hit"] > 0
+    assert events["zswpwb"] == found["written_back_pages"]
+    assert found["pswpout"] > 0
+    assert "same_filled_pages" not in found

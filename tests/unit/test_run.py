@@ -517,6 +517,26 @@ def test_a_snapshot_with_generations_and_huge_pages_needs_no_note() -> None:
     assert done.machine.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("everywhere", "of_64", "noted"),
+    [
+        ("always madvise [never]", "always inherit madvise [never]", ""),
+        ("always madvise [never]", "always [inherit] madvise never", ""),
+        ("[always] madvise never", "always [inherit] madvise never", "overlaid has huge pages of 64 kB on"),
+        ("always [madvise] never", "[always] inherit madvise never", "overlaid has huge pages of 64 kB on"),
+        ("always [madvise] never", "not what the kernel prints", ""),
+    ],
+)
+def test_huge_pages_of_small_sizes_are_noted_where_they_are_on(everywhere: str, of_64: str, noted: str) -> None:
+    files = {
+        "sys/kernel/mm/transparent_hugepage/enabled": f"{everywhere}\n",
+        "sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled": f"{of_64}\n",
+    }
+    done = run.simulate(parse("machine thp=madvise\nproc A\n"), Overlaid(files))
+    found = [note.partition(":")[0] for note in done.machine.notes if "huge pages of" in note]
+    assert found == ([noted] if noted else [])
+
+
 def test_a_directory_of_runs_is_its_first(capsys: pytest.CaptureFixture[str]) -> None:
     """As `validate` takes it: the runs have one scenario; whose boot it is stands on stderr."""
     code, out, err = told(capsys, "run", str(Path(__file__).parents[1] / "recordings" / "22-fork-cow"))

@@ -35,6 +35,7 @@ FEATURES: Final = (
     Feature("thp_aligned_maps", (6, 7), "anonymous memory of whole huge pages is mapped where a huge page begins"),
     Feature("lru_batch_31", (6, 9), "batches in front of the LRU lists hold 31 pages, not 15"),
     Feature("reclaimed_scanned", (6, 9), "what file systems free counts as scanned by kswapd's pass"),
+    Feature("zswap_lru", (6, 9), "zswap writes back by a list of its own, to its threshold, and drops what it loads"),
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
     Feature("flush_ratelimited", (6, 11), "reclaim goes by counters of cgroups that are flushed every two seconds"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),

@@ -45,6 +45,7 @@ from cython.cimports.memtwin.linux.mm.zsmalloc import (
     insert_zspage,
     remove_zspage,
 )
+from cython.cimports.memtwin.linux.mm.zswap import zswap_lru_add
 from cython.cimports.memtwin.linux.restore import content_of
 
 from memtwin.linux.restore import make_tables
@@ -202,6 +203,7 @@ def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: boo
     tag: u64 = make_chunk(file_at(s, a.file), at).disk[at & (XA_CHUNK - 1)] - 1
     if s.zswap.same_filled and tag & CONTENT_MASK == CONTENT_ZERO:
         a.zswap_length[at] = LENGTH_SAME
+        zswap_lru_add(s, (number << SWAP_TYPE_SHIFT) | at)
         s.zswap.same_filled_pages += 1
         s.zswap.stored_pages += 1
         return True
@@ -216,6 +218,7 @@ def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: boo
     else:
         a.zswap_handle[at] = zs_restore(s, ZS_POOL_ZSWAP, length, frames)
     a.zswap_length[at] = length
+    zswap_lru_add(s, (number << SWAP_TYPE_SHIFT) | at)
     s.zswap.stored_pages += 1
     return True
 

@@ -26,6 +26,7 @@ from memtwin.procfs import (
 )
 from memtwin.sources.host import host
 from memtwin.sources.source import load
+from memtwin.sysfs import transparent_hugepage
 from memtwin.sysfs.zram import mm_stat
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ def _constant_files(source: Source) -> list[str]:
         THP_ENABLED,
         LRU_GEN_ENABLED,
         LRU_GEN_MIN_TTL,
+        *(transparent_hugepage.enabled_of(size) for size in transparent_hugepage.SMALL_KIB),
         *(f"{ZSWAP}/{name}" for name in ZSWAP_PARAMETERS),
     ]
     return list(dict.fromkeys([*kept, *_below(source, "sys/kernel/mm"), *_block(source)]))
@@ -229,6 +231,9 @@ def notes(boot: Boot) -> tuple[str, ...]:
     huge = sum(boot.meminfo.get(row) or 0 for row in ("ShmemHugePages", "FileHugePages"))
     if huge:
         found.append(f"{boot.name} has {huge:,} kB in huge pages of files and shared memory: they are base pages here")
+    small = [f"{size} kB" for size in transparent_hugepage.small_sizes_on(boot.texts)]
+    if small:
+        found.append(f"{boot.name} has huge pages of {', '.join(small)} on: programs get base pages instead here")
     found += [
         f"{boot.name} compresses with {name} ({path}): lengths as of lzo-rle, for none were measured"
         for path, name in boot.compressors

@@ -191,10 +191,13 @@ def with_swaps(boot: Boot, areas: tuple[PlannedSwap, ...]) -> Boot:
 
 def with_zswap(boot: Boot, parameters: Mapping[str, str]) -> Boot:
     """Return *boot* with these of zswap's parameters changed, on a kernel that has zswap and shows its figures."""
+    events = (
+        ("zswpin", "zswpout", "zswpwb") if "zswap_lru" in features.features_of(boot.release) else ("zswpin", "zswpout")
+    )
     return replace(
         boot,
         meminfo=meminfo.Meminfo(_inserted(boot.meminfo.items(), "SwapFree", ("Zswap", "Zswapped"))),
-        vmstat=vmstat.Vmstat(_inserted(boot.vmstat.items(), "cow_ksm", ("zswpin", "zswpout"))),
+        vmstat=vmstat.Vmstat(_inserted(boot.vmstat.items(), "cow_ksm", events)),
         texts={**boot.texts, **{f"{ZSWAP}/{name}": f"{value}\n" for name, value in parameters.items()}},
     )
 

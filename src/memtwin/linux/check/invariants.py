@@ -263,6 +263,7 @@ class MachineCheck(HugeCheck):
                     objects[(area << SWAP_TYPE_SHIFT) | slot] = a.zswap_handle[slot]
         self.equal("pages in zswap", stored + z.boot_stored, z.stored_pages)
         self.equal("pages of one word in zswap", same, z.same_filled_pages)
+        self.equal("pages on zswap's list", self.zswap_list(stored), stored)
         if z.zpool == ZPOOL_ZBUD:
             self.zbud(objects)
 

@@ -118,3 +118,16 @@ class LruCheck(Check):
             before = mm
             mm = mm_at(s, mm).gen_next
         self.equal("last address space that is walked", before, state.last)
+
+    def zswap_list(self, most: int) -> int:
+        """How many pages stand on zswap's list, each of them stored; *most*: where a list that does not end is cut."""
+        s: State = self.s
+        entry: u32 = s.zswap.list_head
+        listed = 0
+        while entry and listed <= most:
+            a: cython.pointer(SwapArea) = cython.address(s.areas[entry >> SWAP_TYPE_SHIFT])
+            slot: u32 = entry & ((1 << SWAP_TYPE_SHIFT) - 1)
+            self.hold(a.zswap_length[slot] != 0, f"zswap's list has slot {slot}, for which nothing is stored")
+            listed += 1
+            entry = a.zswap_next[slot]
+        return listed

@@ -663,6 +663,7 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint rss_percpu         # a fault counts in its address space at once
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
     bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
+    bint zswap_lru          # zswap's pages are written back by age and use, and go when they are loaded
     bint gen_node_lists     # generations age in the pass that finds it due, which ends by what it was to reclaim
     bint gen_refaults_all   # all refaults count, also those whose generation is gone
     bint deferred_if_mapped # a huge page waits to be split while a part of it is mapped; new ones are queued too
@@ -1032,6 +1033,9 @@ cdef struct SwapArea:       # one swap partition, file or zram
     u32 *zswap_handle       # of each slot: zbud's or zsmalloc's handle of what zswap holds of it
     u32 *zswap_slab         # slab of its zswap_entry
     u32 *zswap_zs_slab      # slab of zsmalloc's handle
+    u32 *zswap_prev         # its neighbours on zswap's list: entries
+    u32 *zswap_next
+    u8 *zswap_referenced    # it has a second chance
     u16 *zswap_length       # its compressed length; 1: all words of the page are the same; 0: zswap has nothing
     u32 held                # slots in use at boot, by processes that are not known
     u64 zram_pages
@@ -1113,6 +1117,10 @@ cdef struct Zswap:          # the compressed store in front of all areas
     bint reached_full       # the limit was hit: nothing is accepted until the pool has shrunk
     bint shrink_queued      # the worker is to write something back
     bint shrinking          # it does
+    u32 failures            # of this job: pages that were not written
+    u32 attempts            # of the round over the groups
+    u32 list_head            # entry that has been stored longest; 0: none
+    u32 list_tail
     u32 zpool
     u32 algorithm
     u64 max_pool_percent    # of RAM

@@ -229,6 +229,9 @@ def on_area(area: cython.pointer(SwapArea), what: u32):
     on_array(cython.cast(Array, cython.address(area.zswap_handle)), slots, what)
     on_array(cython.cast(Array, cython.address(area.zswap_slab)), slots, what)
     on_array(cython.cast(Array, cython.address(area.zswap_zs_slab)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_prev)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_next)), slots, what)
+    on_array(cython.cast(Array, cython.address(area.zswap_referenced)), area.max, what)
     on_array(cython.cast(Array, cython.address(area.zswap_length)), area.max * cython.sizeof(u16), what)
 
 

@@ -192,6 +192,7 @@ EVENTS = tuple(
         "cow_ksm",
         "zswpin",
         "zswpout",
+        "zswpwb",
         "direct_map_level2_splits",
         "direct_map_level3_splits",
         "swpin_zero",

@@ -191,6 +191,7 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.highatomic_free = "highatomic_free" in names
     f.fallback_claims = "fallback_claims" in names
     f.zeromap = "zeromap" in names
+    f.zswap_lru = "zswap_lru" in names
     f.gen_node_lists = "gen_node_lists" in names
     f.gen_refaults_all = "gen_refaults_all" in names
     f.zs_chain_8 = "zs_chain_8" in names

@@ -198,7 +198,7 @@ def read_from_slot(s: State, pfn: u32, bio: cython.pointer(u32)):
         s.event[SWPIN_ZERO] += nr_pages(s, pfn)
         end_page_read(s, pfn)
         return
-    if zswap_load(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
+    if zswap_load(s, pfn, entry >> SWAP_TYPE_SHIFT, slot_of(entry)):
         end_page_read(s, pfn)
         return
     s.event[PSWPIN] += nr_pages(s, pfn)

@@ -86,6 +86,9 @@ def init_area(s: State, area: u32, pages: u32, ssd: cython.bint, synchronous: cy
         a.zswap_handle = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
         a.zswap_slab = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
         a.zswap_zs_slab = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_prev = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_next = cython.cast(cython.pointer(u32), host_zeroed(a.max, cython.sizeof(u32)))
+        a.zswap_referenced = cython.cast(cython.pointer(u8), host_zeroed(a.max, cython.sizeof(u8)))
         a.zswap_length = cython.cast(cython.pointer(u16), host_zeroed(a.max, cython.sizeof(u16)))
     if not ssd:
         return

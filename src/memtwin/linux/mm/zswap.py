@@ -14,6 +14,10 @@ overwritten.
     more than the allocator takes           refused (reject_compress_poor): zbud takes up to 3,968 bytes
     no memory for the pool                  refused (reject_alloc_fail)
 
+Since 6.9 the limit itself is refused, a refusal for a full pool wakes the worker, which writes back down to the
+threshold (``zswap_writeback.py``), and what is loaded into the swap cache leaves zswap: the page is dirty.  Each page
+that is stored stands at the tail of a list, with a second chance.  One that compresses to more than a page is poor.
+
 With zbud 8 bytes in front of each object say which slot it belongs to, so that it can be written back
 (``zswap_writeback.py``); zsmalloc cannot write back in 6.1, so that its full pool only refuses.
 
@@ -23,13 +27,15 @@ With zbud 8 bytes in front of each object say which slot it belongs to, so that 
     Zswapped   pages stored      what it holds, those of one word among them
 
 Follows mm/zswap.c and mm/frontswap.c of Linux 6.1 (``zswap_frontswap_store``, ``zswap_frontswap_load``,
-``zswap_free_entry``, ``__frontswap_store``).
+``zswap_free_entry``, ``__frontswap_store``); and mm/zswap.c of 6.12 (``zswap_check_limits``,
+``zswap_store``, ``zswap_load``).
 
-Not modelled: z3fold, several pools (a change of compressor or allocator while something is stored), cgroups' limits.
+Not modelled: z3fold, several pools (a change of compressor or allocator while something is stored), cgroups' limits
+and lists, the shrinker of 6.8 (``shrinker_enabled``, off by default).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, spend_ns
+from cython.cimports.memtwin.linux.core.state import State, area_of, slot_of, spend_ns
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
@@ -58,9 +64,40 @@ def zswap_can_accept(s: State) -> cython.bint:
     return accept * s.zswap.max_pool_percent // 100 > s.zswap.pool_total
 
 
+def zswap_accept_thr_pages(s: State) -> u64:
+    """Pages to which a pool that was full has to shrink."""
+    return zswap_max_pages(s) * s.zswap.accept_threshold_percent // 100
+
+
+def zswap_max_pages(s: State) -> u64:
+    """Pages that the pool may have."""
+    return cython.cast(u64, totalram_pages(s)) * s.zswap.max_pool_percent // 100
+
+
+def zswap_check_limits(s: State) -> cython.bint:
+    """Whether the pool is full, or was and has not shrunk to its threshold: then the worker is due."""
+    z: cython.pointer(Zswap) = cython.address(s.zswap)
+    if z.pool_pages >= zswap_max_pages(s):
+        z.pool_limit_hit += 1
+        z.reached_full = True
+    elif z.reached_full and z.pool_pages <= zswap_accept_thr_pages(s):
+        z.reached_full = False
+    return z.reached_full
+
+
+def queue_shrink(s: State):
+    """Let the worker run, unless it is under way."""
+    if not s.zswap.shrink_queued:
+        s.zswap.shrink_queued = True
+        s.zswap.failures = s.zswap.attempts = 0
+        s.rq.resched = True
+
+
 def accepts(s: State) -> cython.bint:
     """Whether a page may be stored now; a full pool wants the worker to write something back."""
     z: cython.pointer(Zswap) = cython.address(s.zswap)
+    if s.features.zswap_lru:
+        return not zswap_check_limits(s)
     if zswap_is_full(s):
         z.pool_limit_hit += 1
         z.reached_full = True
@@ -82,6 +119,7 @@ def pool_malloc(s: State, area: u32, slot: u32, length: u32) -> u32:
     handle: u32 = 0
     own: u32
     if length > PAGE:
+        z.reject_compress_poor += s.features.zswap_lru
         return 0
     if z.zpool == ZPOOL_ZBUD:
         if length + HEADER > ZBUD_MAX_SIZE:
@@ -115,12 +153,44 @@ def update_total_size(s: State):
     s.zswap.pool_total = s.zswap.pool_pages
 
 
+# --- zswap's list ----------------------------------------------------------------------------------------------------
+
+
+def zswap_lru_add(s: State, entry: u32):
+    """Put what is stored for a slot at the tail of the list, with a second chance."""
+    a: cython.pointer(SwapArea) = area_of(s, entry)
+    slot: u32 = slot_of(entry)
+    last: u32 = s.zswap.list_tail
+    a.zswap_prev[slot] = last
+    a.zswap_next[slot] = 0
+    if last:
+        area_of(s, last).zswap_next[slot_of(last)] = entry
+    else:
+        s.zswap.list_head = entry
+    s.zswap.list_tail = entry
+
+
+def zswap_lru_del(s: State, entry: u32):
+    """Take it off the list."""
+    a: cython.pointer(SwapArea) = area_of(s, entry)
+    before: u32 = a.zswap_prev[slot_of(entry)]
+    after: u32 = a.zswap_next[slot_of(entry)]
+    if before:
+        area_of(s, before).zswap_next[slot_of(before)] = after
+    else:
+        s.zswap.list_head = after
+    if after:
+        area_of(s, after).zswap_prev[slot_of(after)] = before
+    else:
+        s.zswap.list_tail = before
+
+
 def compress(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
     """Put a page's content into the pool, or note its word; False: refused."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     length: u32
     handle: u32
-    if s.zswap.same_filled and tag & CONTENT_MASK == CONTENT_ZERO:
+    if s.zswap.same_filled and not s.features.zeromap and tag & CONTENT_MASK == CONTENT_ZERO:
         s.zswap.same_filled_pages += 1
         a.zswap_length[slot] = LENGTH_SAME
         return True
@@ -141,7 +211,11 @@ def zswap_store(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
     if not s.areas[area].zswap_length:
         return False
     zswap_invalidate(s, area, slot)
-    if not z.enabled or not accepts(s):
+    if not z.enabled:
+        return False
+    if not accepts(s):
+        if s.features.zswap_lru:
+            queue_shrink(s)
         return False
     slab = object_alloc_gfp(s, CACHE_ZSWAP_ENTRY, GFP_KERNEL)
     if not slab and s.known_cache[CACHE_ZSWAP_ENTRY]:
@@ -151,19 +225,27 @@ def zswap_store(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
         object_free(s, slab)
         return False
     s.areas[area].zswap_slab[slot] = slab
+    s.areas[area].zswap_referenced[slot] = True
+    zswap_lru_add(s, (area << SWAP_TYPE_SHIFT) | slot)
     z.stored_pages += 1
     update_total_size(s)
     s.event[ZSWPOUT] += 1
     return True
 
 
-def zswap_load(s: State, area: u32, slot: u32) -> cython.bint:
-    """Whether zswap has what belongs to a slot: then it is decompressed, and kept."""
+def zswap_load(s: State, pfn: u32, area: u32, slot: u32) -> cython.bint:
+    """Whether zswap has what belongs to a slot: then it is decompressed into *pfn*, and kept.
+
+    Since 6.9 it goes, and the page is dirty, if it is one of the swap cache.
+    """
     if not zswap_has(s, area, slot):
         return False
     if s.areas[area].zswap_length[slot] != LENGTH_SAME:
         spend_ns(s, s.cost_ns[COST_DECOMPRESS])
     s.event[ZSWPIN] += 1
+    if s.features.zswap_lru and s.pages[pfn].flags & PG_SWAPCACHE:
+        zswap_invalidate(s, area, slot)
+        s.pages[pfn].flags |= PG_DIRTY
     return True
 
 
@@ -177,6 +259,7 @@ def zswap_invalidate(s: State, area: u32, slot: u32):
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     if not zswap_has(s, area, slot):
         return
+    zswap_lru_del(s, (area << SWAP_TYPE_SHIFT) | slot)
     if a.zswap_length[slot] == LENGTH_SAME:
         s.zswap.same_filled_pages -= 1
     else:
@@ -219,6 +302,18 @@ def start_pool(s: State, stored: int, pool_pages: int) -> None:
 
 def stats(s: State) -> dict[str, int]:
     """What /sys/kernel/debug/zswap has: counts, pages, and the pool in bytes."""
+    if s.features.zswap_lru:
+        return {
+            "pool_limit_hit": s.zswap.pool_limit_hit,
+            "pool_total_size": s.zswap.pool_pages << 12,
+            "reject_alloc_fail": s.zswap.reject_alloc_fail,
+            "reject_compress_fail": 0,
+            "reject_compress_poor": s.zswap.reject_compress_poor,
+            "reject_kmemcache_fail": s.zswap.reject_kmemcache_fail,
+            "reject_reclaim_fail": s.zswap.reject_reclaim_fail,
+            "stored_pages": s.zswap.stored_pages,
+            "written_back_pages": s.zswap.written_back_pages,
+        }
     return {
         "duplicate_entry": s.zswap.duplicate_entry,
         "pool_limit_hit": s.zswap.pool_limit_hit,
