@@ -272,3 +272,10 @@ def test_a_read_waits_for_what_the_other_does_beside() -> None:
     assert made.do("A touch h 0 2M w seq &") == "running"
     assert errno(made, "B vm_read A h 1M 16K") == 0
     assert figures(made)["RssAnon"] > (2 << 10) - UNFOLDED_KIB
+
+
+def test_a_buffer_goes_where_what_has_moved_is_not() -> None:
+    """Both lie in the highest gap: who comes second, below."""
+    made = machine("proc A", "A mmap h 4K", "A mmap k 4K", header="file data 4M")
+    assert errno(made, "A mremap h 6M maymove") == errno(made, "A fread data 0 1M 64K") == 0
+    assert errno(made, "A touch h 0 6M w seq") == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
-from memtwin.run.space import unmapped
+from memtwin.run.space import is_free, unmapped
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def buffer_of(processes: Processes, process: Worker) -> int:
     if not process.runs_program:
         at = process.next_region
         process.next_region += program.region_step(pages)
-    elif process.heap is not None:  # malloc may have mapped something there
+    elif process.heap is not None or not is_free(processes, process, at, pages):  # malloc or mremap were there first
         at = unmapped(processes, process, pages)
     code = kernel_fork.mmap(processes.state, process.task, at, pages, program.RW)
     if code != Outcome.OK:

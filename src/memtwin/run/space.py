@@ -91,16 +91,17 @@ def mremap(processes: Processes, process: Worker, op: Mremap) -> int:
     to = unmapped(processes, process, pages) if op.may_move and pages > region.pages else 0
     code = mm_mremap.mremap(processes.state, process.task, region.start, region.pages, pages, to)
     if code == Outcome.OK:
-        moved = to and not _begins_at(processes, process, region.start)
+        moved = to and is_free(processes, process, region.start, 1)
         process.regions[op.region] = grown = Region(to if moved else region.start, pages)
         if grown.start < process.next_region:
             process.next_region = max(process.next_region, grown.start + program.region_step(pages))
     return code
 
 
-def _begins_at(processes: Processes, process: Worker, page: int) -> bool:
-    """Whether a page of a process is mapped."""
-    return any(start <= page < end for start, end, *_ in task_mmu.areas(processes.state, process.task))
+def is_free(processes: Processes, process: Worker, page: int, pages: int) -> bool:
+    """Whether nothing of a process is mapped in a range."""
+    areas = task_mmu.areas(processes.state, process.task)
+    return not any(start < page + pages and page < end for start, end, *_ in areas)
 
 
 def brk(processes: Processes, process: Worker, op: Brk) -> int:
