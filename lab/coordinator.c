@@ -109,6 +109,73 @@ static void counters(long long *c)
 	}
 }
 
+/* Where each page of a process is, in runs: sources/page_runs.py of memtwin has the format.  pagemap says what is mapped
+ * or in which slot, kpageflags whether a frame is anonymous, active, in the swap cache, or the page of zeroes. */
+static char runs[8192];
+static int nruns;
+static void emit_runs(int least)
+{
+	char h[32];
+	if (nruns <= least) return;
+	snprintf(h, sizeof h, "@D %d\n", nruns);
+	emits(h);
+	emit(runs, nruns);
+	nruns = 0;
+}
+static int kind_of(unsigned long long entry, int flagsfd)
+{
+	unsigned long long flags = 0, pfn = entry & ((1ULL << 55) - 1);
+	if (entry >> 62 & 1) return 's';
+	if (!(entry >> 63)) return '.';
+	if (pread(flagsfd, &flags, 8, pfn * 8) != 8 || flags >> 24 & 1) return '.';
+	if (!(flags >> 12 & 1)) return 'f';
+	if (flags >> 13 & 1) return flags >> 6 & 1 ? 'C' : 'c';
+	return flags >> 6 & 1 ? 'A' : 'a';
+}
+static void add_run(unsigned long long first, unsigned long count, int kind)
+{
+	unsigned long long slot = first & ((1ULL << 55) - 1);
+	char where[40] = "";
+	if (!count) return;
+	if (kind == 's') snprintf(where, sizeof where, "%llu:%llu", slot & 31, slot >> 5);
+	nruns += snprintf(runs + nruns, sizeof runs - nruns, " %lu%c%s", count, kind, where);
+	emit_runs(sizeof runs / 2);
+}
+static void area_runs(int fd, int flagsfd, unsigned long start, unsigned long end)
+{
+	static unsigned long long entry[512];
+	unsigned long long first = 0;
+	unsigned long count = 0;
+	int kind = '.', next, k = 0;
+	nruns += snprintf(runs + nruns, sizeof runs - nruns, "%lx", start);
+	for (unsigned long at = start >> 12, i = 0; at < end >> 12; at++, i++) {
+		if (i % 512 == 0 && (k = pread(fd, entry, sizeof entry, at * 8)) <= 0) break;
+		next = kind_of(entry[i % 512], flagsfd);
+		if (next == kind && (kind != 's' || entry[i % 512] == first + (count << 5))) { count++; continue; }
+		add_run(first, count, kind);
+		first = entry[i % 512], count = 1, kind = next;
+	}
+	if (kind != '.') add_run(first, count, kind);
+	runs[nruns++] = '\n';
+}
+static void page_runs(const char *ck, const char *name, int pid)
+{
+	char a[128];
+	unsigned long start, end;
+	snprintf(a, sizeof a, "/proc/%d/pagemap", pid);
+	int fd = open(a, O_RDONLY), flagsfd = open("/proc/kpageflags", O_RDONLY);
+	snprintf(a, sizeof a, "/proc/%d/maps", pid);
+	if (fd >= 0 && flagsfd >= 0 && slurp(a, buf, sizeof buf) > 0) {
+		snprintf(a, sizeof a, "@F %s workers/%s/pages\n", ck, name);
+		emits(a);
+		for (char *p = buf; *p; p = strchr(p, '\n') + 1)
+			if (sscanf(p, "%lx-%lx", &start, &end) == 2 && start < 1UL << 47) area_runs(fd, flagsfd, start, end);
+		emit_runs(0);
+	}
+	close(fd);
+	close(flagsfd);
+}
+
 static int zswap;	/* run.cfg says so: debugfs is there, and the counters in it are recorded */
 static void zswap_files(const char *ck, const char *dir, const char *const *f)
 {
@@ -150,6 +217,7 @@ static void snapshot(const char *ck)
 			snprintf(b, sizeof b, "/proc/%d/%s", ws[j].pid, wf[i]);
 			emit_file(ck, a, b);
 		}
+		page_runs(ck, ws[j].name, ws[j].pid);
 	}
 	snprintf(a, sizeof a, "@F %s workers.txt\n", ck);
 	emits(a);

@@ -2,9 +2,9 @@
 
 The machine is that of the checkpoint, its settings those of the recording's boot with what the scenario wrote since.
 Its workers are attached to, each with the regions that it had by then: their addresses follow from the program, as when
-they were mapped. Which pages of a region are resident is not recorded; ``machine/processes.py`` has the rule. Of files
-too only how many pages are cached is known: what nobody maps is taken for pages of the file that was read or written
-last, from its first page on.
+they were mapped. Which pages of a region are resident few recordings say; ``machine/processes.py`` has the rule. Of
+files too only how many pages are cached is known: what nobody maps is taken for pages of the file that was read or
+written last, from its last page back: what is read through is evicted from its first page on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
+from memtwin.linux import restore_lru
 from memtwin.linux.mm import filemap
 from memtwin.machine import program
 from memtwin.machine.build import build
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Machine
     from memtwin.scenario import Scenario
     from memtwin.sources.recording import Recording
+    from memtwin.sources.source import Source
 
 PAGE = 4096
 DATA = "/data/"
@@ -70,21 +72,32 @@ def frees_blocks(recording: Recording, label: str) -> bool:
     return any(isinstance(op, Kfree) and op.name in held for op in ops[place:])
 
 
-def future(recording: Recording, label: str) -> Run:
-    """Run what came after checkpoint *label* of a recording, on the machine of that checkpoint."""
+def without_pages(source: Source) -> Source:
+    """Return a source that does not say where each page is."""
+    read = source.read
+    source.read = lambda path: None if path.endswith("/pages") else read(path)
+    return source
+
+
+def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
+    """Run what came after checkpoint *label* of a recording, on the machine of that checkpoint.
+
+    *with_pages*: with what it says of where each page is, if it does.
+    """
     scenario = recording.scenario()
     place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
-    run = resumed(recording, label, scenario.ops[place + 1 :])
+    run = resumed(recording, label, scenario.ops[place + 1 :], with_pages=with_pages)
     run.execute()
     return run
 
 
-def resumed(recording: Recording, label: str, rest: tuple[Op, ...]) -> Run:
+def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True) -> Run:
     """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
     scenario = recording.scenario()
     place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
     done = scenario.ops[: place + 1]
-    machine = build(recording.at(label))
+    source = recording.at(label)
+    machine = build(source if with_pages else without_pages(source))
     _write_settings(machine, done)
     run = Run(replace(scenario, ops=rest), machine)
     _adopt_files(run, scenario, done)
@@ -161,12 +174,16 @@ def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op]) -> None:
             _adopt(run, name, number, lengths[name])
     for name in reversed(used):
         if name not in {key.rpartition(DATA)[2] for key in files if DATA in key}:
-            _adopt(run, name, files["cache"], lengths[name])
+            _adopt(run, name, files["cache"], lengths[name], read_through=True)
             return
 
 
-def _adopt(run: Run, name: str, number: int, pages: int) -> None:
+def _adopt(run: Run, name: str, number: int, pages: int, *, read_through: bool = False) -> None:
     """Let the cached file *number* be the scenario's file *name*, *pages* long."""
-    for _ in range(max(pages - filemap.file_info(run.machine.state, number).pages, 0)):
-        filemap.append_page(run.machine.state, number)
+    state = run.machine.state
+    cached = filemap.file_info(state, number).pages
+    for _ in range(max(pages - cached, 0)):
+        filemap.append_page(state, number)
+    if read_through and cached < pages:
+        restore_lru.place_last(state, number, cached, pages)
     run.disk.numbers[name] = number

@@ -1,6 +1,6 @@
 """From the middle of a recording, does the twin go on as the real kernel did?
 
-Which pages are resident or cached then is not recorded, so the bars are wider than those of a run from boot.
+Which pages are resident or cached then few recordings say, so the bars are wider than those of a run from boot.
 """
 
 from __future__ import annotations
@@ -32,3 +32,13 @@ def test_the_rest_of_a_recording_from_its_middle(recordings: Path, tmp_path: Pat
     verdict = score(reals, Recording(tmp_path / "run", partial=True), since=label)
     assert verdict.compared
     assert verdict.meets(mean=MEAN, p90=P90), (verdict.mean, verdict.p90, verdict.victims)
+
+
+@pytest.mark.parametrize("name", ["191-pages-zram-hot", "193-pages-fork"])
+def test_it_is_worth_something_to_know_where_each_page_is(recordings: Path, tmp_path: Path, name: str) -> None:
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    label, means = middle(reals[0]), {}
+    for known in (False, True):
+        future(reals[0], label, with_pages=known).write(tmp_path / f"{known}")
+        means[known] = score(reals, Recording(tmp_path / f"{known}", partial=True), since=label).mean
+    assert means[True] < means[False] * 0.9

@@ -14,7 +14,6 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     mm_at,
     mod_node_page_state,
-    nr_pages,
     pool_get,
     table_at,
     table_get,
@@ -33,7 +32,6 @@ from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_co
 from cython.cimports.memtwin.linux.mm.rmap import (
     anon_vma_fork,
     anon_vma_prepare,
-    next_mapping,
     page_add_file_rmap,
     page_add_new_anon_rmap,
 )
@@ -167,7 +165,10 @@ def content_of(task: u64, vpn: u64, kind: u32) -> u64:
 def add_anon_pages(
     s: State, task: int, vpn: int, pfn: int, count: int, state: int, content: int, frames: list[int]
 ) -> None:
-    """Map frames *pfn* … as anonymous pages at *vpn* …, on the list that *state* (AnonState) says."""
+    """Map frames *pfn* … as anonymous pages at *vpn* …, on the list that *state* (AnonState) says.
+
+    mlock() touches all pages of an area, which marks them as referenced; reclaim marks a page before it activates it.
+    """
     page: cython.pointer(Page)
     at: u64
     frame: u32 = pfn
@@ -190,8 +191,10 @@ def add_anon_pages(
         if where == LOCKED:
             page.flags |= PG_UNEVICTABLE | PG_MLOCKED
             zone_at(s, zone_of(s, frame)).stat[NR_MLOCK] += 1
+            if vma_at(s, vma).flags & VM_LOCKED:
+                page.flags |= PG_REFERENCED
         elif where == ACTIVE:
-            page.flags |= PG_ACTIVE
+            page.flags |= PG_ACTIVE | PG_REFERENCED
         elif where == LAZYFREE:
             page.flags &= ~cython.cast(u32, PG_SWAPBACKED)
         lru_add(s, frame)
@@ -292,29 +295,6 @@ def age_pages(s: State, task: int, count: int) -> None:
                 entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
                 left -= 1
             vpn += 1
-
-
-def mark_kept(s: State, count: int) -> None:
-    """Let the *count* pages nearest the head of the inactive list be those that reclaim has scanned and kept.
-
-    Such a page was in use when it was scanned: it is marked as referenced, and goes unless it was used again since.
-    """
-    pfn: u32 = s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON].head
-    left: i64 = count
-    cursor: u32
-    vma: u32 = 0
-    vpn: u64 = 0
-    entry: cython.pointer(u64)
-    while pfn and left > 0:
-        cursor = 0
-        while s.pages[pfn].mapcount:
-            entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
-            if entry == cython.NULL:
-                break
-            entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
-        s.pages[pfn].flags |= PG_REFERENCED
-        left -= nr_pages(s, pfn)
-        pfn = s.pages[pfn].next
 
 
 def delay_counts(s: State, task: int, anon: int, file: int, swap: int) -> None:

@@ -80,7 +80,8 @@ def take_slot(s: State, area: u32, slot: u32, tag: u64):
 def leave_shadow(s: State, file: u32, slot: u32):
     """Leave what a page leaves that reclaim evicts: the clock of its eviction, which goes on by a page."""
     lruvec: cython.pointer(Lruvec) = cython.address(s.node_data[0].lruvec)
-    xa_store(s, file, slot, slot, 0)  # any page: only the entry's place counts
+    if not xa_store(s, file, slot, slot, 0):  # any page: only the entry's place counts
+        return
     xa_erase(s, file, slot, (lruvec.nonresident_age << 2) | 1)
     lruvec.nonresident_age += 1
 
@@ -148,6 +149,8 @@ def cache_mapped_page(s: State, task: int, vpn: int, area: int, slot: int) -> bo
     take_slot(s, area, slot, s.pages[pfn].tag)
     s.areas[cython.cast(u32, area)].map[cython.cast(u32, slot)] = SWAP_HAS_CACHE
     add_to_swap_cache(s, pfn, entry_of(area, slot), 0)
+    if s.pages[pfn].mapcount == 1:  # it was read, and not written since: that would have given the slot up
+        table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] &= ~cython.cast(u64, PTE_DIRTY | PTE_WRITE)
     return True
 
 

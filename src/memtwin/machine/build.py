@@ -32,6 +32,7 @@ from memtwin.machine.draft import ZONES, Draft
 from memtwin.machine.frames import Frames
 from memtwin.machine.layout import FreeBlock, ZoneNumbers, place
 from memtwin.machine.machine import Machine
+from memtwin.machine.marks import mark_pages
 from memtwin.machine.missing import missing
 from memtwin.machine.moments import settle
 from memtwin.machine.page_cache import (
@@ -42,7 +43,7 @@ from memtwin.machine.page_cache import (
     place_shmem,
     processes_of,
 )
-from memtwin.machine.populate import mark_scanned, place_processes, place_rest, place_swap, settle_counts
+from memtwin.machine.populate import place_processes, place_rest, place_swap, settle_counts
 from memtwin.machine.slabs import know_caches, place_slabs
 from memtwin.machine.swap_areas import add_disk, from_snapshot, zswap_from_snapshot
 from memtwin.units import pages
@@ -337,7 +338,7 @@ def start(d: Draft) -> None:
 
 STEPS = (
     place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files, place_mapped_files,
-    place_processes, place_rest, place_shmem, place_swap, place_cache, mark_scanned, settle_counts, count_page_tables,
+    place_processes, place_rest, place_shmem, place_swap, place_cache, mark_pages, settle_counts, count_page_tables,
     place_percpu_pages, place_zram, place_zswap, own_kernel_frames, start_counters, know_caches, start,
 )  # fmt: skip
 """In this order: each gives frames to owners, and the last owner is the kernel."""

@@ -37,13 +37,15 @@ class Lists:
                 return Listed(pfn, 1 << order, key[1])
         return None
 
-    def take(self, count: int, *, youngest: bool = False) -> Iterator[Listed]:
+    def take(self, count: int, *, youngest: bool = False, active: bool | None = None) -> Iterator[Listed]:
         """Yield frames for *count* pages; those that no list has a place for are put on the inactive one.
 
-        With *youngest* inactive ones come first.
+        With *youngest* inactive ones come first; with *active* those of that list, as far as it has any.
         """
-        keys = reversed(self.left) if youngest else iter(self.left)
-        for key in list(keys):
+        keys = list(reversed(self.left) if youngest else self.left)
+        if active is not None:
+            keys.sort(key=lambda key: key[1] != active)
+        for key in keys:
             places = self.left[key]
             taken = min(places, count)
             if taken:

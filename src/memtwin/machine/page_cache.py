@@ -74,9 +74,9 @@ def place_mapped_files(d: Draft) -> None:
                 continue
             first = area.row.offset >> PAGE_SHIFT
             sizes[key] = max(sizes.get(key, 0), first + area.pages)
-            if area.file or area.shmem:
-                first += area.first_file_page - area.start
-                resident.setdefault(key, []).append((first, first + area.file + area.shmem))
+            for at, count in area.file_runs():
+                index = first + at - area.start
+                resident.setdefault(key, []).append((index, index + count))
     for key, size in sizes.items():
         is_shared = key.startswith("shm ")
         d.files[key] = filemap.create_file(d.state, size, t.FILE_SHMEM if is_shared else 0)

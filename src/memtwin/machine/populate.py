@@ -16,6 +16,7 @@ from memtwin.machine.families import families, in_swap
 from memtwin.machine.machine import Booted
 from memtwin.machine.page_cache import key_of, mmap_rest, processes_of
 from memtwin.machine.processes import SPECIAL, by_start
+from memtwin.sources.page_runs import SWAPPED
 from memtwin.units import PAGE_SHIFT, pages
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def place_processes(d: Draft) -> None:
         tasks[process.pid] = _task(d, process)
     for family in families(processes_of(d)):
         for process in family.members:
-            if not family.shared:
+            if not family.shared and not process.has_runs:
                 spread_returned(d, process)
             left -= _place_anonymous(d, process, family, tasks, left)
     for process in processes_of(d):
@@ -86,7 +87,7 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
     taken = 0
     for area in by_start(process):
         lazy_left = area.lazy
-        for first, resident, huge in area.pieces():
+        for first, resident, huge, active in area.pieces():
             got = 0
             if shared[huge]:
                 d.reserve()
@@ -100,7 +101,7 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
             lazy_left -= lazy
             if huge and count == t.HPAGE_PMD_NR and not lazy and not area.locked and _place_huge(d, task, at):
                 continue
-            place_pages(d, task, at, count - lazy, locked=area.locked)
+            place_pages(d, task, at, count - lazy, locked=area.locked, active=active)
             place_lazily_freed(d, task, at + count - lazy, lazy)
     return taken
 
@@ -134,15 +135,15 @@ def spread_returned(d: Draft, process: BootProcess) -> None:
         area.returned = min(back * (area.anon + area.swap) // total, area.anon) if area.path != "[stack]" else 0
 
 
-def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False) -> None:
-    """Map *count* anonymous pages from page *at* on."""
+def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False, active: bool | None = None) -> None:
+    """Map *count* anonymous pages from page *at* on; *active*: on which list, where that is known."""
     if locked:
         for pfn, frames in d.unevictable.take(count):
             d.reserve(frames)
             restore.add_anon_pages(d.state, task, at, pfn, frames, restore.LOCKED, d.content, d.tables)
             at += frames
         return
-    for listed in d.anon_lists.take(count):
+    for listed in d.anon_lists.take(count, active=active):
         d.reserve(listed.frames)
         kind = restore.ACTIVE if listed.active else restore.INACTIVE
         restore.add_anon_pages(d.state, task, at, listed.pfn, listed.frames, kind, d.content, d.tables)
@@ -173,20 +174,14 @@ def _map_files(d: Draft, process: BootProcess, task: int) -> None:
     mapped = 0
     for area in by_start(process):
         key = key_of(d, area)
-        if key is None or not area.file + area.shmem:
+        if key is None:
             continue
-        own = area.first_file_page - area.start
-        first = own + (0 if key in {"vdso", "anonymous files"} else area.row.offset >> PAGE_SHIFT)
-        count = min(area.file + area.shmem, area.pages - own)
-        d.reserve(count)
-        mapped += restore.map_file_pages(d.state, task, area.start + own, d.files[key], first, count, d.tables)
+        offset = 0 if key in {"vdso", "anonymous files"} else area.row.offset >> PAGE_SHIFT
+        for at, count in area.file_runs():
+            d.reserve(count)
+            index = at - area.start + offset
+            mapped += restore.map_file_pages(d.state, task, at, d.files[key], index, count, d.tables)
     d.unmapped_files += max(process.file + process.shmem - mapped, 0)
-
-
-def mark_scanned(d: Draft) -> None:
-    """Mark the pages that reclaim has scanned and not taken: as many as its counters differ by, at most all."""
-    scanned, taken = (d.boot.vmstat.get(name) or 0 for name in ("pgscan_anon", "pgsteal_anon"))
-    restore.mark_kept(d.state, max(scanned - taken, 0))
 
 
 def settle_counts(d: Draft) -> None:
@@ -229,7 +224,8 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
     """Let the processes' swapped pages hold slots, of the area of the highest priority first; returns what is left."""
     left = {area.number: used[area.number] for area in by_priority(d)}
     tasks = {booted.pid: booted.task for booted in d.booted}
-    for process, elder, common in in_swap(processes_of(d)):
+    _place_known_slots(d, tasks, left)
+    for process, elder, common in in_swap([one for one in processes_of(d) if not one.has_runs]):
         task, shared = tasks[process.pid], common
         for area in by_start(process):
             for at, count in area.swapped_runs():
@@ -243,6 +239,34 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
                     shared -= got
                 d.unplaced_swap += _take_slots(d, task, at + got, count - got, left)
     return left
+
+
+def _place_known_slots(d: Draft, tasks: dict[int, int], left: dict[int, int]) -> None:
+    """Let pages whose slots are known hold slots in their order, and those of a fork the same ones."""
+    numbers = [area.number for area in d.areas]
+    runs = [
+        (numbers[run.area] if run.area < len(numbers) else numbers[0], run.slot, tasks[process.pid], run)
+        for process in processes_of(d)
+        if process.has_runs
+        for area in by_start(process)
+        for run in area.runs or ()
+        if run.kind == SWAPPED and numbers
+    ]
+    owner, owned = 0, (0, 0)
+    for number, slot, task, run in sorted(runs, key=lambda run: run[:2]):
+        got = 0
+        if owned[0] == number and slot < owned[1]:
+            d.reserve(run.pages)
+            restore.link_areas(d.state, task, owner)
+            got = restore_swap.share_swapped_pages(
+                d.state, task, owner, run.first, min(run.pages, owned[1] - slot), d.tables
+            )
+        if run.pages > got:
+            owner, owned = task, (number, slot + run.pages)
+            first = {number: left[number]}
+            missing = _take_slots(d, task, run.first + got, run.pages - got, first)
+            left.update(first)
+            d.unplaced_swap += _take_slots(d, task, run.first + run.pages - missing, missing, left)
 
 
 def _take_slots(d: Draft, task: int, at: int, count: int, left: dict[int, int]) -> int:
@@ -269,7 +293,7 @@ def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
     """Give *count* mapped pages a slot that they kept when they came back: of processes with pages in swap first."""
     order = sorted(d.booted, key=lambda booted: not booted.read.swap)
     areas = [(booted.task, area) for booted in order for area in by_start(booted.read) if not area.locked]
-    runs = [(task, at, size) for task, area in areas for at, size in reversed(area.resident_runs())]
+    runs = [(task, at, size) for task, area in areas for at, size in area.cached_runs()]
     pending = [(task, at + i) for task, at, size in runs for i in range(min(size, count))]
     for task, vpn in pending:
         number = next((number for number, slots in left.items() if slots), None)

@@ -11,7 +11,8 @@ shared after fork   the difference between Rss and Pss of anonymous pages
 
 How many pages were used since reclaim last scanned them is Referenced; the oldest are assumed unused.
 
-Without smaps nothing says which pages of an area are resident. Then: a program's own data and the top of its stack are
+Which pages of an area are resident, and where in swap the others are, its page runs say (``sources/page_runs.py``),
+which a snapshot has on demand. Without them: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
 then what is resident. Pages that came back from swap, as many as the process's major faults and what all of them read
 say, lie evenly among those in swap. File pages are resident in proportion to each mapping, from its first page on.
@@ -19,18 +20,23 @@ say, lie evenly among those in swap. File pages are resident in proportion to ea
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
 from memtwin.procfs.pid import maps, oom_score_adj, smaps, smaps_rollup, stat, statm, status
+from memtwin.sources import page_runs
+from memtwin.sources.page_runs import ACTIVE, ANONYMOUS, CACHED, FILE, SWAPPED
 from memtwin.sources.processes import processes
 from memtwin.units import PAGE_SHIFT, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from memtwin.sources.page_runs import PageRun
     from memtwin.sources.processes import SourceProcess
     from memtwin.sources.source import Source
 
@@ -72,29 +78,57 @@ class Vma:
     """Of the resident anonymous pages those that came back from swap."""
     huge: int = 0
     """Of the anonymous pages those in huge pages."""
+    runs: tuple[PageRun, ...] | None = None
+    """Where its pages are, if the snapshot says that."""
 
     def swapped_runs(self) -> list[tuple[int, int]]:
         """Return (first page, pages) of what is in swap: the lowest, between what came back."""
+        if self.runs is not None:
+            return [(run.first, run.pages) for run in self.runs if run.kind == SWAPPED]
         return [(at, total - back) for at, total, back in self._segments() if total > back]
 
-    def resident_runs(self) -> list[tuple[int, int]]:
-        """Return (first page, pages) of what is resident: above what is in swap, then what came back from it."""
+    def resident_runs(self) -> list[tuple[int, int, bool | None]]:
+        """Return (first page, pages, whether on the active list) of what is resident of its process's own.
+
+        Where that is not known: what is above the part in swap, then what came back from it.
+        """
+        return [(at, count, active) for at, count, _, active in self.pieces()]
+
+    def pieces(self) -> list[tuple[int, int, bool, bool | None]]:
+        """Return (first page, pages, whether it is a huge page, whether on the active list) of what is resident."""
+        if self.runs is not None:
+            return self._known_pieces()
+        found = self._pieces_by_rule() if self.huge else [(at, count, False) for at, count in self._resident_by_rule()]
+        return [(*piece, None) for piece in found]
+
+    def _known_pieces(self) -> list[tuple[int, int, bool, bool | None]]:
+        """Return the runs; as many aligned parts of them are huge pages as the area has, from the lowest up."""
+        found: list[tuple[int, int, bool, bool | None]] = []
+        left = self.huge // HUGE
+        for run in (run for run in self.runs or () if run.kind in ANONYMOUS):
+            at, end = run.first, run.first + run.pages
+            for place in range(-(-at // HUGE) * HUGE, end - HUGE + 1, HUGE)[:left]:
+                found += [(at, place - at, False, run.kind in ACTIVE)] if place > at else []
+                found.append((place, HUGE, True, run.kind in ACTIVE))
+                at, left = place + HUGE, left - 1
+            found += [(at, end - at, False, run.kind in ACTIVE)] if end > at else []
+        return found
+
+    def _resident_by_rule(self) -> list[tuple[int, int]]:
         if self.path == "[stack]":
             return [(self.start + self.pages - self.anon, self.anon)] if self.anon else []
         if self.huge:
-            return [(at, count) for at, count, _ in self.pieces()]
+            return [(at, count) for at, count, _ in self._pieces_by_rule()]
         never = (self.start + self.swap + self.returned, self.anon - self.returned)
         back = [(at + total - back, back) for at, total, back in self._segments() if back]
         return [run for run in (never, *back) if run[1]]
 
-    def pieces(self) -> list[tuple[int, int, bool]]:
-        """Return (first page, pages, whether it is a huge page) of what is resident.
+    def _pieces_by_rule(self) -> list[tuple[int, int, bool]]:
+        """Return (first page, pages, whether it is a huge page) of what is resident of an area with huge pages.
 
         Where in its area a huge page lies no file says: here in the first aligned places above what is in swap, and
         base pages around them from the lowest address up.
         """
-        if not self.huge:
-            return [(at, count, False) for at, count in self.resident_runs()]
         end, at = self.start + self.pages, self.start + self.swap
         first = -(-at // HUGE) * HUGE
         places = list(range(first, end - HUGE + 1, HUGE))[: min(self.huge, self.anon) // HUGE]
@@ -114,10 +148,18 @@ class Vma:
         pairs = pairwise(ends)
         return [(self.start + at, end - at, after - before) for (at, before), (end, after) in pairs if end > at]
 
-    @property
-    def first_file_page(self) -> int:
-        """The first page that may be the file's own: behind its process's."""
-        return self.start + self.anon + self.swap
+    def cached_runs(self) -> list[tuple[int, int]]:
+        """Return (first page, pages) of what may be in the swap cache, the likeliest first."""
+        if self.runs is not None:
+            return [(run.first, run.pages) for run in self.runs if run.kind in CACHED]
+        return [(at, count) for at, count in reversed(self._resident_by_rule())]
+
+    def file_runs(self) -> list[tuple[int, int]]:
+        """Return (first page, pages) of what is resident of a file or of shared memory; by rule: behind its own."""
+        if self.runs is not None:
+            return [(run.first, run.pages) for run in self.runs if run.kind == FILE]
+        count = min(self.file + self.shmem, self.pages - self.anon - self.swap)
+        return [(self.start + self.anon + self.swap, count)] if count > 0 else []
 
     @property
     def path(self) -> str:
@@ -162,6 +204,8 @@ class BootProcess:
     """The same of its pages in swap."""
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE."""
+    has_runs: bool = False
+    """Whether it is known where its pages are."""
     unused: int = 0
     """The resident pages that were not used since reclaim last scanned them."""
     counted: tuple[int, int, int] = (0, 0, 0)
@@ -245,6 +289,7 @@ def _read_memory(process: SourceProcess, found: BootProcess) -> None:
     rollup = None if listing else process.load(smaps_rollup)
     if listing is not None and listing.blocks:
         _areas_of_smaps(found, listing)
+        _read_runs(process, found)
         return
     mapped = process.load(maps)
     found.areas = [_area(row) for row in mapped.rows] if mapped else []
@@ -264,6 +309,30 @@ def _read_memory(process: SourceProcess, found: BootProcess) -> None:
         _make_areas(found)
     _lock_areas(found)
     _fill(found)
+    _read_runs(process, found)
+
+
+def _read_runs(process: SourceProcess, found: BootProcess) -> None:
+    """Let each area hold what the process's page runs say, if there are any: where its pages are, and on which list."""
+    path = page_runs.path_of(process)
+    text = process.source.read(path)
+    if text is None:
+        return
+    runs = page_runs.parse(text, path)
+    starts = [run.first for run in runs]
+    for area in found.areas:
+        first, end = (bisect_left(starts, at) for at in (area.start, area.start + area.pages))
+        area.runs = runs[first:end]
+        counts = Counter[str]()
+        for run in area.runs:
+            counts[run.kind] += run.pages
+        area.anon, area.swap = sum(counts[kind] for kind in ANONYMOUS), counts[SWAPPED]
+        area.lazy = min(area.lazy, area.anon)
+        of_files = counts[FILE] if area.path not in SPECIAL or area.path == "[vdso]" else 0
+        area.file, area.shmem = (0, of_files) if area.is_shared_memory else (of_files, 0)
+    found.has_runs = True
+    for kind in ("anon", "swap", "file", "shmem"):
+        setattr(found, kind, sum(getattr(area, kind) for area in found.areas))
 
 
 def _area(row: maps.Mapping) -> Vma:

@@ -54,7 +54,7 @@ from memtwin.sources.frame_map import FrameMap, ZoneMap
 from memtwin.sources.source import Source
 from memtwin.sysfs import lru_gen
 from memtwin.sysfs.zram import io_stat, mm_stat
-from memtwin.twin import booted
+from memtwin.twin import booted, pages
 from memtwin.twin.perms import perms_of
 from memtwin.twin.smaps import ROLLUP, block
 from memtwin.units import PAGE_SHIFT, Bytes, Kib, Pages, kib
@@ -180,6 +180,8 @@ class Twin(Source):
         return sorted({file[len(prefix) :].split("/")[0] for file in self._files if file.startswith(prefix)})
 
     def _bytes(self, path: str) -> bytes:
+        if path.endswith("/pages") and (process := self.processes.get(path.split("/")[1])):
+            return pages.text(self.machine, process.task).encode()
         if path not in self._files:
             raise FileNotFoundError(path)
         return self._files[path]().encode(errors="surrogateescape")

@@ -109,3 +109,14 @@ def kernel_frames(s: State, count: int) -> list[int]:
         if s.pages[pfn].owner == OWNER_KERNEL and len(found) < count:
             found.append(pfn)
     return found
+
+
+def pages_by_flags(s: State) -> dict[tuple[int, int], int]:
+    """Return how many frames on LRU lists have each owner and flags, the list's number and generation left out."""
+    pfn: u64
+    found: dict[tuple[int, int], int] = {}
+    for pfn in range(s.max_pfn):
+        if s.pages[pfn].flags & PG_LRU:
+            key = (s.pages[pfn].owner, s.pages[pfn].flags & ((1 << 18) - 1))
+            found[key] = found.get(key, 0) + 1
+    return found

@@ -25,4 +25,5 @@ cdef void smaps_range(State s, u32 mm, u32 vma, SmapsTotals *totals) noexcept no
 cdef bint thp_eligible(State s, u32 vma) noexcept nogil
 cdef void clear_totals(SmapsTotals *totals) noexcept nogil
 cdef dict totals_by_label(SmapsTotals *totals)
+cdef u32 kind_of_pte(State s, u64 pte) noexcept nogil
 cdef void clear_refs_range(State s, u32 mm, u32 vma) noexcept nogil

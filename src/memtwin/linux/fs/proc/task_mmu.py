@@ -201,6 +201,55 @@ def areas(s: State, task: int) -> list[tuple[int, int, int, int, int]]:
     return found
 
 
+def kind_of_pte(s: State, pte: u64) -> u32:
+    """What a page-table entry says, as a letter's code (``sources/page_runs.py``); 0: there is no page."""
+    flags: u32
+    if pte & PTE_SWAP:
+        return 115
+    if not pte & PTE_PRESENT or pte & PTE_SPECIAL:
+        return 0
+    if s.pages[pte >> 12].owner != OWNER_ANON:
+        return 102
+    flags = s.pages[compound_head(s, cython.cast(u32, pte >> 12))].flags
+    if flags & PG_SWAPCACHE:
+        return 67 if flags & PG_ACTIVE else 99
+    return 65 if flags & PG_ACTIVE else 97
+
+
+def page_runs(s: State, task: int) -> list[tuple[int, int, int, int]]:
+    """(first page, pages, kind, swap entry of the first) of all that page tables say, in order of address."""
+    i: u32
+    kind: u32
+    table: u32
+    vpn: u64
+    pte: u64
+    first: u64 = 0
+    count: u64 = 0
+    before: u32 = 0
+    entry: u64 = 0
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    found = []
+    for i in range(m.nr_vmas):
+        vpn = vma_at(s, m.vmas[i]).start
+        while vpn < vma_at(s, m.vmas[i]).end:
+            table = walk(s, task_at(s, task).mm, vpn)
+            pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] if table else 0
+            kind = kind_of_pte(s, pte)
+            if kind and kind == before and vpn == first + count and (kind != 115 or pte >> 12 == entry + count):
+                count += 1
+            else:
+                if before:
+                    found.append((first, count, before, entry))
+                first = vpn
+                count = 1
+                before = kind
+                entry = pte >> 12
+            vpn = vpn + 1 if table else (vpn | (PTRS_PER_TABLE - 1)) + 1
+    if before:
+        found.append((first, count, before, entry))
+    return found
+
+
 def clear_refs_range(s: State, mm: u32, vma: u32):
     """Forget that the pages of one area were referenced, as clear_refs_pte_range() does for 1."""
     area: cython.pointer(Vma) = vma_at(s, vma)

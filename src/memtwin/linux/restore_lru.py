@@ -1,0 +1,81 @@
+"""What reclaim and its readers left on the pages of the LRU lists when a snapshot is taken: referenced, workingset.
+
+Nothing is scanned here. How many pages of each kind there are is the caller's to say (``memtwin.machine.marks``).
+"""
+
+import cython
+from cython.cimports.memtwin.linux.core.state import State, nr_pages
+from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_store
+from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_get
+from cython.cimports.memtwin.linux.mm.rmap import next_mapping
+from cython.cimports.memtwin.linux.restore_swap import leave_shadow
+
+
+def mark_kept(s: State, count: int) -> None:
+    """Let the *count* mapped pages nearest the tail of the inactive list be those that reclaim has scanned and kept.
+
+    Such a page was in use when it was scanned: it is marked as referenced, and goes unless it was used again since.
+    """
+    pfn: u32 = s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON].tail
+    left: i64 = count
+    cursor: u32
+    vma: u32 = 0
+    vpn: u64 = 0
+    entry: cython.pointer(u64)
+    while pfn and left > 0:
+        cursor = 0
+        if s.pages[pfn].mapcount:
+            while True:
+                entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+                if entry == cython.NULL:
+                    break
+                entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+            s.pages[pfn].flags |= PG_REFERENCED
+            left -= nr_pages(s, pfn)
+        pfn = s.pages[pfn].prev
+
+
+def mark_shared(s: State) -> None:
+    """Mark pages of tmpfs that are not mapped as referenced: write() and read() do that, page faults do not."""
+    pfn: u32
+    for which in (LRU_INACTIVE_ANON, LRU_ACTIVE_ANON):
+        pfn = s.node_data[0].lruvec.lists[which].head
+        while pfn:
+            if s.pages[pfn].owner == OWNER_FILE and not s.pages[pfn].mapcount:
+                s.pages[pfn].flags |= PG_REFERENCED
+            pfn = s.pages[pfn].next
+
+
+def mark_files(s: State, active: bool, count: int, flag: int) -> None:
+    """Set a flag on the *count* pages nearest the tail of a list of file pages that are clean and not mapped."""
+    mark: u32 = flag
+    which: u32 = LRU_ACTIVE_FILE if active else LRU_INACTIVE_FILE
+    pfn: u32 = s.node_data[0].lruvec.lists[which].tail
+    left: i64 = count
+    while pfn and left > 0:
+        if s.pages[pfn].owner == OWNER_FILE and not s.pages[pfn].mapcount and not s.pages[pfn].flags & PG_DIRTY:
+            s.pages[pfn].flags |= mark
+            left -= 1
+        pfn = s.pages[pfn].prev
+
+
+def place_last(s: State, file: int, cached: int, pages: int) -> None:
+    """Let the first *cached* pages of a file be the last of its *pages*, as of one that was read through.
+
+    What lay before them was evicted, in the order in which it was read.
+    """
+    index: u64
+    i: u64
+    pfn: u32
+    count: u64 = cached
+    by: u64 = pages - cached
+    for i in range(count):
+        index = count - 1 - i
+        pfn = filemap_get(s, file, index)
+        if pfn and xa_store(s, file, index + by, pfn, GFP_KERNEL):
+            xa_erase(s, file, index, 0)
+            s.pages[pfn].index = index + by
+            if not s.pages[pfn].flags & PG_DIRTY:
+                s.pages[pfn].tag = disk_content(s, file, index + by)
+    for index in range(by):
+        leave_shadow(s, file, cython.cast(u32, index))

@@ -1,0 +1,62 @@
+"""What reclaim and readers left on pages: which ones are marked no file says, the counters since boot say how many.
+
+========================  ===========================================================================================
+anonymous, inactive       a scan keeps a page that was in use and marks it, the next frees it; one that must be written
+                          to a device is scanned once more, when that is done. So of all that was scanned those are
+                          marked still that neither went nor waited for a write: scanned - 2 taken - written
+pages of files            read() marks a page; what was written by write() is not marked. Of those that are neither
+                          dirty nor mapped as many as were read, in proportion to what was written
+active pages of files     a second use activates a page and takes its mark away; one that came back too soon
+                          (workingset_activate_file) is active at once, and marked when it is read
+workingset                a page that was active once; as many as were deactivated, at most all
+tmpfs                     what is written to its files is marked, what is touched where it is mapped is not
+========================  ===========================================================================================
+
+Follows mm/vmscan.c (page_check_references), mm/swap.c (mark_page_accessed) and mm/workingset.c of Linux 6.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtwin.linux import restore_lru
+from memtwin.linux.core import mm_types as t
+from memtwin.units import PAGE_KIB
+
+if TYPE_CHECKING:
+    from memtwin.machine.draft import Draft
+
+
+def mark_pages(d: Draft) -> None:
+    """Mark the pages of all lists."""
+    restore_lru.mark_kept(d.state, kept(d))
+    restore_lru.mark_shared(d.state)
+    pages = d.state.node_stats()["nr_inactive_file"]
+    restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
+    restore_lru.mark_files(d.state, active=True, count=_count(d, "workingset_activate_file"), flag=t.PG_REFERENCED)
+    restore_lru.mark_files(d.state, active=False, count=_count(d, "pgdeactivate"), flag=t.PG_WORKINGSET)
+
+
+def kept(d: Draft) -> int:
+    """Return how many inactive anonymous pages reclaim has scanned and kept, by its counters."""
+    scanned, taken = _count(d, "pgscan_anon"), _count(d, "pgsteal_anon")
+    return max(round(scanned - 2 * taken - on_devices(d) * _count(d, "pswpout")), 0)
+
+
+def share_read(d: Draft) -> float:
+    """Return how much of what passed between files and the page cache was read, not written; 1 of nothing."""
+    swap_kib = PAGE_KIB * on_devices(d)
+    read = max(_count(d, "pgpgin") - swap_kib * _count(d, "pswpin"), 0)
+    written = max(_count(d, "pgpgout") - swap_kib * _count(d, "pswpout"), 0)
+    return read / (read + written) if read + written else 1.0
+
+
+def on_devices(d: Draft) -> float:
+    """Return how much of what is in swap lies on a device, not in zram, which compresses within the call."""
+    used = {shown.filename: int(shown.used_kib) for shown in d.boot.swaps.areas}
+    on_disks = sum(size for name, size in used.items() if not name.startswith("/dev/zram"))
+    return on_disks / sum(used.values()) if any(used.values()) else 1.0
+
+
+def _count(d: Draft, name: str) -> int:
+    return d.boot.vmstat.get(name) or 0
