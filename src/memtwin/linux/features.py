@@ -68,6 +68,15 @@ def features_of(version: tuple[int, int]) -> frozenset[str]:
     return frozenset(feature.name for feature in FEATURES if version >= feature.since)
 
 
+def profile_of(version: tuple[int, int]) -> str:
+    """Return the kernel that a release is followed as.
+
+    >>> profile_of((5, 10)), profile_of((6, 8))
+    ('6.1', '6.12')
+    """
+    return "6.1" if version <= OLDEST else "6.12"
+
+
 def nearest(version: tuple[int, int]) -> str:
     """Return what a release is followed as, and what of it is not known: a phrase for a note."""
     if version < OLDEST:

@@ -21,6 +21,7 @@ import msgspec
 from memtwin import __version__
 from memtwin.errors import HostMemoryError, ModelBug, NotModelledError
 from memtwin.files import output
+from memtwin.linux import features
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types, notices
 from memtwin.linux.core.host_memory import raise_if_short
@@ -266,10 +267,15 @@ class Run:
                 self._log(line, notice.time_ns)
 
     def checkpoint(self, label: str) -> None:
-        """Keep every file that can be read now, as text; who reads /proc is no process of the scenario."""
+        """Read and keep every file that can be read now; who reads /proc is no process of the scenario."""
         kernel_fork.run_as(self.machine.state, self.machine.rest)
         twin = Twin(self.machine, self.processes.by_name)
         paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
+        self.keep(label, twin, paths)
+        self.dcache.read(self._read_paths(paths, label))
+
+    def keep(self, label: str, twin: Twin, paths: list[str]) -> None:
+        """Keep the files *paths* of the machine as they are now, and what its frames are used for."""
         files = {path: text for path in paths if (text := twin.read(path)) is not None}
         if label == "boot":
             files["sysctl_vm"] = "".join(f"vm.{k} = {v}\n" for k, v in sorted(self.machine.sysctl.items()))
@@ -280,7 +286,6 @@ class Run:
         files["workers.txt"] = "".join(workers)
         self.checkpoints[label] = files
         self.frame_maps[label] = twin.frame_map(frame_map.order_to_keep(twin.state.memory_total))
-        self.dcache.read(self._read_paths(paths, label))
 
     def _read_paths(self, paths: list[str], label: str) -> list[str]:
         """The kernel's names of the files that a checkpoint reads, those of the machine's own processes left out."""
@@ -345,7 +350,7 @@ class Run:
         """``run.json``: what ran and on what; nothing of the host."""
         return {
             "scenario": Path(self.scenario.path).stem if self.scenario.path else "",
-            "kernel_profile": "6.1",
+            "kernel_profile": features.profile_of(self.machine.boot.release),
             "kernel": _release(self.machine.boot.version),
             "twin": __version__,
             "costs": self.machine.costs.name,
