@@ -147,6 +147,18 @@ def test_a_future_is_a_run_of_the_edited_scenario(film: ModelFilm, scenario: Sce
     assert saved(film, tmp_path / "main") == run_of(scenario, tmp_path / "separate")
 
 
+def test_a_future_of_a_future_has_the_checkpoints_of_both(film: ModelFilm, scenario: Scenario, tmp_path: Path) -> None:
+    """What was passed before it began is asked of the futures that it comes from."""
+    edited = scenario
+    for at, words in ((3, "sysctl vm.swappiness=0"), (12, "A kill")):
+        while film.branch.cursor.state.ops_done < at or not film.branch.cursor.state.between:
+            film.step(1)
+        film.change(words)
+        edited = inserted(edited, at, words)
+    assert [one.parent for one in film.branches] == [None, *film.branches[:-1]]
+    assert saved(film, tmp_path / "second") == run_of(edited, tmp_path / "separate")
+
+
 def test_futures_are_switched_at_the_same_time_and_compared(film: ModelFilm) -> None:
     run_out(film)
     film.seek("hot")

@@ -26,12 +26,13 @@ _NS: Final = 1e9
 class Branch:
     """The future that begins where *first* stands; it goes on in :attr:`cursor`, the process whose machine is shown."""
 
-    def __init__(self, name: str, first: Remote) -> None:
-        self.name, self.first = name, first
+    def __init__(self, name: str, first: Remote, parent: Branch | None = None) -> None:
+        self.name, self.first, self.parent = name, first, parent
         self.keyframes: dict[int, Remote] = {first.state.samples: first}
         self.cursor = first.fork()
         self.scout = first.fork()
-        """The process that has run to the end, as far as it has come."""
+        """The process that has run to the end, as far as it has come; it keeps the checkpoints."""
+        self.scout.ask("keep_checkpoints")
         self._costs_s: list[float] = []
         self._placer: Remote | None = None
         self._marks: list[int] | None = None
@@ -115,6 +116,15 @@ class Branch:
         """Let an operation come next; only of a branch that nothing has been done with yet."""
         for remote in (self.first, self.cursor, self.scout):
             remote.ask("change", words)
+
+    def complete(self) -> None:
+        """Run to the end, and have the files of all checkpoints, those from before this future began too."""
+        while not self.is_whole:
+            self.work()
+        lacking = self.scout.ask("lacking")
+        if self.parent is not None and lacking:
+            self.parent.complete()
+            self.scout.ask("adopt", self.parent.scout.ask("kept", lacking))
 
     def index_at(self, time_s: float) -> int:
         """Return the last sample at or before a time."""

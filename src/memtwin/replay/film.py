@@ -107,7 +107,7 @@ class ModelFilm(Film):
         except UsageError:
             first.close()
             raise
-        self.branches.append(Branch(f"future-{len(self.branches)}: {words.strip()}", first))
+        self.branches.append(Branch(f"future-{len(self.branches)}: {words.strip()}", first, self.branch))
         self.current = len(self.branches) - 1
         self._turn(is_later=False)
 
@@ -130,8 +130,7 @@ class ModelFilm(Film):
 
     def save(self, where: Path) -> None:
         """Write the run directory of the future that is shown; all of it is run first."""
-        while not self.branch.is_whole:
-            self.branch.work()
+        self.branch.complete()
         self.branch.scout.ask("save", where)
 
     def _go(self, index: int) -> None:

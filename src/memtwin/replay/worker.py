@@ -86,6 +86,7 @@ class Worker(Run):
         self._connection = connection
         self._is_owed = False
         self._costs_s: list[float] = []
+        self._keeps = False
         super().__init__(scenario, machine)
 
     def live(self) -> None:
@@ -101,6 +102,11 @@ class Worker(Run):
         self._costs_s.append(time.process_time())
         if self._is_reached():
             self._pause()
+
+    def keep(self, label: str, twin: Twin, paths: list[str]) -> None:
+        """Keep the files of a checkpoint, in the process from which the run is saved; others only pass it."""
+        if self._keeps:
+            super().keep(label, twin, paths)
 
     # --- what is asked
 
@@ -164,6 +170,24 @@ class Worker(Run):
     def text(self) -> str:
         """Return the scenario as it now is."""
         return self.scenario.text
+
+    def keep_checkpoints(self) -> None:
+        """Keep the files of every checkpoint from now on."""
+        self._keeps = True
+
+    def lacking(self) -> list[str]:
+        """Return the checkpoints that were passed before this process kept any."""
+        passed = ["boot", *(one.op.label for one in self.done if isinstance(one.op, Checkpoint))]
+        return [label for label in passed if label not in self.checkpoints]
+
+    def kept(self, labels: list[str]) -> list[tuple[str, dict[str, str], FrameMap]]:
+        """Return the files of checkpoints and what frames were used for."""
+        return [(label, self.checkpoints[label], self.frame_maps[label]) for label in labels]
+
+    def adopt(self, earlier: list[tuple[str, dict[str, str], FrameMap]]) -> None:
+        """Keep checkpoints that another process passed, before one's own."""
+        self.checkpoints = {label: files for label, files, _ in earlier} | self.checkpoints
+        self.frame_maps = {label: shown for label, _, shown in earlier} | self.frame_maps
 
     def save(self, where: Path) -> None:
         """Write the run directory *where*, of a run that has come to its end."""
