@@ -87,6 +87,7 @@ class Worker(Run):
         self._is_owed = False
         self._costs_s: list[float] = []
         self._keeps = False
+        self._keeping_s = 0.0
         super().__init__(scenario, machine)
 
     def live(self) -> None:
@@ -99,14 +100,16 @@ class Worker(Run):
     def sample(self, *, between: bool = False) -> None:
         """Note the main figures, and stop here if it is time to."""
         super().sample(between=between)
-        self._costs_s.append(time.process_time())
+        self._costs_s.append(time.process_time() - self._keeping_s)
         if self._is_reached():
             self._pause()
 
     def keep(self, label: str, twin: Twin, paths: list[str]) -> None:
         """Keep the files of a checkpoint, in the process from which the run is saved; others only pass it."""
         if self._keeps:
+            since_s = time.process_time()
             super().keep(label, twin, paths)
+            self._keeping_s += time.process_time() - since_s
 
     # --- what is asked
 
@@ -132,7 +135,10 @@ class Worker(Run):
         ]  # fmt: skip
 
     def costs(self, first: int) -> list[float]:
-        """Return this process's CPU time, in seconds, at each sample that it has taken itself, from number *first*."""
+        """Return this process's CPU time, in seconds, at each sample that it has taken itself, from number *first*.
+
+        Without what it spent on keeping checkpoints, which processes that go to a moment do not.
+        """
         return self._costs_s[first:]
 
     def operations(self) -> list[tuple[int, int, str, str]]:
