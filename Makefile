@@ -11,7 +11,7 @@ KILLS := 200
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench build debug-test soak fuzz kills trials page-cache fingerprint fidelity future journeys stubs map api man zipapp wheels chroots lock clean
+.PHONY: help run test lint check bench build debug-test soak fuzz kills trials page-cache fingerprint fidelity future journeys stubs map chapter api man zipapp wheels chroots lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22

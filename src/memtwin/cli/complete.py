@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Offers = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 _SWAPS: Final = {"zram:": "compressed, in RAM", "disk:": "a new disk", "file:": "a file on the root disk"}
+_DISK_WORDS: Final = {
+    "read": "bytes a second", "write": "bytes a second", "latency": "of a request", "depth": "requests served at once",
+    "nr_requests": "requests queued", "readahead": "bytes", "fs": "ext4 or xfs", "free": "bytes free",
+}  # fmt: skip
 _MOMENTS: Final = ("first", "last")
 _ROOTS: Final = ("root", "boot")
 """Parameters that name the machine whose processes are meant."""
@@ -166,6 +170,15 @@ def swaps(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     areas = load(open_source("live"), swaps_file)
     for area in areas.areas if areas else ():
         yield from ((f"{area.filename}{change}", "") for change in (":", ":off", ",prio="))
+
+
+@_offers
+def disks(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Offer the words of a disk, after those that are written already."""
+    del ctx
+    before = incomplete.rpartition(",")[0]
+    prefix = f"{before}," if before else "data="
+    yield from ((f"{prefix}{word}=", meaning) for word, meaning in _DISK_WORDS.items() if f"{word}=" not in prefix)
 
 
 @_offers

@@ -45,6 +45,11 @@ EXIT_NOT_OK: Final = 3
     "(/dev/sda2:off, /dev/sda2:4G, /dev/sda2,prio=5). May be given several times.",
 )  # fmt: skip
 @click.option(
+    "--disk", "disks", multiple=True, metavar="data=WORDS", shell_complete=complete.disks,
+    help="What the disk with the files can do, as data=read=510M,write=420M,latency=80us; other words are depth, "
+    "nr_requests, readahead, fs and free. What is not named stays as a `disk data` line of the scenario says.",
+)  # fmt: skip
+@click.option(
     "--grow", "growing", multiple=True, metavar="NAME=SIZE", shell_complete=complete.growing,
     help="With --boot and no SCENARIO: let a process of the machine, by name or pid, grow by SIZE, 1 GiB a second, or "
     "within a time: nginx=4G,over=10m; with contents: content=zero:10%+text:90%. May be given several times.",
@@ -65,7 +70,8 @@ EXIT_NOT_OK: Final = 3
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code and -o say how it went.")
 def command(
     *, scenario: str | None, boot: str | None, settings: tuple[str, ...], swaps: tuple[str, ...],
-    growing: tuple[str, ...], output: str | None, runs: int | None, with_story: bool, as_json: bool, quiet: bool,
+    disks: tuple[str, ...], growing: tuple[str, ...], output: str | None, runs: int | None,
+    with_story: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Run a workload on the model of a machine.
 
@@ -81,7 +87,7 @@ def command(
     if runs is not None:
         from memtwin.cli.ensemble import refuse_with_runs, run_many
 
-        refuse_with_runs(story=with_story, output=output, swap=swaps)
+        refuse_with_runs(story=with_story, output=output, swap=swaps, disk=disks)
         return run_many(scenario, boot, settings, growing, runs=runs, form="json" if as_json else "" if quiet else None)
     workload, source = workload_of(scenario) if scenario is not None else (None, None)
     if boot is not None:
@@ -89,11 +95,12 @@ def command(
     if output is not None:
         _check(Path(output))
     from memtwin.run import change, grow, run
+    from memtwin.run.disk_option import with_disks
 
     changes = [change.swap_change(word) for word in swaps]
     if changes and source is None:
         raise UsageError("--swap without --boot", hint="a described machine has the swap lines of its scenario")
-    workload = workload or grow.scenario(growing)
+    workload = with_disks(workload or grow.scenario(growing), disks)
     done = run.simulate(workload, source, settings=settings, swaps=changes, progress=_progress)
     for text in done.machine.notes:
         click.echo(f"note: {table.clean(text)}", err=True)
