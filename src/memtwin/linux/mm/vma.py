@@ -216,11 +216,13 @@ def merge_neighbours(s: State, mm: u32, index: u32):
 
 
 def split_vma(s: State, vma: u32, at: u64) -> u32:
-    """Cut an area in two at page *at*, and a huge entry that lies across it; returns the new upper part."""
+    """Cut an area in two at page *at*, and a huge entry that lies across it; returns the new upper part.
+
+    All that needs memory comes first: whatever runs for it (reclaim, compaction) finds each page in the area as it was.
+    """
     upper: u32 = new_vma(s)
     old: cython.pointer(Vma) = vma_at(s, vma)
     new: cython.pointer(Vma) = vma_at(s, upper)
-    split_huge_pmd_address(s, vma, at)
     new.mm = old.mm
     new.start = at
     new.end = old.end
@@ -228,7 +230,8 @@ def split_vma(s: State, vma: u32, at: u64) -> u32:
     new.file = old.file
     new.filp = get_filp(s, old.filp)
     new.pgoff = old.pgoff + (at - old.start)
-    old.end = at
     anon_vma_share(s, upper, vma)
+    split_huge_pmd_address(s, vma, at)
+    old.end = at
     insert_vma(s, vma_at(s, vma).mm, upper)
     return upper
