@@ -406,11 +406,11 @@ class Soak:
         return "ok"
 
     def note_length(self, process: str, region: str) -> None:
-        """Note how long a region has become; one of nothing is forgotten."""
+        """Note how long a region has become; one of nothing is forgotten, or that is not there after a panic."""
         if process in self.regions:
-            pages = self.growing.run.processes.by_name[process].regions[region].pages
-            self.regions[process][region] = pages
-            if not pages:
+            now = self.growing.run.processes.by_name[process].regions.get(region)
+            self.regions[process][region] = now.pages if now else 0
+            if not self.regions[process][region]:
                 del self.regions[process][region]
 
     def move_break(self) -> str:

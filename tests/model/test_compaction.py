@@ -103,3 +103,26 @@ def test_dma32_is_used_before_a_pageblock_of_normal_is_mixed(kernel: str) -> Non
     state = run.simulate(parse(f"{text}kalloc pins 0 8000 unmovable\n"), None).machine.state
     assert state.events_by_name()["pgalloc_dma32"] - before >= 4000
     invariants.validate(state)
+
+
+def test_an_area_is_cut_while_its_pages_move() -> None:
+    """kcompactd, woken by the page for a slab that a cut needs, finds each page in the whole area or in its part.
+
+    Which cut fills a slab is found by trying.
+    """
+    moved = 0
+    for cuts in range(32):
+        one = Growing(HEADER)
+        for line in ("sysctl vm.compaction_proactiveness=0", "proc A", "A fread f 0 20M 64K seq", "A mmap h 30000P"):
+            one.do(line)
+        one.do("A touch h 0 30000P w rand:90000:7 content=text")
+        one.do("A madvise h 0 15000P dontneed")
+        for cut in range(cuts):
+            one.do(f"A mprotect h {cut * 8}P 4P r")
+        one.do("sysctl vm.compaction_proactiveness=100")
+        before = one.state.events_by_name()["pgmigrate_success"]
+        assert one.do("A mprotect h 15000P 4P r") == "ok"
+        if one.state.events_by_name()["pgmigrate_success"] > before:
+            moved += 1
+            invariants.validate(one.state)
+    assert moved
