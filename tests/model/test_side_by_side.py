@@ -135,6 +135,7 @@ def test_as_many_cpus_as_tasks_are_no_pressure_and_twice_the_work() -> None:
 def test_a_stall_counts_by_how_busy_its_cpu_was() -> None:
     """The mean over CPUs, weighed by the jiffies in which each was not idle: 400 ms of 1 s and of 3 s are 100 ms."""
     state = machine_for(sc.parse(machine(2)), None).state
+    psi.psi_show(state)
     before = psi.lines(state, 0)[0][1]
     psi.stall_cpu(state, 0, 0, 0, NS * 4 // 10, NS)
     psi.stall_cpu(state, 1, 0, 0, 0, 3 * NS)
@@ -142,14 +143,15 @@ def test_a_stall_counts_by_how_busy_its_cpu_was() -> None:
     assert psi.lines(state, 0)[0][1] - before == 100_000
 
 
-def test_who_reads_pressure_drops_what_is_below_a_jiffy_and_a_sample_does_not() -> None:
+def test_a_process_that_reads_pressure_drops_what_is_below_a_jiffy_and_a_view_does_not() -> None:
     """The kernel weighs by whole jiffies since the last collection: 3 ms of a stall are lost to a reader."""
     seen, unseen = (machine_for(sc.parse(machine(2)), None).state for _ in range(2))
-    for state, look in ((seen, psi.lines), (unseen, psi.totals_us)):
+    for state, look in ((seen, psi.psi_show), (unseen, lambda state: psi.lines(state, 0))):
+        psi.psi_show(state)
         before = psi.lines(state, 0)[0][1]
         for _ in range(2):
             psi.stall_cpu(state, 0, 0, 0, 3_000_000, 3_000_000)
-            look(state, 0)
+            look(state)
         assert psi.lines(state, 0)[0][1] - before == (0 if state is seen else 6_000)
 
 

@@ -269,6 +269,7 @@ class Run:
     def checkpoint(self, label: str) -> None:
         """Read and keep every file that can be read now; who reads /proc is no process of the scenario."""
         kernel_fork.run_as(self.machine.state, self.machine.rest)
+        psi.psi_show(self.machine.state)
         twin = Twin(self.machine, self.processes.by_name)
         paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
         self.keep(label, twin, paths)

@@ -11,8 +11,9 @@ a step towards the share of that period that was stalled::
 Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``,
 ``collect_percpu_times``).
 
-Each CPU has times of its own, where a task that waits counts on the one on which it ran last; every 2.004 s, and at
-each read, the totals grow by their mean, weighed by the jiffies in which each CPU was not idle since then.
+Each CPU has times of its own, where a task that waits counts on the one on which it ran last; every 2.004 s, and when a
+process of the machine reads them (``psi_show``), the totals grow by their mean, weighed by the jiffies in which each CPU
+was not idle since then. Views of the machine find what they would grow by, and change nothing.
 
 Not modelled: triggers, cgroups, irq pressure.
 """
@@ -175,21 +176,20 @@ def printed(average: int) -> int:
     return (average >> 11) * 100 + (((average & 2047) * 100) >> 11)
 
 
-def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ...]:
-    """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
+def psi_show(s: State) -> None:
+    """Let a process of the machine read /proc/pressure, which collects what the CPUs have stalled."""
     psi_account(s)
     collect_percpu_times(s)
-    return tuple(
-        (
-            tuple(printed(s.psi_avg[resource][state][i]) for i in range(3)),
-            s.psi_total_ns[resource][state] // 1000,
-        )
-        for state in range(2)
-    )
+
+
+def lines(s: State, resource: int) -> tuple[tuple[tuple[int, int, int], int], ...]:
+    """((avg10, avg60, avg300 in hundredths), total in microseconds) for some and for full; 0 memory, 1 io, 2 cpu."""
+    totals = totals_us(s, resource)
+    return tuple((tuple(printed(s.psi_avg[resource][state][i]) for i in range(3)), totals[state]) for state in range(2))
 
 
 def totals_us(s: State, resource: int) -> tuple[int, int]:
-    """Some and full in microseconds since boot, as a reader would find them; nothing is collected, as reading does."""
+    """Some and full in microseconds since boot, with what was not collected yet."""
     stalled: u64[6]
     psi_account(s)
     percpu_mean(s, stalled)
