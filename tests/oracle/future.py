@@ -86,13 +86,18 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
     """
     scenario = recording.scenario()
     place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
-    run = resumed(recording, label, scenario.ops[place + 1 :], with_pages=with_pages)
+    run = resumed(recording, label, scenario.ops[place + 1 :], with_pages=with_pages, files_again=True)
     run.execute()
     return run
 
 
-def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True) -> Run:
-    """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
+def resumed(
+    recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True, files_again: bool = False
+) -> Run:
+    """Return a run that goes on with *rest* from checkpoint *label* of a recording.
+
+    *files_again*: whether it may read files again, so that it matters which of their pages are cached.
+    """
     scenario = recording.scenario()
     place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
     done = scenario.ops[: place + 1]
@@ -100,7 +105,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     machine = build(source if with_pages else without_pages(source))
     _write_settings(machine, done)
     run = Run(replace(scenario, ops=rest), machine)
-    _adopt_files(run, scenario, done)
+    _adopt_files(run, scenario, done, files_again=files_again)
     _attach(run, _mapped(recording, machine, done))
     return run
 
@@ -159,7 +164,7 @@ def _attach(run: Run, mapped: dict[str, Mapped]) -> None:
         worker.buffer = run.machine.program.io_buffer if had.has_buffer else 0
 
 
-def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op]) -> None:
+def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op], *, files_again: bool) -> None:
     """Let cached pages be those of the scenario's files: mapped ones by their path, the others of the last one used."""
     files = run.machine.files
     lengths = {file.name: -(-file.size_bytes // PAGE) for file in scenario.files}
@@ -174,7 +179,7 @@ def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op]) -> None:
             _adopt(run, name, number, lengths[name])
     for name in reversed(used):
         if name not in {key.rpartition(DATA)[2] for key in files if DATA in key}:
-            _adopt(run, name, files["cache"], lengths[name], read_through=True)
+            _adopt(run, name, files["cache"], lengths[name], read_through=files_again)
             return
 
 

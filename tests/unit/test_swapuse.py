@@ -26,7 +26,9 @@ def use(capsys: pytest.CaptureFixture[str], root: str) -> dict:  # type: ignore[
     return json.loads(capsys.readouterr().out)["data"]  # type: ignore[no-any-return]
 
 
-SWAP_SHARED_MEMORY = {"201-shm-swap-disk", "202-shm-zram", "203-tmpfs-pressure"}
+SWAP_SHARED_MEMORY = {
+    "201-shm-swap-disk", "202-shm-zram", "203-tmpfs-pressure", "206-tmpfs-several", "207-tmpfs-500m",
+}  # fmt: skip
 
 
 def test_most_scenarios_swap() -> None:

@@ -11,9 +11,9 @@ a step towards the share of that period that was stalled::
 Follows kernel/sched/psi.c of Linux 6.1 (``psi_group_change``, ``psi_memstall_enter``,
 ``collect_percpu_times``).
 
-Each CPU has times of its own, where a task that waits counts on the one on which it ran last; every 2.004 s, and when a
-process of the machine reads them (``psi_show``), the totals grow by their mean, weighed by the jiffies in which each CPU
-was not idle since then. Views of the machine find what they would grow by, and change nothing.
+Each CPU has times of its own, where a task that waits counts on the one on which it ran last; every 2.004 s, and when
+a process of the machine reads them (``psi_show``), the totals grow by their mean, weighed by the jiffies in which
+each CPU was not idle since then. Views of the machine find what they would grow by, and change nothing.
 
 Not modelled: triggers, cgroups, irq pressure.
 """
