@@ -186,9 +186,10 @@ def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op], *, files_agai
 def _adopt(run: Run, name: str, number: int, pages: int, *, read_through: bool = False) -> None:
     """Let the cached file *number* be the scenario's file *name*, *pages* long."""
     state = run.machine.state
-    cached = filemap.file_info(state, number).pages
+    info = filemap.file_info(state, number)
+    cached = info.pages
     for _ in range(max(pages - cached, 0)):
         filemap.append_page(state, number)
-    if read_through and cached < pages:
+    if read_through and cached < pages and not info.dirty:  # of one that was written the last pages may be the oldest
         restore_lru.place_last(state, number, cached, pages)
     run.disk.numbers[name] = number

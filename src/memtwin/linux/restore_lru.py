@@ -62,7 +62,7 @@ def mark_files(s: State, active: bool, count: int, flag: int) -> None:
 def place_last(s: State, file: int, cached: int, pages: int) -> None:
     """Let the first *cached* pages of a file be the last of its *pages*, as of one that was read through.
 
-    What lay before them was evicted, in the order in which it was read.
+    What lay before them was evicted, in the order in which it was read. No page of the file may be dirty.
     """
     index: u64
     i: u64
@@ -75,7 +75,6 @@ def place_last(s: State, file: int, cached: int, pages: int) -> None:
         if pfn and xa_store(s, file, index + by, pfn, GFP_KERNEL):
             xa_erase(s, file, index, 0)
             s.pages[pfn].index = index + by
-            if not s.pages[pfn].flags & PG_DIRTY:
-                s.pages[pfn].tag = disk_content(s, file, index + by)
+            s.pages[pfn].tag = disk_content(s, file, index + by)
     for index in range(by):
         leave_shadow(s, file, cython.cast(u32, index))
