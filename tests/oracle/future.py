@@ -3,7 +3,7 @@
 The machine is that of the checkpoint, its settings those of the recording's boot with what the scenario wrote since.
 Its workers are attached to, each with the regions that it had by then: their addresses follow from the program, as when
 they were mapped. Which pages of a region are resident few recordings say; ``machine/processes.py`` has the rule. Of
-files too only how many pages are cached is known: what nobody maps is taken for pages of the file that was read or
+files too only how many pages are cached is known: what no process maps is taken for pages of the file that was read or
 written last, from its last page back: what is read through is evicted from its first page on.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
-from memtwin.linux import restore_lru
+from memtwin.linux.check import testing
 from memtwin.linux.mm import filemap
 from memtwin.machine import program
 from memtwin.machine.build import build
@@ -191,5 +191,5 @@ def _adopt(run: Run, name: str, number: int, pages: int, *, read_through: bool =
     for _ in range(max(pages - cached, 0)):
         filemap.append_page(state, number)
     if read_through and cached < pages and not info.dirty:  # of one that was written the last pages may be the oldest
-        restore_lru.place_last(state, number, cached, pages)
+        testing.place_last(state, number, cached, pages)
     run.disk.numbers[name] = number

@@ -14,7 +14,7 @@ from memtwin import cli
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
-import chapter_shown  # noqa: E402
+import chapter_shown  # noqa: E402 - beside the page that it writes
 
 PAGE = (ROOT / "docs" / "chapter.md").read_text()
 NO_VIEW = ("learn", "run", "leak", "htop", "snapshot")

@@ -11,8 +11,8 @@ import pytest
 from memtwin import cli
 from memtwin import scenario as sc
 from memtwin.errors import UsageError
-from memtwin.run.disk_option import FIELDS, with_disks
-from memtwin.scenario.disk import DataDisk
+from memtwin.run.disk_option import with_disks
+from memtwin.scenario.disk import FIELDS, DataDisk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +36,22 @@ def test_what_it_does_not_name_stays_as_the_line_says() -> None:
     assert (disk.read_bytes_per_s, disk.write_bytes_per_s, disk.latency_ns) == (9 << 20, 7 << 20, 2_000_000)
     assert disk.file_system == "xfs"
     assert with_disks(there, []) == there
+    assert with_disks(there, ["data=read=9M free=1G"]).disk == with_disks(there, ["data=read=9M,free=1G"]).disk
 
 
 @pytest.mark.parametrize(
-    "word", ["data", "data=", "data=read", "data=read=no", "data=speed=1M", "sdb=read=1M", "data=read=1M,read=2M", ""]
+    "word",
+    [
+        "data",
+        "data=",
+        "data=read",
+        "data=read=no",
+        "data=speed=1M",
+        "sdb=read=1M",
+        "data=read=1M,read=2M",
+        "",
+        "data\nproc A=read=1M",
+    ],
 )
 def test_what_a_line_would_refuse_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match="--disk "):

@@ -93,6 +93,8 @@ def test_the_recordings_of_each_program_have_its_areas() -> None:
             assert [(r.path not in moves and r.end >> 12, r.perms, r.path) for r in rows] == [
                 (a.name not in moves and a.start + a.pages, a.perms, a.name) for a in areas
             ], path
+            ends = [(r.end >> 12, a.start + a.pages) for r, a in zip(rows, areas, strict=True) if a.name in moves]
+            assert all(end >= known for end, known in ends), path
             grown = [r.path for r, a in zip(rows, areas, strict=True) if r.start >> 12 != a.start]
             assert grown in ([], ["[stack]"]), path
             assert [r.offset >> 12 for r in rows] == [a.offset for a in areas], path

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     Offers = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 _SWAPS: Final = {"zram:": "compressed, in RAM", "disk:": "a new disk", "file:": "a file on the root disk"}
-_DISK_WORDS: Final = {
-    "read": "bytes a second", "write": "bytes a second", "latency": "of a request", "depth": "requests served at once",
-    "nr_requests": "requests queued", "readahead": "bytes", "fs": "ext4 or xfs", "free": "bytes free",
-}  # fmt: skip
 _MOMENTS: Final = ("first", "last")
 _ROOTS: Final = ("root", "boot")
 """Parameters that name the machine whose processes are meant."""
@@ -175,10 +171,13 @@ def swaps(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 @_offers
 def disks(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Offer the words of a disk, after those that are written already."""
+    from memtwin.scenario.disk import FIELDS
+
     del ctx
     before = incomplete.rpartition(",")[0]
     prefix = f"{before}," if before else "data="
-    yield from ((f"{prefix}{word}=", meaning) for word, meaning in _DISK_WORDS.items() if f"{word}=" not in prefix)
+    given = {part.partition("=")[0] for part in prefix.removeprefix("data=").split(",")}
+    yield from ((f"{prefix}{word}=", "") for word in FIELDS if word not in given)
 
 
 @_offers

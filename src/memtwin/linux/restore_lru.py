@@ -5,10 +5,7 @@ Nothing is scanned here. How many pages of each kind there are is the caller's t
 
 import cython
 from cython.cimports.memtwin.linux.core.state import State, nr_pages
-from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_store
-from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_get
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
-from cython.cimports.memtwin.linux.restore_swap import leave_shadow
 
 
 def mark_kept(s: State, count: int) -> None:
@@ -57,24 +54,3 @@ def mark_files(s: State, active: bool, count: int, flag: int) -> None:
             s.pages[pfn].flags |= mark
             left -= 1
         pfn = s.pages[pfn].prev
-
-
-def place_last(s: State, file: int, cached: int, pages: int) -> None:
-    """Let the first *cached* pages of a file be the last of its *pages*, as of one that was read through.
-
-    What lay before them was evicted, in the order in which it was read. No page of the file may be dirty.
-    """
-    index: u64
-    i: u64
-    pfn: u32
-    count: u64 = cached
-    by: u64 = pages - cached
-    for i in range(count):
-        index = count - 1 - i
-        pfn = filemap_get(s, file, index)
-        if pfn and xa_store(s, file, index + by, pfn, GFP_KERNEL):
-            xa_erase(s, file, index, 0)
-            s.pages[pfn].index = index + by
-            s.pages[pfn].tag = disk_content(s, file, index + by)
-    for index in range(by):
-        leave_shadow(s, file, cython.cast(u32, index))

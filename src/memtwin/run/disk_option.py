@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.errors import ScenarioError, UsageError
 from memtwin.scenario import parse
-from memtwin.scenario.disk import DataDisk
+from memtwin.scenario.disk import FIELDS, DataDisk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from memtwin.scenario import Scenario
 
 HINT = "as --disk data=read=510M,write=420M,latency=80us: the words of a scenario's `disk data` line"
-FIELDS = {
-    "read": "read_bytes_per_s", "write": "write_bytes_per_s", "latency": "latency_ns", "depth": "queue_depth",
-    "nr_requests": "nr_requests", "readahead": "readahead_bytes", "fs": "file_system", "free": "free_bytes",
-}  # fmt: skip
 
 
 def with_disks(scenario: Scenario, words: Iterable[str]) -> Scenario:
@@ -28,18 +24,18 @@ def with_disks(scenario: Scenario, words: Iterable[str]) -> Scenario:
     """
     disk = scenario.disk
     for word in words:
-        given = _read(word)
-        named = {part.partition("=")[0] for part in word.partition("=")[2].split(",")}
-        changes = {name: getattr(given, name) for key, name in FIELDS.items() if key in named}
-        disk = replace(disk or DataDisk(), **changes)
+        name, _, given = word.partition("=")
+        parts = given.replace(",", " ").split()
+        line = _read(word, " ".join(["disk", name, *parts]))
+        named = {part.partition("=")[0] for part in parts}
+        disk = replace(disk or DataDisk(), **{FIELDS[key]: getattr(line, FIELDS[key]) for key in named})
     return replace(scenario, disk=disk)
 
 
-def _read(word: str) -> DataDisk:
-    """Read a word as the line of a scenario."""
-    name, _, rest = word.partition("=")
+def _read(word: str, line: str) -> DataDisk:
+    """Read the line of a scenario that a word stands for."""
     try:
-        found = parse(f"disk {name} {rest.replace(',', ' ')}\n").disk
+        found = parse(f"{line}\n").disk
     except ScenarioError as problem:
         raise UsageError(f"--disk {word}: expected {problem.expected}", hint=HINT) from None
     if found is None:

@@ -15,7 +15,11 @@ USAGE: Final = (
     "disk data [read=SIZE] [write=SIZE] [latency=TIME] [depth=N] [nr_requests=N] [readahead=SIZE] [fs=ext4|xfs] "
     "[free=SIZE]"
 )
-_WORDS: Final = ("read", "write", "latency", "depth", "nr_requests", "readahead", "fs", "free")
+FIELDS: Final = {
+    "read": "read_bytes_per_s", "write": "write_bytes_per_s", "latency": "latency_ns", "depth": "queue_depth",
+    "nr_requests": "nr_requests", "readahead": "readahead_bytes", "fs": "file_system", "free": "free_bytes",
+}  # fmt: skip
+"""Words of the line, and what each sets."""
 FILE_SYSTEMS: Final = ("ext4", "xfs")
 MAX_DEPTH: Final = 32
 MAX_REQUESTS: Final = 4096
@@ -44,10 +48,10 @@ class DataDisk:
 
 def data_disk(line: Line) -> DataDisk:
     """Parse the line; bandwidths are bytes a second."""
-    words = line.counted(USAGE, 3, 2 + len(_WORDS))
+    words = line.counted(USAGE, 3, 2 + len(FIELDS))
     if words[1] != "data":
         raise line.error(f"the name of the disk that files lie on, data, not {quoted(words[1])}", hint=USAGE)
-    given = line.options(words[2:], _WORDS)
+    given = line.options(words[2:], tuple(FIELDS))
     latency_ns = time_ns(line, given["latency"], "latency") if "latency" in given else None
     if latency_ns is not None and latency_ns > MAX_LATENCY_NS:
         raise line.error(f"a latency of at most 10s, not {quoted(given['latency'])}")

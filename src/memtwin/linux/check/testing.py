@@ -9,6 +9,8 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
+from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_store
+from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_get
 from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
@@ -17,6 +19,7 @@ from cython.cimports.memtwin.linux.mm.vmscan import inactive_is_low
 from cython.cimports.memtwin.linux.mm.vmscan_node import get_scan_count, init_scan, scan_balance
 from cython.cimports.memtwin.linux.mm.zbud import size_to_chunks
 from cython.cimports.memtwin.linux.mm.zsmalloc import class_index, huge_class_size, zs_init_classes
+from cython.cimports.memtwin.linux.restore_swap import leave_shadow
 
 ZS_HANDLE_SIZE = cython.declare(u32, 8)
 
@@ -120,3 +123,24 @@ def pages_by_flags(s: State) -> dict[tuple[int, int], int]:
             key = (s.pages[pfn].owner, s.pages[pfn].flags & ((1 << 18) - 1))
             found[key] = found.get(key, 0) + 1
     return found
+
+
+def place_last(s: State, file: int, cached: int, pages: int) -> None:
+    """Let the first *cached* pages of a file be the last of its *pages*, as of one that was read through.
+
+    What lay before them was evicted, in the order in which it was read. No page of the file may be dirty.
+    """
+    index: u64
+    i: u64
+    pfn: u32
+    count: u64 = cached
+    by: u64 = pages - cached
+    for i in range(count):
+        index = count - 1 - i
+        pfn = filemap_get(s, file, index)
+        if pfn and xa_store(s, file, index + by, pfn, GFP_KERNEL):
+            xa_erase(s, file, index, 0)
+            s.pages[pfn].index = index + by
+            s.pages[pfn].tag = disk_content(s, file, index + by)
+    for index in range(by):
+        leave_shadow(s, file, cython.cast(u32, index))
