@@ -132,10 +132,18 @@ class Started(NamedTuple):
 
 
 def start_all(jobs: list[tuple[str, int]], where: Path) -> list[Started]:
-    """Start programs side by side, each in a session of its own, and find the processes to judge."""
-    running = [(kind, seed, _start(kind, seed, where)) for kind, seed in jobs]
+    """Start programs side by side, each in a session of its own, and find the processes to judge.
+
+    If one of them does not start, the others are ended.
+    """
+    running = [Started(kind, seed, _start(kind, seed, where), 0) for kind, seed in jobs]
     time.sleep(1.5)
-    return [Started(kind, seed, process, _judged(kind, process)) for kind, seed, process in running]
+    try:
+        return [one._replace(pid=_judged(one.kind, one.process)) for one in running if one.process]
+    except BaseException:
+        for one in running:
+            one.end()
+        raise
 
 
 def _start(kind: str, seed: int, where: Path) -> subprocess.Popen[bytes]:
@@ -155,7 +163,9 @@ def _start(kind: str, seed: int, where: Path) -> subprocess.Popen[bytes]:
 def _judged(kind: str, process: subprocess.Popen[bytes]) -> int:
     if process.stdout is not None:
         with process.stdout as out:
-            return int(out.readline())
+            said = out.readline()
+            assert said, f"{kind} ended before it was ready"
+            return int(said)
     if not kind.startswith("sqlite"):
         return process.pid
     for entry in Path("/proc").iterdir():

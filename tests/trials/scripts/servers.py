@@ -70,6 +70,14 @@ def ask(line: socket.socket, request: bytes, end: bytes, answers: int = 1) -> No
         got += part
 
 
+def child_of(pid: int) -> int:
+    """Return the first child of a process once it has one: a server may listen before it starts its workers."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    while not (found := path.read_text().split()):
+        time.sleep(0.01)
+    return int(found[0])
+
+
 def redis(key: Callable[[int], int], settings: tuple[str, ...] = (), expire_s: int = 0) -> None:
     """Set keys of 1 KiB, 200 a second, which *key* numbers."""
     port = free_port()
@@ -107,7 +115,7 @@ def nginx() -> None:
             f"server {{ listen 127.0.0.1:{port}; root {where}; }} }}"
         )
         with server("nginx", "-c", f"{where}/conf", "-g", "daemon off;", cwd=where) as pid, connected(port) as line:
-            judge(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]))
+            judge(child_of(pid))
             for _ in endless():
                 for _ in range(5):
                     ask(line, b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 20_000)
