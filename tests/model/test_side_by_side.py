@@ -181,6 +181,36 @@ def test_the_time_booked_is_cpus_times_time(cpus: int) -> None:
     invariants.validate(done.machine.state, ())
 
 
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+@pytest.mark.parametrize(("cpus", "names"), [(2, "ABC"), (3, "ABCD"), (2, "ABCDE")])
+def test_more_tasks_than_cpus_get_on_alike(cpus: int, names: str, kernel: str) -> None:
+    """Queues of one and two tasks are evened out over time, though one of the tasks waits at any moment."""
+    text = machine(cpus, names=names).replace("ram=", f"kernel={kernel} ram=")
+    done = run(text + "".join(f"{name} touch h 0 4M {BUSY} &\n" for name in names) + "wait\n")
+    taken = [one.us for one in done.done[2 * len(names) : 3 * len(names)]]
+    assert min(taken) > 0.7 * max(taken)
+    times = cputime.cpu_times(done.machine.state)
+    assert times["idle"] < 0.3 * sum(times.values())
+    waiting, ready = len(names) - cpus, psi.lines(done.machine.state, 2)[0][1]
+    assert waiting == 1 or ready > 0.9 * min(taken)
+
+
+def test_the_main_line_shares_its_cpu_with_those_that_wait_for_it() -> None:
+    """Two at work beside it on two CPUs: each of the three has two thirds of one."""
+    text = machine(2) + "proc M\nM mmap h 4M\n" + "".join(f"{name} touch h 0 4M {BUSY} &\n" for name in "AB")
+    done = run(text + f"M touch h 0 4M {BUSY}\nwait\n").done
+    taken = [one.us for one in done[6:9]]
+    alone = run(machine(2) + f"A touch h 0 4M {BUSY}\n").done[4].us
+    assert taken == pytest.approx([1.5 * alone] * 3, rel=0.25)
+
+
+def test_a_task_that_wakes_up_goes_to_a_cpu_that_idles() -> None:
+    """A sleeps and wakes 900 times, beside one that works and the main line: it never waits for a CPU."""
+    text = machine(3) + f"proc M\nM mmap h 4M\nB touch h 0 4M {BUSY} &\nA {ASLEEP} &\nM touch h 0 4M {BUSY}\nwait\n"
+    done = run(text)
+    assert psi.lines(done.machine.state, 2)[0][1] < 2000
+
+
 def test_work_beside_the_main_line_keeps_up_with_it() -> None:
     """Both touch pages that are there, so that no fault lets the other begin its next piece."""
     text = machine(2) + f"proc M\nM mmap h 4M\nA touch h 0 4M {BUSY} &\nM touch h 0 4M {BUSY}\nwait\n"

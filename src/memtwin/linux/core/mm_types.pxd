@@ -480,15 +480,13 @@ cdef struct SchedEntity:
     bint iowait             # it waits for a device
     u32 memstall            # sections that it is in, one in another, in which it works or waits for lack of memory
     u64 busy_until_ns       # with more than one CPU: it is at work on one of them until then
-    u32 cpu                 # the one that it ran on last
+    u32 cpu                 # in whose queue it is: the one that it runs on, or ran on last
+    u32 waker_cpu           # the one on which it was woken last
 
-cdef struct Rq:             # who runs, on all CPUs
+cdef struct Rq:             # who runs now, and on the first CPU until when
     u32 curr                # the entity that runs
     u64 exec_start_ns       # time up to which its runtime has been accounted
-    u64 min_vruntime        # about where an entity starts that wakes up
-    u64 tick                # number of the last tick that was handled
     u64 psi_since_ns        # time up to which pressure has been accounted
-    bint slice_over         # who runs has used its slice up, since 6.6
     bint resched            # a thread was woken that should run before the task goes on
 
 cdef struct BlkPlug:        # requests gathered by who writes to swap
@@ -1063,6 +1061,13 @@ cdef struct SwapSlots:      # a cpu's slots: taken in advance, and freed but not
 cdef struct Cpu:            # everything that the kernel keeps for each CPU
     u32 current             # the task that runs
     u64 busy_until_ns       # a thread or runner works on it until then
+    u32 curr                # the entity that has it, or had it last
+    bint resched            # another should have it: one that woke up, or was moved here
+    bint slice_over         # who runs has used its slice up, since 6.6
+    u64 tick                # number of the last tick that was handled
+    u64 min_vruntime        # about where an entity of its queue starts that wakes up
+    u64 next_balance_ns     # when it looks next for a queue that is longer than its own
+    u32 nr_balance_failed   # how often it has found one lately, and taken nothing
     u64 user_ns             # with more than one CPU: time of programs, of the kernel
     u64 system_ns
     u64 iowait_ns           # nothing ran, and who ran last waited for a device

@@ -219,6 +219,7 @@ def wakeup_kswapd(s: State, order: u32, highest_zone: u32):
         s.first_reclaim_ns = s.now_ns
     k.woken_early = k.state == THREAD_NAP
     k.state = THREAD_RUNNING
+    s.entities[SCHED_KSWAPD].waker_cpu = s.cpu
     s.rq.resched = True
 
 

@@ -140,6 +140,7 @@ def wake_flusher(s: State):
     if s.bdi.flusher.state == THREAD_ASLEEP:
         s.bdi.flusher.state = THREAD_RUNNING
         s.bdi.flusher.wake_ns = 0
+        s.entities[SCHED_FLUSHER].waker_cpu = s.cpu
         s.rq.resched = True
 
 

@@ -29,7 +29,11 @@ cdef void nanosleep(State s, u64 until_ns) noexcept nogil
 cdef void kthread_step(State s, u32 entity) noexcept nogil
 cdef void on_cpu(State s, u32 cpu) noexcept nogil
 cdef void end_piece_aside(State s, u32 entity, u32 cpu, u64 user_ns) noexcept nogil
-cdef u32 find_cpu(State s, u32 entity, bint task_runs) noexcept nogil
+cdef bint step_aside(State s) noexcept nogil
+cdef u32 cpu_with_work(State s) noexcept nogil
+cdef void run_beside(State s) noexcept nogil
+cdef u32 next_on(State s, u32 cpu) noexcept nogil
+cdef void share_first_cpu(State s) noexcept nogil
 cdef u64 interrupt_with(State s, u32 entity, u32 task) noexcept nogil
 cdef void book_iowait(State s, u64 ns) noexcept nogil
 cdef void advance_to(State s, u64 until_ns) noexcept nogil

@@ -8,13 +8,13 @@ entity; the first of them that has work does it.
 
 On one CPU they share it with the task by the rules of ``fair.py``: they run when the task waits, or at a point where
 the kernel would switch (the return from a fault or a system call, an allocation that may wait, between the pages of a
-write, between pieces of a task's own reclaim).  With more CPUs the first is the task's while that runs; threads and
-runners have the others, the one that has run least first, each on the CPU that it had last if that is free.  A piece is
-done at once, and its CPU is busy for as long as it takes.
+write, between pieces of a task's own reclaim).  With more CPUs each has a queue (``balance.py``), and the first is the
+main line's while that runs: who waits there has its turn when the tick finds that the main line has had its share.  A
+piece is done at once, and its CPU is busy for as long as it takes.
 
 Follows kernel/sched/core.c of Linux 6.1 (``__cond_resched``, ``io_schedule``, ``schedule_timeout``).
 
-Not modelled: a queue for each CPU, contention between the task and runners where there are several CPUs.
+Not modelled: a main line that is moved to another CPU than the first.
 """
 
 import cython
@@ -28,7 +28,15 @@ from cython.cimports.memtwin.linux.core.state import (
 )
 from cython.cimports.memtwin.linux.fs.fs_writeback import flusher_runnable, flusher_step
 from cython.cimports.memtwin.linux.fs.jbd2 import commit_transaction, journal_due
+from cython.cimports.memtwin.linux.kernel.sched.balance import (
+    is_idle_cpu,
+    load_balance,
+    newidle_balance,
+    select_task_rq,
+    set_task_cpu,
+)
 from cython.cimports.memtwin.linux.kernel.sched.fair import (
+    begin_turn,
     charge_entity,
     dequeue_entity,
     enqueue_entity,
@@ -37,6 +45,7 @@ from cython.cimports.memtwin.linux.kernel.sched.fair import (
     switch_to,
     tick_preempts,
     update_curr,
+    update_min_vruntime,
     wakeup_preempts,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
@@ -79,12 +88,15 @@ def threads_wake(s: State) -> cython.bint:
     wants: cython.bint
     update_curr(s)
     for entity in range(SCHED_KSWAPD, s.nr_entities):
-        if entity == SCHED_IDLE:
+        if entity == SCHED_IDLE or s.entities[entity].busy_until_ns > s.now_ns:
             continue
         wants = entity_runnable(s, entity)
         if wants and not s.entities[entity].queued:
+            if s.nr_cpus > 1:
+                set_task_cpu(s, entity, select_task_rq(s, entity))
             enqueue_entity(s, entity)
-            preempts |= wakeup_preempts(s, entity)
+            if wakeup_preempts(s, entity):
+                s.cpus[s.entities[entity].cpu].resched = preempts = True
         elif not wants and s.entities[entity].queued:
             dequeue_entity(s, entity)
     return preempts
@@ -96,7 +108,9 @@ def run_thread(s: State, entity: u32, cpu: u32):
     task: u32 = 0 if s.main_idles else this_cpu(s).current
     memalloc: u32
     user_ns: u64 = 0
+    curr: u32 = s.rq.curr
     s.aside = s.nr_cpus > 1
+    s.rq.curr = entity
     on_cpu(s, cpu)
     memalloc = this_cpu(s).memalloc
     this_cpu(s).memalloc = 0
@@ -106,6 +120,7 @@ def run_thread(s: State, entity: u32, cpu: u32):
         kthread_step(s, entity)
     this_cpu(s).memalloc = memalloc
     on_cpu(s, 0)
+    s.rq.curr = curr if s.aside else s.rq.curr
     if s.aside:
         end_piece_aside(s, entity, cpu, user_ns)
     else:
@@ -126,28 +141,11 @@ def end_piece_aside(s: State, entity: u32, cpu: u32, user_ns: u64):
     user_ns = min(user_ns, s.thread_ns)
     s.cpus[cpu].user_ns += user_ns
     s.cpus[cpu].system_ns += s.thread_ns - user_ns
-    e.cpu = cpu
     e.busy_until_ns = s.cpus[cpu].busy_until_ns = s.now_ns + s.thread_ns
     charge_entity(s, entity, s.thread_ns)
+    update_min_vruntime(s, cpu)
     push_event(s, s.now_ns + s.thread_ns, 1, EVENT_THREAD, 0)
     s.thread_ns = 0
-
-
-def find_cpu(s: State, entity: u32, task_runs: cython.bint) -> u32:
-    """A CPU on which *entity* can run: the one that it ran on last if it is free, else the last that is.
-
-    The first is the task's as long as that runs.  nr_cpus: none is free.
-    """
-    cpu: u32
-    last: u32 = s.entities[entity].cpu
-    if s.nr_cpus == 1:
-        return 0
-    if last and s.cpus[last].busy_until_ns <= s.now_ns:
-        return last
-    for cpu in range(s.nr_cpus - 1, 0, -1):
-        if s.cpus[cpu].busy_until_ns <= s.now_ns:
-            return cpu
-    return s.nr_cpus if task_runs or s.cpus[0].busy_until_ns > s.now_ns else 0
 
 
 def kthread_step(s: State, entity: u32):
@@ -196,21 +194,82 @@ def thread_step(s: State, task_runs: cython.bint = False) -> cython.bint:
     With more than one CPU the task goes on beside it, and there may be no CPU left.
     """
     entity: u32
-    cpu: u32 = 0
     if s.in_thread or s.runner:
         return False
     threads_wake(s)
-    dequeue_entity(s, SCHED_TASK)
-    entity = pick_next_entity(s)
-    if entity != SCHED_IDLE:
-        cpu = find_cpu(s, entity, task_runs)
-    if cpu == s.nr_cpus:
-        entity = SCHED_IDLE
+    if not task_runs or s.nr_cpus == 1:
+        dequeue_entity(s, SCHED_TASK)
+    if s.nr_cpus > 1:
+        return step_aside(s)
+    entity = pick_next_entity(s, 0)
     if entity != s.rq.curr:
         switch_to(s, entity)
     if entity != SCHED_IDLE:
+        run_thread(s, entity, 0)
+    return entity != SCHED_IDLE
+
+
+def step_aside(s: State) -> cython.bint:
+    """Let a CPU that is free, one of several, run a piece of work of who is next in its queue; False: none can."""
+    cpu: u32 = cpu_with_work(s)
+    if s.rq.curr == SCHED_TASK and not s.entities[SCHED_TASK].queued:
+        switch_to(s, SCHED_IDLE)
+    entity: u32 = next_on(s, cpu) if cpu < s.nr_cpus else SCHED_IDLE
+    if entity != SCHED_IDLE:
         run_thread(s, entity, cpu)
     return entity != SCHED_IDLE
+
+
+def cpu_with_work(s: State) -> u32:
+    """A CPU that is free, and in whose queue something waits or has been moved to now; ``nr_cpus``: there is none."""
+    who: u32
+    waits: cython.bint = False
+    for who in range(SCHED_TASK + 1, s.nr_entities):
+        if who == SCHED_IDLE or not s.entities[who].queued:
+            continue
+        if is_idle_cpu(s, s.entities[who].cpu):
+            return s.entities[who].cpu
+        waits = True
+    if waits:
+        load_balance(s)
+    return newidle_balance(s) if waits else s.nr_cpus
+
+
+def next_on(s: State, cpu: u32) -> u32:
+    """Who has a CPU: who had it, until the tick or a wake-up ends its turn; SCHED_IDLE: nothing wants it."""
+    curr: u32 = s.cpus[cpu].curr
+    preempted: cython.bint = tick_preempts(s, cpu) or s.cpus[cpu].resched
+    if preempted or not s.entities[curr].queued or s.entities[curr].cpu != cpu:
+        begin_turn(s, cpu, pick_next_entity(s, cpu))
+    return s.cpus[cpu].curr
+
+
+def run_beside(s: State):
+    """Let other CPUs begin pieces of work, and those have their turn that wait for the main line's."""
+    s.rq.resched = False
+    while thread_step(s, True) and not is_cut_off(s):
+        pass
+    if nr_waiting(s, 0) and (tick_preempts(s, 0) or s.cpus[0].resched):
+        share_first_cpu(s)
+    if s.rq.curr != SCHED_TASK:
+        task_wakes(s)
+
+
+def share_first_cpu(s: State):
+    """Let those have their turn that wait for the CPU of the main line, until it is next again."""
+    entity: u32
+    since: u64 = s.now_ns
+    entity = pick_next_entity(s, 0)
+    switch_to(s, SCHED_IDLE)
+    begin_turn(s, 0, entity)
+    while entity != SCHED_TASK and entity != SCHED_IDLE and not is_cut_off(s):
+        run_thread(s, entity, 0)
+        while s.cpus[0].busy_until_ns > s.now_ns:
+            if not thread_step(s, True):
+                idle_until(s, s.cpus[0].busy_until_ns)
+        threads_wake(s)
+        entity = next_on(s, 0)
+    s.task_queue_ns += s.now_ns - since
 
 
 def task_wakes(s: State):
@@ -231,22 +290,19 @@ def cond_resched(s: State):
     if s.runner:
         return
     if s.nr_cpus > 1 and not s.in_thread:
-        s.rq.resched = False
-        while thread_step(s, True) and not is_cut_off(s):
-            pass
-        task_wakes(s)
+        run_beside(s)
         return
-    if s.in_thread or (not threads_wake(s) and not tick_preempts(s)):
-        s.rq.resched = nr_waiting(s) != 0
+    if s.in_thread or (not threads_wake(s) and not tick_preempts(s, 0)):
+        s.rq.resched = nr_waiting(s, 0) != 0
         return
     while True:
-        entity = pick_next_entity(s)
+        entity = pick_next_entity(s, 0)
         if entity == SCHED_TASK:
             break
         switch_to(s, entity)
         while True:
             run_thread(s, entity, 0)
-            if threads_wake(s) or not s.entities[entity].queued or tick_preempts(s):
+            if threads_wake(s) or not s.entities[entity].queued or tick_preempts(s, 0):
                 break
     switch_to(s, SCHED_TASK)
 

@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from balance.py and balance.pxd."""
+
+
