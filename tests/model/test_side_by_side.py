@@ -211,6 +211,18 @@ def test_a_task_that_wakes_up_goes_to_a_cpu_that_idles() -> None:
     assert psi.lines(done.machine.state, 2)[0][1] < 2000
 
 
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_memory_is_given_back_beside_the_rest(cpus: int) -> None:
+    """A unmaps what it has touched, after its touches, while B and the main line go on; nothing of it is left."""
+    beside = "proc M\nM mmap h 4M\n{}B touch h 0 4M w seq &\nM touch h 0 4M w seq\nwait\n"
+    lines = beside.format("A touch h 0 4M w seq &\nA munmap h &\n"), beside.format("")
+    done, without = (run(machine(cpus) + line) for line in lines)
+    assert [op.outcome for op in done.done] == ["ok"] * len(done.done)
+    anon, expected = (each.machine.state.node_stats()["nr_anon_pages"] for each in (done, without))
+    assert anon == pytest.approx(expected, abs=8)  # pages of A's program
+    assert next(op for op in done.done if op.op.text.startswith("A munmap")).us > 0
+
+
 def test_work_beside_the_main_line_keeps_up_with_it() -> None:
     """Both touch pages that are there, so that no fault lets the other begin its next piece."""
     text = machine(2) + f"proc M\nM mmap h 4M\nA touch h 0 4M {BUSY} &\nM touch h 0 4M {BUSY}\nwait\n"

@@ -16,7 +16,7 @@ from memtwin.linux.records import Outcome
 from memtwin.run import open_files
 from memtwin.run.done import counted, moved
 from memtwin.run.refusals import SIGNALS, signal_of
-from memtwin.scenario import Close, Fread, Fsync, Fwrite, Touch
+from memtwin.scenario import Close, Fread, Fsync, Fwrite, Munmap, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -115,6 +115,8 @@ class Beside:
             return self._begin_fsync(process, op)
         if isinstance(op, Close):
             return self._begin_close(process, op)
+        if isinstance(op, Munmap):
+            return self._begin_munmap(process, op)
         if isinstance(op, Touch):
             touches = self.processes.touches(process, op)
             if isinstance(touches, int):
@@ -139,4 +141,11 @@ class Beside:
         if op.file not in process.files:
             return Outcome.EBADF
         runners.begin_close(self.state, process.task, process.files[op.file])
+        return None
+
+    def _begin_munmap(self, process: Worker, op: Munmap) -> int | None:
+        region = process.regions.pop(op.region, None)
+        if region is None:
+            return Outcome.ENOENT
+        runners.begin_munmap(self.state, process.task, region.start, region.pages)
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_REPEATS: Final = 1_000_000
 MAX_SECONDS_NS: Final = 10**18
-BESIDE: Final = (kinds.Touch, kinds.Fread, kinds.Fwrite, Fsync, Close)
+BESIDE: Final = (kinds.Touch, kinds.Fread, kinds.Fwrite, Fsync, Close, kinds.Munmap)
 """Operations that may run beside what follows: those that take time."""
 
 

@@ -915,6 +915,7 @@ cdef struct Work:           # one operation of a program, and how far it is
     u64 opno
     u64 start               # page number of the first page; of file I/O: byte at which chunk 0 starts
     u64 first_page          # number of that page within its region
+    u64 unmapped            # pages that munmap takes
     u32 filp
     u32 file                # of fsync
     u64 chunk               # bytes
@@ -935,6 +936,7 @@ cdef enum:                  # WorkKind
     WORK_IO
     WORK_FSYNC
     WORK_CLOSE
+    WORK_MUNMAP
 
 cdef enum:                  # what a runner waits for
     WAIT_NONE

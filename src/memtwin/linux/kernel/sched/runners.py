@@ -21,11 +21,13 @@ from cython.cimports.memtwin.linux.core.state import (
     local_clock,
     must_return,
     set_current,
+    spend_ns,
     task_at,
 )
 from cython.cimports.memtwin.linux.fs.fs_writeback import filemap_flush, release_file, write_all
 from cython.cimports.memtwin.linux.fs.read_write import FileIo, io_batch
 from cython.cimports.memtwin.linux.kernel.sched.wait import finish_wait, wait_is_over
+from cython.cimports.memtwin.linux.mm.mmap import do_munmap
 from cython.cimports.memtwin.linux.mm.oom_kill import exit_victim
 from cython.cimports.memtwin.linux.mm.page_io import finish_plug
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages
@@ -52,6 +54,9 @@ def work_step(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
         return touch_on(s, w, until_ns)
     if w.kind == WORK_IO:
         return io_batch(s, w, until_ns)
+    if w.kind == WORK_MUNMAP:
+        spend_ns(s, s.cost_ns[COST_SYSCALL])
+        return do_munmap(s, w.task, w.start, w.unmapped)
     if w.kind == WORK_CLOSE:
         if not w.is_begun:
             w.is_begun = True
@@ -174,6 +179,17 @@ def begin_close(s: State, task: int, filp: int) -> None:
     w.kind = WORK_CLOSE
     w.task = task
     w.filp = filp
+    require(give_work(s, cython.address(w)))
+
+
+def begin_munmap(s: State, task: int, start: int, pages: int) -> None:
+    """Begin unmapping a range, beside what else runs."""
+    w: Work
+    memset(cython.address(w), 0, cython.sizeof(Work))
+    w.kind = WORK_MUNMAP
+    w.task = task
+    w.start = start
+    w.unmapped = pages
     require(give_work(s, cython.address(w)))
 
 
