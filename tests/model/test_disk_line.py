@@ -8,6 +8,8 @@ from memtwin import scenario as sc
 from memtwin.linux.block import blk_wbt
 from memtwin.linux.core import device
 from memtwin.linux.records import Outcome
+from memtwin.machine import costs
+from memtwin.machine.swap_areas import add_disk
 from memtwin.run.run import Run, machine_for, simulate
 
 PAGE = 4096
@@ -34,6 +36,14 @@ def test_a_line_has_its_bandwidth_and_no_more() -> None:
     took = [[device.request(state, number, 256, False) - now for _ in range(8)] for number in (apart, shared)]
     assert took[0] == [80_000 + 256 * 8_000] * 8
     assert took[1] == [80_000 + number * 256 * 8_000 for number in range(1, 9)]
+
+
+def test_the_usual_disk_has_its_bandwidth_for_all_requests() -> None:
+    """The SSD of a machine that does not say its own: 500 MB/s, whether one request is under way or eight."""
+    state = machine_for(sc.parse("machine ram=128M\n"), None).state
+    number = add_disk(state, costs.X86_64)
+    ends = [device.request(state, number, 256, False) - state.clock_ns for _ in range(8)]
+    assert ends[-1] == pytest.approx(8 * 256 * PAGE / 500e6 * NS, rel=0.05)
 
 
 def test_a_read_passes_writes_that_are_queued() -> None:
