@@ -10,6 +10,7 @@ from memtwin.errors import InputError
 ZRAM_MODULES: Final = {"lzo-rle": "lzo_rle"}
 """Modules of compressors that are not named as the compressor is."""
 ZSWAP: Final = "/sys/module/zswap/parameters"
+QUEUE: Final = "/sys/block/vda/queue"
 
 
 VERBS: Final[dict[type[sc.WorkerOp], str]] = {sc.VmRead: "vm_read"}
@@ -43,10 +44,7 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
     *faults*: have each page fault recorded.
     """
     machine, devices = scenario.machine, scenario.swap_devices
-    if scenario.disk:
-        where = f"{scenario.path}:{scenario.disk.lineno}"
-        raise InputError(f"{where}: a disk of the lab is as fast as a file of this host, and has an ext4")
-    lines = [*(f"module /m/{name}.ko" for name in modules), "data /dev/vda"]
+    lines = [*(f"module /m/{name}.ko" for name in modules), *_queue_of(scenario), "data /dev/vda"]
     if faults:
         lines.append("faults")
     mounts: dict[str, object] = {sc.TMPFS: "50%"} if _names_tmpfs(scenario) else {}
@@ -65,6 +63,35 @@ def configuration(scenario: sc.Scenario, modules: list[str], *, faults: bool = F
             lines.append(f"zram {swap.size_bytes} {swap.algo} {swap.prio}")
     lines += [f"sysctl {setting.name} {setting.value.replace(' ', ',')}" for setting in scenario.sysctls]
     return "\n".join(lines) + "\n"
+
+
+def throttled(scenario: sc.Scenario) -> str:
+    """Return what QEMU's ``-drive`` says of the data disk's bandwidth: reads and writes share it."""
+    disk = scenario.disk
+    bytes_per_s = disk.read_bytes_per_s or disk.write_bytes_per_s if disk else 0
+    return f",throttling.bps-total={bytes_per_s}" if bytes_per_s else ""
+
+
+def _queue_of(scenario: sc.Scenario) -> list[str]:
+    """The data disk's queue; an InputError for what neither QEMU nor the guest's kernel can give it."""
+    disk = scenario.disk
+    if disk is None:
+        return []
+    refused = {
+        "read= and write= that differ": 0 < disk.read_bytes_per_s != disk.write_bytes_per_s > 0,
+        "latency=": disk.latency_ns is not None,
+        "depth=": disk.queue_depth,
+        "fs=xfs": disk.file_system != "ext4",
+        "free=": disk.free_bytes,
+    }
+    for word, given in refused.items():
+        if given:
+            known = "the lab can give its disk, an ext4, one bandwidth, nr_requests= and readahead="
+            raise InputError(f"{scenario.path}:{disk.lineno}: disk data {word}: {known}")
+    lines = [f"put {QUEUE}/nr_requests {disk.nr_requests}"] if disk.nr_requests else []
+    if disk.readahead_bytes is not None:
+        lines.append(f"put {QUEUE}/read_ahead_kb {disk.readahead_bytes >> 10}")
+    return lines
 
 
 def _names_tmpfs(scenario: sc.Scenario) -> bool:
@@ -97,8 +124,6 @@ def needs_blocks(scenario: sc.Scenario) -> bool:
 
 def operations(scenario: sc.Scenario) -> str:
     """Return ops.txt: number, verb and words of every operation."""
-    if scenario.disk and scenario.disk.free_bytes:
-        raise InputError(f"{scenario.path}: free=: the guest's data disk has half a GiB and more that is free")
     return "".join(f"{op.index} {' '.join(str(word) for word in _words(scenario, op))}\n" for op in scenario.ops)
 
 

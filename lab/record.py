@@ -123,7 +123,8 @@ class Guest:
             "-kernel", str(image), "-initrd", str(scratch / "initrd"), "-append", self.cmdline,
             "-serial", f"file:{scratch}/console", "-chardev", f"file,id=out,path={scratch}/out",
             "-device", "isa-debugcon,iobase=0xe9,chardev=out",
-            "-drive", f"id=data,file={self.disk or images.data_disk(self.scenario.files)},snapshot=on,{DRIVE}",
+            "-drive", f"id=data,file={self.disk or images.data_disk(self.scenario.files)},snapshot=on,{DRIVE}"
+            + orders.throttled(self.scenario),
             "-device", "virtio-blk-pci,drive=data",
         ]  # fmt: skip
         if self.icount:

@@ -71,7 +71,8 @@ BESIDE = [
     "230-beside-two-allocators", "231-beside-four-allocators", "232-beside-reader-writer", "233-beside-stream-hot-set",
     "234-beside-oom-race", "235-beside-fork-storm", "236-beside-zram", "237-beside-one-cpu",
     "238-beside-one-cpu-files", "239-beside-paced", "240-beside-four-readers", "241-beside-mixed",
-    "242-beside-disk-waits", "243-beside-generations", "g06.c2",
+    "242-beside-disk-waits", "243-beside-generations", "245-beside-slow-disk",
+    "246-beside-slow-disk-four", "g06.c2",
 ]  # fmt: skip
 """Tasks side by side, on 1 to 4 CPUs: mean error at most 10 %, p90 30 %, of the figures that the real runs agree on."""
 

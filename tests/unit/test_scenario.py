@@ -376,7 +376,11 @@ PROCESS = "proc A\nA mmap h 8K\n"
         ("at 5", "`at SECONDS OPERATION ...`", None),
         ("at x sync", "SECONDS as a decimal number, not 'x'", None),
         ("sync &", "touch, fread, fwrite, fsync, close, munmap before `&`", "all else is over at once"),
-        (PROCESS + "A mlock h 0 4K &", "touch, fread, fwrite, fsync, close, munmap before `&`", "all else is over at once"),
+        (
+            PROCESS + "A mlock h 0 4K &",
+            "touch, fread, fwrite, fsync, close, munmap before `&`",
+            "all else is over at once",
+        ),
         (PROCESS + "A touch h 0 4K r seq think=5", "think= as a time such as 500us, 2ms or 1s, not '5'", None),
         (PROCESS + "A touch h 0 4K r seq rate=5M", "rate= as bytes a second such as 50M/s, not '5M'", None),
         (PROCESS + "A touch h 0 4K r seq rate=0/s", "a rate of 1/s to 16G/s, not '0/s'", None),

@@ -111,19 +111,28 @@ class Beside:
     def _begin(self, process: Worker, op: Op) -> int | None:
         """Give the machine the work of an operation; returns an Outcome where it is over already."""
         self.processes.command(process, op)
-        if isinstance(op, Fsync):
-            return self._begin_fsync(process, op)
-        if isinstance(op, Close):
-            return self._begin_close(process, op)
-        if isinstance(op, Munmap):
-            return self._begin_munmap(process, op)
-        if isinstance(op, Touch):
-            touches = self.processes.touches(process, op)
-            if isinstance(touches, int):
-                return touches
-            runners.begin_touch(self.state, touches)
-            return None
-        assert isinstance(op, (Fread, Fwrite))
+        match op:
+            case Fsync():
+                code = self._begin_fsync(process, op)
+            case Close():
+                code = self._begin_close(process, op)
+            case Munmap():
+                code = self._begin_munmap(process, op)
+            case Touch():
+                code = self._begin_touch(process, op)
+            case _:
+                assert isinstance(op, (Fread, Fwrite))
+                code = self._begin_io(process, op)
+        return code
+
+    def _begin_touch(self, process: Worker, op: Touch) -> int | None:
+        touches = self.processes.touches(process, op)
+        if isinstance(touches, int):
+            return touches
+        runners.begin_touch(self.state, touches)
+        return None
+
+    def _begin_io(self, process: Worker, op: Fread | Fwrite) -> int | None:
         calls = self.processes.calls(process, op)
         if isinstance(calls, int):
             return calls
