@@ -113,7 +113,7 @@ kills: $(VENV)/.built $(VENV)/.dev  ## kill runs, snapshots and pages at random 
 trials: $(VENV)/.built $(VENV)/.dev  ## watch all programs of tests/trials, 5 seeds, 10 at a time (hours); writes docs/leak-trials.md
 	$(BIN)/python tests/trials/trials.py --write docs/leak-trials.md
 
-page-cache: $(VENV)/.built  ## a published page-cache experiment on the model (half an hour, 6 GB); writes docs/page-cache.md
+page-cache: $(VENV)/.built  ## a published page-cache experiment on the model (a quarter of an hour, 6 GB); writes docs/page-cache.md
 	$(BIN)/python tests/trials/page_cache.py --write docs/page-cache.md
 
 fingerprint: $(VENV)/.built  ## say which runs and views print other bytes than tests/fingerprint has (MOVE=--move writes it)

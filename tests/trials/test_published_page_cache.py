@@ -1,4 +1,4 @@
-"""The scenarios and the arithmetic of the published page-cache experiment, without its runs of half an hour."""
+"""The scenarios and the arithmetic of the published page-cache experiment, without its runs of a quarter of an hour."""
 
 from __future__ import annotations
 
