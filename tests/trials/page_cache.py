@@ -40,7 +40,7 @@ sysctl vm.swappiness=10
 
 HEAD = """# A published page-cache experiment
 
-Made by `make page-cache` (a quarter of an hour, 6 GB of memory): the experiment of Do, Hayot-Sasson, Ferreira da Silva, Steele,
+Made by `make page-cache` (a quarter of an hour, 6 GB): the experiment of Do, Hayot-Sasson, Ferreira da Silva, Steele,
 Casanova and Glatard, *Modeling the Linux page cache for accurate simulation of data-intensive applications* (CLUSTER
 2021), on the model. The node: 64 CPUs, 256 GB, an SSD that reads 510 and writes 420 MB/s, XFS, Linux 4.18, dirty limits
 of 40 and 10 %. A task reads a file into its memory, computes, and writes a file of the same size, three times over.

@@ -79,6 +79,11 @@ class Boot:
     """Of what the snapshot leaves to chance (``chance.py``); 0: nothing."""
 
     @property
+    def cpus(self) -> int:
+        """How many CPUs have lists of pages."""
+        return max((len(zone.pagesets) for zone in self.zoneinfo.zones), default=1) or 1
+
+    @property
     def huge_pages(self) -> str:
         """When huge pages are used: always, madvise or never, which is so too where the kernel has none."""
         chosen = re.search(r"\[(always|madvise)\]", self.texts.get(THP_ENABLED, ""))

@@ -125,9 +125,8 @@ def build_from(
 def _begin(boot: Boot) -> Draft:
     """Return a machine of the snapshot's size in which every frame is without an owner."""
     zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
-    cpus = max((len(zone.pagesets) for zone in zones), default=1) or 1
     last = max((zone.start_pfn or 0) + zone.spanned for zone in zones)
-    state, profile = State(last, cpus), chance.profile(boot.seed, costs.for_cpu(boot.cpuinfo))
+    state, profile = State(last, boot.cpus), chance.profile(boot.seed, costs.for_cpu(boot.cpuinfo))
     return Draft(boot, program.program(boot.program), zones, state, profile, accounts(boot), Frames(boot.name))
 
 

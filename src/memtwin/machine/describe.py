@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.errors import UsageError
 from memtwin.linux import features
+from memtwin.machine import more_cpus
 from memtwin.machine.boot import LRU_GEN_ENABLED, THP_ENABLED, ZSWAP
 from memtwin.procfs import buddyinfo, meminfo, pagetypeinfo, swaps, vmstat, zoneinfo
 from memtwin.sources.opening import open_source
@@ -82,9 +83,11 @@ def with_kernel(boot: Boot, release: str, lru_gen: str | None) -> Boot:
 
 
 def with_cpus(boot: Boot, cpus: int) -> Boot:
-    """Return *boot* as it would be with so many CPUs; what each takes of memory for itself (Percpu) is not added."""
+    """Return *boot* as it would be with so many CPUs, and what those beyond its own take at boot."""
     if cpus > MAX_CPUS:
         raise UsageError(f"machine.cpus={cpus}: a described machine has at most {MAX_CPUS}")
+    if cpus > boot.cpus:
+        boot = more_cpus.with_memory_of(boot, cpus - boot.cpus)
     zones = tuple(
         replace(
             zone,
@@ -124,7 +127,7 @@ def with_ram(boot: Boot, ram_bytes: int) -> Boot:
             f"machine.ram={ram_bytes}: {boot.name} keeps {used:,} MiB above 4 GiB, where that machine has nothing",
             hint="give more than 4G, or start from the snapshot of a smaller machine (--boot)",
         )
-    reserved = KERNEL_IMAGE_PAGES + low // PAGE_ARRAY
+    reserved = KERNEL_IMAGE_PAGES + low // PAGE_ARRAY + (boot.cpus - 1) * more_cpus.UNIT
     dma, dma32 = _zone(boot, "DMA"), _zone(boot, "DMA32")
     spans = {"DMA32": (4096, low - 4096, low - 4096 - reserved)}
     if high:
