@@ -212,7 +212,7 @@ def test_a_task_that_wakes_up_goes_to_a_cpu_that_idles() -> None:
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_memory_is_given_back_beside_the_rest(cpus: int) -> None:
+def test_memory_is_unmapped_beside_the_rest(cpus: int) -> None:
     """A unmaps what it has touched, after its touches, while B and the main line go on; nothing of it is left."""
     beside = "proc M\nM mmap h 4M\n{}B touch h 0 4M w seq &\nM touch h 0 4M w seq\nwait\n"
     lines = beside.format("A touch h 0 4M w seq &\nA munmap h &\n"), beside.format("")

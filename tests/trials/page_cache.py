@@ -54,7 +54,7 @@ with 50 GB free, probably because one of its two NUMA nodes was full. Aims: Cach
 """
 SECOND = """
 Seconds that a task spends in its three reads, and in its writes, on the mean; the node's range is that of five runs,
-and what lies in it is no error. Aim: 25 % on the mean. Each file is read into fresh memory, which is given back when
+and what lies in it is no error. Aim: 25 % on the mean. Each file is read into fresh memory, which is released when
 the copy is written, as when a task ends: 32 tasks that kept theirs would hold 288 GB, and the machine would run out.
 
 With one task the node wrote 9 GB in 3 s once, and else in 33: the files of an earlier run were there, and who

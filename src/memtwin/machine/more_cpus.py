@@ -32,7 +32,7 @@ MOVABLE = "Movable"
 
 
 def with_memory_of(boot: Boot, more: int) -> Boot:
-    """Return *boot* as it would be had so many more CPUs come up; the pages are free ones of its highest zone."""
+    """Return *boot* as it would be with so many more CPUs; the pages are free ones of its highest zone."""
     zone = [zone for zone in boot.zoneinfo.zones if zone.managed][-1]
     stacks_kib = more * STACKS_KIB // STACK_KIB * STACK_KIB
     pages = more * (UNIT + sum(SLAB.values())) + stacks_kib // PAGE_KIB
