@@ -47,6 +47,12 @@ def test_the_page_has_commands_for_every_section() -> None:
     assert PAGE.count("\n## ") >= 9
 
 
+def test_every_statement_has_a_command_that_all_three_answer() -> None:
+    """An experiment (a lesson, a scenario) runs on the twin alone: beside it there is a view."""
+    alone = [row.said for row in chapter_shown.rows(PAGE) if not set(row.commands) & {*COMMANDS, "htop"}]
+    assert alone == ["cinnamon has 5 GB of VIRT, 292 MB of RES and 133 MB of SHR"]  # its command names the run
+
+
 @pytest.mark.parametrize("where", ["live", "snapshot", "twin"])
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_of_the_page_answers_on_all_three(
