@@ -202,6 +202,7 @@ def run(path: Path, described: Description, args: argparse.Namespace, out: Path)
         "header": described.machine.text, "ram_bytes": machine.machine.ram_bytes, "substitutions": instead,
         "sampler_c": sampler.digest, "packages": debian.versions(disk), "every_ms": described.every_ms,
         "samples": taken, "wall_s": ran.wall_s, "complete": read.complete, "timed_out": ran.timed_out,
+        "recorded": record.recorded(),
         "errors": read.errors, "oom_killed": _killed(log.decode(errors="replace")),
         "programs": {name: {"script": script, **ended.get(name, {"ended": False})}
                      for name, script in described.programs.items()},

@@ -190,6 +190,11 @@ def hashes(programs: dict[str, images.Program]) -> dict[str, str]:
     return {"guest_c" if name == "worker" else f"{name}_c": made.digest for name, made in programs.items()}
 
 
+def recorded() -> str:
+    """Return the date and time, UTC, as run.json has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Run the scenario at *path* once and write its recording; returns run.json."""
     scenario = sc.load(path)
@@ -215,7 +220,7 @@ def record(path: Path, args: argparse.Namespace, out: Path) -> dict[str, Any]:
         "scenario": path.stem, "kernel_profile": profile, "kernel": release, "accel": guest.accel,
         "qemu": kernel.command(QEMU, "--version").splitlines()[0], "cmdline": guest.cmdline, "icount": args.icount,
         "cpu": guest.cpu, **hashes(programs), "modules": modules, "substitutions": instead, "wall_s": ran.wall_s,
-        "host_wait_s": ran.waited_s,
+        "host_wait_s": ran.waited_s, "recorded": recorded(),
         "complete": told.complete, "timed_out": ran.timed_out, "errors": told.errors,
         "oom_victims": [death["name"] for death in killed], "ops": len(scenario.ops), "ops_done": len(told.ops),
         "not_ok": [[op["i"], op["outcome"], op["errno"]] for op in told.ops if op["outcome"] != "ok"],

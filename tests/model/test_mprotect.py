@@ -136,3 +136,13 @@ def test_a_processs_own_limit_refuses_it_alone(what: str, word: str) -> None:
     assert (made.run.done[-1].errno, word in made.run.done[-1].why) == (12, True)
     assert made.do("B mmap h 40M") == made.do(f"A limit {what} none") == made.do("A mmap h 40M") == "ok"
     invariants.validate(made.state)
+
+
+def test_what_was_data_once_becomes_so_again_only_within_the_limit() -> None:
+    """60 MiB of heap made read-only leave room for 50 MiB more under a limit of 80; writable again it would be 110."""
+    made = Growing("machine ram=256M")
+    for line in ("proc A", "A limit data 80M", "A mmap heap 60M", "A mprotect heap 0 60M r", "A mmap more 50M"):
+        assert made.do(line) == "ok", line
+    assert made.do("A mprotect heap 0 60M rw") == "error"
+    assert made.do("A limit data none") == made.do("A mprotect heap 0 60M rw") == "ok"
+    invariants.validate(made.state)

@@ -6,6 +6,7 @@ import pytest
 from growing import Growing
 
 from memtwin.linux.check import invariants
+from memtwin.linux.drivers.block import zram
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.ipc import shm
 from memtwin.linux.mm import shmem
@@ -153,3 +154,14 @@ def test_a_copy_of_a_machine_has_its_own_shared_memory() -> None:
     assert made.do("A touch r 0 4M r seq") == "ok"
     invariants.validate(made.state)
     invariants.validate(twin)
+
+
+def test_a_file_in_memory_holds_what_its_writer_read() -> None:
+    """A buffer is zeroes at first, then what was read into it: zram's pages of the same word say which it was."""
+    made = machine("swap zram size=64M\nfile data 1M", "proc A", "A fwrite tmp/zeroes 0 1M 64K", "A fread data 0 1M 1M")
+    assert made.do("A fwrite tmp/copy 0 1M 1M") == made.do("A fread tmp/zeroes 0 1M 1M") == "ok"
+    assert made.do("A fwrite tmp/again 0 1M 1M") == "ok"
+    for name, same in (("zeroes", 256), ("copy", 256), ("again", 512)):
+        assert made.do(f"A fmap {name} tmp/{name} shared r") == made.do(f"A touch {name} 0 1M r seq") == "ok"
+        assert made.do(f"A madvise {name} 0 1M pageout") == "ok"
+        assert zram.mm_stat(made.state, 0)["same_pages"] == same, name

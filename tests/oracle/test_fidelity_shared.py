@@ -1,8 +1,10 @@
 """Shared memory, tmpfs, rights, limits and malloc against a real kernel: outcomes equal, mean at most 6 %, p90 20 %.
 
-Every recording here was made when the model already ran. What the first runs of 200 and 201 showed (faults on System V
-segments, smaps' swap) is a rule since, and what those of 222 and 223 showed (arenas without a reserve, mappings in the
-highest gap, heads that are read before they are written); nothing was changed for the others.
+What the first runs of 200 and 201 showed (faults on System V segments, smaps' swap) is a rule since, what those of
+222 and 223 showed (arenas without a reserve, mappings in the highest gap, heads that are read before they are written),
+and what 262 and 266 showed (a request sorts the free chunks, which touches each; a file in memory holds what the
+writer's buffer had). For the others nothing was changed. 260 to 271 were recorded when the model was finished but for
+these two: run.json says when.
 """
 
 from __future__ import annotations
@@ -23,18 +25,23 @@ if TYPE_CHECKING:
 
 SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
-    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "207-tmpfs-500m",
+    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "207-tmpfs-500m", "264-shm-many", "265-shm-rights",
+    "265-shm-rights.k612", "266-tmpfs-maps.k612", "267-shm-madvise",
 )  # fmt: skip
 """Beyond the bars: 203 and 206 on 6.12 (mean 6 and 27 %, p90 21 and 125 %): when the kernel makes a new generation
-while shared memory comes back from swap differs, and with it which pages go next."""
+while shared memory comes back from swap differs, and with it which pages go next. 266 on 6.1 is beyond the mean's by
+0.2 points: its four real runs swapped 5,100 to 9,000 pages, the model 3,700."""
 RIGHTS = (
     "210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits", "214-mremap",
-    "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612",
+    "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612", "268-mprotect-many",
+    "268-mprotect-many.k612", "269-mprotect-fork-zram", "269-mprotect-fork-zram.k612", "270-mprotect-files",
+    "271-limits-swap",
 )  # fmt: skip
 
 MALLOC = (
     "220-malloc-heap", "220-malloc-heap.k612", "221-malloc-mmap", "222-malloc-threads", "223-malloc-swap",
-    "223-malloc-swap.k612",
+    "223-malloc-swap.k612", "260-malloc-mixed", "260-malloc-mixed.k612", "261-malloc-waves", "262-malloc-zram",
+    "263-malloc-settings",
 )  # fmt: skip
 
 
@@ -49,21 +56,22 @@ def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, tmp
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
-@pytest.mark.parametrize("name", MALLOC)
-def test_a_heap_is_as_large_as_the_real_one(name: str, recordings: Path, tmp_path: Path) -> None:
-    """Of a process of 2 MiB or more, RSS with swap within 2 %, and address space and page tables too."""
+@pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
+def test_a_process_is_as_large_as_the_real_one(name: str, recordings: Path, tmp_path: Path) -> None:
+    """Of a process of 2 MiB or more, RSS with swap within 2 %, address space, and page tables, or one page of them."""
     real = Recording(runs_in(recordings / name)[0])
     run.run_scenario(real.scenario(), real.at("boot"), tmp_path / name)
     own = Recording(tmp_path / name)
     seen = 0
     for label in real.checkpoints[1:]:
-        for process in ("A", "B"):
+        for process in "ABCD":
             before, after = (sizes_kib(one.at(label).read(f"workers/{process}/status")) for one in (real, own))
             if before[0] < 2 << 10:
                 continue
             seen += 1
-            assert after == pytest.approx(before, rel=0.02), (label, process)
-    assert seen > 3
+            assert after[:2] == pytest.approx(before[:2], rel=0.02), (label, process)
+            assert after[2] == pytest.approx(before[2], rel=0.02, abs=4), (label, process)
+    assert seen > 0 or name not in MALLOC
 
 
 def sizes_kib(text: str | None) -> tuple[int, ...]:

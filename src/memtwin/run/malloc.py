@@ -25,6 +25,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from memtwin.run.malloc_system import Nowhere
@@ -52,6 +53,10 @@ ARENA_HEAD: Final = 0x8B0
 CHUNK_HEAD: Final = 48
 """sizeof(struct malloc_chunk): what trimming keeps at the head of a free chunk."""
 ARENAS_PER_CPU: Final = 8
+SORTED_MOST: Final = 10_000
+"""Chunks that one request sorts at most."""
+LARGE_LINKS: Final = 48
+"""Sizes and links of a large chunk: to its neighbours, and to those of the next sizes."""
 
 
 @dataclass(slots=True)
@@ -122,18 +127,25 @@ class Arena:
         """Put a free chunk before all others of the unsorted bin, and write its head and its end."""
         self.free[chunk] = size
         self.ends[chunk + size] = chunk
-        self.unsorted[chunk] = None
-        self.system.write(chunk, MINSIZE)
+        self._link(chunk, self.unsorted)
         self.system.write(chunk + size, 8)
+
+    def _link(self, chunk: int, newer: dict[int, None]) -> None:
+        """Put a free chunk before all others of a bin: its links are written, and that of the one behind it."""
+        for behind in islice(reversed(newer), 1):
+            self.system.write(behind, MINSIZE)
+        newer[chunk] = None
+        self.system.write(chunk, MINSIZE)
 
     def _sort(self, chunk: int) -> None:
         """Move a chunk from the unsorted bin to its own."""
         del self.unsorted[chunk]
         size = self.free[chunk]
         if size < SMALL_BELOW:
-            self.small.setdefault(size, {})[chunk] = None
+            self._link(chunk, self.small.setdefault(size, {}))
         else:
             insort(self.large, (size, chunk))
+            self.system.write(chunk, LARGE_LINKS)
 
     def _split(self, chunk: int, wanted: int, *, remember: bool) -> int:
         """Take a free chunk and keep what is beyond *wanted*; returns the chunk."""
@@ -201,9 +213,9 @@ class Arena:
             self.consolidate()
 
     def _from_unsorted(self, wanted: int, thread: Thread) -> int:
-        """Go through the unsorted bin, the oldest first: take what fits exactly, and sort all else."""
+        """Go through the unsorted bin, the oldest first, so many at a time: take what fits exactly, sort all else."""
         cached = 0
-        while self.unsorted:
+        for _ in range(min(len(self.unsorted), SORTED_MOST)):
             chunk = next(iter(self.unsorted))
             size = self.free[chunk]
             alone = len(self.unsorted) == 1 and chunk == self.last_remainder

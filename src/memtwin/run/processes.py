@@ -252,7 +252,7 @@ class Processes:
         drawn = (
             {"kind": t.PATTERN_RAND, "touches": pattern.n, "seed": pattern.seed} if isinstance(pattern, Rand) else {}
         )
-        calls = read_write.FileIo(
+        return read_write.FileIo(
             self.state,
             process.task,
             filp,
@@ -262,13 +262,10 @@ class Processes:
             isinstance(op, Fwrite),
             buffer,
             op.index,
-            content=t.CONTENT_RANDOM if process.has_read else t.CONTENT_ZERO,
             **drawn,
             bytes_per_s=op.pace.bytes_per_s,
             think_ns=op.pace.think_ns,
         )
-        process.has_read = process.has_read or isinstance(op, Fread)
-        return calls
 
     def fsync(self, process: Worker, op: Fsync) -> int:
         """Write a file's dirty pages and wait, and for the journal when the file was changed; returns an Outcome."""
@@ -416,7 +413,7 @@ class Processes:
             twin.read_only = set(process.read_only)
             twin.regions = {name: Region(r.start, r.pages) for name, r in process.regions.items()}
             twin.files, twin.buffer = dict(process.files), process.buffer
-            twin.runs_program, twin.has_read = process.runs_program, process.has_read
+            twin.runs_program = process.runs_program
             twin.heap = process.heap.forked(self, twin) if process.heap else None
             for filp in twin.files.values():
                 kernel_fork.share_filp(self.state, filp)

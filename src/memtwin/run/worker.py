@@ -34,8 +34,6 @@ class Worker:
     """Open files by name."""
     buffer: int = 0
     """Page number of its buffer for reads and writes; 0: it has none yet."""
-    has_read: bool = False
-    """Whether that buffer holds what was read from a file; it is zeroes at first."""
     uid: int = 0
     read_only: set[str] = field(default_factory=set)
     """Names of its open files that it may not write."""

@@ -42,6 +42,7 @@ from cython.cimports.memtwin.linux.mm.filemap import (
 )
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.page_writeback import balance_dirty_pages_ratelimited, set_page_dirty
+from cython.cimports.memtwin.linux.mm.pgtable import content_at, store_content
 from cython.cimports.memtwin.linux.mm.readahead import async_readahead, read_cache_page, sync_readahead
 from cython.cimports.memtwin.linux.mm.shmem import shmem_get_page, shmem_swap_entry
 from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed, put_page
@@ -57,7 +58,7 @@ class FileIo:
     """A run of ``pread`` or ``pwrite`` calls of *chunk* bytes each that stops when time is up and goes on from there.
 
     *offset*: byte at which chunk 0 starts; *nchunks*: chunks that the pattern (0 seq, 1 rand) draws from;
-    *buffer_vpn*: page number of the process's buffer; *content*: what it holds, which a file in memory then has;
+    *buffer_vpn*: page number of the process's buffer, which holds what was read, and of which a write is;
     *bytes_per_s*: a rate to keep to, 0: none; *think_ns*: how long it sleeps after each call.
     """
 
@@ -75,7 +76,6 @@ class FileIo:
         kind: int = PATTERN_SEQ,
         touches: int = 0,
         seed: int = 0,
-        content: int = CONTENT_RANDOM,
         bytes_per_s: int = 0,
         think_ns: int = 0,
     ):
@@ -83,7 +83,6 @@ class FileIo:
         self.s = s
         w.kind = WORK_IO
         w.task = task
-        w.content = content
         w.filp = filp
         w.start = offset
         w.chunk = chunk
@@ -221,7 +220,7 @@ def pread(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
             if i or (ra.prev_pos - 1) // PAGE != position // PAGE:
                 mark_page_accessed(s, pages[i])
         w.position = position
-        code = copy_to_buffer(s, w, start, end, nr)
+        code = copy_to_buffer(s, w, start, end, pages, nr)
         position = w.position
         for i in range(nr):
             put_page(s, pages[i])
@@ -232,14 +231,19 @@ def pread(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     return OK
 
 
-def copy_to_buffer(s: State, w: cython.pointer(Work), start: u64, end: u64, nr: u32) -> u32:
-    """Copy *nr* pages from where the call has come to; returns an Outcome."""
+def copy_to_buffer(s: State, w: cython.pointer(Work), start: u64, end: u64, pages: cython.pointer(u32), nr: u32) -> u32:
+    """Copy *nr* pages to where the call has come to; returns an Outcome."""
     code: u32 = OK
-    for _ in range(nr):
+    vpn: u64
+    i: u32
+    for i in range(nr):
+        vpn = w.buffer_vpn + (w.position - start) // PAGE
         if code == OK:
-            code = access_page(s, w.task, w.buffer_vpn + (w.position - start) // PAGE, True)
+            code = access_page(s, w.task, vpn, True)
         if code == AGAIN:
             break
+        if code == OK:
+            store_content(s, w.task, vpn, s.pages[pages[i]].tag)
         spend_ns(s, s.cost_ns[COST_READ_PAGE])
         w.position = min((w.position // PAGE + 1) * PAGE, end)
     if code == OK or code == AGAIN:
@@ -280,6 +284,15 @@ def fresh_page(s: State, pfn: u32) -> u32:
     return pfn
 
 
+def written(s: State, w: cython.pointer(Work), before: u64, start: u64, position: u64) -> u64:
+    """What a page holds after a write from the buffer: all of it is that, or a part, beside what was there *before*."""
+    kind: u32 = content_at(s, w.task, w.buffer_vpn + (position - start) // PAGE) & CONTENT_MASK
+    is_whole: cython.bint = position % PAGE == 0 and start + w.chunk - position >= PAGE
+    if is_whole:
+        return content_tag(0, w.opno, position // PAGE, kind)
+    return content_tag(before, w.opno, position // PAGE, CONTENT_MARK if kind == CONTENT_ZERO else kind)
+
+
 def pwrite(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
     """One write; the file grows if it must.  Returns an Outcome."""
     file: u32 = filp_at(s, w.filp).file
@@ -310,7 +323,7 @@ def pwrite(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
             return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
-        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, w.opno, position // PAGE, CONTENT_RANDOM)
+        s.pages[pfn].tag = written(s, w, s.pages[pfn].tag, start, position)
         set_page_dirty(s, pfn)
         put_page(s, pfn)
         position = stop
@@ -330,6 +343,7 @@ def shmem_read(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> 
     file: u32 = filp_at(s, w.filp).file
     end: u64 = min(start + w.chunk, file_at(s, file).nr_pages * PAGE)
     position: u64 = w.position
+    vpn: u64
     pfn: u32
     code: u32
     while position < end:
@@ -342,7 +356,10 @@ def shmem_read(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> 
             s.pages[pfn].refcount += 1
             if not position % PAGE:
                 mark_page_accessed(s, pfn)
-        code = access_page(s, w.task, w.buffer_vpn + (position - start) // PAGE, True)
+        vpn = w.buffer_vpn + (position - start) // PAGE
+        code = access_page(s, w.task, vpn, True)
+        if code == OK:
+            store_content(s, w.task, vpn, s.pages[pfn].tag if pfn else 0)
         if pfn:
             put_page(s, pfn)
         if code != OK:
@@ -376,7 +393,7 @@ def shmem_write(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) ->
             w.position = position
             return s.alloc_error
         file_at(s, file).nr_pages = max(file_at(s, file).nr_pages, position // PAGE + 1)
-        s.pages[pfn].tag = content_tag(s.pages[pfn].tag, w.opno, position // PAGE, w.content)
+        s.pages[pfn].tag = written(s, w, s.pages[pfn].tag, start, position)
         s.pages[pfn].flags |= PG_DIRTY
         spend_ns(s, s.cost_ns[COST_WRITE_PAGE])
         position = min((position // PAGE + 1) * PAGE, end)

@@ -98,6 +98,11 @@ def change_protection(s: State, vma: u32):
         vpn += 1
 
 
+def is_beyond_limits(s: State, mm: u32, old: u32, new: u32, pages: u64) -> cython.bint:
+    """Whether pages that become data are more than the process may have, though as what they are they are not."""
+    return not may_expand_vm(s, mm, new, pages, pages) and may_expand_vm(s, mm, old, pages, pages)
+
+
 def mprotect_fixup(s: State, task: u32, index: u32, start: u64, end: u64, rights: u32) -> u32:
     """Change the part of an area that lies in the range; returns an Outcome."""
     mm: u32 = task_at(s, task).mm
@@ -111,8 +116,10 @@ def mprotect_fixup(s: State, task: u32, index: u32, start: u64, end: u64, rights
     if new & VM_WRITE and old & VM_MAYNOTWRITE:
         s.refusal = REFUSED_READ_ONLY
         return EACCES
+    if new & VM_WRITE and is_beyond_limits(s, mm, old, new, last - first):
+        return ENOMEM
     if new & VM_WRITE and not old & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
-        if not may_expand_vm(s, mm, new, 0, last - first) or not vm_enough_memory(s, mm, last - first):
+        if not vm_enough_memory(s, mm, last - first):
             return ENOMEM
         new |= VM_ACCOUNT
     if vma_at(s, vma).start < first:

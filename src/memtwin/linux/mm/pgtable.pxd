@@ -34,3 +34,5 @@ cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
 cdef void fold_rss_batch(State s, Task *t) noexcept nogil
 cdef void count_retried_fault(State s, u32 task) noexcept nogil
 cdef void count_fault(State s, u32 task) noexcept nogil
+cdef u64 content_at(State s, u32 task, u64 vpn) noexcept nogil
+cdef void store_content(State s, u32 task, u64 vpn, u64 tag) noexcept nogil

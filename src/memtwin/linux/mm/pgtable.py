@@ -218,6 +218,20 @@ def count_fault(s: State, task: u32):
         sync_mm_rss(s, task)
 
 
+def content_at(s: State, task: u32, vpn: u64) -> u64:
+    """What a page of *task* holds that it has reached, and that may be on its way to swap by now."""
+    leaf: cython.pointer(Table) = table_at(s, walk(s, task_at(s, task).mm, vpn))
+    pte: u64 = leaf.entry[vpn & (PTRS_PER_TABLE - 1)]
+    return s.pages[pte >> 12].tag if pte & PTE_PRESENT else leaf.tag[vpn & (PTRS_PER_TABLE - 1)]
+
+
+def store_content(s: State, task: u32, vpn: u64, tag: u64):
+    """Note what was written to a page that *task* has just reached for that."""
+    leaf: cython.pointer(Table) = table_at(s, walk(s, task_at(s, task).mm, vpn))
+    leaf.tag[vpn & (PTRS_PER_TABLE - 1)] = tag
+    s.pages[leaf.entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag = tag
+
+
 def check_tag(s: State, expected: u64, pfn: u32, check: u32):
     """Note an anonymous page whose content is not what the address's owner last wrote."""
     if s.pages[pfn].owner == OWNER_ANON and s.pages[pfn].tag != expected and not s.broken:
