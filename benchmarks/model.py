@@ -14,7 +14,6 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import drop_caches, fs_writeback, read_write
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import core as sched
-from memtwin.machine import program
 from memtwin.run import run
 from memtwin.scenario import Pow, Rand, Seq, pages, parse
 
@@ -162,6 +161,7 @@ class Files:
         self.state = done.machine.state
         self.task = process.task
         self.files = process.files
+        self.buffer = done.processes.buffer_of(process)
         self.opno = 0
         self.many = int(done.machine.state.memory_total * 1.5) // CHUNK_PAGES * CHUNK_PAGES
 
@@ -175,7 +175,7 @@ class Files:
         drawn = {"kind": t.PATTERN_RAND, "touches": draws, "seed": SEED} if draws else {}
         call = read_write.FileIo(
             self.state, self.task, self.files[name], 0, chunk_pages * 4096, pages_ // chunk_pages, write,
-            program.IO_BUFFER, self.opno, **drawn,
+            self.buffer, self.opno, **drawn,
         )  # fmt: skip
         before = self.counted()
         began = time.perf_counter()
