@@ -298,6 +298,7 @@ cpdef enum:             # index into State.cost_ns
     COST_COMPRESS_HALF
     COST_COMPRESS_RANDOM
     COST_DECOMPRESS
+    COST_TLB_FLUSH          # an interrupt to other CPUs, and their answer
     NR_COSTS
 
 cpdef enum:              # per-cpu batches in front of the lists, in the order in which they are drained

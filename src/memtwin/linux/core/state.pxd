@@ -111,6 +111,8 @@ cdef class State:
     cdef u32 suspended              # the task that it interrupts
     cdef bint in_thread             # a background thread runs, not the task
     cdef bint aside                 # a thread or runner works on another cpu: the time that it takes is not this cpu's
+    cdef bint tlb_flush_pending     # entries were cleared that a task on another CPU may still use
+    cdef bint tlb_writable          # a page of those had been written to
     cdef u64 thread_ns              # what its piece of work took so far, on another cpu
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
     cdef u32 journal_blocks

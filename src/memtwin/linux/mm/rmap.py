@@ -52,6 +52,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
 )
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate
+from cython.cimports.memtwin.linux.mm.tlb import set_tlb_ubc_flush_pending
 
 
 def anon_vma_chain_link(s: State, vma: u32, anon_vma: u32):
@@ -368,6 +369,7 @@ def unmap_one(s: State, pfn: u32, mm: u32, vpn: u64, entry: cython.pointer(u64))
     m: cython.pointer(Mm) = mm_at(s, mm)
     check_tag(s, table_at(s, walk(s, mm, vpn)).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_UNMAP)
     update_hiwater_rss(s, mm)
+    set_tlb_ubc_flush_pending(s, mm, entry[0] & PTE_DIRTY != 0)
     entry[0] = 0
     if page.owner != OWNER_ANON:
         m.rss[mm_counter_of(s, pfn)] -= 1

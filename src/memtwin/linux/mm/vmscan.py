@@ -67,6 +67,7 @@ from cython.cimports.memtwin.linux.mm.shmem import NO_SLOT, shmem_drop_clean, sh
 from cython.cimports.memtwin.linux.mm.swap import lru_add, lru_add_drain, lru_cache_add, lru_count, put_page
 from cython.cimports.memtwin.linux.mm.swap_state import delete_from_swap_cache, vm_swap_full
 from cython.cimports.memtwin.linux.mm.swapfile import add_to_swap, put_swap_slots, try_to_free_swap
+from cython.cimports.memtwin.linux.mm.tlb import try_to_unmap_flush, try_to_unmap_flush_dirty
 from cython.cimports.memtwin.linux.mm.workingset import lru_note_cost, workingset_eviction
 
 PAGES_PER_GIB_SHIFT = cython.declare(u32, 18)
@@ -244,6 +245,7 @@ def pageout(s: State, sc: cython.pointer(ScanControl), pfn: u32, stat: cython.po
         return PAGEREF_ACTIVATE
     if not sc.may_writepage or not sc.gfp & GFP_IO or page.refcount != 1 + nr_pages(s, pfn):
         return PAGEREF_KEEP
+    try_to_unmap_flush_dirty(s)
     if page.owner == OWNER_FILE:
         if not sc.gfp & GFP_FS:
             return PAGEREF_KEEP
@@ -396,6 +398,7 @@ def shrink_page_list(
                 s.pages[pfn].flags |= PG_ACTIVE
                 stat.nr_activated += nr_pages(s, pfn)
         list_add(s.pages, cython.address(kept), pfn)
+    try_to_unmap_flush(s)
     chain[0] = kept
     s.event[PGACTIVATE] += stat.nr_activated
     return freed

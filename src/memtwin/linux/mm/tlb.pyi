@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from tlb.py and tlb.pxd."""
+
+
