@@ -279,3 +279,17 @@ def test_a_buffer_goes_where_what_has_moved_is_not() -> None:
     made = machine("proc A", "A mmap h 4K", "A mmap k 4K", header="file data 4M")
     assert errno(made, "A mremap h 6M maymove") == errno(made, "A fread data 0 1M 64K") == 0
     assert errno(made, "A touch h 0 6M w seq") == 0
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_a_reader_outlives_whom_its_faults_have_killed(kernel: str) -> None:
+    """The reader holds the address space: shared memory is read to its end, and nothing is left of it afterwards."""
+    made = Growing(f"machine ram=128M kernel={kernel}\n")
+    for line in (
+        "proc B adj=-1000", "proc A adj=1000", "A shm h 30M", "A mmap p 10M", "A touch p 0 10M w seq", "B mmap b 25M",
+        "B touch b 0 25M w seq",
+    ):  # fmt: skip
+        assert made.do(line) == "ok"
+    assert errno(made, "B vm_read A h 0 30M") == 0
+    assert [death["name"] for death in made.run.done[-1].deaths] == ["A"]
+    assert made.state.node_stats()["nr_shmem"] == 0
