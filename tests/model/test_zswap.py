@@ -6,6 +6,7 @@ Worked numbers are those of the kernel's rules in integers; see the heads of `li
 from __future__ import annotations
 
 import pytest
+from growing import Growing
 
 from memtwin.linux.check import invariants, testing
 from memtwin.linux.drivers.block import zram
@@ -230,3 +231,18 @@ def test_a_full_pool_of_six_twelve_writes_back_from_zsmalloc_too_after_a_second_
     assert events["zswpwb"] == found["written_back_pages"]
     assert found["pswpout"] > 0
     assert "same_filled_pages" not in found
+
+
+def test_a_page_keeps_its_slot_while_it_is_stored() -> None:
+    """What the store allocates lets another task run, which may end, and the page is one of its own."""
+    made = Growing(
+        "machine ram=128M kernel=6.1\nswap disk size=16M rot=0\n"
+        "swap zswap max_pool_percent=50 accept_threshold=90 compressor=lz4 zpool=zsmalloc\n"
+    )
+    for line in (
+        "sysctl lru_gen.enabled=7", "proc B adj=500", "B mmap x 60M", "B touch x 0 60M w seq content=text &", "proc A",
+        "A mmap y 60M", "A touch y 0 60M w seq content=half",
+    ):  # fmt: skip
+        assert made.do(line) in {"ok", "running"}
+    assert not made.run.processes.by_name["B"].alive
+    invariants.validate(made.state)

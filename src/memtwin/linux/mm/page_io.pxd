@@ -16,6 +16,7 @@ cdef void flush_plug(State s, BlkPlug *plug) noexcept nogil
 cdef void add_object(State s, u32 bio, u32 pfn, u32 slab) noexcept nogil
 cdef void plug_page(State s, u32 pfn) noexcept nogil
 cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil
+cdef bint store_locked(State s, u32 pfn, u32 entry) noexcept nogil
 cdef bint is_zeroes(State s, u32 pfn) noexcept nogil
 cdef u32 write_to_device(State s, u32 pfn) noexcept nogil
 cdef void read_from_slot(State s, u32 pfn, u32 *bio) noexcept nogil

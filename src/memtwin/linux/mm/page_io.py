@@ -125,11 +125,20 @@ def swap_writepage(s: State, pfn: u32) -> u32:
         note_slot_content(s, pfn)
         s.event[SWPOUT_ZERO] += nr_pages(s, pfn)
         return SWAP_WRITTEN
-    if not is_huge(s, pfn) and zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), page.tag):
+    if not is_huge(s, pfn) and store_locked(s, pfn, entry):
         set_page_writeback(s, pfn)
         end_page_writeback(s, pfn)
         return SWAP_WRITTEN
     return write_to_device(s, pfn)
+
+
+def store_locked(s: State, pfn: u32, entry: u32) -> cython.bint:
+    """Offer a page to zswap, locked: what zswap allocates lets others run, and the page keeps its slot meanwhile."""
+    stored: cython.bint
+    s.pages[pfn].flags |= PG_LOCKED
+    stored = zswap_store(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry), s.pages[pfn].tag)
+    s.pages[pfn].flags &= ~cython.cast(u32, PG_LOCKED)
+    return stored
 
 
 def is_zeroes(s: State, pfn: u32) -> cython.bint:
