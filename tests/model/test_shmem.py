@@ -165,3 +165,17 @@ def test_a_file_in_memory_holds_what_its_writer_read() -> None:
         assert made.do(f"A fmap {name} tmp/{name} shared r") == made.do(f"A touch {name} 0 1M r seq") == "ok"
         assert made.do(f"A madvise {name} 0 1M pageout") == "ok"
         assert zram.mm_stat(made.state, 0)["same_pages"] == same, name
+
+
+@pytest.mark.parametrize("swap", ["swap zram size=64M algo=lzo", "swap disk size=64M rot=1\nswap zswap"])
+def test_two_may_fault_on_the_same_page(swap: str) -> None:
+    """Whoever comes second to a slot finds the page in the file: no touch fails."""
+    made = Growing(f"machine ram=128M kernel=6.12 cpus=2\n{swap}\n")
+    for line in ("proc A", "proc B", "A shm h 8M as k", "B shm h as k", "A touch h 0 8M w seq content=text"):
+        assert made.do(line) == "ok"
+    for line, outcome in (
+        ("A madvise h 0 8M pageout", "ok"), ("B touch h 0 8M w seq &", "running"), ("A touch h 0 8M w seq", "ok"),
+        ("wait", "ok"),
+    ) * 3:  # fmt: skip
+        assert made.do(line) == outcome
+    invariants.validate(made.state)

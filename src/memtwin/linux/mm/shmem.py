@@ -223,7 +223,9 @@ def shmem_swapin_page(s: State, file: u32, index: u64, major: cython.pointer(cyt
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     chunk: cython.pointer(u64)
     if not pfn:
-        return 0
+        if must_return(s) or shmem_swap_entry(s, file, index) == entry:
+            return 0
+        return shmem_get_page(s, file, index, False, major)  # the slot is empty: another task has brought it back
     if shmem_swap_entry(s, file, index) != entry or not page.flags & PG_SWAPCACHE or page.private != entry:
         put_page(s, pfn)  # while this task waited another one brought it back
         return shmem_get_page(s, file, index, False, major)
