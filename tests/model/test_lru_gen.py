@@ -14,6 +14,7 @@ from memtwin.run import run
 from memtwin.run.done import Ages
 from memtwin.scenario import parse
 from memtwin.story import generations, story
+from memtwin.twin.twin import Twin
 
 if TYPE_CHECKING:
     from memtwin.run.run import Simulation
@@ -187,3 +188,12 @@ def test_a_header_writes_sysfs() -> None:
     text = "machine ram=600M kernel=6.12\nsysctl thp.enabled=never\nsysctl lru_gen.enabled=0\nproc A\n"
     state = run.simulate(parse(text), None).machine.state
     assert lru_gen_state.enabled(state) == 0
+
+
+def test_what_exec_puts_on_a_new_stack_is_no_young_page() -> None:
+    """One page a program, in the second youngest generation; what the program touches itself is in the youngest."""
+    ops = "proc A\nproc B\nproc C\nA mmap r 1M\nA touch r 0 1M w seq\nA madvise r 0 4K dontneed\n"
+    ages = Twin(done(f"machine ram=192M kernel=6.12\n{ops}").machine).lru_gen()
+    *_, second, youngest = ages.groups[0].nodes[0].generations
+    assert second.anon == 3
+    assert youngest.anon >= 255

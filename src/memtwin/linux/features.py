@@ -39,6 +39,7 @@ FEATURES: Final = (
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
     Feature("flush_ratelimited", (6, 11), "reclaim goes by counters of cgroups that are flushed every two seconds"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
+    Feature("swapin_unlocked", (6, 11), "a page read from swap into a locked area is locked when reclaim meets it"),
     Feature(
         "deferred_if_mapped", (6, 12), "new huge pages are queued to be split, and one counts while a part is mapped"
     ),

@@ -133,6 +133,7 @@ cpdef enum:           # include/linux/mm.h
     VM_PFNMAP = 0x400       # special mappings: vvar, vdso
     VM_LOCKED = 0x2000
     VM_BSS = 0x8000         # ours: a program's bss never becomes one area with the heap behind it
+    VM_RAND_READ = 0x10000  # no recency: what a fault gets here is not young; a stack while exec fills it
     VM_ACCOUNT = 0x100000
     VM_NORESERVE = 0x200000     # writable, and not promised
     VM_HUGEPAGE = 0x20000000    # madvise hugepage
@@ -651,6 +652,7 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint fallback_claims    # a list that runs dry takes a whole pageblock or a single piece, and mixes none half way
     bint pcp_auto_high      # per-cpu lists grow and shrink with their use
     bint rotations_cost     # a page that reclaim gives another round costs, and I/O costs 32 times as much
+    bint swapin_unlocked    # a page read from swap into a locked area is locked when reclaim meets it
     bint zeromap            # a page of zeroes is noted in a bitmap instead of written to swap
     bint zs_chain_8         # zsmalloc's groups have up to eight pages
     bint zs_inuse_ratio     # zsmalloc knows groups by tenths of their objects

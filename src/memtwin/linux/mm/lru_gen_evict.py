@@ -194,7 +194,7 @@ def scan_pages(
     s.event[PGSCAN_KSWAPD if sc.kswapd else PGSCAN_DIRECT] += isolated
     s.event[PGSCAN_ANON + kind] += isolated
     s.event[PGREFILL] += sorted_pages
-    spend_ns(s, sorted_pages * s.cost_ns[COST_SCAN_PAGE])
+    spend_ns(s, sorted_pages * s.cost_ns[COST_FORK_PAGE])
     return scanned if isolated or not remaining else 0
 
 

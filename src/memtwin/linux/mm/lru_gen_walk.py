@@ -204,7 +204,7 @@ def walk_pte_range(
                     True,
                 )
         index += 1
-    spend_ns(s, young * s.cost_ns[COST_SCAN_PAGE])
+    spend_ns(s, young * s.cost_ns[COST_FORK_PAGE])
     return suitable_to_scan(total, young)
 
 
@@ -221,7 +221,7 @@ def walk_huge_pmd(s: State, sc: cython.pointer(ScanControl), table: u32):
         entry[i] &= ~cython.cast(u64, PTE_ACCESSED)
     if young:
         page_update_gen(s, head, lru_gen_from_seq(s.node_data[0].lruvec.gen.max_seq))
-        spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
+        spend_ns(s, s.cost_ns[COST_FORK_PAGE])
 
 
 def walk_pmd(s: State, sc: cython.pointer(ScanControl), mm: u32, index: u32, first: u64):

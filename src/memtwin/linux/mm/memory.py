@@ -109,7 +109,7 @@ def handle_mm_fault(s: State, task: u32, vma: u32, vpn: u64, write: cython.bint)
     if not t.fault_again:
         t.min_flt += 1
         count_fault(s, task)
-    this_cpu(s).in_lru_fault = True
+    this_cpu(s).in_lru_fault = not vma_at(s, vma).flags & VM_RAND_READ
     code = handle_pmd_fault(s, task, vma, vpn, write) if s.thp & THP_USED else cython.cast(u32, FALLBACK)
     if code == FALLBACK:
         code = handle_pte_fault(s, task, vma, vpn, write)
@@ -489,6 +489,18 @@ def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
     code: u32
     set_current(s, task)
     code = access_page(s, task, vpn, write)
+    raise_if_broken(s)
+    return code
+
+
+def write_arguments(s: State, task: int, vpn: int) -> int:
+    """Write the arguments of a new program to its stack: until exec has set it up, the stack has no recency."""
+    code: u32
+    vma: u32 = find_vma(s, task_at(s, task).mm, vpn)
+    vma_at(s, vma).flags |= VM_RAND_READ
+    set_current(s, task)
+    code = access_page(s, task, vpn, True)
+    vma_at(s, vma).flags &= ~cython.cast(u32, VM_RAND_READ)
     raise_if_broken(s)
     return code
 

@@ -190,6 +190,7 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.swapin_writable = "swapin_writable" in names
     f.highatomic_free = "highatomic_free" in names
     f.fallback_claims = "fallback_claims" in names
+    f.swapin_unlocked = "swapin_unlocked" in names
     f.zeromap = "zeromap" in names
     f.zswap_lru = "zswap_lru" in names
     f.gen_node_lists = "gen_node_lists" in names

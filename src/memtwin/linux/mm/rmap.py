@@ -51,6 +51,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
     walk,
 )
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
+from cython.cimports.memtwin.linux.mm.swap import mlock_page
 from cython.cimports.memtwin.linux.mm.swapfile import swap_duplicate
 from cython.cimports.memtwin.linux.mm.tlb import set_tlb_ubc_flush_pending
 
@@ -310,7 +311,7 @@ def next_mapping(
 def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
     """How many mappings used the page since this was last asked; their flags are gathered in ``vm_flags[0]``.
 
-    A locked area ends the search: such a page is not reclaimed at all.
+    A locked area ends the search: such a page is not reclaimed at all, and locked if that was missed.
     """
     cursor: u32 = 0
     vma: u32 = 0
@@ -323,6 +324,7 @@ def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
         if entry == cython.NULL:
             break
         if vma_at(s, vma).flags & VM_LOCKED:
+            mlock_page(s, pfn)
             vm_flags[0] |= VM_LOCKED
             return referenced
         if page_lruvec(s, pfn).gen.enabled:

@@ -293,7 +293,8 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
     add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_SWAPENTS, -1)
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
     if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, pfn):
-        mlock_page(s, pfn)
+        if page.mapping or not s.features.swapin_unlocked:
+            mlock_page(s, pfn)
     if exclusive or head.refcount == 1:
         page.flags |= PG_ANON_EXCLUSIVE
         if write:

@@ -13,6 +13,7 @@ cdef bint update_deadline(State s, u32 cpu) noexcept nogil
 cdef u64 base_slice(State s) noexcept nogil
 cdef u32 pick_eevdf(State s, u32 cpu) noexcept nogil
 cdef u32 pick_next_eevdf(State s, u32 cpu) noexcept nogil
+cdef void drop_overtaken(State s, u32 but) noexcept nogil
 cdef void place_entity(State s, u32 who) noexcept nogil
 cdef void enqueue_eevdf(State s, u32 who) noexcept nogil
 cdef void dequeue_eevdf(State s, u32 who) noexcept nogil

@@ -106,6 +106,15 @@ def pick_next_eevdf(s: State, cpu: u32) -> u32:
     return who
 
 
+def drop_overtaken(s: State, but: u32):
+    """Let those leave that only competed and have been overtaken, *but* one: the last tick has found them next."""
+    who: u32
+    for who in range(s.nr_entities):
+        if who != but and s.entities[who].delayed and entity_eligible(s, who):
+            s.entities[who].delayed = False
+            s.entities[who].vlag = 0
+
+
 def place_entity(s: State, who: u32):
     """Place an entity that does not compete yet so that its lag, once it does, is what it was."""
     e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
@@ -120,6 +129,7 @@ def enqueue_eevdf(s: State, who: u32):
     e: cython.pointer(SchedEntity) = cython.address(s.entities[who])
     if e.queued:
         return
+    drop_overtaken(s, who)
     s.cpus[e.cpu].slice_over |= update_deadline(s, e.cpu)
     if not e.delayed:
         place_entity(s, who)
@@ -137,6 +147,7 @@ def dequeue_eevdf(s: State, who: u32):
     lag: i64
     if not e.queued:
         return
+    drop_overtaken(s, who)
     update_deadline(s, e.cpu)
     lag = cython.cast(i64, avg_vruntime(s, e.cpu) - e.vruntime)
     e.delayed = lag < 0
