@@ -43,30 +43,43 @@ def archive() -> str:
     raise SystemExit("apt has no Debian archive configured")
 
 
+def options(profile: str) -> list[str]:
+    """Return the words with which apt reads a profile's own suite, whose lists are fetched if they are not there."""
+    suite = PACKAGES[profile][1]
+    if not suite:
+        return []
+    home = CACHE / "kernel" / profile / "apt"
+    settings = {
+        "Dir::Etc::sourcelist": home / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": home / "lists",
+        "Dir::Cache": home / "cache",
+    }
+    words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    if not (home / "sources.list").exists():
+        for directory in ("lists/partial", "cache/archives/partial"):
+            (home / directory).mkdir(parents=True)
+        (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {archive()} {suite} main\n")
+        command("apt-get", *words, "update")
+    return words
+
+
+def needed(profile: str, package: str, pattern: str) -> list[str]:
+    """Return the packages that *package* depends on and whose names match *pattern*."""
+    return re.findall(rf"Depends: ({pattern}\S+)", command("apt-cache", *options(profile), "depends", package))
+
+
 def fetch(profile: str) -> tuple[Path, str]:
     """Download and unpack a profile's kernel unless it is there; returns its root and its release."""
     home = CACHE / "kernel" / profile
     if not (home / "ok").exists():
-        package, suite = PACKAGES[profile]
+        package = PACKAGES[profile][0]
         shutil.rmtree(home, ignore_errors=True)
-        (home / "apt/lists/partial").mkdir(parents=True)
-        (home / "apt/cache/archives/partial").mkdir(parents=True)
-        options: list[str] = []
-        if suite:
-            sources = home / "apt/sources.list"
-            sources.write_text(f"deb [signed-by={KEYRING}] {archive()} {suite} main\n")
-            settings = {
-                "Dir::Etc::sourcelist": sources,
-                "Dir::Etc::sourceparts": "/dev/null",
-                "Dir::State::lists": home / "apt/lists",
-                "Dir::Cache": home / "apt/cache",
-            }
-            options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-            command("apt-get", *options, "update")
-        depends = re.search(r"Depends: (linux-image-\S+)", command("apt-cache", *options, "depends", package))
+        home.mkdir(parents=True)
+        depends = needed(profile, package, "linux-image-")
         if not depends:
             raise SystemExit(f"{package} depends on no kernel")
-        command("apt-get", *options, "download", depends[1], cwd=home)
+        command("apt-get", *options(profile), "download", depends[0], cwd=home)
         package_file = next(home.glob("*.deb"))
         command("dpkg", "-x", str(package_file), str(home / "root"))
         (home / "ok").write_text(f"{package_file.name}\n")
@@ -82,24 +95,23 @@ def build(profile: str, source: Path) -> bytes:
     built = CACHE / "kernel" / profile / f"{source.stem}-{digest}.ko"
     if built.exists():
         return built.read_bytes()
-    flavour = re.sub(r"^[\d.]+-\d+-", "", release)
-    common = release.removesuffix(flavour) + "common"
-    series = ".".join(release.split(".")[:2])
+    package = f"linux-headers-{release}"
     sources = headers / "usr/src"
     if not (headers / "ok").exists():
         shutil.rmtree(headers, ignore_errors=True)
         headers.mkdir()
-        names = (f"linux-headers-{release}", f"linux-headers-{common}", f"linux-kbuild-{series}")
-        command("apt-get", "download", *names, cwd=headers)
+        names = [package, *needed(profile, package, "linux-(?:headers|kbuild)-")]
+        command("apt-get", *options(profile), "download", *names, cwd=headers)
         for archive in headers.glob("*.deb"):
             command("dpkg", "-x", str(archive), str(headers))
-        makefile = sources / f"linux-headers-{release}" / "Makefile"
+        makefile = sources / package / "Makefile"
         makefile.write_text(makefile.read_text().replace("/usr/src/", f"{sources}/"))
         (headers / "ok").write_text("")
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         shutil.copy(source, scratch)
         (Path(scratch) / "Kbuild").write_text(f"obj-m := {source.stem}.o\n")
-        command("make", "-s", "-C", str(sources / f"linux-headers-{release}"), f"M={scratch}", "modules")
+        no_btf = "CONFIG_DEBUG_INFO_BTF_MODULES="  # it would need pahole
+        command("make", "-s", "-C", str(sources / package), f"M={scratch}", no_btf, "modules")
         command("strip", "-g", f"{scratch}/{source.stem}.ko")
         shutil.copy(f"{scratch}/{source.stem}.ko", built)
     return built.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -319,3 +320,35 @@ def test_huge_pages_of_unknown_owners_are_base_pages_and_their_size_is_noted(tmp
     invariants.validate(machine.state)
     notes = [note for note in machine.notes if "huge pages" in note]
     assert [note.partition(" of ")[0] for note in notes] == ["79,872 kB"]
+
+
+# --- a kernel without huge pages -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Source:
+    """The snapshot of a kernel that was built without huge pages: their rows of /proc/vmstat are not there."""
+    run.run_scenario(parse("machine ram=768M\nproc A\n"), None, tmp_path / "r")
+    rows = tmp_path / "r" / "boot" / "proc" / "vmstat"
+    kept = [row for row in rows.read_text().splitlines(keepends=True) if not row.startswith("thp_")]
+    rows.write_text("".join(kept))
+    return Recording(tmp_path / "r").at("boot")
+
+
+@pytest.mark.parametrize("advice", ["hugepage", "nohugepage"])
+def test_a_kernel_without_huge_pages_refuses_the_advice(advice: str, without: Source) -> None:
+    """EINVAL, as madvise() answers there; other advice is taken, and a first touch gets base pages."""
+    ops = f"proc A\nA mmap r 4M\nA madvise r 0 4M {advice}\nA touch r 0 4M w seq\nA madvise r 0 1M cold\n"
+    found = run.simulate(parse(f"machine ram=768M\n{ops}"), without)
+    assert [line.outcome for line in found.done] == ["ok", "ok", "error", "ok", "ok"]
+    assert found.done[2].errno == errno.EINVAL
+    assert (huge(found), events(found)["thp_fault_fallback"]) == (0, 0)
+
+
+def test_a_word_that_such_a_kernel_cannot_honour_is_refused_or_noted(without: Source) -> None:
+    """A setting is an error; what a header says beside a snapshot, which wins, is a note."""
+    asked = parse("machine ram=768M thp=always\nproc A\n")
+    with pytest.raises(UsageError, match="this kernel has no huge pages"):
+        run.simulate(asked, without, settings=["machine.thp=always"])
+    notes = run.simulate(asked, without).machine.notes
+    assert [note for note in notes if "thp=always" in note and "huge pages never" in note]
