@@ -50,7 +50,7 @@ A mlock a 0 8M
 
 
 @pytest.mark.parametrize(("kernel", "kept"), [("6.1", True), ("6.12", False)])
-def test_what_comes_from_swap_into_a_locked_area_is_locked_at_once_until_6_11(kernel: str, kept: bool) -> None:  # noqa: FBT001
+def test_what_comes_from_swap_into_a_locked_area_is_locked_at_once_until_6_11(kernel: str, kept: bool) -> None:
     """6.12 maps it as a new page, which it does not lock; reclaim does so when it meets the page (recording 216)."""
     before = run.simulate(parse(SWAPPED.format(kernel=kernel).replace("A mlock", "# A mlock")), None)
     after = run.simulate(parse(SWAPPED.format(kernel=kernel)), None)
@@ -58,7 +58,8 @@ def test_what_comes_from_swap_into_a_locked_area_is_locked_at_once_until_6_11(ke
     pages = [found.machine.state.events_by_name()["unevictable_pgs_mlocked"] for found in (before, after)]
     assert after.machine.state.events_by_name()["pswpin"] >= 1500
     assert (pages[1] - pages[0] == 2048) == kept
-    squeezed = run.simulate(parse(SWAPPED.format(kernel=kernel) + "proc C\nC mmap c 160M\nC touch c 0 160M w seq\n"), None)
+    pressed = f"{SWAPPED.format(kernel=kernel)}proc C\nC mmap c 160M\nC touch c 0 160M w seq\n"
+    squeezed = run.simulate(parse(pressed), None)
     invariants.validate(squeezed.machine.state)
     locked_pages = squeezed.machine.state.events_by_name()["unevictable_pgs_mlocked"] - pages[0]
     assert locked_pages == 2048

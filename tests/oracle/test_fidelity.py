@@ -99,8 +99,8 @@ SIX_TWELVE = [
     "154-gen-oom", "155-gen-fork-pressure", "156-gen-ram-2g", "157-gen-mix-disk", "158-lists-mix-zram",
     "159-gen-hot-anon-ssd", "160-lists-first-read", "164-gen-compact-612",
 ]  # fmt: skip
-"""Scenarios on Linux 6.12, with generations but for *lists*: mean error at most 8 %, p90 at most 25 %, or what a real run
-that is left out has against the others, where that is more."""
+"""Scenarios on Linux 6.12, with generations but for *lists*: mean error at most 8 %, p90 at most 25 %, or what a real
+run that is left out has against the others, where that is more."""
 
 
 @pytest.mark.parametrize("name", SIX_TWELVE)
@@ -116,7 +116,7 @@ def test_six_twelve_is_within_its_bars(name: str, recordings: Path, tmp_path: Pa
 
 
 CHANCE = ["14-mix-swappiness-60.k612"]
-"""A quarter of all pages and the oldest generation are so near each other that chance decides whether a new one is due."""
+"""The oldest generation is near a quarter of all pages: chance decides whether a new one is due."""
 
 
 @pytest.mark.parametrize("name", CHANCE)

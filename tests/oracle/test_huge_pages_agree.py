@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    Ran = Callable[[str], tuple[list[Recording], Recording]]
+
 
 BOUND = ["31-thp-always"]
 """Mean error at most 10 %."""
@@ -42,7 +44,7 @@ LATER = [
 ]  # fmt: skip
 """The same; recorded when the model was done: 2.7, 1.9, 23.1, 3.5, 4.7 and 2.3 % as they came.
 
-253 showed what was wrong with generations and 6.12's run queue (docs/kernel-map.md); nothing was changed for the others.
+253 showed what was wrong with generations and 6.12's run queue (docs/kernel-map.md); the others changed nothing.
 """
 SPREAD = ["250-thp-fork-zram"]
 """The real runs are up to 21 % from each other: 21 or 28 huge pages are swapped out, by the twin 43."""
@@ -110,7 +112,7 @@ def test_without_pressure_every_counter_of_huge_pages_is_the_kernels(name: str, 
 def test_how_often_a_fault_falls_back_is_a_matter_of_pace(
     name: str, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a first touch costs the emulated guest's host a fault too, kswapd keeps up, and all counters are in range."""
+    """Where a first touch costs the emulated guest's host a fault too, kswapd keeps up: all counters are in range."""
     first_touch = costs.LAB_TCG.clear_page + FIRST_TOUCH_NS
     monkeypatch.setattr(costs, "LAB_TCG", replace(costs.LAB_TCG, clear_page=first_touch))
     reals = [Recording(path) for path in runs_in(recordings / name)]

@@ -49,7 +49,7 @@ class CostProfile:
     """Mapping a window of cached file pages."""
     fork: int
     fork_page: int
-    """Copying one page-table entry at fork; reading one in a walk for generations, moving a page between their lists."""
+    """Copying one page-table entry at fork; reading one in a walk, moving a page to the list of its generation."""
     unmap_page: int
     """Unmapping and freeing one page."""
     exec: int

@@ -125,7 +125,7 @@ class Processes:
             if code != Outcome.OK:
                 kernel_fork.exit_task(self.state, task)
                 return code
-        memory.write_arguments(self.state, task, self.program.arguments)
+        kernel_fork.write_arguments(self.state, task, self.program.arguments)
         mm_init.count_event(self.state, "pgfault", self.program.faults_before_exec)
         memory.forget_before_exec(self.state, task)
         self._touch_pages(process, self.program.read_at_start, op, write=False)

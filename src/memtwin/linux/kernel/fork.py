@@ -21,9 +21,11 @@ from cython.cimports.memtwin.linux.core.state import (
     set_current,
     spend_ns,
     task_at,
+    vma_at,
 )
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
+from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.mmap import do_brk, do_mmap, do_munmap, dup_mmap, mmput
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page
@@ -34,7 +36,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import (
     update_hiwater_rss,
 )
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
-from cython.cimports.memtwin.linux.mm.vma import get_filp, open_filp, put_filp
+from cython.cimports.memtwin.linux.mm.vma import find_vma, get_filp, open_filp, put_filp
 
 from memtwin.linux.core.state import raise_if_broken
 
@@ -268,5 +270,17 @@ def brk(s: State, task: int, old: int, new: int) -> int:
     set_current(s, task)
     code: u32 = do_brk(s, task, old, new)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
+    raise_if_broken(s)
+    return code
+
+
+def write_arguments(s: State, task: int, vpn: int) -> int:
+    """Write the arguments of a new program to its stack: until exec has set it up, the stack has no recency."""
+    code: u32
+    vma: u32 = find_vma(s, task_at(s, task).mm, vpn)
+    vma_at(s, vma).flags |= VM_RAND_READ
+    set_current(s, task)
+    code = access_page(s, task, vpn, True)
+    vma_at(s, vma).flags &= ~cython.cast(u32, VM_RAND_READ)
     raise_if_broken(s)
     return code

@@ -493,18 +493,6 @@ def touch_page(s: State, task: int, vpn: int, write: bool) -> int:
     return code
 
 
-def write_arguments(s: State, task: int, vpn: int) -> int:
-    """Write the arguments of a new program to its stack: until exec has set it up, the stack has no recency."""
-    code: u32
-    vma: u32 = find_vma(s, task_at(s, task).mm, vpn)
-    vma_at(s, vma).flags |= VM_RAND_READ
-    set_current(s, task)
-    code = access_page(s, task, vpn, True)
-    vma_at(s, vma).flags &= ~cython.cast(u32, VM_RAND_READ)
-    raise_if_broken(s)
-    return code
-
-
 def forget_before_exec(s: State, task: int) -> None:
     """Fold a task's own counts, as exec does when it takes on its new address space."""
     sync_mm_rss(s, task)

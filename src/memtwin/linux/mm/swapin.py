@@ -286,15 +286,16 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
     head: cython.pointer(Page) = cython.address(s.pages[compound_head(s, pfn)])
     slot: u32 = cython.cast(u32, entry[0] >> 12)
     exclusive: cython.bint = entry[0] & PTE_SWP_EXCLUSIVE != 0 or not head.flags & PG_SWAPCACHE
+    is_new: cython.bint
     swap_free(s, slot)
     if should_try_to_free_swap(s, vma, pfn, write):
         try_to_free_swap(s, pfn)
     add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_ANONPAGES, 1)
     add_mm_counter_fast(s, task, vma_at(s, vma).mm, MM_SWAPENTS, -1)
     entry[0] = (cython.cast(u64, pfn) << 12) | PTE_PRESENT | PTE_ACCESSED
-    if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, pfn):
-        if page.mapping or not s.features.swapin_unlocked:
-            mlock_page(s, pfn)
+    is_new = not page.mapping and s.features.swapin_unlocked
+    if vma_at(s, vma).flags & VM_LOCKED and not is_compound(s, pfn) and not is_new:
+        mlock_page(s, pfn)
     if exclusive or head.refcount == 1:
         page.flags |= PG_ANON_EXCLUSIVE
         if write:
