@@ -223,3 +223,13 @@ def test_a_writer_whose_limit_fell_to_a_few_pages_goes_on(kernel: str) -> None:
     assert one.do("A touch m 0 200P w rand:200:5") == "ok"
     assert dirty_limits.dirty_thresholds(one.state)[0] < 100
     assert one.state.clock_ns - began < 2_000_000_000
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_limit_of_no_page_does_not_stop_a_writer_to_a_mapping_for_ever(cpus: int) -> None:
+    """What a CPU has counted by itself is not over the limit yet: each page is one fault, not one after each pause."""
+    made = Growing(f"machine ram=128M kernel=6.12 cpus={cpus}\nfile g 70M\n")
+    for line in ("sysctl vm.dirty_ratio=0", "proc A", "A fmap h g shared", "A touch h 0 64K w seq"):
+        assert made.do(line) == "ok"
+    assert made.run.done[-1].deltas["pgfault"] < 20
+    invariants.validate(made.state)

@@ -1086,6 +1086,8 @@ cdef struct Cpu:            # everything that the kernel keeps for each CPU
     PageVec vecs[NR_VECS]
     SwapSlots swap_slots
     u32 ratelimit           # pages dirtied since a writer last came to a balance point
+    i64 vm_stat_diff[2]     # dirty pages, pages under writeback that it has counted by itself yet
+    u64 vm_stat_s           # the second in which it began to
     u32 bh_lru[BH_LRU_SIZE] # device pages whose buffers it remembers: they cannot be dropped
     u32 bh_next
     BlkPlug plug[3]         # swap writes of the task, of a thread, of a runner, that neighbours may still join

@@ -7,6 +7,10 @@ cdef void wb_list_add(State s, u32 file, u32 which) noexcept nogil
 cdef void mark_inode_dirty(State s, u32 file) noexcept nogil
 cdef void arm_flusher(State s) noexcept nogil
 cdef void wake_flusher(State s) noexcept nogil
+cdef i64 stat_threshold(State s) noexcept nogil
+cdef void vmstat_update(State s, Cpu *cpu) noexcept nogil
+cdef void count_by_itself(State s, u32 item, i64 pages) noexcept nogil
+cdef u64 counted(State s, u32 item) noexcept nogil
 cdef bint is_accounted(State s, u32 file) noexcept nogil
 cdef void set_page_dirty(State s, u32 pfn) noexcept nogil
 cdef void clear_dirty(State s, u32 pfn) noexcept nogil

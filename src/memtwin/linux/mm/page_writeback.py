@@ -25,10 +25,14 @@ What a writer did between two pauses (its *think time*) is part of the next; a p
 base rate is what each writer may do so that all together dirty as much as the device writes: every 200 ms it takes a
 step towards ``rate now * bandwidth / pages dirtied a second``.
 
+How many are dirty is what the node's counters have: each CPU counts some pages by itself first (``stat_threshold``),
+and hands them over once a second. Where the limit has fallen to a page or none, that is what lets a writer go on.
+
 Data also goes out when it is old: 30 s after an inode was first dirtied, checked every 5 s (``fs_writeback.py``).
 
 Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``balance_dirty_pages``, ``wb_position_ratio``,
-``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``) and fs/fs-writeback.c (``mark_inode_dirty``).
+``wb_over_bg_thresh``, ``folio_clear_dirty_for_io``), mm/vmstat.c (``__mod_node_page_state``,
+``vmstat_update``) and fs/fs-writeback.c (``mark_inode_dirty``).
 
 Not modelled: several devices' shares of the limit, memory cgroups' own limits, laptop mode.
 """
@@ -78,6 +82,8 @@ COMPLETIONS_PERIOD_NS = cython.declare(u64, 3_000_000_000)
 RATIO_SHIFT = cython.declare(u32, 10)
 FIRST_PAUSE = cython.declare(u32, 32)
 PAUSE_WHEN_EXCEEDED = cython.declare(u32, 8)
+STAT_DIRTY = cython.declare(u32, 0)
+STAT_WRITEBACK = cython.declare(u32, 1)
 
 
 # --- dirty inodes ----------------------------------------------------------------------------------------------------
@@ -147,6 +153,42 @@ def wake_flusher(s: State):
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
+def stat_threshold(s: State) -> i64:
+    """How many pages a CPU counts by itself at most before the node's counter gets them: the largest of its zones'."""
+    most: u32 = 0
+    zone: u32
+    for zone in range(MAX_NR_ZONES):
+        if zone_at(s, zone).managed:
+            most = max(most, zone_at(s, zone).stat_threshold)
+    return most
+
+
+def vmstat_update(s: State, cpu: cython.pointer(Cpu)):
+    """Once a second a CPU hands over what it has counted by itself."""
+    if cpu.vm_stat_s != s.now_ns // NS_PER_S:
+        cpu.vm_stat_s = s.now_ns // NS_PER_S
+        cpu.vm_stat_diff[STAT_DIRTY] = cpu.vm_stat_diff[STAT_WRITEBACK] = 0
+
+
+def count_by_itself(s: State, item: u32, pages: i64):
+    """Note that this CPU has counted pages, which the node's counter gets when there are enough."""
+    diff: cython.pointer(i64) = cython.address(this_cpu(s).vm_stat_diff[item])
+    vmstat_update(s, cython.address(s.cpus[s.cpu]))
+    diff[0] += pages
+    if diff[0] > stat_threshold(s) or -diff[0] > stat_threshold(s):
+        diff[0] = 0
+
+
+def counted(s: State, item: u32) -> u64:
+    """Dirty pages, or those under writeback, by the node's counter: what CPUs count by themselves is missing."""
+    pages: i64 = global_node_page_state(s, NR_WRITEBACK if item == STAT_WRITEBACK else NR_DIRTY)
+    cpu: u32
+    for cpu in range(s.nr_cpus):
+        vmstat_update(s, cython.address(s.cpus[cpu]))
+        pages -= s.cpus[cpu].vm_stat_diff[item]
+    return max(pages, cython.cast(i64, 0))
+
+
 def is_accounted(s: State, file: u32) -> cython.bint:
     """Whether a file's dirty pages are written back and counted: not those that live in memory alone."""
     return file_at(s, file).kind == FILE_REGULAR or file_at(s, file).kind == FILE_BDEV
@@ -161,6 +203,7 @@ def set_page_dirty(s: State, pfn: u32):
     if not is_accounted(s, page.mapping):
         return
     mod_lruvec_page_state(s, pfn, NR_DIRTY, nr_pages(s, pfn))
+    count_by_itself(s, STAT_DIRTY, nr_pages(s, pfn))
     mod_lruvec_page_state(s, pfn, NR_DIRTIED, nr_pages(s, pfn))
     zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     xa_count_dirty(s, page.mapping, page.index, 1)
@@ -175,6 +218,7 @@ def clear_dirty(s: State, pfn: u32):
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags &= ~cython.cast(u32, PG_DIRTY)
     mod_lruvec_page_state(s, pfn, NR_DIRTY, -nr_pages(s, pfn))
+    count_by_itself(s, STAT_DIRTY, -nr_pages(s, pfn))
     xa_count_dirty(s, page.mapping, page.index, -1)
 
 
@@ -193,6 +237,7 @@ def set_page_writeback(s: State, pfn: u32):
     page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags |= PG_WRITEBACK
     mod_lruvec_page_state(s, pfn, NR_WRITEBACK, nr_pages(s, pfn))
+    count_by_itself(s, STAT_WRITEBACK, nr_pages(s, pfn))
     zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] += nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
         note_slot_content(s, pfn)
@@ -220,6 +265,7 @@ def end_page_writeback(s: State, pfn: u32):
         rotate_reclaimable_page(s, pfn)
     page.flags &= ~cython.cast(u32, PG_WRITEBACK)
     mod_lruvec_page_state(s, pfn, NR_WRITEBACK, -nr_pages(s, pfn))
+    count_by_itself(s, STAT_WRITEBACK, -nr_pages(s, pfn))
     mod_lruvec_page_state(s, pfn, NR_WRITTEN, nr_pages(s, pfn))
     zone_at(s, zone_of(s, pfn)).stat[NR_ZONE_WRITE_PENDING] -= nr_pages(s, pfn)
     if page.flags & PG_SWAPCACHE:
@@ -334,11 +380,11 @@ def balance_dirty_pages(s: State, task: u32):
     background: u64
     room: u64
     while True:
-        dirty = global_node_page_state(s, NR_DIRTY) + global_node_page_state(s, NR_WRITEBACK)
+        dirty = counted(s, STAT_DIRTY) + counted(s, STAT_WRITEBACK)
         limit = dirty_limit(s)
         background = background_limit(s)
         s.bdi.flusher.dirty_exceeded = dirty > limit
-        if cython.cast(u64, global_node_page_state(s, NR_DIRTY)) > background:
+        if counted(s, STAT_DIRTY) > background:
             s.bdi.flusher.background = True
             wake_flusher(s)
         if dirty <= (limit + background) // 2:
