@@ -293,3 +293,9 @@ def test_a_reader_outlives_whom_its_faults_have_killed(kernel: str) -> None:
     assert errno(made, "B vm_read A h 0 30M") == 0
     assert [death["name"] for death in made.run.done[-1].deaths] == ["A"]
     assert made.state.node_stats()["nr_shmem"] == 0
+
+
+def test_a_read_of_a_child_that_was_refused_is_no_such_process() -> None:
+    made = machine("sysctl vm.overcommit_memory=2", "sysctl vm.overcommit_ratio=0", "proc A", "A mmap h 150M")
+    assert errno(made, "A fork B") == Outcome.ENOMEM
+    assert errno(made, "A vm_read B h 0 4K") == Outcome.ESRCH

@@ -116,9 +116,9 @@ def brk(processes: Processes, process: Worker, op: Brk) -> int:
 
 
 def vm_read(processes: Processes, process: Worker, op: VmRead) -> int:
-    """Read a part of another process's region into the buffer; returns an Outcome (ESRCH: it has ended, EPERM)."""
-    other = processes.by_name[op.other]
-    if not other.alive:
+    """Read a part of another process's region into the buffer; an Outcome (ESRCH: it has ended or not begun, EPERM)."""
+    other = processes.by_name.get(op.other)
+    if other is None or not other.alive:
         return Outcome.ESRCH
     buffer = processes.buffer_of(process)
     if buffer < 0:
