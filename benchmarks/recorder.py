@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 from statistics import fmean, stdev
 
+from memtwin.sources.frames import Chain, Unpacker, scan
 from memtwin.sources.trace import Trace
+from memtwin.sources.trace_writer import KEY_EVERY
 
 RECORD = (sys.executable, "-m", "memtwin", "record")
 WORK = r"""
@@ -100,11 +102,21 @@ def size_of_a_day(where: Path, seconds: int) -> str:
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
         parent.wait()
-    samples = len(Trace(trace).frames)
-    key = Trace(trace).frames[0].end
-    rest = trace.stat().st_size - key
-    a_day = (24 * key + rest * 86_400 / (samples - 1)) / 1e6
-    return f"{number} processes, {samples} samples: {trace.stat().st_size / 1e3:.0f} kB, {a_day:.1f} MB a day"
+    frames = Trace(trace).frames
+    half, whole = (packed_bytes(trace, count) for count in (len(frames) // 2, len(frames)))
+    a_sample = (whole - half) / (len(frames) - len(frames) // 2)
+    chains = 86_400 / KEY_EVERY
+    a_day = (chains * (whole - a_sample * len(frames)) + 86_400 * a_sample) / 1e6
+    return f"{number} processes, {len(frames)} samples: {trace.stat().st_size / 1e3:.0f} kB, {a_day:.1f} MB a day"
+
+
+def packed_bytes(trace: Path, count: int) -> int:
+    """Return how long the first samples of a trace are when their chain has ended."""
+    data, chain = trace.read_bytes(), Chain()
+    unpacker = Unpacker(data)
+    for frame in scan(data).frames[:count]:
+        chain.add(unpacker.unpack(frame), frame.unix_ms)
+    return len(chain.framed())
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from memtwin import cli
 from memtwin.errors import OutputError, RecordingError
 from memtwin.procfs.pid import smaps
+from memtwin.sources import trace_writer
 from memtwin.sources.deltas import Encoder, FileState, Parts
 from memtwin.sources.frames import MAGIC, framed, scan
 from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
@@ -146,8 +148,15 @@ def test_a_trace_is_gone_on_with_where_it_was_cut_off(tmp_path: Path) -> None:
     assert [sample.state.text("proc/meminfo") for sample in trace.walk(4)] == [meminfo(0), meminfo(1000)]
 
 
-def test_a_kill_at_any_moment_costs_at_most_one_sample(tmp_path: Path) -> None:
-    """A forked writer is killed at random moments; all samples that it knew to be written are there, and right."""
+@pytest.mark.parametrize("every", [KEY_EVERY, 25])
+def test_a_kill_at_any_moment_costs_at_most_one_sample(
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forked writer is killed at random moments, also while it packs chains that have ended.
+
+    All samples that it knew to be written are there, and right.
+    """
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", every)
     draw = random.Random(7)
     for _ in range(KILLS):
         path = tmp_path / "trace"
@@ -179,6 +188,54 @@ def test_a_reader_goes_back_at_most_one_chain(tmp_path: Path) -> None:
     written(path, KEY_EVERY + 3)
     keys = [number for number, frame in enumerate(Trace(path).frames) if frame.is_key]
     assert keys == [0, KEY_EVERY]
+
+
+def test_a_chain_that_has_ended_is_packed_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sample is what it was, at its time; the file is smaller, is gone on with, and nothing is left beside it."""
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 100)
+    path = tmp_path / "trace"
+    ends = written(path, 250)
+    assert ends[99] > 2 * (ends[100] - (ends[1] - ends[0]))
+    written(path, 1)
+    trace = Trace(path)
+    assert (trace.note, [frame.chain is not None for frame in trace.frames]) == (None, [True] * 200 + [False] * 51)
+    assert [frame.unix_ms for frame in trace.frames] == [NOON + 1000 * number for number in [*range(250), 0]]
+    for first in (0, 99, 100, 137, 200, 249):
+        found = [sample.state.text("proc/meminfo") for sample in trace.walk(first)]
+        assert found == [meminfo(1000 * number) for number in [*range(first, 250), 0]]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["trace"]
+
+
+def test_a_damaged_chain_is_no_sample_and_no_exception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 10)
+    path = tmp_path / "trace"
+    end = written(path, 11)[-1]
+    data = path.read_bytes()
+    for at in range(len(MAGIC), end):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        with contextlib.suppress(RecordingError):
+            assert [sample.state.text("proc/meminfo") for sample in Trace(path).walk()] in (
+                [meminfo(10_000)], [meminfo(1000 * number) for number in range(10)],
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["a directory", "another file"])
+def test_a_chain_that_cannot_be_packed_stays_as_it_is(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the file beside it cannot be made, or the trace was put away under another name meanwhile."""
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 10)
+    path = tmp_path / "trace"
+    if what == "a directory":
+        (tmp_path / "trace.packed").mkdir()
+    writer = Writer(str(path), META)
+    for number in range(25):
+        if number == 5 and what == "another file":
+            path = path.rename(tmp_path / "moved")
+        writer.add(Readings(files(number), [], {}), NOON + number, number)
+    writer.close()
+    assert [sample.boot_ms for sample in Trace(path).walk()] == list(range(25))
+    assert not any(frame.chain for frame in Trace(path).frames)
 
 
 def test_files_rotate_and_each_begins_a_chain(tmp_path: Path) -> None:

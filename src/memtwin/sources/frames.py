@@ -5,9 +5,11 @@ r"""The frames of a trace: each sample with its length, time and checksum, so th
     memtwin trace 1\n                                   the first line of the file
     mark  length  crc32  unix_ms  payload               a frame: 2, 4, 4, 8 bytes (little endian), and length bytes
 
-The mark says whether the payload begins a chain (a *key* frame: it needs nothing before it) or goes on with one. The
-checksum is over mark, length, time and payload: a frame that is cut off or damaged is none. Payloads of one chain are
-one raw deflate stream, flushed after each frame (RFC 7692 does the same with messages).
+The mark says whether the payload begins a chain (a *key* frame: it needs nothing before it), goes on with one, or is a
+whole chain. The checksum is over mark, length, time and payload: a frame that is cut off or damaged is none. Payloads
+of one chain are one raw deflate stream, flushed after each frame (RFC 7692 does the same with messages). A flush costs
+about as much as what it packs: a chain that has ended is packed anew as one LZMA2 stream, half as long, behind the
+times and lengths of its samples.
 
 >>> data = MAGIC + framed(b"one", 5, is_key=True) + framed(b"two", 6, is_key=False)
 >>> [(frame.unix_ms, frame.is_key) for frame in scan(data).frames]
@@ -18,30 +20,43 @@ True
 
 from __future__ import annotations
 
+import lzma
+import re
 import struct
 import zlib
-from typing import Final, NamedTuple
+from array import array
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAGIC: Final = b"memtwin trace 1\n"
 FAMILY: Final = b"memtwin trace "
 """How the first line of any version begins."""
 _KEY: Final = b"\xa7K"
 _NEXT: Final = b"\xa7n"
+_CHAIN: Final = b"\xa7C"
+_INDEX: Final = struct.Struct("<II")
+_LZMA: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20},)
 _HEAD: Final = struct.Struct("<2sIIq")
 _COVERED: Final = struct.Struct("<2sIq")
 _SYNC: Final = b"\x00\x00\xff\xff"
 """The empty block that ends every flush: left out of the file, put back before inflating."""
 MAX_SAMPLE_BYTES: Final = 256 << 20
 """What one sample may unpack to."""
+MAX_CHAIN_BYTES: Final = 1 << 30
 
 
 class Frame(NamedTuple):
-    """Where a sample's payload lies in the file, and when it was taken."""
+    """Where a sample's payload lies in the file, or in a chain that is packed as one, and when it was taken."""
 
     start: int
     end: int
     unix_ms: int
     is_key: bool
+    chain: tuple[int, int] | None = None
+    """Where that chain lies in the file."""
 
 
 class Scan(NamedTuple):
@@ -70,7 +85,10 @@ def scan(data: bytes) -> Scan:
             damaged += found - at
             at = found
             continue
-        frames.append(frame)
+        if frame.chain is None:
+            frames.append(frame)
+        else:
+            frames += _samples(data, frame)
         at = end = frame.end
     return Scan(tuple(frames), end, damaged)
 
@@ -104,25 +122,108 @@ class Inflater:
         return payload
 
 
+class Chain:
+    """Packs the payloads of one chain as one, beside what is written of it meanwhile."""
+
+    def __init__(self) -> None:
+        self._stream = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=_LZMA)
+        self._packed: list[bytes] = []
+        self._times_ms, self._lengths = array("q"), array("q")
+
+    def add(self, payload: bytes, unix_ms: int) -> None:
+        """Add the payload of the next sample."""
+        self._packed.append(self._stream.compress(payload))
+        self._times_ms.append(unix_ms)
+        self._lengths.append(len(payload))
+
+    def framed(self) -> bytes:
+        """Return the frame around all of it; nothing can be added any more."""
+        first = self._times_ms[0]
+        gaps = array("q", (after - before for before, after in zip(self._times_ms, self._times_ms[1:], strict=False)))
+        index = zlib.compress(_little(gaps + self._lengths), 9)
+        payload = b"".join((_INDEX.pack(len(self._lengths), len(index)), index, *self._packed, self._stream.flush()))
+        crc = _checksum(_CHAIN, first, payload)
+        return _HEAD.pack(_CHAIN, len(payload), crc, first) + payload
+
+
+class Unpacker:
+    """Unpacks the samples of a trace one after the other, from a key frame on."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._inflater = Inflater()
+        self._chain: tuple[int, int] | None = None
+        self._payloads = b""
+
+    def unpack(self, frame: Frame) -> bytes:
+        """Return a sample's payload; raise ValueError for what is none."""
+        if frame.chain is None:
+            if frame.is_key:
+                self._inflater = Inflater()
+            return self._inflater.unpack(self._data[frame.start : frame.end])
+        if frame.chain != self._chain:
+            self._payloads = _payloads(self._data, frame.chain)
+            self._chain = frame.chain
+        return self._payloads[frame.start : frame.end]
+
+
+def _little(numbers: array[int]) -> bytes:
+    """Return numbers as bytes in the file's order."""
+    return struct.pack(f"<{len(numbers)}q", *numbers)
+
+
+def _samples(data: bytes, chain: Frame) -> Iterator[Frame]:
+    """Yield the samples of a chain that is packed as one."""
+    number, gaps, lengths = _index(data, chain)
+    times = accumulate(gaps, initial=chain.unix_ms)
+    ends = accumulate(lengths)
+    for at, unix_ms, length, end in zip(range(number), times, lengths, ends, strict=True):
+        yield Frame(end - length, end, unix_ms, at == 0, (chain.start, chain.end))
+
+
+def _index(data: bytes, chain: Frame) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Return how many samples a chain has, the gaps between them and their lengths; nothing for what is none."""
+    number, size = _INDEX.unpack_from(data, chain.start)
+    stream = zlib.decompressobj()
+    try:
+        packed = stream.decompress(data[chain.start + _INDEX.size :][:size], 16 * number + 1)
+        values = struct.unpack(f"<{2 * number - 1}q", packed)
+    except (zlib.error, struct.error):
+        return 0, (), ()
+    gaps, lengths = values[: number - 1], values[number - 1 :]
+    is_sound = all(0 <= one <= MAX_SAMPLE_BYTES for one in lengths) and sum(lengths) <= MAX_CHAIN_BYTES
+    return (number, gaps, lengths) if is_sound else (0, (), ())
+
+
+def _payloads(data: bytes, chain: tuple[int, int]) -> bytes:
+    """Return the payloads of a chain that is packed as one; raise ValueError for what is none."""
+    _, size = _INDEX.unpack_from(data, chain[0])
+    stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
+    try:
+        return stream.decompress(data[chain[0] + _INDEX.size + size : chain[1]], MAX_CHAIN_BYTES)
+    except lzma.LZMAError as problem:
+        raise ValueError(str(problem)) from None
+
+
 def _frame_at(data: bytes, at: int) -> Frame | None:
     """Return the whole frame at *at*, or None."""
     if at + _HEAD.size > len(data):
         return None
     mark, length, crc, unix_ms = _HEAD.unpack_from(data, at)
     start = at + _HEAD.size
-    if mark not in {_KEY, _NEXT} or start + length > len(data):
+    if mark not in {_KEY, _NEXT, _CHAIN} or start + length > len(data):
         return None
     if _checksum(mark, unix_ms, memoryview(data)[start : start + length]) != crc:
         return None
-    return Frame(start, start + length, unix_ms, mark == _KEY)
+    whole = (start, start + length) if mark == _CHAIN and length >= _INDEX.size else None
+    return Frame(start, start + length, unix_ms, mark != _NEXT, whole)
 
 
 def _next_key(data: bytes, at: int) -> int:
-    """Return where the next whole key frame begins, or the end of the file."""
-    while (at := data.find(_KEY, at)) >= 0:
-        if _frame_at(data, at):
-            return at
-        at += 1
+    """Return where the next whole key frame or chain begins, or the end of the file."""
+    for match in re.finditer(rb"%b|%b" % (_KEY, _CHAIN), data[at:]):
+        if _frame_at(data, at + match.start()):
+            return at + match.start()
     return len(data)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtwin.errors import RecordingError, quoted
 from memtwin.files.inputs import why_not_read
 from memtwin.sources.deltas import FileState
-from memtwin.sources.frames import FAMILY, MAGIC, Inflater, scan
+from memtwin.sources.frames import FAMILY, MAGIC, Unpacker, scan
 from memtwin.sources.limits import is_inside
 from memtwin.sources.opening import refuse
 from memtwin.sources.source import SNAPSHOT, Source
@@ -120,12 +120,10 @@ class Trace:
     def walk(self, first: int = 0) -> Iterator[TraceSample]:
         """Yield the samples from number *first* on, each with one and the same state, which goes on with the walk."""
         begin = next(index for index in range(first, -1, -1) if self.frames[index].is_key)
-        state, inflater = FileState(), Inflater()
+        state, unpacker = FileState(), Unpacker(self._data)
         for number, frame in enumerate(self.frames[begin:], begin):
-            if frame.is_key:
-                inflater = Inflater()
             try:
-                state.apply(inflater.unpack(self._data[frame.start : frame.end]))
+                state.apply(unpacker.unpack(frame))
             except ValueError as problem:
                 raise RecordingError(self.path, f"sample {number + 1} is damaged: {problem}") from None
             if number >= first:

@@ -2,7 +2,9 @@
 
 A file that is there and is a trace is continued, after what a kill cut off is removed. Where the disk is full,
 the half frame is taken away too, and the samples until there is room again are lost: a gap, as the times show. Rotation
-moves ``host.trace`` to ``host.trace.1``, that to ``host.trace.2``, and begins a new file with a key frame.
+moves ``host.trace`` to ``host.trace.1``, that to ``host.trace.2``, and begins a new file with a key frame. A chain that
+has ended is packed as one, into a new file beside the trace, which then takes its place: at no moment is less than all
+of it there.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.errors import OutputError
 from memtwin.sources.deltas import Encoder
-from memtwin.sources.frames import FAMILY, MAGIC, Deflater, framed, scan
+from memtwin.sources.frames import FAMILY, MAGIC, Chain, Deflater, framed, scan
 
 if TYPE_CHECKING:
     from memtwin.sources.recorder import Readings
@@ -46,7 +48,7 @@ class Writer:
         self._fd = _opened(path)
         self._end = _whole_end(self._fd, path)
         self._begun_s = time.monotonic()
-        self._chain = 0
+        self._chain, self._chain_at, self._packed = 0, 0, Chain()
 
     @property
     def size_bytes(self) -> int:
@@ -58,8 +60,11 @@ class Writer:
         self._rotate_if_due()
         is_key = self._deflater is None or self._chain >= KEY_EVERY
         if is_key:
+            if self._deflater is not None:
+                self._settle()
             self._encoder.restart()
             self._deflater, self._chain = Deflater(), 0
+            self._chain_at, self._packed = self._end or len(MAGIC), Chain()
         assert self._deflater is not None
         payload = self._encoder.payload(
             boot_ms, readings.files, readings.gone, unread=readings.unread, meta=self._meta if is_key else None
@@ -72,6 +77,7 @@ class Writer:
             if problem.errno not in _FULL:
                 raise OutputError(self.path, f"cannot be written: {problem.strerror}") from problem
             return problem.strerror
+        self._packed.add(payload, unix_ms)
         self.written += 1
         self._chain += 1
         return None
@@ -85,18 +91,38 @@ class Writer:
     def _append(self, frame: bytes) -> OSError | None:
         """Write *frame* at the end, all of it or nothing."""
         head = b"" if self._end else MAGIC
-        rest = memoryview(head + frame)
-        at = self._end
         try:
-            while rest:
-                done = os.pwrite(self._fd, rest, at)
-                rest, at = rest[done:], at + done
+            self._end = _written(self._fd, head + frame, self._end)
         except OSError as problem:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)
             return problem
-        self._end = at
         return None
+
+    def _settle(self) -> None:
+        """Put the chain that has ended into the file as one; where that cannot be it stays as it is."""
+        beside = f"{self.path}.packed"
+        try:
+            if not os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(self._fd)):
+                return
+            fd = _opened(beside)
+        except (OSError, OutputError):
+            return
+        try:
+            os.ftruncate(fd, 0)
+            end = 0
+            while end < self._chain_at:
+                end += os.sendfile(fd, self._fd, end, self._chain_at - end)
+            end = _written(fd, self._packed.framed(), end)
+            os.fsync(fd)
+            os.replace(beside, self.path)
+        except OSError:
+            os.close(fd)
+            with suppress(OSError):
+                os.unlink(beside)
+            return
+        os.close(self._fd)
+        self._fd, self._end = fd, end
 
     def _rotate_if_due(self) -> None:
         limits = self._rotation
@@ -114,6 +140,15 @@ class Writer:
         os.close(self._fd)
         self._fd, self._end, self._deflater = _opened(self.path), 0, None
         self._begun_s = time.monotonic()
+
+
+def _written(fd: int, data: bytes, at: int) -> int:
+    """Write all of *data* at an offset; returns where it ends."""
+    rest = memoryview(data)
+    while rest:
+        done = os.pwrite(fd, rest, at)
+        rest, at = rest[done:], at + done
+    return at
 
 
 def _opened(path: str) -> int:
