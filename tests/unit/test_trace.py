@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from memtwin import cli
 from memtwin.errors import OutputError, RecordingError
 from memtwin.procfs.pid import smaps
-from memtwin.sources import trace_writer
+from memtwin.sources import costly, trace_writer
 from memtwin.sources.deltas import Encoder, FileState, Parts
 from memtwin.sources.frames import MAGIC, framed, scan
 from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
@@ -375,6 +376,17 @@ def test_working_set_and_contents_at_their_price(tmp_path: Path, capsys: pytest.
     assert 8 << 10 <= sorted(touched)[len(touched) // 2] <= 18 << 10
     assert 0.3 <= contents[-1]["same"] <= 0.6
     assert 0.3 <= contents[-1]["whole"] <= 0.6
+
+
+def test_the_price_says_whose_working_set_only_root_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str) -> bytes:
+        if path == "/proc/1/smaps":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return b""
+
+    monkeypatch.setattr(costly, "_read", refused)
+    assert costly.WorkingSets(1.0).price([1, 2]).endswith("; 1 of them only root may read: they are left out")
+    assert "only root" not in costly.WorkingSets(1.0).price([2])
 
 
 @pytest.mark.parametrize("working_set_ms", [None, 1000])

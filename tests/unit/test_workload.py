@@ -254,6 +254,26 @@ def test_what_it_works_with_is_touched_again() -> None:
     assert f"prog-7 touch heap 0 {8 * MIB} w seq" not in lines(given)  # its first sample wrote all of it
 
 
+def test_what_is_freed_and_written_again_lies_within_what_was_touched() -> None:
+    """1,000 faults of a process that has 8 MiB and touched 1 of them: pages of that one are freed, four times."""
+    grown = 8 * MIB // PAGE + FRESH_FAULTS
+    given = Samples((0, {7: (8 * MIB, 0, grown)}), (1, {7: (8 * MIB, 0, grown + 1000)}))
+    given.touched[1.0] = {"touched_anon_bytes": MIB + FRESH_ANON_BYTES, "touched_file_bytes": 0}
+    found = [line.split(" ", 3)[3] for line in lines(given) if "dontneed" in line]
+    rest = 1000 * PAGE - 3 * MIB
+    assert found == [f"{7 * MIB} {MIB} dontneed"] * 3 + [f"{8 * MIB - rest} {rest} dontneed"]
+    given.touched.clear()
+    assert [line.split(" ", 3)[3] for line in lines(given) if "dontneed" in line] == [
+        f"{8 * MIB - 1000 * PAGE} {1000 * PAGE} dontneed"
+    ]
+
+
+def test_who_started_it_is_not_itself() -> None:
+    """A process that has more than it faulted on, and whose parent is in no sample, is its own."""
+    given = Samples((0, {7: (8 * MIB, 0, 100)}), (1, {7: (8 * MIB, 0, 200)}))
+    assert not any(" fork " in line for line in lines(given))
+
+
 def test_how_often_it_goes_about_its_memory_follows_from_two_lengths() -> None:
     """2 of 8 MiB in a second and 4.6 in three: by chance, over all; the same 2 in both: these alone, in order."""
     found = {}

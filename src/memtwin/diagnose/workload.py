@@ -43,6 +43,8 @@ _CHECKPOINTS_PER_S: Final = 4
 _READ_BYTES_PER_S: Final = 50e6
 _WRITE_BYTES_PER_S: Final = 1e9
 _FAULT_AROUND_PAGES: Final = 16
+_LEAST_FREED: Final = 64 * PAGE
+"""What is freed and written again at a time, at least: not a line for each fault."""
 _AFTER_S: Final = 1e-3
 """A checkpoint is so long after what a sample saw, and what is forgotten then again."""
 _BEGIN_MS: Final = 1000
@@ -61,6 +63,8 @@ class Size:
     """Anonymous and file bytes that were touched since the last such sample, where it was recorded."""
     after_s: float = 0.0
     """Since that sample."""
+    within: int | None = None
+    """How much anonymous memory was touched in the interval in which this sample lies, where that was recorded."""
     parts: tuple[Part | None, Part | None] = (None, None)
     """What it worked with at that time, of its anonymous memory and of files, where that follows."""
 
@@ -135,7 +139,8 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
                 continue
             is_born = process.start_ticks * 1000 >= (begin_ms - _BEGIN_MS) * moment.ticks_per_s
             life = found.setdefault(process, Life(process.pid, is_born, process=process))
-            life.parent = found.get(moment.parents.get(process, process)) if life.is_born else None
+            starter = moment.parents.get(process)
+            life.parent = found.get(starter) if life.is_born and starter not in {None, process} else None
             life.name, life.word = moment.names[process], _word(moment.names[process], process.pid)
             seen[process] = at_s
             anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
@@ -151,6 +156,10 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
 
 def _note_parts(sizes: Sequence[Size]) -> None:
     """Say of each working set what part of its memory the process worked with."""
+    within = None
+    for size in reversed(sizes):
+        within = within if size.touched is None else size.touched[0]
+        size.within = within
     seen = [size for size in sizes if size.touched is not None]
     begun = [sizes[0].at_s, *(size.at_s for size in seen)]
     for kind, most in ((0, "anon_bytes"), (1, "file_bytes")):
@@ -326,12 +335,12 @@ class _Player:
         if size.faults is not None and self.faults is not None:
             self.owed += size.faults - self.faults
             self.faults = size.faults
-            yield from self._fault()
+            yield from self._fault(size.within)
         if size.touched is not None:
             yield from self._work(size)
 
-    def _fault(self) -> Iterable[str]:
-        """Yield writes that fault as often as it owes, and leave it as large as it is."""
+    def _fault(self, within: int | None) -> Iterable[str]:
+        """Yield writes that fault as often as it owes, *within* so many bytes where known, and leave it as large."""
         if self.owed > 0 and self.shared:
             part = min(self.owed * PAGE, self.shared, self.anon)
             if part:
@@ -339,8 +348,9 @@ class _Player:
             self.shared -= part
             self.owed -= part // PAGE
             self.touched_from[0] = min(self.touched_from[0], self.shared)
+        most = self.anon if within is None else min(self.anon, max(_up(within - FRESH_ANON_BYTES), _LEAST_FREED))
         while self.owed > 0 and self.anon:
-            part = min(self.owed * PAGE, self.anon)
+            part = min(self.owed * PAGE, most)
             yield f"{self.word} madvise heap {self.anon - part} {part} dontneed"
             yield from _written(self.word, self.anon - part, part, self.mix)
             self.owed -= part // PAGE

@@ -73,17 +73,20 @@ class WorkingSets:
 
     def price(self, pids: Collection[int]) -> str:
         """Say what it will cost, by reading once what it will read."""
-        begin, size = time.monotonic(), 0
+        begin, refused = time.monotonic(), 0
         for pid in pids:
             try:
-                size += len(_read(f"/proc/{pid}/smaps"))
+                _read(f"/proc/{pid}/smaps")
+            except PermissionError:
+                refused += 1
             except OSError:
                 continue
         took = time.monotonic() - begin
+        left_out = f"; {refused} of them only root may read: they are left out" if refused else ""
         return (
             f"the working set: every {self.every_s:g} s and more smaps is read and references are cleared, under the "
             f"mmap_lock of each process ({len(pids)}), {1000 * took:.1f} ms now ({100 * took / self.every_s:.2f} % of "
-            "the time), and each page that they touch afterwards costs a walk of the page table"
+            f"the time), and each page that they touch afterwards costs a walk of the page table{left_out}"
         )
 
 
