@@ -8,7 +8,7 @@ r"""The frames of a trace: each sample with its length, time and checksum, so th
 The mark says whether the payload begins a chain (a *key* frame: it needs nothing before it), goes on with one, or is a
 whole chain. The checksum is over mark, length, time and payload: a frame that is cut off or damaged is none. Payloads
 of one chain are one raw deflate stream, flushed after each frame (RFC 7692 does the same with messages). A flush costs
-about as much as what it packs: a chain that has ended is packed anew as one LZMA2 stream, half as long, behind the
+about as much as what it packs: a chain that has ended is packed again as one LZMA2 stream, half as long, behind the
 times and lengths of its samples.
 
 >>> data = MAGIC + framed(b"one", 5, is_key=True) + framed(b"two", 6, is_key=False)
