@@ -32,7 +32,18 @@ _MARKS = ("ops.jsonl", "run.json", "scenario.txt")
 _CUT_OFF = "the run did not come to its end: make it again"
 _LONGEST_HINT = 1000
 _SIGKILL = 9
-_CONSTANT = ("proc/version", "proc/cmdline", "proc/mounts", "sysctl_vm", "sys/block/", "sys/kernel/mm/", "sys/module/")
+_CONSTANT = (
+    "proc/version",
+    "proc/cmdline",
+    "proc/cpuinfo",
+    "proc/iomem",
+    "proc/partitions",
+    "proc/mounts",
+    "sysctl_vm",
+    "sys/block/",
+    "sys/kernel/mm/",
+    "sys/module/",
+)
 _OF_RUN = "dmesg.txt"
 """A run keeps one log; what it says after a checkpoint has later stamps."""
 _OF_PROCESS = re.compile(r"proc/[0-9]{1,10}/(cgroup|cmdline|comm)", re.ASCII)

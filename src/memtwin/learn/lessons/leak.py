@@ -76,7 +76,7 @@ LESSON = Lesson(
     reason=_reason,
     chapter="A leak asks for memory again and again, until the system is slow or the killer cannot free enough.",
     so="In between lies swap, which hides it: what was lost costs swap, not RAM, and the machine may stay fast to the end.",
-    turns=lambda s: tuple(Turn(f"it has written {n}M in the end", {"last": n}) for n in (700, 1200, 1400)),
+    turns=lambda s: tuple(Turn(f"it has written {n}M in the end", {"last": n}) for n in (700, 1000, 1100)),
     own="memtwin leak -p PID --for 5m",
     elsewhere="it fills a machine's swap; memtwin leak -p PID watches a process of yours",
 )
