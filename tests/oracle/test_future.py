@@ -20,7 +20,8 @@ MEAN, P90 = 0.06, 0.20
 WITHIN = (
     "02-anon-fits", "06-zram-random", "103-zram-lz4-classes", "107-oom-four-adj", "165-thp-compact-612",
     "11-file-reread-fits", "120-zram-two-prios-128m", "22-fork-cow", "26-oom-noswap", "29-fragmentation",
-    "117-rot-mixed-files", "254-thp-collapse-swapin", "270-mprotect-files", "30-drop-caches", "33-overcommit2", "90-forks", "91-many-regions",
+    "117-rot-mixed-files", "254-thp-collapse-swapin", "270-mprotect-files", "30-drop-caches", "33-overcommit2",
+    "90-forks", "91-many-regions",
 )  # fmt: skip
 
 
