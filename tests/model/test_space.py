@@ -295,6 +295,32 @@ def test_a_reader_outlives_whom_its_faults_have_killed(kernel: str) -> None:
     assert made.state.node_stats()["nr_shmem"] == 0
 
 
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_a_page_whose_owner_is_killed_while_it_is_brought_back_is_efault(kernel: str) -> None:
+    """Swap is full, so the frame for the page is had by killing its owner: its entry is gone when the page is there."""
+    made = Growing(f"machine ram=128M kernel={kernel} thp=never\nswap zram size=20M\n")
+    for line in (
+        "proc B adj=-1000", "proc A adj=1000", "A mmap p 22M", "A touch p 0 22M w seq content=text",
+        "A madvise p 0 22M pageout", "B mmap b 30M", "B touch b 0 30M w seq", "sysctl vm.min_free_kbytes=60000",
+    ):  # fmt: skip
+        assert made.do(line) == "ok"
+    assert errno(made, "B vm_read A p 0 22M") == Outcome.EFAULT
+    assert [death["name"] for death in made.run.done[-1].deaths] == ["A"]
+    assert made.state.node_stats()["nr_anon_pages"] < 33 * PAGES
+
+
+def test_a_read_of_whom_the_readers_own_page_has_killed_is_no_such_process() -> None:
+    """The reader's program was swapped out; bringing it back for the call kills whom it was about to read."""
+    made = Growing("machine ram=128M kernel=6.12 thp=never\nswap zram size=40M\n")
+    for line in (
+        "proc B adj=-1000", "proc A adj=1000", "A mmap p 40M", "A touch p 0 40M w seq", "B mmap b 60M",
+        "B touch b 0 60M w seq", "sysctl vm.min_free_kbytes=8000",
+    ):  # fmt: skip
+        assert made.do(line) == "ok"
+    assert errno(made, "B vm_read A p 0 4K") == Outcome.ESRCH
+    assert [death["name"] for death in made.run.done[-1].deaths] == ["A"]
+
+
 def test_a_read_of_a_child_that_was_refused_is_no_such_process() -> None:
     made = machine("sysctl vm.overcommit_memory=2", "sysctl vm.overcommit_ratio=0", "proc A", "A mmap h 150M")
     assert errno(made, "A fork B") == Outcome.ENOMEM

@@ -290,26 +290,31 @@ def scan_range(s: State, vma: u32, vpn: u64) -> u32:
 
 
 def swapin_range(s: State, vma: u32, vpn: u64, table: u32) -> cython.bint:
-    """Bring back what is swapped out of a range; False: a page has to be waited for, or there is no memory.
+    """Bring back what is swapped out of a range; False: a page has to be waited for, has gone, or there is no memory.
 
     No task faults: the pages count in the address space at once.
     """
     i: u32
     pfn: u32
     head: u32
+    before: u64
     entry: cython.pointer(u64)
     mm: u32 = vma_at(s, vma).mm
     for i in range(PTRS_PER_TABLE):
         entry = cython.address(table_at(s, table).entry[i])
         if not entry[0] & PTE_SWAP:
             continue
-        pfn = lookup_swap_cache(s, cython.cast(u32, entry[0] >> 12))
+        before = entry[0]
+        pfn = lookup_swap_cache(s, cython.cast(u32, before >> 12))
         if not pfn:
-            pfn = swapin_page(s, vma, vpn + i, cython.cast(u32, entry[0] >> 12))
-        if not pfn or not mm_at(s, mm).users:
+            pfn = swapin_page(s, vma, vpn + i, cython.cast(u32, before >> 12))
+        if not pfn:
             return False
         head = compound_head(s, pfn)
         s.pages[head].refcount += 1 if s.pages[head].flags & PG_SWAPCACHE else 0
+        if not mm_at(s, mm).users or entry[0] != before:
+            put_page(s, head)
+            return False
         if s.pages[head].flags & PG_LOCKED:
             wait_on_page_locked(s, head)
             put_page(s, head)

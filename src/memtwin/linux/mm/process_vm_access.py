@@ -3,9 +3,9 @@
 Who may trace a process may read it: root, and a process of the same user (``ptrace_may_access``); for all others it is
 EPERM, whatever the page holds.  Pages that the other has swapped out, or never touched, are faulted in for it, in the
 time of the reader, whose faults they are; that counts as a use of the page.  What is not mapped there, or not readable,
-is EFAULT: the other does not notice.  The reader holds the address space: if a fault of its has the other killed for
-its memory, private pages are EFAULT from then on, shared ones can still be read, and the reader takes the address space
-down when it is done.
+is EFAULT: the other does not notice.  Whose address space is gone, killed while the reader came to its call, is ESRCH.
+The reader holds the address space: if a fault of its has the other killed for its memory, private pages are EFAULT from
+then on, shared ones can still be read, and the reader takes the address space down when it is done.
 
 Follows mm/process_vm_access.c and kernel/ptrace.c of Linux 6.1 (``process_vm_rw_core``, ``__ptrace_may_access``,
 ``check_stable_address_space``).
@@ -31,6 +31,7 @@ from cython.cimports.memtwin.linux.mm.swap import mark_page_accessed
 from cython.cimports.memtwin.linux.mm.vma import find_vma
 
 from memtwin.linux.core.state import raise_if_broken
+from memtwin.linux.records import Outcome
 
 
 def ptrace_may_access(s: State, task: u32, other: u32) -> cython.bint:
@@ -41,10 +42,15 @@ def ptrace_may_access(s: State, task: u32, other: u32) -> cython.bint:
     return False
 
 
-def get_remote_page(s: State, task: u32, mm: u32, vpn: u64) -> u32:
-    """Have a page of another's address space in memory, which is a use of it; returns an Outcome."""
-    code: u32 = access_remote_page(s, task, mm, vpn, False)
+def get_remote_page(s: State, task: u32, other: u32, mm: u32, vpn: u64) -> u32:
+    """Have a page of another's address space in memory, which is a use of it; returns an Outcome.
+
+    EFAULT, too, where this fault has the other killed.
+    """
+    code: u32 = EFAULT if is_reaped(s, other, mm, vpn) else access_remote_page(s, task, mm, vpn, False)
     pte: u64
+    if code == OK and is_reaped(s, other, mm, vpn):
+        return EFAULT
     if code == OK:
         pte = table_at(s, walk(s, mm, vpn)).entry[vpn & (PTRS_PER_TABLE - 1)]
         if not pte & PTE_SPECIAL:
@@ -69,7 +75,7 @@ def process_vm_rw(s: State, task: u32, other: u32, start: u64, pages: u64, buffe
         return EPERM
     mm_at(s, mm).users += 1
     for i in range(pages):
-        code = EFAULT if is_reaped(s, other, mm, start + i) else get_remote_page(s, task, mm, start + i)
+        code = get_remote_page(s, task, other, mm, start + i)
         if code == OK:
             code = access_page(s, task, buffer + i % buffer_pages, True)
         if code != OK:
@@ -95,6 +101,8 @@ def process_vm_readv(s: State, task: int, other: int, start: int, pages: int, bu
     size: u64 = buffer_pages
     set_current(s, who)
     spend_ns(s, s.cost_ns[COST_SYSCALL])
+    if not task_at(s, whose).mm:
+        return Outcome.ESRCH
     with cython.nogil:
         code = process_vm_rw(s, who, whose, first, count, into, size)
     raise_if_broken(s)

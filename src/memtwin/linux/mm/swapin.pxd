@@ -15,6 +15,6 @@ cdef bint should_try_to_free_swap(State s, u32 vma, u32 pfn, bint write) noexcep
 cdef u32 swapin_readahead(State s, u32 vma, u64 vpn, u32 entry) noexcept nogil
 cdef u32 swapin_page(State s, u32 vma, u64 vpn, u32 entry) noexcept nogil
 cdef void map_swapped_page(State s, u32 task, u32 vma, u64 vpn, u64 *entry, u32 pfn, bint write) noexcept nogil
-cdef u32 find_page(State s, u32 task, u32 vma, u64 vpn, u32 entry, bint *major) noexcept nogil
+cdef u32 find_page(State s, u32 task, u32 vma, u64 vpn, u64 *entry, bint *major) noexcept nogil
 cdef u32 do_swap_page(State s, u32 task, u32 vma, u64 vpn, u32 table, bint write) noexcept nogil
 cdef void read_swap_cache_async(State s, u32 entry) noexcept nogil

@@ -305,20 +305,24 @@ def map_swapped_page(s: State, task: u32, vma: u32, vpn: u64, entry: cython.poin
     page_add_anon_rmap(s, pfn, vma, vpn)
 
 
-def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython.pointer(cython.bint)) -> u32:
-    """The page of a slot, up to date, with a reference for its mapping; 0: no memory, or the task waits.
+def find_page(
+    s: State, task: u32, vma: u32, vpn: u64, entry: cython.pointer(u64), major: cython.pointer(cython.bint)
+) -> u32:
+    """The page of a swap entry, up to date, with a reference for its mapping.
 
-    Having to wait for its read means that the fault is retried, which counts once more.
+    0: no memory, the task waits, or the entry is another one after a wait.  Having to wait for its read means that the
+    fault is retried, which counts once more.
     """
+    before: u64 = entry[0]
     pfn: u32
     head: u32
-    while True:
-        pfn = lookup_swap_cache(s, entry)
+    while entry[0] == before:
+        pfn = lookup_swap_cache(s, cython.cast(u32, before >> 12))
         if pfn:
             note_hit(s, vma, vpn, compound_head(s, pfn))
         else:
             major[0] = True
-            pfn = swapin_page(s, vma, vpn, entry)
+            pfn = swapin_page(s, vma, vpn, cython.cast(u32, before >> 12))
         if not pfn or must_return(s):
             return 0
         head = compound_head(s, pfn)
@@ -331,19 +335,29 @@ def find_page(s: State, task: u32, vma: u32, vpn: u64, entry: u32, major: cython
         count_retried_fault(s, task)
         if must_return(s):
             return 0
+    return 0
 
 
 def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cython.bint) -> u32:
-    """A touch of a page that is swapped out; returns an Outcome."""
+    """A touch of a page that is swapped out; returns an Outcome.
+
+    Bringing it back lets others run, and may kill: where the entry is another one by then (``pte_same``), nothing is
+    done, and the touch faults again.
+    """
     entry: cython.pointer(u64) = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+    before: u64 = entry[0]
     major: cython.bint = task_at(s, task).fault_major
-    pfn: u32 = find_page(s, task, vma, vpn, cython.cast(u32, entry[0] >> 12), cython.address(major))
+    pfn: u32 = find_page(s, task, vma, vpn, entry, cython.address(major))
     task_at(s, task).fault_major = major and must_return(s)
     if must_return(s):
         return AGAIN
     if major:
         task_at(s, task).min_flt -= 1
         task_at(s, task).maj_flt += 1
+    if entry[0] != before:
+        if pfn:
+            put_page(s, compound_head(s, pfn))
+        return OK
     if not pfn:
         return s.alloc_error
     if write and not s.pages[compound_head(s, pfn)].flags & PG_LRU:
