@@ -61,7 +61,7 @@ def _swapped(source: Source) -> view.Swapped:
         memory.get("Zswapped"),
         memory.get("Zswap"),
         are_kept(source),
-        bool(counters and counters.get("thp_swpout")),
+        bool(counters and (counters.get("thp_swpout") or counters.get("thp_swpout_fallback"))),
     )
 
 

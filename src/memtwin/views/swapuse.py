@@ -9,7 +9,7 @@ A slot is in use as long as something refers to it::
                     be both, in RAM for one process and in swap for another: such slots are the processes' here
     shared memory   SysV segments (/proc/sysvipc/shm), tmpfs, memfd: in no process's VmSwap
     huge pages      one that was swapped out as a whole keeps its 512 slots while it is in the swap cache in one piece,
-                    though parts of it are mapped again or gone (thp_swpout of vmstat says that there are such)
+                    though parts of it are mapped again or gone (vmstat: thp_swpout, thp_swpout_fallback)
     slot caches     from v4.11 to v6.13 each CPU holds up to 64 slots ready and up to 64 to be freed
 
 Which of the last three the rest is cannot be known from outside, only that the CPUs' share is at most 512 KiB a CPU.
@@ -60,7 +60,7 @@ class Swapped(NamedTuple):
     has_processes: bool = True
     """Whether any process of the machine is in its files: a report may have none."""
     has_huge: bool = False
-    """Whether huge pages were swapped out as a whole."""
+    """Whether huge pages were swapped out, as a whole or in parts."""
 
     @property
     def used_kib(self) -> int:
