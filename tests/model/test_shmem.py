@@ -169,7 +169,7 @@ def test_a_file_in_memory_holds_what_its_writer_read() -> None:
 
 @pytest.mark.parametrize("swap", ["swap zram size=64M algo=lzo", "swap disk size=64M rot=1\nswap zswap"])
 def test_two_may_fault_on_the_same_page(swap: str) -> None:
-    """Whoever comes second to a slot finds the page in the file: no touch fails."""
+    """Who comes second to a slot finds the page in the file: no touch fails."""
     made = Growing(f"machine ram=128M kernel=6.12 cpus=2\n{swap}\n")
     for line in ("proc A", "proc B", "A shm h 8M as k", "B shm h as k", "A touch h 0 8M w seq content=text"):
         assert made.do(line) == "ok"

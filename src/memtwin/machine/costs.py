@@ -11,15 +11,11 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class DiskProfile:
-    """A disk: nanoseconds before a request's first byte, then for each page; requests served at the same time.
-
-    *shares_line*: these transfer one after another, so that all of them have the bandwidth of one.
-    """
+    """A disk: nanoseconds before a request's first byte, then for each page; requests served at the same time."""
 
     latency_ns: int
     ns_per_page: int
     width: int
-    shares_line: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ X86_64 = CostProfile(
     writeback_page=700, scan_page=300, reclaim_page=600, swap_page=500, swap_io=300,
     compress_zero=300, compress_mark=900, compress_text=3_500,
     compress_half=2_500, compress_random=4_000, decompress=2_200, tlb_flush=2_000,
-    disk=DiskProfile(80_000, 8_000, 8, shares_line=False), name="x86-64",
+    disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
     source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth; "
     "the disk is an SSD: 80 us, 500 MB/s a request, eight at a time",
 )  # fmt: skip
@@ -112,7 +108,7 @@ LAB_TCG = CostProfile(
     write_page=7_000, cache_page=11_000, writeback_page=6_000, scan_page=900, reclaim_page=2_500, swap_page=8_000,
     swap_io=10_500,
     compress_zero=1_000, compress_mark=5_000, compress_text=40_000, compress_half=25_000, compress_random=20_000,
-    decompress=15_000, tlb_flush=12_000, disk=DiskProfile(130_000, 1_000, 4, shares_line=False), name="lab-tcg",
+    decompress=15_000, tlb_flush=12_000, disk=DiskProfile(130_000, 1_000, 4), name="lab-tcg",
     source="op times of plain fills, reads, writes, forks, unmaps and squeezes in recordings "
     "02, 03, 05, 11, 19, 21, 22, 108, 175: emulated by QEMU; a shootdown from mprotect beside a thread "
     "on another cpu; the disk from a trace of swap writes: "

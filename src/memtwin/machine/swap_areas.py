@@ -37,10 +37,7 @@ LZO_RLE = 1
 def add_disk(state: State, profile: CostProfile) -> int:
     """Add a disk of the machine's kind; returns its number."""
     disk = profile.disk
-    number = device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width)
-    if disk.shares_line:
-        device.limit(state, number, disk.ns_per_page, disk.ns_per_page, -1, 0, 0)
-    return number
+    return device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width)
 
 
 def compressor(boot: Boot, device: str) -> int:

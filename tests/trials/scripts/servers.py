@@ -74,7 +74,7 @@ def child_of(pid: int) -> int:
     """Return the first child of a process once it has one: a server may listen before it starts its workers."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     while not (found := path.read_text().split()):
-        time.sleep(0.01)
+        time.sleep(0.01)  # no file of /proc can be waited for
     return int(found[0])
 
 

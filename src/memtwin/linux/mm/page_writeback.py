@@ -173,9 +173,10 @@ def vmstat_update(s: State, cpu: cython.pointer(Cpu)):
 def count_by_itself(s: State, item: u32, pages: i64):
     """Note that this CPU has counted pages, which the node's counter gets when there are enough."""
     diff: cython.pointer(i64) = cython.address(this_cpu(s).vm_stat_diff[item])
-    vmstat_update(s, cython.address(s.cpus[s.cpu]))
+    most: i64 = stat_threshold(s)
+    vmstat_update(s, this_cpu(s))
     diff[0] += pages
-    if diff[0] > stat_threshold(s) or -diff[0] > stat_threshold(s):
+    if diff[0] > most or diff[0] < -most:
         diff[0] = 0
 
 

@@ -10,7 +10,8 @@ cdef u32 nr_running(State s, u32 cpu) noexcept nogil
 cdef u64 avg_vruntime(State s, u32 cpu) noexcept nogil
 cdef bint entity_eligible(State s, u32 who) noexcept nogil
 cdef bint update_deadline(State s, u32 cpu) noexcept nogil
-cdef u64 base_slice(State s) noexcept nogil
+cdef u64 scaled(State s, u64 ns) noexcept nogil
+cdef void leave(SchedEntity *e) noexcept nogil
 cdef u32 pick_eevdf(State s, u32 cpu) noexcept nogil
 cdef u32 pick_next_eevdf(State s, u32 cpu) noexcept nogil
 cdef void drop_overtaken(State s, u32 but) noexcept nogil

@@ -60,9 +60,9 @@ def entity_eligible(s: State, who: u32) -> cython.bint:
     return s.entities[who].vruntime <= avg_vruntime(s, s.entities[who].cpu)
 
 
-def base_slice(s: State) -> u64:
-    """The slice: 0.7 ms of one CPU, twice that with two, three times with four, four times with eight or more."""
-    return BASE_SLICE_NS * (1 + (s.nr_cpus >= 2) + (s.nr_cpus >= 4) + (s.nr_cpus >= 8))
+def scaled(s: State, ns: u64) -> u64:
+    """A setting of one CPU as it is with all of them: twice with two, three times with four, four times with eight."""
+    return ns * (1 + (s.nr_cpus >= 2) + (s.nr_cpus >= 4) + (s.nr_cpus >= 8))
 
 
 def update_deadline(s: State, cpu: u32) -> cython.bint:
@@ -71,7 +71,7 @@ def update_deadline(s: State, cpu: u32) -> cython.bint:
     e: cython.pointer(SchedEntity) = cython.address(s.entities[curr])
     if curr == SCHED_IDLE or e.vruntime < e.deadline:
         return False
-    e.deadline = e.vruntime + base_slice(s)
+    e.deadline = e.vruntime + scaled(s, BASE_SLICE_NS)
     return nr_running(s, cpu) > 1
 
 
@@ -100,10 +100,15 @@ def pick_next_eevdf(s: State, cpu: u32) -> u32:
     """Who is next; one that only competes, and is chosen, has been overtaken and leaves."""
     who: u32 = pick_eevdf(s, cpu)
     while who != SCHED_IDLE and not s.entities[who].queued:
-        s.entities[who].delayed = False
-        s.entities[who].vlag = 0
+        leave(cython.address(s.entities[who]))
         who = pick_eevdf(s, cpu)
     return who
+
+
+def leave(e: cython.pointer(SchedEntity)):
+    """Let an entity that only competed go to sleep, and take nothing with it."""
+    e.delayed = False
+    e.vlag = 0
 
 
 def drop_overtaken(s: State, but: u32):
@@ -111,8 +116,7 @@ def drop_overtaken(s: State, but: u32):
     who: u32
     for who in range(s.nr_entities):
         if who != but and s.entities[who].delayed and entity_eligible(s, who):
-            s.entities[who].delayed = False
-            s.entities[who].vlag = 0
+            leave(cython.address(s.entities[who]))
 
 
 def place_entity(s: State, who: u32):
@@ -121,7 +125,7 @@ def place_entity(s: State, who: u32):
     nr: i64 = nr_running(s, e.cpu)
     lag: i64 = e.vlag * (nr + 1) // nr if nr else 0
     e.vruntime = avg_vruntime(s, e.cpu) - cython.cast(u64, lag)
-    e.deadline = e.vruntime + base_slice(s)
+    e.deadline = e.vruntime + scaled(s, BASE_SLICE_NS)
 
 
 def enqueue_eevdf(s: State, who: u32):
@@ -134,8 +138,7 @@ def enqueue_eevdf(s: State, who: u32):
     if not e.delayed:
         place_entity(s, who)
     elif e.vruntime < avg_vruntime(s, e.cpu):
-        e.delayed = False
-        e.vlag = 0
+        leave(e)
         place_entity(s, who)
     e.delayed = False
     e.queued = True

@@ -10,7 +10,6 @@ cdef u32 pick_next_cfs(State s, u32 cpu) noexcept nogil
 cdef void dequeue_entity(State s, u32 who) noexcept nogil
 cdef bint wakeup_preempts(State s, u32 who) noexcept nogil
 cdef bint tick_preempts(State s, u32 cpu) noexcept nogil
-cdef u64 scaled(State s, u64 ns) noexcept nogil
 cdef void begin_turn(State s, u32 cpu, u32 who) noexcept nogil
 cdef u32 pick_next_entity(State s, u32 cpu) noexcept nogil
 cdef void switch_to(State s, u32 who) noexcept nogil

@@ -29,6 +29,7 @@ from cython.cimports.memtwin.linux.kernel.sched.eevdf import (
     dequeue_eevdf,
     enqueue_eevdf,
     pick_next_eevdf,
+    scaled,
     update_deadline,
     wakeup_preempts_eevdf,
 )
@@ -60,11 +61,6 @@ def nr_waiting(s: State, cpu: u32) -> u32:
     for who in range(s.nr_entities):
         waiting += who != s.cpus[cpu].curr and s.entities[who].queued and s.entities[who].cpu == cpu
     return waiting
-
-
-def scaled(s: State, ns: u64) -> u64:
-    """A setting of one CPU as it is with all of them: twice with two, three times with four, at most four times."""
-    return ns * (1 + (s.nr_cpus >= 2) + (s.nr_cpus >= 4) + (s.nr_cpus >= 8))
 
 
 def charge_entity(s: State, who: u32, ns: u64):
