@@ -16,6 +16,8 @@
 Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_VM.
 """
 
+from collections import Counter
+
 import cython
 from cython.cimports.memtwin.linux.check.huge_pages import HugeCheck
 from cython.cimports.memtwin.linux.core.state import (
@@ -340,15 +342,14 @@ class MachineCheck(HugeCheck):
         self.equal("swap cache", swap_cached, global_node_page_state(s, NR_SWAPCACHED))
 
     def held(self) -> dict[int, int]:
-        """References to frames by batches, and by the cpu's memory of device blocks."""
+        """References to frames by batches, by the cpu's memory of device blocks, and by reads that wait."""
         s: State = self.s
-        found: dict = {}
-        for _, pfn in batched(s):
-            found[pfn] = found.get(pfn, 0) + 1
-        for i in range(BH_LRU_SIZE):
-            if this_cpu(s).bh_lru[i]:
-                found[this_cpu(s).bh_lru[i]] = found.get(this_cpu(s).bh_lru[i], 0) + 1
-        return found
+        frames: list = [pfn for _, pfn in batched(s)]
+        frames += [this_cpu(s).bh_lru[i] for i in range(BH_LRU_SIZE) if this_cpu(s).bh_lru[i]]
+        for i in range(MAX_RUNNERS):
+            w: cython.pointer(Work) = cython.address(s.runners[i].work)
+            frames += [w.batch[number] for number in range(w.nr_batch)]
+        return dict(Counter(frames))
 
     def shares(self) -> None:
         """Each file knows the areas that map it: its list is linked both ways and ends."""

@@ -910,6 +910,9 @@ cdef struct Pace:           # how fast a program goes about one operation
     u64 began_ns            # 0: not yet
     u64 resume_ns           # it sleeps until then
 
+cdef enum:                  # limits
+    READ_BATCH = 15         # pages that read() takes at once
+
 cdef struct Work:           # one operation of a program, and how far it is
     u32 kind                # WorkKind
     u32 task
@@ -929,6 +932,9 @@ cdef struct Work:           # one operation of a program, and how far it is
     i64 pending             # page or chunk drawn but not done, or -1
     u64 position            # byte at which the pending call goes on; valid if is_begun
     bint is_begun           # the pending call has done a part
+    u32 nr_batch            # cached pages that the pending read() holds
+    u32 batch_at            # of batch, the next to copy
+    u32 batch[READ_BATCH]
     u64 nr_leaves
     u64 walks               # of page tables, when tables were looked up
     Table **leaves          # PTE table of each 2 MiB of the range, once it was looked up

@@ -1,18 +1,16 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
-cdef enum:
-    READ_BATCH = 15             # pages that read() takes at once
-
 cdef class FileIo:
     cdef State s
     cdef Work work
 
 cdef u32 io_batch(State s, Work *w, u64 until_ns) noexcept nogil
+cdef void put_read_batch(State s, Work *w) noexcept nogil
 cdef u32 io_call(State s, Work *w, u64 start, u64 until_ns) noexcept nogil
 cdef bint goes_back(State s, Work *w, u64 position, u64 until_ns) noexcept nogil
 cdef u32 pread(State s, Work *w, u64 start, u64 until_ns) noexcept nogil
-cdef u32 copy_to_buffer(State s, Work *w, u64 start, u64 end, u32 *pages, u32 nr) noexcept nogil
+cdef u32 copy_to_buffer(State s, Work *w, u64 start) noexcept nogil
 cdef u32 shmem_read(State s, Work *w, u64 start, u64 until_ns) noexcept nogil
 cdef u32 shmem_write(State s, Work *w, u64 start, u64 until_ns) noexcept nogil
 cdef u64 written(State s, Work *w, u64 before, u64 start, u64 position) noexcept nogil

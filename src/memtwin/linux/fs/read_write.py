@@ -198,54 +198,57 @@ def filemap_get_pages(s: State, filp: u32, index: u64, last: u64, pages: cython.
     return nr
 
 
+def put_read_batch(s: State, w: cython.pointer(Work)):
+    """Drop the pages that a read holds: it has ended, or never goes on."""
+    nr: u32 = w.nr_batch
+    i: u32
+    w.nr_batch = 0
+    for i in range(nr):
+        put_page(s, w.batch[i])
+
+
 def pread(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> u32:
-    """One read; it ends at the file's end.  Returns an Outcome."""
+    """One read; it ends at the file's end.  While it waits for its buffer it holds its pages.  Returns an Outcome."""
     ra: cython.pointer(Filp) = filp_at(s, w.filp)
-    size: u64 = file_at(s, ra.file).nr_pages * PAGE
-    end: u64 = min(start + w.chunk, size)
-    position: u64 = w.position
-    pages: u32[READ_BATCH]
-    nr: u32
+    end: u64 = min(start + w.chunk, file_at(s, ra.file).nr_pages * PAGE)
     i: u32
     code: u32
-    while position < end:
+    while w.position < end or w.nr_batch:
         if s.rq.resched:
             hooks.cond_resched(s)
-        nr = filemap_get_pages(s, w.filp, position // PAGE, (end + PAGE - 1) // PAGE, pages)
-        if not nr:
-            w.position = position
-            return s.alloc_error
-        ra = filp_at(s, w.filp)
-        for i in range(nr):
-            if i or (ra.prev_pos - 1) // PAGE != position // PAGE:
-                mark_page_accessed(s, pages[i])
-        w.position = position
-        code = copy_to_buffer(s, w, start, end, pages, nr)
-        position = w.position
-        for i in range(nr):
-            put_page(s, pages[i])
-        if code == OK and position < end and goes_back(s, w, position, until_ns):
+        if not w.nr_batch:
+            w.batch_at = 0
+            w.nr_batch = filemap_get_pages(s, w.filp, w.position // PAGE, (end + PAGE - 1) // PAGE, w.batch)
+            if not w.nr_batch:
+                return s.alloc_error
+            ra = filp_at(s, w.filp)
+            for i in range(w.nr_batch):
+                if i or (ra.prev_pos - 1) // PAGE != w.position // PAGE:
+                    mark_page_accessed(s, w.batch[i])
+        code = copy_to_buffer(s, w, start)
+        if code == AGAIN:
             return AGAIN
+        put_read_batch(s, w)
         if code != OK:
             return code
+        if w.position < end and goes_back(s, w, w.position, until_ns):
+            return AGAIN
     return OK
 
 
-def copy_to_buffer(s: State, w: cython.pointer(Work), start: u64, end: u64, pages: cython.pointer(u32), nr: u32) -> u32:
-    """Copy *nr* pages to where the call has come to; returns an Outcome."""
+def copy_to_buffer(s: State, w: cython.pointer(Work), start: u64) -> u32:
+    """Copy the pages that a read holds to where the call has come to, from the one that is next; returns an Outcome."""
     code: u32 = OK
     vpn: u64
-    i: u32
-    for i in range(nr):
+    while w.batch_at < w.nr_batch:
         vpn = w.buffer_vpn + (w.position - start) // PAGE
-        if code == OK:
-            code = access_page(s, w.task, vpn, True)
-        if code == AGAIN:
+        code = access_page(s, w.task, vpn, True)
+        if code != OK:
             break
-        if code == OK:
-            store_content(s, w.task, vpn, s.pages[pages[i]].tag)
+        store_content(s, w.task, vpn, s.pages[w.batch[w.batch_at]].tag)
         spend_ns(s, s.cost_ns[COST_READ_PAGE])
-        w.position = min((w.position // PAGE + 1) * PAGE, end)
+        w.position = min((w.position // PAGE + 1) * PAGE, start + w.chunk)
+        w.batch_at += 1
     if code == OK or code == AGAIN:
         filp_at(s, w.filp).prev_pos = w.position
     return code

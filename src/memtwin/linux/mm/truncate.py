@@ -30,7 +30,7 @@ from cython.cimports.memtwin.linux.fs.fs_writeback import close_extent, forget_c
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow, xa_skip
 from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_remove, is_hole, try_to_free_buffers
 from cython.cimports.memtwin.linux.mm.page_writeback import clear_dirty
-from cython.cimports.memtwin.linux.mm.swap import put_page
+from cython.cimports.memtwin.linux.mm.swap import lru_del, put_page
 
 from memtwin.linux.core.state import raise_if_broken
 
@@ -47,6 +47,8 @@ def truncate_page(s: State, pfn: u32):
     filemap_remove(s, pfn, 0)
     page.owner = OWNER_ANON
     page.mapping = 0
+    if page.refcount > 1 and page.flags & PG_LRU:  # a read holds it: reclaim could not free it
+        lru_del(s, pfn)
     put_page(s, pfn)
     spend_ns(s, s.cost_ns[COST_UNMAP_PAGE])
 

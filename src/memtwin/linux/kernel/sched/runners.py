@@ -25,7 +25,7 @@ from cython.cimports.memtwin.linux.core.state import (
     task_at,
 )
 from cython.cimports.memtwin.linux.fs.fs_writeback import filemap_flush, release_file, write_all
-from cython.cimports.memtwin.linux.fs.read_write import FileIo, io_batch
+from cython.cimports.memtwin.linux.fs.read_write import FileIo, io_batch, put_read_batch
 from cython.cimports.memtwin.linux.kernel.sched.wait import finish_wait, wait_is_over
 from cython.cimports.memtwin.linux.mm.mmap import do_munmap
 from cython.cimports.memtwin.linux.mm.oom_kill import exit_victim
@@ -70,6 +70,7 @@ def work_step(s: State, w: cython.pointer(Work), until_ns: u64) -> u32:
 
 def end_work(s: State, r: cython.pointer(Runner)):
     """A runner's operation is over; of one aside the time has passed now that its last piece took."""
+    put_read_batch(s, cython.address(r.work))
     free(r.work.leaves)
     r.work.leaves = cython.NULL
     r.work.nr_leaves = 0
