@@ -59,7 +59,7 @@ counted). *Recorded*: as run.json says; it says so since 30 November 2026.
 | scenario | kernel | recorded | runs | outcomes | sizes | mean | p90 |
 |---|---|---|---|---|---|---|---|
 """
-USER = re.compile(r"(20[0-7]|21[0-6]|22[0-3]|26[0-9]|27[01])-")
+USER = re.compile(r"(20[0-7]|21[0-6]|22[0-3]|26[0-9]|27[0-9]|28[0-3])-")
 USER_BARS = {"mean": 0.06, "p90": 0.2, "sizes": 0.02}
 SMALL_KIB = 2 << 10
 BARRED = 3

@@ -13,6 +13,7 @@ from memtwin.linux.mm import shmem
 from memtwin.run.refusals import SIGNALS
 from memtwin.twin.twin import Twin
 
+SIGBUS = 7
 PAGES = 4096 >> 2  # of 4 MiB
 
 
@@ -178,4 +179,50 @@ def test_two_may_fault_on_the_same_page(swap: str) -> None:
         ("wait", "ok"),
     ) * 3:  # fmt: skip
         assert made.do(line) == outcome
+    invariants.validate(made.state)
+
+
+def test_truncation_takes_pages_slots_and_private_copies_from_whoever_maps_the_file() -> None:
+    """Of 40 MiB some lie in swap, some are mapped, 4 copied by a private mapping; then nothing is left of the file."""
+    made = machine(
+        "swap disk size=90M rot=0\ntmpfs size=60M", "proc A", "proc B", "A fwrite tmp/f 0 40M 64K",
+        "A fmap own tmp/f private",
+        "A touch own 0 4M w seq", "B fmap all tmp/f shared", "B touch all 0 40M r seq", "B mmap h 60M",
+        "B touch h 0 60M w seq content=text",
+    )  # fmt: skip
+    file = made.run.processes.shared.tmpfs["tmp/f"]
+    assert shmem.swapped_pages(made.state) > 0
+    assert made.do("A truncate tmp/f") == "ok"
+    assert shmem.figures(made.state, file) == (0, 0, 0)
+    assert shmem.tmpfs_usage(made.state, 1)[0] == 0
+    assert rows(made)["Shmem"] == 0
+    assert rollup(made, "A")["Anonymous"] + rollup(made, "A")["Swap"] < 1024
+    invariants.validate(made.state)
+    assert made.do("A fwrite tmp/f 0 1M 64K") == made.do("B touch all 0 1M r seq") == "ok"
+    assert made.do("B touch all 1M 4K r seq") == "died"
+    assert made.run.done[-1].deaths[0]["signal"] == SIGBUS
+    invariants.validate(made.state)
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("swap", ["swap zram size=64M", "swap disk size=64M rot=1", "swap disk size=64M\nswap zswap"])
+def test_a_file_in_memory_is_truncated_while_others_read_write_and_touch_it(swap: str, cpus: int) -> None:
+    """Whoever touches what is gone ends by SIGBUS, reads end early, writes make the file longer again."""
+    made = Growing(f"machine ram=128M cpus={cpus}\n{swap}\ntmpfs size=60M")
+    for line in (
+        "proc A", "proc B", "proc C", "proc D", "A fwrite tmp/f 0 40M 64K", "B fmap all tmp/f shared",
+        "D mmap h 60M", "D touch h 0 60M w seq content=text",
+    ):  # fmt: skip
+        assert made.do(line) == "ok", line
+    for line in (
+        "B touch all 0 40M r rand:9000:4 &", "C fread tmp/f 0 40M 64K &", "D fwrite tmp/f 20M 20M 64K &", "sleep 0.02",
+        "A truncate tmp/f", "sleep 0.02", "A truncate tmp/f", "wait",
+    ):  # fmt: skip
+        made.do(line)
+        invariants.validate(made.state)
+    ended = {one.op.proc: one.outcome for one in made.run.done if getattr(one.op, "beside", False)}
+    assert ended == {"B": "died", "C": "ok", "D": "ok"}
+    for area in ("zram", "disk"):
+        if area in swap:
+            assert made.do(f"swapoff {area}") == "ok"
     invariants.validate(made.state)

@@ -208,6 +208,26 @@ def test_ordinary_users_lock_at_most_their_limit_and_root_is_not_bound() -> None
     assert errno(made, "A mlock h 0 8M") == 0  # what is locked counts once
 
 
+@pytest.mark.parametrize(
+    ("split", "join"),
+    [("A mlock h {} 2M", "A munlock h 0 12M"), ("A madvise h {} 2M hugepage", "A madvise h 0 12M nohugepage")],
+)
+def test_areas_that_are_alike_again_are_one(split: str, join: str) -> None:
+    """A lock or an advice splits an area, its end joins the parts: only one area can grow (recording 281)."""
+    made = machine("proc A", "A mmap h 12M", "A touch h 0 12M w seq", split.format("2M"), split.format("6M"))
+    assert errno(made, "A mremap h 16M maymove") == Outcome.EFAULT
+    assert errno(made, join) == 0
+    assert errno(made, "A mremap h 16M maymove") == 0
+
+
+def test_free_is_an_advice_for_anonymous_memory_alone() -> None:
+    """MADV_FREE of shared memory or of a file's mapping is EINVAL, and changes nothing (recording 276)."""
+    made = machine(
+        "proc A", "A shm s 4M", "A touch s 0 4M w seq", "A fmap f data private", "A mmap h 4M", header="file data 4M"
+    )
+    assert [errno(made, f"A madvise {region} 0 4M free") for region in "sfh"] == [Outcome.EINVAL, Outcome.EINVAL, 0]
+
+
 def test_files_of_root_are_for_others_to_read() -> None:
     """A write is EBADF, a new file EACCES, a writable shared mapping EACCES; a private one is a copy."""
     made = machine("proc A uid=1000", "A fread data 0 64K 64K", header="file data 4M")

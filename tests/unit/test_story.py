@@ -113,6 +113,7 @@ def test_what_was_missed_is_told() -> None:
         ("A fsync f", 'A waits for "f" to be written: at once'),
         ("A fread f 0 16M 64K\nA truncate f", 'A truncates "f" to nothing: 16 MiB of page cache dropped.'),
         ("A fwrite f 0 4M 64K\nA truncate f", "4,096 KiB of it never written."),
+        ("A fwrite tmp/t 0 4M 64K\nA truncate tmp/t", 'A truncates "tmp/t" to nothing: 4,096 KiB of memory is free'),
         ("A truncate f\nA fwrite f 0 4M 64K\nA close f", "the file system queues 4,096 KiB for the disk at once, in"),
         ("A fwrite new 0 4M 64K\nA close new", 'A closes "new": what is dirty of it stays in memory.'),
         ("A close f", 'A closes "f", which it has not opened (EBADF).'),

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def truncate(processes: Processes, process: Worker, op: Truncate) -> int:
-    """Make a file of the data disk empty; returns an Outcome (EINVAL: it is open for reading only)."""
+    """Make a file empty; returns an Outcome (EINVAL: it is open for reading only)."""
     filp = processes.open(process, op.file)
     if filp < 0 or op.file in process.read_only:
         return -filp if filp < 0 else Outcome.EINVAL
-    return mm_truncate.truncate(processes.state, process.task, processes.disk.numbers[op.file])
+    return mm_truncate.truncate(processes.state, process.task, kernel_fork.file_of(processes.state, filp))
 
 
 def close(processes: Processes, process: Worker, op: Close) -> int:

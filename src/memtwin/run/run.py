@@ -415,10 +415,10 @@ def refuse_what_cannot_be_done(scenario: Scenario) -> None:
         if type(op) not in OF_PROCESS and type(op) not in OF_MACHINE:
             verb = op.text.split()[1 if isinstance(op, WorkerOp) else 0]
             raise NotModelledError(f"{scenario.path}:{op.lineno}", f"{verb!r} ({op.text})", hint="nothing was run")
-    mapped = {op.file for op in scenario.ops if isinstance(op, Fmap)}
+    mapped = {op.file for op in scenario.ops if isinstance(op, Fmap) and "/" not in op.file}
     for op in scenario.ops:
-        if isinstance(op, Truncate) and ("/" in op.file or op.file in mapped):
-            what = "truncating a file that is mapped, or on the tmpfs"
+        if isinstance(op, Truncate) and op.file in mapped:
+            what = "truncating a file of the data disk that is mapped"
             raise NotModelledError(f"{scenario.path}:{op.lineno}", what, hint="nothing was run")
     side_by_side = {op.proc: op for op in scenario.ops if isinstance(op, WorkerOp) and op.beside}
     if len(side_by_side) > mm_types.MAX_RUNNERS:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 def truncated(op: Truncate, what: Step) -> str:
     """Say that a file became empty, and what that freed."""
+    if "/" in op.file:
+        freed, slots = max(-what.change["Shmem"], 0), max(what.change["SwapFree"], 0)
+        back = " and ".join(
+            f"{size(kib)} of {where}" for kib, where in ((freed, "memory"), (slots, "swap")) if kib
+        )  # fmt: skip
+        return f"{op.proc} truncates {named(op.file)} to nothing: {back or 'nothing'} is free again."
     cached, dirty = -what.change["Cached"], -what.change["Dirty"]
     dropped = f"{size(cached)} of page cache dropped" if cached > 0 else "none of it was in memory"
     lost = f", {size(dirty)} of it never written" if dirty > 0 else ""

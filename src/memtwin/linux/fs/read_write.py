@@ -355,7 +355,7 @@ def shmem_read(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) -> 
             pfn = shmem_get_page(s, file, position // PAGE, False, cython.NULL)
             if not pfn:
                 w.position = position
-                return s.alloc_error
+                return OK if s.alloc_error == SIGBUS else s.alloc_error  # truncated meanwhile: the file ends before
             s.pages[pfn].refcount += 1
             if not position % PAGE:
                 mark_page_accessed(s, pfn)
@@ -392,6 +392,8 @@ def shmem_write(s: State, w: cython.pointer(Work), start: u64, until_ns: u64) ->
             w.position = position
             return code
         pfn = shmem_get_page(s, file, position // PAGE, True, cython.NULL)
+        if not pfn and s.alloc_error == SIGBUS:
+            continue  # truncated while it came back from swap: a new page
         if not pfn:
             w.position = position
             return s.alloc_error

@@ -11,7 +11,7 @@ nohuge…   they do not
 ========= ===========================================================================================================
 
 ``free``, ``cold`` and ``pageout`` leave pages alone that others map too.  A huge page of which they mean a part is
-split.
+split.  ``free`` is for anonymous memory alone: a file's, shared memory too, is EINVAL.
 
 Follows mm/madvise.c and mm/vmscan.c (``reclaim_pages``) of Linux 6.1.
 
@@ -52,7 +52,7 @@ from cython.cimports.memtwin.linux.mm.swap import (
 )
 from cython.cimports.memtwin.linux.mm.swapfile import free_swap_and_cache, try_to_free_swap
 from cython.cimports.memtwin.linux.mm.swapin import read_swap_cache_async
-from cython.cimports.memtwin.linux.mm.vma import find_vma_index, split_vma
+from cython.cimports.memtwin.linux.mm.vma import find_vma_index, merge_neighbours, split_vma
 from cython.cimports.memtwin.linux.mm.vmscan import ReclaimStat, putback_lru_pages, shrink_page_list
 from cython.cimports.memtwin.linux.mm.vmscan_node import init_scan
 
@@ -171,8 +171,12 @@ def cold_huge_pmd(s: State, table: u32, pageout: cython.pointer(List)):
 
 
 def hugepage_madvise(s: State, mm: u32, index: u32, start: u64, end: u64, advice: u32) -> u32:
-    """Say of the part of an area that lies in the range whether it is to have huge pages; returns the part's index."""
+    """Say of the part of an area that lies in the range whether it is to have huge pages; returns its area's index.
+
+    The part is split off, or becomes one with neighbours that are alike.
+    """
     area: cython.pointer(Vma) = vma_at(s, mm_at(s, mm).vmas[index])
+    first: u64 = max(area.start, start)
     flags: u32 = area.flags & ~cython.cast(u32, VM_HUGEPAGE | VM_NOHUGEPAGE)
     flags |= VM_HUGEPAGE if advice == MADV_HUGEPAGE else VM_NOHUGEPAGE
     if advice == MADV_HUGEPAGE:
@@ -185,7 +189,8 @@ def hugepage_madvise(s: State, mm: u32, index: u32, start: u64, end: u64, advice
     if vma_at(s, mm_at(s, mm).vmas[index]).end > end:
         split_vma(s, mm_at(s, mm).vmas[index], end)
     vma_at(s, mm_at(s, mm).vmas[index]).flags = flags
-    return index
+    merge_neighbours(s, mm, index)
+    return find_vma_index(s, mm, first)
 
 
 def madvise_walk(s: State, vma: u32, start: u64, end: u64, advice: u32):
@@ -273,7 +278,7 @@ def reclaim_pages(s: State, chain: cython.pointer(List)):
 
 
 def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
-    """Carry an advice out on every area of a range; EINVAL: an area is locked, what lies before it is done."""
+    """Carry an advice out on every area of a range; EINVAL: it is not for an area, what lies before that is done."""
     mm: u32 = task_at(s, task).mm
     index: u32 = find_vma_index(s, mm, start)
     code: u32 = OK
@@ -294,7 +299,7 @@ def do_madvise(s: State, task: u32, start: u64, end: u64, advice: u32):
             madvise_willneed(s, mm_at(s, mm).vmas[index], first, last)
         elif advice >= MADV_HUGEPAGE:
             index = hugepage_madvise(s, mm, index, first, last, advice)
-        elif area.flags & VM_LOCKED:
+        elif area.flags & VM_LOCKED or (advice == MADV_FREE and area.file):
             code = EINVAL
             break
         elif advice == MADV_DONTNEED:

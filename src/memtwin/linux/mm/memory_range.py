@@ -12,6 +12,7 @@ import cython
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
+    file_at,
     is_compound,
     is_cut_off,
     mm_at,
@@ -174,6 +175,14 @@ def zap_page_range(s: State, task: u32, mm: u32, start: u64, end: u64):
         elif table:
             zap_pte_range(s, task, mm, table, vpn, limit, locked)
         vpn = limit
+
+
+def unmap_mapping_range(s: State, file: u32):
+    """Unmap all of a file wherever it is mapped, private copies of its pages too (``even_cows``)."""
+    vma: u32 = file_at(s, file).i_mmap
+    while vma:
+        zap_page_range(s, 0, vma_at(s, vma).mm, vma_at(s, vma).start, vma_at(s, vma).end)
+        vma = vma_at(s, vma).next_share
 
 
 def discard_anon_page(s: State, task: u32, vma: u32, pfn: u32):

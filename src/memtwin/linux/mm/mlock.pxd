@@ -1,7 +1,7 @@
 from memtwin.linux.core.mm_types cimport *
 from memtwin.linux.core.state cimport State
 
-cdef u32 mlock_fixup(State s, u32 mm, u32 index, u64 start, u64 end, bint lock) noexcept nogil
+cdef void mlock_fixup(State s, u32 mm, u32 index, u64 start, u64 end, bint lock) noexcept nogil
 cdef void mlock_range(State s, u32 mm, u64 start, u64 end, bint lock) noexcept nogil
 cdef void mlock_huge_pmd(State s, u32 table, bint lock) noexcept nogil
 cdef u32 populate(State s, u32 task, u64 start, u64 end) noexcept nogil

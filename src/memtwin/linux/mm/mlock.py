@@ -4,7 +4,7 @@ Locking a range faults all of it in, writable private memory for writing, and mo
 list, where reclaim does not look.  ``Mlocked`` counts them; ``Unevictable`` also holds ramfs.  The list moves come in
 batches, but for the last ones of a call.
 
-A locked area is a part of its own: a call that locks half of one splits it.
+A locked area is a part of its own: a call that locks half of one splits it, and areas that are equal again become one.
 
 Follows mm/mlock.c of Linux 6.1.
 
@@ -33,17 +33,17 @@ from cython.cimports.memtwin.linux.mm.huge_pmd import is_huge_zero_pmd, pmd_page
 from cython.cimports.memtwin.linux.mm.memory import access_page
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap import lru_add_drain, mark_page_accessed, mlock_page, munlock_page
-from cython.cimports.memtwin.linux.mm.vma import find_vma, find_vma_index, split_vma
+from cython.cimports.memtwin.linux.mm.vma import find_vma, find_vma_index, merge_neighbours, split_vma
 
 from memtwin.linux.core.state import raise_if_broken
 
 
-def mlock_fixup(s: State, mm: u32, index: u32, start: u64, end: u64, lock: cython.bint) -> u32:
-    """Set or clear the lock of the part of an area that lies in the range, splitting it; returns the part's index."""
+def mlock_fixup(s: State, mm: u32, index: u32, start: u64, end: u64, lock: cython.bint):
+    """Set or clear the lock of the part of an area that lies in the range: split it off, or join it to its like."""
     area: cython.pointer(Vma) = vma_at(s, mm_at(s, mm).vmas[index])
     pages: i64
     if (area.flags & VM_LOCKED != 0) == lock:
-        return index
+        return
     if area.start < start:
         split_vma(s, mm_at(s, mm).vmas[index], start)
         index += 1
@@ -54,7 +54,7 @@ def mlock_fixup(s: State, mm: u32, index: u32, start: u64, end: u64, lock: cytho
     area.flags ^= VM_LOCKED
     mm_at(s, mm).locked_vm += pages if lock else -pages
     mlock_range(s, mm, area.start, area.end, lock)
-    return index
+    merge_neighbours(s, mm, index)
 
 
 def mlock_range(s: State, mm: u32, start: u64, end: u64, lock: cython.bint):
@@ -167,6 +167,7 @@ def do_mlock(s: State, task: u32, start: u64, end: u64, lock: cython.bint) -> u3
     """Lock or unlock a range; returns an Outcome."""
     mm: u32 = task_at(s, task).mm
     index: u32 = find_vma_index(s, mm, start)
+    at: u64
     code: u32 = may_lock(s, task, start, end) if lock else cython.cast(u32, OK)
     if code != OK:
         return code
@@ -175,7 +176,9 @@ def do_mlock(s: State, task: u32, start: u64, end: u64, lock: cython.bint) -> u3
     while index < mm_at(s, mm).nr_vmas:
         if vma_at(s, mm_at(s, mm).vmas[index]).start >= end:
             break
-        index = mlock_fixup(s, mm, index, start, end, lock) + 1
+        at = vma_at(s, mm_at(s, mm).vmas[index]).end
+        mlock_fixup(s, mm, index, start, end, lock)
+        index = find_vma_index(s, mm, at)
     return populate(s, task, start, end) if lock else OK
 
 

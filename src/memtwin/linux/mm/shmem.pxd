@@ -23,6 +23,7 @@ cdef void shmem_drop_clean(State s, u32 pfn) noexcept nogil
 cdef u64 shmem_partial_swap_usage(State s, u32 file, u64 start, u64 pages) noexcept nogil
 cdef u32 shmem_unuse(State s, u32 area) noexcept nogil
 cdef u32 shmem_unuse_file(State s, u32 file, u32 area) noexcept nogil
+cdef void shmem_truncate_range(State s, u32 file) noexcept nogil
 cdef void shmem_evict(State s, u32 file) noexcept nogil
 cdef void drop_slot(State s, u32 file, u64 index) noexcept nogil
 cdef void shmem_put(State s, u32 file) noexcept nogil

@@ -18,8 +18,11 @@ vm.overcommit_memory is 2       the same; an anonymous shared mapping and a Syst
 no memory                       ENOMEM, or the OOM killer
 =============================== ======================================================================================
 
+Who truncates such a file takes its pages and slots away at once, and out of every page table (``truncate.py``).  What
+lies beyond the end from then on is SIGBUS, until a write makes the file longer again.
+
 Follows mm/shmem.c of Linux 6.1 (``shmem_get_folio_gfp``, ``shmem_swapin_folio``, ``shmem_writepage``,
-``shmem_fault``, ``shmem_unuse``, ``shmem_evict_inode``).
+``shmem_fault``, ``shmem_unuse``, ``shmem_truncate_range``, ``shmem_evict_inode``).
 
 Not modelled: huge pages, fallocate, SHM_LOCK, extended attributes, truncation of part of a file.
 """
@@ -156,6 +159,11 @@ def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32
         free_unref_page(s, pfn, 0)
         shmem_unacct_block(s, file)
         return shmem_get_page(s, file, index, write, cython.NULL)
+    if not write and index >= file_at(s, file).nr_pages:  # it was truncated meanwhile
+        free_unref_page(s, pfn, 0)
+        shmem_unacct_block(s, file)
+        s.alloc_error = SIGBUS
+        return 0
     prep_new_page(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].tag = 0
     s.pages[pfn].flags |= PG_SWAPBACKED | PG_UPTODATE | (PG_REFERENCED if write else 0)
@@ -245,13 +253,16 @@ def shmem_swapin_page(s: State, file: u32, index: u64, major: cython.pointer(cyt
 def shmem_get_page(s: State, file: u32, index: u64, write: cython.bint, major: cython.pointer(cython.bint)) -> u32:
     """A page of a file, made or brought back if it is not in memory; 0: ``State.alloc_error`` says why not.
 
-    *write*: for write(), which counts as a use. *major*: of a fault, else NULL.
+    *write*: for write(), which counts as a use, and may be beyond the end (else SIGBUS). *major*: of a fault, else NULL.
     """
     pfn: u32 = filemap_get(s, file, index)
     if pfn:
         if write:
             mark_page_accessed(s, pfn)
         return pfn
+    if not write and index >= file_at(s, file).nr_pages:
+        s.alloc_error = SIGBUS
+        return 0
     if shmem_swap_entry(s, file, index):
         pfn = shmem_swapin_page(s, file, index, major)
         if pfn and write:
@@ -265,9 +276,6 @@ def shmem_fault(s: State, file: u32, index: u64) -> u32:
     t: cython.pointer(Task) = task_at(s, this_cpu(s).current)
     major: cython.bint = False
     pfn: u32
-    if index >= file_at(s, file).nr_pages:
-        s.alloc_error = SIGBUS
-        return 0
     pfn = shmem_get_page(s, file, index, False, cython.address(major))
     if major:
         t.min_flt -= 1
@@ -348,6 +356,7 @@ def shmem_unuse_file(s: State, file: u32, area: u32) -> u32:
             shmem_swap_entry(s, file, index)
             and shmem_swap_entry(s, file, index) >> SWAP_TYPE_SHIFT == area
             and not shmem_swapin_page(s, file, index, cython.NULL)
+            and s.alloc_error != SIGBUS
         ):
             return ENOMEM
         index += 1
@@ -357,13 +366,12 @@ def shmem_unuse_file(s: State, file: u32, area: u32) -> u32:
 # --- a file's life ---------------------------------------------------------------------------------------------------
 
 
-def shmem_evict(s: State, file: u32):
-    """Free a file that has no name, descriptor or mapping left: pages, slots, promises, and what the kernel kept."""
+def shmem_truncate_range(s: State, file: u32):
+    """Free all that a file holds, in memory and in swap areas."""
     f: cython.pointer(File) = file_at(s, file)
     index: u64 = 0
     after: u64
     pfn: u32
-    i: u32
     while index < f.nr_pages:
         after = xa_skip(s, file, index)
         if f.height and after != index:
@@ -379,6 +387,14 @@ def shmem_evict(s: State, file: u32):
         elif shmem_swap_entry(s, file, index):
             drop_slot(s, file, index)
         index += 1
+
+
+def shmem_evict(s: State, file: u32):
+    """Free a file that has no name, descriptor or mapping left: pages, slots, promises, and what the kernel kept."""
+    f: cython.pointer(File) = file_at(s, file)
+    index: u64
+    i: u32
+    shmem_truncate_range(s, file)
     vm_unacct_memory(s, f.nr_promised)
     for i in range(3):
         object_free(s, f.slabs[i])

@@ -9,7 +9,10 @@ file systems write such a file when it is closed (``fs_writeback.release_file``)
 Follows mm/truncate.c of Linux 6.1 (``truncate_inode_pages_range``, ``truncate_cleanup_folio``), and of file systems
 ext4_truncate() and xfs_setattr_size() in what they note for the file's next close.
 
-Not modelled: truncation of part of a file, of one that is mapped, blocks and journal that it changes.
+A file of shared memory has no writeback to wait for: its pages and slots are freed, and whoever has it mapped loses
+them, private copies too.  What he touches then lies beyond the end.
+
+Not modelled: truncation of part of a file, of one of a disk that is mapped, blocks and journal that it changes.
 """
 
 import cython
@@ -29,7 +32,9 @@ from cython.cimports.memtwin.linux.core.state import (
 from cython.cimports.memtwin.linux.fs.fs_writeback import close_extent, forget_clean
 from cython.cimports.memtwin.linux.lib.xarray import xa_erase_shadow, xa_skip
 from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_remove, is_hole, try_to_free_buffers
+from cython.cimports.memtwin.linux.mm.memory_range import unmap_mapping_range
 from cython.cimports.memtwin.linux.mm.page_writeback import clear_dirty
+from cython.cimports.memtwin.linux.mm.shmem import shmem_truncate_range
 from cython.cimports.memtwin.linux.mm.swap import lru_del, put_page
 
 from memtwin.linux.core.state import raise_if_broken
@@ -113,12 +118,22 @@ def truncate_file(s: State, file: u32):
     forget_clean(s, file)
 
 
+def shmem_setattr(s: State, file: u32):
+    """Make a file of shared memory empty: nobody maps a page of it any more, and none is left."""
+    unmap_mapping_range(s, file)
+    shmem_truncate_range(s, file)
+    file_at(s, file).nr_pages = 0
+
+
 def truncate(s: State, task: int, file: int) -> int:
-    """Truncate a regular file to nothing, as open(2) with O_TRUNC does; returns an Outcome."""
+    """Truncate a file to nothing, as open(2) with O_TRUNC does; returns an Outcome."""
     number: u32 = file
     set_current(s, task)
     with cython.nogil:
         spend_ns(s, s.cost_ns[COST_SYSCALL])
-        truncate_file(s, number)
+        if file_at(s, number).kind == FILE_SHMEM:
+            shmem_setattr(s, number)
+        else:
+            truncate_file(s, number)
     raise_if_broken(s)
     return OK
