@@ -5,6 +5,7 @@
  *
  *   start                      nothing: the first command of every process
  *   malloc TAG SIZE N HOW T    allocate N blocks and, unless HOW is "u", write each once; T: the thread, "-" for none
+ *   realloc TAG SIZE EVERY HOW T   give every EVERY-th block of TAG that size; unless HOW is "u", write what is new
  *   free TAG EVERY T           free every EVERY-th block of TAG that is left, the first among them
  *   malloctrim                 malloc_trim(0)
  *   mallopt PARAMETER VALUE    trim_threshold, top_pad, mmap_threshold, arena_max
@@ -82,6 +83,24 @@ static int do_free(const char *name, u64 every)
 	return 0;
 }
 
+static int do_realloc(const char *name, u64 size, u64 every, int write)
+{
+	struct tag *t = tag_of(name, 0);
+	struct block **at = t ? &t->first : 0;
+	if (!t || !t->first) return ENOENT;
+	for (u64 i = 0; *at; i++, at = &(*at)->next) {
+		if (i % every) continue;
+		int last = t->last == *at;
+		u64 old = malloc_usable_size(*at);
+		struct block *b = realloc(*at, size);
+		if (!b) return ENOMEM;
+		if (write && size > old) write_pages((char *)b + old, size - old);
+		*at = b;
+		if (last) t->last = b;
+	}
+	return 0;
+}
+
 static int do_mallopt(const char *parameter, u64 value)
 {
 	static const struct { const char *name; int number; } known[] = {
@@ -96,6 +115,7 @@ static int do_mallopt(const char *parameter, u64 value)
 static int carry_out(const char *v, char **a)
 {
 	if (!strcmp(v, "malloc")) return do_malloc(a[0], num(a[1]), num(a[2]), *a[3] != 'u');
+	if (!strcmp(v, "realloc")) return do_realloc(a[0], num(a[1]), num(a[2]), *a[3] != 'u');
 	return do_free(a[0], num(a[1]));
 }
 
@@ -146,6 +166,7 @@ static int command(const char *v, char **a)
 {
 	if (!strcmp(v, "start")) return 0;
 	if (!strcmp(v, "malloc")) return strcmp(a[4], "-") ? by_thread(a[4], v, a) : carry_out(v, a);
+	if (!strcmp(v, "realloc")) return strcmp(a[4], "-") ? by_thread(a[4], v, a) : carry_out(v, a);
 	if (!strcmp(v, "free")) return strcmp(a[2], "-") ? by_thread(a[2], v, a) : carry_out(v, a);
 	if (!strcmp(v, "malloctrim")) { malloc_trim(0); return 0; }
 	if (!strcmp(v, "mallopt")) return do_mallopt(a[0], num(a[1]));

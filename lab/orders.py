@@ -15,7 +15,7 @@ QUEUE: Final = "/sys/block/vda/queue"
 
 VERBS: Final[dict[type[sc.WorkerOp], str]] = {sc.VmRead: "vm_read"}
 """Operations that are not called as their type is, in small letters."""
-ON_HEAP: Final = (sc.Malloc, sc.Free, sc.MallocTrim, sc.Mallopt, sc.ThreadStart)
+ON_HEAP: Final = (sc.Malloc, sc.Realloc, sc.Free, sc.MallocTrim, sc.Mallopt, sc.ThreadStart)
 """What only the heap program does; of all else it can only end."""
 
 
@@ -263,6 +263,8 @@ def _heap_words(op: sc.WorkerOp) -> tuple[object, ...]:
     match op:
         case sc.Malloc():
             return (op.tag, op.size_bytes, op.count, "u" if op.untouched else "w", op.thread or "-")
+        case sc.Realloc():
+            return (op.tag, op.size_bytes, op.every, "u" if op.untouched else "w", op.thread or "-")
         case sc.Free():
             return (op.tag, op.every, op.thread or "-")
         case sc.Mallopt():

@@ -135,7 +135,8 @@ class Soak:
             (self.tune, 2), (self.sleep, 2), (self.switch, 3), (self.compact, 1), (self.take_blocks, 2),
             (self.give_blocks, 2), (self.change_policy, 2), (self.share, 4), (self.unlink, 2), (self.write_tmpfs, 3),
             (self.map_tmpfs, 1), (self.protect, 4), (self.limit, 1), (self.stack, 1), (self.replace, 1),
-            (self.allocate, 4), (self.free, 3), (self.remap, 4), (self.move_break, 3), (self.read_other, 3),
+            (self.allocate, 4), (self.resize, 3), (self.free, 3), (self.remap, 4), (self.move_break, 3),
+            (self.read_other, 3),
         ]  # fmt: skip
         self.kinds = [kind for kind, _ in kinds]
         self.weights = list(accumulate(weight for _, weight in kinds))
@@ -294,9 +295,9 @@ class Soak:
         return "ok" if outcome == "error" else outcome  # there may be no room for its buffer
 
     def replace(self) -> str:
-        """Truncate a file, write it again and close it, while others may do the same; the disk may be full."""
-        process, outcome = self.process(), "ok"
-        for line in ("truncate new", f"fwrite new 0P {16 << self.rng.randint(0, 7)}P 64K", "close new"):
+        """Truncate a file, write it again and close it, while others do the same or map it; there may be no room."""
+        process, outcome, name = self.process(), "ok", self.rng.choice(("new", "new", *TMPFS_FILES))
+        for line in (f"truncate {name}", f"fwrite {name} 0P {16 << self.rng.randint(0, 7)}P 64K", f"close {name}"):
             if process in self.regions and outcome == "ok":
                 outcome = self.step(f"{process} {line}")
         return "ok" if outcome == "error" else outcome
@@ -380,6 +381,19 @@ class Soak:
         count = self.rng.randint(1, max(1, min(300, (4 << 20) // size)))
         how = self.rng.choice(("", "", "", " untouched"))
         outcome = self.step(f"{process} malloc t{self.rng.randint(0, 5)} {size} x{count}{how}")
+        return "ok" if outcome == "error" else outcome
+
+    def resize(self) -> str:
+        """realloc of some or all blocks of a tag; its own limit or overcommit may refuse."""
+        process = self.process()
+        known = sorted(self.growing._body.tags.get(process, ()))
+        if not known:
+            return self.allocate()
+        size, every = self.rng.choice(
+            ((24, 1), (200, 2), (1000, 1), (3000, 3), (20_000, 20), (150_000, 50), (1 << 20, 100))
+        )
+        how = self.rng.choice(("", "", "", " untouched"))
+        outcome = self.step(f"{process} realloc {self.rng.choice(known)} {size} every:{every}{how}")
         return "ok" if outcome == "error" else outcome
 
     def free(self) -> str:

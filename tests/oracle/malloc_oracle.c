@@ -31,12 +31,27 @@ static void do_free(const char *tag, size_t every)
 	for (size_t i = 0; i < nblocks; i++)
 		if (blocks[i].p && !strcmp(blocks[i].tag, tag) && seen++ % every == 0) { free(blocks[i].p); blocks[i].p = 0; }
 }
+static void do_realloc(const char *tag, size_t size, size_t every, int touch)
+{
+	size_t seen = 0;
+	for (size_t i = 0; i < nblocks; i++)
+		if (blocks[i].p && !strcmp(blocks[i].tag, tag) && seen++ % every == 0) {
+			size_t old = malloc_usable_size(blocks[i].p);
+			char *p = realloc(blocks[i].p, size);
+			if (touch && size > old) {
+				for (size_t at = old; at < size; at += 4096) *(volatile char *)(p + at) = 1;
+				*(volatile char *)(p + size - 1) = 1;
+			}
+			blocks[i].p = p; blocks[i].size = size;
+		}
+}
 struct thread { char name[24]; pthread_t id; char op[16], tag[24]; size_t a, b; int c; pthread_mutex_t m; pthread_cond_t go, done; int state; };
 static struct thread threads[64];
 static int nthreads;
 static void carry(const char *op, const char *tag, size_t a, size_t b, int c)
 {
 	if (!strcmp(op, "malloc")) do_malloc(tag, a, b, c);
+	else if (!strcmp(op, "realloc")) do_realloc(tag, a, b, c);
 	else if (!strcmp(op, "free")) do_free(tag, a);
 	else if (!strcmp(op, "trim")) malloc_trim(0);
 }

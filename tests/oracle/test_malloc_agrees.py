@@ -68,6 +68,11 @@ class Pages:
         self.mapped -= size
         self.dontneed(address, size)
 
+    def mremap(self, address: int, size: int, wanted: int) -> int:
+        self.mapped += wanted - size
+        self.dontneed(address + wanted, max(size - wanted, 0))
+        return address
+
     def heap(self) -> int:
         self.next += 1 << 36
         return self.next
@@ -84,6 +89,10 @@ class Pages:
 
     def write(self, address: int, size: int) -> None:
         self.pages.update(range(address >> 12, ((address + size - 1) >> 12) + 1))
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        del source
+        self.write(target, size)
 
 
 def modelled(lines: list[Line]) -> list[Figures]:
@@ -111,21 +120,34 @@ def modelled(lines: list[Line]) -> list[Figures]:
             malloc.free(kept)
         elif verb == "thread":
             malloc.start_thread(words[0])
-        elif verb == "malloc":
-            for _ in range(words[2]):
-                chunk = malloc.malloc(words[1], thread)
-                blocks.setdefault(words[0], []).append(chunk)
-                if words[3]:
-                    system.write(chunk + 16, words[1])
-        elif verb == "free":
-            for chunk in blocks[words[0]][:: words[1]]:
-                malloc.free(chunk, thread)
-            blocks[words[0]] = [chunk for i, chunk in enumerate(blocks[words[0]]) if i % words[1]]
         elif verb == "trim":
             malloc.trim()
-        else:
+        elif verb == "mallopt":
             malloc.set(words[0], words[1])
+        else:
+            of_blocks(malloc, system, blocks.setdefault(words[0], []), thread, verb, *words[1:])
     return found
+
+
+def of_blocks(malloc: Malloc, system: Pages, those: list[int], thread: str, verb: str, *words: int) -> None:
+    """Carry out malloc, realloc or free of *those* blocks."""
+    if verb == "malloc":
+        size, count, touched = words
+        for _ in range(count):
+            those.append(malloc.malloc(size, thread))
+            if touched:
+                system.write(those[-1] + 16, size)
+    elif verb == "realloc":
+        size, every, touched = words
+        for number in range(0, len(those), every):
+            old = malloc.usable(those[number])
+            those[number] = malloc.realloc(those[number], size, thread)
+            if touched and size > old:
+                system.write(those[number] + 16 + old, size - old)
+    else:
+        for chunk in those[:: words[0]]:
+            malloc.free(chunk, thread)
+        those[:] = [chunk for i, chunk in enumerate(those) if i % words[0]]
 
 
 R: Line = ("-", "report")
@@ -146,6 +168,23 @@ CASES: dict[str, list[Line]] = {
         R, ("-", "malloc", "a", 5000, 5000, 1), ("-", "malloc", "k", 64, 1, 1), R, ("-", "free", "a", 3), R,
         ("-", "malloc", "c", 4000, 1000, 1), R, ("-", "trim"), R,
     ],
+    "blocks that grow by copies, a half at a time": [
+        R, ("-", "malloc", "a", 1000, 10_000, 1), R, ("-", "realloc", "a", 1500, 2, 1), R,
+        ("-", "realloc", "a", 1500, 1, 1), R, ("-", "realloc", "a", 5000, 3, 1), R, ("-", "free", "a", 1), R,
+    ],
+    "one block grows at the top, then into a mapping, which grows and shrinks": [
+        R, ("-", "malloc", "a", 50_000, 1, 1), R, ("-", "realloc", "a", 120_000, 1, 1), R,
+        ("-", "realloc", "a", 400_000, 1, 1), R, ("-", "realloc", "a", 30_000_000, 1, 1), R,
+        ("-", "realloc", "a", 2_000_000, 1, 1), R, ("-", "realloc", "a", 90_000, 1, 1), R, ("-", "free", "a", 1), R,
+    ],
+    "what is too much is freed, and serves others": [
+        R, ("-", "malloc", "a", 6000, 4000, 1), R, ("-", "realloc", "a", 900, 2, 1), R,
+        ("-", "malloc", "b", 4000, 1500, 1), R, ("-", "realloc", "a", 100, 1, 1), R, ("-", "trim"), R,
+        ("-", "free", "b", 1), R,
+    ],
+    "blocks that were never written are there once they are copied": [
+        R, ("-", "malloc", "a", 3000, 3000, 0), R, ("-", "realloc", "a", 9000, 1, 0), R,
+    ],
     "a trim threshold of its own": [
         ("-", "mallopt", "trim_threshold", 1 << 26), R, ("-", "malloc", "a", 60_000, 500, 1), R,
         ("-", "free", "a", 1), R,
@@ -153,8 +192,8 @@ CASES: dict[str, list[Line]] = {
 }  # fmt: skip
 
 
-def random_lines(seed: int) -> list[Line]:
-    """Blocks of all sizes, freed in part, in any order."""
+def random_lines(seed: int, *, resized: bool = False) -> list[Line]:
+    """Blocks of all sizes, freed in part, in any order, and given other sizes."""
     rng = random.Random(seed)
     lines: list[Line] = [R]
     sizes = (24, 100, 500, 1000, 1500, 4000, 20_000, 70_000, 200_000, 700_000)
@@ -162,6 +201,11 @@ def random_lines(seed: int) -> list[Line]:
         lines.append(("-", "malloc", f"t{number}", rng.choice(sizes), rng.choice((10, 100, 500)), 1))
         if number > 3 and rng.random() < 0.7:
             lines.append(("-", "free", f"t{rng.randrange(number)}", rng.choice((1, 1, 2, 3))))
+        if resized and rng.random() < 0.7:
+            touched = rng.choice((0, 1, 1))
+            lines.append(
+                ("-", "realloc", f"t{rng.randrange(number + 1)}", rng.choice(sizes), rng.choice((1, 2, 3)), touched)
+            )
         lines.append(R)
     return lines
 
@@ -194,11 +238,17 @@ def test_random_blocks_leave_the_same_heap(seed: int, program: Path) -> None:
     compare(modelled(random_lines(seed)), real(random_lines(seed), program))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_random_blocks_of_which_some_change_their_size_leave_the_same_heap(seed: int, program: Path) -> None:
+    lines = random_lines(seed, resized=True)
+    compare(modelled(lines), real(lines, program))
+
+
 def test_a_thread_has_an_arena_of_its_own(program: Path) -> None:
     """What a thread allocates is in no brk heap; its stack's few pages beside."""
     lines: list[Line] = [
         R, ("-", "thread", "T"), ("T", "malloc", "a", 3000, 10_000, 1), R, ("-", "malloc", "m", 3000, 1000, 1), R,
-        ("T", "free", "a", 1), R,
+        ("T", "realloc", "a", 4000, 2, 1), R, ("T", "free", "a", 1), R,
     ]  # fmt: skip
     for mine, theirs in zip(modelled(lines), real(lines, program), strict=True):
         assert abs(mine.heap_rss - theirs.heap_rss) <= 2 * 4096
@@ -209,9 +259,15 @@ def test_the_twins_process_has_the_real_ones_memory(program: Path) -> None:
     """The same operations as a scenario, on the model's kernel: growth of RSS within 2 % of the real process's."""
     steps: list[Line] = [
         ("-", "malloc", "a", 2000, 20_000, 1), ("-", "free", "a", 2), ("-", "malloc", "b", 1 << 20, 20, 1),
-        ("-", "free", "b", 1), ("-", "trim"), ("-", "free", "a", 1),
+        ("-", "free", "b", 1), ("-", "malloc", "c", 3000, 5000, 1), ("-", "realloc", "c", 9000, 2, 1),
+        ("-", "malloc", "d", 1 << 22, 4, 1), ("-", "realloc", "d", 1 << 23, 2, 1), ("-", "trim"), ("-", "free", "a", 1),
     ]  # fmt: skip
-    said = {"malloc": "A malloc {} {} x{}", "free": "A free {} every:{}", "trim": "A malloc_trim"}
+    said = {
+        "malloc": "A malloc {} {} x{}",
+        "realloc": "A realloc {} {} every:{}",
+        "free": "A free {} every:{}",
+        "trim": "A malloc_trim",
+    }
     scenario = parse(
         "\n".join(["machine ram=512M", "proc A", "A malloc first 472", *(said[v].format(*w) for _, v, *w in steps)])
     )

@@ -152,6 +152,8 @@ A mallopt top_pad 64K
 A thread T
 T malloc jobs 1M untouched
 T free jobs every:2
+A realloc rows 3000 every:2 untouched
+T realloc jobs 2M
 A malloc_trim
 A kill
 """
@@ -166,8 +168,10 @@ def test_a_process_that_uses_malloc_runs_the_heap_program() -> None:
         "3 threadstart A T",
         "4 malloc A jobs 1048576 1 u T",
         "5 free A jobs 2 T",
-        "6 malloctrim A",
-        "7 kill A",
+        "6 realloc A rows 3000 2 u -",
+        "7 realloc A jobs 2097152 1 w T",
+        "8 malloctrim A",
+        "9 kill A",
     ]
 
 

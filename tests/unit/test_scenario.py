@@ -76,6 +76,8 @@ C mallopt trim_threshold 1M
 C thread T
 T malloc rows 10 x2
 T free rows
+C realloc rows 4000 every:3 untouched
+T realloc one 2M
 """
 
 
@@ -97,7 +99,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
     assert s.files == (sc.FileDef("data", 10 << 20, "zero"),)
     assert s.checkpoints == ("end",)
     assert s.tmpfs == {"tmp": 64 << 20}
-    assert [op.index for op in s.ops] == list(range(48))
+    assert [op.index for op in s.ops] == list(range(50))
     assert s.ops[29:33] == (
         sc.Shm(29, 40, "C shm a 8K", "C", "a", 8192, None),
         sc.Shm(30, 41, "C shm k 8K as pool", "C", "k", 8192, "pool"),
@@ -113,6 +115,8 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
         sc.ThreadStart(45, 56, "C thread T", "C", "T"),
         sc.Malloc(46, 57, "T malloc rows 10 x2", "C", "rows", 10, 2, untouched=False, thread="T"),
         sc.Free(47, 58, "T free rows", "C", "rows", 1, "T"),
+        sc.Realloc(48, 59, "C realloc rows 4000 every:3 untouched", "C", "rows", 4000, 3, untouched=True, thread=""),
+        sc.Realloc(49, 60, "T realloc one 2M", "C", "one", 2 << 20, 1, untouched=False, thread="T"),
     )
     assert s.ops[36:40] == (
         sc.Mprotect(36, 47, "C mprotect a 0 4K none", "C", "a", 0, 1, "none"),
@@ -133,7 +137,7 @@ def test_every_word_of_the_language_becomes_its_typed_line() -> None:
         "Proc Mmap Fmap Touch Touch Fread Fwrite Fsync Madvise Mlock Munlock Munmap Fork Touch Exit Kill "
         "Sleep Sync DropCaches Compact SwapOn SwapOn SwapOff SetSysctl Kalloc Kfree Kfree Checkpoint "
         "Proc Shm Shm Shm Shm Fwrite Unlink Unlink Mprotect Limit Limit Stack "
-        "Malloc Malloc Free MallocTrim Mallopt ThreadStart Malloc Free"
+        "Malloc Malloc Free MallocTrim Mallopt ThreadStart Malloc Free Realloc Realloc"
     )
     assert s.ops[20:23] == (
         sc.SwapOn(20, 31, "swapon spare prio=5", "spare", 5),
@@ -264,6 +268,10 @@ def test_an_empty_scenario_has_the_documented_defaults() -> None:
         ("proc A\nA stack 65M", 2, "at most 64M of stack", "several operations"),
         ("proc A\nA stack x", 2, "SIZE as bytes", None),
         ("proc A\nA malloc a", 2, "NAME malloc TAG SIZE", "too few words"),
+        ("proc A\nA malloc rows 1\nA realloc row 9", 3, "blocks that A allocated before", "`rows`"),
+        ("proc A\nA malloc a 1\nA realloc a 0", 3, "at least 1 byte", None),
+        ("proc A\nA malloc a 1\nA realloc a 9 x2", 3, "`every:K`", None),
+        ("proc A\nA malloc a 1\nA realloc a 9 untouched every:2", 3, "every:K, untouched", None),
         ("proc A\nA malloc a 100 3", 2, "xN, untouched", None),
         ("proc A\nA malloc a 100 x0", 2, "N as an integer", None),
         ("proc A\nA malloc a 100 untouched x3", 2, "xN, untouched", None),

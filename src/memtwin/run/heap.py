@@ -13,13 +13,13 @@ from memtwin.linux.mm import mprotect as mm_mprotect
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
 from memtwin.run.malloc import Malloc, Thread
-from memtwin.run.space import end_of_data, unmapped
+from memtwin.run.space import end_of_data, remap, unmapped
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
     from memtwin.run.processes import Processes
     from memtwin.run.worker import Worker
-    from memtwin.scenario import Free, MallocTrim, Mallopt, ThreadStart
+    from memtwin.scenario import Free, MallocTrim, Mallopt, Realloc, ThreadStart
     from memtwin.scenario import Malloc as MallocOp
 
 DONTNEED = 0
@@ -28,8 +28,12 @@ STACK_TOUCHED = 3
 """Pages of a thread's stack that starting it writes: its descriptor, thread-local data and first frames."""
 ARENA_PAGES = 16384
 """64 MiB: a thread's arena, aligned to its own size."""
-READ_AHEAD_OF_WRITE = 8
+AT_ONCE = 8
 """Pages that are read at once where malloc would read and write one after another."""
+
+READ, WRITE = 1, 2
+LINK = 8
+"""Bytes at the start of each block that lead to the next of its tag: who goes through a tag reads them."""
 
 
 class HeapFigures(NamedTuple):
@@ -50,13 +54,13 @@ class Refused(Exception):  # noqa: N818 - an outcome of the kernel's, not an err
 
 
 class ProcessMemory:
-    """What the allocator asks of the kernel, for one process; writes are gathered and made in order of address."""
+    """What the allocator asks of the kernel, for one process; it reads and writes a few pages at a time."""
 
     def __init__(self, processes: Processes, process: Worker) -> None:
         self.processes, self.process, self.state = processes, process, processes.state
         self.end = end_of_data(processes, process) << PAGE_SHIFT
-        self.pages: set[int] = set()
-        self.read_first: set[int] = set()
+        self.noted: dict[int, int] = {}
+        """Pages that are to be read (READ), written (WRITE), or both in this order."""
         self.index = 0
 
     def _map(self, start: int, pages: int, flags: int) -> None:
@@ -87,6 +91,16 @@ class ProcessMemory:
         self.forget(address, size)
         kernel_fork.munmap(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT)
 
+    def mremap(self, address: int, size: int, wanted: int) -> int:
+        """Give a mapping another size; returns its address."""
+        self.flush()
+        code, start = remap(
+            self.processes, self.process, address >> PAGE_SHIFT, size >> PAGE_SHIFT, wanted >> PAGE_SHIFT, may_move=True
+        )
+        if code != Outcome.OK:
+            raise Refused(code)
+        return start << PAGE_SHIFT
+
     def heap(self) -> int:
         """Reserve the address space of a thread's arena."""
         start = -(-unmapped(self.processes, self.process, 2 * ARENA_PAGES) // ARENA_PAGES) * ARENA_PAGES
@@ -106,13 +120,29 @@ class ProcessMemory:
         mm_madvise.madvise(self.state, self.process.task, address >> PAGE_SHIFT, size >> PAGE_SHIFT, DONTNEED)
 
     def read(self, address: int, size: int) -> None:
-        """Note that memory is read before it is written: what comes from swap for that stays in the swap cache."""
-        pages = range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1)
-        self.read_first.update(page for page in pages if page not in self.pages)
+        """Note that memory is read, unless it is written before: what comes from swap for that stays cached."""
+        for page in _pages(address, size):
+            self.noted.setdefault(page, READ)
 
     def write(self, address: int, size: int) -> None:
         """Note that memory is written."""
-        self.pages.update(range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1))
+        for page in _pages(address, size):
+            self.noted[page] = self.noted.get(page, 0) | WRITE
+
+    def keep_up(self) -> None:
+        """Use what was noted as soon as it is a few pages, so that pages are used as the program works."""
+        if len(self.noted) >= AT_ONCE:
+            self.flush()
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        """Note that memory is read, and written elsewhere, from start to end."""
+        here, there = _pages(source, size), _pages(target, size)
+        for at in range(0, max(len(here), len(there)), AT_ONCE):
+            for page in here[at : at + AT_ONCE]:
+                self.noted.setdefault(page, READ)
+            for page in there[at : at + AT_ONCE]:
+                self.noted[page] = self.noted.get(page, 0) | WRITE
+            self.keep_up()
 
     def forget(self, address: int, size: int) -> None:
         """Write what is to be written before a part goes away."""
@@ -120,17 +150,17 @@ class ProcessMemory:
         self.flush()
 
     def flush(self) -> None:
-        """Write the pages that were noted, in order."""
-        pages, read_first = sorted(self.pages), self.read_first
-        self.pages, self.read_first = set(), set()
+        """Use the pages that were noted, in order of address."""
+        noted, self.noted = sorted(self.noted.items()), {}
         first = 0
-        for at in range(1, len(pages) + 1):
-            is_read = pages[first] in read_first
-            goes_on = at < len(pages) and pages[at] == pages[at - 1] + 1 and (pages[at] in read_first) == is_read
-            if goes_on and not (is_read and at - first == READ_AHEAD_OF_WRITE):
+        for at in range(1, len(noted) + 1):
+            page, how = noted[first]
+            goes_on = at < len(noted) and noted[at] == (page + at - first, how)
+            if goes_on and not (how & READ and at - first == AT_ONCE):
                 continue
-            for write in (False, True) if is_read else (True,):
-                self._touch(pages[first], at - first, write=write)
+            for what in (READ, WRITE):
+                if how & what:
+                    self._touch(page, at - first, write=what == WRITE)
             first = at
 
     def _touch(self, first: int, count: int, *, write: bool) -> None:
@@ -150,6 +180,11 @@ class ProcessMemory:
         self.write((top - STACK_TOUCHED) << PAGE_SHIFT, STACK_TOUCHED * PAGE_BYTES)
 
 
+def _pages(address: int, size: int) -> range:
+    """Return the numbers of the pages in which memory lies."""
+    return range(address >> PAGE_SHIFT, ((address + size - 1) >> PAGE_SHIFT) + 1)
+
+
 class Heap:
     """A process's allocator, and its blocks by tag."""
 
@@ -167,7 +202,7 @@ class Heap:
         """Return the allocator as a forked child has it: the same blocks, the calling thread alone."""
         twin = copy(self)
         twin.memory = copy(self.memory)
-        twin.memory.process, twin.memory.pages, twin.memory.read_first = child, set(), set()
+        twin.memory.process, twin.memory.noted = child, {}
         twin.memory.processes = processes
         twin.malloc = _copied(self.malloc, twin.memory)
         twin.blocks = {tag: list(blocks) for tag, blocks in self.blocks.items()}
@@ -208,6 +243,29 @@ def malloc(processes: Processes, process: Worker, op: MallocOp) -> int:
             blocks.append(chunk)
             if not op.untouched and op.size_bytes:
                 heap.memory.write(chunk + 16, op.size_bytes)
+            heap.memory.keep_up()
+        heap.memory.flush()
+    except Refused as refused:
+        return processes.end_by_signal(process, refused.code)
+    return Outcome.OK
+
+
+def realloc(processes: Processes, process: Worker, op: Realloc) -> int:
+    """Give blocks another size, and write what is new of them unless it stays untouched; returns an Outcome."""
+    heap = heap_of(processes, process)
+    heap.memory.index = op.index
+    blocks = heap.blocks.get(op.tag, [])
+    if not blocks or op.thread not in heap.malloc.threads:
+        return Outcome.ENOENT if not blocks else Outcome.ESRCH
+    try:
+        for number, block in enumerate(blocks):
+            heap.memory.read(block + 16, LINK)
+            if number % op.every == 0:
+                old = heap.malloc.usable(block)
+                blocks[number] = chunk = heap.malloc.realloc(block, op.size_bytes, op.thread)
+                if not op.untouched and op.size_bytes > old:
+                    heap.memory.write(chunk + 16 + old, op.size_bytes - old)
+            heap.memory.keep_up()
         heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)
@@ -222,8 +280,11 @@ def free(processes: Processes, process: Worker, op: Free) -> int:
     if not blocks or op.thread not in heap.malloc.threads:
         return Outcome.ENOENT if not blocks else Outcome.ESRCH
     try:
-        for chunk in blocks[:: op.every]:
-            heap.malloc.free(chunk, op.thread)
+        for number, chunk in enumerate(blocks):
+            heap.memory.read(chunk + 16, LINK)
+            if number % op.every == 0:
+                heap.malloc.free(chunk, op.thread)
+            heap.memory.keep_up()
         heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)

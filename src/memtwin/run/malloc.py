@@ -8,6 +8,9 @@ goes decides whether the kernel ever sees it again::
     larger               merged with free neighbours, and kept in a bin; at the end of the heap it joins the *top*
     a mapping of its own munmap: gone at once
 
+realloc gives a chunk another size where it is, if what follows it is the top or free and has enough; what it has too
+much is freed. Else it is copied, and its old place is freed. A mapping is another length after mremap, without a copy.
+
 The heap of the main arena is brk's and shrinks only at its end: when the top reaches the trim threshold (128 KiB). One
 chunk in use above keeps all that is free below it. A request of the mmap threshold (128 KiB) or more that the top
 cannot serve is a mapping; freeing one raises that threshold to its size, and the trim threshold to twice that, so that
@@ -17,7 +20,7 @@ that grow by mprotect.
 What malloc writes itself counts too: the head of each chunk, of what is left of a split, and the end of a free one.
 
 Follows malloc/malloc.c and arena.c of glibc 2.36, from its documented behaviour and by measurement. Not modelled:
-memalign, realloc, failures of brk, hugetlb tunables.
+memalign, failures of brk, hugetlb tunables.
 """
 
 from __future__ import annotations
@@ -111,9 +114,10 @@ class Arena:
     # --- bins
 
     def _take(self, chunk: int) -> int:
-        """Take a free chunk out of its bin; returns its size."""
+        """Take a free chunk out of its bin, where its end agrees with its head; returns its size."""
         size = self.free.pop(chunk)
         self.system.read(chunk, MINSIZE)
+        self.system.read(chunk + size, 8)
         del self.ends[chunk + size]
         if chunk in self.unsorted:
             del self.unsorted[chunk]
@@ -141,6 +145,7 @@ class Arena:
         """Move a chunk from the unsorted bin to its own."""
         del self.unsorted[chunk]
         size = self.free[chunk]
+        self.system.read(chunk + size, 16)
         if size < SMALL_BELOW:
             self._link(chunk, self.small.setdefault(size, {}))
         else:
@@ -290,12 +295,41 @@ class Arena:
         self.system_bytes += size
         self.system.write(start, ARENA_HEAD + 16)
 
+    # --- realloc
+
+    def resize(self, chunk: int, wanted: int, thread: Thread) -> int:
+        """Give a chunk of this arena *wanted* bytes; returns it, or the one that it was copied to."""
+        malloc, size = self.malloc, self.malloc.sizes[chunk]
+        self.system.read(chunk + size, 16)
+        if size < wanted:
+            behind = chunk + size
+            if behind == self.top and size + self.top_size >= wanted + MINSIZE:
+                self.top, self.top_size = chunk + wanted, self.top_size - (wanted - size)
+                self.system.write(self.top, 16)
+                return self._used(chunk, wanted)
+            if behind in self.free and size + self.free[behind] >= wanted:
+                size += self._take(behind)
+            else:
+                moved = self.allocate(wanted, thread) or malloc.map(wanted)
+                if moved != behind:
+                    self.system.copy(chunk + 16, moved + 16, size - 8)
+                    malloc.put_back(chunk, thread)
+                    return moved
+                size += malloc.sizes.pop(moved)
+                del malloc.owners[moved]
+        if size - wanted < MINSIZE:
+            return self._used(chunk, size)
+        self._used(chunk + wanted, size - wanted)
+        malloc.put_back(chunk + wanted, thread)
+        return self._used(chunk, wanted)
+
     # --- free
 
     def release(self, chunk: int, size: int) -> None:
         """Take a chunk back."""
         if size <= FAST_MOST:
             self.fast.setdefault(size, []).append(chunk)
+            self.system.read(chunk + size, 16)
             self.system.write(chunk, 24)
             return
         size = self._merge(chunk, size)
@@ -307,6 +341,7 @@ class Arena:
 
     def _merge(self, chunk: int, size: int) -> int:
         """Merge a chunk with its free neighbours and keep it; returns how large it became."""
+        self.system.read(chunk + size, 16)
         before = self.ends.get(chunk)
         if before is not None:
             size += self._take(before)
@@ -315,7 +350,6 @@ class Arena:
             self.top, self.top_size = chunk, self.top_size + size
             self.system.write(self.top, 16)
             return self.top_size
-        self.system.read(chunk + size, 16)
         if chunk + size in self.free:
             size += self._take(chunk + size)
         self._keep(chunk, size)
@@ -389,22 +423,46 @@ class Malloc:
 
     def malloc(self, size: int, thread: str = "") -> int:
         """Return the address of a chunk for a request of *size* bytes."""
-        wanted = max(MINSIZE, (size + 8 + 15) & ~15)
-        caller = self.threads[thread]
-        if not caller.started:
-            caller.started = True
-            self._first(caller)
+        wanted, caller = _chunk_size(size), self._caller(thread)
         cache = caller.cache.get(wanted)
         if cache:
             return cache.pop()
-        chunk = caller.arena.allocate(wanted, caller)
-        if chunk:
-            return chunk
+        return caller.arena.allocate(wanted, caller) or self.map(wanted)
+
+    def map(self, wanted: int) -> int:
+        """Return a chunk that is a mapping of its own."""
         whole = _up(wanted + 8)
         chunk = self.system.mmap(whole)
         self.mapped[chunk] = whole
         self.system.write(chunk, 16)
         return chunk
+
+    def usable(self, chunk: int) -> int:
+        """Return how much of a chunk its owner may use (malloc_usable_size)."""
+        return self.mapped[chunk] - 16 if chunk in self.mapped else self.sizes[chunk] - 8
+
+    def realloc(self, chunk: int, size: int, thread: str = "") -> int:
+        """Give a chunk another size, more than 0; returns where it is then."""
+        wanted = _chunk_size(size)
+        self.system.read(chunk, 16)
+        if chunk not in self.mapped:
+            return self.owners[chunk].resize(chunk, wanted, self._caller(thread))
+        whole = _up(wanted + 8)
+        if whole == self.mapped[chunk]:
+            return chunk
+        moved = self.system.mremap(chunk, self.mapped[chunk], whole)
+        del self.mapped[chunk]
+        self.mapped[moved] = whole
+        self.system.write(moved, 16)
+        return moved
+
+    def _caller(self, thread: str) -> Thread:
+        """Return who calls, with a cache."""
+        caller = self.threads[thread]
+        if not caller.started:
+            caller.started = True
+            self._first(caller)
+        return caller
 
     def _first(self, caller: Thread) -> None:
         """Make a thread's arena, if it is new, and its cache."""
@@ -419,7 +477,11 @@ class Malloc:
         if chunk in self.mapped:
             self._unmap(chunk)
             return
-        size, caller = self.sizes[chunk], self.threads[thread]
+        self.put_back(chunk, self.threads[thread])
+
+    def put_back(self, chunk: int, caller: Thread) -> None:
+        """Take a chunk of an arena back: into the caller's cache, if it has room."""
+        size = self.sizes[chunk]
         if size <= TCACHE_MOST:
             cache = caller.cache.setdefault(size, [])
             if len(cache) < TCACHE_COUNT:
@@ -468,6 +530,11 @@ class Malloc:
             arena.consolidate()
         inner = sum(size for arena in arenas for _, size in arena.whole_pages())
         return inner + max(arenas[0].top_size - MINSIZE - 1, 0) // PAGE * PAGE
+
+
+def _chunk_size(size: int) -> int:
+    """Return the size of the chunk for a request."""
+    return max(MINSIZE, (size + 8 + 15) & ~15)
 
 
 def _up(size: int) -> int:

@@ -20,6 +20,10 @@ class System(Protocol):
         """Unmap it."""
         ...
 
+    def mremap(self, address: int, size: int, wanted: int) -> int:
+        """Give a mapping another size; returns its address, for it may move with its pages."""
+        ...
+
     def heap(self) -> int:
         """Reserve the address space of a thread's arena, without rights; returns its address."""
         ...
@@ -38,6 +42,10 @@ class System(Protocol):
 
     def write(self, address: int, size: int) -> None:
         """Write memory."""
+        ...
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        """Copy memory."""
         ...
 
 

@@ -45,6 +45,7 @@ from memtwin.scenario import (
     Munmap,
     Op,
     Proc,
+    Realloc,
     SetSysctl,
     Shm,
     Sleep,
@@ -141,7 +142,8 @@ OF_PROCESS: Final[dict[type[WorkerOp], Callable[[Processes, Worker, Any], int]]]
     Mlock: Processes.mlock, Munlock: Processes.mlock, Touch: Processes.touch, Fread: Processes.io,
     Fwrite: Processes.io, Shm: Processes.shm, Unlink: Processes.unlink, Fsync: Processes.fsync,
     Truncate: open_files.truncate, Close: open_files.close,
-    Malloc: heap.malloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt, ThreadStart: heap.thread,
+    Malloc: heap.malloc, Realloc: heap.realloc, Free: heap.free, MallocTrim: heap.malloc_trim, Mallopt: heap.mallopt,
+    ThreadStart: heap.thread,
     Mprotect: protection.mprotect, Limit: protection.limit, Stack: protection.stack,
     Mremap: space.mremap, Brk: space.brk, VmRead: space.vm_read,
     ClearRefs: Processes.clear_refs, Fork: Processes.fork, Exit: Processes.exit, Kill: Processes.kill,
@@ -154,5 +156,5 @@ OF_MACHINE: Final[dict[type[Op], Callable[[Run, Any], int]]] = {
 IDLE: Final = (Sleep, Until, Wait)
 """Operations in which only the machine's own threads run."""
 ON_FILES: Final = (Fread, Fwrite, Fmap, Fsync, Truncate)
-ON_HEAP: Final = (Malloc, Free, MallocTrim)
+ON_HEAP: Final = (Malloc, Realloc, Free, MallocTrim)
 """Operations after which malloc is asked for its figures."""

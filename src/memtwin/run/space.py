@@ -88,14 +88,22 @@ def mremap(processes: Processes, process: Worker, op: Mremap) -> int:
     if region is None:
         return Outcome.ENOENT
     pages = op.size_bytes // PAGE_BYTES
-    to = unmapped(processes, process, pages) if op.may_move and pages > region.pages else 0
-    code = mm_mremap.mremap(processes.state, process.task, region.start, region.pages, pages, to)
+    code, start = remap(processes, process, region.start, region.pages, pages, may_move=op.may_move)
     if code == Outcome.OK:
-        moved = to and is_free(processes, process, region.start, 1)
-        process.regions[op.region] = grown = Region(to if moved else region.start, pages)
+        process.regions[op.region] = grown = Region(start, pages)
         if grown.start < process.next_region:
             process.next_region = max(process.next_region, grown.start + program.region_step(pages))
     return code
+
+
+def remap(
+    processes: Processes, process: Worker, start: int, pages: int, wanted: int, *, may_move: bool
+) -> tuple[int, int]:
+    """Give *pages* at *start* another length; returns the Outcome, and where they are then."""
+    to = unmapped(processes, process, wanted) if may_move and wanted > pages else 0
+    code = mm_mremap.mremap(processes.state, process.task, start, pages, wanted, to)
+    moved = code == Outcome.OK and to and is_free(processes, process, start, 1)
+    return code, to if moved else start
 
 
 def is_free(processes: Processes, process: Worker, page: int, pages: int) -> bool:

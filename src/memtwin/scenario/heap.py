@@ -1,4 +1,4 @@
-"""The lines of the C library's allocator: ``malloc``, ``free``, ``malloc_trim``, ``mallopt``, ``thread``."""
+"""The lines of the C library's allocator: ``malloc``, ``realloc``, ``free``, ``malloc_trim``, ``mallopt``, threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,22}")
 MOST_BLOCKS: Final = 1_000_000
 """Blocks that one ``malloc`` may ask for."""
 MOST_BYTES: Final = 1 << 40
-OF_THREADS: Final = ("malloc", "free")
+OF_THREADS: Final = ("malloc", "realloc", "free")
 """What a thread can do by itself; all else its process does."""
 
 
@@ -50,16 +50,40 @@ def free(body: _Body, line: Line) -> kinds.Op:
     """Parse the freeing of blocks."""
     words = line.counted("NAME free TAG [every:K]", 3, 4)
     proc, thread = process_of(body, line)
-    known = body.tags.get(proc, set())
-    if words[2] not in known:
-        raise line.error(f"blocks that {proc} allocated before, not {quoted(words[2])}", hint=like(words[2], known))
-    every = 1
-    if len(words) > 3:
-        kind, _, number = words[3].partition(":")
-        if kind != "every":
-            raise line.error(f"`every:K`, not {quoted(words[3])}")
-        every = line.integer(number, "K", 1, MOST_BLOCKS)
-    return kinds.Free(line.index, line.lineno, line.text, proc, words[2], every, thread)
+    tag = _known_tag(body, line, proc)
+    every = _every(line, words[3]) if len(words) > 3 else 1
+    return kinds.Free(line.index, line.lineno, line.text, proc, tag, every, thread)
+
+
+def _known_tag(body: _Body, line: Line, proc: str) -> str:
+    """Return the tag of a line, of blocks that were allocated before."""
+    tag, known = line.words[2], body.tags.get(proc, set())
+    if tag not in known:
+        raise line.error(f"blocks that {proc} allocated before, not {quoted(tag)}", hint=like(tag, known))
+    return tag
+
+
+def _every(line: Line, word: str) -> int:
+    kind, _, number = word.partition(":")
+    if kind != "every":
+        raise line.error(f"`every:K`, not {quoted(word)}")
+    return line.integer(number, "K", 1, MOST_BLOCKS)
+
+
+def realloc(body: _Body, line: Line) -> kinds.Op:
+    """Parse a change of the size of blocks."""
+    words = line.counted("NAME realloc TAG SIZE [every:K] [untouched]", 4, 6)
+    proc, thread = process_of(body, line)
+    tag, size_bytes = _known_tag(body, line, proc), line.size(words[3], "SIZE")
+    if not 0 < size_bytes <= MOST_BYTES:
+        raise line.error("blocks of at least 1 byte and at most 1024G")
+    rest = words[4:]
+    untouched = rest[-1:] == ["untouched"]
+    rest = rest[:-1] if untouched else rest
+    if len(rest) > 1:
+        raise line.error(f"every:K, untouched, or both in this order, not {quoted(' '.join(words[4:]))}")
+    every = _every(line, rest[0]) if rest else 1
+    return kinds.Realloc(line.index, line.lineno, line.text, proc, tag, size_bytes, every, untouched, thread)
 
 
 def malloc_trim(_body: _Body, line: Line) -> kinds.Op:

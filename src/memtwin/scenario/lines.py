@@ -312,6 +312,17 @@ class Free(WorkerOp):
 
 
 @dataclass(frozen=True, slots=True)
+class Realloc(WorkerOp):
+    """``realloc`` of every *every*-th block of a tag to *size_bytes*; what is new is written unless *untouched*."""
+
+    tag: str
+    size_bytes: int
+    every: int
+    untouched: bool
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
 class MallocTrim(WorkerOp):
     """``malloc_trim(0)``."""
 

@@ -346,6 +346,7 @@ _WORKER: Final[dict[str, Callable[[_Body, Line], kinds.Op]]] = {
     "mlock": _lock(kinds.Mlock),
     "munlock": _lock(kinds.Munlock),
     "malloc": heap.malloc,
+    "realloc": heap.realloc,
     "free": heap.free,
     "malloc_trim": heap.malloc_trim,
     "mallopt": heap.mallopt,

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from memtwin.render.words import count, size
-from memtwin.scenario import Free, Malloc, MallocTrim, Mallopt, ThreadStart
+from memtwin.scenario import Free, Malloc, MallocTrim, Mallopt, Realloc, ThreadStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +20,34 @@ LITTLE = 1 << 20
 """Bytes free in a heap below which nothing is said of them."""
 
 
-def _who(op: Malloc | Free) -> str:
+def _who(op: Malloc | Realloc | Free) -> str:
     return f"{op.proc}'s thread {op.thread}" if op.thread else op.proc
 
 
 def allocated(op: Malloc, what: Step) -> str:
     """Say what malloc gave, and where it lies."""
-    each = size(op.size_bytes >> 10) if op.size_bytes >= WHOLE else f"{op.size_bytes:,} B"
-    asked = f"{count(op.count, 'block')} of {each} ({op.tag})"
+    asked = f"{count(op.count, 'block')} of {_each(op.size_bytes)} ({op.tag})"
     said = f"{_who(op)} allocates {asked}"
     if what.done.errno:
         return f"{said} and fails ({errno.errorcode.get(what.done.errno, what.done.errno)})."
     touched = "untouched" if op.untouched else "and writes them"
     return f"{said} {touched}: {size(what.change['AnonPages'])} more in memory. {_kept(what)}".strip()
+
+
+def _each(size_bytes: int) -> str:
+    """The size of one block."""
+    return size(size_bytes >> 10) if size_bytes >= WHOLE else f"{size_bytes:,} B"
+
+
+def resized(op: Realloc, what: Step) -> str:
+    """Say what blocks with another size took or gave back."""
+    which = "all" if op.every == 1 else f"one in {op.every}"
+    said = f"{_who(op)} makes {which} of {op.tag} {_each(op.size_bytes)} long"
+    if what.done.errno:
+        return f"{said} and fails ({errno.errorcode.get(what.done.errno, what.done.errno)})."
+    grown = what.change["AnonPages"]
+    became = f"{size(grown)} more in memory" if grown >= 0 else f"{size(-grown)} come back to the kernel"
+    return f"{said}: {became}. {_kept(what)}".strip()
 
 
 def freed(op: Free, what: Step) -> str:
@@ -70,6 +85,7 @@ def _kept(what: Step) -> str:
 
 TELLERS: dict[type[Op], Callable[..., str]] = {
     Malloc: allocated,
+    Realloc: resized,
     Free: freed,
     MallocTrim: trimmed,
     Mallopt: lambda op, _what: f"{op.proc} sets malloc's {op.parameter} to {op.value:,}.",

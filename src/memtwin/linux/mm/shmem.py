@@ -253,7 +253,7 @@ def shmem_swapin_page(s: State, file: u32, index: u64, major: cython.pointer(cyt
 def shmem_get_page(s: State, file: u32, index: u64, write: cython.bint, major: cython.pointer(cython.bint)) -> u32:
     """A page of a file, made or brought back if it is not in memory; 0: ``State.alloc_error`` says why not.
 
-    *write*: for write(), which counts as a use, and may be beyond the end (else SIGBUS). *major*: of a fault, else NULL.
+    *write*: for write(), which counts as a use and may be beyond the end, else SIGBUS. *major*: of a fault, or NULL.
     """
     pfn: u32 = filemap_get(s, file, index)
     if pfn:
