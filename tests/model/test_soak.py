@@ -7,7 +7,7 @@ import random
 import pytest
 from soak import Soak, header
 
-SEEDS = (1, 2, 3, 4, 5, 6, 19, 27)
+SEEDS = (1, 2, 4, 5, 6, 7, 19, 27)
 
 
 def test_the_seeds_have_zswap_in_front_of_zram_and_of_several_disks() -> None:
