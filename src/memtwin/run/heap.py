@@ -12,7 +12,8 @@ from memtwin.linux.mm import madvise as mm_madvise
 from memtwin.linux.mm import mprotect as mm_mprotect
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
-from memtwin.run.malloc import Malloc, Thread
+from memtwin.run.malloc import Malloc
+from memtwin.run.malloc_arena import Thread
 from memtwin.run.space import end_of_data, remap, unmapped
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 

@@ -40,7 +40,7 @@ def _each(size_bytes: int) -> str:
 
 
 def resized(op: Realloc, what: Step) -> str:
-    """Say what blocks with another size took or gave back."""
+    """Say what blocks with another size took or returned."""
     which = "all" if op.every == 1 else f"one in {op.every}"
     said = f"{_who(op)} makes {which} of {op.tag} {_each(op.size_bytes)} long"
     if what.done.errno:

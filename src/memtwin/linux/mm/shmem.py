@@ -18,8 +18,7 @@ vm.overcommit_memory is 2       the same; an anonymous shared mapping and a Syst
 no memory                       ENOMEM, or the OOM killer
 =============================== ======================================================================================
 
-Who truncates such a file takes its pages and slots away at once, and out of every page table (``truncate.py``).  What
-lies beyond the end from then on is SIGBUS, until a write makes the file longer again.
+Truncation takes pages and slots away at once; what then lies beyond the end is SIGBUS, until a write makes it longer.
 
 Follows mm/shmem.c of Linux 6.1 (``shmem_get_folio_gfp``, ``shmem_swapin_folio``, ``shmem_writepage``,
 ``shmem_fault``, ``shmem_unuse``, ``shmem_truncate_range``, ``shmem_evict_inode``).
@@ -155,15 +154,11 @@ def shmem_alloc_page(s: State, file: u32, index: u64, write: cython.bint) -> u32
     if not pfn:
         shmem_unacct_block(s, file)
         return 0
-    if filemap_get(s, file, index) or shmem_swap_entry(s, file, index):  # another task was there first
-        free_unref_page(s, pfn, 0)
+    gone: cython.bint = not write and index >= file_at(s, file).nr_pages
+    if gone or filemap_get(s, file, index) or shmem_swap_entry(s, file, index):
+        free_unref_page(s, pfn, 0)  # it was truncated meanwhile, or another task was there first
         shmem_unacct_block(s, file)
         return shmem_get_page(s, file, index, write, cython.NULL)
-    if not write and index >= file_at(s, file).nr_pages:  # it was truncated meanwhile
-        free_unref_page(s, pfn, 0)
-        shmem_unacct_block(s, file)
-        s.alloc_error = SIGBUS
-        return 0
     prep_new_page(s, pfn, 0, OWNER_ANON)
     s.pages[pfn].tag = 0
     s.pages[pfn].flags |= PG_SWAPBACKED | PG_UPTODATE | (PG_REFERENCED if write else 0)

@@ -9,8 +9,8 @@ file systems write such a file when it is closed (``fs_writeback.release_file``)
 Follows mm/truncate.c of Linux 6.1 (``truncate_inode_pages_range``, ``truncate_cleanup_folio``), and of file systems
 ext4_truncate() and xfs_setattr_size() in what they note for the file's next close.
 
-A file of shared memory has no writeback to wait for: its pages and slots are freed, and whoever has it mapped loses
-them, private copies too.  What he touches then lies beyond the end.
+A file of shared memory has no writeback to wait for: its pages and slots are freed, and each mapping of it loses them,
+private copies too.  What is touched there then lies beyond the end.
 
 Not modelled: truncation of part of a file, of one of a disk that is mapped, blocks and journal that it changes.
 """
@@ -118,8 +118,8 @@ def truncate_file(s: State, file: u32):
     forget_clean(s, file)
 
 
-def shmem_setattr(s: State, file: u32):
-    """Make a file of shared memory empty: nobody maps a page of it any more, and none is left."""
+def truncate_shmem(s: State, file: u32):
+    """Make a file of shared memory empty: no page of it is mapped any more, and none is left."""
     unmap_mapping_range(s, file)
     shmem_truncate_range(s, file)
     file_at(s, file).nr_pages = 0
@@ -132,7 +132,7 @@ def truncate(s: State, task: int, file: int) -> int:
     with cython.nogil:
         spend_ns(s, s.cost_ns[COST_SYSCALL])
         if file_at(s, number).kind == FILE_SHMEM:
-            shmem_setattr(s, number)
+            truncate_shmem(s, number)
         else:
             truncate_file(s, number)
     raise_if_broken(s)
