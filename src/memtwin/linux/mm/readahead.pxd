@@ -5,6 +5,7 @@ cdef u64 init_ra_size(u64 size, u64 most) noexcept nogil
 cdef u64 next_ra_size(Filp *ra, u64 most) noexcept nogil
 cdef u64 read_pages(State s, u32 filp, u64 start, u64 pages, u64 lookahead) noexcept nogil
 cdef u32 send(State s, u32 bio) noexcept nogil
+cdef void end_holes(State s, u32 file, u64 start, u64 end) noexcept nogil
 cdef void initial_window(State s, u32 filp, u64 index, u64 wanted, u64 most) noexcept nogil
 cdef u64 count_history_pages(State s, u32 file, u64 index, u64 most) noexcept nogil
 cdef bint try_context_readahead(State s, u32 filp, u64 index, u64 wanted, u64 most) noexcept nogil

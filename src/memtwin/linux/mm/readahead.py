@@ -68,32 +68,44 @@ def read_pages(s: State, filp: u32, start: u64, pages: u64, lookahead: u64) -> u
     pfn: u32
     bio: u32 = 0
     new: u64 = 0
+    holes: u64 = start
     if start >= file_at(s, file).nr_pages:
         return 0
     pages = min(pages, file_at(s, file).nr_pages - start)
-    for i in range(pages):
-        if filemap_get(s, file, start + i):
-            bio = send(s, bio)
-            continue
-        pfn = filemap_alloc(s, file, start + i, GFP_READAHEAD)
-        if not pfn and filemap_get(s, file, start + i):
-            bio = send(s, bio)  # another task was there first
-            continue
-        if not pfn:
+    for i in range(start, start + pages):
+        pfn = 0 if filemap_get(s, file, i) else filemap_alloc(s, file, i, GFP_READAHEAD)
+        if not pfn and not filemap_get(s, file, i):
             break
+        if not pfn:  # it is there already, or another task was there first
+            bio = send(s, bio)
+            end_holes(s, file, holes, i)
+            holes = i + 1
+            continue
         spend_ns(s, s.cost_ns[COST_CACHE_PAGE])
         new += 1
-        if lookahead and i == pages - lookahead:
+        if lookahead and i == start + pages - lookahead:
             s.pages[pfn].flags |= PG_READAHEAD
-        if is_hole(s, file, start + i):
-            end_page_read(s, pfn)
+        if is_hole(s, file, i):
             continue
         if not bio:
             bio = new_bio(s, file_at(s, file).device, False)
         if bio_add_page(s, bio, pfn) == BIO_MAX_PAGES:
             bio = send(s, bio)
     send(s, bio)
+    end_holes(s, file, holes, start + pages)
     return new
+
+
+def end_holes(s: State, file: u32, start: u64, end: u64):
+    """Unlock the zeroed pages of a batch: only when all of it is in the cache, so that none is evicted meanwhile."""
+    i: u64
+    pfn: u32
+    if not file_at(s, file).hole:
+        return
+    for i in range(start, end):
+        pfn = filemap_get(s, file, i)
+        if pfn and s.pages[pfn].flags & PG_LOCKED and is_hole(s, file, i):
+            end_page_read(s, pfn)
 
 
 def send(s: State, bio: u32) -> u32:
