@@ -19,6 +19,7 @@ cdef u32 pmd_table(State s, u32 mm, u64 vpn) noexcept nogil
 cdef void pmd_mkyoung(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 walk_alloc(State s, u32 mm, u64 vpn) noexcept nogil
+cdef u32 alloc_tables(State s, u32 mm, u64 vpn) noexcept nogil
 cdef u32 alloc_table(State s, u32 order, u32 owner) noexcept nogil
 cdef void free_table(State s, u32 table, bint counted) noexcept nogil
 cdef u32 next_level(State s, u32 table, u64 vpn, u32 shift) noexcept nogil
@@ -27,10 +28,21 @@ cdef void free_tables_below(State s, u32 mm, u32 table, u64 base, u64 floor, u64
 cdef void add_mm_counter_fast(State s, u32 task, u32 mm, u32 kind, i64 pages) noexcept nogil
 cdef void sync_mm_rss(State s, u32 task) noexcept nogil
 cdef i64 mm_counter(State s, u32 mm, u32 kind) noexcept nogil
-cdef u32 mm_counter_of(State s, u32 pfn) noexcept nogil
+
+cdef inline u32 mm_counter_of(State s, u32 pfn) noexcept nogil:
+    """Which of an address space's counters a mapped page is in (the kernel's ``mm_counter``)."""
+    if s.pages[pfn].owner == OWNER_ANON:
+        return MM_ANONPAGES
+    return MM_SHMEMPAGES if s.pages[pfn].flags & PG_SWAPBACKED else MM_FILEPAGES
+
 cdef i64 mm_rss(State s, u32 mm) noexcept nogil
 cdef void update_hiwater_rss(State s, u32 mm) noexcept nogil
-cdef void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil
+
+cdef inline void check_tag(State s, u64 expected, u32 pfn, u32 check) noexcept nogil:
+    """Note an anonymous page whose content is not what the address's owner last wrote."""
+    if s.pages[pfn].owner == OWNER_ANON and s.pages[pfn].tag != expected and not s.broken:
+        s.broken = check
+
 cdef void fold_rss_batch(State s, Task *t) noexcept nogil
 cdef void count_retried_fault(State s, u32 task) noexcept nogil
 cdef void count_fault(State s, u32 task) noexcept nogil

@@ -97,11 +97,14 @@ def pmdp_test_and_clear_young(s: State, table: u32, vpn: u64) -> cython.bint:
 def walk_alloc(s: State, mm: u32, vpn: u64) -> u32:
     """As :func:`walk`, making the tables that are missing; 0: no memory."""
     table: u32 = walk(s, mm, vpn)
+    return table if table else alloc_tables(s, mm, vpn)
+
+
+def alloc_tables(s: State, mm: u32, vpn: u64) -> u32:
+    """Make the tables that are missing on the way to page *vpn*; returns the last, 0: no memory."""
+    table: u32 = mm_at(s, mm).pgd
     below: u32
     shift: u32 = 27
-    if table:
-        return table
-    table = mm_at(s, mm).pgd
     while shift:
         below = next_level(s, table, vpn, shift)
         if not below:
@@ -173,13 +176,6 @@ def mm_counter(s: State, mm: u32, kind: u32) -> i64:
     return max(mm_at(s, mm).rss[kind], cython.cast(i64, 0))
 
 
-def mm_counter_of(s: State, pfn: u32) -> u32:
-    """Which of an address space's counters a mapped page is in (the kernel's ``mm_counter``)."""
-    if s.pages[pfn].owner == OWNER_ANON:
-        return MM_ANONPAGES
-    return MM_SHMEMPAGES if s.pages[pfn].flags & PG_SWAPBACKED else MM_FILEPAGES
-
-
 def mm_rss(s: State, mm: u32) -> i64:
     """VmRSS in pages, as the kernel would print it."""
     return mm_counter(s, mm, MM_FILEPAGES) + mm_counter(s, mm, MM_ANONPAGES) + mm_counter(s, mm, MM_SHMEMPAGES)
@@ -230,9 +226,3 @@ def store_content(s: State, task: u32, vpn: u64, tag: u64):
     leaf: cython.pointer(Table) = table_at(s, walk(s, task_at(s, task).mm, vpn))
     leaf.tag[vpn & (PTRS_PER_TABLE - 1)] = tag
     s.pages[leaf.entry[vpn & (PTRS_PER_TABLE - 1)] >> 12].tag = tag
-
-
-def check_tag(s: State, expected: u64, pfn: u32, check: u32):
-    """Note an anonymous page whose content is not what the address's owner last wrote."""
-    if s.pages[pfn].owner == OWNER_ANON and s.pages[pfn].tag != expected and not s.broken:
-        s.broken = check

@@ -1,5 +1,5 @@
 from memtwin.linux.core.mm_types cimport *
-from memtwin.linux.core.state cimport State
+from memtwin.linux.core.state cimport State, compound_head
 from memtwin.linux.core.vmstat cimport *
 
 cdef inline bint lru_gen_in_fault(State s) noexcept nogil:
@@ -12,7 +12,15 @@ cdef void lru_add(State s, u32 pfn) noexcept nogil
 cdef void lru_add_evictable(State s, u32 pfn) noexcept nogil
 cdef void lru_add_tail(State s, u32 pfn) noexcept nogil
 cdef void lru_del(State s, u32 pfn) noexcept nogil
-cdef void put_page(State s, u32 pfn) noexcept nogil
+cdef void put_last_reference(State s, u32 pfn) noexcept nogil
+
+cdef inline void put_page(State s, u32 pfn) noexcept nogil:
+    """Drop a reference to a page of user memory; the last frees it."""
+    pfn = compound_head(s, pfn)
+    s.pages[pfn].refcount -= 1
+    if s.pages[pfn].refcount == 0:
+        put_last_reference(s, pfn)
+
 cdef void lru_cache_add(State s, u32 pfn) noexcept nogil
 cdef void lru_add_drain(State s) noexcept nogil
 cdef PageVec *vec_of(State s, u32 kind) noexcept nogil

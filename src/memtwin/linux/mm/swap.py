@@ -30,7 +30,6 @@ import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
 from cython.cimports.memtwin.linux.core.state import (
     State,
-    compound_head,
     is_huge,
     mod_lruvec_page_state,
     nr_pages,
@@ -106,22 +105,17 @@ def lru_del(s: State, pfn: u32):
     lru_count(s, pfn, lru, -nr_pages(s, pfn))
 
 
-def put_page(s: State, pfn: u32):
-    """Drop a reference to a page of user memory; the last takes it off its list and frees it."""
-    page: cython.pointer(Page)
-    pfn = compound_head(s, pfn)
-    page = cython.address(s.pages[pfn])
-    page.refcount -= 1
-    if page.refcount == 0:
-        if page.flags & PG_LRU:
-            lru_del(s, pfn)
-        if page.flags & PG_MLOCKED:
-            zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
-            s.event[UNEVICTABLE_PGS_CLEARED] += nr_pages(s, pfn)
-        if is_huge(s, pfn):
-            free_transhuge_page(s, pfn)
-        else:
-            free_unref_page(s, pfn, 0)
+def put_last_reference(s: State, pfn: u32):
+    """Take a page that nothing refers to any more off its list, and free it."""
+    if s.pages[pfn].flags & PG_LRU:
+        lru_del(s, pfn)
+    if s.pages[pfn].flags & PG_MLOCKED:
+        zone_at(s, zone_of(s, pfn)).stat[NR_MLOCK] -= nr_pages(s, pfn)
+        s.event[UNEVICTABLE_PGS_CLEARED] += nr_pages(s, pfn)
+    if is_huge(s, pfn):
+        free_transhuge_page(s, pfn)
+    else:
+        free_unref_page(s, pfn, 0)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
