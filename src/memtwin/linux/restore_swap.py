@@ -240,6 +240,7 @@ def zs_restore(s: State, area: u32, length: u32, frames: list[int]) -> u32:
             pfn = frames.pop()
             prep_new_page(s, pfn, 0, OWNER_ZSMALLOC)
             zspage_at(s, zspage).pages[i] = pfn
+            s.pages[pfn].mapping = zspage
         count_pool(s, area, s.zs_class[index].pages)
         count_objects_of(s, zspage_at(s, zspage), s.zs_class[index].objects, 0)
     zspage_at(s, zspage).inuse += 1

@@ -138,6 +138,11 @@ def _unknown_program(d: Draft) -> tuple[str, ...]:
     return (f"{unknown}: its processes run {d.program.guest_c} instead",)
 
 
+def choose_kernel(d: Draft) -> None:
+    """Have the machine do what its kernel does, also while it is built."""
+    mm_init.set_features(d.state, features.features_of(d.boot.release))
+
+
 def place_free_blocks(d: Draft) -> None:
     """Zones, watermarks, free lists."""
     mm_init.set_zone_ends(d.state, *_zone_ends(d.zones))
@@ -327,8 +332,7 @@ def add_devices(d: Draft) -> None:
 
 
 def start(d: Draft) -> None:
-    """Choose the kernel's profile and its reclaim policy; let the machine's own timers run, and old data age."""
-    mm_init.set_features(d.state, features.features_of(d.boot.release))
+    """Choose the policy by which memory is reclaimed; let the machine's own timers run, and old data age."""
     lru_gen_state.begin(d.state, d.boot.lru_gen_caps, d.boot.lru_gen_min_ttl_ms)
     huge_pages.start(d.state, d.boot)
     dirty_cache(d)
@@ -336,8 +340,9 @@ def start(d: Draft) -> None:
 
 
 STEPS = (
-    place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files, place_mapped_files,
-    place_processes, place_rest, place_shmem, place_swap, place_cache, mark_pages, settle_counts, count_page_tables,
-    place_percpu_pages, place_zram, place_zswap, own_kernel_frames, start_counters, know_caches, start,
+    choose_kernel, place_free_blocks, set_settings, balance, place_slabs, add_devices, make_rest, place_files,
+    place_mapped_files, place_processes, place_rest, place_shmem, place_swap, place_cache, mark_pages, settle_counts,
+    count_page_tables, place_percpu_pages, place_zram, place_zswap, own_kernel_frames, start_counters, know_caches,
+    start,
 )  # fmt: skip
 """In this order: each gives frames to owners, and the last owner is the kernel."""

@@ -76,7 +76,7 @@ def move_zspage(s: State, old: u32, new: u32):
     """Let a group of compressed pages have the new frame in the old one's place."""
     group: cython.pointer(ZsPage) = zspage_at(s, s.pages[old].mapping)
     i: u32
-    for i in range(4):
+    for i in range(s.zs_class[group.size_class].pages):
         if group.pages[i] == old:
             group.pages[i] = new
 
