@@ -233,6 +233,29 @@ def test_a_full_pool_of_six_twelve_writes_back_from_zsmalloc_too_after_a_second_
     assert "same_filled_pages" not in found
 
 
+def test_eleven_pages_of_text_take_five_of_six_twelve() -> None:
+    """A group of zsmalloc has up to eight pages since 6.3, from the boot on: 6.1 has two of these pages in each."""
+    figures = moved(ran_on_six_twelve(out("text")))
+    pool = figures["pool_total_size"] >> 12
+    assert figures["stored_pages"] == 2048
+    assert 2048 * 5 / 11 <= pool < 2048 * 5 / 11 * 1.05
+
+
+def test_compaction_moves_every_page_of_a_large_group() -> None:
+    """Frames that zsmalloc has given back are not freed once more with the group."""
+    lines = out("text", "24M") + "A mmap h 96M\nA touch h 0 96M w seq\nA madvise h 0 90M dontneed\ncompact\n"
+    done = ran_on_six_twelve(lines + "A touch r 0 24M r seq\n")
+    assert done.machine.state.events_by_name()["compact_isolated"]
+
+
+def test_the_worker_of_six_twelve_runs_between_two_pages_of_reclaim() -> None:
+    """It is owed time, and each job takes 16 second chances: a pass over the pool needs a job for 16 pages of it."""
+    lines = "A mmap r 240M\nA touch r 0 240M w seq content=text\nsleep 2\n"
+    figures = moved(ran_on_six_twelve(lines, "max_pool_percent=10"))
+    assert figures["written_back_pages"] > 0
+    assert figures["pool_limit_hit"] < figures["stored_pages"], "some jobs for each page that is refused, not 64"
+
+
 def test_a_page_keeps_its_slot_while_it_is_stored() -> None:
     """What the store allocates lets another task run, which may end, and the page is one of its own."""
     made = Growing(

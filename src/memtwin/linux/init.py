@@ -13,11 +13,11 @@ from cython.cimports.memtwin.linux.kernel.sched.core import (
     io_schedule,
     io_schedule_timeout,
     nanosleep,
+    resched_shrinker,
     schedule_timeout,
 )
 from cython.cimports.memtwin.linux.kernel.softirq import run_events
 from cython.cimports.memtwin.linux.mm.page_alloc import alloc_pages_slowpath
-from cython.cimports.memtwin.linux.mm.zswap_writeback import shrink_worker
 
 hooks.run_events = run_events
 hooks.cond_resched = cond_resched
@@ -26,4 +26,4 @@ hooks.schedule_timeout = schedule_timeout
 hooks.io_schedule_timeout = io_schedule_timeout
 hooks.nanosleep = nanosleep
 hooks.alloc_slow = alloc_pages_slowpath
-hooks.shrink_zswap = shrink_worker
+hooks.shrink_zswap = resched_shrinker

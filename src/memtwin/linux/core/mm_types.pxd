@@ -664,6 +664,7 @@ cdef struct Features:       # what a kernel does otherwise than 6.1; set once, b
     bint rss_percpu         # a fault counts in its address space at once
     bint reclaimed_scanned  # what a pass reclaimed counts as scanned by it
     bint flush_ratelimited  # reclaim goes by counters that are flushed every two seconds
+    bint requeue_expired    # after its turn a file that is not old yet waits for its age
     bint zswap_lru          # zswap's pages are written back by age and use, and go when they are loaded
     bint gen_node_lists     # generations age in the pass that finds it due, which ends by what it was to reclaim
     bint gen_refaults_all   # all refaults count, also those whose generation is gone
@@ -1135,6 +1136,8 @@ cdef struct Zswap:          # the compressed store in front of all areas
     bint reached_full       # the limit was hit: nothing is accepted until the pool has shrunk
     bint shrink_queued      # the worker is to write something back
     bint shrinking          # it does
+    bint started            # its job is under way
+    bint shrink_again       # it was queued meanwhile
     u32 failures            # of this job: pages that were not written
     u32 attempts            # of the round over the groups
     u32 list_head            # entry that has been stored longest; 0: none

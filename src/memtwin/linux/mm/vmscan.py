@@ -384,7 +384,7 @@ def shrink_page_list(
         list_del(s.pages, chain, pfn)
         spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
         verdict = shrink_page(s, sc, pfn, stat, chain)
-        if s.zswap.shrink_queued and not s.features.eevdf:
+        if s.zswap.shrink_queued:
             hooks.shrink_zswap(s)
         if verdict == PAGEREF_RECLAIM:
             spend_ns(s, nr_pages(s, pfn) * s.cost_ns[COST_RECLAIM_PAGE])

@@ -86,11 +86,15 @@ def zswap_check_limits(s: State) -> cython.bint:
 
 
 def queue_shrink(s: State):
-    """Let the worker run, unless it is under way."""
-    if not s.zswap.shrink_queued:
-        s.zswap.shrink_queued = True
-        s.zswap.failures = s.zswap.attempts = 0
-        s.rq.resched = True
+    """Let the worker run; if it is under way, once more behind that."""
+    z: cython.pointer(Zswap) = cython.address(s.zswap)
+    if z.shrink_queued:
+        z.shrink_again |= z.started
+        return
+    z.shrink_queued = True
+    z.started = False
+    z.failures = z.attempts = 0
+    s.rq.resched = True
 
 
 def accepts(s: State) -> cython.bint:

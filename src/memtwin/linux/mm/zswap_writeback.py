@@ -114,6 +114,7 @@ def shrink_to_threshold(s: State):
     """Go on with the job for a tick: a page of the one group there is, then the end of a round over the groups."""
     z: cython.pointer(Zswap) = cython.address(s.zswap)
     until_ns: u64 = local_clock(s) + TICK_NS
+    z.started = True
     while local_clock(s) < until_ns:
         if z.list_head:
             z.attempts += 1
@@ -123,8 +124,15 @@ def shrink_to_threshold(s: State):
             z.attempts = 0
         spend_ns(s, s.cost_ns[COST_SCAN_PAGE])
         if z.failures >= MAX_RECLAIM_RETRIES or z.pool_pages <= zswap_accept_thr_pages(s):
-            z.shrink_queued = False
+            end_job(z)
             return
+
+
+def end_job(z: cython.pointer(Zswap)):
+    """The job is done; another follows if a store was refused meanwhile."""
+    z.shrink_queued = z.shrink_again
+    z.started = z.shrink_again = False
+    z.failures = z.attempts = 0
 
 
 def shrink_runnable(s: State) -> cython.bint:

@@ -20,6 +20,7 @@ cdef void run_thread(State s, u32 entity, u32 cpu) noexcept nogil
 cdef bint thread_step(State s, bint task_runs=*) noexcept nogil
 cdef void task_wakes(State s) noexcept nogil
 cdef void cond_resched(State s) noexcept nogil
+cdef void resched_shrinker(State s) noexcept nogil
 cdef void idle_until(State s, u64 until_ns) noexcept nogil
 cdef void io_schedule(State s) noexcept nogil
 cdef void io_schedule_timeout(State s, u64 until_ns) noexcept nogil
@@ -37,3 +38,4 @@ cdef void share_first_cpu(State s) noexcept nogil
 cdef u64 interrupt_with(State s, u32 entity, u32 task) noexcept nogil
 cdef void book_iowait(State s, u64 ns) noexcept nogil
 cdef void advance_to(State s, u64 until_ns) noexcept nogil
+cdef bint shrinker_preempts(State s) noexcept nogil

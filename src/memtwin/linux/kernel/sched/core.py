@@ -307,6 +307,39 @@ def cond_resched(s: State):
     switch_to(s, SCHED_TASK)
 
 
+def resched_shrinker(s: State):
+    """Between two pages of a piece of reclaim zswap's worker gets the CPU, where the kernel would switch to it.
+
+    By the scheduler of 6.1 it preempts; since 6.6 it must be owed time, or wait for the tick.
+    """
+    curr: u32 = s.rq.curr
+    since: u64 = s.now_ns
+    if not s.features.eevdf:
+        shrink_worker(s)
+        return
+    if s.zswap.shrinking or s.runner or s.nr_cpus > 1 or curr == SCHED_FLUSHER or not shrinker_preempts(s):
+        return
+    switch_to(s, SCHED_FLUSHER)
+    while s.zswap.shrink_queued:
+        shrink_worker(s)
+        if tick_preempts(s, 0) and pick_next_entity(s, 0) != SCHED_FLUSHER:
+            break
+    if not entity_runnable(s, SCHED_FLUSHER):
+        dequeue_entity(s, SCHED_FLUSHER)
+    switch_to(s, curr)
+    if curr == SCHED_TASK:
+        s.thread_time_ns += s.now_ns - since
+
+
+def shrinker_preempts(s: State) -> cython.bint:
+    """Whether zswap's worker has the CPU next: it wakes up, or waits and the tick has come."""
+    update_curr(s)
+    if s.entities[SCHED_FLUSHER].queued:
+        return tick_preempts(s, 0) and pick_next_entity(s, 0) == SCHED_FLUSHER
+    enqueue_entity(s, SCHED_FLUSHER)
+    return wakeup_preempts(s, SCHED_FLUSHER) and pick_next_entity(s, 0) == SCHED_FLUSHER
+
+
 def idle_until(s: State, until_ns: u64):
     """Nothing can run: time passes to the next event, or to *until_ns* if that is sooner."""
     until_ns = min(until_ns, s.next_event_ns)
