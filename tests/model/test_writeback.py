@@ -95,12 +95,35 @@ def test_a_file_writes_2048_pages_a_turn() -> None:
     assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (4096, 0, 2048)
 
 
+@pytest.mark.parametrize("ram", ["512M", "2G"])
+def test_the_limit_of_the_boot_knows_no_memory_behind_its_first_sections(ram: str) -> None:
+    """Of 256 MiB, the kernel in it, a fifth: some 10,700 pages; an eighth and 1,024 are one turn of 2,048 pages."""
+    stream = Stream(1, ram=ram)
+    write(stream, 10_000)
+    sched.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
+    assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (10_000 - 2048 + JOURNAL, 0, 2048)
+
+
 def test_a_turn_grows_with_the_limit() -> None:
-    """512 MiB, limit 22,207: an eighth is 2,775, with 1,024 rounded down 3,072; one turn of 10,000 dirty pages."""
+    """The limit that is set is that of all memory: of 512 MiB an eighth of it and 1,024 are 3,072 pages."""
     stream = Stream(1, ram="512M")
+    mm_init.write_sysctl(stream.state, "dirty_ratio", 20)
     write(stream, 10_000)
     sched.sleep_until(stream.state, stream.state.clock_ns + 6 * SECOND)
     assert counted(stream, "nr_dirty", "nr_writeback", "nr_written") == (10_000 - 3072 + JOURNAL, 0, 3072)
+
+
+@pytest.mark.parametrize(("kernel", "is_whole"), [("6.1", True), ("6.12", False)])
+def test_a_file_that_is_not_old_has_one_turn_at_a_look_since_6_10(kernel: str, *, is_whole: bool) -> None:
+    """A look for old data went on with what background writeback had begun, however young it was."""
+    made = Growing(f"machine ram=512M kernel={kernel}\nfile f 90M\n")
+    for line in ("proc A", "A fwrite f 0 60M 1M seq", "sleep 2"):
+        assert made.do(line) == "ok"
+    dirty = made.state.node_stats()["nr_dirty"]
+    written = made.state.node_stats()["nr_written"]
+    assert dirty > 2 * 2048
+    made.do("sleep 5")
+    assert made.state.node_stats()["nr_written"] - written == (dirty if is_whole else 2048)
 
 
 def test_dirty_data_waits_for_the_flusher_to_look() -> None:

@@ -37,6 +37,9 @@ FEATURES: Final = (
     Feature("reclaimed_scanned", (6, 9), "what file systems free counts as scanned by kswapd's pass"),
     Feature("zswap_lru", (6, 9), "zswap writes back by a list of its own, to its threshold, and drops what it loads"),
     Feature("full_walk", (6, 10), "direct reclaim that got nothing is made once more, over all groups"),
+    Feature(
+        "requeue_expired", (6, 10), "the flusher's look for old data leaves a file that is not old yet after one turn"
+    ),
     Feature("flush_ratelimited", (6, 11), "reclaim goes by counters of cgroups that are flushed every two seconds"),
     Feature("swapin_writable", (6, 11), "a page that only its task has comes back from swap writable"),
     Feature("swapin_unlocked", (6, 11), "a page read from swap into a locked area is locked when reclaim meets it"),

@@ -143,6 +143,8 @@ def end_turn(s: State):
     close_extent(s, f.file)
     if not file_at(s, f.file).nr_dirty:
         wb_list_add(s, f.file, WB_CLEAN)
+    elif s.features.requeue_expired and file_at(s, f.file).dirtied_when_ns > f.older_than_ns:
+        wb_list_add(s, f.file, WB_DIRTY)
     elif f.turn_written:
         wb_list_add(s, f.file, WB_MORE_IO)
     else:

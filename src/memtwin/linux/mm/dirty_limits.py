@@ -3,10 +3,16 @@
 Both thresholds are a share of the pages that dirty data could come to fill (``vm.dirty_ratio``,
 ``vm.dirty_background_ratio``). The **domain's limit**, which slows writers, follows its threshold up at once and down
 by a 32nd of the distance every 200 ms, never below what is dirty: when memory fills and the threshold drops, those who
-write are not stopped all at once. At boot it is that of a machine whose RAM is all free; no file says what it is now.
+write are not stopped all at once. It is set early at boot, when of the last zone no more than the first sections of
+128 MiB are there (*deferred*), and nothing of them is in use::
+
+    512 MiB: DMA32 begins at 16 MiB, 128 MiB behind that at 144 MiB, the next section at 256 MiB: a fifth of 256 MiB
+    256 MiB: none is deferred
+
+It moves only where writers come near the threshold.  No file says what it is now: here it is that of the boot.
 
 Follows mm/page-writeback.c of Linux 6.1 (``domain_dirty_limits``, ``hard_dirty_limit``, ``update_dirty_limit``,
-``writeback_set_ratelimit``).
+``writeback_set_ratelimit``), mm/page_alloc.c (``defer_init``).
 """
 
 import cython
@@ -16,6 +22,10 @@ from cython.cimports.memtwin.linux.mm.page_alloc_fast import node_dirtyable_memo
 SOURCE = "mm/page-writeback.c", "v6.1"
 
 MIN_RATELIMIT = cython.declare(u64, 16)
+PAGES_PER_SECTION = cython.declare(u64, 32_768)
+PAGES_PER_MEMMAP_PAGE = cython.declare(u64, 64)
+INIT_PAGES = cython.declare(u64, 2_048)
+"""The kernel's own init sections, 6 to 8 MiB in Debian's kernels: they are given back at the end of the boot."""
 
 
 def dirty_limit_of(s: State, dirtyable: u64) -> u64:
@@ -36,14 +46,34 @@ def set_ratelimit(s: State, dirtyable: u64):
     s.ratelimit_pages = max(s.bdi.dirty_limit // (32 * s.nr_cpus), MIN_RATELIMIT)
 
 
+def early_pages(s: State) -> u64:
+    """Pages that are free when the limit is set at boot.
+
+    Of the last zone they end at a section, once more than one is there.  Below 4 GiB it has the kernel's image, and its
+    init sections; the array of pages lies at its end.
+    """
+    zone: u32 = MAX_NR_ZONES - 1
+    below: u64 = 0
+    z: cython.pointer(Zone)
+    early: u64
+    lower: u32
+    while zone and not zone_at(s, zone).managed:
+        zone -= 1
+    for lower in range(zone):
+        below += zone_at(s, lower).managed
+    z = zone_at(s, zone)
+    early = (z.start_pfn + 2 * PAGES_PER_SECTION - 1) // PAGES_PER_SECTION * PAGES_PER_SECTION - z.start_pfn
+    if early >= z.spanned:
+        return below + z.managed
+    if zone < ZONE_NORMAL:
+        early -= min(early, z.present - z.managed - z.present // PAGES_PER_MEMMAP_PAGE + INIT_PAGES)
+    return below + early
+
+
 def domain_dirty_limit(s: State) -> u64:
-    """The limit that follows the threshold down slowly; at boot it is that of a machine whose RAM is all free."""
-    managed: u64 = 0
-    zone: u32
+    """The limit that follows the threshold down slowly, that of the boot at first."""
     if not s.ratelimit_pages:
-        for zone in range(MAX_NR_ZONES):
-            managed += zone_at(s, zone).managed
-        set_ratelimit(s, managed)
+        set_ratelimit(s, early_pages(s))
     return s.bdi.dirty_limit
 
 

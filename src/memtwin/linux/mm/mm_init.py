@@ -192,6 +192,7 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.fallback_claims = "fallback_claims" in names
     f.swapin_unlocked = "swapin_unlocked" in names
     f.zeromap = "zeromap" in names
+    f.requeue_expired = "requeue_expired" in names
     f.zswap_lru = "zswap_lru" in names
     f.gen_node_lists = "gen_node_lists" in names
     f.gen_refaults_all = "gen_refaults_all" in names
