@@ -31,8 +31,7 @@ SHARED = (
     "273-tmpfs-unlink-swapped", "274-shm-fork-zram", "274-shm-fork-zram.k612", "275-tmpfs-beyond-ram",
     "277-tmpfs-truncate",
 )  # fmt: skip
-"""Beyond the bars: 203 and 206 on 6.12 (mean 6 and 27 %, p90 21 and 125 %): when the kernel makes a new generation
-while shared memory comes back from swap differs, and with it which pages go next. 266 on 6.1 is beyond the mean's by
+"""203 and 206 on 6.12 are of two kinds by chance (test_fidelity.py). 266 on 6.1 is beyond the mean's by
 0.2 points: its four real runs swapped 5,100 to 9,000 pages, the model 3,700. 276 is beyond them on both (mean 11.6 and
 7.2 %): where a page goes that MADV_PAGEOUT writes depends on whether its write has ended before it is back on its list,
 of which the real runs had 7 to 70 % and the model half."""
