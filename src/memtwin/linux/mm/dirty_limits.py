@@ -3,8 +3,8 @@
 Both thresholds are a share of the pages that dirty data could come to fill (``vm.dirty_ratio``,
 ``vm.dirty_background_ratio``). The **domain's limit**, which slows writers, follows its threshold up at once and down
 by a 32nd of the distance every 200 ms, never below what is dirty: when memory fills and the threshold drops, those who
-write are not stopped all at once. It is set early at boot, when of the last zone no more than the first sections of
-128 MiB are there (*deferred*), and nothing of them is in use::
+write are not stopped all at once. It is set early at boot, when of the last zone only the first sections of 128 MiB are
+initialised (the others are *deferred*), and only the kernel's own memory of them is in use::
 
     512 MiB: DMA32 begins at 16 MiB, 128 MiB behind that at 144 MiB, the next section at 256 MiB: a fifth of 256 MiB
     256 MiB: none is deferred
@@ -25,7 +25,7 @@ MIN_RATELIMIT = cython.declare(u64, 16)
 PAGES_PER_SECTION = cython.declare(u64, 32_768)
 PAGES_PER_MEMMAP_PAGE = cython.declare(u64, 64)
 INIT_PAGES = cython.declare(u64, 2_048)
-"""The kernel's own init sections, 6 to 8 MiB in Debian's kernels: they are given back at the end of the boot."""
+"""The kernel's own init sections, 6 to 8 MiB in Debian's kernels: they are freed at the end of the boot."""
 
 
 def dirty_limit_of(s: State, dirtyable: u64) -> u64:
