@@ -9,6 +9,7 @@ cdef u32 read_ahead_slot(State s, u32 entry, u32 wanted, u32 *bio) noexcept nogi
 cdef u32 swap_cluster_readahead(State s, u32 entry) noexcept nogil
 cdef u32 swap_vma_readahead(State s, u32 vma, u64 vpn, u32 entry) noexcept nogil
 cdef u32 finish_readahead(State s, u32 entry, u32 bio, u32 window) noexcept nogil
+cdef u32 drop_unless_cached(State s, u32 pfn) noexcept nogil
 cdef u32 read_synchronous(State s, u32 entry) noexcept nogil
 cdef void note_hit(State s, u32 vma, u64 vpn, u32 pfn) noexcept nogil
 cdef bint should_try_to_free_swap(State s, u32 vma, u32 pfn, bint write) noexcept nogil

@@ -156,6 +156,7 @@ def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
     Where a device needs no waiting, the rest of a window may have taken the wanted page's frame: it is read again.
     """
     pfn: u32
+    head: u32
     again: u32 = 0
     fresh: cython.bint = False
     if bio:
@@ -163,16 +164,29 @@ def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
     if window > 1:
         lru_add_drain(s)
     pfn = read_swap_cache(s, entry, cython.address(again), cython.address(fresh))
+    if in_pieces(s):
+        if again:
+            submit_bio(s, again)
+        if pfn and window == 1:
+            wait_on_page_locked(s, pfn)
+        return pfn
+    head = compound_head(s, pfn)
+    s.pages[head].refcount += 1 if pfn else 0
     if again:
         submit_bio(s, again)
     if pfn and window == 1:
-        if in_pieces(s):
-            wait_on_page_locked(s, pfn)
-            return pfn
-        s.pages[pfn].refcount += 1
         wait_on_page_locked(s, pfn)
-        s.pages[pfn].refcount -= 1
-    return pfn
+    return drop_unless_cached(s, pfn) if pfn else 0
+
+
+def drop_unless_cached(s: State, pfn: u32) -> u32:
+    """Drop a reference that was held while others ran; 0: the slot lost its last owner then, and the page went."""
+    head: u32 = compound_head(s, pfn)
+    if s.pages[head].flags & PG_SWAPCACHE:
+        s.pages[head].refcount -= 1
+        return pfn
+    put_page(s, head)
+    return 0
 
 
 def swap_cluster_readahead(s: State, entry: u32) -> u32:
