@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,18 @@ def test_no_more_is_used_than_there_is(container: Path, capsys: pytest.CaptureFi
     assert cli.main(["limits", "--root", str(container), "--json"]) == 0
     (machine,) = json.loads(capsys.readouterr().out)["data"]["limits"]
     assert (machine["used_bytes"], machine["limit_bytes"]) == ((131072 - 65536) * 1024, 131072 * 1024)
+
+
+def test_a_row_below_0_is_printed_as_it_is_and_counts_as_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A host printed such a Committed_AS with a sign."""
+    text = re.sub(r"Committed_AS: *[0-9]+ kB", "Committed_AS:   -2074688 kB", recorded()["meminfo"])
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text(text)
+    assert cli.main(["meminfo", "--root", str(tmp_path)]) == 0
+    assert "\nCommitted_AS:   -2074688 kB\n" in capsys.readouterr().out
+    assert cli.main(["free", "--root", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "Committed_AS out of range (below 0): unknown" in err
+    assert json.loads(out)["data"]["commit"]["committed_bytes"] is None

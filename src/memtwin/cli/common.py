@@ -152,16 +152,17 @@ def no_process(source: Source, *pids: int) -> MemtwinError:
 
 
 def meminfo_of(source: Source) -> Meminfo:
-    """Read /proc/meminfo without the rows that no 64-bit kernel can mean: a negative amount that was printed unsigned.
+    """Read /proc/meminfo without the rows that no 64-bit kernel can mean: a negative amount, also printed unsigned.
 
     A container's filter (lxcfs) prints such for swap. They are unknown, and one note names them.
     """
     from memtwin.procfs import meminfo
 
     memory = needed(source, meminfo)
-    wrapped = [row for row, value in memory.items() if value >= _WRAPPED_KIB]
+    wrapped = [row for row, value in memory.items() if value >= _WRAPPED_KIB or value < 0]
     if wrapped:
-        source.repaired[meminfo.PATH] = f"{', '.join(wrapped)} out of range (below 0, printed unsigned): unknown"
+        unsigned = ", printed unsigned" if all(memory[row] > 0 for row in wrapped) else ""
+        source.repaired[meminfo.PATH] = f"{', '.join(wrapped)} out of range (below 0{unsigned}): unknown"
     return memory.without(wrapped) if wrapped else memory
 
 

@@ -255,7 +255,7 @@ def start_counters(d: Draft) -> None:
     mm_init.start_counters(s, printed)
     mm_init.set_accounts(
         s,
-        pages(boot.meminfo.get("Committed_AS") or 0),
+        pages(max(boot.meminfo.get("Committed_AS") or 0, 0)),
         pages(boot.meminfo.get("VmallocUsed") or 0),
         boot.loadavg.threads if boot.loadavg else 0,
     )

@@ -109,7 +109,7 @@ class Meminfo(Table):
     __slots__ = ()
 
     ROWS: ClassVar = {row.label: row for row in MEMINFO}
-    LINE = re.compile(r"([^:\s][^:\n]*:)( *)([0-9]{1,20})( kB)?", re.ASCII)
+    LINE = re.compile(r"([^:\s][^:\n]*:)( *)(-?[0-9]{1,20})( kB)?", re.ASCII)
 
     @classmethod
     def row(cls, label: str) -> Row:

@@ -247,6 +247,8 @@ def flusher_step(s: State):
         if f.for_background and not f.work_pages:
             flusher_done(s)  # the last reason there is, even where no file's turn has come
         return
+    if not wbt_may_queue(s, file_at(s, f.file).device, True):
+        return  # a turn that has just begun waits for the queue, too
     written = write_pages(s, f.file, min(f.chunk_left, BIO_MAX_PAGES), True)
     if not written and file_at(s, f.file).writeback_index == 0 and not f.wrapped:
         f.wrapped = True

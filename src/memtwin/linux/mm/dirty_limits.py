@@ -56,6 +56,7 @@ def early_pages(s: State) -> u64:
     below: u64 = 0
     z: cython.pointer(Zone)
     early: u64
+    image: u64
     lower: u32
     while zone and not zone_at(s, zone).managed:
         zone -= 1
@@ -66,7 +67,8 @@ def early_pages(s: State) -> u64:
     if early >= z.spanned:
         return below + z.managed
     if zone < ZONE_NORMAL:
-        early -= min(early, z.present - z.managed - z.present // PAGES_PER_MEMMAP_PAGE + INIT_PAGES)
+        image = max(z.present - z.managed, z.present // PAGES_PER_MEMMAP_PAGE) - z.present // PAGES_PER_MEMMAP_PAGE
+        early -= min(early, image + INIT_PAGES)
     return below + early
 
 
