@@ -182,7 +182,7 @@ def test_two_may_fault_on_the_same_page(swap: str) -> None:
     invariants.validate(made.state)
 
 
-def test_truncation_takes_pages_slots_and_private_copies_from_whoever_maps_the_file() -> None:
+def test_truncation_takes_pages_slots_and_private_copies_from_all_that_map_the_file() -> None:
     """Of 40 MiB some lie in swap, some are mapped, 4 copied by a private mapping; then nothing is left of the file."""
     made = machine(
         "swap disk size=90M rot=0\ntmpfs size=60M", "proc A", "proc B", "A fwrite tmp/f 0 40M 64K",
@@ -207,7 +207,7 @@ def test_truncation_takes_pages_slots_and_private_copies_from_whoever_maps_the_f
 @pytest.mark.parametrize("cpus", [1, 2])
 @pytest.mark.parametrize("swap", ["swap zram size=64M", "swap disk size=64M rot=1", "swap disk size=64M\nswap zswap"])
 def test_a_file_in_memory_is_truncated_while_others_read_write_and_touch_it(swap: str, cpus: int) -> None:
-    """Whoever touches what is gone ends by SIGBUS, reads end early, writes make the file longer again."""
+    """Who touches what is gone ends by SIGBUS, reads end early, writes make the file longer again."""
     made = Growing(f"machine ram=128M cpus={cpus}\n{swap}\ntmpfs size=60M")
     for line in (
         "proc A", "proc B", "proc C", "proc D", "A fwrite tmp/f 0 40M 64K", "B fmap all tmp/f shared",

@@ -47,7 +47,7 @@ base = sqlite3.connect(':memory:')
 base.execute('create table t(a integer primary key, b text)')
 for _ in range(8):
     base.executemany('insert into t(b) values (?)', (('x' * 100,) for _ in range(50_000)))
-    time.sleep(0.15)
+    time.sleep(0.15)  # so that it lasts for more than two samples
 """],
     "json": [PYTHON, "-c", """
 import json, time
@@ -76,10 +76,8 @@ while time.time() - begin < 8:
     "xz": ["sh", "-c", "seq 1 900000 | exec xz -6 -T1 > /dev/null"],
 }  # fmt: skip
 
-WORKING = {"works in part": "1s"}
+WORKING = {"works in part": "1s", "forks": "1s"}
 """After which time working sets are recorded, where that is not a fifth of a second."""
-WAITS = {"forks"}
-"""Its processes wait most of the time: what they use in a fifth of a second is a few pages of the interpreter."""
 
 
 def replayed(
@@ -120,7 +118,7 @@ def test_a_program_is_as_large_and_faults_as_often_as_in_its_trace(
     program = PROGRAMS[name]
     if shutil.which(program[0]) is None or (program[0] == "sh" and shutil.which("xz") is None):
         pytest.skip(f"{program[0]} is not installed")
-    more = [] if name in WAITS else ["--working-set", WORKING.get(name, "0.2s")]
+    more = ["--working-set", WORKING.get(name, "0.2s")]
     trials: list[list[dict[str, Any]]] = []
     for trial in range(TRIALS):
         there = tmp_path / str(trial)

@@ -146,12 +146,16 @@ def test_this_host_as_its_counters_say() -> None:
     assert memory is not None
     assert free is not None
     total = memory["MemTotal"] >> 2
+    zones = load(host, zoneinfo)
+    assert zones is not None
+    managed = sum(zone.managed for zone in zones.zones)
     blocks = sum(count << order for zone in free.zones for order, count in enumerate(zone.counts))
-    assert abs(shown.frames("free") - blocks) < total // 20  # MemFree has a balloon's pages too, which no zone has
-    for name, labels in {
-        "slab": ["Slab"], "tables": ["PageTables"], "shmem": ["Shmem"], "anon": ["AnonPages"],
-    }.items():  # fmt: skip
-        assert abs(shown.frames(name) - sum(memory[label] >> 2 for label in labels)) < total // 20, name
+    assert abs(shown.frames("free") - blocks) < total // 20
+    same = {"slab": "Slab", "tables": "PageTables", "shmem": "Shmem", "anon": "AnonPages"}
+    if managed > total - total // 20:  # a host was seen whose MemTotal and MemFree had 12 GB that are in no zone
+        same["free"] = "MemFree"
+    for name, label in same.items():
+        assert abs(shown.frames(name) - (memory[label] >> 2)) < total // 20, name
     for zone in shown.zones:
         known = next(one for one in free.zones if one.zone == zone.name)
         assert abs(zone.free[-1] - known.counts[-1]) <= max(known.counts[-1] // 4, 64)

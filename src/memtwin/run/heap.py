@@ -18,6 +18,8 @@ from memtwin.run.space import end_of_data, remap, unmapped
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memtwin.run.processes import Processes
     from memtwin.run.worker import Worker
     from memtwin.scenario import Free, MallocTrim, Mallopt, Realloc, ThreadStart
@@ -251,8 +253,11 @@ def malloc(processes: Processes, process: Worker, op: MallocOp) -> int:
     return Outcome.OK
 
 
-def realloc(processes: Processes, process: Worker, op: Realloc) -> int:
-    """Give blocks another size, and write what is new of them unless it stays untouched; returns an Outcome."""
+def _go_through(processes: Processes, process: Worker, op: Realloc | Free, use: Callable[[Heap, int], int]) -> int:
+    """Go through a tag's blocks, use each *op.every*-th, and keep what *use* returns for it (0: nothing).
+
+    Returns an Outcome (ENOENT: no block is left).
+    """
     heap = heap_of(processes, process)
     heap.memory.index = op.index
     blocks = heap.blocks.get(op.tag, [])
@@ -262,35 +267,36 @@ def realloc(processes: Processes, process: Worker, op: Realloc) -> int:
         for number, block in enumerate(blocks):
             heap.memory.read(block + 16, LINK)
             if number % op.every == 0:
-                old = heap.malloc.usable(block)
-                blocks[number] = chunk = heap.malloc.realloc(block, op.size_bytes, op.thread)
-                if not op.untouched and op.size_bytes > old:
-                    heap.memory.write(chunk + 16 + old, op.size_bytes - old)
+                blocks[number] = use(heap, block)
             heap.memory.keep_up()
         heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)
+    heap.blocks[op.tag] = [block for block in blocks if block]
     return Outcome.OK
+
+
+def realloc(processes: Processes, process: Worker, op: Realloc) -> int:
+    """Give blocks another size, and write what is new of them unless it stays untouched; returns an Outcome."""
+
+    def resize(heap: Heap, block: int) -> int:
+        old = heap.malloc.usable(block)
+        chunk = heap.malloc.realloc(block, op.size_bytes, op.thread)
+        if not op.untouched and op.size_bytes > old:
+            heap.memory.write(chunk + 16 + old, op.size_bytes - old)
+        return chunk
+
+    return _go_through(processes, process, op, resize)
 
 
 def free(processes: Processes, process: Worker, op: Free) -> int:
     """Free blocks; returns an Outcome (ENOENT: none is left)."""
-    heap = heap_of(processes, process)
-    heap.memory.index = op.index
-    blocks = heap.blocks.get(op.tag, [])
-    if not blocks or op.thread not in heap.malloc.threads:
-        return Outcome.ENOENT if not blocks else Outcome.ESRCH
-    try:
-        for number, chunk in enumerate(blocks):
-            heap.memory.read(chunk + 16, LINK)
-            if number % op.every == 0:
-                heap.malloc.free(chunk, op.thread)
-            heap.memory.keep_up()
-        heap.memory.flush()
-    except Refused as refused:
-        return processes.end_by_signal(process, refused.code)
-    heap.blocks[op.tag] = [chunk for number, chunk in enumerate(blocks) if number % op.every]
-    return Outcome.OK
+
+    def give_up(heap: Heap, block: int) -> int:
+        heap.malloc.free(block, op.thread)
+        return 0
+
+    return _go_through(processes, process, op, give_up)
 
 
 def malloc_trim(processes: Processes, process: Worker, op: MallocTrim) -> int:

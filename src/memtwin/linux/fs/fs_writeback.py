@@ -242,13 +242,14 @@ def flusher_step(s: State):
         if not f.in_work:
             flusher_done(s)
             return
-    if not f.file and not begin_turn(s):
-        f.in_work = False
-        if f.for_background and not f.work_pages:
-            flusher_done(s)  # the last reason there is, even where no file's turn has come
-        return
-    if not wbt_may_queue(s, file_at(s, f.file).device, True):
-        return  # a turn that has just begun waits for the queue, too
+    if not f.file:
+        if not begin_turn(s):
+            f.in_work = False
+            if f.for_background and not f.work_pages:
+                flusher_done(s)  # the last reason there is, even where no file's turn has come
+            return
+        if not wbt_may_queue(s, file_at(s, f.file).device, True):
+            return
     written = write_pages(s, f.file, min(f.chunk_left, BIO_MAX_PAGES), True)
     if not written and file_at(s, f.file).writeback_index == 0 and not f.wrapped:
         f.wrapped = True

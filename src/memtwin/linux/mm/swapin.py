@@ -156,7 +156,7 @@ def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
     Where a device needs no waiting, the rest of a window may have taken the wanted page's frame: it is read again.
     """
     pfn: u32
-    head: u32
+    held: cython.bint
     again: u32 = 0
     fresh: cython.bint = False
     if bio:
@@ -164,19 +164,14 @@ def finish_readahead(s: State, entry: u32, bio: u32, window: u32) -> u32:
     if window > 1:
         lru_add_drain(s)
     pfn = read_swap_cache(s, entry, cython.address(again), cython.address(fresh))
-    if in_pieces(s):
-        if again:
-            submit_bio(s, again)
-        if pfn and window == 1:
-            wait_on_page_locked(s, pfn)
-        return pfn
-    head = compound_head(s, pfn)
-    s.pages[head].refcount += 1 if pfn else 0
+    held = pfn != 0 and not in_pieces(s)  # a runner that has to wait returns, and looks for its page again
+    if held:
+        s.pages[compound_head(s, pfn)].refcount += 1
     if again:
         submit_bio(s, again)
     if pfn and window == 1:
         wait_on_page_locked(s, pfn)
-    return drop_unless_cached(s, pfn) if pfn else 0
+    return drop_unless_cached(s, pfn) if held else pfn
 
 
 def drop_unless_cached(s: State, pfn: u32) -> u32:
