@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memtwin.run import settings
+from memtwin.run.done import Before, Done
 from memtwin.run.run import Run
 from memtwin.scenario import parse, parser
 from memtwin.scenario.header import Header
@@ -12,16 +13,20 @@ from memtwin.scenario.words import Line
 
 if TYPE_CHECKING:
     from memtwin.linux.core.state import State
+    from memtwin.scenario import Op
 
 
 class Growing:
-    """A machine made from header lines, and operations one at a time, each parsed as the scenario's next line."""
+    """A machine made from header lines, and operations one at a time, each parsed as the scenario's next line.
 
-    def __init__(self, header: str) -> None:
+    *run*: :class:`Silent` where nobody reads what each operation did.
+    """
+
+    def __init__(self, header: str, run: type[Run] = Run) -> None:
         self.header = header
         self.lines: list[str] = []
         scenario = parse(header)
-        self.run = Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
+        self.run = run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
         settings.apply_sysctls(self.run.machine, scenario, settings.settings_of(()))
         self.run.sample(between=True)
         head = Header()
@@ -50,3 +55,17 @@ class Growing:
     def text(self) -> str:
         """The scenario so far: `memtwin run` does the same with it."""
         return self.header + "".join(f"{line}\n" for line in self.lines)
+
+
+class Silent(Run):
+    """A run that keeps the outcome of each operation and no figures: these take longer than most operations."""
+
+    def _begin(self, op: Op) -> Before:
+        del op
+        return Before(self.machine.state.clock_ns, {}, {}, (), 0, 0, 0, quiet=False)
+
+    def _compare(self, done: Done, before: Before) -> None:
+        pass
+
+    def sample(self, *, between: bool = False) -> None:
+        pass

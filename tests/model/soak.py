@@ -24,7 +24,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from growing import Growing
+from growing import Growing, Silent
 
 from memtwin.errors import ModelBug
 from memtwin.linux.check import invariants
@@ -120,7 +120,7 @@ class Soak:
     def __init__(self, seed: int, check_from: int, every: int) -> None:
         self.rng = random.Random(seed)
         text, self.areas = header(self.rng)
-        self.growing = Growing(text)
+        self.growing = Growing(text, Silent)
         self.regions: dict[str, dict[str, int]] = {}
         self.outcomes: Counter[str] = Counter()
         self.files = dict(FILES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,9 @@ NEEDS = {
     "memtwin run": "core", "validate ": "core",
 }  # fmt: skip
 NOT_ALL_SUCCEEDED = 3
-LONGEST_S = 60.0
+LONGEST_CPU_S = 60
+"""Of CPU time, which a loaded host does not add to."""
+LONGEST_S = 300.0
 SHOWN_S = 1.5
 
 
@@ -112,9 +115,25 @@ def can(need: str) -> bool:
     return shutil.which(need) is not None
 
 
-def obey_interrupts() -> None:
-    """Let SIGINT end the child even where this process, in the background of a shell, ignores it."""
+def prepare() -> None:
+    """Let SIGINT end the child even where this process, in the background of a shell, ignores it; limit CPU time."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_CPU_S, LONGEST_CPU_S))
+
+
+def where(group: int) -> str:
+    """Return where in the kernel each process of a group waits."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (process / "stat").read_text(errors="replace").rpartition(") ")[2].split()
+            if int(stat[2]) == group:
+                command = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+                found.append(f"{process.name} {stat[0]} {(process / 'wchan').read_text()} {command}")
+                found.append((process / "stack").read_text())
+        except OSError as problem:
+            found.append(str(problem))
+    return "\n".join(found)
 
 
 def run(command: Command, clone: Path) -> tuple[int, str, str]:
@@ -122,13 +141,14 @@ def run(command: Command, clone: Path) -> tuple[int, str, str]:
     endless = WITHOUT_END.search(command.text) is not None
     with subprocess.Popen(
         ["/bin/sh", "-c", command.text], cwd=clone, env=environment, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=obey_interrupts,  # noqa: PLW1509
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare,  # noqa: PLW1509
     ) as process:  # fmt: skip
         try:
             out, err = process.communicate(timeout=SHOWN_S if endless else LONGEST_S)
         except subprocess.TimeoutExpired:
-            assert endless, command
-            os.killpg(process.pid, signal.SIGINT)
+            waits = where(process.pid)
+            os.killpg(process.pid, signal.SIGINT if endless else signal.SIGKILL)
+            assert endless, f"{command} took {LONGEST_S} s\n{waits}"
             out, err = process.communicate(timeout=LONGEST_S)
             assert process.returncode in {0, 130, -signal.SIGINT}, (command, err)
             return 0, out, err

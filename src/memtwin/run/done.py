@@ -35,7 +35,8 @@ class Done:
     outcome: str
     errno: int
     us: int
-    deltas: dict[str, int]
+    deltas: dict[str, int] = field(default_factory=dict)
+    """Of the counters that its line lists."""
     deaths: list[dict[str, Any]] = field(default_factory=list)
     why: str = ""
     """The rule by which the kernel refused."""
@@ -56,6 +57,19 @@ class Done:
     """Whether kswapd was woken for the first time meanwhile."""
 
 
+class Before(NamedTuple):
+    """The machine before an operation, as far as it is compared with afterwards; *ooms*: reports of it so far."""
+
+    clock_ns: int
+    counters: dict[str, int]
+    taken: dict[str, int]
+    balances: tuple[int, ...]
+    youngest: int
+    file_pages: int
+    ooms: int
+    quiet: bool
+
+
 def counted(state: State) -> dict[str, int]:
     """Return every counter that an operation's line may list."""
     return {**state.node_stats(), **state.events_by_name()}
@@ -69,11 +83,10 @@ def moved(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return deltas
 
 
-def ages(state: State, before: dict[str, int], youngest: int) -> Ages | None:
+def ages(state: State, before: dict[str, int], now: dict[str, int], youngest: int) -> Ages | None:
     """Return what the multi-gen LRU did since *youngest* was its youngest generation; None: it is off."""
     if not lru_gen_state.enabled(state) & 1:
         return None
-    now = counted(state)
     there = lru_gen_state.generations(state)
     scanned = sum(now[name] - before[name] for name in ("pgscan_kswapd", "pgscan_direct"))
     return Ages(scanned, there[-1].seq - youngest, now["pgrefill"] - before["pgrefill"], there[0].age_ms)

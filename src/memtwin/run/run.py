@@ -28,7 +28,7 @@ from memtwin.linux.core.host_memory import raise_if_short
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.kernel.sched import cputime, psi
 from memtwin.linux.kernel.sched import loadavg as mm_loadavg
-from memtwin.linux.mm import filemap, kcompactd, mm_init, page_alloc, page_alloc_fast
+from memtwin.linux.mm import filemap, kcompactd, mm_init
 from memtwin.linux.records import NoticeKind, Outcome
 from memtwin.machine import chance, swap_areas
 from memtwin.oom import layout
@@ -37,21 +37,19 @@ from memtwin.run import timeline
 from memtwin.run.attach import refuse_attach
 from memtwin.run.blocks import Blocks
 from memtwin.run.disk import Disk, is_on_xfs, set_up
-from memtwin.run.done import Done, ages, counted, moved, youngest
+from memtwin.run.done import Before, Done, ages, counted, moved, youngest
 from memtwin.run.observer import Dcache
 from memtwin.run.operations import IDLE, OF_MACHINE, OF_PROCESS, ON_FILES, ON_HEAP
 from memtwin.run.processes import Processes
 from memtwin.run.refusals import OF_USERS, SIGNALS, refusal, signal_of
 from memtwin.run.settings import Settings, apply_sysctls, check_sizes, check_sysctls, prepare, settings_of
 from memtwin.run.shared import Shared
-from memtwin.run.timeline import Sample
 from memtwin.run.worker import Worker
 from memtwin.scenario import Checkpoint, Fmap, Kill, Op, Scenario, Truncate, VmRead, WorkerOp
 from memtwin.sources import frame_map
 from memtwin.twin import oom_event
 from memtwin.twin.booted import changes, is_of_booted
 from memtwin.twin.twin import Twin
-from memtwin.units import kib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +59,7 @@ if TYPE_CHECKING:
     from memtwin.oom.event import OomEvent
     from memtwin.run.change import SwapChange
     from memtwin.run.heap import HeapFigures
+    from memtwin.run.timeline import Sample
     from memtwin.sources.frame_map import FrameMap
     from memtwin.sources.source import Source
 
@@ -152,10 +151,7 @@ class Run:
         if isinstance(op, WorkerOp) and not op.beside and not isinstance(op, Kill):
             self._wait_for((op.proc, op.other) if isinstance(op, VmRead) else (op.proc,))  # one thing after another
             self.processes.bury()
-        before, since, killed = counted(state), state.clock_ns, len(self.ooms)
-        taken, balances, quiet = self.taken(), state.scan_balances, not state.reclaim_began_ns
-        generation = youngest(state)
-        file_pages = self.disk.pages(op.file) if isinstance(op, ON_FILES) else 0
+        before = self._begin(op)
         self.processes.user_ns = 0
         cputime.begin_operation(state)
         kcompactd.begin_operation(state)
@@ -171,26 +167,46 @@ class Run:
             outcome, errno = "died", 0
         mm_loadavg.set_active(state, 0)
         if isinstance(op, IDLE):
-            cputime.account_sleep(state, since)
+            cputime.account_sleep(state, before.clock_ns)
         else:
-            cputime.account(state, since, min(self.processes.user_ns, state.clock_ns - since))
-        deltas = moved(before, counted(state))
+            cputime.account(state, before.clock_ns, min(self.processes.user_ns, state.clock_ns - before.clock_ns))
         refused = errno == Outcome.ENOMEM or (outcome == "error" and state.refused_by)
         why = refusal(self.machine) if refused else PANICKED if state.has_panicked else OF_USERS.get(errno, "")
         why = signal_of(self.machine, fault) if signalled else why
-        done = Done(op, outcome, errno, (state.clock_ns - since) // 1000, deltas, deaths, why, file_pages)
-        done.ooms = self.ooms[killed:]
-        done.taken = {name: pages - taken.get(name, 0) for name, pages in self.taken().items()}
-        done.balances = tuple(now - then for now, then in zip(state.scan_balances, balances, strict=True))
-        done.ages = ages(state, before, generation)
-        done.swappiness = int(self.machine.sysctl["swappiness"])
-        done.heap = self._heap(op)
-        done.began = quiet and state.reclaim_began_ns > 0
+        done = Done(op, outcome, errno, (state.clock_ns - before.clock_ns) // 1000, deaths=deaths, why=why)
+        self._compare(done, before)
         self.done.append(done)
         self._go_on_beside(done)
         self.sample(between=True)
         if state.checks:
             invariants.validate(state, self.story())
+
+    def _begin(self, op: Op) -> Before:
+        """Return what :meth:`_compare` needs to know of the machine before an operation."""
+        state = self.machine.state
+        return Before(
+            state.clock_ns,
+            counted(state),
+            self.taken(),
+            state.scan_balances,
+            youngest(state),
+            file_pages=self.disk.pages(op.file) if isinstance(op, ON_FILES) else 0,
+            ooms=len(self.ooms),
+            quiet=not state.reclaim_began_ns,
+        )
+
+    def _compare(self, done: Done, before: Before) -> None:
+        """Note in *done* what an operation did to the machine."""
+        state, now = self.machine.state, counted(self.machine.state)
+        done.deltas = moved(before.counters, now)
+        done.file_pages = before.file_pages
+        done.ooms = self.ooms[before.ooms :]
+        done.taken = {name: pages - before.taken.get(name, 0) for name, pages in self.taken().items()}
+        done.balances = tuple(a - b for a, b in zip(state.scan_balances, before.balances, strict=True))
+        done.ages = ages(state, before.counters, now, before.youngest)
+        done.swappiness = int(self.machine.sysctl["swappiness"])
+        done.heap = self._heap(done.op)
+        done.began = before.quiet and state.reclaim_began_ns > 0
 
     def _idle_by_chance(self, op: Op) -> None:
         """Let the machine be idle before an operation, where that is left to chance."""
@@ -304,31 +320,7 @@ class Run:
 
     def sample(self, *, between: bool = False) -> None:
         """Note the main figures now."""
-        state = self.machine.state
-        node, events = state.node_stats(), state.events_by_name()
-        sizes = {
-            "MemFree": page_alloc_fast.free_pages(state),
-            "MemAvailable": page_alloc.si_mem_available(state),
-            "Cached": node["nr_file_pages"] - node["nr_swapcached"],
-            "Dirty": node["nr_dirty"],
-            "Writeback": node["nr_writeback"],
-            "AnonPages": node["nr_anon_pages"],
-            "Shmem": node["nr_shmem"],
-            "Slab": node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"],
-            "PageTables": node["nr_page_table_pages"],
-            "SwapFree": state.swap_pages[1],
-            "Committed_AS": state.committed_pages,
-        }
-        figures = {name: int(kib(value)) for name, value in sizes.items()}
-        counts = events | node
-        figures.update({name: counts[name] for name in figures_with("timeline") if name in counts})
-        figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
-        figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
-        figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
-        uses = tuple(timeline.AreaUse(*use) for use in swap_areas.uses(state, self.machine.areas))
-        some, full = psi.totals_us(state, 0)
-        compressed = swap_areas.compressed_kib(state, self.machine.boot)
-        self.samples.append(Sample(state.clock_ns, len(self.done), figures, between, uses, (some, full), compressed))
+        self.samples.append(timeline.sample(self.machine, len(self.done), between=between))
 
     def story(self) -> tuple[str, ...]:
         """The newest operations with what became of them, newest last."""

@@ -7,8 +7,16 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.linux.kernel.sched import psi
+from memtwin.linux.mm import page_alloc, page_alloc_fast
+from memtwin.machine import swap_areas
+from memtwin.procfs.counters import figures_with
+from memtwin.units import kib
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from memtwin.machine.machine import Machine
 
 
 AREAS: Final = "swap_areas.csv"
@@ -37,6 +45,34 @@ class Sample:
     """Time in which some task, and in which all, waited for memory since boot (PSI)."""
     compressed_kib: int = field(default=0, repr=False)
     """RAM that zram and zswap take."""
+
+
+def sample(machine: Machine, ops_done: int, *, between: bool) -> Sample:
+    """Return the main figures of a machine now."""
+    state = machine.state
+    node, events = state.node_stats(), state.events_by_name()
+    sizes = {
+        "MemFree": page_alloc_fast.free_pages(state),
+        "MemAvailable": page_alloc.si_mem_available(state),
+        "Cached": node["nr_file_pages"] - node["nr_swapcached"],
+        "Dirty": node["nr_dirty"],
+        "Writeback": node["nr_writeback"],
+        "AnonPages": node["nr_anon_pages"],
+        "Shmem": node["nr_shmem"],
+        "Slab": node["nr_slab_reclaimable"] + node["nr_slab_unreclaimable"],
+        "PageTables": node["nr_page_table_pages"],
+        "SwapFree": state.swap_pages[1],
+        "Committed_AS": state.committed_pages,
+    }
+    figures = {name: int(kib(value)) for name, value in sizes.items()}
+    counts = events | node
+    figures.update({name: counts[name] for name in figures_with("timeline") if name in counts})
+    figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
+    figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
+    figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
+    uses = tuple(AreaUse(*use) for use in swap_areas.uses(state, machine.areas))
+    compressed = swap_areas.compressed_kib(state, machine.boot)
+    return Sample(state.clock_ns, ops_done, figures, between, uses, psi.totals_us(state, 0), compressed)
 
 
 def encode(names: Sequence[str], samples: Sequence[Sample]) -> tuple[str, bytes]:
