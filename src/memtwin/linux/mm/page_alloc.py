@@ -281,12 +281,13 @@ def slowpath_begin(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) 
 def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     """The steps above; 0: refused, and ``State.alloc_error`` says why.
 
-    A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.
+    A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.  One that is made
+    while another reclaims (zram's, for what it compresses) never waits.
     """
     local: SlowPath
     p: cython.pointer(SlowPath) = cython.address(local)
     local.active = False
-    if in_pieces(s):
+    if in_pieces(s) and not this_cpu(s).memalloc:
         if must_return(s):
             s.alloc_error = AGAIN
             return 0
