@@ -88,6 +88,19 @@ def sizes_kib(text: str | None) -> tuple[int, ...]:
     return anon + swap, size, tables
 
 
+@pytest.mark.parametrize("name", ["222-malloc-threads", "261-malloc-waves", "263-malloc-settings"])
+def test_malloc_takes_no_longer_than_on_the_real_kernel(name: str, recordings: Path, tmp_path: Path) -> None:
+    """All blocks that are allocated and trimmed, in simulated time: a call for each page of an arena costs little."""
+    reals = [Recording(path) for path in runs_in(recordings / name)]
+    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    assert 0 < malloc_us(Recording(tmp_path / name)) <= max(malloc_us(real) for real in reals)
+
+
+def malloc_us(one: Recording) -> int:
+    """Return how long the operations took that allocate blocks, or trim the heap."""
+    return sum(op["us"] for op in one.ops if op["op"].split()[1:2] in (["malloc"], ["malloc_trim"]))
+
+
 def test_500_mb_of_tmpfs_are_shared_and_what_of_it_is_swapped_is_said(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

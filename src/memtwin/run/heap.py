@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtwin.linux import touch
 from memtwin.linux.core import mm_types
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import madvise as mm_madvise
+from memtwin.linux.mm import mm_init
 from memtwin.linux.mm import mprotect as mm_mprotect
 from memtwin.linux.records import Outcome
 from memtwin.machine import program
@@ -18,7 +21,7 @@ from memtwin.run.space import end_of_data, remap, unmapped
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from memtwin.run.processes import Processes
     from memtwin.run.worker import Worker
@@ -226,6 +229,17 @@ def _copied(malloc: Malloc, memory: ProcessMemory) -> Malloc:
     return twin
 
 
+@contextmanager
+def system_calls(processes: Processes) -> Iterator[None]:
+    """What malloc asks of the kernel costs a system call each, not what an operation of a scenario does."""
+    costs = processes.machine.costs
+    mm_init.set_costs(processes.state, replace(costs, syscall=costs.call).as_table())
+    try:
+        yield
+    finally:
+        mm_init.set_costs(processes.state, costs.as_table())
+
+
 def heap_of(processes: Processes, process: Worker) -> Heap:
     """Return a process's allocator, made at the first call."""
     if process.heap is None:
@@ -241,13 +255,14 @@ def malloc(processes: Processes, process: Worker, op: MallocOp) -> int:
         return Outcome.ESRCH  # a fork leaves a child the calling thread alone
     blocks = heap.blocks.setdefault(op.tag, [])
     try:
-        for _ in range(op.count):
-            chunk = heap.malloc.malloc(op.size_bytes, op.thread)
-            blocks.append(chunk)
-            if not op.untouched and op.size_bytes:
-                heap.memory.write(chunk + 16, op.size_bytes)
-            heap.memory.keep_up()
-        heap.memory.flush()
+        with system_calls(processes):
+            for _ in range(op.count):
+                chunk = heap.malloc.malloc(op.size_bytes, op.thread)
+                blocks.append(chunk)
+                if not op.untouched and op.size_bytes:
+                    heap.memory.write(chunk + 16, op.size_bytes)
+                heap.memory.keep_up()
+            heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)
     return Outcome.OK
@@ -264,12 +279,13 @@ def _go_through(processes: Processes, process: Worker, op: Realloc | Free, use: 
     if not blocks or op.thread not in heap.malloc.threads:
         return Outcome.ENOENT if not blocks else Outcome.ESRCH
     try:
-        for number, block in enumerate(blocks):
-            heap.memory.read(block + 16, LINK)
-            if number % op.every == 0:
-                blocks[number] = use(heap, block)
-            heap.memory.keep_up()
-        heap.memory.flush()
+        with system_calls(processes):
+            for number, block in enumerate(blocks):
+                heap.memory.read(block + 16, LINK)
+                if number % op.every == 0:
+                    blocks[number] = use(heap, block)
+                heap.memory.keep_up()
+            heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)
     heap.blocks[op.tag] = [block for block in blocks if block]
@@ -304,8 +320,9 @@ def malloc_trim(processes: Processes, process: Worker, op: MallocTrim) -> int:
     heap = heap_of(processes, process)
     heap.memory.index = op.index
     try:
-        heap.malloc.trim()
-        heap.memory.flush()
+        with system_calls(processes):
+            heap.malloc.trim()
+            heap.memory.flush()
     except Refused as refused:
         return processes.end_by_signal(process, refused.code)
     return Outcome.OK
@@ -322,8 +339,9 @@ def thread(processes: Processes, process: Worker, op: ThreadStart) -> int:
     heap = heap_of(processes, process)
     heap.memory.index = op.index
     try:
-        heap.memory.thread_stack()
-        heap.memory.flush()
+        with system_calls(processes):
+            heap.memory.thread_stack()
+            heap.memory.flush()
     except Refused as refused:
         return refused.code
     heap.malloc.start_thread(op.thread)
