@@ -294,5 +294,7 @@ def _pattern(pattern: sc.Pattern) -> tuple[str, int, int, int, int]:
             return ("hot", pattern.n, pattern.hot_percent, pattern.prob_percent, pattern.seed)
         case sc.Pow():
             return ("pow", pattern.n, pattern.exponent, 0, pattern.seed)
+        case sc.Listed():
+            raise InputError("touch … set:DIGITS: the twin alone has it")
         case _:
             return ("seq", 0, 0, 0, 0)

@@ -56,6 +56,8 @@ class Description:
     limit_s: int
     working_set: bool = False
     """Whether the sampler forgets references after each tenth sample, and reads smaps there."""
+    pages: bool = False
+    """Whether it reads at each sample which pages every process has and has touched."""
 
 
 def load(path: Path) -> Description:
@@ -83,7 +85,7 @@ def load(path: Path) -> Description:
 
 
 def changed(
-    description: Description, ram: str | None, profile: str | None, *, working_set: bool = False
+    description: Description, ram: str | None, profile: str | None, *, working_set: bool = False, pages: bool = False
 ) -> Description:
     """Return the description on another amount of RAM, written as in a scenario, or another kernel."""
     machine = description.machine.machine
@@ -91,7 +93,9 @@ def changed(
         machine = replace(machine, ram_bytes=sc.parse(f"machine ram={ram}", "--ram").machine.ram_bytes)
     if profile is not None:
         machine = replace(machine, kernel=profile)
-    return replace(description, machine=replace(description.machine, machine=machine), working_set=working_set)
+    return replace(
+        description, machine=replace(description.machine, machine=machine), working_set=working_set, pages=pages
+    )
 
 
 def initrd(guest: record.Guest, described: Description, known: kernel.Modules, sampler: images.Program) -> bytes:
@@ -100,6 +104,7 @@ def initrd(guest: record.Guest, described: Description, known: kernel.Modules, s
     configuration = orders.configuration(described.machine, modules)
     configuration += f"every_ms {described.every_ms}\nlimit_s {described.limit_s}\n"
     configuration += "forgets 1\n" if described.working_set else ""
+    configuration += "pages 1\n" if described.pages else ""
     configuration += "".join(f"program {name}\n" for name in described.programs)
     return images.cpio(
         [
@@ -231,6 +236,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ram", metavar="SIZE", help="another amount of RAM than the description's, such as 341M")
     parser.add_argument("--kernel", choices=sorted(kernel.PACKAGES), help="another kernel than the description's")
     parser.add_argument("--working-set", action="store_true", help="also what is touched between tenth samples")
+    parser.add_argument("--pages", action="store_true", help="also which pages are touched between samples")
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds that a run may take")
     parser.add_argument("--check", action="store_true", help="only read the descriptions")
@@ -243,7 +249,7 @@ def main() -> int:
     failed = 0
     for path in args.descriptions:
         try:
-            described = changed(load(path), args.ram, args.kernel, working_set=args.working_set)
+            described = changed(load(path), args.ram, args.kernel, working_set=args.working_set, pages=args.pages)
         except MemtwinError as problem:
             print(problem, file=sys.stderr)
             failed += 1

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,11 @@ struct program { char name[32]; int pid, out, ended; };
 static struct program programs[MOST_PROGRAMS];
 static int nprograms;
 static char buf[65536], script[LONGEST_SCRIPT], cfg[16384];
-static long every_ms = 100, limit_s = 600, forgets;
+static long every_ms = 100, limit_s = 600, forgets, looks_at_pages;
 static unsigned sample;
 static unsigned char known[MOST_PIDS];	/* by pid: what does not change was sent, so many times */
 static uint32_t statm_hash[MOST_PIDS];	/* by pid: of the statm that was sent last */
+static uint32_t maps_hash[MOST_PIDS];
 
 static void emit(const void *p, size_t n)
 {
@@ -95,6 +97,8 @@ static int put(const char *path, const char *value)
 	errno = e;
 	return n < 0 ? -1 : 0;
 }
+
+#include "page_tables.h"
 
 /* Send the file /PATH as one of this sample; a file that is not there, or may not be read, is left out. */
 static void send(const char *path)
@@ -166,6 +170,32 @@ static uint32_t hash(const char *s)
  * longer intervals touch more says how large the part is that a program works with, and how often it comes round. */
 static int is_look(long sample) { return sample % TENTH == 0 || sample % TENTH == 1 || sample % TENTH == 4; }
 
+/* Nothing else runs on this CPU while pages are read and forgotten: what is touched between the two would be lost. */
+static void run_alone(int alone)
+{
+	struct sched_param parameters = { .sched_priority = alone };
+	sched_setscheduler(0, alone ? SCHED_FIFO : SCHED_OTHER, &parameters);
+}
+
+/* Which pages it has, and which of them it touched since this was read last; where they are, where that moved. */
+static void look_at_pages(int pid, int is_tenth)
+{
+	static char maps[65536];
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/maps", pid);
+	if (slurp(path, maps, sizeof maps) <= 0) return;
+	uint32_t now = hash(maps), *last = &maps_hash[pid % MOST_PIDS];
+	if (now != *last && !is_tenth) send(path + 1);	/* every tenth sample has them anyway */
+	*last = now;
+	run_alone(1);
+	send_pages(pid);
+	snprintf(path, sizeof path, "/proc/%d/clear_refs", pid);
+	put(path, "1");
+	put(path, "4");	/* which pages are written from now on: the first write to each is a fault */
+	run_alone(0);
+	send_files(pid);
+}
+
 static void send_process(int pid, int is_tenth, int is_seldom, int looks)
 {
 	unsigned char *seen = &known[pid % MOST_PIDS];
@@ -185,6 +215,7 @@ static void send_process(int pid, int is_tenth, int is_seldom, int looks)
 		}
 	}
 	if (!strncmp(statm, "0 ", 2)) return;
+	if (looks_at_pages && pid != 1) look_at_pages(pid, is_tenth);
 	if (is_tenth) send_of(pid, of_process_tenth);
 	if (is_seldom || looks) send_of(pid, of_process_seldom);
 	if (looks) {	/* what smaps has as Referenced next is what was touched from now on */
@@ -365,6 +396,7 @@ static void set_up_line(char **t)
 	else if (!strcmp(t[0], "every_ms")) every_ms = atol(t[1]);
 	else if (!strcmp(t[0], "limit_s")) limit_s = atol(t[1]);
 	else if (!strcmp(t[0], "forgets")) forgets = atol(t[1]);
+	else if (!strcmp(t[0], "pages")) looks_at_pages = atol(t[1]);
 	else if (!strcmp(t[0], "program") && nprograms < MOST_PROGRAMS)
 		snprintf(programs[nprograms++].name, sizeof programs->name, "%s", t[1]);
 	else die(t[0]);
@@ -391,6 +423,7 @@ static void set_up(void)
 	mount_at("sysfs", ROOT "/sys", "sysfs");
 	mount_at("devtmpfs", ROOT "/dev", "devtmpfs");
 	mount_at("tmpfs", ROOT "/dev/shm", "tmpfs");
+	if (looks_at_pages) prepare_page_tables();
 }
 
 static void send_log(void)

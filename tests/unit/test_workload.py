@@ -8,15 +8,8 @@ import pytest
 
 from memtwin import cli
 from memtwin.diagnose.locality import Look, worked_with
-from memtwin.diagnose.workload import (
-    FRESH_ANON_BYTES,
-    FRESH_FAULTS,
-    FRESH_FILE_BYTES,
-    HALF,
-    PAGE,
-    Workload,
-    workload_of,
-)
+from memtwin.diagnose.player import FRESH_ANON_BYTES, FRESH_FAULTS, FRESH_FILE_BYTES, HALF, PAGE
+from memtwin.diagnose.workload import Workload, workload_of
 from memtwin.errors import RecordingError
 from memtwin.procfs import swaps as swaps_file
 from memtwin.procfs.pid import smaps_rollup, stat

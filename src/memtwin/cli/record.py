@@ -15,12 +15,13 @@ from memtwin import __version__
 from memtwin.cli import complete
 from memtwin.cli.common import note, write
 from memtwin.cli.words import duration, size
-from memtwin.errors import UsageError
+from memtwin.errors import InputError, UsageError
 from memtwin.render.amount import column
 from memtwin.sources import cgroups
 from memtwin.sources.costly import Contents, WorkingSets
 from memtwin.sources.host import host
 from memtwin.sources.opening import open_source
+from memtwin.sources.page_tables import Kcore, PageLooks
 from memtwin.sources.recorder import Recorder, in_cgroup
 from memtwin.sources.trace_writer import Rotation, Writer
 
@@ -67,6 +68,13 @@ _DEAR: Final = 0.25
     help="Also what the processes touch in each TIME (10s): it costs them something, which is said first.",
 )
 @click.option(
+    "--pages",
+    "pages",
+    callback=duration,
+    metavar="TIME",
+    help="Also which pages the processes touch and write in each TIME, read of /proc/kcore by root; its price is said.",
+)
+@click.option(
     "--contents", is_flag=True, help="Also how their pages compress, by a sample a minute; its price is said."
 )
 @click.option("--no-arguments", is_flag=True, help="Leave out the processes' command lines: they may hold secrets.")
@@ -74,7 +82,7 @@ _DEAR: Final = 0.25
 def command(
     output: str, *, pids: tuple[int, ...], user: str | None, cgroup: str | None, every: int, for_ms: int | None,
     max_size: int | None, max_age: int | None, keep: int, command_line: tuple[str, ...], all_: bool,
-    no_arguments: bool, working_set: int | None, contents: bool,
+    no_arguments: bool, working_set: int | None, pages: int | None, contents: bool,
 ) -> int:  # fmt: skip
     """Record this machine and its processes over time: a trace, which every view reads.
 
@@ -89,7 +97,11 @@ def command(
         raise UsageError(f"--every: not between {SHORTEST_MS} ms and 1 hour")
     if working_set is not None and working_set < every:
         raise UsageError("--working-set: less than --every", hint=f"give --every {working_set}ms too")
-    costly: list[WorkingSets | Contents] = [WorkingSets(working_set / 1000)] if working_set is not None else []
+    if pages is not None and working_set is not None:
+        raise UsageError("--pages and --working-set exclude each other", hint="both forget what was touched")
+    costly: list[WorkingSets | PageLooks | Contents] = []
+    costly += [WorkingSets(working_set / 1000)] if working_set is not None else []
+    costly += [_page_looks(pages / 1000)] if pages is not None else []
     costly += [Contents()] if contents else []
     uid = _uid(user)
     for pid in pids:
@@ -116,6 +128,14 @@ def command(
         _end(child)
     write(f"{output}: {ticks.summary()}\n")
     return child.returncode if child is not None and child.returncode is not None and child.returncode > 0 else 0
+
+
+def _page_looks(every_s: float) -> PageLooks:
+    """Return what reads page tables; raise UsageError where that cannot be."""
+    try:
+        return PageLooks(every_s, Kcore())
+    except (OSError, InputError) as problem:
+        raise UsageError(f"--pages: {problem}", hint="it needs root, and a kernel with /proc/kcore and BTF") from None
 
 
 def _present() -> list[int]:

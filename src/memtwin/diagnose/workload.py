@@ -15,7 +15,10 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
-from memtwin.diagnose.locality import Look, Part, touches, worked_with
+from memtwin.diagnose.file_player import FilePlayer, Files
+from memtwin.diagnose.locality import Look, worked_with
+from memtwin.diagnose.page_player import TABLE_BYTES, PagePlayer, Tables, mapped_of, tables_of
+from memtwin.diagnose.player import FRESH_ANON_BYTES, HALF, PAGE, Life, Player, Size, up
 from memtwin.diagnose.workload_machine import head_of
 from memtwin.errors import RecordingError
 from memtwin.render.words import count
@@ -23,84 +26,23 @@ from memtwin.render.words import count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from memtwin.diagnose.player import Mix
+    from memtwin.sources.page_looks import PageLook
     from memtwin.sources.source import Source
     from memtwin.sources.tracks import Moment, Process, Tracks
 
     Mixes = Callable[[Mapping[str, Any]], "Mix"]
 
-PAGE: Final = 4096
-FRESH_FILE_BYTES: Final = 708 << 10
-"""What a process of a scenario has of its own program when it has begun, and below, of its own; a test holds them."""
-FRESH_ANON_BYTES: Final = 18 * PAGE
-FRESH_FAULTS: Final = 35
-Mix = tuple[tuple[str, int], ...]
-HALF: Mix = (("half", 100),)
-"""Contents where none were sampled: pages of which half is random."""
 SMALLEST_BYTES: Final = 1 << 20
 """A process that never had so much is left out, and named."""
 MOST_CHECKPOINTS: Final = 40
 _CHECKPOINTS_PER_S: Final = 4
 _READ_BYTES_PER_S: Final = 50e6
 _WRITE_BYTES_PER_S: Final = 1e9
-_FAULT_AROUND_PAGES: Final = 16
-_LEAST_FREED: Final = 64 * PAGE
-"""What is freed and written again at a time, at least: not a line for each fault."""
 _AFTER_S: Final = 1e-3
 """A checkpoint is so long after what a sample saw, and what is forgotten then again."""
 _BEGIN_MS: Final = 1000
 """A command that is recorded began so long before the first sample at most."""
-
-
-@dataclass(slots=True)
-class Size:
-    """What a process had at one time: seconds since the first sample, bytes by kind, minor faults since it began."""
-
-    at_s: float
-    anon_bytes: int
-    file_bytes: int
-    faults: int | None
-    touched: tuple[int, int] | None = None
-    """Anonymous and file bytes that were touched since the last such sample, where it was recorded."""
-    after_s: float = 0.0
-    """Since that sample."""
-    within: int | None = None
-    """How much anonymous memory was touched in the interval in which this sample lies, where that was recorded."""
-    parts: tuple[Part | None, Part | None] = (None, None)
-    """What it worked with at that time, of its anonymous memory and of files, where that follows."""
-
-
-@dataclass(slots=True)
-class Life:
-    """A process of the trace by its samples; *ended_s* None: it was there at the end."""
-
-    pid: int
-    is_born: bool
-    """Whether it began while the trace was made: then all of its faults are in it."""
-    name: str = ""
-    word: str = ""
-    parent: Life | None = None
-    """The process of the trace that started it, where that is known."""
-    sizes: list[Size] = field(default_factory=list)
-    ended_s: float | None = None
-    process: Process | None = None
-    mix: Mix = HALF
-    """Contents of its anonymous pages, in shares of 100."""
-
-    @property
-    def is_forked(self) -> bool:
-        """Whether it began with memory of its parent's: it has more than it faulted on."""
-        first = self.sizes[0]
-        return self.parent is not None and first.faults is not None and first.faults * PAGE < first.anon_bytes // 2
-
-    @property
-    def peak_bytes(self) -> int:
-        """The most that it had."""
-        return max(one.anon_bytes + one.file_bytes for one in self.sizes)
-
-    def at(self, at_s: float) -> Size | None:
-        """Return what it had at a time; None before it began and after it ended."""
-        after = bisect_right(self.sizes, at_s, key=_at_s)
-        return None if not after or (self.ended_s is not None and at_s >= self.ended_s) else self.sizes[after - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +86,11 @@ def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[
             life.name, life.word = moment.names[process], _word(moment.names[process], process.pid)
             seen[process] = at_s
             anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
-            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], figures.get("minor_faults"), _touched(figures)))
+            pages = moment.pages.get(process)
+            touched = _touched(figures) if pages is None else _touched_pages(pages)
+            faults = figures.get("minor_faults")
+            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], faults, touched, pages=pages))
+            life.sizes[-1].open_files = moment.files.get(process, ())
     times = sorted(set(seen.values()))
     for process, life in found.items():
         after = bisect_right(times, seen[process])
@@ -177,16 +123,29 @@ def _touched(figures: Mapping[str, int]) -> tuple[int, int] | None:
     return None if anon is None or files is None else (anon, files)
 
 
+def _touched_pages(look: PageLook) -> tuple[int, int]:
+    own, files = (sum(one.touched.bit_count() for one in pages.values()) for pages in (look.own, look.files))
+    return own * PAGE, files * PAGE
+
+
 def workload_of(
-    tracks: Tracks, first: Source, pids: Sequence[int] = (), *, mixes: Mixes | None = None, is_measured: bool = False
+    tracks: Tracks,
+    first: Source,
+    pids: Sequence[int] = (),
+    *,
+    mixes: Mixes | None = None,
+    is_measured: bool = False,
+    is_booted: bool = False,
 ) -> Workload:
     """Return the workload of a trace, or of some of its processes; raise RecordingError without proc/meminfo.
 
     The machine is that of the *first* sample. *mixes* says which contents stand for sampled pages. What
-    *is_measured* forgets references and has a checkpoint where the trace has working sets.
+    *is_measured* forgets references and has a checkpoint where the trace has working sets. One that *is_booted* begins
+    on the first sample's machine itself: without a header, and without what was there already.
     """
     lives, machine, long_s = lives_of(tracks.moments(), pids)
-    kept = [life for life in lives if life.sizes and life.peak_bytes >= SMALLEST_BYTES]
+    here = [life for life in lives if life.sizes and (life.sizes[0].at_s or not is_booted)]
+    kept = [life for life in here if life.peak_bytes >= SMALLEST_BYTES]
     if "MemTotal_bytes" not in machine:
         raise RecordingError("the trace", "has no proc/meminfo: how large the machine is, is not known")
     for life in kept:
@@ -195,19 +154,24 @@ def workload_of(
             life.mix = mixes(found)
     head = head_of(first, machine["MemTotal_bytes"])
     notes = [*_notes(kept), *head.notes]
-    if len(kept) < len(lives):
-        notes.append(f"{count(len(lives) - len(kept), 'process')} that never had 1 MiB: left out")
+    if len(kept) < len(here):
+        notes.append(f"{count(len(here) - len(kept), 'process')} that never had 1 MiB: left out")
+    if len(here) < len(lives):
+        notes.append(f"{count(len(lives) - len(here), 'process')} that were there at the first sample: as they are")
     others = int(machine.get("AnonPages_bytes", 0)) - sum(
         life.sizes[0].anon_bytes for life in kept if not life.sizes[0].at_s
     )
     cached = int(machine.get("Cached_bytes", 0) + machine.get("Buffers_bytes", 0) - machine.get("Shmem_bytes", 0))
-    before, begin_s = _before(kept, max(others, 0), cached)
-    steps = list(_steps(kept, begin_s, is_measured=is_measured))
+    files = Files(kept)
+    before, begin_s = ([], 0.0) if is_booted else _before(kept, max(others, 0), cached)
+    sizes = files.before | mapped_of(kept)[1] | {f"{life.word}.files": _files_of(life) for life in _without_pages(kept)}
+    before[:0] = [f"file {name} {size}" for name, size in sizes.items()]
+    steps = list(_steps(kept, begin_s, files, is_measured=is_measured))
     checkpoints = {f"t{at:.3f}": at for at in _moments(long_s)}
     steps += [(begin_s + at + _AFTER_S, f"checkpoint {label}") for label, at in checkpoints.items()]
     looks = _looks(kept) if is_measured else {}
     steps += [(begin_s + at + _AFTER_S, f"checkpoint {label}") for label, at in looks.items()]
-    lines = [*head.lines, *before]
+    lines = [*([] if is_booted else head.lines), *before]
     now = -1.0
     for at_s, line in sorted(steps, key=lambda step: step[0]):
         if at_s > now:
@@ -218,7 +182,10 @@ def workload_of(
 
 
 def _notes(lives: Sequence[Life]) -> Iterable[str]:
-    if not any(size.touched for life in lives for size in life.sizes):
+    sizes = [size for life in lives for size in life.sizes]
+    if any(size.pages for size in sizes):
+        yield "in which order pages are touched within a sample's interval is not in the trace: upwards, or by chance"
+    elif not any(size.touched for size in sizes):
         yield "which pages a process works with is not in the trace (record --working-set): those stay untouched"
     else:
         yield "how much a process works with is in the trace; which pages that are is not: the newest here"
@@ -235,39 +202,55 @@ def _looks(lives: Sequence[Life]) -> dict[str, float]:
 
 def _before(lives: Sequence[Life], others: int, cached: int) -> tuple[list[str], float]:
     """Return the lines before the first sample's time, and when that is: what was in memory before is put there."""
-    lines = [f"file {life.word}.files {_up(max(one.file_bytes for one in life.sizes))}" for life in lives]
+    lines = []
     if cached >= PAGE:
-        lines.append(f"file cache {_up(cached)}")
+        lines.append(f"file cache {up(cached)}")
     lines.append("proc others")
     if others >= PAGE:
-        lines += [f"others mmap anon {_up(others)}", f"others touch anon 0 {_up(others)} w seq content=half"]
+        lines += [f"others mmap anon {up(others)}", f"others touch anon 0 {up(others)} w seq content=half"]
     reads = 0
-    for life in lives:  # a program that ran before is in the page cache
-        size = _up(max(one.file_bytes for one in life.sizes))
+    for life in _without_pages(lives):  # a program that ran before is in the page cache
+        size = _files_of(life)
         lines.append(f"others fread {life.word}.files 0 {size} 4K")
         reads += size
     if cached - reads >= PAGE:
-        lines.append(f"others fread cache 0 {_up(cached - reads)} 4K")
+        lines.append(f"others fread cache 0 {up(cached - reads)} 4K")
     return lines, ceil(2 + max(cached, reads) / _READ_BYTES_PER_S + others / _WRITE_BYTES_PER_S)
 
 
-def _steps(lives: Sequence[Life], begin_s: float, *, is_measured: bool) -> Iterable[tuple[float, str]]:
+def _without_pages(lives: Sequence[Life]) -> list[Life]:
+    """Return those of which no sample says which pages they have."""
+    return [life for life in lives if not any(size.pages for size in life.sizes)]
+
+
+def _files_of(life: Life) -> int:
+    """Return the size of the file that stands for all that a process mapped."""
+    return up(max(one.file_bytes for one in life.sizes))
+
+
+def _steps(lives: Sequence[Life], begin_s: float, files: Files, *, is_measured: bool) -> Iterable[tuple[float, str]]:
     """Yield what each process does, and when."""
     parents = _parents(lives)
     heaps = _heaps(lives, parents)
+    tables, mapped = _tables(lives, parents), mapped_of(lives)[0]
     for life in lives:
         at = begin_s + life.sizes[0].at_s
-        player = _Player(life)
+        own = tables[id(life)]
+        player = PagePlayer(life, own, mapped) if own else Player(life)
+        opened = FilePlayer(files)
         parent = parents.get(id(life))
         if parent is None:
             yield at, f"proc {life.word}"
-            yield at, f"{life.word} mmap heap {_up(max(heaps[id(life)] - FRESH_ANON_BYTES, PAGE))}"
-            yield at, f"{life.word} fmap files {life.word}.files shared"
+            heap = len(own) * TABLE_BYTES if own else up(max(heaps[id(life)] - FRESH_ANON_BYTES, PAGE))
+            yield at, f"{life.word} mmap heap {heap}"
+            if not own:
+                yield at, f"{life.word} fmap files {life.word}.files shared"
         else:
             yield at, f"{parent.word} fork {life.word}"
             player.fork(parent.at(life.sizes[0].at_s) or life.sizes[0])
         for number, size in enumerate(life.sizes):
             yield from ((begin_s + size.at_s, line) for line in player.go_on(size))
+            yield from ((begin_s + size.at_s, line) for line in opened.go_on(life.word, size.open_files))
             if is_measured and (size.touched is not None or not number):
                 yield begin_s + size.at_s + 2 * _AFTER_S, f"{life.word} clear_refs"
         if life.ended_s is not None:
@@ -284,6 +267,17 @@ def _parents(lives: Sequence[Life]) -> dict[int, Life]:
     }
 
 
+def _tables(lives: Sequence[Life], parents: dict[int, Life]) -> dict[int, Tables]:
+    """Return of each the page tables that it and those with the same addresses had; none: which pages is not known."""
+    families: dict[int, list[Life]] = {}
+    for life in lives:
+        first = life
+        while id(first) in parents:
+            first = parents[id(first)]
+        families.setdefault(id(first), []).append(life)
+    return {id(life): found for family in families.values() for found in [tables_of(family)] for life in family}
+
+
 def _heaps(lives: Sequence[Life], parents: dict[int, Life]) -> dict[int, int]:
     """Return the most anonymous memory of each and of those that were forked off it: they have its region."""
     found = {id(life): max(one.anon_bytes for one in life.sizes) for life in lives}
@@ -295,110 +289,10 @@ def _heaps(lives: Sequence[Life], parents: dict[int, Life]) -> dict[int, int]:
     return found
 
 
-class _Player:
-    """A process of the scenario: how much of its regions it has, and how many faults it still owes the trace."""
-
-    def __init__(self, life: Life) -> None:
-        self.word, self.mix = life.word, life.mix
-        self.anon = self.files = 0
-        self.touched_from = [0, 0]
-        """From where on its heap and its files were touched since the last working set that is in the trace."""
-        self.shared = 0
-        """Up to where its heap is still its parent's, of which a write copies a page."""
-        self.faults = FRESH_FAULTS if life.is_born else life.sizes[0].faults
-        self.owed = 0
-        self.draws = 0
-
-    def fork(self, parent: Size) -> None:
-        """Begin with the anonymous memory that its *parent* has; what is mapped of files a fork leaves out."""
-        self.anon = self.shared = _up(max(parent.anon_bytes - FRESH_ANON_BYTES, 0))
-        self.touched_from[0] = self.anon
-        self.faults = 0
-
-    def go_on(self, size: Size) -> Iterable[str]:
-        """Yield the lines that bring it to *size*."""
-        anon = _up(max(size.anon_bytes - FRESH_ANON_BYTES, 0))
-        files = _up(max(size.file_bytes - FRESH_FILE_BYTES, 0))
-        if anon > self.anon:
-            yield from _written(self.word, self.anon, anon - self.anon, self.mix)
-        elif anon < self.anon:
-            yield f"{self.word} madvise heap {anon} {self.anon - anon} dontneed"
-        if files > self.files:
-            yield f"{self.word} touch files {self.files} {files - self.files} r seq"
-        elif files < self.files:
-            yield f"{self.word} madvise files {files} {self.files - files} dontneed"
-        self.owed -= max(anon - self.anon, 0) // PAGE + max(files - self.files, 0) // PAGE // _FAULT_AROUND_PAGES
-        self.touched_from = [
-            min(self.touched_from[0], self.anon, anon), min(self.touched_from[1], self.files, files),
-        ]  # fmt: skip
-        self.anon, self.files = anon, files
-        if size.faults is not None and self.faults is not None:
-            self.owed += size.faults - self.faults
-            self.faults = size.faults
-            yield from self._fault(size.within)
-        if size.touched is not None:
-            yield from self._work(size)
-
-    def _fault(self, within: int | None) -> Iterable[str]:
-        """Yield writes that fault as often as it owes, *within* so many bytes where known, and leave it as large."""
-        if self.owed > 0 and self.shared:
-            part = min(self.owed * PAGE, self.shared, self.anon)
-            if part:
-                yield from _written(self.word, self.shared - part, part, self.mix)
-            self.shared -= part
-            self.owed -= part // PAGE
-            self.touched_from[0] = min(self.touched_from[0], self.shared)
-        most = self.anon if within is None else min(self.anon, max(_up(within - FRESH_ANON_BYTES), _LEAST_FREED))
-        while self.owed > 0 and self.anon:
-            part = min(self.owed * PAGE, most)
-            yield f"{self.word} madvise heap {self.anon - part} {part} dontneed"
-            yield from _written(self.word, self.anon - part, part, self.mix)
-            self.owed -= part // PAGE
-            self.touched_from[0] = min(self.touched_from[0], self.anon - part)
-
-    def _work(self, now: Size) -> Iterable[str]:
-        """Yield touches of what it touched beyond what was new to it: of the newest pages that it has.
-
-        Where it follows how large the part is that it works with, they are by chance within that, as many as touch as
-        much; else in order, once.
-        """
-        own = (("heap", self.anon, FRESH_ANON_BYTES), ("files", self.files, 0))
-        for number, (region, size, fresh) in enumerate(own):
-            part, worked = now.parts[number], max((now.touched or (0, 0))[number] - fresh, 0)
-            old = min(self.touched_from[number], size)
-            again = _up(max(worked - (size - old), 0))
-            begin = max(old - max(again, _up((part.size_bytes - fresh if part else 0) - (size - old))), 0)
-            if not again or begin >= old:
-                continue
-            rate = part.touched_bytes_per_s if part else None
-            known = None if rate is None else rate * now.after_s / PAGE
-            draws = touches(min(again, old - begin) // PAGE, (old - begin) // PAGE, known) if part else None
-            self.draws += 1
-            order = "seq" if draws is None else f"rand:{draws}:{self.draws}"
-            how = "w" if region == "heap" and not self.shared else "r"
-            yield f"{self.word} touch {region} {begin} {old - begin} {how} {order}"
-        self.touched_from = [self.anon, self.files]
-
-
-def _written(word: str, offset: int, length: int, mix: Mix) -> Iterable[str]:
-    """Yield the lines that write a part of the heap, a share of it with each content."""
-    pages, begin, share = length // PAGE, 0, 0
-    for content, percent in mix:
-        share += percent
-        end = pages * share // 100
-        if end > begin:
-            yield f"{word} touch heap {offset + begin * PAGE} {(end - begin) * PAGE} w seq content={content}"
-        begin = end
-
-
 def _moments(long_s: float) -> list[float]:
     """Return times of checkpoints, at most so many, the last at the end."""
     number = min(MOST_CHECKPOINTS, max(int(long_s * _CHECKPOINTS_PER_S), 1))
     return sorted({round(long_s * at / number, 3) for at in range(1, number + 1)})
-
-
-def _up(size_bytes: int) -> int:
-    return max(-(-size_bytes // PAGE), 1) * PAGE if size_bytes > 0 else 0
 
 
 def _word(name: str, pid: int) -> str:
@@ -474,10 +368,6 @@ def _likeness(life: Life, pairs: list[tuple[Size, Size]]) -> Likeness:
     faults, in_model = (known[-1], pairs[-1][1].faults) if known and life.is_born else (None, None)
     rss, anon, file = off(lambda one: one.anon_bytes + one.file_bytes), off(_anon), off(_file)
     return Likeness(life.pid, life.name, life.peak_bytes, len(pairs), rss, anon, file, faults, in_model)
-
-
-def _at_s(size: Size) -> float:
-    return size.at_s
 
 
 def _anon(size: Size) -> int:

@@ -23,7 +23,7 @@ from memtwin.run.beside import Beside
 from memtwin.run.buffer import buffer_of, page_of_data
 from memtwin.run.refusals import SIGNALS
 from memtwin.run.worker import Region, Worker
-from memtwin.scenario import LARGEST_AREA, Attach, Fread, Fwrite, Hot, Mlock, Pow, Rand
+from memtwin.scenario import LARGEST_AREA, Attach, Fread, Fwrite, Hot, Listed, Mlock, Pow, Rand
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -367,18 +367,21 @@ class Processes:
 
     def touches(self, process: Worker, op: Touch) -> touch.Touch | int:
         """Return the touches of an operation; an Outcome: the process has no such pages."""
+        return self._touches(process, op, 0, op.npages, write=op.write)
+
+    def _touches(self, process: Worker, op: Touch, first: int, npages: int, *, write: bool) -> touch.Touch | int:
         start = self.part(process, op)
         if start < 0:
             return -start
         return touch.Touch(
             self.state,
             process.task,
-            start,
-            op.npages,
-            op.write,
+            start + first,
+            npages,
+            write,
             CONTENTS[op.content],
             op.index,
-            op.offset_pages,
+            op.offset_pages + first,
             **_drawn(op),
             bytes_per_s=op.pace.bytes_per_s,
             think_ns=op.pace.think_ns,
@@ -386,11 +389,15 @@ class Processes:
 
     def touch(self, process: Worker, op: Touch) -> int:
         """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
-        touches = self.touches(process, op)
-        if isinstance(touches, int):
-            return touches
-        code = self.by_seconds(touches)
-        self.user_ns += self._user_time(op, touches.done)
+        code: int = Outcome.OK
+        for first, npages, reads in op.pattern.steps if isinstance(op.pattern, Listed) else [(0, op.npages, False)]:
+            touches = self._touches(process, op, first, npages, write=op.write and not reads)
+            if isinstance(touches, int):
+                return touches
+            code = self.by_seconds(touches)
+            self.user_ns += self._user_time(op, touches.done)
+            if code != Outcome.OK:
+                break
         return self.end_by_signal(process, code)
 
     def end_by_signal(self, process: Worker, code: int) -> int:

@@ -86,7 +86,7 @@ from memtwin.scenario.lines import (
 from memtwin.scenario.open_files import Close, Fsync, Truncate
 from memtwin.scenario.pace import AHEAD_NS, UNPACED, Pace
 from memtwin.scenario.parser import load, parse
-from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq, pages, splitmix64
+from memtwin.scenario.patterns import Hot, Listed, Pattern, Pow, Rand, Seq, pages, splitmix64
 from memtwin.scenario.protection import Limit, Mprotect, Stack
 from memtwin.scenario.space import Brk, Mremap, VmRead
 
@@ -122,6 +122,7 @@ __all__ = [
     "Kfree",
     "Kill",
     "Limit",
+    "Listed",
     "MachineLine",
     "Madvise",
     "Malloc",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from memtwin.errors import quoted
 from memtwin.scenario import lines as kinds
 from memtwin.scenario.open_files import Close, Fsync
+from memtwin.scenario.patterns import Listed
 from memtwin.scenario.words import Line, like
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def beside(line: Line, op: kinds.Op) -> kinds.Op:
     if not isinstance(op, BESIDE):
         verbs = ", ".join(kind.__name__.lower() for kind in BESIDE)
         raise line.error(f"{verbs} before `&`", hint="all else is over at once, or names what later lines work on")
+    if isinstance(op, kinds.Touch) and isinstance(op.pattern, Listed):
+        raise line.error("another pattern before `&` than a set of pages")
     return replace(op, beside=True)
 
 

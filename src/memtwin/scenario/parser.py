@@ -14,7 +14,7 @@ from memtwin.scenario.file_io import file_io
 from memtwin.scenario.header import NAME, Header, priority
 from memtwin.scenario.pace import WORDS as PACE
 from memtwin.scenario.pace import pace
-from memtwin.scenario.patterns import Seq
+from memtwin.scenario.patterns import Listed, Seq
 from memtwin.scenario.words import Line, like
 
 if TYPE_CHECKING:
@@ -259,7 +259,11 @@ def _touch(body: _Body, line: Line) -> kinds.Op:
     pattern = line.pattern(words[6])
     if not npages and not isinstance(pattern, Seq):
         raise line.error("LEN of at least a page to draw from")
+    if isinstance(pattern, Listed) and pattern.bits.bit_length() > npages:
+        raise line.error("pages of the set within LEN")
     given = line.options(words[7:], ("content", *PACE))
+    if isinstance(pattern, Listed) and given.keys() & set(PACE):
+        raise line.error("a set of pages without a rate or a pause")
     content = line.one_of(given.get("content", "mark"), "content", kinds.CONTENTS)
     place = (line.index, line.lineno, line.text, words[0])
     return kinds.Touch(*place, region, offset, npages, write, pattern, content, pace(line, given))

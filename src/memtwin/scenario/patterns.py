@@ -1,7 +1,7 @@
-"""Which pages a touch visits, and in which order: four patterns on one generator.
+"""Which pages a touch visits, and in which order: four patterns on one generator, and a list.
 
-All but :class:`Seq` draw from splitmix64, so that the same line of a scenario visits the same pages on a real
-kernel, in :func:`pages` and in the compiled model.
+All but :class:`Seq` and :class:`Listed` draw from splitmix64, so that the same line of a scenario visits the same
+pages on a real kernel, in :func:`pages` and in the compiled model.
 """
 
 from __future__ import annotations
@@ -45,7 +45,58 @@ class Pow:
     seed: int
 
 
-Pattern = Seq | Rand | Hot | Pow
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """``set:DIGITS[:SEED[:DIGITS]]``: the pages of which there is a bit in *bits*, each once.
+
+    A digit (0 to f) is four pages, the first page its lowest bit. Without a seed they are visited upwards; with one
+    the runs of neighbours are walked beside one another, each upwards, and which goes on is drawn, by what is left of
+    each. The second digits are the pages that a touch which writes only reads.
+    """
+
+    bits: int
+    seed: int | None = None
+    read: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many pages are visited."""
+        return self.bits.bit_count()
+
+    @property
+    def steps(self) -> Iterator[tuple[int, int, bool]]:
+        """The touches: the first page of each, how many pages, and whether they are only read.
+
+        >>> list(Listed(0b1110_0101).steps), [page for page, _, _ in Listed(0b11_0110, seed=1).steps]
+        ([(0, 1, False), (2, 1, False), (5, 3, False)], [1, 4, 2, 5])
+        """
+        if self.seed is None:
+            yield from ((first, length, False) for first, length in self.runs)
+            return
+        draws = splitmix64(self.seed)
+        left = [list(run) for run in self.runs]
+        turns = [number for number, (_, length) in enumerate(left) for _ in range(length)]
+        for last in range(len(turns) - 1, -1, -1):
+            drawn = next(draws) % (last + 1)
+            number, turns[drawn] = turns[drawn], turns[last]
+            page = left[number][0]
+            left[number][0] += 1
+            yield page, 1, bool(self.read >> page & 1)
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """The runs of neighbours: the first page of each, and how many."""
+        found, at, bits = [], 0, self.bits
+        while bits:
+            gap = (bits & -bits).bit_length() - 1
+            bits >>= gap
+            length = (~bits & (bits + 1)).bit_length() - 1
+            found.append((at + gap, length))
+            at, bits = at + gap + length, bits >> length
+        return found
+
+
+Pattern = Seq | Rand | Hot | Pow | Listed
 
 _MASK: Final = (1 << 64) - 1
 
@@ -72,6 +123,10 @@ def pages(pattern: Pattern, npages: int) -> Iterator[int]:
     """
     if isinstance(pattern, Seq):
         yield from range(npages)
+        return
+    if isinstance(pattern, Listed):
+        for first, length, _ in pattern.steps:
+            yield from range(first, first + length)
         return
     draws = splitmix64(pattern.seed)
     if isinstance(pattern, Rand):

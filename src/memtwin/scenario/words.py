@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from memtwin.errors import ScenarioError, quoted
-from memtwin.scenario.patterns import Hot, Pattern, Pow, Rand, Seq
+from memtwin.scenario.patterns import Hot, Listed, Pattern, Pow, Rand, Seq
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "P": PAGE_BYTES}
 _SIZE: Final = re.compile(r"([0-9]{1,19})([KMGP]?)")
+_DIGITS: Final = re.compile("[0-9a-f]+")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _SETTING: Final = re.compile(r"([a-z][a-z0-9_-]*(?:[./][A-Za-z0-9_-]+)+)=(.+)")
 _LONGEST_LIKE: Final = 64
@@ -110,6 +111,9 @@ class Line:
         parts = word.split(":")
         if parts == ["seq"]:
             return Seq()
+        if parts[0] == "set" and 1 < len(parts) < 5 and all(map(_DIGITS.fullmatch, (parts[1], *parts[3:]))):
+            seed = self.integer(parts[2], "SEED", 0, _MAX_SEED) if len(parts) > 2 else None
+            return Listed(int(parts[1][::-1], 16), seed, int(parts[3][::-1], 16) if len(parts) > 3 else 0)
         if parts[0] in {"rand", "hot", "pow"} and len(parts) > 2:
             n, seed = (
                 self.integer(parts[1], "N", 0, _MAX_BYTES),
@@ -122,7 +126,10 @@ class Line:
                 return Hot(n, hot, prob, seed)
             if parts[0] == "pow" and len(parts) == 4:
                 return Pow(n, self.integer(parts[2], "A", 1, 16), seed)
-        raise self.error(f"PATTERN seq, rand:N:SEED, hot:N:H%:P%:SEED or pow:N:A:SEED, not {quoted(word)}")
+        raise self.error(
+            "PATTERN seq, rand:N:SEED, hot:N:H%:P%:SEED, pow:N:A:SEED or set:DIGITS[:SEED[:DIGITS]], "
+            f"not {quoted(word)}"
+        )
 
 
 def like(word: str, choices: Iterable[str]) -> str | None:

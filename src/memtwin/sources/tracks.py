@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.errors import ProcParseError
 from memtwin.procfs import loadavg, meminfo, pressure, swaps, vmstat
-from memtwin.procfs.pid import smaps, smaps_rollup, stat, statm, status
+from memtwin.procfs.pid import maps, smaps, smaps_rollup, stat, statm, status
+from memtwin.sources import open_files, page_looks
 from memtwin.units import bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from memtwin.sources.deltas import FileState
+    from memtwin.sources.open_files import OpenFile
+    from memtwin.sources.page_looks import PageLook
     from memtwin.sources.trace import Trace
 
 _OF_PROCESS: Final = re.compile(r"proc/([0-9]{1,10})/(statm|status|stat|smaps_rollup|smaps)")
 _CONTENTS: Final = re.compile(r"memtwin/([0-9]{1,10})/contents")
+_PAGES: Final = re.compile(r"memtwin/([0-9]{1,10})/(pages|files)")
 _STATUS: Final = {
     "RssAnon": "anon_bytes", "RssFile": "file_bytes", "RssShmem": "shmem_bytes", "VmSwap": "swap_bytes",
     "VmPTE": "page_tables_bytes",
@@ -57,6 +62,10 @@ class Moment(NamedTuple):
     processes: dict[Process, dict[str, int]]
     names: dict[Process, str]
     parents: dict[Process, Process]
+    pages: Mapping[Process, PageLook] = MappingProxyType({})
+    """Which pages each had and touched, where that was read."""
+    files: Mapping[Process, Sequence[OpenFile]] = MappingProxyType({})
+    """Which files each had open."""
 
 
 def unit_of(figure: str) -> str:
@@ -97,6 +106,8 @@ class Tracks:
             self._forgets = bool(meta.get("working_set_ms"))
             machine: dict[str, float] = {}
             processes: dict[Process, dict[str, int]] = {}
+            pages: dict[Process, PageLook] = {}
+            files: dict[Process, Sequence[OpenFile]] = {}
             for path in sorted(sample.state.read_now, key=_stat_first):
                 match = _OF_PROCESS.fullmatch(path)
                 if match:
@@ -105,10 +116,25 @@ class Tracks:
                     pid = int(found[1])
                     text = sample.state.text(path) or b"{}"
                     self.contents[self._by_pid.setdefault(pid, Process(pid, 0))] = json.loads(text)
+                elif found := _PAGES.fullmatch(path):
+                    self._look(sample.state, path, int(found[1]), files if found[2] == "files" else pages)
                 elif path in _MACHINE or path.startswith("proc/pressure/"):
                     machine.update(self._parsed(sample.state, path, _MACHINE.get(path, _pressure)) or {})
             times = (sample.unix_ms, sample.boot_ms, self._ticks_per_s)
-            yield Moment(*times, machine, processes, self._names, self._parents)
+            yield Moment(*times, machine, processes, self._names, self._parents, pages, files)
+
+    def _look(self, state: FileState, path: str, pid: int, found: dict[Process, Any]) -> None:
+        """Add the pages of a process to those *found*, or its open files."""
+        where = state.text(maps.PATH.format(pid=pid))
+        text = (state.text(path) or b"").decode(errors="replace")
+        process = self._by_pid.setdefault(pid, Process(pid, 0))
+        try:
+            if path.endswith("/files"):
+                found[process] = open_files.parse(text, path)
+            elif where is not None:
+                found[process] = page_looks.parse(text, where.decode(errors="surrogateescape"), path)
+        except ProcParseError:
+            self.damaged += 1
 
     def _add(self, state: FileState, path: str, kind: str, pid: int, processes: dict[Process, dict[str, int]]) -> None:
         if kind == "smaps" and not self._forgets:
