@@ -1,61 +1,42 @@
 """The rest of a recorded workload, from a checkpoint in its midst: does a booted machine go on as the real one did.
 
 The machine is that of the checkpoint, its settings those of the recording's boot with what the scenario wrote since.
-Its workers are attached to, each with the regions that it had by then: their addresses follow from the program, as when
-they were mapped. Which pages of a region are resident few recordings say; ``machine/processes.py`` has the rule. Of
-files too only how many pages are cached is known: what no process maps is taken for pages of the file that was read or
-written last, from its last page back: what is read through is evicted from its first page on.
+Its workers are attached to, each as its program was by then: which regions it had at which addresses, which files open,
+what its malloc had. That is no file's to say and no kernel's to know: it follows from the program and the scenario, so
+it is taken from the model's run of the scenario up to there. Which pages of a region are resident few recordings say;
+``machine/processes.py`` has the rule. Of files too only how many pages are cached is known: what no process maps is
+taken for pages of the files that were read or written last, of each from its last page back: what is read through is
+evicted from its first page on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memtwin.errors import InputError
 from memtwin.linux.check import testing
-from memtwin.linux.mm import filemap
-from memtwin.machine import program
-from memtwin.machine.build import build
-from memtwin.run.run import Run
+from memtwin.linux.kernel import fork as kernel_fork
+from memtwin.linux.core import mm_types as t
+from memtwin.linux.mm import filemap, shmem
+from memtwin.run.run import Run, machine_for
+from memtwin.run.settings import write
 from memtwin.run.worker import Region
-from memtwin.scenario import (
-    Attach,
-    Checkpoint,
-    Fmap,
-    Fork,
-    Fread,
-    Fwrite,
-    Kalloc,
-    Kfree,
-    Mmap,
-    Munmap,
-    Op,
-    Proc,
-    SetSysctl,
-    WorkerOp,
-)
+from memtwin.scenario import Attach, Checkpoint, Fread, Fwrite, Kalloc, Kfree, Op, SetSysctl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memtwin.machine.machine import Machine
+    from memtwin.machine.machine import Booted, Machine
+    from memtwin.run.worker import Worker
     from memtwin.scenario import Scenario
     from memtwin.sources.recording import Recording
     from memtwin.sources.source import Source
 
+
 PAGE = 4096
 DATA = "/data/"
 """Where the guest has a scenario's files."""
-
-
-@dataclass(slots=True)
-class Mapped:
-    """What a worker had mapped when the checkpoint was taken."""
-
-    next_region: int
-    regions: dict[str, Region] = field(default_factory=dict)
-    has_buffer: bool = False
 
 
 def middle(recording: Recording) -> str:
@@ -67,9 +48,14 @@ def middle(recording: Recording) -> str:
 def frees_blocks(recording: Recording, label: str) -> bool:
     """Whether blocks of the kernel that are there at *label* are freed later: no file says which frames they have."""
     ops = recording.scenario().ops
-    place = next(op.index for op in ops if isinstance(op, Checkpoint) and op.label == label)
+    place = _place(recording.scenario(), label)
     held = {op.name for op in ops[:place] if isinstance(op, Kalloc)}
     return any(isinstance(op, Kfree) and op.name in held for op in ops[place:])
+
+
+def _place(scenario: Scenario, label: str) -> int:
+    """The number of the operation that took a checkpoint."""
+    return next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
 
 
 def without_pages(source: Source) -> Source:
@@ -85,111 +71,116 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
     *with_pages*: with what it says of where each page is, if it does.
     """
     scenario = recording.scenario()
-    place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
-    run = resumed(recording, label, scenario.ops[place + 1 :], with_pages=with_pages, files_again=True)
+    rest = scenario.ops[_place(scenario, label) + 1 :]
+    run = resumed(recording, label, rest, with_pages=with_pages)
     run.execute()
     return run
 
 
 def resumed(
-    recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True, files_again: bool = False
+    recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True
 ) -> Run:
-    """Return a run that goes on with *rest* from checkpoint *label* of a recording.
-
-    *files_again*: whether it may read files again, so that it matters which of their pages are cached.
-    """
+    """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
     scenario = recording.scenario()
-    place = next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
-    done = scenario.ops[: place + 1]
+    done = scenario.ops[: _place(scenario, label) + 1]
+    programs = _until(recording, scenario, done)
     source = recording.at(label)
-    machine = build(source if with_pages else without_pages(source))
-    _write_settings(machine, done)
+    machine = machine_for(replace(scenario, ops=()), source if with_pages else without_pages(source))
+    _write_settings(machine, done, recording.outcomes())
     run = Run(replace(scenario, ops=rest), machine)
-    _adopt_files(run, scenario, done, files_again=files_again)
-    _attach(run, _mapped(recording, machine, done))
+    _adopt_shared(run, programs)
+    _adopt_files(run, programs, done)
+    for booted in list(machine.processes):
+        worker = programs.processes.by_name.get(booted.name)
+        if worker is not None and worker.alive:
+            _attach(run, booted, worker, programs)
     return run
 
 
-def _write_settings(machine: Machine, done: Sequence[Op]) -> None:
+def _until(recording: Recording, scenario: Scenario, done: Sequence[Op]) -> Run:
+    """Run a scenario up to a checkpoint on the model: what its programs then know of themselves."""
+    ops = tuple(op for op in done if not isinstance(op, Checkpoint))
+    run = Run(replace(scenario, ops=ops), machine_for(scenario, recording.at("boot")))
+    run.execute()
+    return run
+
+
+def _write_settings(machine: Machine, done: Sequence[Op], outcomes: dict[int, tuple[str, int]]) -> None:
     """Write what the scenario wrote so far; the snapshot has the settings of boot."""
     for op in done:
-        if isinstance(op, SetSysctl):
-            try:
-                machine.write_sysctl(op.name.removeprefix("vm."), op.value)
-            except InputError:  # refused there as well
-                continue
+        if isinstance(op, SetSysctl) and outcomes.get(op.index, ("ok", 0))[0] == "ok":
+            write(machine, op)
 
 
-def _mapped(recording: Recording, machine: Machine, done: Sequence[Op]) -> dict[str, Mapped]:
-    """Return what each process of the scenario has mapped, from what became of each operation."""
-    outcomes = recording.outcomes()
-    sizes = {file.name: file.size_bytes for file in recording.scenario().files}
-    found: dict[str, Mapped] = {}
-    for op in done:
-        if outcomes.get(op.index, ("ok", 0))[0] != "ok":
+def _attach(run: Run, booted: Booted, had: Worker, programs: Run) -> None:
+    """Let a process of the snapshot be the worker that it was."""
+    run.processes.attach(Attach(0, 0, "", booted.name, booted.pid, booted.name))
+    worker, there = run.processes.by_name[booted.name], programs.processes
+    worker.regions = {name: Region(region.start, region.pages) for name, region in had.regions.items()}
+    worker.next_region, worker.buffer, worker.brk, worker.uid = had.next_region, had.buffer, had.brk, had.uid
+    worker.read_only = set(had.read_only)
+    same = {id(had): worker, id(there): run.processes, id(there.state): run.machine.state}
+    worker.heap = deepcopy(had.heap, same)
+    for name in had.files:
+        number = run.shared.memfds.get(name) or run.disk.number(name)
+        if number:
+            worker.files[name] = kernel_fork.open_file(run.machine.state, worker.task, number)
+
+
+def _adopt_files(run: Run, programs: Run, done: Sequence[Op]) -> None:
+    """Let cached pages be those of the scenario's files: mapped ones by their path, the others of those used last."""
+    by_path = {key.split(" ")[-1]: number for key, number in run.machine.files.items()}
+    state, cache = run.machine.state, run.machine.files["cache"]
+    for name in programs.disk.numbers:
+        if name not in run.disk.numbers:
+            run.disk.numbers[name] = filemap.create_file(state, 0, 0, hole=True)
+        run.disk.numbers[name] = by_path.get(DATA + name, run.disk.numbers[name])
+        testing.lengthen(state, run.disk.numbers[name], programs.disk.pages(name))
+    cached, gone = _by_use(run, done, filemap.cached_pages(state, cache))
+    for name, first, end in gone:
+        testing.leave_shadows(state, run.disk.numbers[name], first, end)
+    since = filemap.cached_pages(state, cache) - sum(end - first for _, first, end in cached)
+    for name, first, end in cached:
+        testing.hand_over(state, cache, since, run.disk.numbers[name], first, end, end - first)
+
+
+def _by_use(run: Run, done: Sequence[Op], pages: int) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+    """Return the last *pages* that were read or written, and those before: (file, first, end), the oldest first."""
+    seen: dict[str, bytearray] = {}
+    cached, gone = [], []
+    for op in reversed(done):
+        if not isinstance(op, (Fread, Fwrite)) or op.file not in run.disk.numbers:
             continue
-        if isinstance(op, Proc):
-            found[op.name] = Mapped(machine.program.first_region)
-        elif isinstance(op, WorkerOp) and op.proc in found:
-            _follow(found, op, sizes)
-    return found
+        length = filemap.file_info(run.machine.state, run.disk.numbers[op.file]).pages
+        mine = seen.setdefault(op.file, bytearray(length))
+        first, end = op.offset_bytes // PAGE, min(-(-(op.offset_bytes + op.length_bytes) // PAGE), length)
+        while end > first:
+            start = mine.rfind(1, first, end) + 1 or first  # behind what a later operation used
+            if start < end:
+                known = max(start, end - pages)
+                cached += [(op.file, known, end)] if end > known else []
+                gone += [(op.file, start, known)] if known > start else []
+                pages -= end - known
+                mine[start:end] = b"\1" * (end - start)
+            end = start - 1
+            end = mine.rfind(0, first, max(end, first)) + 1
+    return cached[::-1], gone[::-1]
 
 
-def _follow(found: dict[str, Mapped], op: WorkerOp, sizes: dict[str, int]) -> None:
-    """Follow one operation of a process that succeeded."""
-    mine = found[op.proc]
-    if isinstance(op, (Mmap, Fmap)):
-        size = op.size_bytes if isinstance(op, Mmap) else sizes.get(op.file, 0)
-        pages = -(-size // PAGE)
-        mine.regions[op.region] = Region(mine.next_region, pages)
-        mine.next_region += program.region_step(pages)
-    elif isinstance(op, Munmap):
-        mine.regions.pop(op.region, None)
-    elif isinstance(op, Fork):
-        found[op.child] = replace(mine, regions=dict(mine.regions))
-    elif isinstance(op, (Fread, Fwrite)):
-        mine.has_buffer = True
-        sizes[op.file] = max(sizes.get(op.file, 0), op.offset_bytes + op.length_bytes if isinstance(op, Fwrite) else 0)
-
-
-def _attach(run: Run, mapped: dict[str, Mapped]) -> None:
-    """Let each worker that lives be one of the run's."""
-    for booted in list(run.machine.processes):
-        had = mapped.get(booted.name)
-        if had is None:
-            continue
-        run.processes.attach(Attach(0, 0, "", booted.name, booted.pid, booted.name))
-        worker = run.processes.by_name[booted.name]
-        worker.regions, worker.next_region = had.regions, had.next_region
-        worker.buffer = run.machine.program.io_buffer if had.has_buffer else 0
-
-
-def _adopt_files(run: Run, scenario: Scenario, done: Sequence[Op], *, files_again: bool) -> None:
-    """Let cached pages be those of the scenario's files: mapped ones by their path, the others of the last one used."""
-    files = run.machine.files
-    lengths = {file.name: -(-file.size_bytes // PAGE) for file in scenario.files}
-    used = [op.file for op in done if isinstance(op, (Fread, Fwrite))]
-    for op in done:
-        if isinstance(op, Fwrite):
-            end = -(-(op.offset_bytes + op.length_bytes) // PAGE)
-            lengths[op.file] = max(lengths.get(op.file, 0), end)
-    for key, number in files.items():
-        name = key.rpartition(DATA)[2]
-        if DATA in key and name in lengths:
-            _adopt(run, name, number, lengths[name])
-    for name in reversed(used):
-        if name not in {key.rpartition(DATA)[2] for key in files if DATA in key}:
-            _adopt(run, name, files["cache"], lengths[name], read_through=files_again)
-            return
-
-
-def _adopt(run: Run, name: str, number: int, pages: int, *, read_through: bool = False) -> None:
-    """Let the cached file *number* be the scenario's file *name*, *pages* long."""
-    state = run.machine.state
-    info = filemap.file_info(state, number)
-    cached = info.pages
-    for _ in range(max(pages - cached, 0)):
-        filemap.append_page(state, number)
-    if read_through and cached < pages and not info.dirty:  # of one that was written the last pages may be the oldest
-        testing.place_last(state, number, cached, pages)
-    run.disk.numbers[name] = number
+def _adopt_shared(run: Run, programs: Run) -> None:
+    """Let shared memory have its keys and names: what processes map by its path, the others in their order."""
+    state, shared, there = run.machine.state, run.shared, programs.shared
+    by_path = {key.split(" ", 2)[2]: number for key, number in run.machine.files.items() if key.startswith("shm ")}
+    shared.owners = dict(there.owners)
+    for known, mine in ((there.segments, shared.segments), (there.memfds, shared.memfds), (there.tmpfs, shared.tmpfs)):
+        for key, number in known.items():
+            path = programs.machine.file_names[number].path
+            filled = shmem.figures(programs.machine.state, number)
+            mine[key] = by_path.get(path) or filemap.create_file(state, 0, t.FILE_SHMEM)
+            run.machine.file_names[mine[key]] = programs.machine.file_names[number]
+            testing.lengthen(state, mine[key], filled.pages)
+            have = shmem.figures(state, mine[key])
+            missing = max(filled.cached + filled.swapped - have.cached - have.swapped, 0)
+            testing.hand_over(state, run.machine.files["tmpfs"], 0, mine[key], 0, filled.pages, missing)
+            if known is there.tmpfs:
+                testing.lie_on(state, mine[key], shared.mounts[key.partition("/")[0]])

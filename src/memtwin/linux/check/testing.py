@@ -5,13 +5,16 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     file_page,
+    file_shadow,
+    mod_node_page_state,
     table_at,
     task_at,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
-from cython.cimports.memtwin.linux.lib.xarray import xa_erase, xa_store
+from cython.cimports.memtwin.linux.lib.xarray import file_reserve, make_chunk, xa_erase, xa_store
 from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_get
 from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
+from cython.cimports.memtwin.linux.mm.page_writeback import clear_page_dirty_for_io, set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
 from cython.cimports.memtwin.linux.mm.swapfile import free_swap_slot
@@ -125,22 +128,90 @@ def pages_by_flags(s: State) -> dict[tuple[int, int], int]:
     return found
 
 
-def place_last(s: State, file: int, cached: int, pages: int) -> None:
-    """Let the first *cached* pages of a file be the last of its *pages*, as of one that was read through.
+def hand_over(s: State, source: int, since: int, target: int, first: int, end: int, most: int) -> int:
+    """Let what one file has in memory or in swap from page *since* on be another's, at *first* ... below *end*.
 
-    What lay before them was evicted, in the order in which it was read. No page of the file may be dirty.
+    In their order; places that the other file has already are left out, and pages that are mapped. Returns how many
+    were handed over, *most* at most.
     """
-    index: u64
-    i: u64
-    pfn: u32
-    count: u64 = cached
-    by: u64 = pages - cached
-    for i in range(count):
-        index = count - 1 - i
-        pfn = filemap_get(s, file, index)
-        if pfn and xa_store(s, file, index + by, pfn, GFP_KERNEL):
-            xa_erase(s, file, index, 0)
-            s.pages[pfn].index = index + by
-            s.pages[pfn].tag = disk_content(s, file, index + by)
-    for index in range(by):
-        leave_shadow(s, file, cython.cast(u32, index))
+    at: u64 = since
+    index: u64 = first
+    count: u32 = 0
+    f: cython.pointer(File) = file_at(s, source)
+    while index < cython.cast(u64, end) and count < cython.cast(u32, most):
+        if filemap_get(s, target, index) or holds_slot(s, target, index):
+            index += 1
+            continue
+        while at < f.nr_pages and not is_to_hand_over(s, source, at):
+            at += 1
+        if at >= f.nr_pages or not hand_over_page(s, source, at, target, index):
+            break
+        count += 1
+        index += 1
+    return count
+
+
+def holds_slot(s: State, file: u32, index: u64) -> cython.bint:
+    """Whether a page of shared memory is in swap."""
+    return file_at(s, file).kind == FILE_SHMEM and file_shadow(file_at(s, file), index) != 0
+
+
+def is_to_hand_over(s: State, file: u32, index: u64) -> cython.bint:
+    """Whether a file has a page that nothing maps at a place, or, of shared memory, a slot."""
+    pfn: u32 = filemap_get(s, file, index)
+    return s.pages[pfn].mapcount == 0 if pfn else holds_slot(s, file, index)
+
+
+def hand_over_page(s: State, source: u32, at: u64, target: u32, index: u64) -> cython.bint:
+    """Let a page, or a slot, be at another place of another file; False: no memory for its tree."""
+    pfn: u32 = file_page(file_at(s, source), at)
+    value: u64 = file_shadow(file_at(s, source), at)
+    tag: u64 = make_chunk(file_at(s, source), at).disk[at & (XA_CHUNK - 1)]
+    dirty: cython.bint = False
+    if not xa_store(s, target, index, pfn if pfn else 1, GFP_KERNEL):
+        return False
+    if not pfn:
+        xa_erase(s, target, index, value)
+        xa_erase(s, source, at, 0)
+        make_chunk(file_at(s, target), index).disk[index & (XA_CHUNK - 1)] = tag
+        make_chunk(file_at(s, source), at).disk[at & (XA_CHUNK - 1)] = 0
+        file_at(s, source).nr_swapped -= 1
+        file_at(s, target).nr_swapped += 1
+        return True
+    if file_at(s, source).kind != FILE_SHMEM and s.pages[pfn].flags & PG_DIRTY:
+        dirty = clear_page_dirty_for_io(s, pfn)
+    xa_erase(s, source, at, 0)
+    file_at(s, source).nr_cached -= 1
+    file_at(s, target).nr_cached += 1
+    s.pages[pfn].mapping = target
+    s.pages[pfn].index = index
+    if dirty:
+        s.in_thread = True  # no task is charged for it
+        set_page_dirty(s, pfn)
+        mod_node_page_state(s, NR_DIRTIED, -1)
+        s.in_thread = False
+    elif file_at(s, target).kind != FILE_SHMEM:
+        s.pages[pfn].tag = disk_content(s, target, index)
+    return True
+
+
+def lengthen(s: State, file: int, pages: int) -> None:
+    """Let a file be *pages* long, if it is shorter; what is new is not in memory."""
+    f: cython.pointer(File) = file_at(s, file)
+    if file_reserve(s, file, max(pages, 1)):
+        f.nr_pages = max(f.nr_pages, cython.cast(u64, pages))
+
+
+def lie_on(s: State, file: int, tmpfs: int) -> None:
+    """Let a file of shared memory lie on a tmpfs, to whose size its pages count."""
+    file_at(s, file).tmpfs = tmpfs
+    file_at(s, file).no_reserve = True
+    if s.tmpfs_max_blocks[tmpfs]:
+        s.tmpfs_used_blocks[tmpfs] += file_at(s, file).nr_cached + file_at(s, file).nr_swapped
+
+
+def leave_shadows(s: State, file: int, first: int, end: int) -> None:
+    """Leave what pages *first* ... below *end* of a file leave that reclaim evicted, in this order."""
+    for index in range(cython.cast(u32, first), cython.cast(u32, end)):
+        if not filemap_get(s, file, index):
+            leave_shadow(s, file, index)
