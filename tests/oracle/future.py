@@ -18,11 +18,27 @@ from typing import TYPE_CHECKING
 from memtwin.linux.check import testing
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.core import mm_types as t
+from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.mm import filemap, shmem
+from memtwin.machine import program
+from memtwin.machine.build import build
+from memtwin.run.disk import set_up
+from memtwin.run.protection import LIMITS
 from memtwin.run.run import Run, machine_for
-from memtwin.run.settings import write
+from memtwin.run.settings import Settings, apply_sysctls, write
 from memtwin.run.worker import Region
-from memtwin.scenario import Attach, Checkpoint, Fread, Fwrite, Kalloc, Kfree, Op, SetSysctl
+from memtwin.scenario import (
+    Attach,
+    Checkpoint,
+    Fork,
+    Fread,
+    Fwrite,
+    Kalloc,
+    Kfree,
+    Limit,
+    Op,
+    SetSysctl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +101,11 @@ def resumed(
     done = scenario.ops[: _place(scenario, label) + 1]
     programs = _until(recording, scenario, done)
     source = recording.at(label)
-    machine = machine_for(replace(scenario, ops=()), source if with_pages else without_pages(source))
-    _write_settings(machine, done, recording.outcomes())
+    machine = build(source if with_pages else without_pages(source))
+    set_up(machine.state, scenario.disk)
+    apply_sysctls(machine, scenario, Settings())
+    outcomes = recording.outcomes()
+    _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
     _adopt_shared(run, programs)
     _adopt_files(run, programs, done)
@@ -94,6 +113,10 @@ def resumed(
         worker = programs.processes.by_name.get(booted.name)
         if worker is not None and worker.alive:
             _attach(run, booted, worker, programs)
+    for name, given in _limits(done, outcomes).items():
+        worker = run.processes.by_name.get(name)
+        for what, size in given.items() if worker else ():
+            kernel_fork.setrlimit(machine.state, worker.task, LIMITS.index(what), -1 if size is None else size // PAGE)
     return run
 
 
@@ -121,6 +144,8 @@ def _attach(run: Run, booted: Booted, had: Worker, programs: Run) -> None:
     worker.read_only = set(had.read_only)
     same = {id(had): worker, id(there): run.processes, id(there.state): run.machine.state}
     worker.heap = deepcopy(had.heap, same)
+    if worker.heap is not None:
+        _lengthen_heap(run, worker, worker.heap.memory.end // PAGE)
     for name in had.files:
         number = run.shared.memfds.get(name) or run.disk.number(name)
         if number:
@@ -165,6 +190,26 @@ def _by_use(run: Run, done: Sequence[Op], pages: int) -> tuple[list[tuple[str, i
             end = start - 1
             end = mine.rfind(0, first, max(end, first)) + 1
     return cached[::-1], gone[::-1]
+
+
+def _limits(done: Sequence[Op], outcomes: dict[int, tuple[str, int]]) -> dict[str, dict[str, int | None]]:
+    """Return the limits that each process was given or has from its parent."""
+    found: dict[str, dict[str, int | None]] = {}
+    for op in done:
+        if outcomes.get(op.index, ("ok", 0))[0] != "ok":
+            continue
+        if isinstance(op, Fork):
+            found[op.child] = dict(found.get(op.proc, {}))
+        elif isinstance(op, Limit):
+            found.setdefault(op.proc, {})[op.what] = op.size_bytes
+    return found
+
+
+def _lengthen_heap(run: Run, worker: Worker, end: int) -> None:
+    """Map the end of a heap that lies higher in the model's program than in a recorded one of another build."""
+    first = max(last for start, last, *_ in task_mmu.areas(run.machine.state, worker.task) if start < end)
+    if first < end:
+        kernel_fork.mmap(run.machine.state, worker.task, first, end - first, program.RW)
 
 
 def _adopt_shared(run: Run, programs: Run) -> None:

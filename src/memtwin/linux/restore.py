@@ -79,6 +79,13 @@ def set_times(s: State, task: int, min_flt: int, maj_flt: int, utime_ns: int, st
     t.start_ns = start_ns
 
 
+def set_user(s: State, task: int, uid: int, limits: tuple[int, int, int, int]) -> None:
+    """Say whose a task is, and its own limits in pages: address space, data, stack, locked memory; below 0: none."""
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    task_at(s, task).uid = uid
+    m.rlimit_as, m.rlimit_data, m.rlimit_stack, m.rlimit_memlock = (max(limit + 1, 0) for limit in limits)
+
+
 def add_area(s: State, task: int, start: int, pages: int, flags: int, file: int, pgoff: int) -> None:
     """Map pages *start* … of a task; private writable ones are promised already."""
     vma: u32 = new_vma(s)
@@ -334,6 +341,15 @@ def map_file_pages(s: State, task: int, vpn: int, file: int, index: int, count: 
         mm_at(s, task_at(s, task).mm).rss[mm_counter_of(s, pfn)] += 1
         mapped += 1
     return mapped
+
+
+def charge_shared(s: State, file: int, promised: bool, sysv: bool) -> None:
+    """Say how a file of shared memory is charged, as it is already: *promised* as a whole, or each page as it comes."""
+    f: cython.pointer(File) = file_at(s, file)
+    f.no_reserve = not promised
+    f.nr_promised = f.nr_pages if promised else 0
+    f.sysv = sysv
+    s.shm_tot += f.nr_pages if sysv else 0
 
 
 def dirty_file_pages(s: State, file: int, index: int, count: int) -> None:

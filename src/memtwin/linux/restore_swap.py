@@ -22,6 +22,7 @@ from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import (
     anon_vma_prepare,
 )
+from cython.cimports.memtwin.linux.mm.shmem import swap_value
 from cython.cimports.memtwin.linux.mm.swap import lru_add
 from cython.cimports.memtwin.linux.mm.swap_avail import entry_of
 from cython.cimports.memtwin.linux.mm.swap_cluster import inc_cluster
@@ -111,6 +112,27 @@ def add_swapped_pages(
         )
         table_at(s, t).tag[at & (PTRS_PER_TABLE - 1)] = tag
         mm_at(s, task_at(s, task).mm).rss[MM_SWAPENTS] += 1
+
+
+def add_swapped_shared(s: State, file: int, index: int, area: int, slot: int, count: int, content: int) -> None:
+    """Let pages *index* … of shared memory lie in the slots *slot* …, the lowest free ones of an area."""
+    i: u32
+    at: u64
+    tag: u64
+    number: u32 = area
+    first: u32 = slot
+    kind: u32 = content
+    a: cython.pointer(SwapArea) = cython.address(s.areas[number])
+    for i in range(cython.cast(u32, count)):
+        at = cython.cast(u64, index) + i
+        tag = content_of(file, at, kind) if kind else 0
+        take_slot(s, number, first + i, tag)
+        a.map[first + i] = 1
+        a.cluster_held[(first + i) // SWAPFILE_CLUSTER] += 1
+        if xa_store(s, file, at, slot, 0):  # any page: only the entry's place counts
+            xa_erase(s, file, at, swap_value(entry_of(number, first + i)))
+        make_chunk(file_at(s, file), at).disk[at & (XA_CHUNK - 1)] = tag + 1
+        file_at(s, file).nr_swapped += 1
 
 
 def share_swapped_pages(s: State, task: int, owner: int, vpn: int, count: int, frames: list[int]) -> int:

@@ -54,6 +54,8 @@ class Draft:
     """Of the anonymous pages, the page cache and shared memory: what is not placed yet."""
     cache_left: int = 0
     shmem_left: int = 0
+    tmpfs_swap: int = 0
+    """Pages of tmpfs in swap that no process maps."""
     held: int = 0
     """Swap slots in use that no process of the snapshot has."""
     unplaced: int = 0

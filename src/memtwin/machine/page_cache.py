@@ -13,6 +13,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, mm_init, shmem
 from memtwin.linux.records import Outcome
+from memtwin.machine.families import in_swap
 from memtwin.machine.processes import by_start
 from memtwin.units import PAGE_SHIFT
 
@@ -135,12 +136,46 @@ def mmap_rest(d: Draft, start: int, count: int, flags: int, file: int = 0) -> No
 
 
 def place_shmem(d: Draft) -> None:
-    """Put into memory what no process maps of tmpfs, and let mapped memory without a name go with its last mapping."""
+    """Put into memory what no process maps of tmpfs, and let mapped memory without a name go with its last mapping.
+
+    Memory that only mappings share, and System V segments, were promised when they were made.
+    """
     for key, file in d.files.items():
-        if key.startswith("shm ") and key.endswith(" (deleted)") and "/SYSV" not in key:
-            shmem.put(d.state, file)
-    tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left, 1), t.FILE_SHMEM)
-    fill(d, tmpfs, 0, d.shmem_left, shared=True)
+        if key.startswith("shm "):
+            sysv, anonymous = "/SYSV" in key, "/dev/zero" in key
+            restore.charge_shared(d.state, file, sysv or anonymous, sysv)
+            if key.endswith(" (deleted)") and not sysv:
+                shmem.put(d.state, file)
+    d.tmpfs_swap = tmpfs_swap(d)
+    tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left + d.tmpfs_swap, 1), t.FILE_SHMEM)
+    restore.charge_shared(d.state, tmpfs, False, False)  # noqa: FBT003
+    fill(d, tmpfs, d.tmpfs_swap, d.shmem_left, shared=True)
+
+
+def shared_in_swap(d: Draft) -> dict[int, tuple[int, int]]:
+    """Return (first page, pages) of each file of shared memory that is in swap, as far as processes map it."""
+    found: dict[int, tuple[int, int]] = {}
+    for area in (area for process in processes_of(d) for area in by_start(process) if area.shmem_swap):
+        file = d.files.get(key_of(d, area) or "", 0)
+        if file and area.shmem_swap > found.get(file, (0, 0))[1]:
+            found[file] = (area.row.offset >> PAGE_SHIFT, area.shmem_swap)
+    return found
+
+
+def tmpfs_swap(d: Draft) -> int:
+    """Return how many pages of tmpfs are in swap that no process maps: slots in use that are nobody's, if there is any.
+
+    Where no memory is shared they are those of processes that are not listed.
+    """
+    mapped = sum(count for _, count in shared_in_swap(d).values())
+    return max(slots_left(d) - mapped, 0) if d.accounts.shmem or mapped else 0
+
+
+def slots_left(d: Draft) -> int:
+    """Return how many slots are in use that are no page's of a process's own."""
+    used = sum(int(shown.used_kib) >> 2 for shown in d.boot.swaps.areas)
+    owned = sum(process.swap - shared for process, _, shared in in_swap(processes_of(d)))
+    return max(used - owned - (d.accounts.swap_cache - d.accounts.unmapped), 0)
 
 
 def place_cache(d: Draft) -> None:

@@ -14,8 +14,8 @@ from memtwin.linux.mm import mm_init, swapon
 from memtwin.machine import program
 from memtwin.machine.families import families, in_swap
 from memtwin.machine.machine import Booted
-from memtwin.machine.page_cache import key_of, mmap_rest, processes_of
-from memtwin.machine.processes import SPECIAL, by_start
+from memtwin.machine.page_cache import key_of, mmap_rest, processes_of, shared_in_swap, slots_left
+from memtwin.machine.processes import MOST_UNFOLDED, SPECIAL, by_start
 from memtwin.sources.page_runs import SWAPPED
 from memtwin.units import PAGE_SHIFT, pages
 
@@ -31,8 +31,6 @@ REST_START = 0x200000000
 """Page number where *the rest*'s anonymous memory is mapped."""
 FLAGS = {"r": t.VM_READ, "w": t.VM_WRITE, "x": t.VM_EXEC, "s": t.VM_SHARED}
 FAULT_AROUND_PAGES = 16
-MOST_UNFOLDED = 64
-"""Faults after which a thread folds what it counted by itself into its address space."""
 
 
 # --- processes
@@ -60,6 +58,7 @@ def _task(d: Draft, process: BootProcess) -> int:
     """Make a process's task and its areas."""
     stack = tuple(d.frames.singles(t.STACK_PAGES))
     task = restore.add_task(d.state, process.pid, process.adj, d.frames.block(1), stack)
+    restore.set_user(d.state, task, process.uid, process.limits)
     for area in by_start(process):
         flags = sum(FLAGS.get(letter, 0) for letter in area.row.perms)
         flags |= t.VM_GROWSDOWN if area.path == "[stack]" else 0
@@ -207,15 +206,16 @@ def place_swap(d: Draft) -> None:
     """Give used slots to the processes whose pages lie there, the others without an owner, and fill the swap cache."""
     used = {area.number: int(shown.used_kib) >> 2 for area, shown in zip(d.areas, d.boot.swaps.areas, strict=True)}
     cached = d.accounts.swap_cache - d.accounts.unmapped
-    owned = sum(process.swap - shared for process, _, shared in in_swap(processes_of(d)))
-    unowned = max(sum(used.values()) - owned - cached, 0)
-    d.held = unowned
+    shared = shared_in_swap(d)
+    unowned = d.held = max(slots_left(d) - sum(count for _, count in shared.values()) - d.tmpfs_swap, 0)
     for area in sorted(d.areas, key=lambda area: swapon.area_info(d.state, area.number).prio):
         held = min(unowned, used[area.number])
         swapon.hold_slots(d.state, area.number, held)
         unowned -= held
         used[area.number] -= held
     left = _place_slots(d, used)
+    for file, (first, count) in [*shared.items(), (d.files["tmpfs"], (0, d.tmpfs_swap))]:
+        _place_shared(d, file, first, count, left)
     _cache_mapped(d, left, cached)
     _cache_unmapped(d)
 
@@ -282,6 +282,19 @@ def _take_slots(d: Draft, task: int, at: int, count: int, left: dict[int, int]) 
         left[number] -= taken
         at, count = at + taken, count - taken
     return count
+
+
+def _place_shared(d: Draft, file: int, index: int, count: int, left: dict[int, int]) -> None:
+    """Let pages *index* … of shared memory hold slots of the areas that have some left."""
+    for number, slots in left.items():
+        taken = min(slots, count)
+        if not taken:
+            continue
+        first = restore_swap.next_slot(d.state, number)
+        restore_swap.add_swapped_shared(d.state, file, index, number, first, taken, d.content)
+        d.slots.append((number, first, taken))
+        left[number] -= taken
+        index, count = index + taken, count - taken
 
 
 def by_priority(d: Draft) -> list:  # type: ignore[type-arg]

@@ -27,7 +27,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from memtwin.errors import InputError
-from memtwin.procfs.pid import maps, oom_score_adj, smaps, smaps_rollup, stat, statm, status
+from memtwin.procfs.pid import limits, maps, oom_score_adj, smaps, smaps_rollup, stat, statm, status
 from memtwin.sources import page_runs
 from memtwin.sources.page_runs import ACTIVE, ANONYMOUS, CACHED, FILE, SWAPPED
 from memtwin.sources.processes import processes
@@ -58,6 +58,11 @@ MOST_AREAS_TRIED = 40
 STACK_RESIDENT = 4
 """Pages at the top of a stack that any program uses."""
 END_OF_ADDRESSES = 1 << 47 >> PAGE_SHIFT
+MOST_UNFOLDED = 64
+"""Faults after which a thread folds what it counted by itself into its address space."""
+STACK_LIMIT, LOCKED_LIMIT = 2048, 2048
+"""Pages: the kernel's own limits of a stack and of locked memory, which a process has unless it was given others."""
+LIMITS = ("Max address space", "Max data size", "Max stack size", "Max locked memory")
 
 
 @dataclass(slots=True)
@@ -71,6 +76,8 @@ class Vma:
     swap: int = 0
     file: int = 0
     shmem: int = 0
+    shmem_swap: int = 0
+    """Of the shared memory that it maps what is in swap."""
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE, the last ones."""
     locked: bool = False
@@ -158,8 +165,9 @@ class Vma:
         """Return (first page, pages) of what is resident of a file or of shared memory; by rule: behind its own."""
         if self.runs is not None:
             return [(run.first, run.pages) for run in self.runs if run.kind == FILE]
-        count = min(self.file + self.shmem, self.pages - self.anon - self.swap)
-        return [(self.start + self.anon + self.swap, count)] if count > 0 else []
+        before = self.anon + self.swap + self.shmem_swap
+        count = min(self.file + self.shmem, self.pages - before)
+        return [(self.start + before, count)] if count > 0 else []
 
     @property
     def path(self) -> str:
@@ -198,6 +206,8 @@ class BootProcess:
     file: int = 0
     shmem: int = 0
     swap: int = 0
+    shmem_swap: int = 0
+    """Of the shared memory that it maps what is in swap: no page of its own, and not in VmSwap."""
     shared_anon: float = 0.0
     """Anonymous pages less its proportional share of them: how much others have of them."""
     shared_swap: float = 0.0
@@ -214,6 +224,9 @@ class BootProcess:
     locked: int = 0
     huge: int = 0
     """Of the anonymous pages those in huge pages, as far as its files say."""
+    uid: int = 0
+    limits: tuple[int, int, int, int] = (-1, -1, STACK_LIMIT, LOCKED_LIMIT)
+    """Its own limits in pages: address space, data, stack, locked memory; -1: none."""
     texts: dict[str, str] = field(default_factory=dict)
     """Files that no operation changes."""
 
@@ -260,6 +273,11 @@ def _read(process: SourceProcess) -> BootProcess | None:
             int(adj.value) if adj else 0,
         )  # fmt: skip
         if found.has_memory:
+            found.uid = int(shown.get("Uid", "0").split()[0])
+            own = process.load(limits)
+            if own is not None:
+                soft = (own.soft(name) for name in LIMITS)
+                found.limits = tuple(-1 if size is None else size >> PAGE_SHIFT for size in soft)  # type: ignore[assignment]
             _read_memory(process, found)
     except InputError:
         return None
@@ -298,6 +316,10 @@ def _read_memory(process: SourceProcess, found: BootProcess) -> None:
         found.anon = pages(rows.get("Anonymous") or 0)
         found.file = max(pages(rows.get("Rss") or 0) - found.anon - found.shmem, 0)
         found.swap = pages(rows.get("Swap") or 0)
+        if any(area.is_shared_memory for area in found.areas):  # Swap has theirs too, VmSwap and SwapPss have not
+            beyond = found.swap - found.counted[2]
+            found.shmem_swap = beyond if beyond > MOST_UNFOLDED * (shown.number("Threads") or 1) else 0
+            found.swap -= found.shmem_swap
         if "Pss_Anon" in rows:
             found.shared_anon = max(found.anon - (rows.get("Pss_Anon") or 0) / 4, 0.0)
         found.shared_swap = max(found.swap - (rows.get("SwapPss") or rows.get("Swap") or 0) / 4, 0.0)
@@ -349,7 +371,8 @@ def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
         area.anon, area.swap = pages(block.kib("Anonymous") or 0), pages(block.kib("Swap") or 0)
         others = max(pages(block.kib("Rss") or 0) - area.anon, 0)
         if area.is_shared_memory:
-            area.shmem, area.swap = others, 0  # Swap of shared memory is not in VmSwap
+            area.shmem, area.shmem_swap, area.swap = others, area.swap, 0  # which is not in VmSwap
+            found.shmem_swap += area.shmem_swap
         else:
             area.file = others
             area.lazy = pages(block.kib("LazyFree") or 0)
@@ -440,7 +463,8 @@ def _fill(found: BootProcess) -> None:
     ]
     _spread(files, "file", found.file, lambda area: area.pages - area.anon - area.swap)
     shared = [area for area in found.areas if area.is_shared_memory]
-    _spread(shared, "shmem", found.shmem, lambda area: area.pages)
+    _spread(shared, "shmem_swap", found.shmem_swap, lambda area: area.pages)
+    _spread(shared, "shmem", found.shmem, lambda area: area.pages - area.shmem_swap)
 
 
 def _add_area(found: BootProcess, anon: int, swap: int) -> None:
