@@ -282,6 +282,29 @@ def share_anon_pages(s: State, task: int, owner: int, vpn: int, count: int, fram
     return shared
 
 
+def next_page_of(s: State, task: int, vpn: int, end: int, swapped: bool) -> int:
+    """The first page from *vpn* on that a task has in memory as its own, or *swapped* out; *end*: it has none."""
+    at: u64 = vpn
+    last: u64 = end
+    table: u32
+    pte: u64
+    while at < last:
+        table = walk(s, task_at(s, task).mm, at)
+        if not table:
+            at = (at | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        if is_huge_pmd(s, table):
+            if not swapped:
+                return at
+            at = (at | (PTRS_PER_TABLE - 1)) + 1
+            continue
+        pte = table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]
+        if pte & PTE_SWAP if swapped else pte & PTE_PRESENT and s.pages[pte >> 12].owner == OWNER_ANON:
+            return at
+        at += 1
+    return end
+
+
 def age_pages(s: State, task: int, count: int) -> None:
     """Let the first *count* anonymous pages of a task be unused since reclaim last scanned them."""
     mm: u32 = task_at(s, task).mm

@@ -8,9 +8,11 @@ Not a kernel file, as ``restore.py`` is none.
 import cython
 from cython.cimports.memtwin.linux.core.state import (
     State,
+    anon_vma_at,
     file_at,
     mm_at,
     pool_get,
+    slot_of,
     table_at,
     task_at,
     zspage_at,
@@ -174,6 +176,43 @@ def cache_mapped_page(s: State, task: int, vpn: int, area: int, slot: int) -> bo
     if s.pages[pfn].mapcount == 1:  # it was read, and not written since: that would have given the slot up
         table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] &= ~cython.cast(u64, PTE_DIRTY | PTE_WRITE)
     return True
+
+
+def cache_pages_of(s: State, task: int, other: int, vpn: int, count: int, most: int) -> int:
+    """Let pages *vpn* … of a task that *other* has in swap be the swap cache's of those slots; returns how many."""
+    at: u64
+    entry: u32
+    table: u32
+    theirs: u32
+    pte: u64
+    pfn: u32
+    found: u32 = 0
+    for at in range(cython.cast(u64, vpn), cython.cast(u64, vpn + count)):
+        table = walk(s, task_at(s, task).mm, at)
+        theirs = walk(s, task_at(s, other).mm, at)
+        if found >= cython.cast(u32, max(most, 0)):
+            break
+        if not table or not theirs:
+            continue
+        pte = table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]
+        entry = cython.cast(u32, table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)] >> 12)
+        if not table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)] & PTE_SWAP:
+            continue
+        pfn = cython.cast(u32, pte >> 12)
+        if not pte & PTE_PRESENT or pte & PTE_HUGE or s.pages[pfn].owner != OWNER_ANON:
+            continue
+        if s.pages[pfn].flags & PG_SWAPCACHE or s.areas[entry >> SWAP_TYPE_SHIFT].map[slot_of(entry)] & SWAP_HAS_CACHE:
+            continue
+        s.pages[pfn].tag = table_at(s, theirs).tag[at & (PTRS_PER_TABLE - 1)]
+        table_at(s, table).tag[at & (PTRS_PER_TABLE - 1)] = s.pages[pfn].tag
+        s.areas[entry >> SWAP_TYPE_SHIFT].map[slot_of(entry)] |= cython.cast(u16, SWAP_HAS_CACHE)
+        add_to_swap_cache(s, pfn, entry, 0)
+        s.pages[pfn].flags &= ~cython.cast(u32, PG_ANON_EXCLUSIVE)
+        s.pages[pfn].mapping = anon_vma_at(s, s.pages[pfn].mapping).root  # the other may map it too
+        table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)] &= ~cython.cast(u64, PTE_DIRTY | PTE_WRITE)
+        table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)] &= ~cython.cast(u64, PTE_SWP_EXCLUSIVE)
+        found += 1
+    return found
 
 
 def cache_swapped_page(s: State, area: int, slot: int, pfn: int, active: bool) -> None:

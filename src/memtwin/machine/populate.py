@@ -6,6 +6,7 @@ never chosen by the OOM killer.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from memtwin.linux import restore, restore_swap
@@ -45,7 +46,7 @@ def place_processes(d: Draft) -> None:
         tasks[process.pid] = _task(d, process)
     for family in families(processes_of(d)):
         for process in family.members:
-            if not family.shared and not process.has_runs:
+            if not process.has_runs:
                 spread_returned(d, process)
             left -= _place_anonymous(d, process, family, tasks, left)
     for process in processes_of(d):
@@ -87,22 +88,46 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
     for area in by_start(process):
         lazy_left = area.lazy
         for first, resident, huge, active in area.pieces():
-            got = 0
-            if shared[huge]:
-                d.reserve()
-                got = restore.share_anon_pages(d.state, task, elder, first, min(resident, shared[huge]), d.tables)
-                shared[huge] -= got
-            at, left = first + got, resident - got  # an elder's pages come first in an area, as its fork found them
-            count = min(left, most - taken)
-            d.unplaced += left - count
-            taken += count
-            lazy = min(lazy_left, count)
-            lazy_left -= lazy
-            if huge and count == t.HPAGE_PMD_NR and not lazy and not area.locked and _place_huge(d, task, at):
-                continue
-            place_pages(d, task, at, count - lazy, locked=area.locked, active=active)
-            place_lazily_freed(d, task, at + count - lazy, lazy)
+            for at, count, is_shared in _by_owner(d, elder, first, resident, shared[huge], swapped=False):
+                if is_shared:
+                    d.reserve()
+                    got = restore.share_anon_pages(d.state, task, elder, at, count, d.tables)
+                    shared[huge] -= got
+                    at, count = at + got, count - got
+                placed = min(count, most - taken)
+                d.unplaced += count - placed
+                taken += placed
+                lazy = min(lazy_left, placed)
+                lazy_left -= lazy
+                is_huge = huge and placed == t.HPAGE_PMD_NR and not lazy and not area.locked
+                if not placed or (is_huge and _place_huge(d, task, at)):
+                    continue
+                place_pages(d, task, at, placed - lazy, locked=area.locked, active=active)
+                place_lazily_freed(d, task, at + placed - lazy, lazy)
     return taken
+
+
+def _by_owner(
+    d: Draft, elder: int, first: int, count: int, most: int, *, swapped: bool
+) -> Iterator[tuple[int, int, bool]]:
+    """Cut a run of pages: yield (first page, pages, whether the elder has them too), of those *most* in all.
+
+    An elder's pages stand where its fork found them. What only the elder of a family has by now is left out.
+    """
+    at, end = first, first + count
+    while at < end and most > 0:
+        there = min(restore.next_page_of(d.state, elder, at, end, swapped), end)
+        if there > at:
+            yield at, there - at, False
+        after = there
+        while after < end and after - there < most and restore.next_page_of(d.state, elder, after, end, swapped) == after:
+            after += 1
+        if after > there:
+            yield there, after - there, True
+        most -= after - there
+        at = after
+    if at < end:
+        yield at, end - at, False
 
 
 def _shared_with_elder(process: BootProcess, family: Family) -> dict[bool, int]:
@@ -124,14 +149,21 @@ def _place_huge(d: Draft, task: int, at: int) -> bool:
 
 
 def spread_returned(d: Draft, process: BootProcess) -> None:
-    """Say how many resident pages of each area came back from swap: by major faults, and what a fault reads here."""
-    faults, read = (d.boot.vmstat.get(name) or 0 for name in ("pgmajfault", "pswpin"))
+    """Say how many resident pages of each area came back from swap: by major faults, and what a fault reads here.
+
+    Most of what was read ahead was used then: the process went through its areas in order, not here and there.
+    """
+    names = ("pgmajfault", "pswpin", "zswpin", "swap_ra_hit")
+    faults, from_devices, from_zswap, hits = (d.boot.vmstat.get(name) or 0 for name in names)
+    read = from_devices + from_zswap
     own = process.stat.field("majflt") or 0 if process.stat else 0
     areas = [area for area in by_start(process) if area.swap and area.anon and not area.locked and not area.lazy]
-    back = min(own * read // faults if faults else 0, process.anon)
+    back = own * read // faults if faults else 0
     total = sum(area.anon + area.swap for area in areas)
-    for area in areas:
-        area.returned = min(back * (area.anon + area.swap) // total, area.anon) if area.path != "[stack]" else 0
+    for area in (area for area in areas if area.path != "[stack]"):
+        area.read_back = back * (area.anon + area.swap) // total
+        area.returned = min(area.read_back, area.anon)
+        area.in_order = 2 * hits > read
 
 
 def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False, active: bool | None = None) -> None:
@@ -229,15 +261,15 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
         task, shared = tasks[process.pid], common
         for area in by_start(process):
             for at, count in area.swapped_runs():
-                got = 0
                 if shared:
-                    d.reserve(count)
                     restore.link_areas(d.state, task, tasks[elder.pid])
-                    got = restore_swap.share_swapped_pages(
-                        d.state, task, tasks[elder.pid], at, min(count, shared), d.tables
-                    )
-                    shared -= got
-                d.unplaced_swap += _take_slots(d, task, at + got, count - got, left)
+                for first, pages, is_shared in _by_owner(d, tasks[elder.pid], at, count, shared, swapped=True):
+                    got = 0
+                    if is_shared:
+                        d.reserve(pages)
+                        got = restore_swap.share_swapped_pages(d.state, task, tasks[elder.pid], first, pages, d.tables)
+                        shared -= got
+                    d.unplaced_swap += _take_slots(d, task, first + got, pages - got, left)
     return left
 
 
@@ -303,18 +335,53 @@ def by_priority(d: Draft) -> list:  # type: ignore[type-arg]
 
 
 def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
-    """Give *count* mapped pages a slot that they kept when they came back: of processes with pages in swap first."""
-    order = sorted(d.booted, key=lambda booted: not booted.read.swap)
-    areas = [(booted.task, area) for booted in order for area in by_start(booted.read) if not area.locked]
-    runs = [(task, at, size) for task, area in areas for at, size in area.cached_runs()]
-    pending = [(task, at + i) for task, at, size in runs for i in range(min(size, count))]
-    for task, vpn in pending:
+    """Give *count* mapped pages a slot that they kept when they came back, as none was written since.
+
+    First those whose slot another process of their family still has, as its page in swap; then of those that came back
+    the last ones, where they were read in order, else any of them; then any page.
+    """
+    count -= _cache_of_family(d, count)
+    areas = [(booted.task, area) for booted in d.booted for area in by_start(booted.read) if not area.locked]
+    back = [(task, at, pages) for task, area in areas for at, pages in area.cached_runs()]
+    total, in_order = sum(pages for *_, pages in back), any(area.in_order for _, area in areas)
+    chosen = _last(back, count) if in_order or total <= count else _evenly(back, total, count)
+    others = ((task, at + i) for task, area in areas for at, size, _ in area.resident_runs() for i in range(size))
+    for task, vpn in chain(chosen, others):
         number = next((number for number, slots in left.items() if slots), None)
-        if not count or number is None:
+        if count <= 0 or number is None:
             return
         if restore_swap.cache_mapped_page(d.state, task, vpn, number, restore_swap.next_slot(d.state, number)):
             left[number] -= 1
             count -= 1
+
+
+def _last(runs: list[tuple[int, int, int]], count: int) -> Iterator[tuple[int, int]]:
+    """Yield (task, page) of the last *count* pages, the last one first."""
+    pages = ((task, at + i) for task, at, size in reversed(runs) for i in reversed(range(size)))
+    return islice(pages, max(count, 0))
+
+
+def _evenly(runs: list[tuple[int, int, int]], total: int, count: int) -> Iterator[tuple[int, int]]:
+    """Yield (task, page) of *count* pages of *total*, evenly among them."""
+    before = 0
+    for task, at, size in runs:
+        first, end = before * count // total, (before + size) * count // total
+        yield from ((task, at + (i * size) // (end - first)) for i in range(end - first))
+        before += size
+
+
+def _cache_of_family(d: Draft, count: int) -> int:
+    """Let pages whose slot another of their family has be in the swap cache; returns how many, *count* at most."""
+    tasks = {booted.pid: booted.task for booted in d.booted}
+    found = 0
+    for process, elder, _ in in_swap([one for one in processes_of(d) if not one.has_runs]):
+        if elder is process:
+            continue
+        others = tasks[elder.pid], tasks[process.pid]
+        for one, task, other in ((process, *others[::-1]), (elder, *others)):
+            for at, size in (run for area in by_start(one) for run in area.cached_runs()):
+                found += restore_swap.cache_pages_of(d.state, task, other, at, size, count - found)
+    return found
 
 
 def _cache_unmapped(d: Draft) -> None:

@@ -81,8 +81,14 @@ class Vma:
     lazy: int = 0
     """Of the anonymous pages those given up with MADV_FREE, the last ones."""
     locked: bool = False
+    on_tmpfs: bool = False
+    """Whether its file lies on a tmpfs."""
     returned: int = 0
     """Of the resident anonymous pages those that came back from swap."""
+    read_back: int = 0
+    """Pages of it that were read from swap so far."""
+    in_order: bool = False
+    """Whether they were read in order of address."""
     huge: int = 0
     """Of the anonymous pages those in huge pages."""
     runs: tuple[PageRun, ...] | None = None
@@ -92,7 +98,24 @@ class Vma:
         """Return (first page, pages) of what is in swap: the lowest, between what came back."""
         if self.runs is not None:
             return [(run.first, run.pages) for run in self.runs if run.kind == SWAPPED]
+        if self.in_order and not self.huge:
+            first, end = self._resident_in_order()
+            size = self.anon + self.swap
+            gaps = [(0, first), (end, size)] if first < end or not self.anon else [(end, first)]
+            return [(self.start + at, last - at) for at, last in gaps if last > at]
         return [(at, total - back) for at, total, back in self._segments() if total > back]
+
+    def _resident_in_order(self) -> tuple[int, int]:
+        """Return from where to where the pages last used lie of an area that was gone through in order.
+
+        Written once, its last pages are resident; each page that is read back then takes the place of the oldest: a
+        window of as many pages as are resident, which ends where the last page was read, and begins anew at its end.
+        """
+        size = self.anon + self.swap
+        end = self.read_back % size if size else 0
+        if min(end, size - end) * SEGMENTS < size:  # what was read ahead and not used: a whole pass
+            end = 0
+        return (end - self.anon) % size if size else 0, end
 
     def resident_runs(self) -> list[tuple[int, int, bool | None]]:
         """Return (first page, pages, whether on the active list) of what is resident of its process's own.
@@ -126,6 +149,11 @@ class Vma:
             return [(self.start + self.pages - self.anon, self.anon)] if self.anon else []
         if self.huge:
             return [(at, count) for at, count, _ in self._pieces_by_rule()]
+        if self.in_order:
+            first, end = self._resident_in_order()
+            size = self.anon + self.swap
+            runs = [(first, end)] if first < end else [(first, size), (0, end)]
+            return [(self.start + at, last - at) for at, last in runs if last > at and self.anon]
         never = (self.start + self.swap + self.returned, self.anon - self.returned)
         back = [(at + total - back, back) for at, total, back in self._segments() if back]
         return [run for run in (never, *back) if run[1]]
@@ -156,10 +184,16 @@ class Vma:
         return [(self.start + at, end - at, after - before) for (at, before), (end, after) in pairs if end > at]
 
     def cached_runs(self) -> list[tuple[int, int]]:
-        """Return (first page, pages) of what may be in the swap cache, the likeliest first."""
+        """Return (first page, pages) of what came back from swap and may be in the swap cache, the oldest first."""
         if self.runs is not None:
             return [(run.first, run.pages) for run in self.runs if run.kind in CACHED]
-        return [(at, count) for at, count in reversed(self._resident_by_rule())]
+        if self.huge or not self.in_order:
+            return [(at + total - back, back) for at, total, back in self._segments() if back]
+        left, found = self.returned, []
+        for at, count in reversed(self._resident_by_rule()):
+            found.append((at + count - min(count, left), min(count, left)))
+            left -= min(count, left)
+        return [run for run in reversed(found) if run[1]]
 
     def file_runs(self) -> list[tuple[int, int]]:
         """Return (first page, pages) of what is resident of a file or of shared memory; by rule: behind its own."""
@@ -182,7 +216,7 @@ class Vma:
     @property
     def is_shared_memory(self) -> bool:
         """Whether it maps pages of tmpfs, or of shared anonymous memory."""
-        return self.row.perms[3] == "s" and self.path.startswith(SHARED_MEMORY)
+        return self.row.perms[3] == "s" and (self.on_tmpfs or self.path.startswith(SHARED_MEMORY))
 
     @property
     def is_file(self) -> bool:
@@ -306,11 +340,12 @@ def _read_memory(process: SourceProcess, found: BootProcess) -> None:
     listing = None if process.source.is_live else process.load(smaps)  # the live kernel walks every page for it
     rollup = None if listing else process.load(smaps_rollup)
     if listing is not None and listing.blocks:
-        _areas_of_smaps(found, listing)
+        _areas_of_smaps(process, found, listing)
         _read_runs(process, found)
         return
     mapped = process.load(maps)
     found.areas = [_area(row) for row in mapped.rows] if mapped else []
+    _note_tmpfs(process, found.areas)
     if rollup is not None:
         rows = rollup.rows
         found.anon = pages(rows.get("Anonymous") or 0)
@@ -362,12 +397,25 @@ def _area(row: maps.Mapping) -> Vma:
     return Vma(row, start, (row.end >> PAGE_SHIFT) - start)
 
 
-def _areas_of_smaps(found: BootProcess, listing: smaps.Smaps) -> None:
+def _note_tmpfs(process: SourceProcess, areas: list[Vma]) -> None:
+    """Note which areas map files of a tmpfs: those whose path lies below one, and below no other mount within it."""
+    shared = [area for area in areas if area.row.perms[3] == "s" and area.row.major == 0 and area.path.startswith("/")]
+    if not shared:
+        return
+    lines = [line.split() for line in (process.source.read("proc/mounts") or "").splitlines()]
+    mounts = {words[1].rstrip("/") + "/": words[2] for words in lines if len(words) > 2}
+    for area in shared:
+        below = max((at for at in mounts if area.path.startswith(at)), key=len, default="")
+        area.on_tmpfs = mounts.get(below) == "tmpfs"
+
+
+def _areas_of_smaps(process: SourceProcess, found: BootProcess, listing: smaps.Smaps) -> None:
     """Take what each area holds from smaps."""
     found.anon = found.file = found.shmem = found.swap = 0
     shared = 0.0
-    for block in listing.blocks:
-        area = _area(block.mapping)
+    areas = [_area(block.mapping) for block in listing.blocks]
+    _note_tmpfs(process, areas)
+    for block, area in zip(listing.blocks, areas, strict=True):
         area.anon, area.swap = pages(block.kib("Anonymous") or 0), pages(block.kib("Swap") or 0)
         others = max(pages(block.kib("Rss") or 0) - area.anon, 0)
         if area.is_shared_memory:
