@@ -16,18 +16,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memtwin.linux.check import testing
-from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, shmem
 from memtwin.machine import program
-from memtwin.machine.build import build
+from memtwin.machine.build import build_from, read
 from memtwin.run.disk import set_up
-from memtwin.run.protection import LIMITS
+from memtwin.run.observer import Dcache
 from memtwin.run.run import Run, machine_for
 from memtwin.run.settings import Settings, apply_sysctls, write
 from memtwin.run.worker import Region
 from memtwin.scenario import (
+    LIMITS,
     Attach,
     Checkpoint,
     Fork,
@@ -41,7 +42,7 @@ from memtwin.scenario import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.worker import Worker
@@ -53,6 +54,19 @@ if TYPE_CHECKING:
 PAGE = 4096
 DATA = "/data/"
 """Where the guest has a scenario's files."""
+
+
+class Remembered(Dcache):
+    """The names of a machine whose checkpoints were read before: what its first reading looks up it has already."""
+
+    known: frozenset[str] | None = None
+
+    def read(self, paths: Iterable[str]) -> None:
+        """Open and read files that are new."""
+        names = list(paths)
+        if self.known is None:
+            self.known = frozenset(names)
+        super().read(name for name in names if name not in self.known)
 
 
 def middle(recording: Recording) -> str:
@@ -93,20 +107,24 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
     return run
 
 
-def resumed(
-    recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True
-) -> Run:
+def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True) -> Run:
     """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
     scenario = recording.scenario()
     done = scenario.ops[: _place(scenario, label) + 1]
     programs = _until(recording, scenario, done)
     source = recording.at(label)
-    machine = build(source if with_pages else without_pages(source))
+    boot = read(source if with_pages else without_pages(source))
+    for process in boot.processes:
+        worker = programs.processes.by_name.get(process.name)
+        if worker is not None and worker.alive:
+            process.contents = tuple(testing.contents(programs.machine.state, worker.task))
+    machine = build_from(boot)
     set_up(machine.state, scenario.disk)
     apply_sysctls(machine, scenario, Settings())
     outcomes = recording.outcomes()
     _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
+    run.dcache = Remembered(machine.state, machine.caches)
     _adopt_shared(run, programs)
     _adopt_files(run, programs, done)
     for booted in list(machine.processes):
@@ -115,7 +133,9 @@ def resumed(
             _attach(run, booted, worker, programs)
     for name, given in _limits(done, outcomes).items():
         worker = run.processes.by_name.get(name)
-        for what, size in given.items() if worker else ():
+        if worker is None:
+            continue
+        for what, size in given.items():
             kernel_fork.setrlimit(machine.state, worker.task, LIMITS.index(what), -1 if size is None else size // PAGE)
     return run
 
@@ -128,7 +148,7 @@ def _until(recording: Recording, scenario: Scenario, done: Sequence[Op]) -> Run:
     return run
 
 
-def _write_settings(machine: Machine, done: Sequence[Op], outcomes: dict[int, tuple[str, int]]) -> None:
+def _write_settings(machine: Machine, done: Sequence[Op], outcomes: dict[int, tuple[str | None, int]]) -> None:
     """Write what the scenario wrote so far; the snapshot has the settings of boot."""
     for op in done:
         if isinstance(op, SetSysctl) and outcomes.get(op.index, ("ok", 0))[0] == "ok":
@@ -161,38 +181,52 @@ def _adopt_files(run: Run, programs: Run, done: Sequence[Op]) -> None:
             run.disk.numbers[name] = filemap.create_file(state, 0, 0, hole=True)
         run.disk.numbers[name] = by_path.get(DATA + name, run.disk.numbers[name])
         testing.lengthen(state, run.disk.numbers[name], programs.disk.pages(name))
-    cached, gone = _by_use(run, done, filemap.cached_pages(state, cache))
-    for name, first, end in gone:
+    use = Use({name: filemap.file_info(state, number).pages for name, number in run.disk.numbers.items()}, done)
+    pages, active = filemap.cached_pages(state, cache), testing.active_pages(state, cache)
+    often = use.last(active, least=2)
+    cached = [*often, *use.last(pages - sum(end - first for _, first, end in often))]
+    for name, first, end in use.last(sum(use.lengths.values())):
         testing.leave_shadows(state, run.disk.numbers[name], first, end)
-    since = filemap.cached_pages(state, cache) - sum(end - first for _, first, end in cached)
+    since = pages - sum(end - first for _, first, end in cached)
     for name, first, end in cached:
         testing.hand_over(state, cache, since, run.disk.numbers[name], first, end, end - first)
 
 
-def _by_use(run: Run, done: Sequence[Op], pages: int) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
-    """Return the last *pages* that were read or written, and those before: (file, first, end), the oldest first."""
-    seen: dict[str, bytearray] = {}
-    cached, gone = [], []
-    for op in reversed(done):
-        if not isinstance(op, (Fread, Fwrite)) or op.file not in run.disk.numbers:
-            continue
-        length = filemap.file_info(run.machine.state, run.disk.numbers[op.file]).pages
-        mine = seen.setdefault(op.file, bytearray(length))
-        first, end = op.offset_bytes // PAGE, min(-(-(op.offset_bytes + op.length_bytes) // PAGE), length)
-        while end > first:
-            start = mine.rfind(1, first, end) + 1 or first  # behind what a later operation used
-            if start < end:
-                known = max(start, end - pages)
-                cached += [(op.file, known, end)] if end > known else []
-                gone += [(op.file, start, known)] if known > start else []
-                pages -= end - known
-                mine[start:end] = b"\1" * (end - start)
-            end = start - 1
-            end = mine.rfind(0, first, max(end, first)) + 1
-    return cached[::-1], gone[::-1]
+class Use:
+    """Which pages of files operations read or wrote, by when; *lengths*: of the files, in pages."""
+
+    def __init__(self, lengths: dict[str, int], done: Sequence[Op]) -> None:
+        self.lengths = lengths
+        self.parts = []
+        self.uses = {name: bytearray(length) for name, length in lengths.items()}
+        for op in done:
+            if not isinstance(op, (Fread, Fwrite)) or op.file not in lengths:
+                continue
+            end = min(-(-(op.offset_bytes + op.length_bytes) // PAGE), lengths[op.file])
+            first, uses = op.offset_bytes // PAGE, self.uses[op.file]
+            self.parts.append((op.file, first, end))
+            uses[first:end] = bytes(min(use + 1, 2) for use in uses[first:end])
+
+    def last(self, pages: int, *, least: int = 1) -> list[tuple[str, int, int]]:
+        """Return the last *pages* used *least* times: (file, first, end), the oldest first; they are forgotten here."""
+        found = []
+        for name, first, behind in reversed(self.parts):
+            uses, end = self.uses[name], behind
+            while end > first and pages > 0:
+                while end > first and uses[end - 1] < least:
+                    end -= 1
+                start = end
+                while start > first and end - start < pages and uses[start - 1] >= least:
+                    start -= 1
+                if start < end:
+                    found.append((name, start, end))
+                    uses[start:end] = bytes(end - start)
+                    pages -= end - start
+                end = start
+        return found[::-1]
 
 
-def _limits(done: Sequence[Op], outcomes: dict[int, tuple[str, int]]) -> dict[str, dict[str, int | None]]:
+def _limits(done: Sequence[Op], outcomes: dict[int, tuple[str | None, int]]) -> dict[str, dict[str, int | None]]:
     """Return the limits that each process was given or has from its parent."""
     found: dict[str, dict[str, int | None]] = {}
     for op in done:

@@ -4,16 +4,21 @@ Nothing is scanned here. How many pages of each kind there are is the caller's t
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, nr_pages
+from cython.cimports.memtwin.linux.core.state import State, mm_at, nr_pages, table_at, task_at, vma_at
+from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 
 
-def mark_kept(s: State, count: int) -> None:
+def mark_kept(s: State, count: int, newest: bool) -> None:
     """Let the *count* mapped pages nearest the tail of the inactive list be those that reclaim has scanned and kept.
+
+    *newest*: those nearest its head, where reclaim puts them: it has not come around yet.
 
     Such a page was in use when it was scanned: it is marked as referenced, and goes unless it was used again since.
     """
-    pfn: u32 = s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON].tail
+    of: cython.pointer(List) = cython.address(s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON])
+    from_head: cython.bint = newest
+    pfn: u32 = of.head if from_head else of.tail
     left: i64 = count
     cursor: u32
     vma: u32 = 0
@@ -29,7 +34,36 @@ def mark_kept(s: State, count: int) -> None:
                 entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
             s.pages[pfn].flags |= PG_REFERENCED
             left -= nr_pages(s, pfn)
-        pfn = s.pages[pfn].prev
+        pfn = s.pages[pfn].next if from_head else s.pages[pfn].prev
+
+
+def touch_kept(s: State, task: int, share: float) -> None:
+    """Let a *share* of a task's pages that reclaim has kept be used since, evenly among them."""
+    i: u32
+    table: u32
+    vpn: u64
+    entry: cython.pointer(u64)
+    page: cython.pointer(Page)
+    due: cython.double = 0
+    part: cython.double = share
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    for i in range(m.nr_vmas):
+        vpn = vma_at(s, m.vmas[i]).start
+        while vpn < vma_at(s, m.vmas[i]).end:
+            table = walk(s, task_at(s, task).mm, vpn)
+            if not table:
+                vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+                continue
+            entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
+            page = cython.address(s.pages[entry[0] >> 12])
+            vpn += 1
+            if not entry[0] & PTE_PRESENT or page.owner != OWNER_ANON:
+                continue
+            if page.flags & (PG_REFERENCED | PG_ACTIVE) == PG_REFERENCED:
+                due += part
+                if due >= 1:
+                    due -= 1
+                    entry[0] |= PTE_ACCESSED
 
 
 def mark_shared(s: State) -> None:

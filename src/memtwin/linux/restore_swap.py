@@ -10,11 +10,14 @@ from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
     file_at,
+    file_page,
+    file_shadow,
     mm_at,
     pool_get,
     slot_of,
     table_at,
     task_at,
+    vma_at,
     zspage_at,
 )
 from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length
@@ -116,25 +119,43 @@ def add_swapped_pages(
         mm_at(s, task_at(s, task).mm).rss[MM_SWAPENTS] += 1
 
 
-def add_swapped_shared(s: State, file: int, index: int, area: int, slot: int, count: int, content: int) -> None:
-    """Let pages *index* … of shared memory lie in the slots *slot* …, the lowest free ones of an area."""
-    i: u32
-    at: u64
+def add_swapped_shared(s: State, file: int, index: int, area: int, slot: int, count: int, content: int) -> int:
+    """Let pages of shared memory lie in the slots *slot* …, the lowest free ones of an area; returns how many.
+
+    From page *index* on, and from the first one behind the last; pages that are in memory or in swap are passed by.
+    """
+    at: u64 = index
     tag: u64
+    placed: u32 = 0
     number: u32 = area
-    first: u32 = slot
     kind: u32 = content
     a: cython.pointer(SwapArea) = cython.address(s.areas[number])
-    for i in range(cython.cast(u32, count)):
-        at = cython.cast(u64, index) + i
-        tag = content_of(file, at, kind) if kind else 0
-        take_slot(s, number, first + i, tag)
-        a.map[first + i] = 1
-        a.cluster_held[(first + i) // SWAPFILE_CLUSTER] += 1
-        if xa_store(s, file, at, slot, 0):  # any page: only the entry's place counts
-            xa_erase(s, file, at, swap_value(entry_of(number, first + i)))
-        make_chunk(file_at(s, file), at).disk[at & (XA_CHUNK - 1)] = tag + 1
-        file_at(s, file).nr_swapped += 1
+    f: cython.pointer(File) = file_at(s, file)
+    for _ in range(f.nr_pages):
+        at = 0 if at >= f.nr_pages else at
+        if placed == cython.cast(u32, count):
+            break
+        if not file_page(f, at) and not file_shadow(f, at):
+            tag = content_of(file, at, kind) if kind else 0
+            take_slot(s, number, slot + placed, tag)
+            a.map[slot + placed] = 1
+            a.cluster_held[(slot + placed) // SWAPFILE_CLUSTER] += 1
+            if xa_store(s, file, at, slot, 0):  # any page: only the entry's place counts
+                xa_erase(s, file, at, swap_value(entry_of(number, slot + placed)))
+            make_chunk(f, at).disk[at & (XA_CHUNK - 1)] = tag + 1
+            f.nr_swapped += 1
+            placed += 1
+        at += 1
+    return placed
+
+
+def are_linked(s: State, task: u32, other: u32, vpn: u64) -> cython.bint:
+    """Whether the reverse map finds a page of either task's area at a place in both, as after a fork."""
+    mine: u32 = find_vma(s, task_at(s, task).mm, vpn)
+    theirs: u32 = find_vma(s, task_at(s, other).mm, vpn)
+    if not mine or not theirs or not vma_at(s, mine).anon_vma or not vma_at(s, theirs).anon_vma:
+        return False
+    return anon_vma_at(s, vma_at(s, mine).anon_vma).root == anon_vma_at(s, vma_at(s, theirs).anon_vma).root
 
 
 def share_swapped_pages(s: State, task: int, owner: int, vpn: int, count: int, frames: list[int]) -> int:
@@ -148,7 +169,7 @@ def share_swapped_pages(s: State, task: int, owner: int, vpn: int, count: int, f
     for i in range(cython.cast(u32, count)):
         at = cython.cast(u64, vpn) + i
         theirs = walk(s, task_at(s, owner).mm, at)
-        if not theirs:
+        if not theirs or not are_linked(s, task, owner, at):
             break
         entry = cython.address(table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)])
         if not entry[0] & PTE_SWAP:
@@ -192,14 +213,14 @@ def cache_pages_of(s: State, task: int, other: int, vpn: int, count: int, most: 
         theirs = walk(s, task_at(s, other).mm, at)
         if found >= cython.cast(u32, max(most, 0)):
             break
-        if not table or not theirs:
+        if not table or not theirs or not are_linked(s, task, other, at):
             continue
         pte = table_at(s, table).entry[at & (PTRS_PER_TABLE - 1)]
         entry = cython.cast(u32, table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)] >> 12)
         if not table_at(s, theirs).entry[at & (PTRS_PER_TABLE - 1)] & PTE_SWAP:
             continue
         pfn = cython.cast(u32, pte >> 12)
-        if not pte & PTE_PRESENT or pte & PTE_HUGE or s.pages[pfn].owner != OWNER_ANON:
+        if not pte & PTE_PRESENT or pte & PTE_HUGE or s.pages[pfn].owner != OWNER_ANON or s.pages[pfn].mapcount != 1:
             continue
         if s.pages[pfn].flags & PG_SWAPCACHE or s.areas[entry >> SWAP_TYPE_SHIFT].map[slot_of(entry)] & SWAP_HAS_CACHE:
             continue

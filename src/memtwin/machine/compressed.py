@@ -66,7 +66,7 @@ def place_zram(d: Draft) -> None:
         frames = []
         for zone, count in d.zspages.items():
             frames += [pfn + i for pfn, n in d.frames.runs(count, zone) for i in range(n)]
-        for number, first, taken in d.slots:
+        for number, first, taken in (*d.slots, *d.cached_slots):
             for slot in range(first, first + taken if number == area.number else first, SLOTS_AT_ONCE):
                 if len(frames) < SLOTS_AT_ONCE << 2:
                     frames += d.frames.singles(min(SLOTS_AT_ONCE << 2, d.frames.remaining()))

@@ -36,6 +36,8 @@ class Draft:
     frames: Frames
     content: int = 0
     """What pages of unknown content hold (Content)."""
+    contents: dict[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    """What pages of tasks hold, where that is known: first page, pages, Content."""
     caches: dict[str, int] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     tables: list[int] = field(default_factory=list)
@@ -46,6 +48,8 @@ class Draft:
     booted: list[Booted] = field(default_factory=list)
     slots: list[tuple[int, int, int]] = field(default_factory=list)
     """Swap slots of processes: area, the first, how many."""
+    cached_slots: list[tuple[int, int, int]] = field(default_factory=list)
+    """Those of mapped pages that came back and kept theirs."""
     zspages: dict[int, int] = field(default_factory=dict)
     """Frames of zsmalloc's pools, by zone."""
     unknown_zswap: int = 0

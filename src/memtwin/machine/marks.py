@@ -3,7 +3,10 @@
 ========================  ===========================================================================================
 anonymous, inactive       a scan keeps a page that was in use and marks it, the next frees it; one that must be written
                           to a device is scanned once more, when that is done. So of all that was scanned those are
-                          marked still that neither went nor waited for a write: scanned - 2 taken - written
+                          marked still that neither went nor waited for a write: scanned - 2 taken - written. They
+                          are the oldest; while fewer were scanned than the list has pages they are the newest, for
+                          what is kept goes to its head. Of a process that uses its memory here and there some
+                          were used since: as large a share as came back of what was in swap
 pages of files            read() marks a page; what was written by write() is not marked. Of those that are neither
                           dirty nor mapped as many as were read, in proportion to what was written
 active pages of files     a second use activates a page and takes its mark away; one that came back too soon
@@ -25,11 +28,17 @@ from memtwin.units import PAGE_KIB
 
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
+    from memtwin.machine.processes import BootProcess
 
 
 def mark_pages(d: Draft) -> None:
     """Mark the pages of all lists."""
-    restore_lru.mark_kept(d.state, kept(d))
+    is_first_round = _count(d, "pgscan_anon") < d.state.node_stats()["nr_inactive_anon"]
+    restore_lru.mark_kept(d.state, kept(d), is_first_round)
+    for booted in d.booted:
+        share = share_used(booted.read)
+        if share:
+            restore_lru.touch_kept(d.state, booted.task, share)
     restore_lru.mark_shared(d.state)
     pages = d.state.node_stats()["nr_inactive_file"]
     restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
@@ -41,6 +50,16 @@ def kept(d: Draft) -> int:
     """Return how many inactive anonymous pages reclaim has scanned and kept, by its counters."""
     scanned, taken = _count(d, "pgscan_anon"), _count(d, "pgsteal_anon")
     return max(round(scanned - 2 * taken - on_devices(d) * _count(d, "pswpout")), 0)
+
+
+def share_used(process: BootProcess) -> float:
+    """Return which share of its pages a process has used here and there since reclaim has seen them.
+
+    As many as have come back of those that were in swap; 0 of one that goes through its memory in order.
+    """
+    areas = [area for area in process.areas if area.returned and not area.in_order]
+    back, away = (sum(getattr(area, name) for area in areas) for name in ("returned", "swap"))
+    return back / (back + away) if back else 0.0
 
 
 def share_read(d: Draft) -> float:

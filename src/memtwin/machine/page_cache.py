@@ -157,8 +157,11 @@ def shared_in_swap(d: Draft) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     for area in (area for process in processes_of(d) for area in by_start(process) if area.shmem_swap):
         file = d.files.get(key_of(d, area) or "", 0)
-        if file and area.shmem_swap > found.get(file, (0, 0))[1]:
-            found[file] = (area.row.offset >> PAGE_SHIFT, area.shmem_swap)
+        there = filemap.file_info(d.state, file) if file else None
+        count = min(area.shmem_swap, there.pages - filemap.cached_pages(d.state, file)) if there else 0
+        if count > found.get(file, (0, 0))[1]:
+            first = (area.row.offset >> PAGE_SHIFT) + (area.shmem if area.is_used_in_part else 0)
+            found[file] = (first, count)
     return found
 
 
@@ -198,9 +201,16 @@ def place_cache(d: Draft) -> None:
 
 
 def dirty_cache(d: Draft) -> None:
-    """Let as many pages of files differ from the disk as are dirty or being written: those that came last."""
+    """Let as many pages of files differ from the disk as are dirty or being written: those that came last.
+
+    What is only read through mappings, or copied when it is written, does not.
+    """
+    areas = [area for process in processes_of(d) for area in by_start(process)]
+    keys = {key_of(d, area) for area in areas if area.row.perms[1] == "w" and area.row.perms[3] == "s"}
+    written = {d.files[key] for key in keys if key in d.files} | {d.files["cache"]}
     left = d.accounts.dirty
-    for file, index, count in reversed(d.filled):
-        dirty = min(count, left) if file != d.files["bdev"] else 0
-        restore.dirty_file_pages(d.state, file, index + count - dirty, dirty)
-        left -= dirty
+    for may_be in (True, False):
+        for file, index, count in reversed(d.filled):
+            dirty = min(count, left) if file != d.files["bdev"] and (file in written) == may_be else 0
+            restore.dirty_file_pages(d.state, file, index + count - dirty, dirty)
+            left -= dirty

@@ -14,6 +14,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, swapon
 from memtwin.machine import program
 from memtwin.machine.families import families, in_swap
+from memtwin.machine.lists import Listed
 from memtwin.machine.machine import Booted
 from memtwin.machine.page_cache import key_of, mmap_rest, processes_of, shared_in_swap, slots_left
 from memtwin.machine.processes import MOST_UNFOLDED, SPECIAL, by_start
@@ -47,7 +48,7 @@ def place_processes(d: Draft) -> None:
     for family in families(processes_of(d)):
         for process in family.members:
             if not process.has_runs:
-                spread_returned(d, process)
+                spread_returned(d, process, family)
             left -= _place_anonymous(d, process, family, tasks, left)
     for process in processes_of(d):
         _map_files(d, process, tasks[process.pid])
@@ -60,6 +61,8 @@ def _task(d: Draft, process: BootProcess) -> int:
     stack = tuple(d.frames.singles(t.STACK_PAGES))
     task = restore.add_task(d.state, process.pid, process.adj, d.frames.block(1), stack)
     restore.set_user(d.state, task, process.uid, process.limits)
+    if process.contents:
+        d.contents[task] = process.contents
     for area in by_start(process):
         flags = sum(FLAGS.get(letter, 0) for letter in area.row.perms)
         flags |= t.VM_GROWSDOWN if area.path == "[stack]" else 0
@@ -88,14 +91,14 @@ def _place_anonymous(d: Draft, process: BootProcess, family: Family, tasks: dict
     for area in by_start(process):
         lazy_left = area.lazy
         for first, resident, huge, active in area.pieces():
-            for at, count, is_shared in _by_owner(d, elder, first, resident, shared[huge], swapped=False):
+            for start, number, is_shared in _by_owner(d, elder, first, resident, shared[huge], swapped=False):
+                got = 0
                 if is_shared:
                     d.reserve()
-                    got = restore.share_anon_pages(d.state, task, elder, at, count, d.tables)
+                    got = restore.share_anon_pages(d.state, task, elder, start, number, d.tables)
                     shared[huge] -= got
-                    at, count = at + got, count - got
-                placed = min(count, most - taken)
-                d.unplaced += count - placed
+                at, placed = start + got, min(number - got, most - taken)
+                d.unplaced += number - got - placed
                 taken += placed
                 lazy = min(lazy_left, placed)
                 lazy_left -= lazy
@@ -119,8 +122,8 @@ def _by_owner(
         there = min(restore.next_page_of(d.state, elder, at, end, swapped), end)
         if there > at:
             yield at, there - at, False
-        after = there
-        while after < end and after - there < most and restore.next_page_of(d.state, elder, after, end, swapped) == after:
+        after, limit = there, min(end, there + most)
+        while after < limit and restore.next_page_of(d.state, elder, after, end, swapped) == after:
             after += 1
         if after > there:
             yield there, after - there, True
@@ -143,50 +146,71 @@ def _place_huge(d: Draft, task: int, at: int) -> bool:
     if listed is None:
         return False
     d.reserve()
-    restore.add_huge_page(d.state, task, at, listed.pfn, listed.active, d.content, d.tables)
+    _, _, content = next(_by_content(d, task, at, t.HPAGE_PMD_NR))
+    restore.add_huge_page(d.state, task, at, listed.pfn, listed.active, content, d.tables)
     d.placed_huge += 1
     return True
 
 
-def spread_returned(d: Draft, process: BootProcess) -> None:
+def spread_returned(d: Draft, process: BootProcess, family: Family) -> None:
     """Say how many resident pages of each area came back from swap: by major faults, and what a fault reads here.
 
-    Most of what was read ahead was used then: the process went through its areas in order, not here and there.
+    Where most of what was read ahead was used, the process went through its areas in order, not here and there; what
+    it still shares with others of a fork has not come back then, and all else has.
     """
     names = ("pgmajfault", "pswpin", "zswpin", "swap_ra_hit")
     faults, from_devices, from_zswap, hits = (d.boot.vmstat.get(name) or 0 for name in names)
     read = from_devices + from_zswap
     own = process.stat.field("majflt") or 0 if process.stat else 0
     areas = [area for area in by_start(process) if area.swap and area.anon and not area.locked and not area.lazy]
-    back = own * read // faults if faults else 0
+    back, is_in_order = own * read // faults if faults else 0, 2 * hits > read
+    shared = family.shared.get(process.pid) or max(family.shared.values(), default=0)
+    if is_in_order and back and shared:
+        back = max(process.anon - shared, 0)
     total = sum(area.anon + area.swap for area in areas)
     for area in (area for area in areas if area.path != "[stack]"):
         area.read_back = back * (area.anon + area.swap) // total
         area.returned = min(area.read_back, area.anon)
-        area.in_order = 2 * hits > read
+        area.in_order = is_in_order
 
 
 def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False, active: bool | None = None) -> None:
     """Map *count* anonymous pages from page *at* on; *active*: on which list, where that is known."""
     if locked:
         for pfn, frames in d.unevictable.take(count):
-            d.reserve(frames)
-            restore.add_anon_pages(d.state, task, at, pfn, frames, restore.LOCKED, d.content, d.tables)
-            at += frames
+            at = _add_pages(d, task, at, Listed(pfn, frames, active=False), restore.LOCKED)
         return
     for listed in d.anon_lists.take(count, active=active):
-        d.reserve(listed.frames)
-        kind = restore.ACTIVE if listed.active else restore.INACTIVE
-        restore.add_anon_pages(d.state, task, at, listed.pfn, listed.frames, kind, d.content, d.tables)
-        at += listed.frames
+        at = _add_pages(d, task, at, listed, restore.ACTIVE if listed.active else restore.INACTIVE)
 
 
 def place_lazily_freed(d: Draft, task: int, at: int, count: int) -> None:
     """Map *count* anonymous pages that were given up with MADV_FREE: they are on the inactive file list."""
     for listed in d.file_lists.take(count, youngest=True):
-        d.reserve(listed.frames)
-        restore.add_anon_pages(d.state, task, at, listed.pfn, listed.frames, restore.LAZYFREE, d.content, d.tables)
-        at += listed.frames
+        at = _add_pages(d, task, at, listed, restore.LAZYFREE)
+
+
+def _add_pages(d: Draft, task: int, at: int, listed: Listed, where: int) -> int:
+    """Map frames from page *at* on; returns the page behind them."""
+    d.reserve(listed.frames)
+    for first, count, content in _by_content(d, task, at, listed.frames):
+        restore.add_anon_pages(d.state, task, first, listed.pfn + first - at, count, where, content, d.tables)
+    return at + listed.frames
+
+
+def _by_content(d: Draft, task: int, at: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """Cut a run of a process's pages by what they hold: yield (first page, pages, Content)."""
+    end = at + count
+    for first, length, content in d.contents.get(task, ()):
+        if first + length <= at or first >= end:
+            continue
+        if first > at:
+            yield at, first - at, d.content
+            at = first
+        yield at, min(end, first + length) - at, content
+        at = min(end, first + length)
+    if at < end:
+        yield at, end - at, d.content
 
 
 def place_rest(d: Draft) -> None:
@@ -263,13 +287,13 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
             for at, count in area.swapped_runs():
                 if shared:
                     restore.link_areas(d.state, task, tasks[elder.pid])
-                for first, pages, is_shared in _by_owner(d, tasks[elder.pid], at, count, shared, swapped=True):
+                for first, number, is_shared in _by_owner(d, tasks[elder.pid], at, count, shared, swapped=True):
                     got = 0
                     if is_shared:
-                        d.reserve(pages)
-                        got = restore_swap.share_swapped_pages(d.state, task, tasks[elder.pid], first, pages, d.tables)
+                        d.reserve(number)
+                        got = restore_swap.share_swapped_pages(d.state, task, tasks[elder.pid], first, number, d.tables)
                         shared -= got
-                    d.unplaced_swap += _take_slots(d, task, first + got, pages - got, left)
+                    d.unplaced_swap += _take_slots(d, task, first + got, number - got, left)
     return left
 
 
@@ -309,7 +333,8 @@ def _take_slots(d: Draft, task: int, at: int, count: int, left: dict[int, int]) 
             continue
         first = restore_swap.next_slot(d.state, number)
         d.reserve(taken)
-        restore_swap.add_swapped_pages(d.state, task, at, number, first, taken, d.content, d.tables)
+        for here, length, content in _by_content(d, task, at, taken):
+            restore_swap.add_swapped_pages(d.state, task, here, number, first + here - at, length, content, d.tables)
         d.slots.append((number, first, taken))
         left[number] -= taken
         at, count = at + taken, count - taken
@@ -323,7 +348,7 @@ def _place_shared(d: Draft, file: int, index: int, count: int, left: dict[int, i
         if not taken:
             continue
         first = restore_swap.next_slot(d.state, number)
-        restore_swap.add_swapped_shared(d.state, file, index, number, first, taken, d.content)
+        taken = restore_swap.add_swapped_shared(d.state, file, index, number, first, taken, d.content)
         d.slots.append((number, first, taken))
         left[number] -= taken
         index, count = index + taken, count - taken
@@ -342,7 +367,7 @@ def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
     """
     count -= _cache_of_family(d, count)
     areas = [(booted.task, area) for booted in d.booted for area in by_start(booted.read) if not area.locked]
-    back = [(task, at, pages) for task, area in areas for at, pages in area.cached_runs()]
+    back = [(task, at, size) for task, area in areas for at, size in area.cached_runs()]
     total, in_order = sum(pages for *_, pages in back), any(area.in_order for _, area in areas)
     chosen = _last(back, count) if in_order or total <= count else _evenly(back, total, count)
     others = ((task, at + i) for task, area in areas for at, size, _ in area.resident_runs() for i in range(size))
@@ -350,7 +375,9 @@ def _cache_mapped(d: Draft, left: dict[int, int], count: int) -> None:
         number = next((number for number, slots in left.items() if slots), None)
         if count <= 0 or number is None:
             return
-        if restore_swap.cache_mapped_page(d.state, task, vpn, number, restore_swap.next_slot(d.state, number)):
+        slot = restore_swap.next_slot(d.state, number)
+        if restore_swap.cache_mapped_page(d.state, task, vpn, number, slot):
+            d.cached_slots.append((number, slot, 1))
             left[number] -= 1
             count -= 1
 

@@ -14,8 +14,12 @@ How many pages were used since reclaim last scanned them is Referenced; the olde
 Which pages of an area are resident, and where in swap the others are, its page runs say (``sources/page_runs.py``),
 which a snapshot has on demand. Without them: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
-then what is resident. Pages that came back from swap, as many as the process's major faults and what all of them read
-say, lie evenly among those in swap. File pages are resident in proportion to each mapping, from its first page on.
+then what is resident. How many pages came back from swap say the process's major faults and what all of them read; most
+of what was read ahead was used (swap_ra_hit) where a process goes through its memory in order, and then its resident
+pages are a window that ends where it has come to; else what came back lies evenly among what is in swap. File pages are
+resident in proportion to each mapping, from its first page on.
+
+What lies on a tmpfs is shared memory, by /proc/mounts. What smaps_rollup has in Swap beyond VmSwap is shared memory's.
 """
 
 from __future__ import annotations
@@ -199,9 +203,17 @@ class Vma:
         """Return (first page, pages) of what is resident of a file or of shared memory; by rule: behind its own."""
         if self.runs is not None:
             return [(run.first, run.pages) for run in self.runs if run.kind == FILE]
-        before = self.anon + self.swap + self.shmem_swap
+        before = self.anon + self.swap + (0 if self.is_used_in_part else self.shmem_swap)
         count = min(self.file + self.shmem, self.pages - before)
         return [(self.start + before, count)] if count > 0 else []
+
+    @property
+    def is_used_in_part(self) -> bool:
+        """Whether there is more of the shared memory that it maps than its process has used, and than is in swap.
+
+        It is its first part then that was used, and stayed; else what is in swap was used first.
+        """
+        return (self.shmem_swap + self.shmem) * SEGMENTS < self.pages * (SEGMENTS - 1)
 
     @property
     def path(self) -> str:
@@ -258,6 +270,8 @@ class BootProcess:
     locked: int = 0
     huge: int = 0
     """Of the anonymous pages those in huge pages, as far as its files say."""
+    contents: tuple[tuple[int, int, int], ...] = ()
+    """What its own pages hold, where that is known: first page, pages, Content, by address."""
     uid: int = 0
     limits: tuple[int, int, int, int] = (-1, -1, STACK_LIMIT, LOCKED_LIMIT)
     """Its own limits in pages: address space, data, stack, locked memory; -1: none."""

@@ -6,12 +6,14 @@ from cython.cimports.memtwin.linux.core.state import (
     file_at,
     file_page,
     file_shadow,
+    mm_at,
     mod_node_page_state,
     table_at,
     task_at,
+    vma_at,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_account
-from cython.cimports.memtwin.linux.lib.xarray import file_reserve, make_chunk, xa_erase, xa_store
+from cython.cimports.memtwin.linux.lib.xarray import file_reserve, make_chunk, xa_erase, xa_erase_shadow, xa_store
 from cython.cimports.memtwin.linux.mm.filemap import disk_content, filemap_get
 from cython.cimports.memtwin.linux.mm.memcontrol import mem_cgroup_flush_stats
 from cython.cimports.memtwin.linux.mm.page_writeback import clear_page_dirty_for_io, set_page_dirty
@@ -172,7 +174,7 @@ def hand_over_page(s: State, source: u32, at: u64, target: u32, index: u64) -> c
         return False
     if not pfn:
         xa_erase(s, target, index, value)
-        xa_erase(s, source, at, 0)
+        xa_erase_shadow(s, source, at)
         make_chunk(file_at(s, target), index).disk[index & (XA_CHUNK - 1)] = tag
         make_chunk(file_at(s, source), at).disk[at & (XA_CHUNK - 1)] = 0
         file_at(s, source).nr_swapped -= 1
@@ -215,3 +217,48 @@ def leave_shadows(s: State, file: int, first: int, end: int) -> None:
     for index in range(cython.cast(u32, first), cython.cast(u32, end)):
         if not filemap_get(s, file, index):
             leave_shadow(s, file, index)
+
+
+def contents(s: State, task: int) -> list[tuple[int, int, int]]:
+    """(first page, pages, Content) of all that a task has written in its own pages, by address."""
+    i: u32
+    table: u32
+    vpn: u64
+    kind: u64
+    first: u64 = 0
+    count: u64 = 0
+    before: u64 = 0
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    found = []
+    for i in range(m.nr_vmas):
+        vpn = vma_at(s, m.vmas[i]).start
+        while vpn < vma_at(s, m.vmas[i]).end:
+            table = walk(s, task_at(s, task).mm, vpn)
+            if not table:
+                vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
+                continue
+            if table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)] & (PTE_PRESENT | PTE_SWAP):
+                kind = table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)] & CONTENT_MASK
+                if count and kind == before and vpn == first + count:
+                    count += 1
+                else:
+                    if count:
+                        found.append((first, count, before))
+                    first = vpn
+                    count = 1
+                    before = kind
+            vpn += 1
+    if count:
+        found.append((first, count, before))
+    return found
+
+
+def active_pages(s: State, file: int) -> int:
+    """Pages of a file that are on the active list."""
+    index: u64
+    active: u32 = 0
+    pfn: u32
+    for index in range(file_at(s, file).nr_pages):
+        pfn = filemap_get(s, file, index)
+        active += pfn != 0 and s.pages[pfn].flags & PG_ACTIVE != 0
+    return active
