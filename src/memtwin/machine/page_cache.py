@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memtwin.machine.draft import Draft
-    from memtwin.machine.processes import BootProcess, Vma
+    from memtwin.machine.processes import BootProcess
+    from memtwin.machine.vma import Vma
 
 HUGE_PAGE = 512
 REST_FILES = 0x400000000
