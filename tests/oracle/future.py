@@ -103,6 +103,7 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
     scenario = recording.scenario()
     rest = scenario.ops[_place(scenario, label) + 1 :]
     run = resumed(recording, label, rest, with_pages=with_pages)
+    run.dcache = Remembered(run.machine.state, run.machine.caches)
     run.execute()
     return run
 
@@ -124,7 +125,6 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     outcomes = recording.outcomes()
     _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
-    run.dcache = Remembered(machine.state, machine.caches)
     _adopt_shared(run, programs)
     _adopt_files(run, programs, done)
     for booted in list(machine.processes):

@@ -21,7 +21,8 @@ WITHIN = (
     "02-anon-fits", "06-zram-random", "103-zram-lz4-classes", "107-oom-four-adj", "165-thp-compact-612",
     "11-file-reread-fits", "120-zram-two-prios-128m", "22-fork-cow", "26-oom-noswap", "29-fragmentation",
     "117-rot-mixed-files", "254-thp-collapse-swapin", "270-mprotect-files", "30-drop-caches", "33-overcommit2",
-    "90-forks", "91-many-regions",
+    "90-forks", "91-many-regions", "100-two-disks-fill", "97-swap-fork", "118-oom-zram-text", "204-tmpfs-full",
+    "214-mremap", "221-malloc-mmap", "244-replaced-file", "28-mlock",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def test_the_rest_of_a_recording_from_its_middle(recordings: Path, tmp_path: Pat
     assert verdict.meets(mean=MEAN, p90=P90), (verdict.mean, verdict.p90, verdict.victims)
 
 
-@pytest.mark.parametrize("name", ["191-pages-zram-hot", "193-pages-fork"])
+@pytest.mark.parametrize("name", ["191-pages-zram-hot", "165-thp-compact-612", "271-limits-swap"])
 def test_it_is_worth_something_to_know_where_each_page_is(recordings: Path, tmp_path: Path, name: str) -> None:
     reals = [Recording(path) for path in runs_in(recordings / name)]
     label, means = middle(reals[0]), {}

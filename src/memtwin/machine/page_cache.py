@@ -167,7 +167,7 @@ def shared_in_swap(d: Draft) -> dict[int, tuple[int, int]]:
 
 
 def tmpfs_swap(d: Draft) -> int:
-    """Return how many pages of tmpfs are in swap that no process maps: slots in use that are nobody's, if there is any.
+    """Return how many pages of tmpfs are in swap that no process maps: the slots in use that no process has.
 
     Where no memory is shared they are those of processes that are not listed.
     """

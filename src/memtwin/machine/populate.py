@@ -47,8 +47,7 @@ def place_processes(d: Draft) -> None:
         tasks[process.pid] = _task(d, process)
     for family in families(processes_of(d)):
         for process in family.members:
-            if not process.has_runs:
-                spread_returned(d, process, family)
+            spread_returned(d, process, family)
             left -= _place_anonymous(d, process, family, tasks, left)
     for process in processes_of(d):
         _map_files(d, process, tasks[process.pid])

@@ -73,7 +73,7 @@ class Vma:
         """Return from where to where the pages last used lie of an area that was gone through in order.
 
         Written once, its last pages are resident; each page that is read back then takes the place of the oldest: a
-        window of as many pages as are resident, which ends where the last page was read, and begins anew at its end.
+        window of as many pages as are resident, which ends where the last page was read, and begins again at its end.
         """
         size = self.anon + self.swap
         end = self.read_back % size if size else 0
@@ -96,10 +96,15 @@ class Vma:
         return [(*piece, None) for piece in found]
 
     def _known_pieces(self) -> list[tuple[int, int, bool, bool | None]]:
-        """Return the runs; as many aligned parts of them are huge pages as the area has, from the lowest up."""
+        """Return the runs; as many aligned parts of them are huge pages as the area has, from the lowest up.
+
+        What lies below a page in swap has come back from there, and is younger than what lies above all of them.
+        """
+        last = max((run.first for run in self.runs or () if run.kind == SWAPPED), default=0)
         found: list[tuple[int, int, bool, bool | None]] = []
         left = self.huge // HUGE
-        for run in (run for run in self.runs or () if run.kind in ANONYMOUS):
+        resident = [run for run in self.runs or () if run.kind in ANONYMOUS]
+        for run in sorted(resident, key=lambda run: run.first < last):
             at, end = run.first, run.first + run.pages
             for place in range(-(-at // HUGE) * HUGE, end - HUGE + 1, HUGE)[:left]:
                 found += [(at, place - at, False, run.kind in ACTIVE)] if place > at else []
