@@ -126,3 +126,18 @@ def test_an_area_is_cut_while_its_pages_move() -> None:
             moved += 1
             invariants.validate(one.state)
     assert moved
+
+
+def test_kcompactd_is_woken_by_the_marks_after_a_boost_was_worked_off() -> None:
+    """Streaming mixes pageblocks, which raises the marks; with them raised no zone would have room to compact in."""
+    one = Growing(
+        "machine ram=192M kernel=6.12 lru_gen=off thp=never\nsysctl vm.compaction_proactiveness=0\nfile f 600M\n"
+    )
+    one.do("proc A")
+    for at in range(0, 600, 50):
+        one.do(f"A fread f {at}M 50M 64K seq")
+    events = one.state.events_by_name()
+    assert events["compact_daemon_wake"] > 0
+    assert events["compact_stall"] == 0
+    assert events["pgmigrate_success"] > 0
+    invariants.validate(one.state)

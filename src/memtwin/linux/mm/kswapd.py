@@ -97,15 +97,15 @@ def end_run(s: State):
     k: cython.pointer(Kswapd) = cython.address(s.node_data[0].kswapd)
     zone: u32
     k.in_run = False
-    if k.boosted:
-        wakeup_kcompactd(s, PAGEBLOCK_ORDER, k.run_zone)
-    k.sleep_order = k.sc.order if k.sc.order < k.run_order else k.order
-    k.compact_order = k.run_order if k.sc.order < k.run_order else k.order
-    psi_memstall_leave(s)
     for zone in range(MAX_NR_ZONES):
         zone_at(s, zone).reclaim_active = False
         zone_at(s, zone).wmark_boost -= min(zone_at(s, zone).wmark_boost, k.zone_boosts[zone])
+    if k.boosted:
+        wakeup_kcompactd(s, PAGEBLOCK_ORDER, k.run_zone)
     snapshot_refaults(s)
+    psi_memstall_leave(s)
+    k.sleep_order = k.sc.order if k.sc.order < k.run_order else k.order
+    k.compact_order = k.run_order if k.sc.order < k.run_order else k.order
 
 
 def kswapd_age_node(s: State):
