@@ -6,6 +6,7 @@ and what 262 and 266 showed (a request sorts the free chunks, which touches each
 writer's buffer had). For the others nothing was changed. 260 to 271 were recorded when the model was finished but for
 these two: run.json says when. 272 to 281 were recorded later: 281 showed that munlock joins areas again (23.2 % off
 before), 276 that MADV_FREE of shared memory is EINVAL; the others are as they came. 282 and 283 came with realloc.
+203 and 223 on 6.12, 266, 274, 276 and 283 were recorded anew on a host with nothing else to do (lab/README.md).
 """
 
 from __future__ import annotations
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
 
 SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
-    "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "207-tmpfs-500m", "264-shm-many", "265-shm-rights",
-    "265-shm-rights.k612", "266-tmpfs-maps.k612", "267-shm-madvise", "272-shm-two-areas", "272-shm-two-areas.k612",
-    "273-tmpfs-unlink-swapped", "274-shm-fork-zram", "274-shm-fork-zram.k612", "275-tmpfs-beyond-ram",
-    "277-tmpfs-truncate",
+    "203-tmpfs-pressure.k612", "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "206-tmpfs-several.k612",
+    "207-tmpfs-500m", "264-shm-many", "265-shm-rights", "265-shm-rights.k612", "266-tmpfs-maps", "266-tmpfs-maps.k612",
+    "267-shm-madvise", "272-shm-two-areas", "272-shm-two-areas.k612", "273-tmpfs-unlink-swapped",
+    "274-shm-fork-zram.k612", "275-tmpfs-beyond-ram", "276-shm-advice", "277-tmpfs-truncate",
 )  # fmt: skip
-"""203 and 206 on 6.12 are of two kinds by chance (test_fidelity.py). 266 on 6.1 is beyond the mean's by
-0.2 points: its four real runs swapped 5,100 to 9,000 pages, the model 3,700. 276 is beyond them on both (mean 11.6 and
-7.2 %): where a page goes that MADV_PAGEOUT writes depends on whether its write has ended before it is back on its list,
-of which the real runs had 7 to 70 % and the model half."""
+"""Beyond the bars: 274 on 6.1 (mean 8.0 %, p90 9.6 %): 40 to 610 pages are activated, by the twin 1,271.
+276 on 6.12 (7.0 and 17.1 %)."""
 RIGHTS = (
     "210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits", "214-mremap",
     "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612", "268-mprotect-many",
@@ -48,15 +47,14 @@ MALLOC = (
     "223-malloc-swap.k612", "260-malloc-mixed", "260-malloc-mixed.k612", "261-malloc-waves", "262-malloc-zram",
     "263-malloc-settings", "282-realloc", "282-realloc.k612", "283-realloc-swap.k612",
 )  # fmt: skip
-"""Beyond the bars: 283 on 6.1 (mean 10 %, p90 25 %; its real runs are 7 % from each other): of 60 MiB that are copied
-out of swap the real runs read 20,300 and 22,600 pages, the model 28,300."""
+"""Beyond the bars: 283 on 6.1 (mean 7.2 %, p90 13.3 %): 460 to 3,000 refaults are activated, by the twin 8."""
 
 
 @pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
 def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, the same outcomes, signals and victims, and figures within the bars."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    assert len(reals) == 2
+    assert len(reals) >= 2
     run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
     verdict = score(reals, Recording(tmp_path / name), name)
     assert verdict.meets(mean=0.06, p90=0.20)
