@@ -246,9 +246,10 @@ def _cpu(task: Task, frame: Frame) -> Value:
 
 
 def _share(task: Task, frame: Frame) -> Value:
+    """Return RES of all RAM as top has it, in single precision: 0.15 is a little more than that and printed as 0.2."""
     size, memory_of = _resident(task, frame), frame.sample.memory
     total = memory_of.get("MemTotal") if memory_of is not None else None
-    return None if size is None or not total else round(single(single(single(kib_of(size)) * 100) / single(total)), 4)
+    return None if size is None or not total else round(single(single(single(kib_of(size)) * 100) / single(total)), 9)
 
 
 def _time(task: Task, frame: Frame) -> Value:
