@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Growing:
     """A machine made from header lines, and operations one at a time, each parsed as the scenario's next line.
 
-    *run*: :class:`Silent` where nobody reads what each operation did.
+    *run*: :class:`Silent` where what each operation did is not read.
     """
 
     def __init__(self, header: str, run: type[Run] = Run) -> None:

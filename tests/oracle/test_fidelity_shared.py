@@ -6,7 +6,7 @@ and what 262 and 266 showed (a request sorts the free chunks, which touches each
 writer's buffer had). For the others nothing was changed. 260 to 271 were recorded when the model was finished but for
 these two: run.json says when. 272 to 281 were recorded later: 281 showed that munlock joins areas again (23.2 % off
 before), 276 that MADV_FREE of shared memory is EINVAL; the others are as they came. 282 and 283 came with realloc.
-203 and 223 on 6.12, 266, 274, 276 and 283 were recorded anew on a host with nothing else to do (lab/README.md).
+203 and 223 on 6.12, 266, 274, 276 and 283 were recorded again on a host with nothing else to do (lab/README.md).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,23 @@ def test_a_look_has_its_mappings_and_forgets(tmp_path: Path, monkeypatch: pytest
     assert made.files[f"memtwin/{PID}/pages"] == b"text"
     assert cleared == [(PID, b"1"), (PID, b"4")]
     assert "% of the time" in looks.price([PID])
+
+
+def test_what_changes_while_it_is_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that lies nowhere, a list that leads nowhere and a process that has ended: no error, no files."""
+    kernel(tmp_path, ENTRIES)
+    kcore = Kcore(tmp_path)
+    where = kcore.tasks()[PID]
+    monkeypatch.setattr(kcore, "_word", lambda _: 1)
+    with pytest.raises(InputError, match="has no address"):
+        kcore.pages(where)
+    made = Readings({}, [], {})
+    PageLooks(60, kcore).look([PID], made)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr(kcore, "tasks", lambda: {ended.pid: where})
+    PageLooks(60, kcore).look([ended.pid], made)
+    assert not made.files
 
 
 def test_members_are_found_in_what_has_no_name_of_its_own() -> None:

@@ -149,7 +149,7 @@ def place_shmem(d: Draft) -> None:
                 shmem.put(d.state, file)
     d.tmpfs_swap = tmpfs_swap(d)
     tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left + d.tmpfs_swap, 1), t.FILE_SHMEM)
-    restore.charge_shared(d.state, tmpfs, False, False)  # noqa: FBT003
+    restore.charge_shared(d.state, tmpfs, promised=False, sysv=False)
     fill(d, tmpfs, d.tmpfs_swap, d.shmem_left, shared=True)
 
 

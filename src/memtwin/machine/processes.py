@@ -145,8 +145,8 @@ def _read(process: SourceProcess) -> BootProcess | None:
             found.uid = int(shown.get("Uid", "0").split()[0])
             own = process.load(limits)
             if own is not None:
-                soft = (own.soft(name) for name in LIMITS)
-                found.limits = tuple(-1 if size is None else size >> PAGE_SHIFT for size in soft)  # type: ignore[assignment]
+                space, data, stack, memlock = (own.soft(name) for name in LIMITS)
+                found.limits = (_limit(space), _limit(data), _limit(stack), _limit(memlock))
             _read_memory(process, found)
     except InputError:
         return None
@@ -155,6 +155,11 @@ def _read(process: SourceProcess) -> BootProcess | None:
         if text is not None:
             found.texts[name] = text
     return found
+
+
+def _limit(size: int | None) -> int:
+    """Return a limit in pages; -1: none."""
+    return -1 if size is None else size >> PAGE_SHIFT
 
 
 def _read_memory(process: SourceProcess, found: BootProcess) -> None:

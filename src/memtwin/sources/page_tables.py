@@ -67,18 +67,25 @@ class Kcore:
             if kind == _LOAD:
                 yield _Segment(offset, address, physical, size)
 
-    def _at(self, address: int, length: int) -> bytes:
+    def _segment(self, address: int) -> _Segment:
         for one in self._segments:
             if 0 <= address - one.address < one.size:
-                return os.pread(self._fd, length, address - one.address + one.offset)
+                return one
         raise InputError(f"proc/kcore: has no address {address:#x}")
+
+    def _at(self, address: int, length: int) -> bytes:
+        one = self._segment(address)
+        data = os.pread(self._fd, length, address - one.address + one.offset)
+        if len(data) != length:
+            raise InputError(f"proc/kcore: ends within {length} bytes from address {address:#x}")
+        return data
 
     def _word(self, address: int) -> int:
         found: int = struct.unpack("<Q", self._at(address, 8))[0]
         return found
 
     def tasks(self) -> dict[int, int]:
-        """Return where the task_struct of each process is."""
+        """Return where the task_struct of each process is; OSError or InputError: the list changed meanwhile."""
         found, task = {}, self._init
         for _ in range(_MOST_TASKS):
             task = self._word(task + self._next) - self._next
@@ -93,8 +100,8 @@ class Kcore:
         if not mm:
             return ""
         pgd = self._word(mm + self._pgd)
-        physical = next(pgd - one.address + one.physical for one in self._segments if 0 <= pgd - one.address < one.size)
-        return "".join(self._walk(physical, self._levels, 0))
+        one = self._segment(pgd)
+        return "".join(self._walk(pgd - one.address + one.physical, self._levels, 0))
 
     def _walk(self, physical: int, level: int, number: int) -> Iterator[str]:
         entries = self._table(physical)
@@ -139,7 +146,9 @@ def _init_task(path: Path) -> int:
                 address = int(line.split()[0], 16)
                 if address:
                     return address
-    raise InputError("proc/kallsyms: does not say where init_task is: root may read it")
+    raise InputError(
+        "proc/kallsyms: no address of init_task: all are 0 to who is not root, and not every kernel lists it"
+    )
 
 
 class PageLooks:
@@ -154,12 +163,16 @@ class PageLooks:
         begin = time.monotonic()
         if begin < self._due_s:
             return
-        tasks = self._kcore.tasks()
+        try:
+            tasks = self._kcore.tasks()
+        except (OSError, InputError):  # a process ended meanwhile: the next sample tries again
+            return
         for pid in sorted(pids):
             try:
                 if pid not in tasks:
                     continue
                 where, text = Path(f"/proc/{pid}/maps").read_bytes(), self._kcore.pages(tasks[pid])
+                opened = open_files.of_process(pid)
                 for what in _FORGET:
                     _clear(pid, what)
             except (OSError, InputError):  # it ended meanwhile
@@ -167,7 +180,7 @@ class PageLooks:
             if text:
                 made.files[f"proc/{pid}/maps"] = where
                 made.files[page_looks.PATH.format(pid=pid)] = text.encode()
-                made.files[open_files.PATH.format(pid=pid)] = open_files.of_process(pid)
+                made.files[open_files.PATH.format(pid=pid)] = opened
         end = time.monotonic()
         self._due_s = begin + max(self.every_s, (end - begin) / MOST_SHARE)
 
@@ -179,7 +192,7 @@ class PageLooks:
             try:
                 if pid in tasks:
                     self._kcore.pages(tasks[pid])
-            except InputError:
+            except (OSError, InputError):
                 continue
         took = time.monotonic() - begin
         return (
