@@ -27,9 +27,8 @@ where) is theirs to say and no kernel's: it is taken from the model's run of the
 a moment do not say is taken by rules (`machine/processes.py`, `vma.py`, `populate.py`, `page_cache.py`, `marks.py`):
 which pages of a process are resident and which are in swap, the order of the LRU lists, which pages are referenced, how
 much reclaim has lately cost; of files, that those pages are cached that were used last. Where the next operations use a
-part of a region or of a file, that decides. How much of the error is that: runs of the model from boot, scored over the
-same second halves, have a p90 within 20 % in 137 of 154 and a median of means of 1.3 %; and machines that are booted
-from the model's own files of that moment, held against the model itself, have it in 78, and a median of 9.3 %.
+part of a region or of a file, that decides. Runs of the model from boot show how much of the error that is:
+[fidelity.md](fidelity.md).
 Left out are scenarios that later free blocks which the kernel held at that moment: no file says which frames they have.
 
 """
