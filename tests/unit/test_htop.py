@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +21,10 @@ from memtwin.tui.htop import spans, table
 from memtwin.tui.htop.keys import BY_KEY, KEYS
 from memtwin.tui.htop.page import Page
 from memtwin.tui.htop.rows import Choice
+from memtwin.views import top_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ALL = Wants(frozenset({"statm", "status", "smaps_rollup", "oom_score", "cmdline"}), detail=True)
@@ -319,3 +323,17 @@ def test_the_map_of_memory_has_three_pictures(tmp_path: Path) -> None:
 def test_a_machine_without_a_map_says_so(page: Page) -> None:
     press(page, "tab", "tab")
     assert any("No map: models have one" in line for line in lines(page))
+
+
+@pytest.mark.parametrize("cut", [table.cut, lambda text, columns: top_fields.text(text, columns + 1)[:-1]])
+def test_long_arguments_are_measured_once(cut: Callable[[str, int], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = "─" + "x" * 50_000
+    measured = itertools.count()
+    combining = unicodedata.combining
+
+    def counted(char: str) -> int:
+        assert next(measured) < 2 * len(arguments)
+        return combining(char)
+
+    monkeypatch.setattr(unicodedata, "combining", counted)
+    assert cut(arguments, 30) == "─" + "x" * 29

@@ -58,6 +58,21 @@ def display_width(text: str) -> int:
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
+def cut(text: str, columns: int) -> str:
+    """Return as much of *text* as *columns* hold.
+
+    >>> cut("abcdef", 4), cut("交換", 3)
+    ('abcd', '交')
+    """
+    if text.isascii():
+        return text[:columns]
+    for at, char in enumerate(text):
+        columns -= display_width(char)
+        if columns < 0:
+            return text[:at]
+    return text
+
+
 def lines(table: Table, *, headings: bool = True, gap: int = 1) -> Iterator[str]:
     """Yield the lines of *table*, without newlines; *gap* blanks stand between columns."""
     rows = [tuple(clean(cell) for cell in row) for row in (_titles(table), *table.rows)]

@@ -15,7 +15,7 @@ import tty
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from memtwin.render.table import display_width
+from memtwin.render.table import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,19 +170,6 @@ class Screen:
     def _notify(self) -> None:
         with suppress(BlockingIOError):
             os.write(self._wake, b"w")
-
-
-def cut(text: str, columns: int) -> str:
-    """Return as much of *text* as *columns* hold.
-
-    >>> cut("abcdef", 4), cut("交換", 3)
-    ('abcd', '交')
-    """
-    if text.isascii():
-        return text[:columns]
-    while display_width(text) > columns:
-        text = text[:-1]
-    return text
 
 
 def split_keys(text: str) -> list[str]:

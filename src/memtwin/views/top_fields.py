@@ -10,7 +10,7 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.render.grid import Style, Value
-from memtwin.render.table import clean, display_width
+from memtwin.render.table import clean, cut, display_width
 from memtwin.units import bytes_of, kib_of
 
 if TYPE_CHECKING:
@@ -175,11 +175,7 @@ def text(words: str, width: int) -> str:
     shown = clean(words if words.isprintable() else words.translate(_QUESTION))
     if display_width(shown) <= width:
         return shown
-    if shown.isascii():
-        return f"{shown[: width - 1]}+"
-    while display_width(shown) > width - 1:
-        shown = shown[:-1]
-    return f"{shown}+"
+    return f"{cut(shown, width - 1)}+"
 
 
 def _priority(number: int, width: int) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtwin.render.table import clean, display_width
-from memtwin.tui.screen import cut
+from memtwin.render.table import clean, cut, display_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

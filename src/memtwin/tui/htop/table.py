@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtwin.render.amount import column as size
-from memtwin.render.table import display_width
+from memtwin.render.table import cut, display_width
 from memtwin.tui.htop.spans import Line, Span, safe
-from memtwin.tui.screen import cut
 from memtwin.views.top_fields import FIELDS, PID_WIDTH, VARIABLE, memory
 
 if TYPE_CHECKING:
