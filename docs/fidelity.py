@@ -7,12 +7,13 @@ import io
 import json
 import re
 import tempfile
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 from memtwin.cli import main
 from memtwin.procfs.pid import status
-from memtwin.run.run import run_scenario
+from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.units import PAGE_KIB
 
@@ -80,7 +81,9 @@ machine has the features of its own (`linux/features.py`). *Real runs* is the me
 others, where there are several; *other boots*, the means of the twin that starts from the boots of the other real runs:
 where they differ much, chance decides. A `.worker` recording is of the same scenario with the newer
 worker program of the lab ([lab/README.md](../lab/README.md)). What is *not yet* names the mechanism that the scenario
-needs first. Differences whose cause is known stand in [kernel-map.md](kernel-map.md).
+needs first. Where the host was not busy, a machine has the speed of the recording's emulated processor, by what its
+operations took before memory was short, or by how long it took to boot (`run/speed.py`). Differences whose cause is
+known stand in [kernel-map.md](kernel-map.md).
 """
 TABLE = """
 ## Linux {release}
@@ -249,7 +252,7 @@ def sizes_off(real: Recording) -> float:
     """How far the sizes of processes are off in the model at the worst checkpoint, as a share."""
     worst = 0.0
     with tempfile.TemporaryDirectory() as directory:
-        run_scenario(real.scenario(), real.at("boot"), Path(directory) / "run")
+        rerun(real, Path(directory) / "run")
         own = Recording(Path(directory) / "run")
         for label in real.checkpoints[1:]:
             names = re.findall(r"^(\S+) ", real.at(label).read("workers.txt") or "", re.MULTILINE)
@@ -275,14 +278,18 @@ def control(share: float | None) -> str:
 
 
 def judged() -> list[dict[str, Any]]:
-    """Every scenario's verdict, from ``memtwin validate --boots --json``."""
-    out = io.StringIO()
+    """Every scenario's verdict, as many at a time as there are CPUs."""
     names = sorted((path.name for path in RECORDINGS.iterdir() if path.is_dir()), key=natural)
-    directories = [str(RECORDINGS / name) for name in names]
+    with Pool() as pool:
+        return pool.map(verdict_of, names, chunksize=1)
+
+
+def verdict_of(name: str) -> dict[str, Any]:
+    """A scenario's verdict, from ``memtwin validate --boots --json``."""
+    out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main(["validate", "--boots", "--json", *directories])
-    found = json.loads(out.getvalue())["data"]["scenarios"]
-    assert isinstance(found, list)
+        main(["validate", "--boots", "--json", str(RECORDINGS / name)])
+    found: dict[str, Any] = json.loads(out.getvalue())["data"]["scenarios"][0]
     return found
 
 

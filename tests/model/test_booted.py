@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 ROWS = ("MemFree", "Cached", "Dirty", "Shmem", "AnonPages", "Slab", "SwapFree", "PageTables")
+LISTS = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "Mlocked")
 RECORDINGS = (
     "03-anon-swap-disk", "10-file-once", "21-dirty-fsync", "28-mlock", "29-fragmentation",
     "93-two-disks-priorities", "107-oom-four-adj", "118-oom-zram-text",
@@ -48,6 +49,7 @@ def test_every_checkpoint_boots_and_prints_its_files_back(recordings: Path, name
         assert read is not None
         for row in ROWS:
             assert abs(read[row] - now[row]) <= read["MemTotal"] // 1000, (source.name, row, read[row], now[row])
+        assert [read[row] for row in LISTS] == [now[row] for row in LISTS], source.name
         assert Twin(built).buddyinfo() == load(source, buddyinfo), source.name
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from memtwin.linux.check import testing
@@ -26,6 +27,7 @@ from memtwin.run.disk import set_up
 from memtwin.run.observer import Dcache
 from memtwin.run.run import Run, machine_for
 from memtwin.run.settings import Settings, apply_sysctls, write
+from memtwin.run.speed import cpu_speed
 from memtwin.run.worker import Region
 from memtwin.scenario import (
     LIMITS,
@@ -40,6 +42,7 @@ from memtwin.scenario import (
     Op,
     SetSysctl,
 )
+from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.worker import Worker
     from memtwin.scenario import Scenario
-    from memtwin.sources.recording import Recording
     from memtwin.sources.source import Source
 
 
@@ -114,7 +116,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     done = scenario.ops[: _place(scenario, label) + 1]
     programs = _until(recording, scenario, done)
     source = recording.at(label)
-    boot = read(source if with_pages else without_pages(source))
+    boot = replace(read(source if with_pages else without_pages(source)), cpu_speed=_speed(recording.path))
     for process in boot.processes:
         worker = programs.processes.by_name.get(process.name)
         if worker is not None and worker.alive:
@@ -143,9 +145,16 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
 def _until(recording: Recording, scenario: Scenario, done: Sequence[Op]) -> Run:
     """Run a scenario up to a checkpoint on the model: what its programs then know of themselves."""
     ops = tuple(op for op in done if not isinstance(op, Checkpoint))
-    run = Run(replace(scenario, ops=ops), machine_for(scenario, recording.at("boot")))
+    settings = [f"machine.cpu_speed={_speed(recording.path)}"]
+    run = Run(replace(scenario, ops=ops), machine_for(scenario, recording.at("boot"), settings=settings))
     run.execute()
     return run
+
+
+@cache
+def _speed(path: str) -> float:
+    """How fast a recording's processor was."""
+    return cpu_speed(Recording(path)) or 1.0
 
 
 def _write_settings(machine: Machine, done: Sequence[Op], outcomes: dict[int, tuple[str | None, int]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("memtwin.linux.core.state")
 
-from memtwin.run.run import run_scenario
+from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.coverage import Range, coverage, ranges
 
@@ -31,7 +31,7 @@ def held(name: str, scratch: Path) -> list[Range]:
     reals = [Recording(run) for run in runs_in(RECORDINGS / name)]
     outs = [scratch / f"{name}-{seed}" for seed in range(RUNS)]
     for seed, out in enumerate(outs):
-        run_scenario(reals[0].scenario(), reals[seed % len(reals)].at("boot"), out, seed=seed)
+        rerun(reals[seed % len(reals)], out, seed=seed)
     return list(ranges(reals, [Recording(out) for out in outs]))
 
 

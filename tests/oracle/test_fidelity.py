@@ -11,6 +11,7 @@ from memtwin.linux.check import invariants
 from memtwin.machine.build import build
 from memtwin.procfs import pagetypeinfo
 from memtwin.run import run
+from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import load
 from memtwin.study.agreement import agreed
@@ -60,7 +61,7 @@ Those from 117 to 120 were recorded when all others were within the bars; nothin
 def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, mean error <= 10 %, p90 <= 30 %, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     verdict = score(reals, Recording(tmp_path / name), name)
     assert verdict.missing == 0
     assert verdict.mean <= 0.10
@@ -82,7 +83,7 @@ BESIDE = [
 def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, the same victims, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     twin = Recording(tmp_path / name)
     verdict = score(reals, twin, name)
     found = agreed(reals, twin, verdict)
@@ -107,7 +108,7 @@ run that is left out has against the others, where that is more."""
 def test_six_twelve_is_within_its_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, the same victims, every operation ends as it did, and errors within the bars."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     verdict = score(reals, Recording(tmp_path / name), name)
     left_out = [score([other for other in reals if other is not one], one, name) for one in reals]
     mean, p90 = (fmean(getattr(one, bar) for one in left_out) for bar in ("mean", "p90"))
@@ -129,7 +130,7 @@ def test_where_chance_decides_six_twelve_is_within_its_bars_from_the_boots_of_al
     verdicts = []
     for number, real in enumerate(reals):
         out = tmp_path / f"{name}-{number}"
-        run.run_scenario(real.scenario(), real.at("boot"), out)
+        rerun(real, out)
         verdicts.append(score(reals, Recording(out), name))
     assert not any(verdict.missing for verdict in verdicts)
     assert fmean(verdict.mean for verdict in verdicts) <= 0.08
@@ -139,8 +140,7 @@ def test_where_chance_decides_six_twelve_is_within_its_bars_from_the_boots_of_al
 def test_the_classic_policy_fails_the_bars_of_generations(recordings: Path, tmp_path: Path) -> None:
     """The bars can tell: the same machine with active and inactive lists is outside them."""
     reals = [Recording(path) for path in runs_in(recordings / "150-gen-hot-then-stream")]
-    boot = reals[0].at("boot")
-    run.run_scenario(reals[0].scenario(), boot, tmp_path / "lists", settings=["machine.lru_gen=off"])
+    rerun(reals[0], tmp_path / "lists", settings=["machine.lru_gen=off"])
     verdict = score(reals, Recording(tmp_path / "lists"), "lists")
     assert verdict.missing == 0
     assert not verdict.meets(mean=0.08, p90=0.25)
@@ -154,7 +154,7 @@ def test_the_twin_of_another_workload_fails_the_bars(
 ) -> None:
     """The bars can tell: a twin's run of one scenario, offered for another, is outside them or lacks figures."""
     real = Recording(recordings / offered / "run1.tar.xz")
-    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / offered)
+    rerun(real, tmp_path / offered)
     reals = [Recording(path) for path in runs_in(recordings / asked)]
     verdict = score(reals, Recording(tmp_path / offered), asked)
     assert verdict.missing or verdict.mean > 0.10
@@ -165,7 +165,7 @@ def test_the_twin_of_another_workload_fails_the_bars(
 def test_the_twin_of_another_machine_fails_the_bars(settings: list[str], recordings: Path, tmp_path: Path) -> None:
     """The bars can tell: scenario 19 on a machine with another reserve or size is outside them."""
     reals = [Recording(path) for path in runs_in(recordings / "19-file-thrash")]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / "other", settings=settings)
+    rerun(reals[0], tmp_path / "other", settings=settings)
     verdict = score(reals, Recording(tmp_path / "other"), "19-file-thrash")
     assert verdict.missing == 0
     assert verdict.mean > 0.10
@@ -176,7 +176,7 @@ def test_the_twin_of_another_machine_fails_the_bars(settings: list[str], recordi
 def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
     """No figure missing, mean error <= 2 %, p90 <= 5 %, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     verdict = score(reals, Recording(tmp_path / name), name)
     assert verdict.missing == 0
     assert verdict.mean <= 0.02
@@ -194,7 +194,7 @@ FRAGMENTED = ("29-fragmentation", "133-frag-compaction-saves", "138-frag-orders"
 def test_compaction_moves_as_many_pages_as_the_kernel(name: str, recordings: Path, tmp_path: Path) -> None:
     """Pages moved and pages taken to be moved lie within 30 % of the real runs' range at every checkpoint."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     found = {one.figure: one for one in stalls(reals, Recording(tmp_path / name))}
     assert found["pgmigrate_success"].twin <= 0.30
     assert found["compact_isolated"].twin <= 0.30
@@ -206,7 +206,7 @@ def test_as_many_pageblocks_are_kept_for_atomic_blocks_as_the_kernel_keeps(recor
     Whether the requests after that are below the low mark again, kswapd's phase decides.
     """
     reals = [Recording(path) for path in runs_in(recordings / "136-atomic-reserve")]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / "136")
+    rerun(reals[0], tmp_path / "136")
     most = 0
     for label in ("filled", "atomic", "half", "pressed"):
         read = [load(one.at(label), pagetypeinfo) for one in (*reals, Recording(tmp_path / "136"))]

@@ -18,7 +18,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.pid import status
-from memtwin.run import run
+from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.validate import score
 
@@ -55,7 +55,7 @@ def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, tmp
     """No figure missing, the same outcomes, signals and victims, and figures within the bars."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
     assert len(reals) >= 2
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     verdict = score(reals, Recording(tmp_path / name), name)
     assert verdict.meets(mean=0.06, p90=0.20)
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
@@ -65,7 +65,7 @@ def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, tmp
 def test_a_process_is_as_large_as_the_real_one(name: str, recordings: Path, tmp_path: Path) -> None:
     """Of a process of 2 MiB or more, RSS with swap within 2 %, address space, and page tables, or one page of them."""
     real = Recording(runs_in(recordings / name)[0])
-    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / name)
+    rerun(real, tmp_path / name)
     own = Recording(tmp_path / name)
     seen = 0
     for label in real.checkpoints[1:]:
@@ -90,7 +90,7 @@ def sizes_kib(text: str | None) -> tuple[int, ...]:
 def test_malloc_takes_no_longer_than_on_the_real_kernel(name: str, recordings: Path, tmp_path: Path) -> None:
     """All blocks that are allocated and trimmed, in simulated time: a call for each page of an arena costs little."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     assert 0 < malloc_us(Recording(tmp_path / name)) <= max(malloc_us(real) for real in reals)
 
 
@@ -105,7 +105,7 @@ def test_500_mb_of_tmpfs_are_shared_and_what_of_it_is_swapped_is_said(
     """What free calls shared, and swapuse's line of shared memory: exact in memory, else within 5 % of the tmpfs."""
     path = runs_in(recordings / "207-tmpfs-500m")[0]
     real = Recording(path)
-    run.run_scenario(real.scenario(), real.at("boot"), tmp_path / "run")
+    rerun(real, tmp_path / "run")
     for label, nearly in (("written", 0), ("mapped", 0), ("pressed", TMPFS_KIB // 20), ("read", TMPFS_KIB // 20)):
         found = [shared_and_swapped_kib(f"{where}@{label}", capsys) for where in (path, tmp_path / "run")]
         assert found[0] == pytest.approx(found[1], abs=nearly), label

@@ -17,7 +17,7 @@ import pytest
 
 from memtwin.machine import costs
 from memtwin.procfs import vmstat
-from memtwin.run import run
+from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.sources.source import load
 from memtwin.study.stalls import HUGE_FLOOR
@@ -72,7 +72,7 @@ def ran(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     def both(name: str) -> tuple[list[Recording], Recording]:
         reals = [Recording(path) for path in runs_in(recordings / name)]
         out = tmp_path_factory.mktemp("huge") / name
-        run.run_scenario(reals[0].scenario(), reals[0].at("boot"), out)
+        rerun(reals[0], out)
         return reals, Recording(out)
 
     return both
@@ -116,7 +116,7 @@ def test_how_often_a_fault_falls_back_is_a_matter_of_pace(
     first_touch = costs.LAB_TCG.clear_page + FIRST_TOUCH_NS
     monkeypatch.setattr(costs, "LAB_TCG", replace(costs.LAB_TCG, clear_page=first_touch))
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    run.run_scenario(reals[0].scenario(), reals[0].at("boot"), tmp_path / name)
+    rerun(reals[0], tmp_path / name)
     assert list(beside(reals, Recording(tmp_path / name))) == []
 
 

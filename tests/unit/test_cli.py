@@ -249,10 +249,11 @@ def test_validate_takes_single_runs_and_groups_them_by_scenario_and_kernel(
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A model that copies a real run of its scenario, or says that it cannot."""
-    module = types.ModuleType("memtwin.run.run")
+    module = types.ModuleType("memtwin.run.speed")
 
-    def run_scenario(scenario, boot, out: Path, *, settings=(), progress=None) -> None:
-        assert boot.read("proc/meminfo")
+    def rerun(real: Recording, out: Path, *, progress=None) -> None:
+        scenario = real.scenario()
+        assert real.at("boot").read("proc/meminfo")
         if progress:
             progress(1, 2)
         if any("shared" in op.text for op in scenario.ops):
@@ -263,8 +264,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         unpack(source, out.parent)
         (out.parent / source.name.partition(".")[0]).rename(out)
 
-    module.run_scenario = run_scenario  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "memtwin.run.run", module)
+    module.rerun = rerun  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "memtwin.run.speed", module)
     return module
 
 

@@ -79,13 +79,12 @@ def validate(groups: Mapping[str, list[Recording]], runs: int, *, as_json: bool,
 
 
 def _ranges(reals: Sequence[Recording], runs: int) -> list[Range]:
-    from memtwin.run.run import run_scenario
+    from memtwin.run.speed import rerun
 
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
         outs = [Path(scratch) / f"run{seed}" for seed in range(runs)]
         for seed, out in enumerate(outs):
-            boot = reals[seed % len(reals)].at("boot")
-            run_scenario(reals[0].scenario(), boot, out, seed=seed)
+            rerun(reals[seed % len(reals)], out, seed=seed)
         return list(ranges(reals, [Recording(out) for out in outs]))
 
 

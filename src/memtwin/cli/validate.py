@@ -147,14 +147,14 @@ def _replayed(
 ) -> Verdict:
     """Run the scenario on the model, from one real run's boot, and score it."""
     try:
-        from memtwin.run.run import run_scenario
+        from memtwin.run.speed import rerun
     except ModuleNotFoundError as problem:
-        if problem.name != "memtwin.run.run":
+        if problem.name != "memtwin.run.speed":
             raise
         raise NotBuiltError("the model is not in this build", hint="--against RUN judges a run") from None
     with tempfile.TemporaryDirectory(prefix="memtwin-validate-") as scratch:
         out = Path(scratch) / "run"
-        run_scenario(reals[boot].scenario(), reals[boot].at("boot"), out, progress=progress)
+        rerun(reals[boot], out, progress=progress)
         return _verdict(name, reals, Recording(out), more=more)
 
 

@@ -35,7 +35,7 @@ from cython.cimports.memtwin.linux.mm.rmap import (
     page_add_file_rmap,
     page_add_new_anon_rmap,
 )
-from cython.cimports.memtwin.linux.mm.swap import lru_add
+from cython.cimports.memtwin.linux.mm.swap import lru_add, lru_del
 from cython.cimports.memtwin.linux.mm.vma import find_vma, insert_vma, new_vma, vm_stat_account
 
 PAGE = cython.declare(u32, 4096)
@@ -213,6 +213,21 @@ def add_anon_pages(
             table_at(s, t).entry[at & (PTRS_PER_TABLE - 1)] |= PTE_ACCESSED | PTE_DIRTY
         table_at(s, t).tag[at & (PTRS_PER_TABLE - 1)] = page.tag
         mm_at(s, task_at(s, task).mm).rss[MM_ANONPAGES] += 1
+
+
+def batch_pages(s: State, pfn: int, count: int) -> None:
+    """Take pages that were just made off their lists again, into batches in front of them, as far as there is room."""
+    vec: cython.pointer(PageVec)
+    frame: u32
+    cpu: u32
+    for frame in range(cython.cast(u32, pfn), cython.cast(u32, pfn) + cython.cast(u32, count)):
+        for cpu in range(s.nr_cpus):
+            vec = cython.address(s.cpus[cpu].vecs[VEC_LRU_ADD])
+            if vec.nr + 1 < s.features.lru_batch and s.pages[frame].flags & PG_LRU:
+                lru_del(s, frame)
+                s.pages[frame].refcount += 1
+                vec.pages[vec.nr] = frame
+                vec.nr += 1
 
 
 def add_huge_page(s: State, task: int, vpn: int, pfn: int, active: bool, content: int, frames: list[int]) -> None:

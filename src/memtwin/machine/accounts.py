@@ -8,7 +8,8 @@ nr_file_pages         page cache, shmem and the whole swap cache
 nr_anon_pages         mapped anonymous pages, wherever they are: also in the swap cache, or locked
 ====================  =============================================================================================
 
-A page that was just made stands in a CPU's batch and on no list yet; its counters have it already.
+A page that was just made stands in a CPU's batch and on no list yet; its counters have it already. So more pages may be
+on no list than are unevictable, and which of them are in a batch no counter says.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING
 from memtwin.units import pages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memtwin.machine.boot import Boot
 
 
@@ -68,8 +71,9 @@ def accounts(boot: Boot) -> Accounts:
     given_up = sum(process.lazy for process in boot.processes)
     on_file_lists = count("nr_inactive_file") + count("nr_active_file") - given_up
     files = max(count("nr_file_pages") - swap_cache - shmem, 0)
-    unevictable_files = min(max(files - on_file_lists, 0), unevictable)
-    locked = min(unevictable - unevictable_files, anon)
+    off_lists = max(files - on_file_lists, 0)
+    locked = min(max(unevictable - off_lists, _least_locked(count, listed), 0), anon, unevictable)
+    unevictable_files = min(off_lists, unevictable - locked)
     nobodys = max(unevictable - unevictable_files - locked - shmem, 0)
     lazy = min(max(on_file_lists - files, 0) + given_up, anon - locked)
     beyond = max(listed - (anon - locked - lazy) - shmem, 0)
@@ -81,3 +85,13 @@ def accounts(boot: Boot) -> Accounts:
         dirty=min(count("nr_dirty") + count("nr_writeback"), cache), ownerless=max(beyond - swap_cache, 0) + nobodys,
         tables=count("nr_page_table_pages"), slab=count("nr_slab_reclaimable") + count("nr_slab_unreclaimable"),
     )  # fmt: skip
+
+
+def _least_locked(count: Callable[[str], int], listed: int) -> int:
+    """Return how many anonymous pages are locked at least: what Mlocked counts and is not mapped of files.
+
+    Where no anonymous page is *listed* no process has just made any: those that are on no list are locked.
+    """
+    if listed:
+        return count("nr_mlock") - count("nr_mapped")
+    return min(count("nr_anon_pages"), count("nr_mlock"))

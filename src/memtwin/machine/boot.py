@@ -77,6 +77,8 @@ class Boot:
     """What was changed of it to make it a machine that the model has."""
     seed: int = 0
     """Of what the snapshot leaves to chance (``chance.py``); 0: nothing."""
+    cpu_speed: float = 1.0
+    """How fast its processors are beside the one that costs were measured on (``costs.py``)."""
 
     @property
     def cpus(self) -> int:

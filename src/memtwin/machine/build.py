@@ -72,14 +72,15 @@ def build(
     kernel: tuple[str, str | None] | None = None,
     seed: int = 0,
     cpus: int = 1,
+    cpu_speed: float = 1.0,
 ) -> Machine:
     """Build a machine from a snapshot: a root with ``proc/meminfo`` and the rest of Boot's files.
 
     *ram_bytes*, *swap_areas*, *zswap* (its parameters by name) and *kernel* (a release, and whether its multi-gen LRU
     is on, off or as by default) change what the snapshot says; None leaves it. *seed* decides what is left to chance;
-    *cpus*: of a described machine.
+    *cpus*: of a described machine; *cpu_speed*: beside the processor that costs were measured on.
     """
-    boot = replace(read(source), seed=seed)
+    boot = replace(read(source), seed=seed, cpu_speed=cpu_speed)
     if cpus > 1:
         boot = describe.with_cpus(boot, cpus)
     return build_from(boot, ram_bytes=ram_bytes, swap_areas=swap_areas, zswap=zswap, kernel=kernel)
@@ -126,8 +127,9 @@ def _begin(boot: Boot) -> Draft:
     """Return a machine of the snapshot's size in which every frame is without an owner."""
     zones = [zone for zone in boot.zoneinfo.zones if zone.node == 0]
     last = max((zone.start_pfn or 0) + zone.spanned for zone in zones)
-    state, profile = State(last, boot.cpus), chance.profile(boot.seed, costs.for_cpu(boot.cpuinfo))
-    return Draft(boot, program.program(boot.program), zones, state, profile, accounts(boot), Frames(boot.name))
+    profile = chance.profile(boot.seed, costs.at_speed(costs.for_cpu(boot.cpuinfo), boot.cpu_speed))
+    program_of = program.program(boot.program)
+    return Draft(boot, program_of, zones, State(last, boot.cpus), profile, accounts(boot), Frames(boot.name))
 
 
 def _unknown_program(d: Draft) -> tuple[str, ...]:

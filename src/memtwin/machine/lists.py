@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 class Listed(NamedTuple):
-    """Frames *pfn* … for a list."""
+    """Frames *pfn* … for a list, or for the batches in front of the lists."""
 
     pfn: int
     frames: int
     active: bool
+    batched: bool = False
 
 
 class Lists:
@@ -38,7 +39,7 @@ class Lists:
         return None
 
     def take(self, count: int, *, youngest: bool = False, active: bool | None = None) -> Iterator[Listed]:
-        """Yield frames for *count* pages; those that no list has a place for are put on the inactive one.
+        """Yield frames for *count* pages; those that no list has a place for stand in a CPU's batch.
 
         With *youngest* inactive ones come first; with *active* those of that list, as far as it has any.
         """
@@ -54,7 +55,7 @@ class Lists:
                 for pfn, frames in self.frames.runs(taken, key[0]):
                     yield Listed(pfn, frames, key[1])
         for pfn, frames in self.frames.runs(count) if count else ():
-            yield Listed(pfn, frames, active=False)
+            yield Listed(pfn, frames, active=False, batched=True)
 
 
 class Unevictable:

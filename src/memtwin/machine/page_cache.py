@@ -127,6 +127,8 @@ def fill(d: Draft, file: int, index: int, count: int, *, shared: bool = False, m
         d.filled.append((file, index, count))
     for listed in lists.take(count, youngest=shared):
         mm_init.add_file_pages(d.state, file, index, listed.pfn, listed.frames, listed.active, mlocked)
+        if listed.batched:
+            restore.batch_pages(d.state, listed.pfn, listed.frames)
         index += listed.frames
 
 

@@ -194,6 +194,8 @@ def _add_pages(d: Draft, task: int, at: int, listed: Listed, where: int) -> int:
     d.reserve(listed.frames)
     for first, count, content in _by_content(d, task, at, listed.frames):
         restore.add_anon_pages(d.state, task, first, listed.pfn + first - at, count, where, content, d.tables)
+    if listed.batched:
+        restore.batch_pages(d.state, listed.pfn, listed.frames)
     return at + listed.frames
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ SYSFS = (*LRU_GEN, *sorted(huge_pages.NAMES))
 """The same, with those of huge pages."""
 IPC = tuple(f"kernel.{setting.name}" for setting in sysctl.IPC)
 """Settings of shared memory that a header or an operation may write."""
+SPEEDS = (0.01, 100.0)
+"""Of processors, beside those that costs were measured on."""
 _MOST_RAM = f"{checks.MOST_FRAMES >> 18}G"
 _MOST_SWAP = f"{checks.MOST_SLOTS >> 18}G"
 
@@ -48,6 +51,8 @@ class Settings:
     """on or off: which policy reclaims."""
     thp: str | None = None
     """always, madvise or never: when huge pages are used."""
+    cpu_speed: float = 1.0
+    """How fast the processors are beside the one that costs were measured on."""
     seed: int = 0
     """Of what a real machine leaves to chance; no ``--set`` sets it."""
 
@@ -55,12 +60,13 @@ class Settings:
 def settings_of(words: Sequence[str]) -> Settings:
     """Read ``KEY=VALUE`` words: ``vm.NAME``, ``machine.ram``, ``swap.disk.size``, ``swap.zram.prio`` and their like.
 
-    ``machine.lru_gen`` chooses the reclaim policy. ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap``
-    line, and ``enabled``.
+    ``machine.lru_gen`` chooses the reclaim policy; ``machine.cpu_speed`` makes the processors faster or slower.
+    ``swap.zswap.WORD`` takes the words of a scenario's ``swap zswap`` line, and ``enabled``.
     """
     ram: str | None = None
     lru_gen: str | None = None
     thp: str | None = None
+    cpu_speed = 1.0
     areas: dict[str, dict[str, int]] = {}
     sysctls: dict[str, str] = {}
     zswap: dict[str, str] = {}
@@ -78,6 +84,8 @@ def settings_of(words: Sequence[str]) -> Settings:
             lru_gen = _one_of(word, value, ("on", "off"))
         elif key == "machine.thp":
             thp = _one_of(word, value, tuple(huge_pages.ENABLED))
+        elif key == "machine.cpu_speed":
+            cpu_speed = _speed(word, value)
         elif len(parts) == 3 and parts[:2] == ["swap", "zswap"]:
             zswap[parts[2]] = _zswap_word(word, parts[2], value)
         elif len(parts) == 3 and parts[0] == "swap" and parts[2] in {"size", "prio"}:
@@ -86,16 +94,17 @@ def settings_of(words: Sequence[str]) -> Settings:
         else:
             raise UsageError(
                 f"--set {word}: no such setting",
-                hint="vm.NAME, machine.ram, machine.lru_gen, machine.thp, swap.NAME.size, swap.NAME.prio and "
-                "swap.zswap.WORD are",
+                hint="vm.NAME, machine.ram, machine.lru_gen, machine.thp, machine.cpu_speed, swap.NAME.size, "
+                "swap.NAME.prio and swap.zswap.WORD are",
             )
-    return Settings(ram, areas, sysctls, zswap, lru_gen, thp)
+    return Settings(ram, areas, sysctls, zswap, lru_gen, thp, cpu_speed)
 
 
 def keys() -> Iterator[tuple[str, str]]:
     """Yield ``KEY=`` of each setting, and what it is; those of swap areas have the areas' names."""
     yield "machine.ram=", f"a size up to {_MOST_RAM}, -2G, 50%, half"
     yield "machine.thp=", "always, madvise or never: when huge pages are used"
+    yield "machine.cpu_speed=", "0.5: processors half as fast as those that costs were measured on"
     yield from ((f"vm.{setting.name}=", setting.meaning) for setting in sysctl.SETTINGS)
     yield "swap.zswap.enabled=", "on or off"
 
@@ -104,6 +113,17 @@ def _one_of(word: str, value: str, words: tuple[str, ...]) -> str:
     if value not in words:
         raise UsageError(f"--set {word}: expected {', '.join(words[:-1])} or {words[-1]}")
     return value
+
+
+def _speed(word: str, value: str) -> float:
+    low, high = SPEEDS
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = math.nan
+    if not low <= speed <= high:
+        raise UsageError(f"--set {word}: expected a number from {low} to {high}", hint="0.5: half as fast")
+    return speed
 
 
 def _zswap_word(word: str, key: str, value: str) -> str:
@@ -382,6 +402,7 @@ def _prepare(
     asked = scenario.zswap or settings.zswap
     zswap = zswap_parameters(scenario.zswap, settings.zswap) if asked else None
     header = scenario.machine
+    chances: dict[str, Any] = {"seed": settings.seed, "cpu_speed": settings.cpu_speed}
     parts: dict[str, Any]
     if boot is None:
         ram = ram_bytes(settings.ram, header.ram_bytes) if settings.ram else header.ram_bytes
@@ -393,12 +414,12 @@ def _prepare(
             )
         kernel = (header.kernel, settings.lru_gen or header.lru_gen)
         parts = {"swap_areas": swap_areas(scenario, settings), "zswap": zswap, "kernel": kernel}
-        return build(describe.ground(), ram_bytes=ram, seed=settings.seed, cpus=header.cpus, **parts)
+        return build(describe.ground(), ram_bytes=ram, cpus=header.cpus, **chances, **parts)
     parts = {
         "swap_areas": swap_areas(scenario, settings) if settings.swaps else None,
         "zswap": zswap if settings.zswap else None,
     }
-    source = replace(boot if isinstance(boot, Boot) else read(boot, progress), seed=settings.seed)
+    source = replace(boot if isinstance(boot, Boot) else read(boot, progress), **chances)
     if settings.lru_gen:
         parts["kernel"] = (".".join(map(str, source.release)), settings.lru_gen)
     machine = build_from(source, **parts)

@@ -1,0 +1,128 @@
+"""How fast the processor of a recorded machine was: an emulated one is as fast as its host let it be.
+
+Costs (``machine/costs.py``) were measured on one host on one day. On another, or beside other work, the same operations
+take one to nine times as long, while disks and timers do not: who waits, and how far kswapd gets meanwhile, is decided
+by that. A recording says how long each operation took. Those before memory is short, in which nothing is reclaimed and
+no device is waited for, are the processor's own work::
+
+    speed = what they cost in the model / what they took
+
+Where there are too few, how long the lab's guest took to boot says it. Nothing that a run is judged by is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from memtwin.procfs import uptime
+from memtwin.run.run import run_scenario, simulate
+from memtwin.run.settings import SPEEDS
+from memtwin.scenario import UNPACED, Fread, Fwrite, Touch, WorkerOp
+from memtwin.sources.source import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from memtwin.run.done import Done
+    from memtwin.scenario import Op
+    from memtwin.sources.recording import Recording
+
+LEAST_US: Final = 50_000
+"""Less work than this says nothing: one interrupt of the host would be most of it."""
+FRESH_PAGE_US: Final = 8
+"""What an emulated guest's first touch of a page costs its host, on the host that costs were measured on."""
+BOOT_S: Final = 2.0
+"""What the lab's guest takes to boot there, on one CPU, without what it idles (recordings 02, 04, 05, 28)."""
+MOST_WAITED: Final = 0.25
+"""Of its wall time QEMU waited for a processor of its host: where it is more, the host was busy."""
+HUGE_PAGE_PAGES: Final = 512
+_FEW_KIB: Final = 128
+"""Read or written meanwhile by who does not wait for it."""
+_SHORT: Final = ("pgscan", "pgsteal", "allocstall", "pswp", "zswp", "compact_stall", "oom_kill")
+
+
+def cpu_speed(real: Recording) -> float | None:
+    """Return how fast a recording's processor was beside the one of the costs; None: it does not say.
+
+    One whose host was busy, or may have been, was now slow and now fast: what its first operations took says nothing of
+    the others.
+    """
+    low, high = SPEEDS
+    waited_s, took_s = real.meta.get("host_wait_s"), real.meta.get("wall_s")
+    if waited_s is None or not took_s or waited_s > MOST_WAITED * took_s:
+        return None
+    found = _by_operations(real) or _by_boot(real)
+    return found and round(min(max(found, low), high), 3)
+
+
+def settings_for(real: Recording) -> tuple[str, ...]:
+    """Return the ``--set`` words with which the model runs a recording's scenario."""
+    speed = cpu_speed(real)
+    return (f"machine.cpu_speed={speed}",) if speed else ()
+
+
+def rerun(
+    real: Recording,
+    out: Path,
+    *,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Run a recording's scenario on the model, from its boot and as fast as it was; write the run directory *out*.
+
+    *settings*: ``--set`` words beside the speed; *seed*: of what is left to chance.
+    """
+    asked = (*settings_for(real), *settings)
+    run_scenario(real.scenario(), real.at("boot"), out, settings=asked, seed=seed, progress=progress)
+
+
+def _by_operations(real: Recording) -> float | None:
+    scenario = real.scenario()
+    took = dict(_before_pressure(scenario.ops, real.ops))
+    if not took:
+        return None
+    first = replace(scenario, ops=scenario.ops[: max(took) + 1])
+    costs_us = fresh = real_us = 0
+    for done in simulate(first, real.at("boot")).done:
+        if done.op.index in took and not _is_short(done.deltas):
+            costs_us += done.us
+            fresh += _fresh_pages(done) if isinstance(done.op, Touch) and done.op.write else 0
+            real_us += took[done.op.index]
+    return (costs_us + fresh * FRESH_PAGE_US) / real_us if costs_us >= LEAST_US else None
+
+
+def _fresh_pages(done: Done) -> int:
+    """Return how many pages a program wrote for the first time."""
+    huge = done.deltas.get("thp_fault_alloc", 0)
+    return done.deltas.get("pgfault", 0) + huge * (HUGE_PAGE_PAGES - 1)
+
+
+def _by_boot(real: Recording) -> float | None:
+    """By /proc/uptime: the seconds since the kernel began, and those that its CPU idled."""
+    boot = real.at("boot")
+    since = load(boot, uptime)
+    is_emulated = "TCG" in (boot.read("proc/cpuinfo") or "")
+    if not is_emulated or since is None or real.scenario().machine.cpus != 1 or since.up_cs <= since.idle_cs:
+        return None
+    return BOOT_S * 100 / (since.up_cs - since.idle_cs)
+
+
+def _before_pressure(ops: tuple[Op, ...] | list[Op], lines: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return (number, us) of the operations before memory is short or tasks run side by side: the processor alone."""
+    found = []
+    for op, line in zip(ops, lines, strict=False):
+        deltas = line.get("d", {})
+        if _is_short(deltas) or (isinstance(op, WorkerOp) and op.beside):  # from here on others may have the processor
+            break
+        if not isinstance(op, (Touch, Fread, Fwrite)) or op.pace != UNPACED:
+            continue
+        if line.get("outcome") == "ok" and max(deltas.get("pgpgin", 0), deltas.get("pgpgout", 0)) <= _FEW_KIB:
+            found.append((op.index, int(line["us"])))
+    return found
+
+
+def _is_short(deltas: dict[str, int]) -> bool:
+    return any(count and name.startswith(_SHORT) for name, count in deltas.items())
