@@ -264,7 +264,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         unpack(source, out.parent)
         (out.parent / source.name.partition(".")[0]).rename(out)
 
-    module.rerun = rerun  # type: ignore[attr-defined]
+    module.rerun = rerun  # type: ignore[attr-defined]  # a module that is made here
     monkeypatch.setitem(sys.modules, "memtwin.run.speed", module)
     return module
 

@@ -7,6 +7,7 @@ kswapd, the flusher and the devices get beside the task: while memory is short, 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +134,6 @@ def at_speed(profile: CostProfile, speed: float) -> CostProfile:
     """
     if speed == 1:
         return profile
-    numbers = {field.name: getattr(profile, field.name) for field in fields(profile)[:-3]}
-    return replace(profile, **{name: round(ns / speed) for name, ns in numbers.items()})
+    values = {field.name: getattr(profile, field.name) for field in fields(profile)}
+    scaled: dict[str, Any] = {name: round(ns / speed) for name, ns in values.items() if isinstance(ns, int)}
+    return replace(profile, **scaled)

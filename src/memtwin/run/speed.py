@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from memtwin.linux.core.mm_types import HPAGE_PMD_NR
 from memtwin.procfs import uptime
 from memtwin.run.run import run_scenario, simulate
 from memtwin.run.settings import SPEEDS
@@ -37,7 +38,6 @@ BOOT_S: Final = 2.0
 """What the lab's guest takes to boot there, on one CPU, without what it idles (recordings 02, 04, 05, 28)."""
 MOST_WAITED: Final = 0.25
 """Of its wall time QEMU waited for a processor of its host: where it is more, the host was busy."""
-HUGE_PAGE_PAGES: Final = 512
 _FEW_KIB: Final = 128
 """Read or written meanwhile by who does not wait for it."""
 _SHORT: Final = ("pgscan", "pgsteal", "allocstall", "pswp", "zswp", "compact_stall", "oom_kill")
@@ -97,7 +97,7 @@ def _by_operations(real: Recording) -> float | None:
 def _fresh_pages(done: Done) -> int:
     """Return how many pages a program wrote for the first time."""
     huge = done.deltas.get("thp_fault_alloc", 0)
-    return done.deltas.get("pgfault", 0) + huge * (HUGE_PAGE_PAGES - 1)
+    return done.deltas.get("pgfault", 0) + huge * (HPAGE_PMD_NR - 1)
 
 
 def _by_boot(real: Recording) -> float | None:
