@@ -8,7 +8,7 @@ from pathlib import Path
 from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types
 from memtwin.linux.core.notices import take_notices
-from memtwin.linux.core.state import State
+from memtwin.linux.core.state import State, pool_addresses
 from memtwin.linux.mm import oom_kill, slub
 from memtwin.linux.records import NoticeKind, Outcome, Refusal
 from memtwin.run import run, settings
@@ -55,6 +55,21 @@ def test_pools_stand_side_by_side() -> None:
     assert count
     assert lines[: len(pools)] == pools
     assert len(pools) == int(count[1])
+
+
+def test_what_is_pointed_to_stays_where_it_is_while_its_array_grows() -> None:
+    """A task that waits for memory keeps pointers to its areas; another may make the arrays of all of them longer."""
+    forks = "".join(f"A fork c{number}\n" for number in range(700))
+    scenario = parse(
+        f"machine ram=256M\nfile f 1M\nproc A\nA mmap h 1M\nA touch h 0 1M w seq\nA fmap m f private\n{forks}"
+    )
+    done = run.Run(scenario, settings.prepare(scenario, None, settings.settings_of(())))
+    before = pool_addresses(done.machine.state)
+    done.execute()
+    after = pool_addresses(done.machine.state)
+    assert [at for at, _ in after.values()] == [at for at, _ in before.values()]
+    assert sum(now > 500 > then for (_, now), (_, then) in zip(after.values(), before.values(), strict=True)) >= 5
+    assert not {at for at, _ in after.values()} & {at for at, _ in pool_addresses(done.machine.state.copy()).values()}
 
 
 def test_a_frame_is_48_bytes() -> None:

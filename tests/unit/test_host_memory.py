@@ -79,6 +79,15 @@ def test_a_size_that_this_host_has_no_memory_for_is_an_error(
     assert "bug" not in done.stderr
 
 
+def test_a_limit_of_address_space_leaves_room_for_an_ordinary_machine(tmp_path: Path) -> None:
+    """`ulimit -v` counts addresses that are only reserved: the arrays of a machine reserve a share of it."""
+    text = "machine ram=2G\nproc A\nA mmap h 64M\nA touch h 0 64M w seq\n" + "".join(
+        f"A fork c{number}\n" for number in range(200)
+    )
+    done = limited(tmp_path / "s.mem", text, most_bytes=400 << 20)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_machine_is_as_before_after_an_area_that_could_not_be_had() -> None:
     """What is refused up front leaves nothing half made."""
     machine = run.simulate(parse("proc A\n"), None).machine

@@ -8,13 +8,13 @@ Not a kernel file: a running kernel came to its state step by step, and CRIU has
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.pool import pool_get
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     file_page,
     mm_at,
     mod_node_page_state,
-    pool_get,
     table_at,
     table_get,
     task_at,

@@ -6,6 +6,7 @@ Not a kernel file, as ``restore.py`` is none.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.pool import pool_get
 from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
@@ -13,7 +14,6 @@ from cython.cimports.memtwin.linux.core.state import (
     file_page,
     file_shadow,
     mm_at,
-    pool_get,
     slot_of,
     table_at,
     task_at,

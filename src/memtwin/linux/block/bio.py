@@ -20,6 +20,7 @@ Not modelled: the bios of files as objects, schedulers, errors.
 import cython
 from cython.cimports.memtwin.linux.core.device import submit
 from cython.cimports.memtwin.linux.core.events import schedule_event
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     EVENT_BIO,
     EVENT_IO_END,
@@ -30,8 +31,6 @@ from cython.cimports.memtwin.linux.core.state import (
     file_block,
     hooks,
     nr_pages,
-    pool_get,
-    pool_put,
     slot_of,
     spend_ns,
 )

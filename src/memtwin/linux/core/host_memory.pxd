@@ -12,3 +12,6 @@ cdef void miss_memory(u64 size) noexcept nogil
 cdef void *host_zeroed(u64 count, u64 size) noexcept nogil
 cdef void *longer(void *array, u64 size) noexcept nogil
 cdef u64 host_grow(void **array, u64 cap, u64 size) noexcept nogil
+cdef void *host_reserve(u64 *room) noexcept nogil
+cdef u64 host_commit(void *at, u64 room, u64 size) noexcept nogil
+cdef void host_release(void *at, u64 room) noexcept nogil

@@ -25,8 +25,8 @@ def add_notice(s: State, kind: u32, order: u32, gfp: u32, victim: u32):
     """Keep that something happened, and the machine's counters and processes as they are now."""
     n: cython.pointer(NoticeItem)
     at: cython.p_char
-    tasks: u64 = cython.cast(u64, s.tasks.cap) * s.tasks.size
-    mms: u64 = cython.cast(u64, s.mms.cap) * s.mms.size
+    tasks: u64 = cython.cast(u64, s.tasks.nr) * s.tasks.size
+    mms: u64 = cython.cast(u64, s.mms.nr) * s.mms.size
     cpus: u64 = s.nr_cpus * cython.sizeof(Cpu)
     if s.nr_notices == s.cap_notices:
         s.cap_notices = max(s.cap_notices * 2, FIRST_NOTICES)
@@ -65,6 +65,8 @@ def restore_moment(new: State, moment: cython.p_void):
         if i > 1:
             pool_at(new, i).nr = 1
             pool_at(new, i).cap = 0
+        else:
+            pool_at(new, i).cap = pool_at(new, i).nr
     new.cpus = cython.cast(cython.pointer(Cpu), duplicate(at, new.nr_cpus * cython.sizeof(Cpu)))
     new.cpu_now = cython.address(new.cpus[new.cpu])
     at += new.nr_cpus * cython.sizeof(Cpu)

@@ -1,4 +1,5 @@
 from memtwin.linux.core.mm_types cimport *
+from memtwin.linux.core.pool cimport Pool
 from memtwin.linux.core.vmstat cimport *
 
 cdef extern from *:
@@ -20,14 +21,6 @@ cdef enum:                  # Event.kind
     EVENT_THREAD            # a background thread's sleep is over
     EVENT_VMSTAT            # a cpu's own lists are trimmed, once a second
     EVENT_FLUSH_STATS       # the counters that reclaim goes by are flushed
-
-
-cdef struct Pool:           # an array of structs that grows; entry 0 is "none"
-    void *items
-    u32 nr                  # entries ever used, 0 included
-    u32 cap
-    u32 free                # head of the list of freed entries, linked through their first word
-    u32 size                # bytes of one entry
 
 
 cdef struct SlabCache:
@@ -235,9 +228,6 @@ cdef struct Hooks:          # calls upwards, all of them set by linux/init.py
 
 cdef Hooks hooks
 
-cdef void pool_init(Pool *pool, u32 size) noexcept nogil
-cdef u32 pool_get(Pool *pool) noexcept nogil
-cdef void pool_put(Pool *pool, u32 item) noexcept nogil
 cdef u32 table_get(State s) noexcept nogil
 cdef void table_put(State s, u32 table) noexcept nogil
 
@@ -414,6 +404,7 @@ cdef u64 plain_bytes(State s) noexcept nogil
 ctypedef void **Array
 cdef void on_array(Array array, u64 size, u32 what) noexcept nogil
 cdef Pool *pool_at(State s, u32 number) noexcept nogil
+cdef void on_pool(Pool *pool, u32 what) noexcept nogil
 cdef void on_arrays(State s, u32 what) noexcept nogil
 cdef void on_nested_arrays(State s, u32 what) noexcept nogil
 cdef void on_runner(Runner *r, u32 what) noexcept nogil

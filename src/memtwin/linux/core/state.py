@@ -16,11 +16,11 @@ from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.memtwin.linux.core.host_memory import (
     give_up,
-    host_grow,
     host_memory,
     host_zeroed,
     longer,
 )
+from cython.cimports.memtwin.linux.core.pool import pool_copy, pool_free, pool_init
 
 from memtwin.errors import HostMemoryError, ModelBug
 from memtwin.linux.core import vmstat
@@ -49,41 +49,6 @@ RA_PAGES = cython.declare(u64, 32)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
 LOOKS = cython.declare(u32, 256)
 COUNT = cython.declare(u32, 3)
-
-# --- pools ------------------------------------------------------------------------------------------------------------
-
-
-def pool_init(pool: cython.pointer(Pool), size: u32):
-    """Make *pool* an empty array of entries of *size* bytes."""
-    pool.size = size
-    pool.cap = 16
-    pool.nr = 1
-    pool.free = 0
-    pool.items = host_zeroed(pool.cap, size)
-
-
-def pool_get(pool: cython.pointer(Pool)) -> u32:
-    """Return the number of a zeroed entry; pointers into the pool are stale afterwards."""
-    item: u32
-    at: cython.p_char
-    if pool.free:
-        item = pool.free
-        at = cython.cast(cython.p_char, pool.items) + cython.cast(u64, item) * pool.size
-        pool.free = cython.cast(cython.pointer(u32), at)[0]
-        memset(at, 0, pool.size)
-        return item
-    if pool.nr == pool.cap:
-        pool.cap = cython.cast(u32, host_grow(cython.address(pool.items), pool.cap, pool.size))
-    pool.nr += 1
-    return pool.nr - 1
-
-
-def pool_put(pool: cython.pointer(Pool), item: u32):
-    """Give entry *item* back."""
-    at: cython.p_char = cython.cast(cython.p_char, pool.items) + cython.cast(u64, item) * pool.size
-    memset(at, 0, pool.size)
-    cython.cast(cython.pointer(u32), at)[0] = pool.free
-    pool.free = item
 
 
 def table_get(s: State) -> u32:
@@ -150,6 +115,17 @@ def pool_at(s: State, number: u32) -> cython.pointer(Pool):
     return cython.address(cython.address(s.tasks)[number])
 
 
+def pool_addresses(s: State) -> dict[int, tuple[int, int]]:
+    """Where the arrays of tasks, address spaces, areas and so on stand in this process, and how many entries each has.
+
+    By the number of the pool in the State's header.
+    """
+    return {
+        i: (cython.cast(cython.size_t, pool_at(s, i).items), pool_at(s, i).nr)
+        for i in range(cython.cast(int, NR_POOLS))
+    }
+
+
 def on_arrays(s: State, what: u32):
     """Carry out *what* for each array that a State itself points to."""
     i: u32
@@ -166,7 +142,18 @@ def on_arrays(s: State, what: u32):
     )
     on_array(cython.cast(Array, cython.address(s.table_pfn)), s.cap_tables * cython.sizeof(u32), what)
     for i in range(NR_POOLS):
-        on_array(cython.address(pool_at(s, i).items), cython.cast(u64, pool_at(s, i).cap) * pool_at(s, i).size, what)
+        on_pool(pool_at(s, i), what)
+
+
+def on_pool(pool: cython.pointer(Pool), what: u32):
+    """Carry out *what* for a pool's array, which is an ordinary one in the moment of a notice."""
+    if what == FREE and pool.room:
+        pool_free(pool)
+    elif what == COPY and pool.room:
+        pool_copy(pool)
+    else:
+        on_array(cython.address(pool.items), cython.cast(u64, pool.cap) * pool.size, what)
+        pool.room = 0 if what == FORGET else pool.room
 
 
 def on_nested_arrays(s: State, what: u32):
@@ -289,7 +276,7 @@ class State:
             cython.sizeof(SlabCache),
         ]  # fmt: skip
         for pool in range(NR_POOLS):
-            pool_init(pool_at(self, pool), sizes[pool])
+            pool_init(pool_at(self, pool), sizes[pool], max_pfn << 12)
         self.node_data[0].kswapd.highest_zone = -1
         self.node_data[0].kcompactd.highest_zone = ZONE_MOVABLE
         self.swap_ra.hits = FIRST_HITS

@@ -11,7 +11,8 @@ that a machine's snapshot counts but does not list are taken to be in use.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
+from cython.cimports.memtwin.linux.core.state import State
 from cython.cimports.memtwin.linux.mm.slub import object_alloc, object_free
 
 

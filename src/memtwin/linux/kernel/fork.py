@@ -11,13 +11,12 @@ Not modelled: threads of one process, signals, scheduling classes.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     State,
     filp_at,
     mm_at,
     mod_node_page_state,
-    pool_get,
-    pool_put,
     set_current,
     spend_ns,
     task_at,

@@ -24,6 +24,7 @@ import cython
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.memtwin.linux.core.host_memory import host_zeroed, miss_memory
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     Array,
     State,
@@ -32,8 +33,6 @@ from cython.cimports.memtwin.linux.core.state import (
     file_shadow,
     mod_node_page_state,
     node_at,
-    pool_get,
-    pool_put,
 )
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 

@@ -25,6 +25,7 @@ block.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.pool import pool_get
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -36,7 +37,6 @@ from cython.cimports.memtwin.linux.core.state import (
     is_cut_off,
     mod_lruvec_page_state,
     nr_pages,
-    pool_get,
     this_cpu,
 )
 from cython.cimports.memtwin.linux.kernel.sched.psi import psi_memstall_enter, psi_memstall_leave

@@ -13,7 +13,8 @@ brk is an anonymous mapping behind a program's data whose end moves, with a page
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, mm_at, pool_put, task_at, vma_at
+from cython.cimports.memtwin.linux.core.pool import pool_put
+from cython.cimports.memtwin.linux.core.state import State, mm_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.huge_memory import get_huge_zero_page, put_huge_zero_page
 from cython.cimports.memtwin.linux.mm.khugepaged import khugepaged_enter, khugepaged_exit
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_del_mm

@@ -17,5 +17,7 @@ cdef bint may_compact_first(State s, u32 order, u32 gfp) noexcept nogil
 cdef void wake_daemons(State s, u32 order, u32 gfp) noexcept nogil
 cdef u32 slowpath_begin(State s, u32 order, u32 gfp, SlowPath *p) noexcept nogil
 cdef u32 slowpath(State s, u32 order, u32 gfp, SlowPath *p) noexcept nogil
+cdef bint should_retry(State s, SlowPath *p) noexcept nogil
+cdef void end_round(State s) noexcept nogil
 cdef u32 come_again(State s, SlowPath *p) noexcept nogil
 cdef bint victim_is_suspended(State s) noexcept nogil

@@ -281,8 +281,9 @@ def slowpath_begin(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) 
 def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     """The steps above; 0: refused, and ``State.alloc_error`` says why.
 
-    A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.  One that is made
-    while another reclaims (zram's, for what it compresses) never waits.
+    A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.  So is each further
+    round: what it lacks others may have to bring, kswapd above all.  One that is made while another reclaims (zram's,
+    for what it compresses) never waits.
     """
     local: SlowPath
     p: cython.pointer(SlowPath) = cython.address(local)
@@ -293,6 +294,19 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
             return 0
         p = cython.address(this_runner(s).slow)
     return slowpath(s, order, gfp, p)
+
+
+def should_retry(s: State, p: cython.pointer(SlowPath)) -> cython.bint:
+    """Whether another round could help: reclaim frees something or may yet, or compaction may bring a block."""
+    if should_reclaim_retry(s, p.order, p.gfp, p.progress, cython.address(p.no_progress)):
+        return True
+    return p.progress != 0 and should_compact_retry(s, p.order, p.gfp, p.alloc_flags, cython.address(p.c))
+
+
+def end_round(s: State):
+    """Let a runner's next round be a piece of its own: what it lacks others may bring meanwhile."""
+    if in_pieces(s):
+        wait_until(s, local_clock(s), False, False)
 
 
 def come_again(s: State, p: cython.pointer(SlowPath)) -> u32:
@@ -324,16 +338,14 @@ def slowpath(s: State, order: u32, gfp: u32, p: cython.pointer(SlowPath)) -> u32
             return come_again(s, p)
         if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
             break
-        if should_reclaim_retry(s, order, gfp, p.progress, cython.address(p.no_progress)) or (
-            p.progress and should_compact_retry(s, order, gfp, p.alloc_flags, cython.address(p.c))
-        ):
-            continue
-        pfn = alloc_pages_may_oom(s, order, gfp, cython.address(again))
+        if should_retry(s, p):
+            end_round(s)
+        else:
+            pfn = alloc_pages_may_oom(s, order, gfp, cython.address(again))
+            again = again and not dying
+            p.no_progress *= must_return(s)
         if must_return(s) and not pfn:
             return come_again(s, p)
-        if dying:
-            break
-        p.no_progress = 0
     if not pfn and task_at(s, this_cpu(s).current).killed:
         s.alloc_error = KILLED
     return pfn

@@ -23,6 +23,7 @@ Not modelled: KSM, reuse of a parent's empty anon_vma by its child.
 """
 
 import cython
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     State,
     anon_vma_at,
@@ -35,8 +36,6 @@ from cython.cimports.memtwin.linux.core.state import (
     nr_pages,
     page_lruvec,
     page_mapped,
-    pool_get,
-    pool_put,
     ptes_mapcount,
     table_at,
     vma_at,

@@ -28,6 +28,7 @@ Not modelled: huge pages, fallocate, SHM_LOCK, extended attributes, truncation o
 
 import cython
 from cython.cimports.libc.stdlib import free
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
@@ -39,8 +40,6 @@ from cython.cimports.memtwin.linux.core.state import (
     mod_lruvec_page_state,
     must_return,
     nr_pages,
-    pool_get,
-    pool_put,
     set_current,
     spend_ns,
     task_at,

@@ -25,7 +25,8 @@ caches, debugging options.
 
 import cython
 from cython.cimports.memtwin.linux.core.list import list_add, list_add_tail, list_del
-from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state, pool_get
+from cython.cimports.memtwin.linux.core.pool import pool_get
+from cython.cimports.memtwin.linux.core.state import SlabCache, State, cache_at, mod_node_page_state
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

@@ -14,6 +14,7 @@ Not modelled: discard.
 
 import cython
 from cython.cimports.memtwin.linux.core.host_memory import host_zeroed
+from cython.cimports.memtwin.linux.core.pool import pool_get
 from cython.cimports.memtwin.linux.core.state import (
     State,
     compound_head,
@@ -21,7 +22,6 @@ from cython.cimports.memtwin.linux.core.state import (
     hooks,
     is_cut_off,
     mm_at,
-    pool_get,
     set_current,
     slot_of,
     table_at,

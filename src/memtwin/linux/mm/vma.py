@@ -10,13 +10,12 @@ space, searched by halving.
 import cython
 from cython.cimports.libc.string import memmove
 from cython.cimports.memtwin.linux.core.host_memory import longer
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
     State,
     file_at,
     filp_at,
     mm_at,
-    pool_get,
-    pool_put,
     vma_at,
 )
 from cython.cimports.memtwin.linux.mm.huge_pmd import split_huge_pmd_address

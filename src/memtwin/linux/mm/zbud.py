@@ -18,7 +18,8 @@ Follows mm/zbud.c of Linux 6.1 (``zbud_alloc``, ``zbud_free``, ``zbud_reclaim_pa
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zbud_at
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
+from cython.cimports.memtwin.linux.core.state import State, zbud_at
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

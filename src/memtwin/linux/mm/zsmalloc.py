@@ -18,7 +18,8 @@ Follows mm/zsmalloc.c of Linux 6.1 and 6.12 (``zs_malloc``, ``get_fullness_group
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, pool_get, pool_put, zone_at, zone_of, zspage_at
+from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
+from cython.cimports.memtwin.linux.core.state import State, zone_at, zone_of, zspage_at
 from cython.cimports.memtwin.linux.mm.buddy import prep_new_page
 from cython.cimports.memtwin.linux.mm.page_alloc_fast import alloc_pages
 from cython.cimports.memtwin.linux.mm.pcp import free_unref_page

@@ -168,6 +168,7 @@ def interrupt_with(s: State, entity: u32, task: u32) -> u64:
     alloc_error: u32 = s.alloc_error
     refusal: u32 = s.refusal
     captured: u32 = s.captured
+    capture_zone: u32 = s.capture_zone
     capture_order: i32 = s.capture_order
     resched: cython.bint = s.rq.resched
     user_ns: u64
@@ -183,6 +184,7 @@ def interrupt_with(s: State, entity: u32, task: u32) -> u64:
     s.alloc_error = alloc_error
     s.refusal = refusal
     s.captured = captured
+    s.capture_zone = capture_zone
     s.rq.resched |= resched
     s.capture_order = capture_order
     return user_ns

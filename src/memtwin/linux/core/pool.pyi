@@ -1,0 +1,3 @@
+"""Made by ``make stubs`` from pool.py and pool.pxd."""
+
+
