@@ -282,17 +282,24 @@ def alloc_pages_slowpath(s: State, order: u32, gfp: u32) -> u32:
     """The steps above; 0: refused, and ``State.alloc_error`` says why.
 
     A runner's request that has to wait is refused with AGAIN; made again, it goes on where it was.  So is each further
-    round: what it lacks others may have to bring, kswapd above all.  One that is made while another reclaims (zram's,
-    for what it compresses) never waits.
+    round: what it lacks others may have to bring, kswapd above all.  An attempt that came before the one that waits has
+    failed; made again on the way to that one, it fails at once.  A request that is made while another reclaims (zram's,
+    for what it compresses) never waits.  Where the machine has panicked nothing is reclaimed any more.
     """
     local: SlowPath
     p: cython.pointer(SlowPath) = cython.address(local)
     local.active = False
+    if s.panicked:
+        s.alloc_error = ENOMEM
+        return 0
     if in_pieces(s) and not this_cpu(s).memalloc:
         if must_return(s):
             s.alloc_error = AGAIN
             return 0
         p = cython.address(this_runner(s).slow)
+        if p.active and gfp & GFP_NORETRY and gfp != p.gfp:
+            s.alloc_error = ENOMEM
+            return 0
     return slowpath(s, order, gfp, p)
 
 
