@@ -109,7 +109,10 @@ def copy_vma(s: State, vma: u32, start: u64, to: u64, wanted: u64) -> u32:
 
 
 def move_ptes(s: State, mm: u32, vma: u32, start: u64, to: u64, pages: u64) -> cython.bint:
-    """Move the entries of *pages* that lie in one table, at both ends; False: no memory for a table."""
+    """Move the entries of *pages* that lie in one table, at both ends; False: no memory for a table.
+
+    While memory for that is reclaimed the entries may become a huge one, or no longer be one: they are looked up then.
+    """
     src: u32 = walk(s, mm, start)
     dst: u32
     at: u32 = start & (PTRS_PER_TABLE - 1)
@@ -117,11 +120,12 @@ def move_ptes(s: State, mm: u32, vma: u32, start: u64, to: u64, pages: u64) -> c
     i: u32
     if not src:
         return True
-    if is_huge_pmd(s, src) and pages != PTRS_PER_TABLE:
-        split_huge_pmd(s, vma, src, False)
     dst = walk_alloc(s, mm, to)
     if not dst:
         return False
+    src = walk(s, mm, start)
+    if is_huge_pmd(s, src) and pages != PTRS_PER_TABLE:
+        split_huge_pmd(s, vma, src, False)
     for i in range(pages):
         if table_at(s, src).entry[at + i]:
             table_at(s, dst).entry[then + i] = table_at(s, src).entry[at + i]
