@@ -311,9 +311,12 @@ def should_retry(s: State, p: cython.pointer(SlowPath)) -> cython.bint:
 
 
 def end_round(s: State):
-    """Let a runner's next round be a piece of its own: what it lacks others may bring meanwhile."""
+    """Let a runner's next round be a piece of its own: what it lacks others may bring meanwhile.
+
+    It keeps its place in its CPU's queue: what it waits for is over already.
+    """
     if in_pieces(s):
-        wait_until(s, local_clock(s), False, False)
+        wait_until(s, s.now_ns, False, False)
 
 
 def come_again(s: State, p: cython.pointer(SlowPath)) -> u32:
