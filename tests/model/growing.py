@@ -68,4 +68,5 @@ class Silent(Run):
         pass
 
     def sample(self, *, between: bool = False) -> None:
-        pass
+        if not self.samples:  # `until` counts from the first
+            super().sample(between=between)

@@ -15,13 +15,16 @@ from statistics import median_low
 from typing import Final, NamedTuple
 
 from memtwin.cli.replay import _mix as mix
-from memtwin.diagnose.workload import workload_of
+from memtwin.diagnose.workload import Workload, workload_of
 from memtwin.procfs import vmstat
 from memtwin.run.change import squeeze
-from memtwin.run.run import Run, machine_for
+from memtwin.run.run import machine_for
 from memtwin.scenario import parse
 from memtwin.sources.trace import Trace
 from memtwin.sources.tracks import Tracks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
+from growing import Silent
 
 REPLAYS: Final = Path(__file__).parents[1] / "replays"
 SHARE: Final = 0.25
@@ -62,17 +65,17 @@ SEEDS = (0, 1, 2)
 
 def replayed(program: Path, ram_bytes: int) -> Figures:
     """Return what replays of a trace come to on its machine with so much RAM: the middle of each figure."""
-    return Figures(*map(median_low, zip(*(_replayed(program, ram_bytes, seed) for seed in SEEDS), strict=True)))
-
-
-def _replayed(program: Path, ram_bytes: int, seed: int) -> Figures:
     trace = Trace(str(program / "host.trace"))
-    first = trace.at("first")
-    workload = workload_of(Tracks(trace), first, mixes=mix, is_booted=True)
-    scenario = parse(workload.text, program.name)
-    machine = machine_for(scenario, first, seed=seed)
+    workload = workload_of(Tracks(trace), trace.at("first"), mixes=mix, is_booted=True)
+    found = [_replayed(trace, workload, ram_bytes, seed) for seed in SEEDS]
+    return Figures(*map(median_low, zip(*found, strict=True)))
+
+
+def _replayed(trace: Trace, workload: Workload, ram_bytes: int, seed: int) -> Figures:
+    scenario = parse(workload.text, "replay")
+    machine = machine_for(scenario, trace.at("first"), seed=seed)
     squeeze(machine, ram_bytes, as_booted=True)
-    run = Run(scenario, machine)
+    run = Silent(scenario, machine)
     run.execute(None)
     files = run.files()
     last = max(workload.checkpoints, key=workload.checkpoints.__getitem__)
