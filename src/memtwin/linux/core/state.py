@@ -47,6 +47,7 @@ SHM_UNLIMITED = cython.declare(u64, 0xFFFFFFFFFEFFFFFF)  # SHMMAX, SHMALL: ULONG
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 RA_PAGES = cython.declare(u64, 32)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
+LEAST_ROOM = cython.declare(u64, 256 << 20)  # of a pool, for a small machine with many files
 LOOKS = cython.declare(u32, 256)
 COUNT = cython.declare(u32, 3)
 
@@ -276,7 +277,7 @@ class State:
             cython.sizeof(SlabCache),
         ]  # fmt: skip
         for pool in range(NR_POOLS):
-            pool_init(pool_at(self, pool), sizes[pool], max_pfn << 12)
+            pool_init(pool_at(self, pool), sizes[pool], max(cython.cast(u64, max_pfn) << 12, LEAST_ROOM))
         self.node_data[0].kswapd.highest_zone = -1
         self.node_data[0].kcompactd.highest_zone = ZONE_MOVABLE
         self.swap_ra.hits = FIRST_HITS
