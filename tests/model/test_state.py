@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from memtwin.linux.check import invariants
+from memtwin.linux.check.testing import pool_addresses
 from memtwin.linux.core import mm_types
 from memtwin.linux.core.notices import take_notices
-from memtwin.linux.core.state import State, pool_addresses
+from memtwin.linux.core.state import State
 from memtwin.linux.mm import oom_kill, slub
 from memtwin.linux.records import NoticeKind, Outcome, Refusal
 from memtwin.run import run, settings

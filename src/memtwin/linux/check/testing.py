@@ -8,6 +8,7 @@ from cython.cimports.memtwin.linux.core.state import (
     file_shadow,
     mm_at,
     mod_node_page_state,
+    pool_at,
     table_at,
     task_at,
     vma_at,
@@ -27,6 +28,17 @@ from cython.cimports.memtwin.linux.mm.zsmalloc import class_index, huge_class_si
 from cython.cimports.memtwin.linux.restore_swap import leave_shadow
 
 ZS_HANDLE_SIZE = cython.declare(u32, 8)
+
+
+def pool_addresses(s: State) -> dict[int, tuple[int, int]]:
+    """Where the arrays of tasks, address spaces, areas and so on stand in this process, and how many entries each has.
+
+    By the number of the pool in the State's header.
+    """
+    return {
+        i: (cython.cast(cython.size_t, pool_at(s, i).items), pool_at(s, i).nr)
+        for i in range(cython.cast(int, NR_POOLS))
+    }
 
 
 def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, ...]:

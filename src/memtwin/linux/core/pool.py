@@ -1,8 +1,7 @@
 """Pools: arrays of structs that grow and do not move: a task that waits in the middle of a call keeps pointers to them.
 
-A pool has a range of addresses of its own, as long as the machine's RAM or longer, for what it holds has an object in
-that RAM.
-Entry 0 is "none"; a freed entry is the next to be used again.
+A pool has a range of addresses of its own, as long as the machine's RAM or longer: what it holds has an object in that
+RAM.  Entry 0 is "none"; a freed entry is the next to be used again.
 """
 
 import cython

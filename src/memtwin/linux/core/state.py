@@ -47,7 +47,7 @@ SHM_UNLIMITED = cython.declare(u64, 0xFFFFFFFFFEFFFFFF)  # SHMMAX, SHMALL: ULONG
 FIRST_BANDWIDTH = cython.declare(u64, 25_600)
 RA_PAGES = cython.declare(u64, 32)
 TABLES_PER_CHUNK = cython.declare(u32, 256)
-LEAST_ROOM = cython.declare(u64, 256 << 20)  # of a pool, for a small machine with many files
+POOL_ROOM = cython.declare(u64, 256 << 20)  # at least, for a small machine with many files
 LOOKS = cython.declare(u32, 256)
 COUNT = cython.declare(u32, 3)
 
@@ -114,17 +114,6 @@ def on_array(array: cython.pointer(cython.p_void), size: u64, what: u32):
 def pool_at(s: State, number: u32) -> cython.pointer(Pool):
     """One of the pools, which stand side by side in the header."""
     return cython.address(cython.address(s.tasks)[number])
-
-
-def pool_addresses(s: State) -> dict[int, tuple[int, int]]:
-    """Where the arrays of tasks, address spaces, areas and so on stand in this process, and how many entries each has.
-
-    By the number of the pool in the State's header.
-    """
-    return {
-        i: (cython.cast(cython.size_t, pool_at(s, i).items), pool_at(s, i).nr)
-        for i in range(cython.cast(int, NR_POOLS))
-    }
 
 
 def on_arrays(s: State, what: u32):
@@ -277,7 +266,7 @@ class State:
             cython.sizeof(SlabCache),
         ]  # fmt: skip
         for pool in range(NR_POOLS):
-            pool_init(pool_at(self, pool), sizes[pool], max(cython.cast(u64, max_pfn) << 12, LEAST_ROOM))
+            pool_init(pool_at(self, pool), sizes[pool], max(cython.cast(u64, max_pfn) << 12, POOL_ROOM))
         self.node_data[0].kswapd.highest_zone = -1
         self.node_data[0].kcompactd.highest_zone = ZONE_MOVABLE
         self.swap_ra.hits = FIRST_HITS
