@@ -3,7 +3,8 @@
 Rows of /proc/meminfo overlap (Cached contains Shmem, Slab its two halves); here each is reduced to what no other line
 has::
 
-    free            MemFree, and the pages on the CPUs' own lists (zoneinfo), which are free and not in it
+    free            MemFree, and the pages on the CPUs' own lists, which are free and not in it: those of zoneinfo,
+                    less what other lines lost to them (or took) between the readings of meminfo and of zoneinfo
     programs        AnonPages, and shared memory (Shmem)
     files           Cached - Shmem, and Buffers
     LRU lists       pages on them that are none of the above: in the swap cache and mapped by no program, or without
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.procfs.meminfo import Meminfo
 from memtwin.render.amount import KIB, PERCENT_1
 from memtwin.render.grid import (
     BAR,
@@ -41,7 +43,6 @@ from memtwin.units import bytes_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from memtwin.procfs.meminfo import Meminfo
     from memtwin.procfs.zoneinfo import Zoneinfo
     from memtwin.render.openmetrics import Metric
 
@@ -117,7 +118,7 @@ def account(s: Sources) -> Account:
     container = managed > _FILTERED * total
     if container:  # zoneinfo and vmstat are the host's
         s = s._replace(zoneinfo=None, vmstat={}, zram_kib=None, owners=(), pools_kib=0)
-    lines = [*_free(s), *_pages(m), *_kernel(s, container=container), *_compressed(s), *_pools(s)]
+    lines = [*_free(s), *_pages(s), *_kernel(s, container=container), *_compressed(s), *_pools(s)]
     lines = [line for line in lines if line.kib > 0]
     if not container:
         lines += _claims(s.owners, total - sum(line.kib for line in lines))
@@ -270,39 +271,101 @@ def _metric(sheet: Account) -> Metric:
 def _free(s: Sources) -> Iterator[Line]:
     yield Line("free", "on the free lists", s.meminfo["MemFree"], "MemFree")
     if s.zoneinfo is not None:
-        listed = sum(pages.count for zone in s.zoneinfo.zones for pages in zone.pagesets) * s.page_kib
-        yield Line("free", "on the CPUs' own lists", listed, "zoneinfo: pagesets' count")
+        sets = [pages for zone in s.zoneinfo.zones for pages in zone.pagesets]
+        listed, room = sum(x.count for x in sets) * s.page_kib, sum(x.high + x.batch for x in sets) * s.page_kib
+        came = came_between(s)
+        if not 0 <= listed - came <= room:  # more than moves there between two readings: files of different moments
+            came = 0
+        source = "zoneinfo: pagesets' count" + (" + its counters - those of the other files" if came else "")
+        yield Line("free", "on the CPUs' own lists", listed - came, source)
 
 
-def _pages(m: Meminfo) -> Iterator[Line]:
+def came_between(s: Sources) -> int:
+    """Return how many KiB came to the CPUs' own lists after meminfo and vmstat were read and before zoneinfo was.
+
+    zoneinfo has counters of the other files' rows beside the lists (those of nodes since v4.8). What all lines have
+    less by them has gone to the lists: freed slabs, reclaimed pages. Below 0 it was taken from there.
+
+    >>> from memtwin.procfs import zoneinfo
+    >>> zone = zoneinfo.ZoneInfo(0, "DMA32", free=10, min=0, low=0, high=0, spanned=0, present=0, managed=0,
+    ...     protection=(0,), node_stats={"nr_slab_unreclaimable": 1_790})
+    >>> memory = Meminfo({"MemFree": 40, "SUnreclaim": 7_760})
+    >>> came_between(Sources(memory, {}, zoneinfo.Zoneinfo((zone,)), page_kib=4))
+    600
+    """
+    if s.zoneinfo is None:
+        return 0
+    return _counted(s) - _counted(_as_counted(s, s.zoneinfo))
+
+
+def _counted(s: Sources) -> int:
+    rows = ("MemFree", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables")
+    lines = (*_pages(s), *_compressed(s))
+    return sum(s.meminfo.get(row, 0) for row in rows) + sum(line.kib for line in lines if line.kib > 0)
+
+
+def _as_counted(s: Sources, zoneinfo: Zoneinfo) -> Sources:
+    """Return the sources with what zoneinfo counts as it is there; what it does not print stays as it is."""
+    counters: dict[str, int] = {}
+    for zone in zoneinfo.zones:
+        for name, count in (*(zone.node_stats or {}).items(), *zone.stats.items()):
+            counters[name] = counters.get(name, 0) + count
+    rows = dict(s.meminfo) | {"MemFree": sum(zone.free for zone in zoneinfo.zones) * s.page_kib}
+    for row, names in _COUNTERS.items():
+        if row in rows and all(name in counters for name in names):
+            rows[row] = sum(counters[name] for name in names) * (1 if row == "KernelStack" else s.page_kib)
+    if "Cached" in rows and "nr_file_pages" in counters:
+        files = counters["nr_file_pages"] * s.page_kib
+        rows["Cached"] = files - rows.get("SwapCached", 0) - rows.get("Buffers", 0)
+    vmstat = {name: counters.get(name, count) for name, count in s.vmstat.items() if name in _IN_BOTH}
+    return s._replace(meminfo=Meminfo(rows), vmstat=vmstat)
+
+
+_ISOLATED = ("nr_isolated_anon", "nr_isolated_file")
+_IN_BOTH = {*_ISOLATED, "nr_zspages"}
+_COUNTERS: Final = {  # pages, but for the stacks, in KiB
+    "Active": ("nr_active_anon", "nr_active_file"), "Inactive": ("nr_inactive_anon", "nr_inactive_file"),
+    "Unevictable": ("nr_unevictable",), "AnonPages": ("nr_anon_pages",), "Shmem": ("nr_shmem",),
+    "SwapCached": ("nr_swapcached",), "SReclaimable": ("nr_slab_reclaimable",),
+    "SUnreclaim": ("nr_slab_unreclaimable",), "KernelStack": ("nr_kernel_stack",),
+    "PageTables": ("nr_page_table_pages",),
+}  # fmt: skip
+
+
+def _pages(s: Sources) -> Iterator[Line]:
+    m = s.meminfo
+    isolated = sum(s.vmstat.get(name, 0) for name in _ISOLATED) * s.page_kib
     shmem, cached = m.get("Shmem", 0), m.get("Cached", 0)
     yield Line("programs", "anonymous memory", m.get("AnonPages", 0), "AnonPages")
     yield Line("programs", "shared memory and tmpfs", shmem, "Shmem")
     yield Line("files", "contents of files", cached - shmem, "Cached - Shmem")
     yield Line("files", "block devices, metadata", m.get("Buffers", 0), "Buffers")
-    cache, rest = unmapped_swap_cache(m), unowned_on_lists(m)
+    cache, rest = unmapped_swap_cache(m, isolated), unowned_on_lists(m, isolated)
     yield Line("LRU lists", "swap cache, mapped by no program", cache, "LRU lists - AnonPages - Cached - Buffers")
     yield Line("LRU lists", "in no page table and no file", rest, "LRU lists - all of the above - SwapCached")
 
 
-def unmapped_swap_cache(m: Meminfo) -> int:
-    """Return what of SwapCached is not in AnonPages: the rest of the LRU lists, which hold all of these pages."""
-    return min(_rest_of_lists(m), m.get("SwapCached", 0))
+def unmapped_swap_cache(m: Meminfo, isolated_kib: int = 0) -> int:
+    """Return what of SwapCached is not in AnonPages: the rest of the LRU lists, which hold all of these pages.
+
+    *isolated_kib* is what reclaim or migration has taken off the lists for now.
+    """
+    return min(_rest_of_lists(m, isolated_kib), m.get("SwapCached", 0))
 
 
-def unowned_on_lists(m: Meminfo) -> int:
+def unowned_on_lists(m: Meminfo, isolated_kib: int = 0) -> int:
     """Return the pages of the LRU lists that are not anonymous in a page table, in no file and not in the swap cache.
 
     Pages that were unmapped and are not freed yet: huge pages that wait to be split, or a leak of references.
     """
-    return max(_rest_of_lists(m) - m.get("SwapCached", 0), 0)
+    return max(_rest_of_lists(m, isolated_kib) - m.get("SwapCached", 0), 0)
 
 
-def _rest_of_lists(m: Meminfo) -> int:
+def _rest_of_lists(m: Meminfo, isolated_kib: int) -> int:
     """Return what the LRU lists hold beyond anonymous memory and the page cache; 0 where a row is absent."""
     if not {"Active", "Inactive", "AnonPages", "Cached", "Buffers"} <= m.keys():
         return 0
-    listed = m["Active"] + m["Inactive"] + m.get("Unevictable", 0)
+    listed = m["Active"] + m["Inactive"] + m.get("Unevictable", 0) + isolated_kib
     return max(listed - m["AnonPages"] - m["Cached"] - m["Buffers"], 0)
 
 
