@@ -30,10 +30,9 @@ SHARED = (
     "203-tmpfs-pressure.k612", "204-tmpfs-full", "205-shm-oom", "206-tmpfs-several", "206-tmpfs-several.k612",
     "207-tmpfs-500m", "264-shm-many", "265-shm-rights", "265-shm-rights.k612", "266-tmpfs-maps", "266-tmpfs-maps.k612",
     "267-shm-madvise", "272-shm-two-areas", "272-shm-two-areas.k612", "273-tmpfs-unlink-swapped",
-    "274-shm-fork-zram.k612", "275-tmpfs-beyond-ram", "276-shm-advice", "277-tmpfs-truncate",
+    "274-shm-fork-zram", "274-shm-fork-zram.k612", "275-tmpfs-beyond-ram", "276-shm-advice", "276-shm-advice.k612",
+    "277-tmpfs-truncate",
 )  # fmt: skip
-"""Beyond the bars: 274 on 6.1 (mean 8.0 %, p90 9.6 %): 40 to 610 pages are activated, by the twin 1,271.
-276 on 6.12 (7.0 and 17.1 %)."""
 RIGHTS = (
     "210-mprotect", "211-mprotect-swap", "211-mprotect-swap.k612", "212-sigsegv", "213-limits", "214-mremap",
     "214-mremap.k612", "215-brk", "215-brk.k612", "216-users", "216-users.k612", "268-mprotect-many",
@@ -45,9 +44,8 @@ RIGHTS = (
 MALLOC = (
     "220-malloc-heap", "220-malloc-heap.k612", "221-malloc-mmap", "222-malloc-threads", "223-malloc-swap",
     "223-malloc-swap.k612", "260-malloc-mixed", "260-malloc-mixed.k612", "261-malloc-waves", "262-malloc-zram",
-    "263-malloc-settings", "282-realloc", "282-realloc.k612", "283-realloc-swap.k612",
+    "263-malloc-settings", "282-realloc", "282-realloc.k612", "283-realloc-swap", "283-realloc-swap.k612",
 )  # fmt: skip
-"""Beyond the bars: 283 on 6.1 (mean 7.2 %, p90 13.3 %): 460 to 3,000 refaults are activated, by the twin 8."""
 
 
 @pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
