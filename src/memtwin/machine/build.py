@@ -246,7 +246,7 @@ def place_percpu_pages(d: Draft) -> None:
 def own_kernel_frames(d: Draft) -> None:
     """Frames in use that no counter owns."""
     for layout in d.frames.layouts.values():
-        for pfn, count in layout.take_frames(layout.remaining()):
+        for pfn, count in layout.take_frames(layout.remaining):
             mm_init.add_kernel_pages(d.state, pfn, count)
 
 

@@ -23,26 +23,24 @@ class Frames:
     def __init__(self, name: str) -> None:
         self.name = name
         self.layouts: dict[int, ZoneLayout] = {}
+        self.zones: list[int] = []
+        """The zones, the highest first."""
         self.bound: dict[int, int] = {}
         """Frames of each zone that its own counters claim and that are not handed out yet."""
 
     def add_zone(self, zone: int, layout: ZoneLayout, bound: int) -> None:
         """Add a zone of whose used frames *bound* belong to its own counters."""
         self.layouts[zone] = layout
-        self.bound[zone] = min(bound, layout.remaining())
-
-    @property
-    def zones(self) -> list[int]:
-        """The zones, the highest first."""
-        return sorted(self.layouts, reverse=True)
+        self.zones = sorted(self.layouts, reverse=True)
+        self.bound[zone] = min(bound, layout.remaining)
 
     def remaining(self) -> int:
         """Frames of all zones that are not allocated yet."""
-        return sum(layout.remaining() for layout in self.layouts.values())
+        return sum(layout.remaining for layout in self.layouts.values())
 
     def unbound(self, zone: int) -> int:
         """Frames of a zone that its own counters do not claim."""
-        return self.layouts[zone].remaining() - self.bound[zone]
+        return self.layouts[zone].remaining - self.bound[zone]
 
     def block(self, order: int) -> int:
         """Return the first frame of an aligned block of 2^*order* frames, of the highest zone that can spare it."""
@@ -52,7 +50,7 @@ class Frames:
                     continue
                 pfn = self.layouts[zone].take(order)
                 if pfn is not None:
-                    self.bound[zone] = min(self.bound[zone], self.layouts[zone].remaining())
+                    self.bound[zone] = min(self.bound[zone], self.layouts[zone].remaining)
                     return pfn
         raise self._short()
 
@@ -81,15 +79,15 @@ class Frames:
         A zone that has too few makes the others help.
         """
         if zone is not None:
-            taken = min(count, self.layouts[zone].remaining())
+            taken = min(count, self.layouts[zone].remaining)
             self.bound[zone] -= min(self.bound[zone], count)
             yield from self.layouts[zone].take_frames(taken)
             count -= taken
         for spare in (True, False):
             for other in self.zones:
-                taken = min(count, self.unbound(other) if spare else self.layouts[other].remaining())
+                taken = min(count, self.unbound(other) if spare else self.layouts[other].remaining)
                 yield from self.layouts[other].take_frames(taken)
-                self.bound[other] = min(self.bound[other], self.layouts[other].remaining())
+                self.bound[other] = min(self.bound[other], self.layouts[other].remaining)
                 count -= taken
         if count:
             raise self._short()

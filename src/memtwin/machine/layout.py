@@ -49,6 +49,13 @@ class ZoneLayout:
     unmanaged: list[Block] = field(default_factory=list)
     pageblocks: dict[int, int] = field(default_factory=dict)
     used: list[list[Block]] = field(default_factory=lambda: [[] for _ in range(MAX_ORDER + 1)])
+    remaining: int = 0
+    """Used frames that are not given away yet."""
+
+    def add_used(self, block: Block) -> None:
+        """Add a used block that is still to be given away."""
+        self.used[block.order].append(block)
+        self.remaining += 1 << block.order
 
     def take(self, order: int) -> int | None:
         """Return the first frame of an aligned used block of 2^*order* frames, or None when there is none."""
@@ -57,6 +64,7 @@ class ZoneLayout:
                 pfn = self.used[larger].pop().pfn
                 for half in range(larger - 1, order - 1, -1):
                     self.used[half].append(Block(pfn + (1 << half), half))
+                self.remaining -= 1 << order
                 return pfn
         return None
 
@@ -64,15 +72,12 @@ class ZoneLayout:
         """Yield (first frame, frames) of used frames, *count* in all or as many as there are."""
         for order in range(MAX_ORDER, -1, -1):
             while self.used[order] and count >= 1 << order:
-                yield self.used[order].pop().pfn, 1 << order
+                self.remaining -= 1 << order
                 count -= 1 << order
+                yield self.used[order].pop().pfn, 1 << order
         while count > 0 and (pfn := self.take(0)) is not None:
             yield pfn, 1
             count -= 1
-
-    def remaining(self) -> int:
-        """Used frames that are not assigned yet."""
-        return sum(len(blocks) << order for order, blocks in enumerate(self.used))
 
 
 class ZoneNumbers(NamedTuple):
@@ -228,7 +233,7 @@ def _find_used(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms, end: int) ->
         while 1 << order > wanted:
             order -= 1
             heappush(heap, (rank, pfn + (1 << order), order))
-        layout.used[order].append(Block(pfn, order))
+        layout.add_used(Block(pfn, order))
         wanted -= 1 << order
     layout.unmanaged = [Block(pfn, order) for _, pfn, order in heap]
 

@@ -19,10 +19,11 @@ Named after mm/debug.c of Linux; the kernel has such checks behind CONFIG_DEBUG_
 from collections import Counter
 
 import cython
-from cython.cimports.memtwin.linux.check.huge_pages import HugeCheck
+from cython.cimports.memtwin.linux.check.huge_pages import HugeCheck, reverse_mappings
 from cython.cimports.memtwin.linux.core.state import (
     SlabCache,
     State,
+    area_of,
     cache_at,
     compound_head,
     file_at,
@@ -31,6 +32,7 @@ from cython.cimports.memtwin.linux.core.state import (
     global_node_page_state,
     is_compound,
     node_at,
+    slot_of,
     this_cpu,
     vma_at,
     zbud_at,
@@ -103,32 +105,34 @@ class MachineCheck(HugeCheck):
             kept = buddy_info.pageblocks(s, zone)[MIGRATE_HIGHATOMIC] * PAGEBLOCK_NR
             self.equal(f"pages kept for atomic blocks in zone {zone}", kept, zone_at(s, zone).nr_reserved_highatomic)
 
-    def free_block(self, zone: int, order: int, mt: int, pfn: int) -> None:
+    def free_block(self, zone: u32, order: u32, mt: u32, pfn: u32) -> None:
         """One block: aligned, whole, where it belongs, and not beside a free buddy."""
         s: State = self.s
-        head: cython.pointer(Page) = cython.address(s.pages[cython.cast(u32, pfn)])
-        buddy: u32 = cython.cast(u32, pfn ^ (1 << order))
-        self.hold(pfn % (1 << order) == 0, f"free block {pfn} of order {order} is not aligned")
-        self.hold(zone_of(s, pfn) == zone, f"free block {pfn} is on the list of another zone")
-        self.hold(
-            head.flags & PG_HEAD and head.order == order and head.migratetype == mt,
-            f"free block {pfn} says order {head.order} type {head.migratetype}, is on {order}/{mt}",
-        )
+        head: cython.pointer(Page) = cython.address(s.pages[pfn])
+        size: u32 = cython.cast(u32, 1) << order
+        buddy: u32 = pfn ^ size
         i: u32
-        for i in range(cython.cast(u32, pfn), cython.cast(u32, pfn) + (cython.cast(u32, 1) << cython.cast(u32, order))):
+        if pfn % size:
+            raise ModelBug(f"free block {pfn} of order {order} is not aligned", story=self.story)
+        if zone_of(s, pfn) != zone:
+            raise ModelBug(f"free block {pfn} is on the list of another zone", story=self.story)
+        if not head.flags & PG_HEAD or head.order != order or head.migratetype != mt:
+            what = f"free block {pfn} says order {head.order} type {head.migratetype}, is on {order}/{mt}"
+            raise ModelBug(what, story=self.story)
+        for i in range(pfn, pfn + size):
             if s.pages[i].owner != OWNER_BUDDY:
                 raise ModelBug(f"frame {i} of a free block is in use", story=self.story)
-        if order < NR_ORDERS - 1 and buddy < s.max_pfn and mt < MIGRATE_HIGHATOMIC:
-            self.hold(
-                not (
-                    s.pages[buddy].owner == OWNER_BUDDY
-                    and s.pages[buddy].flags & PG_HEAD
-                    and s.pages[buddy].order == order
-                    and s.pages[buddy].migratetype < MIGRATE_HIGHATOMIC
-                    and zone_of(s, buddy) == zone
-                ),
-                f"free buddies {pfn} and {buddy} of order {order} are not merged",
-            )
+        if (
+            order < NR_ORDERS - 1
+            and buddy < s.max_pfn
+            and mt < MIGRATE_HIGHATOMIC
+            and s.pages[buddy].owner == OWNER_BUDDY
+            and s.pages[buddy].flags & PG_HEAD
+            and s.pages[buddy].order == order
+            and s.pages[buddy].migratetype < MIGRATE_HIGHATOMIC
+            and zone_of(s, buddy) == zone
+        ):
+            raise ModelBug(f"free buddies {pfn} and {buddy} of order {order} are not merged", story=self.story)
 
     def per_cpu_lists(self) -> None:
         """Blocks on the per-cpu lists."""
@@ -141,7 +145,8 @@ class MachineCheck(HugeCheck):
                     order = 9 if pindex >= 12 else pindex // 3
                     pfn = s.cpus[cpu].pcp[zone].lists[pindex].head
                     while pfn:
-                        self.hold(s.pages[pfn].owner == OWNER_PCP, f"frame {pfn} on a per-cpu list is in use")
+                        if s.pages[pfn].owner != OWNER_PCP:
+                            raise ModelBug(f"frame {pfn} on a per-cpu list is in use", story=self.story)
                         pages += 1 << order
                         pfn = s.pages[pfn].next
                 self.equal("pages on a per-cpu list", pages, s.cpus[cpu].pcp[zone].count)
@@ -153,6 +158,7 @@ class MachineCheck(HugeCheck):
         total: i64 = 0
         pool: i64 = 0
         parked = 0
+        self.held_entries()
         for area in range(s.nr_areas):
             parked += self.swap_area(area)
             if s.areas[area].used:
@@ -202,40 +208,66 @@ class MachineCheck(HugeCheck):
         """One area: its map against page tables, caches and what is stored; returns the slots without an owner."""
         s: State = self.s
         a: cython.pointer(SwapArea) = cython.address(s.areas[cython.cast(u32, area)])
+        file: cython.pointer(File) = file_at(s, a.file)
+        first: u32 = cython.cast(u32, area) << SWAP_TYPE_SHIFT
+        cluster: u32
         slot: u32
-        inuse = stored = same = bytes_ = parked = 0
-        in_cluster: list = [0] * (a.max // SWAPFILE_CLUSTER + 1)
-        for slot in range(1, a.max):
-            entry = (area << SWAP_TYPE_SHIFT) | slot
-            count = a.map[slot] & SWAP_MAP_COUNT
-            inuse += a.map[slot] != 0
-            in_cluster[slot // SWAPFILE_CLUSTER] += count != 0
-            if count != self.entries.get(entry, 0) and slot > a.held:
-                self.equal(
-                    f"page-table entries that hold slot {slot} of area {area}", self.entries.get(entry, 0), count
-                )
-            cached: u32 = file_page(file_at(s, a.file), slot)
-            if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != entry):
-                raise ModelBug(f"the swap cache's page of slot {slot} of area {area} is not its own", story=self.story)
-            parked += a.map[slot] == SWAP_HAS_CACHE and not cached
-            if a.synchronous:
-                stored += a.length[slot] != 0
-                same += a.length[slot] == 1
-                bytes_ += a.length[slot] if a.length[slot] > 1 else 0
-                in_zswap: cython.bint = a.zswap_length != cython.NULL and a.zswap_length[slot] != 0
-                self.hold(
-                    a.length[slot] or in_zswap or cached or not count or slot <= a.held or self.is_zeroes(area, slot),
-                    f"slot {slot} of area {area} is in use and nothing is stored for it",
-                )
+        cached: u32
+        count: u32
+        held: u32
+        inuse: i64 = 0
+        stored: i64 = 0
+        same: i64 = 0
+        bytes_: i64 = 0
+        parked: i64 = 0
+        for cluster in range(a.max // SWAPFILE_CLUSTER + 1):
+            held = 0
+            for slot in range(cluster * SWAPFILE_CLUSTER or 1, min((cluster + 1) * SWAPFILE_CLUSTER, a.max)):
+                count = a.map[slot] & SWAP_MAP_COUNT
+                inuse += a.map[slot] != 0
+                held += count != 0
+                cached = file_page(file, slot)
+                if cached and (not a.map[slot] & SWAP_HAS_CACHE or s.pages[cached].private != first | slot):
+                    what = f"the swap cache's page of slot {slot} of area {area} is not its own"
+                    raise ModelBug(what, story=self.story)
+                parked += a.map[slot] == SWAP_HAS_CACHE and not cached
+                if a.synchronous:
+                    stored += a.length[slot] != 0
+                    same += a.length[slot] == 1
+                    bytes_ += a.length[slot] if a.length[slot] > 1 else 0
+                if count and slot > a.held:
+                    self.held_slot(first | slot, count, cached)
+            if held != a.cluster_held[cluster]:
+                self.equal(f"slots held in cluster {cluster} of area {area}", held, a.cluster_held[cluster])
         self.equal(f"slots in use of area {area}", inuse, a.inuse)
-        for cluster, held in enumerate(in_cluster):
-            self.equal(f"slots held in cluster {cluster} of area {area}", held, a.cluster_held[cluster])
         if a.synchronous:
             self.equal(f"pages stored by area {area}", stored + a.zram_boot_pages, a.zram_pages)
             self.equal(f"pages of one word in area {area}", same, a.zram_same)
             if not a.zram_boot_pages:
                 self.equal(f"compressed bytes of area {area}", bytes_, a.zram_compressed)
         return parked
+
+    def held_slot(self, entry: u32, count: u32, cached: u32) -> None:
+        """A slot that page-table entries hold: as many of them as are there, and something is stored for it."""
+        a: cython.pointer(SwapArea) = area_of(self.s, entry)
+        slot: u32 = slot_of(entry)
+        area = entry >> SWAP_TYPE_SHIFT
+        found = self.entries.get(entry, 0)
+        if count != found:
+            self.equal(f"page-table entries that hold slot {slot} of area {area}", found, count)
+        if not a.synchronous or cached or a.length[slot] or (a.zswap_length != cython.NULL and a.zswap_length[slot]):
+            return
+        self.hold(self.is_zeroes(area, slot), f"slot {slot} of area {area} is in use and nothing is stored for it")
+
+    def held_entries(self) -> None:
+        """What page tables hold: no slot that the map of its area calls free."""
+        s: State = self.s
+        for entry, found in self.entries.items():
+            a: cython.pointer(SwapArea) = area_of(s, entry)
+            slot: u32 = slot_of(entry)
+            count = a.map[slot] & SWAP_MAP_COUNT if slot < a.max else 0
+            if count != found and slot > a.held:
+                self.equal(f"page-table entries that hold slot {slot} of area {entry >> SWAP_TYPE_SHIFT}", found, count)
 
     def is_zeroes(self, area: int, slot: int) -> bool:
         """Whether a slot is noted as a page of zeroes, which nothing is stored for."""
@@ -258,7 +290,8 @@ class MachineCheck(HugeCheck):
             for slot in range(1, a.max):
                 if not a.zswap_length[slot]:
                     continue
-                self.hold(a.map[slot] != 0, f"zswap has a page for slot {slot} of area {area}, which is free")
+                if not a.map[slot]:
+                    raise ModelBug(f"zswap has a page for slot {slot} of area {area}, which is free", story=self.story)
                 stored += 1
                 same += a.zswap_length[slot] == 1
                 if a.zswap_length[slot] != 1:
@@ -277,9 +310,10 @@ class MachineCheck(HugeCheck):
         pages = found = 0
         while zbud:
             z = zbud_at(s, zbud)
-            self.equal(f"page before zbud page {zbud}", before, z.lru_prev)
-            self.hold(z.chunks[0] or z.chunks[1], f"zbud page {zbud} is empty")
-            self.hold(z.chunks[0] + z.chunks[1] <= ZBUD_NCHUNKS, f"zbud page {zbud} is too full")
+            if before != z.lru_prev:
+                self.equal(f"page before zbud page {zbud}", before, z.lru_prev)
+            if not 0 < z.chunks[0] + z.chunks[1] <= ZBUD_NCHUNKS:
+                raise ModelBug(f"zbud page {zbud} is empty or too full: {z.chunks[0]}, {z.chunks[1]}", story=self.story)
             for last in range(2):
                 if z.chunks[last]:
                     found += 1
@@ -296,7 +330,6 @@ class MachineCheck(HugeCheck):
         s: State = self.s
         page: cython.pointer(Page)
         pfn: u32
-        extra: i32
         mapped_anon: i64 = 0
         mapped_file: i64 = 0
         cached: i64 = 0
@@ -312,25 +345,17 @@ class MachineCheck(HugeCheck):
             self.owners[page.owner] += 1
             if page.owner != OWNER_ANON and page.owner != OWNER_FILE:
                 continue
-            if page.mapcount != self.mapped[pfn]:
-                self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
-            if is_compound(s, pfn):
-                self.huge_frame(pfn, held.get(pfn, 0))
-                self.reverse_map(pfn)
-                mapped_anon += page.mapcount > 0
-                swap_cached += s.pages[compound_head(s, pfn)].flags & PG_SWAPCACHE != 0
-                continue
-            extra = held.get(pfn, 0) + (1 if page.flags & PG_PRIVATE else 0)
-            extra += page.owner == OWNER_FILE or page.flags & PG_SWAPCACHE != 0
-            if page.refcount != page.mapcount + extra:
-                self.equal(f"references to frame {pfn}", page.mapcount + extra, page.refcount)
-            self.reverse_map(pfn)
+            if is_compound(s, pfn) or not is_sound(s, pfn, self.mapped[pfn]):
+                self.frame(pfn, held.get(pfn, 0))
             if page.owner == OWNER_ANON:
                 mapped_anon += page.mapcount > 0
-                swap_cached += page.flags & PG_SWAPCACHE != 0
+                swap_cached += s.pages[compound_head(s, pfn)].flags & PG_SWAPCACHE != 0
             else:
                 mapped_file += page.mapcount > 0
-                cached += self.cached_page(pfn)
+                cached += file_at(s, page.mapping).kind != FILE_VDSO
+        for pfn, number in held.items():
+            if not is_compound(s, pfn) and s.pages[pfn].owner in {OWNER_ANON, OWNER_FILE}:
+                self.frame(pfn, number)
         for zone in range(MAX_NR_ZONES):
             managed += zone_at(s, zone).managed
         self.equal("managed frames", owned, managed)
@@ -340,6 +365,20 @@ class MachineCheck(HugeCheck):
         self.equal("mapped file pages", mapped_file, global_node_page_state(s, NR_MAPPED))
         self.equal("page cache", cached + swap_cached, global_node_page_state(s, NR_FILE_PAGES))
         self.equal("swap cache", swap_cached, global_node_page_state(s, NR_SWAPCACHED))
+
+    def frame(self, pfn: u32, held: int) -> None:
+        """One frame: its mappings and references, and what its file and its device have; *held*: by batches."""
+        s: State = self.s
+        page: cython.pointer(Page) = cython.address(s.pages[pfn])
+        self.equal(f"mappings of frame {pfn}", self.mapped[pfn], page.mapcount)
+        self.equal(f"mappings of frame {pfn} by the reverse map", reverse_mappings(s, pfn), page.mapcount)
+        if is_compound(s, pfn):
+            self.huge_frame(pfn, held)
+            return
+        self.equal(f"references to frame {pfn}", references(s, pfn) + held, page.refcount)
+        if page.owner == OWNER_FILE:
+            self.hold(is_where_its_file_has_it(s, pfn), f"frame {pfn} is not where its file has it")
+            self.hold(is_what_its_device_has(s, pfn), f"frame {pfn} is clean and not what its device has")
 
     def held(self) -> dict[int, int]:
         """References to frames by batches, by the cpu's memory of device blocks, and by reads that wait."""
@@ -366,17 +405,6 @@ class MachineCheck(HugeCheck):
                 self.equal(f"area before area {vma} of file {number}", before, vma_at(s, vma).prev_share)
                 before = vma
                 vma = vma_at(s, vma).next_share
-
-    def cached_page(self, pfn: u32) -> int:
-        """1 for a page of the page cache; its file has it at its index."""
-        s: State = self.s
-        page: cython.pointer(Page) = cython.address(s.pages[pfn])
-        if file_page(file_at(s, page.mapping), page.index) != pfn:
-            raise ModelBug(f"frame {pfn} is not where its file has it", story=self.story)
-        clean: cython.bint = not page.flags & (PG_DIRTY | PG_LOCKED)
-        if clean and is_accounted(s, page.mapping) and page.tag != disk_content(s, page.mapping, page.index):
-            raise ModelBug(f"frame {pfn} is clean and not what its device has", story=self.story)
-        return 0 if file_at(s, page.mapping).kind == FILE_VDSO else 1
 
     def files(self) -> None:
         """Each file's pages, dirty pages and tree against its counts; the sums against the node's counters."""
@@ -409,7 +437,15 @@ class MachineCheck(HugeCheck):
         accounted: cython.bint = is_accounted(s, number)
         first: u64
         index: u64
-        cached = dirty = writeback = shadows = 0
+        cached: i64 = 0
+        dirty: i64 = 0
+        writeback: i64 = 0
+        shadows: i64 = 0
+        entries: u32
+        values: u32
+        node_dirty: u32
+        node: u32
+        n: cython.pointer(XaNode)
         for first in range(0, f.cap_pages, XA_CHUNK):
             chunk = f.chunks[first // XA_CHUNK]
             if chunk == cython.NULL and not xa_node(s, number, first):
@@ -425,7 +461,11 @@ class MachineCheck(HugeCheck):
                     node_dirty += accounted and s.pages[chunk.pages[index]].flags & PG_DIRTY != 0
                     writeback += s.pages[compound_head(s, chunk.pages[index])].flags & PG_WRITEBACK != 0
             dirty += node_dirty
-            shadows += self.node(number, first, (entries, values, node_dirty))
+            node = xa_node(s, number, first)
+            n = node_at(s, node)
+            if not node or entries != n.count or values != n.nr_values or node_dirty != n.nr_dirty:
+                self.node(number, first, (entries, values, node_dirty))
+            shadows += node != 0 and n.listed
         if f.kind == FILE_SWAP:
             return {"dirty": 0, "writeback": writeback, "shadow nodes": 0}
         self.equal(f"cached pages of file {number}", cached, f.nr_cached)
@@ -434,30 +474,29 @@ class MachineCheck(HugeCheck):
         self.hold(f.nr_dirty == 0 or f.wb_list != WB_CLEAN, f"file {number} is dirty and the flusher does not know")
         return {"dirty": dirty, "writeback": writeback, "shadow nodes": shadows}
 
-    def node(self, file: u32, first: u64, counted: tuple[int, int, int]) -> int:
-        """The tree node of 64 pages against what is there; 1 if it holds nothing but shadows."""
+    def node(self, file: u32, first: u64, counted: tuple[int, int, int]) -> None:
+        """The tree node of 64 pages against what is there."""
         s: State = self.s
         node: u32 = xa_node(s, file, first)
         if not node:
             self.hold(counted[0] <= (first == 0), f"pages from {first} of file {file} have no tree node")
-            return 0
+            return
         n: cython.pointer(XaNode) = node_at(s, node)
-        self.hold(
-            counted == (n.count, n.nr_values, n.nr_dirty),
-            f"node {first // 64} of file {file} says {(n.count, n.nr_values, n.nr_dirty)}, there are {counted}",
-        )
-        return 1 if n.listed else 0
+        says = (n.count, n.nr_values, n.nr_dirty)
+        self.hold(counted == says, f"node {first // 64} of file {file} says {says}, there are {counted}")
 
     def frozen_slabs(self, cache: int) -> None:
         """Slabs on the cpu's partial list: of this cache, marked so, and never more than it may have."""
         s: State = self.s
         c: cython.pointer(SlabCache) = cache_at(s, cython.cast(u32, cache))
         pfn: u32 = c.cpu_partial.head
-        slabs = 0
+        slabs: u32 = 0
         while pfn:
-            here = s.pages[pfn].mapping == cython.cast(u32, cache) and s.pages[pfn].flags & PG_FROZEN
-            self.hold(here, f"slab {pfn} on the cpu's partial list of cache {cache} is not one of its own")
-            self.hold(s.pages[pfn].index < slab_objects(s, pfn), f"slab {pfn} on the cpu's partial list is full")
+            if s.pages[pfn].mapping != cython.cast(u32, cache) or not s.pages[pfn].flags & PG_FROZEN:
+                what = f"slab {pfn} on the cpu's partial list of cache {cache} is not one of its own"
+                raise ModelBug(what, story=self.story)
+            if s.pages[pfn].index >= slab_objects(s, pfn):
+                raise ModelBug(f"slab {pfn} on the cpu's partial list is full", story=self.story)
             slabs += 1
             pfn = s.pages[pfn].next
         self.equal(f"slabs on the cpu's partial list of cache {cache}", slabs, c.cpu_partial.nr)
@@ -467,6 +506,7 @@ class MachineCheck(HugeCheck):
         s: State = self.s
         pages = 0
         pfn: u32
+        room: i64
         for cache in range(1, s.caches.nr):
             c = cache_at(s, cache)
             pages += c.nr_pages
@@ -484,6 +524,34 @@ class MachineCheck(HugeCheck):
             global_node_page_state(s, NR_SLAB_RECLAIMABLE) + global_node_page_state(s, NR_SLAB_UNRECLAIMABLE),
         )
         self.equal("page tables", self.owners[OWNER_TABLE], global_node_page_state(s, NR_PAGE_TABLE_PAGES))
+
+
+def is_sound(s: State, pfn: u32, mappings: i32) -> cython.bint:
+    """Whether the frame of a page that nothing holds is as :meth:`MachineCheck.frame` asks, which says what is not."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.mapcount != mappings or page.mapcount != reverse_mappings(s, pfn) or page.refcount != references(s, pfn):
+        return False
+    return page.owner == OWNER_ANON or (is_where_its_file_has_it(s, pfn) and is_what_its_device_has(s, pfn))
+
+
+def references(s: State, pfn: u32) -> i32:
+    """Return how many references a frame has by its mappings, its buffers, and the cache in which it is."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    cached: cython.bint = page.owner == OWNER_FILE or page.flags & PG_SWAPCACHE != 0
+    return page.mapcount + cached + (page.flags & PG_PRIVATE != 0)
+
+
+def is_where_its_file_has_it(s: State, pfn: u32) -> cython.bint:
+    """Whether the file of a page of the page cache has it at its index."""
+    return file_page(file_at(s, s.pages[pfn].mapping), s.pages[pfn].index) == pfn
+
+
+def is_what_its_device_has(s: State, pfn: u32) -> cython.bint:
+    """Whether a page of the page cache, where it is clean, holds what lies on the device."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
+    if page.flags & (PG_DIRTY | PG_LOCKED) or not is_accounted(s, page.mapping):
+        return True
+    return page.tag == disk_content(s, page.mapping, page.index)
 
 
 def validate(s: State, story: tuple[str, ...] = ()) -> None:

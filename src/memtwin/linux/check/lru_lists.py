@@ -47,7 +47,8 @@ class LruCheck(Check):
         """One list of the active and inactive ones: linked both ways; returns its pages."""
         s: State = self.s
         pfn: u32 = s.node_data[0].lruvec.lists[cython.cast(u32, lru)].head
-        before = pages = 0
+        before: u32 = 0
+        pages: i64 = 0
         while pfn:
             if not s.pages[pfn].flags & PG_LRU or page_lru(s, pfn) != lru or page_lru_gen(s, pfn):
                 raise ModelBug(f"frame {pfn} is on list {lru} and does not say so", story=self.story)
@@ -89,11 +90,16 @@ class LruCheck(Check):
         s: State = self.s
         at: u32 = cython.cast(u32, place)
         pfn: u32 = s.node_data[0].lruvec.gen.lists[at][cython.cast(u32, kind)][cython.cast(u32, zone)].head
-        before = 0
+        before: u32 = 0
+        says: i32
+        counts: i64[MAX_NR_GENS]
+        i: u32
+        for i in range(MAX_NR_GENS):
+            counts[i] = 0
         while pfn:
             says = page_lru_gen(s, pfn) - 1
             if (
-                says < 0
+                not 0 <= says < MAX_NR_GENS
                 or not s.pages[pfn].flags & PG_LRU
                 or list_of(cython.address(s.pages[pfn])) != at
                 or page_type(s, pfn) != kind
@@ -102,9 +108,11 @@ class LruCheck(Check):
                 raise ModelBug(f"frame {pfn} is in generation {place} and does not say so", story=self.story)
             if s.pages[pfn].prev != before:
                 raise ModelBug(f"generation {place} is not linked both ways at frame {pfn}", story=self.story)
-            by_place[says, kind, zone] = by_place.get((says, kind, zone), 0) + nr_pages(s, pfn)
+            counts[says] += nr_pages(s, pfn)
             before = pfn
             pfn = s.pages[pfn].next
+        for i in range(MAX_NR_GENS):
+            by_place[i, kind, zone] = by_place.get((i, kind, zone), 0) + counts[i]
 
     def walked_address_spaces(self) -> None:
         """The address spaces whose page tables are walked."""
@@ -127,7 +135,8 @@ class LruCheck(Check):
         while entry and listed <= most:
             a: cython.pointer(SwapArea) = cython.address(s.areas[entry >> SWAP_TYPE_SHIFT])
             slot: u32 = entry & ((1 << SWAP_TYPE_SHIFT) - 1)
-            self.hold(a.zswap_length[slot] != 0, f"zswap's list has slot {slot}, for which nothing is stored")
+            if not a.zswap_length[slot]:
+                raise ModelBug(f"zswap's list has slot {slot}, for which nothing is stored", story=self.story)
             listed += 1
             entry = a.zswap_next[slot]
         return listed

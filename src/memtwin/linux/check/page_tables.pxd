@@ -9,3 +9,5 @@ cdef class Check:
     cdef dict huge_entries      # PMD entries that map each huge page
     cdef i64 mapped_by_huge_entries
     cdef i64 deferred           # huge pages that say they wait to be split
+
+cdef bint holds_what_was_written(State s, u32 entry, u64 tag) noexcept nogil

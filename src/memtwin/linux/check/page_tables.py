@@ -109,6 +109,7 @@ class Check:
         limit: u64
         pte: u64
         table: u32
+        entry: u32
         pfn: u32
         counted: u32[3]
         counted[0] = counted[1] = counted[2] = 0
@@ -121,7 +122,11 @@ class Check:
                 pte = table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)]
                 if pte & PTE_SWAP:
                     counted[2] += 1
-                    self.swap_entry(mm, vpn, cython.cast(u32, pte >> 12), table)
+                    entry = pte >> 12
+                    self.entries[entry] = self.entries.get(entry, 0) + 1
+                    if not holds_what_was_written(s, entry, table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]):
+                        what = f"swapped page {vpn:#x} of mm {mm} is not what was written to it"
+                        raise ModelBug(what, story=self.story)
                 elif pte and not pte & PTE_SPECIAL:
                     pfn = pte >> 12
                     self.mapped[pfn] += 1
@@ -152,13 +157,10 @@ class Check:
         if step:
             self.huge_entries[first >> 12] = self.huge_entries.get(first >> 12, 0) + 1
 
-    def swap_entry(self, mm: u32, vpn: u64, entry: u32, table: u32) -> None:
-        """One page-table entry that holds a slot: count it, and hold what lies there against what was written."""
-        s: State = self.s
-        f: cython.pointer(File) = file_at(s, area_of(s, entry).file)
-        cached: u32 = file_page(f, slot_of(entry))
-        tag: u64 = table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)]
-        self.entries[entry] = self.entries.get(entry, 0) + 1
-        held: u64 = s.pages[cached].tag if cached else file_block(f, slot_of(entry)) - 1
-        if held != tag and not (cached and s.pages[compound_head(s, cached)].flags & PG_LOCKED):
-            raise ModelBug(f"swapped page {vpn:#x} of mm {mm} is not what was written to it", story=self.story)
+
+def holds_what_was_written(s: State, entry: u32, tag: u64) -> cython.bint:
+    """Whether what lies in a slot, or in the swap cache for it, is what was written to the page."""
+    f: cython.pointer(File) = file_at(s, area_of(s, entry).file)
+    cached: u32 = file_page(f, slot_of(entry))
+    held: u64 = s.pages[cached].tag if cached else file_block(f, slot_of(entry)) - 1
+    return held == tag or (cached != 0 and s.pages[compound_head(s, cached)].flags & PG_LOCKED != 0)
