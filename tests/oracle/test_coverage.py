@@ -6,14 +6,19 @@ None of these recordings was used when the resolutions of ``study/coverage.py`` 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("memtwin.linux.core.state")
 
-from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.coverage import Range, coverage, ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rerun = Callable[..., Path]
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 NAMES = (
@@ -27,17 +32,14 @@ WIDTH = 3.0
 QUIET = 0.02
 
 
-def held(name: str, scratch: Path) -> list[Range]:
+def held(name: str, rerun_of: Rerun) -> list[Range]:
     reals = [Recording(run) for run in runs_in(RECORDINGS / name)]
-    outs = [scratch / f"{name}-{seed}" for seed in range(RUNS)]
-    for seed, out in enumerate(outs):
-        rerun(reals[seed % len(reals)], out, seed=seed)
-    return list(ranges(reals, [Recording(out) for out in outs]))
+    return list(ranges(reals, [Recording(rerun_of(name, seed % len(reals), seed)) for seed in range(RUNS)]))
 
 
-def test_ranges_hold_what_real_runs_did(tmp_path: Path) -> None:
+def test_ranges_hold_what_real_runs_did(rerun_of: Rerun) -> None:
     """Over all recordings; and they are not so wide that they hold anything."""
-    found = coverage([one for name in NAMES for one in held(name, tmp_path)])
+    found = coverage([one for name in NAMES for one in held(name, rerun_of)])
     print(found)
     assert found.inside is not None
     assert found.width is not None

@@ -20,7 +20,10 @@ from memtwin.study.validate import figures, score
 from memtwin.twin.twin import Twin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Rerun = Callable[..., Path]
 
 QUIET = [
     "01-boot-idle", "02-anon-fits", "22-fork-cow", "22-fork-cow.worker", "33-overcommit2", "121-worker-idle",
@@ -58,11 +61,10 @@ Those from 117 to 120 were recorded when all others were within the bars; nothin
 
 
 @pytest.mark.parametrize("name", RECLAIM)
-def test_reclaim_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_reclaim_is_within_the_bars(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """No figure missing, mean error <= 10 %, p90 <= 30 %, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    verdict = score(reals, Recording(tmp_path / name), name)
+    verdict = score(reals, Recording(rerun_of(name)), name)
     assert verdict.missing == 0
     assert verdict.mean <= 0.10
     assert verdict.p90 <= 0.30
@@ -80,11 +82,10 @@ BESIDE = [
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """No figure missing, the same victims, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    twin = Recording(tmp_path / name)
+    twin = Recording(rerun_of(name))
     verdict = score(reals, twin, name)
     found = agreed(reals, twin, verdict)
     assert verdict.missing == 0
@@ -105,11 +106,10 @@ run that is left out has against the others, where that is more."""
 
 
 @pytest.mark.parametrize("name", SIX_TWELVE)
-def test_six_twelve_is_within_its_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_six_twelve_is_within_its_bars(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """No figure missing, the same victims, every operation ends as it did, and errors within the bars."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    verdict = score(reals, Recording(tmp_path / name), name)
+    verdict = score(reals, Recording(rerun_of(name)), name)
     left_out = [score([other for other in reals if other is not one], one, name) for one in reals]
     mean, p90 = (fmean(getattr(one, bar) for one in left_out) for bar in ("mean", "p90"))
     assert verdict.meets(mean=max(0.08, mean), p90=max(0.25, p90))
@@ -123,15 +123,11 @@ runs too."""
 
 @pytest.mark.parametrize("name", CHANCE)
 def test_where_chance_decides_six_twelve_is_within_its_bars_from_the_boots_of_all_runs(
-    name: str, recordings: Path, tmp_path: Path
+    name: str, recordings: Path, rerun_of: Rerun
 ) -> None:
     """The mean over the boots of all real runs; mean error <= 8 %, p90 <= 25 %."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    verdicts = []
-    for number, real in enumerate(reals):
-        out = tmp_path / f"{name}-{number}"
-        rerun(real, out)
-        verdicts.append(score(reals, Recording(out), name))
+    verdicts = [score(reals, Recording(rerun_of(name, run)), name) for run in range(len(reals))]
     assert not any(verdict.missing for verdict in verdicts)
     assert fmean(verdict.mean for verdict in verdicts) <= 0.08
     assert fmean(verdict.p90 for verdict in verdicts) <= 0.25
@@ -150,13 +146,11 @@ def test_the_classic_policy_fails_the_bars_of_generations(recordings: Path, tmp_
     ("offered", "asked"), [("12-mix-swappiness-0", "14-mix-swappiness-60"), ("10-file-once", "19-file-thrash")]
 )
 def test_the_twin_of_another_workload_fails_the_bars(
-    offered: str, asked: str, recordings: Path, tmp_path: Path
+    offered: str, asked: str, recordings: Path, rerun_of: Rerun
 ) -> None:
     """The bars can tell: a twin's run of one scenario, offered for another, is outside them or lacks figures."""
-    real = Recording(recordings / offered / "run1.tar.xz")
-    rerun(real, tmp_path / offered)
     reals = [Recording(path) for path in runs_in(recordings / asked)]
-    verdict = score(reals, Recording(tmp_path / offered), asked)
+    verdict = score(reals, Recording(rerun_of(offered)), asked)
     assert verdict.missing or verdict.mean > 0.10
     assert not verdict.meets(mean=0.10, p90=0.30)
 
@@ -173,11 +167,10 @@ def test_the_twin_of_another_machine_fails_the_bars(settings: list[str], recordi
 
 
 @pytest.mark.parametrize("name", QUIET)
-def test_the_twin_is_within_the_bars(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_the_twin_is_within_the_bars(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """No figure missing, mean error <= 2 %, p90 <= 5 %, every operation ends as it did on the real kernel."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    verdict = score(reals, Recording(tmp_path / name), name)
+    verdict = score(reals, Recording(rerun_of(name)), name)
     assert verdict.missing == 0
     assert verdict.mean <= 0.02
     assert verdict.p90 <= 0.05
@@ -191,25 +184,23 @@ FRAGMENTED = ("29-fragmentation", "133-frag-compaction-saves", "138-frag-orders"
 
 
 @pytest.mark.parametrize("name", FRAGMENTED)
-def test_compaction_moves_as_many_pages_as_the_kernel(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_compaction_moves_as_many_pages_as_the_kernel(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """Pages moved and pages taken to be moved lie within 30 % of the real runs' range at every checkpoint."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    found = {one.figure: one for one in stalls(reals, Recording(tmp_path / name))}
+    found = {one.figure: one for one in stalls(reals, Recording(rerun_of(name)))}
     assert found["pgmigrate_success"].twin <= 0.30
     assert found["compact_isolated"].twin <= 0.30
 
 
-def test_as_many_pageblocks_are_kept_for_atomic_blocks_as_the_kernel_keeps(recordings: Path, tmp_path: Path) -> None:
+def test_as_many_pageblocks_are_kept_for_atomic_blocks_as_the_kernel_keeps(recordings: Path, rerun_of: Rerun) -> None:
     """But for one in each zone: made, kept while nothing needs them, and given up under pressure.
 
     Whether the requests after that are below the low mark again, kswapd's phase decides.
     """
     reals = [Recording(path) for path in runs_in(recordings / "136-atomic-reserve")]
-    rerun(reals[0], tmp_path / "136")
     most = 0
     for label in ("filled", "atomic", "half", "pressed"):
-        read = [load(one.at(label), pagetypeinfo) for one in (*reals, Recording(tmp_path / "136"))]
+        read = [load(one.at(label), pagetypeinfo) for one in (*reals, Recording(rerun_of("136-atomic-reserve")))]
         *real, twin = [{zone.zone: zone.counts[HIGHATOMIC] for zone in one.blocks} for one in read if one]
         assert any(all(abs(twin[zone] - kept[zone]) <= 1 for zone in kept) for kept in real), label
         most = max(most, twin["DMA32"])
@@ -220,7 +211,7 @@ def six_one(recordings: Path) -> list[Path]:
     return sorted(path for path in recordings.iterdir() if "." not in path.name)
 
 
-def test_every_recorded_boot_becomes_a_machine(recordings: Path, tmp_path: Path) -> None:
+def test_every_recorded_boot_becomes_a_machine(recordings: Path) -> None:
     """Built from a boot snapshot, a machine prints the snapshot's own figures and keeps every invariant."""
     for directory in six_one(recordings):
         real = Recording(directory / "run1.tar.xz")

@@ -18,12 +18,14 @@ import pytest
 
 from memtwin import cli
 from memtwin.procfs.pid import status
-from memtwin.run.speed import rerun
 from memtwin.sources.recording import Recording, runs_in
 from memtwin.study.validate import score
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Rerun = Callable[..., Path]
 
 SHARED = (
     "200-shm-shared", "201-shm-swap-disk", "201-shm-swap-disk.k612", "202-shm-zram", "203-tmpfs-pressure",
@@ -49,22 +51,20 @@ MALLOC = (
 
 
 @pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
-def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """No figure missing, the same outcomes, signals and victims, and figures within the bars."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
     assert len(reals) >= 2
-    rerun(reals[0], tmp_path / name)
-    verdict = score(reals, Recording(tmp_path / name), name)
+    verdict = score(reals, Recording(rerun_of(name)), name)
     assert verdict.meets(mean=0.06, p90=0.20)
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
 @pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
-def test_a_process_is_as_large_as_the_real_one(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_a_process_is_as_large_as_the_real_one(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """Of a process of 2 MiB or more, RSS with swap within 2 %, address space, and page tables, or one page of them."""
     real = Recording(runs_in(recordings / name)[0])
-    rerun(real, tmp_path / name)
-    own = Recording(tmp_path / name)
+    own = Recording(rerun_of(name))
     seen = 0
     for label in real.checkpoints[1:]:
         for process in "ABCD":
@@ -85,11 +85,10 @@ def sizes_kib(text: str | None) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("name", ["222-malloc-threads", "261-malloc-waves", "263-malloc-settings"])
-def test_malloc_takes_no_longer_than_on_the_real_kernel(name: str, recordings: Path, tmp_path: Path) -> None:
+def test_malloc_takes_no_longer_than_on_the_real_kernel(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """All blocks that are allocated and trimmed, in simulated time: a call for each page of an arena costs little."""
     reals = [Recording(path) for path in runs_in(recordings / name)]
-    rerun(reals[0], tmp_path / name)
-    assert 0 < malloc_us(Recording(tmp_path / name)) <= max(malloc_us(real) for real in reals)
+    assert 0 < malloc_us(Recording(rerun_of(name))) <= max(malloc_us(real) for real in reals)
 
 
 def malloc_us(one: Recording) -> int:
@@ -98,14 +97,12 @@ def malloc_us(one: Recording) -> int:
 
 
 def test_500_mb_of_tmpfs_are_shared_and_what_of_it_is_swapped_is_said(
-    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recordings: Path, rerun_of: Rerun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What free calls shared, and swapuse's line of shared memory: exact in memory, else within 5 % of the tmpfs."""
     path = runs_in(recordings / "207-tmpfs-500m")[0]
-    real = Recording(path)
-    rerun(real, tmp_path / "run")
     for label, nearly in (("written", 0), ("mapped", 0), ("pressed", TMPFS_KIB // 20), ("read", TMPFS_KIB // 20)):
-        found = [shared_and_swapped_kib(f"{where}@{label}", capsys) for where in (path, tmp_path / "run")]
+        found = [shared_and_swapped_kib(f"{where}@{label}", capsys) for where in (path, rerun_of("207-tmpfs-500m"))]
         assert found[0] == pytest.approx(found[1], abs=nearly), label
         assert sum(found[0]) == pytest.approx(TMPFS_KIB, abs=TMPFS_KIB // 100), label
 

@@ -65,15 +65,12 @@ SHARE, SHARE_THERE = 0.10, 0.05
 
 
 @pytest.fixture(scope="module")
-def ran(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(recordings: Path, rerun_of: Callable[..., Path]) -> Ran:
     """Give the real runs of a recording and the twin's, which is made once."""
 
     @lru_cache(None)
     def both(name: str) -> tuple[list[Recording], Recording]:
-        reals = [Recording(path) for path in runs_in(recordings / name)]
-        out = tmp_path_factory.mktemp("huge") / name
-        rerun(reals[0], out)
-        return reals, Recording(out)
+        return [Recording(path) for path in runs_in(recordings / name)], Recording(rerun_of(name))
 
     return both
 
