@@ -1,10 +1,10 @@
 from memtwin.linux.core.vmstat cimport *
 from memtwin.linux.core.mm_types cimport *
-from memtwin.linux.check.huge_pages cimport HugeCheck
+from memtwin.linux.check.swap_slots cimport SlotCheck
 from memtwin.linux.core.state cimport State
 
-cdef class MachineCheck(HugeCheck):
-    cdef i64 owners[16]
+cdef class MachineCheck(SlotCheck):
+    pass
 
 cdef bint is_sound(State s, u32 pfn, i32 mappings) noexcept nogil
 cdef i32 references(State s, u32 pfn) noexcept nogil
