@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import lzma
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,7 @@ from memtwin import cli
 from memtwin.errors import OutputError, RecordingError
 from memtwin.procfs.pid import smaps
 from memtwin.sources import costly, trace_writer
+from memtwin.sources.columns import joined, split
 from memtwin.sources.deltas import Encoder, FileState, Parts
 from memtwin.sources.frames import MAGIC, framed, scan
 from memtwin.sources.recorder import PRICE, Costs, Readings, Recorder
@@ -195,8 +200,10 @@ def test_a_chain_that_has_ended_is_packed_as_one(tmp_path: Path, monkeypatch: py
     """Each sample is what it was, at its time; the file is smaller, is gone on with, and nothing is left beside it."""
     monkeypatch.setattr(trace_writer, "KEY_EVERY", 100)
     path = tmp_path / "trace"
-    ends = written(path, 250)
-    assert ends[99] > 2 * (ends[100] - (ends[1] - ends[0]))
+    written(path, 250)
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 1000)
+    assert path.stat().st_size < written(tmp_path / "plain", 250)[-1] / 2
+    (tmp_path / "plain").unlink()
     written(path, 1)
     trace = Trace(path)
     assert (trace.note, [frame.chain is not None for frame in trace.frames]) == (None, [True] * 200 + [False] * 51)
@@ -207,12 +214,73 @@ def test_a_chain_that_has_ended_is_packed_as_one(tmp_path: Path, monkeypatch: py
     assert [entry.name for entry in tmp_path.iterdir()] == ["trace"]
 
 
+@given(SAMPLES)
+def test_a_chain_by_columns_is_what_it_was(samples: list[tuple[dict[str, bytes], set[str]]]) -> None:
+    encoder, payloads = Encoder(), []
+    for number, (texts, gone) in enumerate(samples):
+        left = {path for path in gone if path not in texts}
+        payloads.append(encoder.payload(1000 * number, texts, left, meta=None if number else META))
+    assert list(joined(*split(payloads))) == payloads
+
+
+def test_a_sample_may_come_while_the_chain_before_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long packing takes: until it is done both are in the file, and afterwards."""
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 10)
+    go_on, chained = threading.Event(), trace_writer.chained
+    monkeypatch.setattr(trace_writer, "chained", lambda *chain: (go_on.wait(60), chained(*chain))[1])
+    path = tmp_path / "trace"
+    writer = Writer(str(path), META)
+    for number in range(15):
+        writer.add(Readings(files(number), [], {}), NOON + number, number)
+    assert [sample.boot_ms for sample in Trace(path).walk()] == list(range(15))
+    assert not any(frame.chain for frame in Trace(path).frames)
+    go_on.set()
+    writer.close()
+    assert [sample.boot_ms for sample in Trace(path).walk()] == list(range(15))
+    assert [frame.chain is not None for frame in Trace(path).frames] == [True] * 10 + [False] * 5
+
+
+def test_a_large_chain_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_writer, "MOST_CHAIN_BYTES", 200)
+    written(tmp_path / "trace", 60)
+    keys = [number for number, frame in enumerate(Trace(tmp_path / "trace").frames) if frame.is_key]
+    assert 2 < len(keys) < 30
+
+
+def version_1(payloads: list[bytes]) -> bytes:
+    """Return a trace as version 1 has it: its first chain packed as one, the payloads one after the other."""
+    head, covered = struct.Struct("<2sIIq"), struct.Struct("<2sIq")
+    numbers = [1000] * (len(payloads) - 1) + [len(one) for one in payloads]
+    index = zlib.compress(struct.pack(f"<{len(numbers)}q", *numbers))
+    filters = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20},)
+    packed = lzma.compress(b"".join(payloads), lzma.FORMAT_RAW, filters=filters)
+    payload = struct.pack("<II", len(payloads), len(index)) + index + packed
+    crc = zlib.crc32(payload, zlib.crc32(covered.pack(b"\xa7C", len(payload), NOON)))
+    return b"memtwin trace 1\n" + head.pack(b"\xa7C", len(payload), crc, NOON) + payload
+
+
+def test_a_trace_of_version_1_is_read_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_writer, "KEY_EVERY", 10)
+    encoder, path = Encoder(), tmp_path / "trace"
+    payloads = [encoder.payload(number, files(number), meta=None if number else META) for number in range(20)]
+    path.write_bytes(version_1(payloads))
+    assert [sample.state.text("proc/meminfo") for sample in Trace(path).walk()] == [
+        meminfo(1000 * n) for n in range(20)
+    ]
+    written(path, 25)
+    trace = Trace(path)
+    assert path.read_bytes().startswith(MAGIC)
+    assert (trace.note, [frame.chain is not None for frame in trace.frames]) == (None, [True] * 40 + [False] * 5)
+    found = [sample.state.text("proc/meminfo") for sample in trace.walk()]
+    assert found == [meminfo(1000 * number) for number in [*range(20), *range(25)]]
+
+
 def test_a_damaged_chain_is_no_sample_and_no_exception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace_writer, "KEY_EVERY", 10)
     path = tmp_path / "trace"
-    end = written(path, 11)[-1]
+    written(path, 11)
     data = path.read_bytes()
-    for at in range(len(MAGIC), end):
+    for at in range(len(MAGIC), len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
         with contextlib.suppress(RecordingError):
             assert [sample.state.text("proc/meminfo") for sample in Trace(path).walk()] in (

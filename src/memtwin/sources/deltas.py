@@ -127,6 +127,7 @@ class Encoder:
             made = made._replace(old=len(made.new))
         for path, text in files.items():
             self._add(path, text, made)
+        made.changed.sort()
         gaps = [after - before for before, after in pairwise([0, *sorted(made.same)])]
         return encode(made._replace(same=gaps))
 

@@ -2,14 +2,15 @@ r"""The frames of a trace: each sample with its length, time and checksum, so th
 
 ::
 
-    memtwin trace 1\n                                   the first line of the file
+    memtwin trace 2\n                                   the first line of the file
     mark  length  crc32  unix_ms  payload               a frame: 2, 4, 4, 8 bytes (little endian), and length bytes
 
 The mark says whether the payload begins a chain (a *key* frame: it needs nothing before it), goes on with one, or is a
 whole chain. The checksum is over mark, length, time and payload: a frame that is cut off or damaged is none. Payloads
 of one chain are one raw deflate stream, flushed after each frame (RFC 7692 does the same with messages). A flush costs
-about as much as what it packs: a chain that has ended is packed again as one LZMA2 stream, half as long, behind the
-times and lengths of its samples.
+about as much as what it packs: a chain that has ended is packed again by :mod:`~memtwin.sources.columns`, a quarter as
+long, as two LZMA2 streams behind the times and lengths of its samples. Version 1 has its payloads one after the other
+in one such stream.
 
 >>> data = MAGIC + framed(b"one", 5, is_key=True) + framed(b"two", 6, is_key=False)
 >>> [(frame.unix_ms, frame.is_key) for frame in scan(data).frames]
@@ -24,21 +25,29 @@ import lzma
 import re
 import struct
 import zlib
-from array import array
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from memtwin.sources.columns import joined, split
 
-MAGIC: Final = b"memtwin trace 1\n"
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAGIC: Final = b"memtwin trace 2\n"
+MAGICS: Final = (MAGIC, b"memtwin trace 1\n")
+"""The first lines of the versions that are read."""
 FAMILY: Final = b"memtwin trace "
 """How the first line of any version begins."""
 _KEY: Final = b"\xa7K"
 _NEXT: Final = b"\xa7n"
+_COLUMNS: Final = b"\xa7D"
 _CHAIN: Final = b"\xa7C"
+"""A chain of version 1."""
+_CHAINS: Final = frozenset((_COLUMNS, _CHAIN))
 _INDEX: Final = struct.Struct("<II")
-_LZMA: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20},)
+_SIZE: Final = struct.Struct("<I")
+_TEXT: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20},)
+_NUMBERS: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20, "lc": 0, "lp": 0, "pb": 0},)
 _HEAD: Final = struct.Struct("<2sIIq")
 _COVERED: Final = struct.Struct("<2sIq")
 _SYNC: Final = b"\x00\x00\xff\xff"
@@ -122,28 +131,14 @@ class Inflater:
         return payload
 
 
-class Chain:
-    """Packs the payloads of one chain as one, beside what is written of it meanwhile."""
-
-    def __init__(self) -> None:
-        self._stream = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=_LZMA)
-        self._packed: list[bytes] = []
-        self._times_ms, self._lengths = array("q"), array("q")
-
-    def add(self, payload: bytes, unix_ms: int) -> None:
-        """Add the payload of the next sample."""
-        self._packed.append(self._stream.compress(payload))
-        self._times_ms.append(unix_ms)
-        self._lengths.append(len(payload))
-
-    def framed(self) -> bytes:
-        """Return the frame around all of it; nothing can be added any more."""
-        first = self._times_ms[0]
-        gaps = array("q", (after - before for before, after in zip(self._times_ms, self._times_ms[1:], strict=False)))
-        index = zlib.compress(_little(gaps + self._lengths), 9)
-        payload = b"".join((_INDEX.pack(len(self._lengths), len(index)), index, *self._packed, self._stream.flush()))
-        crc = _checksum(_CHAIN, first, payload)
-        return _HEAD.pack(_CHAIN, len(payload), crc, first) + payload
+def chained(payloads: Sequence[bytes], times_ms: Sequence[int]) -> bytes:
+    """Return the frame around a whole chain."""
+    texts, columns = (lzma.compress(part, lzma.FORMAT_RAW, filters=how)
+                      for part, how in zip(split(payloads), (_TEXT, _NUMBERS), strict=True))  # fmt: skip
+    gaps = [after - before for before, after in pairwise(times_ms)]
+    index = zlib.compress(struct.pack(f"<{2 * len(payloads) - 1}q", *gaps, *map(len, payloads)), 9)
+    payload = b"".join((_INDEX.pack(len(payloads), len(index)), index, _SIZE.pack(len(texts)), texts, columns))
+    return _HEAD.pack(_COLUMNS, len(payload), _checksum(_COLUMNS, times_ms[0], payload), times_ms[0]) + payload
 
 
 class Unpacker:
@@ -165,11 +160,6 @@ class Unpacker:
             self._payloads = _payloads(self._data, frame.chain)
             self._chain = frame.chain
         return self._payloads[frame.start : frame.end]
-
-
-def _little(numbers: array[int]) -> bytes:
-    """Return numbers as bytes in the file's order."""
-    return struct.pack(f"<{len(numbers)}q", *numbers)
 
 
 def _samples(data: bytes, chain: Frame) -> Iterator[Frame]:
@@ -198,9 +188,21 @@ def _index(data: bytes, chain: Frame) -> tuple[int, tuple[int, ...], tuple[int, 
 def _payloads(data: bytes, chain: tuple[int, int]) -> bytes:
     """Return the payloads of a chain that is packed as one; raise ValueError for what is none."""
     _, size = _INDEX.unpack_from(data, chain[0])
-    stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
+    at = chain[0] + _INDEX.size + size
+    if data[chain[0] - _HEAD.size :].startswith(_CHAIN):
+        return _unpacked(data[at : chain[1]], _TEXT)
     try:
-        return stream.decompress(data[chain[0] + _INDEX.size + size : chain[1]], MAX_CHAIN_BYTES)
+        (size,) = _SIZE.unpack_from(data, at)
+    except struct.error as problem:
+        raise ValueError(str(problem)) from None
+    at += _SIZE.size
+    texts, columns = _unpacked(data[at : at + size], _TEXT), _unpacked(data[at + size : chain[1]], _NUMBERS)
+    return b"".join(joined(texts, columns))
+
+
+def _unpacked(packed: bytes, filters: Sequence[Mapping[str, int]]) -> bytes:
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters).decompress(packed, MAX_CHAIN_BYTES)
     except lzma.LZMAError as problem:
         raise ValueError(str(problem)) from None
 
@@ -211,17 +213,17 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
         return None
     mark, length, crc, unix_ms = _HEAD.unpack_from(data, at)
     start = at + _HEAD.size
-    if mark not in {_KEY, _NEXT, _CHAIN} or start + length > len(data):
+    if mark not in {_KEY, _NEXT, *_CHAINS} or start + length > len(data):
         return None
     if _checksum(mark, unix_ms, memoryview(data)[start : start + length]) != crc:
         return None
-    whole = (start, start + length) if mark == _CHAIN and length >= _INDEX.size else None
+    whole = (start, start + length) if mark in _CHAINS and length >= _INDEX.size else None
     return Frame(start, start + length, unix_ms, mark != _NEXT, whole)
 
 
 def _next_key(data: bytes, at: int) -> int:
     """Return where the next whole key frame or chain begins, or the end of the file."""
-    for match in re.finditer(rb"%b|%b" % (_KEY, _CHAIN), data[at:]):
+    for match in re.finditer(b"|".join((_KEY, *sorted(_CHAINS))), data[at:]):
         if _frame_at(data, at + match.start()):
             return at + match.start()
     return len(data)

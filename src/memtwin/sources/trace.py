@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtwin.errors import RecordingError, quoted
 from memtwin.files.inputs import why_not_read
 from memtwin.sources.deltas import FileState
-from memtwin.sources.frames import FAMILY, MAGIC, Unpacker, scan
+from memtwin.sources.frames import FAMILY, MAGICS, Unpacker, scan
 from memtwin.sources.limits import is_inside
 from memtwin.sources.opening import refuse
 from memtwin.sources.source import SNAPSHOT, Source
@@ -138,10 +138,10 @@ class Trace:
             raise RecordingError(self.path, problem.strerror or str(problem)) from problem
         if len(data) > MAX_TRACE_BYTES:
             raise RecordingError(self.path, "is larger than 1 GiB", hint="record with --max-size")
-        if not data.startswith(MAGIC):
+        if not data.startswith(MAGICS):
             if data.startswith(FAMILY):
                 version = data[len(FAMILY) : len(FAMILY) + 8].split(b"\n")[0].decode(errors="replace")
-                raise RecordingError(self.path, f"is a trace of version {version}; this memtwin reads version 1")
+                raise RecordingError(self.path, f"is a trace of version {version}; this memtwin reads 1 and 2")
             raise RecordingError(self.path, "is not a trace", hint="memtwin record makes one")
         return data
 
