@@ -8,7 +8,7 @@ import pytest
 
 from memtwin import cli
 from memtwin.diagnose.locality import Look, worked_with
-from memtwin.diagnose.player import FRESH_ANON_BYTES, FRESH_FAULTS, FRESH_FILE_BYTES, HALF, PAGE
+from memtwin.diagnose.player import FRESH_ANON_BYTES, FRESH_FAULTS, FRESH_FILE_BYTES, HALF, HUGE, PAGE
 from memtwin.diagnose.workload import Workload, workload_of
 from memtwin.errors import RecordingError
 from memtwin.procfs import swaps as swaps_file
@@ -60,6 +60,8 @@ class Samples:
         self.samples = samples
         self.contents: dict[Process, dict[str, float]] = {}
         self.touched: dict[float, dict[str, int]] = {}
+        self.programs: dict[float, dict[Process, int]] = {}
+        self.start_ticks = 10_000
         self.parents = {Process(child, 10_000): Process(parent, 10_000) for child, parent in (parents or {}).items()}
 
     def moments(self) -> Iterator[Moment]:
@@ -69,15 +71,70 @@ class Samples:
                 shared = file + FRESH_FILE_BYTES
                 figures = {"res_bytes": anon + FRESH_ANON_BYTES + shared, "shr_bytes": shared}
                 figures |= self.touched.get(float(at_s), {})
-                processes[Process(pid, 10_000)] = figures | ({} if faults is None else {"minor_faults": faults})
+                processes[Process(pid, self.start_ticks)] = figures | (
+                    {} if faults is None else {"minor_faults": faults}
+                )
             names = dict.fromkeys(processes, "prog")
-            yield Moment(0, 100_000 + int(at_s * 1000), 100, dict(MACHINE), processes, names, self.parents)
+            programs = self.programs.get(float(at_s), {})
+            boot_ms = 100_000 + int(at_s * 1000)
+            yield Moment(0, boot_ms, 100, dict(MACHINE), processes, names, self.parents, programs=programs)
 
 
 def lines(given: Samples) -> list[str]:
     text = workload(given).text
     parse(text, "trace")
     return [line for line in text.splitlines() if line.startswith(("prog", "until"))]
+
+
+def test_growth_by_fewer_faults_than_pages_is_huge_pages() -> None:
+    """Each is one fault: six of them and 300 small ones give 13.2 MB."""
+    given = Samples(
+        (0, {7: (0, 0, FRESH_FAULTS)}),
+        (1, {7: (6 * HUGE + 300 * PAGE, 0, FRESH_FAULTS + 306)}),
+        (2, {7: (4 * HUGE + 300 * PAGE, 0, FRESH_FAULTS + 306)}),
+    )
+    given.touched = {1.0: {"huge_bytes": 6 * HUGE}, 2.0: {"huge_bytes": 4 * HUGE}}
+    told = workload(given)
+    assert told.text.startswith("machine ram=576M cpus=2 kernel=6.1 thp=madvise\n")
+    assert [line for line in told.text.splitlines() if " huge " in line][2:] == [
+        f"prog-7 touch huge 0 {6 * HUGE} w seq content=half",
+        f"prog-7 madvise huge {4 * HUGE} {2 * HUGE} dontneed",
+    ]
+    run = TextSource("run", simulate(parse(told.text, "trace"), None).files())
+    for label, number in (("t1.000", 6), ("t2.000", 4)):
+        rollup = load(run, smaps_rollup, f"{label}/workers/prog-7/smaps_rollup")
+        counters = load(run, stat, f"{label}/workers/prog-7/stat")
+        assert rollup is not None
+        assert counters is not None
+        assert (rollup.rows["AnonHugePages"], counters.field("minflt")) == (number * HUGE >> 10, FRESH_FAULTS + 306)
+
+
+def test_what_it_had_at_the_beginning_is_no_fault_of_the_trace() -> None:
+    """A process that was there faults as often as it does in the trace, however large it was."""
+    given = Samples((0, {7: (8 * MIB, 0, 90_000)}), (1, {7: (8 * MIB, 0, 90_256)}))
+    given.start_ticks = 1
+    assert f"prog-7 madvise heap {7 * MIB} {MIB} dontneed" in lines(given)
+
+
+def test_a_program_that_is_executed_is_another_process() -> None:
+    """Its memory is its own and new, and so are its faults; what forked it is not its parent any more."""
+    given = Samples(
+        (0, {7: (20 * MIB, 2 * MIB, 6000)}),
+        (1, {7: (20 * MIB, 2 * MIB, 6000), 8: (20 * MIB, 2 * MIB, 90)}),
+        (2, {7: (20 * MIB, 2 * MIB, 6000), 8: (4 * MIB, 9 * MIB, 90 + FRESH_FAULTS + 1024)}),
+        parents={8: 7},
+    )
+    seven, eight = Process(7, 10_000), Process(8, 10_000)
+    given.programs = {0.0: {seven: 1}, 1.0: {seven: 1, eight: 1}, 2.0: {seven: 1, eight: 2}}
+    told = workload(given)
+    assert [(life.word, life.ended_s, life.is_forked) for life in told.lives] == [
+        ("prog-7", None, False), ("prog-8", 2.0, True), ("prog-8-2", None, False),
+    ]  # fmt: skip
+    found = told.text.splitlines()
+    assert "prog-7 fork prog-8" in found
+    assert found.index("prog-8 exit") < found.index("proc prog-8-2")
+    assert f"prog-8-2 touch heap 0 {4 * MIB} w seq content=half" in found
+    assert told.lives[2].sizes[0].faults == FRESH_FAULTS + 1024
 
 
 def test_growth_is_written_and_what_it_had_less_is_given_back() -> None:

@@ -2,23 +2,22 @@
 
 What a trace holds of a process is how much memory it had, of which kind, and how often it faulted; not which pages it
 touched. So a process here writes what it had more, frees what it had less, and where it faulted more often than it
-grew (it allocates and frees all the time) it frees and writes as much again. Pages that it had and did not fault
-on are touched again as far as the trace has working sets: so many, the newest ones; else not.
+grew (it allocates and frees all the time) it frees and writes as much again; where less often, it grew by huge pages.
+Pages that it had and did not fault on are touched again as far as the trace has working sets: so many, the newest
+ones; else not.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from memtwin.diagnose.file_player import FilePlayer, Files
-from memtwin.diagnose.locality import Look, worked_with
+from memtwin.diagnose.lives import Lives
 from memtwin.diagnose.page_player import TABLE_BYTES, PagePlayer, Tables, mapped_of, tables_of
-from memtwin.diagnose.player import FRESH_ANON_BYTES, HALF, PAGE, Life, Player, Size, up
+from memtwin.diagnose.player import FRESH_ANON_BYTES, HALF, HUGE, PAGE, Life, Player, Size, up
 from memtwin.diagnose.workload_machine import head_of
 from memtwin.errors import RecordingError
 from memtwin.render.words import count
@@ -27,9 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from memtwin.diagnose.player import Mix
-    from memtwin.sources.page_looks import PageLook
     from memtwin.sources.source import Source
-    from memtwin.sources.tracks import Moment, Process, Tracks
+    from memtwin.sources.tracks import Tracks
 
     Mixes = Callable[[Mapping[str, Any]], "Mix"]
 
@@ -41,8 +39,6 @@ _READ_BYTES_PER_S: Final = 50e6
 _WRITE_BYTES_PER_S: Final = 1e9
 _AFTER_S: Final = 1e-3
 """A checkpoint is so long after what a sample saw, and what is forgotten then again."""
-_BEGIN_MS: Final = 1000
-"""A command that is recorded began so long before the first sample at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,77 +51,6 @@ class Workload:
     notes: tuple[str, ...]
     looks: dict[str, float] = field(default_factory=dict)
     """Checkpoints at which what was referenced is what was touched since the working set before."""
-
-
-def lives_of(moments: Iterable[Moment], pids: Sequence[int] = ()) -> tuple[list[Life], dict[str, float], float]:
-    """Return the processes of a trace, the machine's figures at its first sample, and how long it is, in seconds."""
-    found: dict[Process, Life] = {}
-    swapped: dict[Process, int] = {}
-    machine: dict[str, float] = {}
-    seen: dict[Process, float] = {}
-    begin_ms, last_s = None, 0.0
-    for moment in moments:
-        begin_ms = moment.boot_ms if begin_ms is None else begin_ms
-        at_s = last_s = (moment.boot_ms - begin_ms) / 1000
-        for name, value in moment.machine.items():
-            machine.setdefault(name, value)
-        for process, figures in moment.processes.items():
-            if pids and process.pid not in pids:
-                continue
-            swapped[process] = figures.get("swap_bytes", swapped.get(process, 0))
-            if "res_bytes" not in figures:
-                continue
-            if not figures.get("virt_bytes", 1):  # a kernel thread, or a process whose memory is gone: it has ended
-                if process in found and found[process].ended_s is None:
-                    found[process].ended_s = at_s
-                continue
-            is_born = process.start_ticks * 1000 >= (begin_ms - _BEGIN_MS) * moment.ticks_per_s
-            life = found.setdefault(process, Life(process.pid, is_born, process=process))
-            starter = moment.parents.get(process)
-            life.parent = found.get(starter) if life.is_born and starter not in {None, process} else None
-            life.name, life.word = moment.names[process], _word(moment.names[process], process.pid)
-            seen[process] = at_s
-            anon = figures["res_bytes"] - figures["shr_bytes"] + swapped[process]
-            pages = moment.pages.get(process)
-            touched = _touched(figures) if pages is None else _touched_pages(pages)
-            faults = figures.get("minor_faults")
-            life.sizes.append(Size(at_s, anon, figures["shr_bytes"], faults, touched, pages=pages))
-            life.sizes[-1].open_files = moment.files.get(process, ())
-    times = sorted(set(seen.values()))
-    for process, life in found.items():
-        after = bisect_right(times, seen[process])
-        if life.ended_s is None and after < len(times):
-            life.ended_s = times[after]
-        _note_parts(life.sizes)
-    return list(found.values()), machine, last_s
-
-
-def _note_parts(sizes: Sequence[Size]) -> None:
-    """Say of each working set what part of its memory the process worked with."""
-    within = None
-    for size in reversed(sizes):
-        within = within if size.touched is None else size.touched[0]
-        size.within = within
-    seen = [size for size in sizes if size.touched is not None]
-    begun = [sizes[0].at_s, *(size.at_s for size in seen)]
-    for kind, most in ((0, "anon_bytes"), (1, "file_bytes")):
-        looks = [
-            Look(size.at_s - since, (size.touched or (0, 0))[kind]) for size, since in zip(seen, begun, strict=False)
-        ]
-        for number, size in enumerate(seen):
-            part = worked_with(looks, number, getattr(size, most))
-            size.parts = (size.parts[0], part) if kind else (part, size.parts[1])
-            size.after_s = looks[number].seconds
-
-
-def _touched(figures: Mapping[str, int]) -> tuple[int, int] | None:
-    anon, files = figures.get("touched_anon_bytes"), figures.get("touched_file_bytes")
-    return None if anon is None or files is None else (anon, files)
-
-
-def _touched_pages(look: PageLook) -> tuple[int, int]:
-    own, files = (sum(one.touched.bit_count() for one in pages.values()) for pages in (look.own, look.files))
-    return own * PAGE, files * PAGE
 
 
 def workload_of(
@@ -143,16 +68,20 @@ def workload_of(
     *is_measured* forgets references and has a checkpoint where the trace has working sets. One that *is_booted* begins
     on the first sample's machine itself: without a header, and without what was there already.
     """
-    lives, machine, long_s = lives_of(tracks.moments(), pids)
+    found = Lives(tracks.moments(), pids)
+    lives, machine, long_s = found.all, found.machine, found.long_s
     here = [life for life in lives if life.sizes and (life.sizes[0].at_s or not is_booted)]
     kept = [life for life in here if life.peak_bytes >= SMALLEST_BYTES]
     if "MemTotal_bytes" not in machine:
         raise RecordingError("the trace", "has no proc/meminfo: how large the machine is, is not known")
     for life in kept:
-        found = tracks.contents.get(life.process) if life.process is not None else None
-        if found is not None and mixes is not None:
-            life.mix = mixes(found)
-    head = head_of(first, machine["MemTotal_bytes"])
+        sampled = tracks.contents.get(life.process) if life.process is not None else None
+        if sampled is not None and mixes is not None:
+            life.mix = mixes(sampled)
+    for parent in _parents(kept).values():
+        parent.has_forked = True
+    huge = any(life.has_huge_pages for life in _without_pages(kept))
+    head = head_of(first, machine["MemTotal_bytes"], has_huge_pages=huge)
     notes = [*_notes(kept), *head.notes]
     if len(kept) < len(here):
         notes.append(f"{count(len(here) - len(kept), 'process')} that never had 1 MiB: left out")
@@ -243,6 +172,9 @@ def _steps(lives: Sequence[Life], begin_s: float, files: Files, *, is_measured: 
             yield at, f"proc {life.word}"
             heap = len(own) * TABLE_BYTES if own else up(max(heaps[id(life)] - FRESH_ANON_BYTES, PAGE))
             yield at, f"{life.word} mmap heap {heap}"
+            if not own and life.has_huge_pages:
+                yield at, f"{life.word} mmap huge {life.peak_bytes // HUGE * HUGE + HUGE}"
+                yield at, f"{life.word} madvise huge 0 {life.peak_bytes // HUGE * HUGE + HUGE} hugepage"
             if not own:
                 yield at, f"{life.word} fmap files {life.word}.files shared"
         else:
@@ -293,15 +225,6 @@ def _moments(long_s: float) -> list[float]:
     """Return times of checkpoints, at most so many, the last at the end."""
     number = min(MOST_CHECKPOINTS, max(int(long_s * _CHECKPOINTS_PER_S), 1))
     return sorted({round(long_s * at / number, 3) for at in range(1, number + 1)})
-
-
-def _word(name: str, pid: int) -> str:
-    """Return a scenario's name for a process.
-
-    >>> _word("kworker/0:1", 7), _word("", 1)
-    ('kworker_0_1-7', 'process-1')
-    """
-    return f"{re.sub('[^A-Za-z0-9_]', '_', name).lstrip('_0123456789') or 'process'}-{pid}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ class Head(NamedTuple):
     notes: list[str]
 
 
-def head_of(source: Source, total_bytes: float) -> Head:
-    """Return the header for the machine of *source*, which has so much as MemTotal."""
+def head_of(source: Source, total_bytes: float, *, has_huge_pages: bool = False) -> Head:
+    """Return the header for the machine of *source*, which has so much MemTotal, and huge pages on request."""
     ram = ceil(total_bytes * _WITH_KERNEL / _RAM_STEP) * _RAM_STEP >> 20
     kernel, notes = _kernel(source)
     cpus = _cpus(source)
@@ -64,9 +64,14 @@ def head_of(source: Source, total_bytes: float) -> Head:
         notes.append(f"of {cpus} CPUs the model has {_MOST_CPUS}")
     lists = (source.read("sys/kernel/mm/lru_gen/enabled") or "").strip()
     generations = f" lru_gen={'off' if int(lists, 16) == 0 else 'on'}" if re.fullmatch("0x[0-9a-f]+", lists) else ""
-    lines = [f"machine ram={ram}M cpus={min(cpus or 1, _MOST_CPUS)} kernel={kernel}{generations}"]
-    huge = source.read("sys/kernel/mm/transparent_hugepage/enabled") or "[never]"
-    if "[never]" not in huge:
+    huge = " thp=madvise" if has_huge_pages else ""
+    lines = [f"machine ram={ram}M cpus={min(cpus or 1, _MOST_CPUS)} kernel={kernel}{huge}{generations}"]
+    enabled = source.read("sys/kernel/mm/transparent_hugepage/enabled") or "[never]"
+    if has_huge_pages:
+        notes.append(
+            "a process has as many huge pages as it grew by fewer faults than pages; where is not in the trace"
+        )
+    elif "[never]" not in enabled:
         notes.append("huge pages are off here: sizes and faults of the trace are replayed page by page")
     areas = load(source, swaps)
     lines += _swap_lines(source, areas.areas if areas else (), notes)

@@ -31,7 +31,7 @@ _STATUS: Final = {
     "RssAnon": "anon_bytes", "RssFile": "file_bytes", "RssShmem": "shmem_bytes", "VmSwap": "swap_bytes",
     "VmPTE": "page_tables_bytes",
 }  # fmt: skip
-_ROLLUP: Final = {"Pss": "pss_bytes", "LazyFree": "lazy_free_bytes"}
+_ROLLUP: Final = {"Pss": "pss_bytes", "LazyFree": "lazy_free_bytes", "AnonHugePages": "huge_bytes"}
 _STAT: Final = {"minflt": "minor_faults", "majflt": "major_faults"}
 PROCESS_FIGURES: Final = (
     "virt_bytes", "res_bytes", "shr_bytes", *_STATUS.values(), *_ROLLUP.values(), *_STAT.values(), "cpu_us",
@@ -66,6 +66,8 @@ class Moment(NamedTuple):
     """Which pages each had and touched, where that was read."""
     files: Mapping[Process, Sequence[OpenFile]] = MappingProxyType({})
     """Which files each had open."""
+    programs: Mapping[Process, int] = MappingProxyType({})
+    """Where the stack of each begins: another place after it has executed another program; 0: not to be read."""
 
 
 def unit_of(figure: str) -> str:
@@ -88,6 +90,7 @@ class Tracks:
         self.damaged = 0
         self._names: dict[Process, str] = {}
         self._parents: dict[Process, Process] = {}
+        self._programs: dict[Process, int] = {}
         self._by_pid: dict[int, Process] = {}
         self.contents: dict[Process, dict[str, float]] = {}
         """What the last sample of the pages of each was like, where they were sampled (``record --contents``)."""
@@ -121,7 +124,7 @@ class Tracks:
                 elif path in _MACHINE or path.startswith("proc/pressure/"):
                     machine.update(self._parsed(sample.state, path, _MACHINE.get(path, _pressure)) or {})
             times = (sample.unix_ms, sample.boot_ms, self._ticks_per_s)
-            yield Moment(*times, machine, processes, self._names, self._parents, pages, files)
+            yield Moment(*times, machine, processes, self._names, self._parents, pages, files, self._programs)
 
     def _look(self, state: FileState, path: str, pid: int, found: dict[Process, Any]) -> None:
         """Add the pages of a process to those *found*, or its open files."""
@@ -144,6 +147,7 @@ class Tracks:
             return
         if kind == "stat":
             self._by_pid[pid] = Process(pid, int(found["start_ticks"]))
+            self._programs[self._by_pid[pid]] = int(found["stack"])
             parent = self._by_pid.get(int(found["parent"]))
             if parent is not None:
                 self._parents.setdefault(self._by_pid[pid], parent)
@@ -173,7 +177,8 @@ class Tracks:
         one = stat.parse(text, path)
         ticks = (one.field("utime") or 0) + (one.field("stime") or 0)
         counts = {name: one.field(field) or 0 for field, name in _STAT.items()}
-        of = {"start_ticks": one.field("starttime") or 0, "parent": one.field("ppid") or 0}
+        names = {"start_ticks": "starttime", "parent": "ppid", "stack": "startstack"}
+        of = {name: one.field(field) or 0 for name, field in names.items()}
         return {**counts, **of, "cpu_us": ticks * 1_000_000 // self._ticks_per_s}
 
 
@@ -198,14 +203,15 @@ def _rollup(text: str, path: str) -> Mapping[str, float]:
 
 
 def _smaps(text: str, path: str) -> Mapping[str, float]:
-    """Return what was touched since references were cleared, of anonymous memory and of files."""
-    anon = files = 0
+    """Return what was touched since references were cleared, of anonymous memory and of files, and huge pages."""
+    anon = files = huge = 0
     for block in smaps.parse(text, path).blocks:
         touched = block.kib("Referenced") or 0
         own = touched if block.mapping.path is None or block.mapping.path.startswith("[") else 0
         own = own or min(touched, block.kib("Anonymous") or 0)
         anon, files = anon + own, files + touched - own
-    return {"touched_anon_bytes": anon << 10, "touched_file_bytes": files << 10}
+        huge += block.kib("AnonHugePages") or 0
+    return {"touched_anon_bytes": anon << 10, "touched_file_bytes": files << 10, "huge_bytes": huge << 10}
 
 
 def _meminfo(text: str, path: str) -> Mapping[str, float]:
