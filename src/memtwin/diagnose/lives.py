@@ -77,7 +77,7 @@ class Lives:
         )
 
     def _life(self, moment: Moment, process: Process) -> Life:
-        """Return what a process is now: all memory of a program that it has executed is new, and nobody's fork."""
+        """Return what a process is now: the memory of a program that it executed is new and its own."""
         assert self._begin_ms is not None
         lives = self._found.setdefault(process, [])
         program = moment.programs.get(process, 0)

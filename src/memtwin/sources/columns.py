@@ -229,7 +229,7 @@ class _Values:
 
 
 class _Reader:
-    """Gives back what :class:`_Values` was given."""
+    """Returns what :class:`_Values` wrote."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
