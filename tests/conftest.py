@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from memtwin.sources import archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -21,6 +28,20 @@ settings.load_profile("ci" if os.environ.get("CI") else "memtwin")
 def recordings() -> Path:
     """The directory of real kernels' recordings, one directory a scenario, run1.tar.xz and on in each."""
     return RECORDINGS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def recordings_are_unpacked_once() -> Iterator[None]:
+    """Keep the last recordings as they were unpacked: a test that asks many questions of one opens it for each."""
+    plain = archive.Archive
+    kept = lru_cache(maxsize=8)(plain)
+
+    def opened(name: str, *, salvage: bool = False) -> archive.Archive:
+        return kept(name) if name.startswith(f"{RECORDINGS}/") and not salvage else plain(name, salvage=salvage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "Archive", opened)
+        yield
 
 
 @pytest.fixture
