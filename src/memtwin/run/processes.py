@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux import touch
+from memtwin.linux import touch, touch_list
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs import fs_writeback, jbd2, read_write
 from memtwin.linux.fs.proc import task_mmu
@@ -367,37 +367,42 @@ class Processes:
 
     def touches(self, process: Worker, op: Touch) -> touch.Touch | int:
         """Return the touches of an operation; an Outcome: the process has no such pages."""
-        return self._touches(process, op, 0, op.npages, write=op.write)
-
-    def _touches(self, process: Worker, op: Touch, first: int, npages: int, *, write: bool) -> touch.Touch | int:
         start = self.part(process, op)
         if start < 0:
             return -start
         return touch.Touch(
-            self.state,
-            process.task,
-            start + first,
-            npages,
-            write,
-            CONTENTS[op.content],
-            op.index,
-            op.offset_pages + first,
-            **_drawn(op),
-            bytes_per_s=op.pace.bytes_per_s,
-            think_ns=op.pace.think_ns,
-        )
+            self.state, process.task, start, op.npages, op.write, CONTENTS[op.content], op.index, op.offset_pages,
+            **_drawn(op), bytes_per_s=op.pace.bytes_per_s, think_ns=op.pace.think_ns,
+        )  # fmt: skip
 
     def touch(self, process: Worker, op: Touch) -> int:
         """Touch pages of a region; returns an Outcome (ENOENT: no such region, ERANGE: beyond its end)."""
-        code: int = Outcome.OK
-        for first, npages, reads in op.pattern.steps if isinstance(op.pattern, Listed) else [(0, op.npages, False)]:
-            touches = self._touches(process, op, first, npages, write=op.write and not reads)
-            if isinstance(touches, int):
-                return touches
-            code = self.by_seconds(touches)
-            self.user_ns += self._user_time(op, touches.done)
-            if code != Outcome.OK:
-                break
+        if isinstance(op.pattern, Listed):
+            return self._touch_list(process, op, op.pattern)
+        touches = self.touches(process, op)
+        if isinstance(touches, int):
+            return touches
+        code = self.by_seconds(touches)
+        self.user_ns += self._user_time(op, touches.done)
+        return self.end_by_signal(process, code)
+
+    def _touch_list(self, process: Worker, op: Touch, pattern: Listed) -> int:
+        """Touch listed pages, with a sample at each whole second; returns an Outcome."""
+        start = self.part(process, op)
+        if start < 0 or not pattern.bits:
+            return -start if pattern.bits else Outcome.OK
+        read = pattern.read.to_bytes(-(-pattern.read.bit_length() // 8), "little")
+        touches = touch_list.TouchList(
+            self.state, process.task, start, pattern.runs, op.write, CONTENTS[op.content], op.index, op.offset_pages,
+            pattern.seed, read,
+        )  # fmt: skip
+        code = touches.run()
+        while code == Outcome.AGAIN:
+            self.beside.collect()
+            if self.state.clock_ns >= touches.until_ns:
+                self.on_second()
+            code = touches.run(next_sample(touches.began_ns, self.state.clock_ns))
+        self.user_ns += self._user_time(op, touches.done)
         return self.end_by_signal(process, code)
 
     def end_by_signal(self, process: Worker, code: int) -> int:

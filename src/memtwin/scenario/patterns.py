@@ -6,11 +6,14 @@ pages on a real kernel, in :func:`pages` and in the compiled model.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_ONES: Final = re.compile("1+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,7 @@ class Listed:
     @property
     def runs(self) -> list[tuple[int, int]]:
         """The runs of neighbours: the first page of each, and how many."""
-        found, at, bits = [], 0, self.bits
-        while bits:
-            gap = (bits & -bits).bit_length() - 1
-            bits >>= gap
-            length = (~bits & (bits + 1)).bit_length() - 1
-            found.append((at + gap, length))
-            at, bits = at + gap + length, bits >> length
-        return found
+        return [(one.start(), one.end() - one.start()) for one in _ONES.finditer(f"{self.bits:b}"[::-1])]
 
 
 Pattern = Seq | Rand | Hot | Pow | Listed
