@@ -8,10 +8,12 @@ SOAK_OPS := 10000000
 FUZZ_S := 120
 MUTATIONS := 1200
 KILLS := 200
+# Two processes; the tests of a file share what it prepares, and files begin in their order: long ones are not last.
+BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench build debug-test soak fuzz kills trials page-cache fingerprint fidelity future journeys stubs map chapter api man zipapp wheels chroots lock clean
+.PHONY: help run test style lint check bench build debug-test soak fuzz kills trials page-cache fingerprint fidelity future journeys stubs map chapter api man zipapp wheels chroots lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -71,16 +73,18 @@ run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition
 	@$(BIN)/memtwin report $(RUN) -o $(RUN).html
 
 test: $(VENV)/.built $(VENV)/.dev  ## run all tests
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q $(BY_FILE)
 
-lint: $(VENV)/.built $(VENV)/.dev  ## format, lint, types, tidy
+style: $(VENV)/.built $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+lint: style  ## format, lint, types, tidy
 	$(BIN)/python -m pytest -q tests/tidy
 
 check: lint  ## these, and fast tests
-	$(BIN)/python -m pytest -q -n 2 tests/unit
+	$(BIN)/python -m pytest -q $(BY_FILE) tests/unit
 
 bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCacheSim and this host's kernel
 	@$(MAKE) --no-print-directory $(VENV)/.bench || { rm -rf $(VENV)/bench; echo "libcachesim cannot be installed: bench goes on without"; }
@@ -89,7 +93,7 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCac
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
 	MEMTWIN_CORE=require MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
 	PYTHONPATH=build/debug/lib MEMTWIN_MUTATIONS=$(MUTATIONS) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/model \
+	  $(BIN)/python -m pytest -q $(BY_FILE) -p no:cacheprovider tests/model \
 	  tests/oracle/test_fidelity.py::test_the_twin_is_within_the_bars \
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[12-mix-swappiness-0]' \
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[105-zram-lzo-classes]' \

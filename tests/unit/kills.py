@@ -56,11 +56,11 @@ KINDS = (
 )
 
 
-def prepare(where: Path) -> None:
+def prepare(where: Path, processes: int = PROCESSES) -> None:
     """Write what the commands read: a scenario, a machine with many processes, a log with many events."""
     (where / "s.mem").write_text(SCENARIO)
     (where / "log").write_text("".join(f"{line}\n" for line in layouts.report(layouts.LAYOUTS[5]) * 60))
-    for pid in range(1, PROCESSES + 1):
+    for pid in range(1, processes + 1):
         process = where / "machine/proc" / str(pid)
         process.mkdir(parents=True)
         for name in ("comm", "status", "stat", "statm", "maps", "smaps_rollup", "cgroup", "limits"):

@@ -37,7 +37,7 @@ print(json.dumps({"code": code, "err": errors.getvalue(), "out": out.getvalue(),
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("kills")
-    kills.prepare(where)
+    kills.prepare(where, processes=60)
     return where
 
 
