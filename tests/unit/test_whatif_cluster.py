@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORDING = Path(__file__).parents[1] / "recordings" / "14-mix-swappiness-60" / "run1.tar.xz"
-WORKERS = 4
+WORKERS = 2
 CLUSTER = f"""
 import json, sys
 if __name__ == "__main__":
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     sys.stdin.read()
     cluster.close()
 """
-WORDS = ("whatif", str(RECORDING), "--vary", "machine.ram=160M..256M/8M", "--vary", "swap=same,zram:25%", "--json")
+WORDS = ("whatif", str(RECORDING), "--vary", "machine.ram=160M..256M/16M", "--vary", "swap=same,zram:25%", "--json")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from memtwin.linux.core.vmstat import EVENTS
 from memtwin.linux.kernel.sched import psi
 from memtwin.linux.mm import page_alloc, page_alloc_fast
 from memtwin.machine import swap_areas
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 AREAS: Final = "swap_areas.csv"
+_STALLS: Final = tuple(name for name in EVENTS if name.startswith("allocstall_"))
 
 
 class AreaUse(NamedTuple):
@@ -65,9 +67,10 @@ def sample(machine: Machine, ops_done: int, *, between: bool) -> Sample:
         "Committed_AS": state.committed_pages,
     }
     figures = {name: int(kib(value)) for name, value in sizes.items()}
-    counts = events | node
-    figures.update({name: counts[name] for name in figures_with("timeline") if name in counts})
-    figures["allocstall"] = sum(count for name, count in events.items() if name.startswith("allocstall_"))
+    for name in figures_with("timeline"):
+        if name in node or name in events:
+            figures[name] = node[name] if name in node else events[name]
+    figures["allocstall"] = sum(events[name] for name in _STALLS)
     figures["pgscan"] = events["pgscan_kswapd"] + events["pgscan_direct"]
     figures["pgsteal"] = events["pgsteal_kswapd"] + events["pgsteal_direct"]
     uses = tuple(AreaUse(*use) for use in swap_areas.uses(state, machine.areas))

@@ -37,6 +37,18 @@ class Loop:
     line: Line
     repeats: int
     body: list[Line | Loop] = field(default_factory=list)
+    length: int = 0
+    """Lines of one repetition."""
+
+    @property
+    def count(self) -> int:
+        """How many lines all repetitions have."""
+        return self.repeats * self.length
+
+    def add(self, item: Line | Loop) -> None:
+        """Add a line, or a loop that has ended."""
+        self.body.append(item)
+        self.length += item.count if isinstance(item, Loop) else 1
 
     def lines(self) -> Iterable[Line]:
         """Every line of every repetition, in order."""

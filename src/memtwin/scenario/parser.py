@@ -64,7 +64,7 @@ class _Body:
         elif line.words == ["}"]:
             self.end_loop(line)
         elif self.loops:
-            self.loops[-1].body.append(line)
+            self.loops[-1].add(line)
         elif not self.ops and line.words[0] in kinds.HEADER_WORDS:
             header.take(line)
         else:
@@ -73,8 +73,10 @@ class _Body:
     def end_loop(self, line: Line) -> None:
         ended = flow.close(line, self.loops)
         if self.loops:
-            self.loops[-1].body.append(ended)
+            self.loops[-1].add(ended)
             return
+        if len(self.ops) + ended.count > MAX_LINES:  # each line is an operation or more
+            raise ended.line.error(f"at most {MAX_LINES:,} operations")
         for repeated in ended.lines():
             self.take(Line(self.path, repeated.lineno, repeated.words, len(self.ops)))
 
