@@ -111,7 +111,7 @@ def take(recorder: Recorder, samples: Samples, heaps: Heaps) -> None:
 
 
 class Heaps:
-    """Looks at the free lists of those that grow, at a price of at most a hundredth of the time."""
+    """Looks at the free lists of those that grow, at a price of at most a hundredth of a CPU."""
 
     def __init__(self, samples: Samples, seconds: float) -> None:
         self._samples, self._every_s = samples, seconds / _LOOKS
@@ -137,8 +137,11 @@ class Heaps:
 
 
 def look_at(process: ProcessSeries, at_s: float) -> float:
-    """Note what malloc of a process has free, or why that is not known; return how long it took, in seconds."""
-    begin = time.monotonic()
+    """Note what malloc of a process has free, or why that is not known; return the CPU time that it took, in seconds.
+
+    The process goes on meanwhile: waiting for a CPU on a busy machine costs no one anything.
+    """
+    begin = time.thread_time()
     try:
         memory = ProcessMemory(process.pid or 0)
         try:
@@ -151,7 +154,7 @@ def look_at(process: ProcessSeries, at_s: float) -> float:
         process.heap.append(HeapLook(at_s, found.free_bytes, found.trim_bytes, found.system_bytes - found.free_bytes))
     elif not process.heap:
         process.heap_unknown = found.why
-    return time.monotonic() - begin
+    return time.thread_time() - begin
 
 
 def _is_asked(path: str, pids: Collection[int]) -> bool:
