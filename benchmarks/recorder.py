@@ -6,12 +6,14 @@ A program with 1 GiB goes on through windows that alternate between recorded and
 rounds ended. Compared is what a round takes on the clock (with what it waits for mmap_lock) and of CPU time. Whole
 windows say little where a machine's memory is now faster, now slower by a tenth; but all that a recorder does it does
 at once, and sleeps until the next sample: what the program does meanwhile is held against what it does just before and
-after. The bound is the upper end of the 95 % interval of the mean of the pairs.
+after. Both run before all else on the machine, if root runs this. The bound is the upper end of the 95 % interval of
+the mean of the pairs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -58,6 +60,7 @@ int main(int argc, char **argv) {
 MOST_ROUNDS = 1 << 20
 SETTLE_S = 3.0
 LOOK_S = 0.2
+START_S = 15
 FIFTY = r"""
 import os, random, select, subprocess, time
 def idle(draw):
@@ -112,6 +115,7 @@ class Target:
         with times.open("rb") as file:
             self._times = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ)).cast("Q")
         self._process = subprocess.Popen([str(where / "work"), kind, str(times)])
+        before_all_else(self._process.pid)
 
     def end(self) -> None:
         """End it."""
@@ -130,6 +134,12 @@ class Target:
         (t0, c0), (t1, c1) = (self._times[2 * one : 2 * one + 2] for one in (after - 1, after))
         part = (moment - t0) / (t1 - t0)
         return after + part, (c0 + part * (c1 - c0)) / 1e9
+
+
+def before_all_else(pid: int) -> None:
+    """Let a process run before all others, where that is allowed: two of them have two CPUs, as on a quiet machine."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, -20)
 
 
 def slow_down(where: Path, kind: str, seconds: float, pairs: int) -> str:
@@ -162,6 +172,8 @@ def window(seconds: float, trace: Path | None) -> tuple[float, float]:
     """Let some seconds pass with a recorder (its defaults), or without; return when they began and ended."""
     recorder = None if trace is None else subprocess.Popen((*RECORD, "-o", str(trace)), stdout=subprocess.DEVNULL)
     try:
+        if recorder is not None:
+            before_all_else(recorder.pid)
         time.sleep(SETTLE_S)
         begin = time.clock_gettime(time.CLOCK_BOOTTIME)
         time.sleep(seconds)
@@ -203,20 +215,29 @@ def bounded(shares: list[float]) -> str:
 
 
 def recorder_share(where: Path, number: int, seconds: int) -> str:
-    """Return what a recorder of all processes takes beside *number* sleepers."""
+    """Return what a recorder of all processes takes beside *number* sleepers, once it has read all of them and then."""
     sleepers = [subprocess.Popen(["sleep", "600"]) for _ in range(number)]
+    recorder = subprocess.Popen((*RECORD, "-o", str(where / f"all{number}")), stdout=subprocess.DEVNULL)
     try:
-        out = subprocess.run(
-            (*RECORD, "-o", str(where / f"all{number}"), "--for", f"{seconds}s"),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        time.sleep(START_S)
+        begun = cpu_s(recorder.pid)
+        time.sleep(seconds)
+        share = 100 * (cpu_s(recorder.pid) - begun) / seconds
+        present = sum(one.name.isdigit() for one in Path("/proc").iterdir())
     finally:
+        recorder.terminate()
+        recorder.wait(30)
         for one in sleepers:
             one.kill()
             one.wait()
-    return f"{number} sleepers and all else: {out.stdout.split(': ', 1)[1].strip()}"
+    first = f"{begun:.1f} s of CPU time in the first {START_S} s"
+    return f"{number} sleepers, {present} processes in all: {share:.1f} % of a CPU over {seconds} s, after {first}"
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time of a process."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def size_of_a_day(where: Path, seconds: int) -> str:
