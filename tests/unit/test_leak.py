@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -304,3 +305,15 @@ def test_a_live_process_is_watched_and_its_heap_read(capsys: pytest.CaptureFixtu
     assert found["rate_bytes_per_s"] > 500_000
     assert found["look_seconds_more"] > 100
     assert os.getpid() != process.pid
+
+
+def test_what_root_would_add_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = Samples(4096)
+    for pid, why in ((7, os.strerror(errno.EACCES)), (8, "no malloc of glibc is in its memory")):
+        samples.processes[pid] = ProcessSeries(pid)
+        samples.processes[pid].heap_unknown = why
+        for second in range(300):
+            samples.processes[pid].anon.add(second, 40e6)
+    monkeypatch.setattr(watch, "live", lambda *_: samples)
+    assert cli.main(["leak", "--all"]) == 0
+    assert "of 1 process of other users what malloc has free" in capsys.readouterr().err

@@ -679,3 +679,4 @@ def test_a_user_without_rights_gets_what_there_is(tmp_path: Path) -> None:
     assert source.read("proc/1/status")
     assert source.read("proc/1/smaps_rollup") is None
     assert source.unread["proc/1/smaps_rollup"] == "Permission denied"
+    assert "of 1 process smaps_rollup, maps and io may not be read: root may read them" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +18,7 @@ from memtwin.diagnose.cycles import view as cycles_view
 from memtwin.diagnose.cycles import watch as watch_cycles
 from memtwin.diagnose.leak import findings
 from memtwin.errors import UsageError
+from memtwin.render.words import count
 from memtwin.sources import cgroups
 from memtwin.sources.opening import open_source
 from memtwin.sources.trace import Trace
@@ -135,4 +138,8 @@ def _live(pids: tuple[int, ...], cgroup: str | None, seconds: float) -> tuple[Sa
     samples = watch.live(_there(pids), seconds, _group(cgroup))
     if samples.is_cut_short:
         note("interrupted: judged by what was seen")
+    refused = sum(one.heap_unknown == os.strerror(errno.EACCES) for one in samples.processes.values())
+    if refused:
+        reason = "what malloc has free and what is freed lazily is not known, and may be what grew: root may read it"
+        note(f"of {count(refused, 'process')} of other users {reason}")
     return samples, open_root(LIVE)

@@ -17,6 +17,7 @@ from memtwin.cli.common import note, write
 from memtwin.cli.words import duration, size
 from memtwin.errors import InputError, UsageError
 from memtwin.render.amount import column
+from memtwin.render.words import count
 from memtwin.sources import cgroups
 from memtwin.sources.costly import Contents, WorkingSets
 from memtwin.sources.host import host
@@ -127,6 +128,9 @@ def command(
         writer.close()
         _end(child)
     write(f"{output}: {ticks.summary()}\n")
+    refused = sum(one.isdigit() for one in ticks.refused)
+    if refused and os.geteuid():
+        note(f"of {count(refused, 'process')} smaps_rollup, maps and io may not be read: root may read them")
     return child.returncode if child is not None and child.returncode is not None and child.returncode > 0 else 0
 
 
@@ -152,6 +156,8 @@ class _Loop:
         self._recorder, self._writer, self._every_s, self._child, self._pids = recorder, writer, every_s, child, pids
         self._until = None if for_ms is None else time.monotonic() + for_ms / 1000
         self._full, self._stretch, self._stop = False, 1, False
+        self.refused: set[str] = set()
+        """Processes of which something may not be read."""
         self._begin, self._cpu = time.monotonic(), time.process_time()
 
     def run(self) -> None:
@@ -185,7 +191,9 @@ class _Loop:
     def _sample(self) -> None:
         unix_ms = time.time_ns() // 1_000_000
         boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-        why = self._writer.add(self._recorder.tick(), unix_ms, boot_ms)
+        made = self._recorder.tick()
+        self.refused.update(path.split("/")[1] for path in made.unread if path.startswith("proc/"))
+        why = self._writer.add(made, unix_ms, boot_ms)
         if why and not self._full:
             note(f"{self._writer.path}: {why}: samples are lost until there is room")
         self._full = bool(why)
