@@ -136,6 +136,14 @@ class Target:
         return after + part, (c0 + part * (c1 - c0)) / 1e9
 
 
+def recording(trace: Path) -> subprocess.Popen[bytes]:
+    """Start a recorder with its defaults."""
+    words = (*RECORD, "-o", str(trace))
+    recorder = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
+    before_all_else(recorder.pid)
+    return recorder
+
+
 def before_all_else(pid: int) -> None:
     """Let a session run before all others, where that is allowed: two of them have two CPUs, as on a quiet machine."""
     with contextlib.suppress(PermissionError):
@@ -173,11 +181,7 @@ def slow_down(where: Path, kind: str, seconds: float, pairs: int) -> str:
 
 def window(seconds: float, trace: Path | None) -> tuple[float, float]:
     """Let some seconds pass with a recorder (its defaults), or without; return when they began and ended."""
-    recorder = None
-    if trace is not None:
-        words = (*RECORD, "-o", str(trace))
-        recorder = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
-        before_all_else(recorder.pid)
+    recorder = None if trace is None else recording(trace)
     try:
         time.sleep(SETTLE_S)
         begin = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -222,7 +226,7 @@ def bounded(shares: list[float]) -> str:
 def recorder_share(where: Path, number: int, seconds: int) -> str:
     """Return what a recorder of all processes takes beside *number* sleepers, once it has read all of them and then."""
     sleepers = [subprocess.Popen(["sleep", "600"]) for _ in range(number)]
-    recorder = subprocess.Popen((*RECORD, "-o", str(where / f"all{number}")), stdout=subprocess.DEVNULL)
+    recorder = recording(where / f"all{number}")
     try:
         time.sleep(START_S)
         begun = cpu_s(recorder.pid)
