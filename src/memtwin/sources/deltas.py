@@ -14,7 +14,7 @@ text is printed back when it is taken apart: what does not come back byte for by
 from __future__ import annotations
 
 import re
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtwin.sources.msgpack import decode, encode
@@ -31,17 +31,22 @@ _MAX_STATE_BYTES: Final = 1 << 30
 class Parts:
     """One file's text: a template for ``%`` and the numbers in it."""
 
-    __slots__ = ("numbers", "template")
+    __slots__ = ("_lines", "_rows", "numbers", "template")
 
     def __init__(self, template: bytes, numbers: list[int]) -> None:
         self.template, self.numbers = template, numbers
+        self._lines: list[bytes] | None = None
+        self._rows: list[tuple[bytes, int, int]] = []
+        """Of each line its template, and which of the numbers are in it."""
 
     @classmethod
     def of(cls, text: bytes) -> Parts:
         """Take *text* apart."""
-        numbers = [int(token) for token in _NUMBER.findall(text)]
-        template = _PADDED.sub(_field, text.replace(b"%", b"%%"))
-        parts = cls(template, numbers)
+        pieces = _PADDED.split(text.replace(b"%", b"%%"))  # what is between numbers, blanks, digits, and so on
+        blanks, digits = pieces[1::3], pieces[2::3]
+        pieces[1::3] = map(_field, blanks, digits)
+        pieces[2::3] = repeat(b"", len(digits))
+        parts = cls(b"".join(pieces), list(map(int, digits)))
         return parts if parts.text() == text else cls(text.replace(b"%", b"%%"), [])
 
     def text(self) -> bytes:
@@ -53,17 +58,39 @@ class Parts:
 
         The numbers are then those of *text*.
         """
-        numbers = [int(token) for token in _NUMBER.findall(text)]
-        old = self.numbers
-        if len(numbers) != len(old) or self.template % tuple(numbers) != text:
+        before = self._cut() if self._lines is None else self._lines
+        lines = text.split(b"\n")
+        if len(lines) != len(before) or len(lines) != len(self._rows):
             return None
+        changed = []
+        for at, line in enumerate(lines):
+            if line != before[at]:
+                template, begin, end = self._rows[at]
+                found = list(map(int, _NUMBER.findall(line)))
+                if len(found) != end - begin or template % tuple(found) != line:
+                    return None
+                changed.append((begin, found))
+        self._lines = lines
+        return self._set(changed)
+
+    def _cut(self) -> list[bytes]:
+        """Cut it into lines, which are compared first: most are the same; no rows: it is whole."""
+        self._lines = lines = self.text().split(b"\n")
+        ends = list(accumulate(len(_NUMBER.findall(line)) for line in lines))
+        if ends[-1] == len(self.numbers):
+            self._rows = list(zip(self.template.split(b"\n"), [0, *ends], ends, strict=False))
+        return lines
+
+    def _set(self, changed: list[tuple[int, list[int]]]) -> list[int]:
+        """Take on the numbers of some lines, each with the index of its first; return how they differ."""
+        numbers, last = self.numbers, 0
         pairs: list[int] = []
-        last = 0
-        for index, (before, after) in enumerate(zip(old, numbers, strict=True)):
-            if before != after:
-                pairs += (index - last, after - before)
-                last = index
-        self.numbers = numbers
+        for begin, found in changed:
+            for index, after in enumerate(found, begin):
+                if after != numbers[index]:
+                    pairs += (index - last, after - numbers[index])
+                    last = index
+            numbers[begin : begin + len(found)] = found
         return pairs
 
     def apply(self, pairs: list[int]) -> None:
@@ -255,9 +282,8 @@ def _with_lines(before: bytes, other: list[tuple[int, bytes]]) -> bytes:
     return b"\n".join(lines)
 
 
-def _field(match: re.Match[bytes]) -> bytes:
+def _field(blanks: bytes, digits: bytes) -> bytes:
     """Return how a number is printed: padded with blanks or zeros to its width, or as it is."""
-    blanks, digits = match.groups()
-    if len(digits) > 1 and digits.startswith(b"0"):
+    if digits.startswith(b"0") and len(digits) > 1:
         return b"%s%%0%dd" % (blanks, len(digits))
-    return b"%%%dd" % len(match[0]) if len(blanks) > 1 else b"%s%%d" % blanks
+    return b"%%%dd" % (len(blanks) + len(digits)) if len(blanks) > 1 else blanks + b"%d"
