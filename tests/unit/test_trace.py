@@ -106,6 +106,21 @@ def test_any_text_comes_back(text: bytes) -> None:
     assert Parts.of(text).text() == text
 
 
+@given(st.lists(st.lists(st.integers(0, 2000), min_size=3, max_size=3), min_size=2, max_size=6), st.integers(0, 3))
+def test_differences_of_many_texts_are_those_of_each(rows: list[list[int]], what: int) -> None:
+    """However often a text has changed, what is said of it makes the next one; what it cannot say changes nothing."""
+    form = ("A: %5d kB\nB: %d %d", "%d\n%d\n\n%d\n", "x%d %d 0%d", "%%%d,%d\n%d")[what]
+    texts = [(form % tuple(numbers)).encode() for numbers in rows]
+    writer, reader = Parts.of(texts[0]), Parts.of(texts[0])
+    for text in texts[1:]:
+        pairs = writer.difference(text)
+        if pairs is None:
+            writer, reader = Parts.of(text), Parts.of(text)
+        else:
+            reader.apply(pairs)
+        assert writer.text() == reader.text() == text
+
+
 def test_a_cut_at_any_byte_costs_at_most_one_sample(tmp_path: Path) -> None:
     ends = written(tmp_path / "whole", 12)
     data = (tmp_path / "whole").read_bytes()

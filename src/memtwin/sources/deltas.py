@@ -36,6 +36,7 @@ class Parts:
     def __init__(self, template: bytes, numbers: list[int]) -> None:
         self.template, self.numbers = template, numbers
         self._lines: list[bytes] | None = None
+        """Its lines, when it has changed twice; none yet: it has changed once."""
         self._rows: list[tuple[bytes, int, int]] = []
         """Of each line its template, and which of the numbers are in it."""
 
@@ -58,7 +59,9 @@ class Parts:
 
         The numbers are then those of *text*.
         """
-        before = self._cut() if self._lines is None else self._lines
+        if self._lines is None:
+            return self._first_difference(text)
+        before = self._lines or self._cut()
         lines = text.split(b"\n")
         if len(lines) != len(before) or len(lines) != len(self._rows):
             return None
@@ -72,6 +75,14 @@ class Parts:
                 changed.append((begin, found))
         self._lines = lines
         return self._set(changed)
+
+    def _first_difference(self, text: bytes) -> list[int] | None:
+        """Do the same at once: many a file changes one time only."""
+        numbers = list(map(int, _NUMBER.findall(text)))
+        if len(numbers) != len(self.numbers) or self.template % tuple(numbers) != text:
+            return None
+        self._lines = []
+        return self._set([(0, numbers)])
 
     def _cut(self) -> list[bytes]:
         """Cut it into lines, which are compared first: most are the same; no rows: it is whole."""

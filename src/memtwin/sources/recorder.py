@@ -81,13 +81,14 @@ class Costs:
 class _Watched:
     """One process: its statm is kept open, so that a look at it is one system call."""
 
-    __slots__ = ("costs", "detail_tick", "fd", "grown_tick", "paths", "pid", "seldom_s", "statm")
+    __slots__ = ("costs", "detail_tick", "fd", "grown_tick", "path", "paths", "pid", "seldom_s", "statm")
 
     def __init__(self, pid: int, fd: int | None, grown_tick: int) -> None:
         self.pid, self.fd, self.grown_tick = pid, fd, grown_tick
         self.statm = b""
+        self.path = f"proc/{pid}/statm"
         self.detail_tick, self.seldom_s = 0, 0.0
-        self.paths: set[str] = set()
+        self.paths = {self.path}
         self.costs = {name: Costs() for name in _UNDER_LOCK}
 
 
@@ -204,14 +205,12 @@ class Recorder:
         return fd
 
     def _process(self, process: _Watched, made: Readings) -> None:
-        path = f"proc/{process.pid}/statm"
         try:
-            statm = os.pread(process.fd, 256, 0) if process.fd is not None else _bytes(f"/{path}")
+            statm = os.pread(process.fd, 256, 0) if process.fd is not None else _bytes(f"/{process.path}")
         except OSError:
             self._drop(process, made)
             return
-        made.files[path] = statm
-        process.paths.add(path)
+        made.files[process.path] = statm
         if statm != process.statm or self._tick >= process.detail_tick:
             process.statm = statm
             if not process.detail_tick:
