@@ -28,7 +28,7 @@ from memtwin.sources.process_memory import ProcessMemory
 SOURCE = Path(__file__).parents[1] / "tests/trials/heap.c"
 LOADER = "ld-linux-x86-64.so.2"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
-MODES = ("live", "half", "most", "small", "threads")
+MODES = ("live", "half", "most", "small", "shuffled", "threads")
 MB = 100
 LOOKS = 20
 SETTLE_S = 0.5

@@ -25,6 +25,12 @@ static void small(void) {
     for (long i = 0; i < n; i++) { p[i] = malloc(100); memset(p[i], 1, 100); }
     for (long i = 0; i < n; i += 2) free(p[i]);
 }
+static void shuffled(void) {
+    long n = mb * 1024, at = 0;
+    char **p = malloc(n * sizeof *p);
+    for (long i = 0; i < n; i++) { p[i] = malloc(1000); memset(p[i], 1, 1000); }
+    for (long i = 0; i < n / 2; i++) { at = (at + 40503 * 2) % n; free(p[at]); p[at] = 0; }
+}
 static void *thread(void *barrier) { fill(); pthread_barrier_wait(barrier); pause(); return 0; }
 static void say(void) {
     long size, rss = 0;
@@ -46,6 +52,7 @@ int main(int argc, char **argv) {
         for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, thread, &barrier);
         pthread_barrier_wait(&barrier);
     } else if (!strcmp(mode, "small")) small();
+    else if (!strcmp(mode, "shuffled")) shuffled();
     else if (!strcmp(mode, "busy")) {
         static char *q[4096];
         say();

@@ -70,7 +70,9 @@ def rows(pid: int) -> dict[str, str]:
     return {words[0]: words[1] for words in lines if words[0] in kept_rows}
 
 
-@pytest.mark.parametrize(("mode", "arenas"), [("live", 1), ("half", 1), ("most", 1), ("small", 1), ("threads", 5)])
+@pytest.mark.parametrize(
+    ("mode", "arenas"), [("live", 1), ("half", 1), ("most", 1), ("small", 1), ("shuffled", 1), ("threads", 5)]
+)
 def test_free_and_trimmed_are_as_glibc_says(program: Path, mode: str, arenas: int) -> None:
     """The sum to the byte; what malloc_trim(0) then gives within 2 %; nothing of the program changes meanwhile."""
     with running(program, mode) as (process, (free, system, rss)):
@@ -86,6 +88,25 @@ def test_free_and_trimmed_are_as_glibc_says(program: Path, mode: str, arenas: in
         process.stdin.flush()
         after = int(process.stdout.readline().split()[2])
         assert abs((rss - after) - found.trim_bytes) <= 0.02 * found.trim_bytes + SLACK
+
+
+@pytest.mark.parametrize(("mode", "most"), [("half", 100), ("shuffled", 200)])
+def test_each_part_of_a_heap_is_read_once_or_twice(
+    program: Path, mode: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list in the order of addresses needs few blocks at a time; one that goes to and fro makes all be kept."""
+    reads: list[int] = []
+    read = ProcessMemory.read
+
+    def counted(memory: ProcessMemory, start: int, end: int, room: bytearray | None = None) -> object:
+        reads.append(start)
+        return read(memory, start, end, room)
+
+    monkeypatch.setattr(ProcessMemory, "read", counted)
+    with running(program, mode) as (process, _):
+        settle(process.pid)
+        assert isinstance(look(process.pid), Kept)
+    assert 64 <= len(reads) < most  # 16 MB in blocks of 256 KiB
 
 
 def test_a_program_that_goes_on_is_read_or_said_to_change_too_fast(program: Path) -> None:

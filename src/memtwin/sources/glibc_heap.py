@@ -20,7 +20,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from memtwin.procfs.pid.maps import Mapping
     from memtwin.sources.process_memory import ProcessMemory
@@ -44,7 +44,9 @@ _FLAGS: Final = 7
 MOST_ARENAS: Final = 4096
 MOST_CHUNKS: Final = 8_000_000
 _MOST_SYSTEM: Final = 1 << 46
-_BLOCK_BYTES: Final = 64 << 10
+_BLOCK_BYTES: Final = 256 << 10
+_KEPT: Final = 8
+"""Blocks that are kept while lists go through memory in order."""
 TRIES: Final = 20
 _LONGEST_S: Final = 1.0
 """Looks at a heap that changes meanwhile: at most so many, and after so much time three."""
@@ -53,6 +55,8 @@ _AGREE_BYTES: Final = 64 << 10
 _WORD: Final = struct.Struct("<Q")
 _CHUNK: Final = struct.Struct("<QQQQ")
 """prev_size, size, fd, bk."""
+_LINKS: Final = struct.Struct("<8xQQQ")
+"""The last three."""
 
 
 class Torn(Exception):  # noqa: N818 - what happened, not an error of anybody
@@ -70,6 +74,14 @@ class Kept(NamedTuple):
     took_s: float
 
 
+class Free(NamedTuple):
+    """Free chunks: how many, their bytes, and the sizes of those that a trim may take, by address."""
+
+    chunks: int
+    total_bytes: int
+    large: dict[int, int]
+
+
 class Unknown(NamedTuple):
     """Why there is no figure."""
 
@@ -77,13 +89,20 @@ class Unknown(NamedTuple):
 
 
 class _Heaps:
-    """The writable mappings, read in blocks, when a chunk of one is asked for."""
+    """The writable mappings, read in blocks, when a chunk of one is asked for.
+
+    Most lists go through memory in order: a few blocks are kept, and what was read is written over. Where one is asked
+    for again, all are kept from then on.
+    """
 
     def __init__(self, memory: ProcessMemory, rows: tuple[Mapping, ...]) -> None:
         self._memory = memory
         self._rows = [row for row in rows if row.perms.startswith("rw")]
         self._starts = [row.start for row in self._rows]
-        self._blocks: dict[int, tuple[int, bytes | bytearray]] = {}
+        self._blocks: dict[int, tuple[int, bytes | bytearray | memoryview]] = {}
+        self._rooms: dict[int, bytearray] = {}
+        self._gone: set[int] = set()
+        self._keeps_all = False
 
     def word(self, address: int) -> int:
         """Return the 8 bytes at *address*."""
@@ -95,19 +114,37 @@ class _Heaps:
         index = bisect_right(self._starts, address) - 1
         return index >= 0 and address < self._rows[index].end
 
-    def block(self, address: int) -> tuple[int, bytes | bytearray]:
-        """Return where the block around *address* begins, and its bytes, with a chunk's head more than the block."""
-        found = self._blocks.get(address // _BLOCK_BYTES)
+    def block(self, address: int) -> tuple[int, bytes | bytearray | memoryview]:
+        """Return where the block around *address* begins, and its bytes, with a chunk's head more than the block.
+
+        The bytes are good until as many other blocks were asked for as are kept.
+        """
+        number = address // _BLOCK_BYTES
+        found = self._blocks.get(number)
         if found is not None and 0 <= address - found[0] <= len(found[1]) - _CHUNK.size and not address & 7:
             return found
         index = bisect_right(self._starts, address) - 1
         if index < 0 or address + _CHUNK.size > self._rows[index].end or address & 7:
             raise Torn("a pointer out of any heap")
-        row, first = self._rows[index], address // _BLOCK_BYTES * _BLOCK_BYTES
-        start = max(first, row.start)
-        made = start, self._memory.read(start, min(first + _BLOCK_BYTES + self._memory.page_bytes, row.end))
-        self._blocks[address // _BLOCK_BYTES] = made
+        row, first = self._rows[index], number * _BLOCK_BYTES
+        start, end = max(first, row.start), min(first + _BLOCK_BYTES + self._memory.page_bytes, row.end)
+        made = start, self._memory.read(start, end, self._room(number))
+        self._blocks[number] = made
         return made
+
+    def _room(self, number: int) -> bytearray | None:
+        """Return what the block *number* may be read into: the room of the one that was read first."""
+        self._keeps_all |= number in self._gone
+        if self._keeps_all:
+            return None
+        room = None
+        if len(self._blocks) >= _KEPT:
+            oldest = next(iter(self._blocks))
+            del self._blocks[oldest]
+            self._gone.add(oldest)
+            room = self._rooms.pop(oldest, None)
+        self._rooms[number] = room or bytearray(_BLOCK_BYTES + self._memory.page_bytes)
+        return self._rooms[number]
 
 
 def kept(memory: ProcessMemory) -> Kept | Unknown:
@@ -147,16 +184,14 @@ def _look(memory: ProcessMemory) -> Kept | Unknown:
         return Unknown("no malloc of glibc is in its memory")
     arenas = list(_ring(main, heaps))
     system = free = chunks = 0
-    spans: list[tuple[int, int]] = []
+    spans: dict[int, int] = {}
     for arena in arenas:
-        own, has_fast = _free_chunks(arena, heaps)
-        chunks += len(own)
+        own = _free_chunks(arena, heaps, memory.page_bytes)
         own_system = heaps.word(arena + _AT_SYSTEM)
-        own_free = sum(size for _, size in own)
-        if own_free > own_system or own_system > _MOST_SYSTEM:
+        if own.total_bytes > own_system or own_system > _MOST_SYSTEM:
             raise Torn("more is free than there is")
-        system, free = system + own_system, free + own_free
-        spans += own if has_fast else [one for one in own if one[1] >= memory.page_bytes]
+        system, free, chunks = system + own_system, free + own.total_bytes, chunks + own.chunks
+        spans |= own.large
     tops = {heaps.word(arena + _AT_TOP): arena == main for arena in arenas}
     return Kept(len(arenas), system, free, _trimmed(memory, spans, tops), chunks, 0.0)
 
@@ -176,7 +211,7 @@ def _main_arena(memory: ProcessMemory, rows: tuple[Mapping, ...], heaps: _Heaps)
     return None
 
 
-def _candidates(data: bytes | bytearray, start: int) -> Iterator[int]:
+def _candidates(data: bytes | bytearray | memoryview, start: int) -> Iterator[int]:
     """Yield where an arena may begin: before a run of bins that point to themselves."""
     words = memoryview(data).cast("Q")
     hits = {
@@ -213,90 +248,127 @@ def _ring(main: int, heaps: _Heaps) -> Iterator[int]:
     raise Torn("a ring of arenas without an end")
 
 
-def _free_chunks(arena: int, heaps: _Heaps) -> tuple[list[tuple[int, int]], bool]:
-    """Return address and size of each free chunk of an arena, its top first, and whether there are fast ones."""
-    found = []
+def _free_chunks(arena: int, heaps: _Heaps, page_bytes: int) -> Free:
+    """Return the free chunks of an arena; one by one those of a page or more, or all where fast ones join them."""
+    large: dict[int, int] = {}
     top = heaps.word(arena + _AT_TOP)
     if heaps.contains(top) and heaps.word(arena + _AT_SYSTEM):
-        found.append((top, heaps.word(top + 8) & ~_FLAGS))
+        large[top] = heaps.word(top + 8) & ~_FLAGS
     for index in range(_FASTBINS):
-        found += _fastbin(heaps.word(arena + _AT_FASTBINS + 8 * index), heaps)
-    slow = len(found)
+        large |= _fastbin(heaps.word(arena + _AT_FASTBINS + 8 * index), heaps)
+    chunks, total, least = len(large), sum(large.values()), 0 if len(large) > 1 else page_bytes
     for index in range(_BINS):
-        found += _bin(arena + _AT_BINS + 16 * index - _BIN_OFFSET, heaps)
-    return found, slow > 1
+        one = _bin(arena + _AT_BINS + 16 * index - _BIN_OFFSET, heaps, least)
+        chunks, total = chunks + one.chunks, total + one.total_bytes
+        large |= one.large
+    return Free(chunks, total, large)
 
 
-def _fastbin(first: int, heaps: _Heaps) -> list[tuple[int, int]]:
+def _fastbin(first: int, heaps: _Heaps) -> dict[int, int]:
     """Return the chunks of a fastbin: singly linked, the links mangled by their own address since glibc 2.32."""
     found: dict[int, int] = {}
     address = first
-    while address and heaps.contains(address) and address not in found and len(found) < MOST_CHUNKS:
-        start, data = heaps.block(address)
-        _, size, link, _ = _CHUNK.unpack_from(data, address - start)
-        if address % 16 or not _MINSIZE <= size & ~_FLAGS <= _LARGEST_FAST:
+    start = end = 0
+    unpack = _CHUNK.unpack_from
+    while address and address not in found and len(found) < MOST_CHUNKS:
+        if not start <= address < end:
+            if not heaps.contains(address):
+                break
+            start, data = heaps.block(address)
+            end = start + len(data) - _CHUNK.size
+        _, size, link, _ = unpack(data, address - start)
+        size &= ~_FLAGS
+        if address & 15 or not _MINSIZE <= size <= _LARGEST_FAST:
             break
-        found[address] = size & ~_FLAGS
+        found[address] = size
         mangled = link ^ ((address + 16) >> 12)
-        address = mangled if not mangled or (mangled % 16 == 0 and heaps.contains(mangled)) else link
-    return list(found.items())
+        is_near = start <= mangled < end
+        address = mangled if not mangled or (not mangled & 15 and (is_near or heaps.contains(mangled))) else link
+    return found
 
 
-def _bin(head: int, heaps: _Heaps) -> Iterable[tuple[int, int]]:
-    """Return the chunks of a bin, a ring of double links around its head.
+def _bin(head: int, heaps: _Heaps, least: int) -> Free:
+    """Return the chunks of a bin, a ring of double links around its head; those of *least* bytes one by one.
 
     Where the ring is torn, what both ends of it still reach is returned: the rest is missed, and shows as two looks
     that do not agree.
     """
+    made = _ring_of(head, heaps, least)
+    if made is not None:
+        return made
     found: dict[int, int] = {}
-    if not _walk(head, heaps, found, forward=True):
-        _walk(head, heaps, found, forward=False)
-    return found.items()
+    for forward in (True, False):
+        _walk(head, heaps, found, forward=forward)
+    return Free(len(found), sum(found.values()), {at: size for at, size in found.items() if size >= least})
 
 
-def _walk(head: int, heaps: _Heaps, found: dict[int, int], *, forward: bool) -> bool:
-    """Follow a bin's links into *found*; return whether they led back to the head."""
-    before, address = head, heaps.word(head + (16 if forward else 24))
-    start = end = 0
-    unpack = _CHUNK.unpack_from
-    while address != head:
+def _ring_of(head: int, heaps: _Heaps, least: int) -> Free | None:
+    """Follow a bin's links around; None: they do not lead back to the head, each to one that points back."""
+    before, address = head, heaps.word(head + 16)
+    start = end = total = 0
+    large: dict[int, int] = {}
+    unpack, flags = _LINKS.unpack_from, ~_FLAGS
+    for chunks in range(MOST_CHUNKS):
+        if address == head:
+            return Free(chunks, total, large)
         if not start <= address < end:
             if not heaps.contains(address):
-                return False
+                return None
             start, data = heaps.block(address)
-            end = start + len(data) - _CHUNK.size
-        _, size, link, back = unpack(data, address - start)
+            end = start + len(data) - _LINKS.size
+        size, link, back = unpack(data, address - start)
+        if back != before or size < _MINSIZE:
+            return None
+        size &= flags
+        total += size
+        if size >= least:
+            large[address] = size
+        before, address = address, link
+    return None
+
+
+def _walk(head: int, heaps: _Heaps, found: dict[int, int], *, forward: bool) -> None:
+    """Follow a bin's links one way into *found*, as far as they go."""
+    before, address = head, heaps.word(head + (16 if forward else 24))
+    while address != head and heaps.contains(address) and len(found) <= MOST_CHUNKS:
+        start, data = heaps.block(address)
+        _, size, link, back = _CHUNK.unpack_from(data, address - start)
         if not forward:
             link, back = back, link
         size &= ~_FLAGS
-        if address & 15 or back != before or size < _MINSIZE or address in found or len(found) > MOST_CHUNKS:
-            return False
+        if address & 15 or back != before or size < _MINSIZE or address in found:
+            return
         found[address] = size
         before, address = address, link
-    return True
 
 
-def _trimmed(memory: ProcessMemory, spans: list[tuple[int, int]], tops: dict[int, bool]) -> int:
+def _trimmed(memory: ProcessMemory, spans: dict[int, int], tops: dict[int, bool]) -> int:
     """Return what malloc_trim(0) would free: whole pages of merged free chunks that are in RAM or swap.
 
     The top of the main arena shrinks but for MINSIZE; tops of other arenas are only trimmed with their heap.
     """
     page = memory.page_bytes
-    total = 0
-    merged: list[list[int]] = []
     is_main_top = {address for address, is_main in tops.items() if is_main}
-    for address, size in sorted(spans):
-        if merged and merged[-1][1] == address:
-            merged[-1][1] += size
-            merged[-1][2] |= address in tops
-            merged[-1][3] |= address in is_main_top
-        else:
-            merged.append([address, address + size, address in tops, address in is_main_top])
-    for start, end, has_top, is_main in merged:
-        if has_top and not is_main:
+    total = 0
+    for start, end in _merged(spans):
+        ends = [address for address in tops if start <= address < end]
+        if ends and not is_main_top.intersection(ends):
             continue
-        first = -(-(start + (_MINSIZE + 1 if has_top else _CHUNK_BYTES)) // page) * page
+        first = -(-(start + (_MINSIZE + 1 if ends else _CHUNK_BYTES)) // page) * page
         last = end // page * page
         if last > first:
             total += memory.held(first, last)
     return total
+
+
+def _merged(spans: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges that free chunks make with their neighbours."""
+    start = end = -1
+    for address in sorted(spans):
+        if address != end:
+            if end > start:
+                yield start, end
+            start = address
+        end = address + spans[address]
+    if end > start:
+        yield start, end

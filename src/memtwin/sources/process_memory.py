@@ -61,18 +61,25 @@ class ProcessMemory:
         """Return how many bytes of the whole pages from *start* to *end* are in RAM or in swap."""
         return sum(to - at for at, to in self._ranges(start, end, _PRESENT | _SWAPPED))
 
-    def read(self, start: int, end: int) -> bytes | bytearray:
-        """Return the bytes from *start* to *end*, both at pages; zeros where a page is not in RAM."""
+    def read(self, start: int, end: int, room: bytearray | None = None) -> bytes | bytearray | memoryview:
+        """Return the bytes from *start* to *end*, both at pages; zeros where a page is not in RAM.
+
+        *room* is what may be written over for that: to have pages of one's own costs more than to read them.
+        """
         there = list(self.present(start, end))
         if there == [(start, end)]:
+            if room is not None and end - start <= len(room):
+                made = memoryview(room)[: end - start]
+                if os.preadv(self._mem, [made], start) == end - start:
+                    return made
             data = os.pread(self._mem, end - start, start)
             if len(data) == end - start:
                 return data
-        made = bytearray(end - start)
+        parts = bytearray(end - start)
         for at, to in there:
             part = os.pread(self._mem, to - at, at)
-            made[at - start : at - start + len(part)] = part
-        return made
+            parts[at - start : at - start + len(part)] = part
+        return parts
 
     def _ranges(self, start: int, end: int, mask: int) -> Iterator[tuple[int, int]]:
         page = self.page_bytes
