@@ -1,8 +1,13 @@
-"""What every suite may use: where the recordings of real kernels are."""
+"""What every suite may use: where the recordings of real kernels are; and what its processes begin with.
+
+A shell lets what runs in its background ignore SIGINT, and processes inherit that: those of the tests obey it. swapon
+and mkswap are in sbin, which is not everybody's path.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 from functools import lru_cache
@@ -18,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORDINGS = Path(__file__).parent / "recordings"
+SBIN = "/usr/sbin:/sbin"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
 
 settings.register_profile("memtwin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("memtwin"), derandomize=True)

@@ -58,6 +58,11 @@ def ours(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_free_and_slabtop_print_what_the_views_print(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("free", "-w")[1] == ours(capsys, "free", "-w")
     assert run("slabtop", "-o")[1].splitlines()[7:20] == ours(capsys, "slabtop").splitlines()[7:20]
+
+
+def test_swapon_prints_what_the_view_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    if not shutil.which("swapon"):
+        pytest.skip("swapon is not installed")
     assert run("swapon", "--show", "--bytes")[1] == ours(capsys, "swaps", "--bytes")
 
 
