@@ -8,8 +8,10 @@ SOAK_OPS := 10000000
 FUZZ_S := 120
 MUTATIONS := 1200
 KILLS := 200
-# Two processes; the tests of a file share what it prepares, and files begin in their order: long ones are not last.
-BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
+# The tests of a file share what it prepares, and files begin in their order: long ones are not last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+# On two cores, for screens and clocks are waited for.
+PROCESSES := 3
 CORE := $(shell find src/memtwin/linux -name "*.py" -o -name "*.pxd")
 
 .DEFAULT_GOAL := help
@@ -73,7 +75,7 @@ run: $(VENV)/.built  ## a day on a machine with 16 GB, zram and a swap partition
 	@$(BIN)/memtwin report $(RUN) -o $(RUN).html
 
 test: $(VENV)/.built $(VENV)/.dev  ## run all tests
-	$(BIN)/python -m pytest -q $(BY_FILE)
+	$(BIN)/python -m pytest -q -n $(PROCESSES) $(BY_FILE)
 
 style: $(VENV)/.built $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -84,7 +86,7 @@ lint: style  ## format, lint, types, tidy
 	$(BIN)/python -m pytest -q tests/tidy
 
 check: lint  ## these, and fast tests
-	$(BIN)/python -m pytest -q $(BY_FILE) tests/unit
+	$(BIN)/python -m pytest -q -n $(PROCESSES) $(BY_FILE) tests/unit
 
 bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCacheSim and this host's kernel
 	@$(MAKE) --no-print-directory $(VENV)/.bench || { rm -rf $(VENV)/bench; echo "libcachesim cannot be installed: bench goes on without"; }
@@ -93,7 +95,7 @@ bench: $(VENV)/.built $(VENV)/.dev  ## rates of the core beside a C loop, libCac
 debug-test: $(VENV)/.built $(VENV)/.dev  ## unit and model tests and two recordings on the debug build, with the address sanitizer
 	MEMTWIN_CORE=require MEMTWIN_DEBUG=1 $(BIN)/python setup.py -q build --build-base build/debug --build-lib build/debug/lib
 	PYTHONPATH=build/debug/lib MEMTWIN_MUTATIONS=$(MUTATIONS) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
-	  $(BIN)/python -m pytest -q $(BY_FILE) -p no:cacheprovider tests/model \
+	  $(BIN)/python -m pytest -q -n 2 $(BY_FILE) -p no:cacheprovider tests/model \
 	  tests/oracle/test_fidelity.py::test_the_twin_is_within_the_bars \
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[12-mix-swappiness-0]' \
 	  'tests/oracle/test_fidelity.py::test_reclaim_is_within_the_bars[105-zram-lzo-classes]' \
