@@ -295,11 +295,14 @@ def test_a_live_process_is_watched_and_its_heap_read(capsys: pytest.CaptureFixtu
     process = subprocess.Popen([sys.executable, "-c", script])
     try:
         time.sleep(0.3)
-        assert cli.main(["leak", "-p", str(process.pid), "--for", "8s", "--json"]) == 0
+        for _ in range(3):  # beside other work it may not have run enough in eight seconds to say anything of it
+            assert cli.main(["leak", "-p", str(process.pid), "--for", "8s", "--json"]) == 0
+            (found,) = json.loads(capsys.readouterr().out)["data"]["findings"]
+            if found["look_seconds_more"] > 100:
+                break
     finally:
         process.kill()
         process.wait()
-    (found,) = json.loads(capsys.readouterr().out)["data"]["findings"]
     assert found["pid"] == process.pid
     assert found["verdict"] != "leak"
     assert found["rate_bytes_per_s"] > 500_000
