@@ -154,10 +154,13 @@ def test_what_fills_is_named_where_an_earlier_moment_is_recorded(
 
 
 def test_a_moment_of_a_trace_has_the_one_before(tmp_path: Path) -> None:
-    where = tmp_path / "host.trace"
-    assert cli.main(["record", "-o", str(where), "--every", "100ms", "--for", "500ms"]) == 0
-    last, first = resolve(f"{where}@last"), resolve(f"{where}@first")
-    assert first.before is None
+    for number in range(3):  # beside other work the first sample may take as long as all
+        where = tmp_path / f"host{number}.trace"
+        assert cli.main(["record", "-o", str(where), "--every", "100ms", "--for", "500ms"]) == 0
+        last, first = resolve(f"{where}@last"), resolve(f"{where}@first")
+        assert first.before is None
+        if last.before is not None:
+            break
     assert last.before is not None
     assert last.before.read("proc/uptime") == first.read("proc/uptime")
 
