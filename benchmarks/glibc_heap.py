@@ -32,6 +32,7 @@ MODES = ("live", "half", "most", "small", "shuffled", "threads")
 MB = 100
 LOOKS = 20
 SETTLE_S = 0.5
+"""Until all its threads sleep: before that its RSS moves by itself."""
 ROWS = ("VmRSS", "VmSwap", "VmPTE", "VmHWM", "TracerPid")
 
 

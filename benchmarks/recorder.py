@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
 """
 MOST_ROUNDS = 1 << 20
 SETTLE_S = 3.0
+"""Until the target has all its memory, or a recorder has read all processes once."""
 LOOK_S = 0.2
 START_S = 15
 FIFTY = r"""
@@ -165,7 +166,7 @@ def slow_down(where: Path, kind: str, seconds: float, pairs: int) -> str:
                 :: 1 if pair % 2 else -1
             ]
             windows.append((alone, recorded, [boot_ms / 1000 for boot_ms in moments(trace)]))
-        time.sleep(1)
+        time.sleep(1)  # the last round that is compared has ended by then
         texts = []
         for which, name in ((1, "clock"), (2, "CPU")):
             whole = [a_round(target, recorded, which) / a_round(target, alone, which) for alone, recorded, _ in windows]
@@ -252,7 +253,7 @@ def cpu_s(pid: int) -> float:
 def size_of_a_day(where: Path, seconds: int) -> str:
     """Return what a day of the machine and 50 processes would take, from a part of it."""
     parent = subprocess.Popen([sys.executable, "-c", FIFTY], start_new_session=True, cwd=where)
-    time.sleep(5)
+    time.sleep(5)  # until all fifty have begun
     trace = where / "day"
     try:
         subprocess.run(

@@ -98,7 +98,7 @@ def test_pages_that_came_to_the_lists_between_two_readings_are_in_one_line(capsy
     assert zones is not None
     came = came_between(Sources(memory, {}, zones, 4))
     assert came > 0
-    told = sheet(capsys, f"{run}@parent")
-    line = next(line for line in told["lines"] if line["name"] == "on the CPUs' own lists")
+    shown = sheet(capsys, f"{run}@parent")
+    line = next(line for line in shown["lines"] if line["name"] == "on the CPUs' own lists")
     assert "those of the other files" in line["source"]
-    assert abs(told["unexplained_bytes"] - told["unexplained_at_boot_bytes"]) < came << 9
+    assert abs(shown["unexplained_bytes"] - shown["unexplained_at_boot_bytes"]) < came << 9

@@ -94,13 +94,13 @@ def test_growth_by_fewer_faults_than_pages_is_huge_pages() -> None:
         (2, {7: (4 * HUGE + 300 * PAGE, 0, FRESH_FAULTS + 306)}),
     )
     given.touched = {1.0: {"huge_bytes": 6 * HUGE}, 2.0: {"huge_bytes": 4 * HUGE}}
-    told = workload(given)
-    assert told.text.startswith("machine ram=576M cpus=2 kernel=6.1 thp=madvise\n")
-    assert [line for line in told.text.splitlines() if " huge " in line][2:] == [
+    made = workload(given)
+    assert made.text.startswith("machine ram=576M cpus=2 kernel=6.1 thp=madvise\n")
+    assert [line for line in made.text.splitlines() if " huge " in line][2:] == [
         f"prog-7 touch huge 0 {6 * HUGE} w seq content=half",
         f"prog-7 madvise huge {4 * HUGE} {2 * HUGE} dontneed",
     ]
-    run = TextSource("run", simulate(parse(told.text, "trace"), None).files())
+    run = TextSource("run", simulate(parse(made.text, "trace"), None).files())
     for label, number in (("t1.000", 6), ("t2.000", 4)):
         rollup = load(run, smaps_rollup, f"{label}/workers/prog-7/smaps_rollup")
         counters = load(run, stat, f"{label}/workers/prog-7/stat")
@@ -126,15 +126,15 @@ def test_a_program_that_is_executed_is_another_process() -> None:
     )
     seven, eight = Process(7, 10_000), Process(8, 10_000)
     given.programs = {0.0: {seven: 1}, 1.0: {seven: 1, eight: 1}, 2.0: {seven: 1, eight: 2}}
-    told = workload(given)
-    assert [(life.word, life.ended_s, life.is_forked) for life in told.lives] == [
+    made = workload(given)
+    assert [(life.word, life.ended_s, life.is_forked) for life in made.lives] == [
         ("prog-7", None, False), ("prog-8", 2.0, True), ("prog-8-2", None, False),
     ]  # fmt: skip
-    found = told.text.splitlines()
+    found = made.text.splitlines()
     assert "prog-7 fork prog-8" in found
     assert found.index("prog-8 exit") < found.index("proc prog-8-2")
     assert f"prog-8-2 touch heap 0 {4 * MIB} w seq content=half" in found
-    assert told.lives[2].sizes[0].faults == FRESH_FAULTS + 1024
+    assert made.lives[2].sizes[0].faults == FRESH_FAULTS + 1024
 
 
 def test_growth_is_written_and_what_it_had_less_is_given_back() -> None:
