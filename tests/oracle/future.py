@@ -16,9 +16,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from memtwin.linux import restore
 from memtwin.linux.check import testing
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
+from memtwin.linux.ipc import shm
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, shmem
 from memtwin.machine import program
@@ -127,12 +129,14 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     outcomes = recording.outcomes()
     _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
-    _adopt_shared(run, programs)
+    memfds = _adopt_shared(run, programs)
     _adopt_files(run, programs, done)
     for booted in list(machine.processes):
         worker = programs.processes.by_name.get(booted.name)
         if worker is not None and worker.alive:
             _attach(run, booted, worker, programs)
+    for number in memfds:  # which live as long as their descriptors
+        shmem.put(machine.state, number)
     for name, given in _limits(done, outcomes).items():
         worker = run.processes.by_name.get(name)
         if worker is None:
@@ -255,8 +259,12 @@ def _lengthen_heap(run: Run, worker: Worker, end: int) -> None:
         kernel_fork.mmap(run.machine.state, worker.task, first, end - first, program.RW)
 
 
-def _adopt_shared(run: Run, programs: Run) -> None:
-    """Let shared memory have its keys and names: what processes map by its path, the others in their order."""
+def _adopt_shared(run: Run, programs: Run) -> list[int]:
+    """Let shared memory have its keys and names: what processes map by its path, the others in their order.
+
+    Which of its pages were ever written its programs know. What has no key any more was removed. Returns the memfds
+    that no process maps.
+    """
     state, shared, there = run.machine.state, run.shared, programs.shared
     by_path = {key.split(" ", 2)[2]: number for key, number in run.machine.files.items() if key.startswith("shm ")}
     shared.owners = dict(there.owners)
@@ -267,8 +275,15 @@ def _adopt_shared(run: Run, programs: Run) -> None:
             mine[key] = by_path.get(path) or filemap.create_file(state, 0, t.FILE_SHMEM)
             run.machine.file_names[mine[key]] = programs.machine.file_names[number]
             testing.lengthen(state, mine[key], filled.pages)
+            if path not in by_path:
+                restore.charge_shared(state, mine[key], promised=known is there.segments, sysv=known is there.segments)
             have = shmem.figures(state, mine[key])
             missing = max(filled.cached + filled.swapped - have.cached - have.swapped, 0)
-            testing.hand_over(state, run.machine.files["tmpfs"], 0, mine[key], 0, filled.pages, missing)
+            for first, end in testing.held(programs.machine.state, number):
+                missing -= testing.hand_over(state, run.machine.files["tmpfs"], 0, mine[key], first, end, missing)
             if known is there.tmpfs:
                 testing.lie_on(state, mine[key], shared.mounts[key.partition("/")[0]])
+    for path, number in by_path.items():
+        if path.startswith("/SYSV") and number not in shared.segments.values():
+            shm.remove_segment(state, number)
+    return [number for number in shared.memfds.values() if number not in by_path.values()]

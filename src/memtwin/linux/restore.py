@@ -27,6 +27,7 @@ from cython.cimports.memtwin.linux.mm.filemap import filemap_get
 from cython.cimports.memtwin.linux.mm.huge_page import deferred_split_page, prep_transhuge_page
 from cython.cimports.memtwin.linux.mm.huge_pmd import copy_huge_pmd, is_huge_pmd, set_huge_pmd
 from cython.cimports.memtwin.linux.mm.lru_gen_walk import lru_gen_add_mm
+from cython.cimports.memtwin.linux.mm.mprotect import change_protection
 from cython.cimports.memtwin.linux.mm.page_writeback import set_page_dirty
 from cython.cimports.memtwin.linux.mm.pgtable import PGD_ALLOCATION_ORDER, mm_counter_of, walk
 from cython.cimports.memtwin.linux.mm.rmap import (
@@ -340,6 +341,15 @@ def age_pages(s: State, task: int, count: int) -> None:
                 entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
                 left -= 1
             vpn += 1
+
+
+def protect_areas(s: State, task: int) -> None:
+    """Let the pages of areas without any right not be present to the processor."""
+    m: cython.pointer(Mm) = mm_at(s, task_at(s, task).mm)
+    i: u32
+    for i in range(m.nr_vmas):
+        if not vma_at(s, m.vmas[i]).flags & VM_ACCESS:
+            change_protection(s, m.vmas[i])
 
 
 def delay_counts(s: State, task: int, anon: int, file: int, swap: int) -> None:

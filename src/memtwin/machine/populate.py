@@ -246,6 +246,7 @@ def settle_counts(d: Draft) -> None:
         process = booted.read
         d.reserve(process.tables << 9)
         restore.age_pages(d.state, booted.task, process.unused)
+        restore.protect_areas(d.state, booted.task)
         restore.add_empty_tables(d.state, booted.task, process.tables, d.tables)
         most = MOST_UNFOLDED * (process.status.number("Threads") or 1) * FAULT_AROUND_PAGES
         exact = (process.anon, process.file, process.swap)

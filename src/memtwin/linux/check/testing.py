@@ -209,6 +209,23 @@ def hand_over_page(s: State, source: u32, at: u64, target: u32, index: u64) -> c
     return True
 
 
+def held(s: State, file: int) -> list[tuple[int, int]]:
+    """(first page, end) of all that a file of shared memory has in memory or in swap."""
+    index: u64
+    start: u64 = 0
+    is_there: cython.bint
+    was_there: cython.bint = False
+    found = []
+    for index in range(file_at(s, file).nr_pages + 1):
+        is_there = index < file_at(s, file).nr_pages and (filemap_get(s, file, index) != 0 or holds_slot(s, file, index))
+        if was_there and not is_there:
+            found.append((start, index))
+        elif is_there and not was_there:
+            start = index
+        was_there = is_there
+    return found
+
+
 def lengthen(s: State, file: int, pages: int) -> None:
     """Let a file be *pages* long, if it is shorter; what is new is not in memory."""
     f: cython.pointer(File) = file_at(s, file)
