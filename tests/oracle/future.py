@@ -274,7 +274,7 @@ def _adopt_shared(run: Run, programs: Run) -> list[int]:
             filled = shmem.figures(programs.machine.state, number)
             mine[key] = by_path.get(path) or filemap.create_file(state, 0, t.FILE_SHMEM)
             run.machine.file_names[mine[key]] = programs.machine.file_names[number]
-            testing.lengthen(state, mine[key], filled.pages)
+            testing.set_length(state, mine[key], filled.pages)
             if path not in by_path:
                 restore.charge_shared(state, mine[key], promised=known is there.segments, sysv=known is there.segments)
             have = shmem.figures(state, mine[key])

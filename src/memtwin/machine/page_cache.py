@@ -69,6 +69,7 @@ def place_mapped_files(d: Draft) -> None:
     """Make the files that processes map, and put into the page cache what they have resident of them."""
     sizes: dict[str, int] = {}
     resident: dict[str, list[tuple[int, int]]] = {}
+    mapped_by: dict[str, set[int]] = {}
     for process in processes_of(d):
         for area in by_start(process):
             key = key_of(d, area)
@@ -79,6 +80,7 @@ def place_mapped_files(d: Draft) -> None:
             for at, count in area.file_runs():
                 index = first + at - area.start
                 resident.setdefault(key, []).append((index, index + count))
+                mapped_by.setdefault(key, set()).add(process.pid)
     for key, size in sizes.items():
         is_shared = key.startswith("shm ")
         d.files[key] = filemap.create_file(d.state, size, t.FILE_SHMEM if is_shared else 0)
@@ -89,7 +91,8 @@ def place_mapped_files(d: Draft) -> None:
                 d.shmem_left -= count
             else:
                 d.cache_left -= count
-            fill(d, d.files[key], first, count, shared=is_shared)
+            several = len(mapped_by[key]) > 1
+            fill(d, d.files[key], first, count, shared=is_shared, often=several or not is_reclaim_enough(d))
 
 
 def key_of(d: Draft, area: Vma) -> str | None:
@@ -100,7 +103,7 @@ def key_of(d: Draft, area: Vma) -> str | None:
         return "binary"
     if area.path == "/init" and area.row.major == 0:
         return "init"
-    if area.is_shared_memory:
+    if area.maps_shared_memory:
         return f"shm {area.row.major}:{area.row.minor}:{area.row.inode} {area.path}"
     if area.is_file:
         return f"{area.row.major}:{area.row.minor}:{area.row.inode} {area.path}"
@@ -120,12 +123,26 @@ def _union(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def fill(d: Draft, file: int, index: int, count: int, *, shared: bool = False, mlocked: int = 0) -> None:
-    """Put *count* pages of a file into the page cache: on the file lists, or the anonymous ones if it is *shared*."""
+def is_reclaim_enough(d: Draft) -> bool:
+    """Whether reclaim can have activated all the pages that stand on the active anonymous list.
+
+    It does so with pages that it scans and keeps. All others were activated by read() and write(): they are tmpfs's.
+    """
+    scanned, taken, active = (d.boot.vmstat.get(name) or 0 for name in ("pgscan_anon", "pgsteal_anon", "nr_active_anon"))
+    return active <= scanned - taken
+
+
+def fill(
+    d: Draft, file: int, index: int, count: int, *, shared: bool = False, often: bool = False, mlocked: int = 0
+) -> None:
+    """Put *count* pages of a file into the page cache: on the file lists, or the anonymous ones if it is *shared*.
+
+    *often*: they are among the first that became active.
+    """
     lists = d.anon_lists if shared else d.file_lists
     if not shared and count:
         d.filled.append((file, index, count))
-    for listed in lists.take(count, youngest=shared):
+    for listed in lists.take(count, youngest=shared and not often):
         mm_init.add_file_pages(d.state, file, index, listed.pfn, listed.frames, listed.active, mlocked)
         if listed.batched:
             restore.batch_pages(d.state, listed.pfn, listed.frames)
@@ -152,7 +169,7 @@ def place_shmem(d: Draft) -> None:
     d.tmpfs_swap = tmpfs_swap(d)
     tmpfs = d.files["tmpfs"] = filemap.create_file(d.state, max(d.shmem_left + d.tmpfs_swap, 1), t.FILE_SHMEM)
     restore.charge_shared(d.state, tmpfs, promised=False, sysv=False)
-    fill(d, tmpfs, d.tmpfs_swap, d.shmem_left, shared=True)
+    fill(d, tmpfs, d.tmpfs_swap, d.shmem_left, shared=True, often=not is_reclaim_enough(d))
 
 
 def shared_in_swap(d: Draft) -> dict[int, tuple[int, int]]:

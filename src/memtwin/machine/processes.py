@@ -226,7 +226,7 @@ def _read_runs(process: SourceProcess, found: BootProcess) -> None:
         area.anon, area.swap = sum(counts[kind] for kind in ANONYMOUS), counts[SWAPPED]
         area.lazy = min(area.lazy, area.anon)
         of_files = counts[FILE] if area.path not in SPECIAL or area.path == "[vdso]" else 0
-        area.file, area.shmem = (0, of_files) if area.is_shared_memory else (of_files, 0)
+        area.file, area.shmem = (0, of_files) if area.maps_shared_memory else (of_files, 0)
     found.has_runs = True
     for kind in ("anon", "swap", "file", "shmem"):
         setattr(found, kind, sum(getattr(area, kind) for area in found.areas))
@@ -239,12 +239,12 @@ def _area(row: maps.Mapping) -> Vma:
 
 def _note_tmpfs(process: SourceProcess, areas: list[Vma]) -> None:
     """Note which areas map files of a tmpfs: those whose path lies below one, and below no other mount within it."""
-    shared = [area for area in areas if area.row.perms[3] == "s" and area.row.major == 0 and area.path.startswith("/")]
-    if not shared:
+    candidates = [area for area in areas if area.row.major == 0 and area.row.inode and area.path.startswith("/")]
+    if not candidates:
         return
     lines = [line.split() for line in (process.source.read("proc/mounts") or "").splitlines()]
     mounts = {words[1].rstrip("/") + "/": words[2] for words in lines if len(words) > 2}
-    for area in shared:
+    for area in candidates:
         below = max((at for at in mounts if area.path.startswith(at)), key=len, default="")
         area.on_tmpfs = mounts.get(below) == "tmpfs"
 
@@ -262,7 +262,7 @@ def _areas_of_smaps(process: SourceProcess, found: BootProcess, listing: smaps.S
             area.shmem, area.shmem_swap, area.swap = others, area.swap, 0  # which is not in VmSwap
             found.shmem_swap += area.shmem_swap
         else:
-            area.file = others
+            area.file, area.shmem = (0, others) if area.on_tmpfs else (others, 0)
             area.lazy = pages(block.kib("LazyFree") or 0)
             referenced = block.kib("Referenced")
             found.unused += 0 if referenced is None else max(area.anon + others - pages(referenced), 0)
@@ -346,13 +346,14 @@ def _fill(found: BootProcess) -> None:
         if not area.locked:
             area.lazy = min(area.anon, lazy)
             lazy -= area.lazy
-    files = [area for area in found.areas if area.is_file and area.row.perms != "---p"] or [
+    files = [area for area in found.areas if area.is_file and not area.on_tmpfs and area.row.perms != "---p"] or [
         area for area in found.areas if area.row.perms == "r-xp" and not area.path
     ]
     _spread(files, "file", found.file, lambda area: area.pages - area.anon - area.swap)
     shared = [area for area in found.areas if area.is_shared_memory]
     _spread(shared, "shmem_swap", found.shmem_swap, lambda area: area.pages)
-    _spread(shared, "shmem", found.shmem, lambda area: area.pages - area.shmem_swap)
+    shared += [area for area in found.areas if area.on_tmpfs and not area.is_shared_memory]
+    _spread(shared, "shmem", found.shmem, lambda area: area.pages - area.shmem_swap - area.anon - area.swap)
 
 
 def _add_area(found: BootProcess, anon: int, swap: int) -> None:

@@ -196,6 +196,11 @@ class Vma:
         return self.row.perms[3] == "s" and (self.on_tmpfs or self.path.startswith(SHARED_MEMORY))
 
     @property
+    def maps_shared_memory(self) -> bool:
+        """Whether pages of it that are not its process's own are pages of tmpfs, or of shared anonymous memory."""
+        return self.on_tmpfs or self.is_shared_memory
+
+    @property
     def is_file(self) -> bool:
         """Whether it maps a file's pages."""
         return self.row.inode != 0 and not self.is_shared_memory

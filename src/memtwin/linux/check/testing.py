@@ -233,6 +233,12 @@ def lengthen(s: State, file: int, pages: int) -> None:
         f.nr_pages = max(f.nr_pages, cython.cast(u64, pages))
 
 
+def set_length(s: State, file: int, pages: int) -> None:
+    """Let a file be *pages* long; what lies beyond is not in memory."""
+    lengthen(s, file, pages)
+    file_at(s, file).nr_pages = pages
+
+
 def lie_on(s: State, file: int, tmpfs: int) -> None:
     """Let a file of shared memory lie on a tmpfs, to whose size its pages count."""
     file_at(s, file).tmpfs = tmpfs
