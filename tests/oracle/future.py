@@ -42,12 +42,14 @@ from memtwin.scenario import (
     Kfree,
     Limit,
     Op,
+    Seq,
     SetSysctl,
 )
+from memtwin.scenario import pages as drawn
 from memtwin.sources.recording import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from memtwin.machine.machine import Booted, Machine
     from memtwin.run.worker import Worker
@@ -129,7 +131,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     outcomes = recording.outcomes()
     _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
-    memfds = _adopt_shared(run, programs)
+    memfds = _adopt_shared(run, programs, done)
     _adopt_files(run, programs, done)
     for booted in list(machine.processes):
         worker = programs.processes.by_name.get(booted.name)
@@ -205,20 +207,33 @@ def _adopt_files(run: Run, programs: Run, done: Sequence[Op]) -> None:
         testing.hand_over(state, cache, since, run.disk.numbers[name], first, end, end - first)
 
 
-class Use:
-    """Which pages of files operations read or wrote, by when; *lengths*: of the files, in pages."""
+def _pieces(op: Fread | Fwrite) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) in bytes of what an operation reads or writes, in its order."""
+    if isinstance(op.pattern, Seq):
+        yield op.offset_bytes, op.length_bytes
+        return
+    for chunk in drawn(op.pattern, op.length_bytes // op.chunk_bytes):
+        yield op.offset_bytes + chunk * op.chunk_bytes, op.chunk_bytes
 
-    def __init__(self, lengths: dict[str, int], done: Sequence[Op]) -> None:
+
+class Use:
+    """Which pages of files operations read or wrote, by when; *lengths*: of the files, in pages.
+
+    *were_there*: all of them were used by other means before.
+    """
+
+    def __init__(self, lengths: dict[str, int], done: Sequence[Op], *, were_there: bool = False) -> None:
         self.lengths = lengths
-        self.parts = []
-        self.uses = {name: bytearray(length) for name, length in lengths.items()}
+        self.parts = [(name, 0, length) for name, length in lengths.items() if were_there]
+        self.uses = {name: bytearray([were_there]) * length for name, length in lengths.items()}
         for op in done:
             if not isinstance(op, (Fread, Fwrite)) or op.file not in lengths:
                 continue
-            end = min(-(-(op.offset_bytes + op.length_bytes) // PAGE), lengths[op.file])
-            first, uses = op.offset_bytes // PAGE, self.uses[op.file]
-            self.parts.append((op.file, first, end))
-            uses[first:end] = bytes(min(use + 1, 2) for use in uses[first:end])
+            for offset, length in _pieces(op):
+                first, end = offset // PAGE, min(-(-(offset + length) // PAGE), lengths[op.file])
+                if first < end:
+                    self.parts.append((op.file, first, end))
+                    self.uses[op.file][first:end] = bytes(min(use + 1, 2) for use in self.uses[op.file][first:end])
 
     def last(self, pages: int, *, least: int = 1) -> list[tuple[str, int, int]]:
         """Return the last *pages* used *least* times: (file, first, end), the oldest first; they are forgotten here."""
@@ -259,8 +274,29 @@ def _lengthen_heap(run: Run, worker: Worker, end: int) -> None:
         kernel_fork.mmap(run.machine.state, worker.task, first, end - first, program.RW)
 
 
-def _adopt_shared(run: Run, programs: Run) -> list[int]:
-    """Let shared memory have its keys and names: what processes map by its path, the others in their order.
+def _hand_over_shared(run: Run, programs: Run, done: Sequence[Op]) -> None:
+    """Let files of shared memory have the pages that their programs wrote: those in swap that were used first."""
+    state, shared, there = run.machine.state, run.shared, programs.shared
+    files = {key: (shared.segments[key], number) for key, number in there.segments.items()}
+    files.update((key, (shared.memfds[key], number)) for key, number in there.memfds.items())
+    files.update((key, (shared.tmpfs[key], number)) for key, number in there.tmpfs.items())
+    figures = {key: shmem.figures(programs.machine.state, number) for key, (_, number) in files.items()}
+    held = {key: testing.held(programs.machine.state, number) for key, (_, number) in files.items()}
+    missing = {}
+    for key, (number, _) in files.items():
+        have = shmem.figures(state, number)
+        missing[key] = max(figures[key].cached + figures[key].swapped - have.cached - have.swapped, 0)
+    lengths = {key: one.pages for key, one in figures.items()}
+    for key, first, end in Use(lengths, done, were_there=True).last(sum(lengths.values())):
+        for start, stop in held[key]:
+            at, last = max(start, first), min(stop, end)
+            if at < last:
+                handed = testing.hand_over(state, run.machine.files["tmpfs"], 0, files[key][0], at, last, missing[key])
+                missing[key] -= handed
+
+
+def _adopt_shared(run: Run, programs: Run, done: Sequence[Op]) -> list[int]:
+    """Let shared memory have its keys and names: what processes map by its path, the others as they were used.
 
     Which of its pages were ever written its programs know. What has no key any more was removed. Returns the memfds
     that no process maps.
@@ -271,18 +307,14 @@ def _adopt_shared(run: Run, programs: Run) -> list[int]:
     for known, mine in ((there.segments, shared.segments), (there.memfds, shared.memfds), (there.tmpfs, shared.tmpfs)):
         for key, number in known.items():
             path = programs.machine.file_names[number].path
-            filled = shmem.figures(programs.machine.state, number)
             mine[key] = by_path.get(path) or filemap.create_file(state, 0, t.FILE_SHMEM)
             run.machine.file_names[mine[key]] = programs.machine.file_names[number]
-            testing.set_length(state, mine[key], filled.pages)
+            testing.set_length(state, mine[key], shmem.figures(programs.machine.state, number).pages)
             if path not in by_path:
                 restore.charge_shared(state, mine[key], promised=known is there.segments, sysv=known is there.segments)
-            have = shmem.figures(state, mine[key])
-            missing = max(filled.cached + filled.swapped - have.cached - have.swapped, 0)
-            for first, end in testing.held(programs.machine.state, number):
-                missing -= testing.hand_over(state, run.machine.files["tmpfs"], 0, mine[key], first, end, missing)
-            if known is there.tmpfs:
-                testing.lie_on(state, mine[key], shared.mounts[key.partition("/")[0]])
+    _hand_over_shared(run, programs, done)
+    for key, number in shared.tmpfs.items():
+        testing.lie_on(state, number, shared.mounts[key.partition("/")[0]])
     for path, number in by_path.items():
         if path.startswith("/SYSV") and number not in shared.segments.values():
             shm.remove_segment(state, number)
