@@ -9,6 +9,28 @@ from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
 
 
+def start_costs(s: State, anon: int, file: int, activated_anon: int, activated_file: int) -> None:
+    """Say how much I/O reclaim of anonymous pages and of files has caused, and how many came back too soon by then.
+
+    Both costs halve whenever their sum has come to a quarter of the lists (``lru_note_cost``): from then on it lies
+    between an eighth and a quarter. Which kind came when is not known: they are taken to have come by turns.
+    """
+    lruvec: cython.pointer(Lruvec) = cython.address(s.node_data[0].lruvec)
+    pages: i64 = 0
+    lru: u32
+    for lru in range(4):
+        pages += s.node_data[0].stat[LRU_INACTIVE_ANON + lru]
+    quarter: i64 = pages // 4
+    total: i64 = anon + file
+    left: i64 = total
+    if total > quarter:
+        left = quarter // 2 + (total - quarter) % max(quarter // 2, 1)
+    lruvec.anon_cost = left * cython.cast(i64, anon) // max(total, 1)
+    lruvec.file_cost = left * cython.cast(i64, file) // max(total, 1)
+    lruvec.refaults[0] = lruvec.flushed_activations[0] = activated_anon
+    lruvec.refaults[1] = lruvec.flushed_activations[1] = activated_file
+
+
 def mark_kept(s: State, count: int, newest: bool) -> None:
     """Let the *count* mapped pages nearest the tail of the inactive list be those that reclaim has scanned and kept.
 

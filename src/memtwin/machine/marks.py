@@ -22,9 +22,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtwin.linux import restore_lru
+from memtwin.linux import features, restore_lru
 from memtwin.linux.core import mm_types as t
 from memtwin.units import PAGE_KIB
+
+SWAP_CLUSTER_MAX = 32
 
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
@@ -40,10 +42,26 @@ def mark_pages(d: Draft) -> None:
         if share:
             restore_lru.touch_kept(d.state, booted.task, share)
     restore_lru.mark_shared(d.state)
+    restore_lru.start_costs(d.state, *costs(d), *(_count(d, f"workingset_activate_{kind}") for kind in ("anon", "file")))
     pages = d.state.node_stats()["nr_inactive_file"]
     restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
     restore_lru.mark_files(d.state, active=True, count=_count(d, "workingset_activate_file"), flag=t.PG_REFERENCED)
     restore_lru.mark_files(d.state, active=False, count=_count(d, "pgdeactivate"), flag=t.PG_WORKINGSET)
+
+
+def costs(d: Draft) -> tuple[int, int]:
+    """Return how much I/O reclaim of anonymous pages and of files has caused since boot, by its counters.
+
+    Pages that it wrote out, but for those that madvise() had it write, which are not scanned; and pages of a workingset
+    that came back. Since 6.2 I/O weighs 32 times as much, and a page that was scanned and kept counts too.
+    """
+    written, swapped = _count(d, "nr_vmscan_write"), _count(d, "pswpout") + _count(d, "zswpout")
+    anon = min(written, swapped, _count(d, "pgscan_anon")) + _count(d, "workingset_restore_anon")
+    file = max(written - swapped, 0) + _count(d, "workingset_restore_file")
+    if "rotations_cost" not in features.features_of(d.boot.release):
+        return anon, file
+    kept_of = [max(_count(d, f"pgscan_{kind}") - _count(d, f"pgsteal_{kind}"), 0) for kind in ("anon", "file")]
+    return SWAP_CLUSTER_MAX * anon + kept_of[0], SWAP_CLUSTER_MAX * file + kept_of[1]
 
 
 def kept(d: Draft) -> int:
