@@ -322,7 +322,8 @@ def next_page_of(s: State, task: int, vpn: int, end: int, swapped: bool) -> int:
 
 
 def age_pages(s: State, task: int, count: int) -> None:
-    """Let the first *count* anonymous pages of a task be unused since reclaim last scanned them."""
+    """Let the first *count* anonymous pages of a task be neither used nor marked as referenced, active ones left out."""
+    page: cython.pointer(Page)
     mm: u32 = task_at(s, task).mm
     i: u32
     vpn: u64
@@ -337,8 +338,10 @@ def age_pages(s: State, task: int, count: int) -> None:
                 vpn = (vpn | (PTRS_PER_TABLE - 1)) + 1
                 continue
             entry = cython.address(table_at(s, table).entry[vpn & (PTRS_PER_TABLE - 1)])
-            if entry[0] & PTE_PRESENT and entry[0] & PTE_ACCESSED and s.pages[entry[0] >> 12].owner == OWNER_ANON:
+            page = cython.address(s.pages[entry[0] >> 12])
+            if entry[0] & PTE_PRESENT and page.owner == OWNER_ANON and not page.flags & (PG_ACTIVE | PG_HUGE | PG_TAIL):
                 entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+                page.flags &= ~cython.cast(u32, PG_REFERENCED)
                 left -= 1
             vpn += 1
 

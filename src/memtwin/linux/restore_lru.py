@@ -59,8 +59,25 @@ def mark_kept(s: State, count: int, newest: bool) -> None:
         pfn = s.pages[pfn].next if from_head else s.pages[pfn].prev
 
 
+def rest_active(s: State) -> None:
+    """Let active anonymous pages not be used since they became that: reclaim took note of their use then."""
+    cursor: u32
+    vma: u32 = 0
+    vpn: u64 = 0
+    entry: cython.pointer(u64)
+    pfn: u32 = s.node_data[0].lruvec.lists[LRU_ACTIVE_ANON].head
+    while pfn:
+        cursor = 0
+        while s.pages[pfn].mapcount:
+            entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+            if entry == cython.NULL:
+                break
+            entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+        pfn = s.pages[pfn].next
+
+
 def touch_kept(s: State, task: int, share: float) -> None:
-    """Let a *share* of a task's pages that reclaim has kept be used since, evenly among them."""
+    """Let a *share* of a task's pages that reclaim has kept or activated be used since, evenly among them."""
     i: u32
     table: u32
     vpn: u64
@@ -81,7 +98,7 @@ def touch_kept(s: State, task: int, share: float) -> None:
             vpn += 1
             if not entry[0] & PTE_PRESENT or page.owner != OWNER_ANON:
                 continue
-            if page.flags & (PG_REFERENCED | PG_ACTIVE) == PG_REFERENCED:
+            if page.flags & PG_REFERENCED:
                 due += part
                 if due >= 1:
                     due -= 1

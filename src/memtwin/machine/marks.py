@@ -37,6 +37,7 @@ def mark_pages(d: Draft) -> None:
     """Mark the pages of all lists."""
     is_first_round = _count(d, "pgscan_anon") < d.state.node_stats()["nr_inactive_anon"]
     restore_lru.mark_kept(d.state, kept(d), is_first_round)
+    restore_lru.rest_active(d.state)
     for booted in d.booted:
         share = share_used(booted.read)
         if share:
