@@ -4,6 +4,9 @@ Nothing is scanned here. How many pages of each kind there are is the caller's t
 """
 
 import cython
+from cython.cimports.libc.stdlib import free
+from cython.cimports.memtwin.linux.core.host_memory import host_zeroed
+from cython.cimports.memtwin.linux.core.list import list_add, list_del
 from cython.cimports.memtwin.linux.core.state import State, mm_at, nr_pages, table_at, task_at, vma_at
 from cython.cimports.memtwin.linux.mm.pgtable import walk
 from cython.cimports.memtwin.linux.mm.rmap import next_mapping
@@ -29,6 +32,65 @@ def start_costs(s: State, anon: int, file: int, activated_anon: int, activated_f
     lruvec.file_cost = left * cython.cast(i64, file) // max(total, 1)
     lruvec.refaults[0] = lruvec.flushed_activations[0] = activated_anon
     lruvec.refaults[1] = lruvec.flushed_activations[1] = activated_file
+
+
+def mm_of_page(s: State, pfn: u32) -> u32:
+    """The address space that maps a process's own page, the first of several; 0: none does."""
+    cursor: u32 = 0
+    vma: u32 = 0
+    vpn: u64 = 0
+    if s.pages[pfn].owner != OWNER_ANON or not s.pages[pfn].mapcount:
+        return 0
+    next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
+    return vma_at(s, vma).mm if vma else 0
+
+
+def interleave(s: State, tasks: list[int]) -> None:
+    """Let the pages of some tasks come by turns on the inactive list, each task's own in their order.
+
+    By as many at once as a batch in front of the lists holds: tasks that ran side by side filled them by turns.
+    """
+    of: cython.pointer(List) = cython.address(s.node_data[0].lruvec.lists[LRU_INACTIVE_ANON])
+    i: u32
+    nr: u32 = len(tasks)
+    last: u32 = nr + 1
+    begun: cython.bint = False
+    turn: u64
+    turns: u64 = 0
+    pfn: u32 = of.tail
+    before: u32
+    chains: cython.pointer(List) = cython.cast(cython.pointer(List), host_zeroed(nr + 2, cython.sizeof(List)))
+    totals: cython.pointer(u64) = cython.cast(cython.pointer(u64), host_zeroed(nr + 2, cython.sizeof(u64)))
+    places: cython.pointer(u32) = cython.cast(cython.pointer(u32), host_zeroed(s.mms.nr + 1, cython.sizeof(u32)))
+    for i in range(nr):
+        places[task_at(s, tasks[i]).mm] = i + 1
+    while pfn:
+        before = s.pages[pfn].prev
+        i = places[mm_of_page(s, pfn)]
+        begun = begun or i != 0
+        list_del(s.pages, of, pfn)
+        list_add(s.pages, cython.address(chains[i if i or not begun else last]), pfn)
+        pfn = before
+    of[0] = chains[0]
+    for i in range(1, last):
+        totals[i] = chains[i].nr
+        turns = max(turns, totals[i] // s.features.lru_batch + 1)
+    for turn in range(1, turns + 1):
+        for i in range(1, last):
+            while chains[i].nr > totals[i] - totals[i] * turn // turns:
+                move_tail(s, cython.address(chains[i]), of)
+    while chains[last].nr:
+        move_tail(s, cython.address(chains[last]), of)
+    free(chains)
+    free(totals)
+    free(places)
+
+
+def move_tail(s: State, source: cython.pointer(List), target: cython.pointer(List)):
+    """Move the last page of a list to the head of another."""
+    pfn: u32 = source.tail
+    list_del(s.pages, source, pfn)
+    list_add(s.pages, target, pfn)
 
 
 def mark_kept(s: State, count: int, newest: bool) -> None:

@@ -3,8 +3,8 @@
 ========================  ===========================================================================================
 anonymous, inactive       a scan keeps a page that was in use and marks it, the next frees it; one that must be written
                           to a device is scanned once more, when that is done. So of all that was scanned those are
-                          marked still that neither went nor waited for a write: scanned - 2 taken - written. They
-                          are the oldest; while fewer were scanned than the list has pages they are the newest, for
+                          marked still that neither went nor waited for a write nor were activated, which takes two
+                          scans as well: scanned - 2 (taken + activated) - written. They are the oldest; while fewer were scanned than the list has pages they are the newest, for
                           what is kept goes to its head. Of a process that uses its memory here and there some
                           were used since: as large a share as came back of what was in swap
 pages of files            read() marks a page; what was written by write() is not marked. Of those that are neither
@@ -27,6 +27,8 @@ from memtwin.linux.core import mm_types as t
 from memtwin.units import PAGE_KIB
 
 SWAP_CLUSTER_MAX = 32
+SMALLEST_PART = 16
+"""Of a process's pages: what is less than this part of them, in swap or in memory, says nothing of its age."""
 
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 def mark_pages(d: Draft) -> None:
     """Mark the pages of all lists."""
+    restore_lru.interleave(d.state, side_by_side(d))
     is_first_round = _count(d, "pgscan_anon") < d.state.node_stats()["nr_inactive_anon"]
     restore_lru.mark_kept(d.state, kept(d), is_first_round)
     restore_lru.rest_active(d.state)
@@ -65,10 +68,26 @@ def costs(d: Draft) -> tuple[int, int]:
     return SWAP_CLUSTER_MAX * anon + kept_of[0], SWAP_CLUSTER_MAX * file + kept_of[1]
 
 
+def side_by_side(d: Draft) -> list[int]:
+    """Return the tasks that took their memory at the same time, by which of it is in swap.
+
+    Reclaim takes the oldest pages: had one of two processes taken all its memory first, no page of the other would be
+    in swap before the last of its own.
+    """
+    found = []
+    for booted in d.booted:
+        areas = [area for area in booted.read.areas if area.is_private_memory and not area.is_file and not area.locked]
+        swap, resident = sum(area.swap for area in areas), sum(area.anon - area.returned for area in areas)
+        if min(swap, resident) * SMALLEST_PART >= swap + resident > SMALLEST_PART:
+            found.append(booted.task)
+    return found if len(found) > 1 else []
+
+
 def kept(d: Draft) -> int:
     """Return how many inactive anonymous pages reclaim has scanned and kept, by its counters."""
     scanned, taken = _count(d, "pgscan_anon"), _count(d, "pgsteal_anon")
-    return max(round(scanned - 2 * taken - on_devices(d) * _count(d, "pswpout")), 0)
+    activated = max(_count(d, "nr_active_anon") - _count(d, "workingset_activate_anon"), 0)
+    return max(round(scanned - 2 * (taken + activated) - on_devices(d) * _count(d, "pswpout")), 0)
 
 
 def share_used(process: BootProcess) -> float:
