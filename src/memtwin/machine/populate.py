@@ -170,6 +170,7 @@ def spread_returned(d: Draft, process: BootProcess, family: Family) -> None:
     for area in (area for area in areas if area.path != "[stack]"):
         area.read_back = back * (area.anon + area.swap) // total
         area.returned = min(area.read_back, area.anon)
+        area.at_once = max(read // faults, 1) if faults else 1
         area.in_order = is_in_order
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from math import gcd
+from typing import TYPE_CHECKING, TypeVar
 
 from memtwin.sources.page_runs import ACTIVE, ANONYMOUS, CACHED, FILE, SWAPPED
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from memtwin.procfs.pid import maps
@@ -18,7 +21,11 @@ if TYPE_CHECKING:
 HUGE = 512
 """Base pages of a huge page."""
 SEGMENTS = 64
-"""Parts of an area in which what came back from swap is spread."""
+"""Less than this part of an area says nothing of it."""
+MOST_PIECES = 1024
+"""In how many pieces of an area what came back from swap lies, at most."""
+GOLDEN = 0.618
+"""Of the pieces: how far one lies from that which came back before it."""
 SHARED_MEMORY = (
     "/dev/shm/",  # noqa: S108 - of the snapshot
     "/memfd:",
@@ -27,6 +34,13 @@ SHARED_MEMORY = (
     "/i915",
     "/drm mm object",
 )
+
+
+def by_chance(runs: list[T]) -> list[T]:
+    """Return runs in an order that has nothing to do with their addresses, the same one each time."""
+    count = len(runs)
+    stride = next((stride for stride in range(max(round(count * GOLDEN), 1), count) if gcd(stride, count) == 1), 1)
+    return [runs[i * stride % count] for i in range(count)]
 
 
 @dataclass(slots=True)
@@ -51,6 +65,8 @@ class Vma:
     """Of the resident anonymous pages those that came back from swap."""
     read_back: int = 0
     """Pages of it that were read from swap so far."""
+    at_once: int = 1
+    """Pages that a fault reads from swap."""
     in_order: bool = False
     """Whether they were read in order of address."""
     huge: int = 0
@@ -104,7 +120,8 @@ class Vma:
         found: list[tuple[int, int, bool, bool | None]] = []
         left = self.huge // HUGE
         resident = [run for run in self.runs or () if run.kind in ANONYMOUS]
-        for run in sorted(resident, key=lambda run: run.first < last):
+        never, back = [run for run in resident if run.first >= last], [run for run in resident if run.first < last]
+        for run in [*never, *(back if self.in_order else by_chance(back))]:
             at, end = run.first, run.first + run.pages
             for place in range(-(-at // HUGE) * HUGE, end - HUGE + 1, HUGE)[:left]:
                 found += [(at, place - at, False, run.kind in ACTIVE)] if place > at else []
@@ -125,7 +142,7 @@ class Vma:
             return [(self.start + at, last - at) for at, last in runs if last > at and self.anon]
         never = (self.start + self.swap + self.returned, self.anon - self.returned)
         back = [(at + total - back, back) for at, total, back in self._segments() if back]
-        return [run for run in (never, *back) if run[1]]
+        return [run for run in (never, *by_chance(back)) if run[1]]
 
     def _pieces_by_rule(self) -> list[tuple[int, int, bool]]:
         """Return (first page, pages, whether it is a huge page) of what is resident of an area with huge pages.
@@ -147,7 +164,8 @@ class Vma:
 
     def _segments(self) -> list[tuple[int, int, int]]:
         """Return (first page, pages, pages that came back) of the part that was in swap: these spread evenly in it."""
-        total, count = self.swap + self.returned, max(min(self.returned, self.swap, SEGMENTS), 1)
+        total, pieces = self.swap + self.returned, -(-self.returned // self.at_once)
+        count = max(min(pieces, self.swap, MOST_PIECES), 1)
         ends = [(total * i // count, self.returned * i // count) for i in range(count + 1)]
         pairs = pairwise(ends)
         return [(self.start + at, end - at, after - before) for (at, before), (end, after) in pairs if end > at]
