@@ -275,6 +275,22 @@ def store_in_zram(s: State, area: int, slot: int, count: int, frames: list[int])
         a.zram_pages += 1
 
 
+def fitting_slots(s: State, area: int, first: int, count: int) -> list[int]:
+    """Which of *count* slots from *first* on hold what compresses well enough for zswap's pool."""
+    most: u32 = ZBUD_MAX_SIZE - ZSWAP_HEADER if s.zswap.zpool == ZPOOL_ZBUD else PAGE
+    at: u32
+    tag: u64
+    f: cython.pointer(File) = file_at(s, s.areas[cython.cast(u32, area)].file)
+    found = []
+    for at in range(cython.cast(u32, first), cython.cast(u32, first + count)):
+        tag = make_chunk(f, at).disk[at & (XA_CHUNK - 1)] - 1
+        if (s.zswap.same_filled and tag & CONTENT_MASK == CONTENT_ZERO) or (
+            compressed_length(s, s.zswap.algorithm, tag) <= most
+        ):
+            found.append(at)
+    return found
+
+
 def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: bool) -> bool:
     """Keep what lies in a slot in zswap's pool, new pages of it popped from *frames*; False: no room, or too long.
 
@@ -293,10 +309,14 @@ def store_in_zswap(s: State, area: int, slot: int, frames: list[int], alone: boo
         s.zswap.stored_pages += 1
         return True
     length = compressed_length(s, s.zswap.algorithm, tag)
-    if length > (ZBUD_MAX_SIZE - ZSWAP_HEADER if s.zswap.zpool == ZPOOL_ZBUD else PAGE) or len(frames) < 4:
+    if length > (ZBUD_MAX_SIZE - ZSWAP_HEADER if s.zswap.zpool == ZPOOL_ZBUD else PAGE):
+        return False
+    if s.zswap.zpool != ZPOOL_ZBUD and len(frames) < 4:
         return False
     if s.zswap.zpool == ZPOOL_ZBUD:
         zbud = 0 if alone else find_unbuddied(s, size_to_chunks(length + ZSWAP_HEADER))
+        if not zbud and not frames:
+            return False
         if not zbud:
             zbud = init_zbud_page(s, frames.pop())
         a.zswap_handle[at] = zbud_put(s, zbud, size_to_chunks(length + ZSWAP_HEADER), (number << SWAP_TYPE_SHIFT) | at)
@@ -345,3 +365,31 @@ def start_zram(s: State, area: int, pages: int, compressed_bytes: int, pool_page
 def pool_pages(s: State, area: int) -> int:
     """Pages of a zram area's pool."""
     return s.areas[cython.cast(u32, area)].zram_pool_pages
+
+
+def own_objects(s: State, kind: int, slabs: list[tuple[int, int]]) -> None:
+    """Let what lies in zram and zswap own slab objects of a kind (KnownCache), so that they go with it.
+
+    *slabs*: (first frame, objects in use), the newest first.
+    """
+    area: u32
+    slot: u32
+    place: u32 = 0
+    used: u32 = 0
+    a: cython.pointer(SwapArea)
+    owners: cython.pointer(u32)
+    for area in range(s.nr_areas):
+        a = cython.address(s.areas[area])
+        owners = a.zswap_slab if cython.cast(u32, kind) == CACHE_ZSWAP_ENTRY else a.handle
+        if owners == cython.NULL:
+            continue
+        for slot in range(1, cython.cast(u32, a.pages + 1)):
+            if owners[slot] or not (a.zswap_length[slot] if owners == a.zswap_slab else a.zspage[slot]):
+                continue
+            while place < cython.cast(u32, len(slabs)) and used >= cython.cast(u32, slabs[place][1]):
+                place += 1
+                used = 0
+            if place >= cython.cast(u32, len(slabs)):
+                return
+            owners[slot] = slabs[place][0]
+            used += 1

@@ -39,6 +39,7 @@ THP_ENABLED = "sys/kernel/mm/transparent_hugepage/enabled"
 LRU_GEN_ENABLED = "sys/kernel/mm/lru_gen/enabled"
 LRU_GEN_MIN_TTL = "sys/kernel/mm/lru_gen/min_ttl_ms"
 ZSWAP = "sys/module/zswap/parameters"
+ZSWAP_EVENTS = "sys/kernel/debug/zswap"
 ZSWAP_PARAMETERS = (
     "accept_threshold_percent", "compressor", "enabled", "max_pool_percent", "non_same_filled_pages_enabled",
     "same_filled_pages_enabled", "zpool",
@@ -67,6 +68,8 @@ class Boot:
     zram: dict[str, mm_stat.MmStat] = field(default_factory=dict)
     """mm_stat of each zram device that is there, by its name."""
     texts: dict[str, str] = field(default_factory=dict)
+    zswap_events: dict[str, int] = field(default_factory=dict)
+    """Zswap's own counters by name, which only root may read."""
     program: str | None = None
     """Which program the snapshot's scenario ran, by ``guest_c``."""
     page_bytes: int | None = None
@@ -171,10 +174,18 @@ def read_boot(source: Source, settings: Iterable[str], progress: Callable[[int, 
         cpuinfo=source.read("proc/cpuinfo"),
         zram={name: found for name in ("zram0",) if (found := load(source, mm_stat, device=name))},
         texts=texts,
+        zswap_events=_zswap_events(source),
         program=source.program,
         page_bytes=_page_bytes(source),
         processes=read_processes(source, progress),
     )
+
+
+def _zswap_events(source: Source) -> dict[str, int]:
+    """Read zswap's own counters, as far as they may be read."""
+    names = ("pool_limit_hit", "written_back_pages", "same_filled_pages")
+    texts = {name: (source.read(f"{ZSWAP_EVENTS}/{name}") or "").strip() for name in names}
+    return {name: int(text) for name, text in texts.items() if text.isdigit()}
 
 
 def _page_bytes(source: Source) -> int | None:

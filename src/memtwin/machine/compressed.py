@@ -89,10 +89,11 @@ def place_zswap(d: Draft) -> None:
     zones = d.zspages if d.boot.zswap.get("zpool") == "zsmalloc" else {None: pool}
     frames = [pfn + i for zone, count in zones.items() for pfn, n in d.frames.runs(count, zone) for i in range(n)]
     left: int = stored
+    compressed = stored - d.boot.zswap_events.get("same_filled_pages", 0)  # which take no room
     spare = len(frames)
     chosen = _in_zswap(d, stored, pool)
     for at, (number, slot) in enumerate(chosen):
-        alone = at >= len(chosen) - max(2 * pool - stored, 0)
+        alone = at >= len(chosen) - max(2 * pool - compressed, 0)
         left -= restore_swap.store_in_zswap(d.state, number, slot, frames, alone)
     for pfn in frames:
         mm_init.add_kernel_pages(d.state, pfn, 1)
@@ -103,13 +104,18 @@ def place_zswap(d: Draft) -> None:
 def _in_zswap(d: Draft, stored: int, pool: int) -> list[tuple[int, int]]:
     """Return the slots of processes whose pages zswap is taken to have: (area, slot), *stored* at most.
 
-    A pool at its limit has the newest pages, for the oldest are written back; zsmalloc writes none back before 6.3 and
-    refuses new ones, so it has the oldest. A smaller pool refused pages for what they hold: any of them.
+    What does not compress well enough it refused. A pool that has come to its limit wrote its oldest pages back, as
+    many as it counted, and refused new ones: it has those between. Where it does not say how many, one at its limit
+    has the newest; but zsmalloc writes none back before 6.3, so it has the oldest. A smaller pool refused pages for
+    what they hold: any of them.
     """
-    slots = [(number, first + i) for number, first, taken in d.slots for i in range(taken)]
+    slots = [(number, slot) for number, first, n in d.slots for slot in restore_swap.fitting_slots(d.state, number, first, n)]
     count = min(stored, len(slots))
+    if d.boot.zswap_events.get("pool_limit_hit"):
+        oldest = min(d.boot.zswap_events.get("written_back_pages", 0), len(slots) - count)
+        return slots[oldest : oldest + count]
     accept, most = (int(d.boot.zswap.get(f"{name}_percent", default)) for name, default in LIMITS)
-    if pool < d.state.memory_total * most // 100 * accept // 100:
+    if d.boot.zswap_events or pool < d.state.memory_total * most // 100 * accept // 100:
         return [slots[i * len(slots) // count] for i in range(count)]
     if d.boot.zswap.get("zpool") == "zsmalloc" and d.boot.release < ZSMALLOC_WRITES_BACK:
         return slots[:count]

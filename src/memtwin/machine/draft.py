@@ -57,6 +57,8 @@ class Draft:
     anon_left: int = 0
     """Of the anonymous pages, the page cache and shared memory: what is not placed yet."""
     cache_left: int = 0
+    slabs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Of each slab cache the first frame of its slabs, and how many objects are in use, the oldest first."""
     shmem_left: int = 0
     tmpfs_swap: int = 0
     """Pages of tmpfs in swap that no process maps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memtwin.linux import restore_swap
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, slub
 from memtwin.procfs import slabinfo
@@ -40,6 +41,8 @@ KNOWN_CACHES = {
 }
 MERGED = {"zspage": "ftrace_event_field", "zs_handle": "kmalloc-8", "zswap_entry": "vmap_area"}
 """Caches that slabinfo does not show: objects of their size lie in another one's slabs."""
+OF_STORED = (t.CACHE_ZS_HANDLE, t.CACHE_ZSWAP_ENTRY)
+"""Of which each page in zram or zswap has one."""
 GROW_WHEN_READ = ("proc_inode_cache", "dentry", "filp", "inode_cache")
 """Caches that reading /proc itself fills: slabinfo, read after vmstat, may show a few slabs more."""
 
@@ -78,6 +81,7 @@ def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> N
             continue
         free = min(missing, row.objperslab)
         missing -= free
+        d.slabs.setdefault(cache, []).append((pfn, row.objperslab - free))
         mm_init.add_slab(d.state, cache, pfn, row.objperslab - free, on_cpu=False)
 
 
@@ -92,4 +96,7 @@ def _unexplained_slabs(d: Draft, reclaimable: bool, count: int) -> None:  # noqa
 def know_caches(d: Draft) -> None:
     """Say which slab caches are those whose objects the model allocates."""
     for name, kind in KNOWN_CACHES.items():
-        mm_init.know_cache(d.state, kind, d.caches.get(name, 0) or d.caches.get(MERGED.get(name, ""), 0))
+        cache = d.caches.get(name, 0) or d.caches.get(MERGED.get(name, ""), 0)
+        mm_init.know_cache(d.state, kind, cache)
+        if kind in OF_STORED:
+            restore_swap.own_objects(d.state, kind, d.slabs.get(cache, [])[::-1])
