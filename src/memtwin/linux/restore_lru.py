@@ -121,6 +121,22 @@ def mark_kept(s: State, count: int, newest: bool) -> None:
         pfn = s.pages[pfn].next if from_head else s.pages[pfn].prev
 
 
+def mark_young(s: State, restored: int) -> None:
+    """Let the *restored* youngest pages of processes be those of a workingset that came back (``lru_gen_refault``).
+
+    The page tables alone say there which pages were used.
+    """
+    left: i64 = restored
+    pfn: u32 = s.node_data[0].lruvec.lists[LRU_ACTIVE_ANON].head
+    while pfn:
+        if s.pages[pfn].owner == OWNER_ANON:
+            s.pages[pfn].flags &= ~cython.cast(u32, PG_REFERENCED)
+            if left > 0:
+                s.pages[pfn].flags |= PG_WORKINGSET | PG_REFS_MASK
+                left -= nr_pages(s, pfn)
+        pfn = s.pages[pfn].next
+
+
 def rest_active(s: State) -> None:
     """Let active anonymous pages not be used since they became that: reclaim took note of their use then."""
     cursor: u32

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memtwin.machine.program import Program
     from memtwin.procfs import zoneinfo
 
+LRU_GEN_CORE = 1
 LEAST_FRAMES = 8
 """For tables that a range of pages may need beyond one for each 512 of them: two a level and some to spare."""
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")
@@ -104,7 +105,12 @@ class Draft:
             for zone in self.frames.zones
             for is_active, state in ((True, "active"), (False, "inactive"))
         }
-        return Lists(self.frames, counts)
+        return Lists(self.frames, counts, generations=self.has_generations)
+
+    @property
+    def has_generations(self) -> bool:
+        """Whether the multi-gen LRU reclaims."""
+        return self.boot.lru_gen_caps & LRU_GEN_CORE != 0
 
     def zone_count(self, zone: int, name: str) -> int:
         """Return a counter of a zone."""

@@ -22,11 +22,12 @@ class Listed(NamedTuple):
 class Lists:
     """The places on the lists of one kind, ``anon`` or ``file``: active ones first, the highest zone first.
 
-    Owners come by age: pages that are older have had more chances to become active.
+    Owners come by age: pages that are older have had more chances to become active. With *generations* it is the other
+    way round: those in the two youngest count as active.
     """
 
-    def __init__(self, frames: Frames, counts: dict[tuple[int, bool], int]) -> None:
-        self.frames = frames
+    def __init__(self, frames: Frames, counts: dict[tuple[int, bool], int], *, generations: bool = False) -> None:
+        self.frames, self.generations = frames, generations
         self.left = {key: counts.get(key, 0) for key in sorted(counts, key=lambda key: (not key[1], -key[0]))}
 
     def block(self, order: int) -> Listed | None:
@@ -44,7 +45,9 @@ class Lists:
         With *youngest* inactive ones come first; with *active* those of that list, as far as it has any.
         """
         keys = list(reversed(self.left) if youngest else self.left)
-        if active is not None:
+        if self.generations:
+            keys.sort(key=lambda key: key[1] != youngest)
+        elif active is not None:
             keys.sort(key=lambda key: key[1] != active)
         for key in keys:
             places = self.left[key]

@@ -38,6 +38,20 @@ if TYPE_CHECKING:
 def mark_pages(d: Draft) -> None:
     """Mark the pages of all lists."""
     restore_lru.interleave(d.state, side_by_side(d))
+    if d.has_generations:
+        restore_lru.mark_young(d.state, _count(d, "workingset_restore_anon"))
+    else:
+        mark_by_scans(d)
+    restore_lru.mark_shared(d.state)
+    restore_lru.start_costs(d.state, *costs(d), *(_count(d, f"workingset_activate_{kind}") for kind in ("anon", "file")))
+    pages = d.state.node_stats()["nr_inactive_file"]
+    restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
+    restore_lru.mark_files(d.state, active=True, count=_count(d, "workingset_activate_file"), flag=t.PG_REFERENCED)
+    restore_lru.mark_files(d.state, active=False, count=_count(d, "pgdeactivate"), flag=t.PG_WORKINGSET)
+
+
+def mark_by_scans(d: Draft) -> None:
+    """Mark anonymous pages as scans of the active and the inactive list leave them."""
     is_first_round = _count(d, "pgscan_anon") < d.state.node_stats()["nr_inactive_anon"]
     restore_lru.mark_kept(d.state, kept(d), is_first_round)
     restore_lru.rest_active(d.state)
@@ -45,12 +59,6 @@ def mark_pages(d: Draft) -> None:
         share = share_used(booted.read)
         if share:
             restore_lru.touch_kept(d.state, booted.task, share)
-    restore_lru.mark_shared(d.state)
-    restore_lru.start_costs(d.state, *costs(d), *(_count(d, f"workingset_activate_{kind}") for kind in ("anon", "file")))
-    pages = d.state.node_stats()["nr_inactive_file"]
-    restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
-    restore_lru.mark_files(d.state, active=True, count=_count(d, "workingset_activate_file"), flag=t.PG_REFERENCED)
-    restore_lru.mark_files(d.state, active=False, count=_count(d, "pgdeactivate"), flag=t.PG_WORKINGSET)
 
 
 def costs(d: Draft) -> tuple[int, int]:
