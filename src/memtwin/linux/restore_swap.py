@@ -84,9 +84,15 @@ def take_slot(s: State, area: u32, slot: u32, tag: u64):
 
 
 def leave_shadow(s: State, file: u32, slot: u32):
-    """Leave what a page leaves that reclaim evicts: the clock of its eviction, which goes on by a page."""
+    """Leave what a page leaves that reclaim evicts: the clock of its eviction, which goes on by a page.
+
+    With generations the oldest one that there is (``lru_gen_state.begin``).
+    """
     lruvec: cython.pointer(Lruvec) = cython.address(s.node_data[0].lruvec)
     if not xa_store(s, file, slot, slot, 0):  # any page: only the entry's place counts
+        return
+    if s.lru_gen_caps:
+        xa_erase(s, file, slot, ((lruvec.gen.max_seq - MIN_NR_GENS) << 4) | 1)
         return
     xa_erase(s, file, slot, (lruvec.nonresident_age << 2) | 1)
     lruvec.nonresident_age += 1

@@ -143,6 +143,7 @@ def _unknown_program(d: Draft) -> tuple[str, ...]:
 def choose_kernel(d: Draft) -> None:
     """Have the machine do what its kernel does, also while it is built."""
     mm_init.set_features(d.state, features.features_of(d.boot.release))
+    lru_gen_state.choose(d.state, d.boot.lru_gen_caps)
 
 
 def place_free_blocks(d: Draft) -> None:

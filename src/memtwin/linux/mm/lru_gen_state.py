@@ -88,6 +88,11 @@ def adopt_list(s: State, lru: u32, seq: u64):
         lru_gen_update_size(s, pfn, 0, place + 1)
 
 
+def choose(s: State, caps: int) -> None:
+    """Say what the multi-gen LRU of a machine at boot uses, before pages are placed."""
+    s.lru_gen_caps = caps
+
+
 def begin(s: State, caps: int, min_ttl_ms: int) -> None:
     """Start with the multi-gen LRU as *caps* say: pages that count as active are the youngest, the others are not.
 
@@ -101,10 +106,11 @@ def begin(s: State, caps: int, min_ttl_ms: int) -> None:
     if not caps & LRU_GEN_CORE:
         return
     gen.enabled = True
+    gen.min_seq[0] = gen.min_seq[1] = gen.max_seq - MIN_NR_GENS
     adopt_list(s, LRU_ACTIVE_ANON, gen.max_seq)
     adopt_list(s, LRU_ACTIVE_FILE, gen.max_seq)
-    adopt_list(s, LRU_INACTIVE_ANON, gen.min_seq[0] + 1)
-    adopt_list(s, LRU_INACTIVE_FILE, gen.min_seq[1] + 1)
+    adopt_list(s, LRU_INACTIVE_ANON, gen.min_seq[0])
+    adopt_list(s, LRU_INACTIVE_FILE, gen.min_seq[1])
 
 
 def write_enabled(s: State, caps: int) -> None:
