@@ -23,7 +23,7 @@ from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.ipc import shm
 from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, shmem
-from memtwin.machine import program
+from memtwin.machine import program, slabs
 from memtwin.machine.build import build_from, read
 from memtwin.run.disk import set_up
 from memtwin.run.observer import Dcache
@@ -131,6 +131,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     outcomes = recording.outcomes()
     _write_settings(machine, done, outcomes)
     run = Run(replace(scenario, ops=rest), machine)
+    slabs.know(machine.state, {})  # the kernel's objects of all that follows are in the snapshot's slabs already
     memfds = _adopt_shared(run, programs, done)
     _adopt_files(run, programs, done)
     for booted in list(machine.processes):
@@ -139,6 +140,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
             _attach(run, booted, worker, programs)
     for number in memfds:  # which live as long as their descriptors
         shmem.put(machine.state, number)
+    slabs.know(machine.state, machine.caches)
     for name, given in _limits(done, outcomes).items():
         worker = run.processes.by_name.get(name)
         if worker is None:

@@ -11,6 +11,9 @@ from memtwin.procfs import slabinfo
 from memtwin.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memtwin.linux.core.state import State
     from memtwin.machine.draft import Draft
 
 KNOWN_CACHES = {
@@ -95,8 +98,18 @@ def _unexplained_slabs(d: Draft, reclaimable: bool, count: int) -> None:  # noqa
 
 def know_caches(d: Draft) -> None:
     """Say which slab caches are those whose objects the model allocates."""
-    for name, kind in KNOWN_CACHES.items():
-        cache = d.caches.get(name, 0) or d.caches.get(MERGED.get(name, ""), 0)
-        mm_init.know_cache(d.state, kind, cache)
-        if kind in OF_STORED:
-            restore_swap.own_objects(d.state, kind, d.slabs.get(cache, [])[::-1])
+    know(d.state, d.caches)
+    for kind in OF_STORED:
+        restore_swap.own_objects(d.state, kind, d.slabs.get(cache_of(d.caches, kind), [])[::-1])
+
+
+def know(state: State, caches: Mapping[str, int]) -> None:
+    """Say which of *caches*, by name, are those whose objects the model allocates; without any it allocates none."""
+    for kind in KNOWN_CACHES.values():
+        mm_init.know_cache(state, kind, cache_of(caches, kind))
+
+
+def cache_of(caches: Mapping[str, int], kind: int) -> int:
+    """Return the cache of a kind of object (KnownCache), by itself or in another one's slabs; 0: there is none."""
+    name = next(name for name, known in KNOWN_CACHES.items() if known == kind)
+    return caches.get(name, 0) or caches.get(MERGED.get(name, ""), 0)
