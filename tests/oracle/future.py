@@ -35,8 +35,10 @@ from memtwin.scenario import (
     LIMITS,
     Attach,
     Checkpoint,
+    Fmap,
     Fork,
     Fread,
+    Fsync,
     Fwrite,
     Kalloc,
     Kfree,
@@ -44,6 +46,8 @@ from memtwin.scenario import (
     Op,
     Seq,
     SetSysctl,
+    Sync,
+    Touch,
 )
 from memtwin.scenario import pages as drawn
 from memtwin.sources.recording import Recording
@@ -207,6 +211,54 @@ def _adopt_files(run: Run, programs: Run, done: Sequence[Op]) -> None:
     since = pages - sum(end - first for _, first, end in cached)
     for name, first, end in cached:
         testing.hand_over(state, cache, since, run.disk.numbers[name], first, end, end - first)
+    for _, name, first, end, _ in reversed(list(_touched(done))):  # what is mapped no more, or was mapped by others
+        if name in run.disk.numbers:
+            testing.hand_over(state, cache, 0, run.disk.numbers[name], first, end, end - first)
+    _dirty_written(run, programs, done)
+
+
+def _dirty_written(run: Run, programs: Run, done: Sequence[Op]) -> None:
+    """Let as many pages of files be dirty as are: those that programs wrote last, since they began to write them."""
+    state, left = run.machine.state, 0
+    for number in {*run.disk.numbers.values(), run.machine.files["cache"]}:
+        left += testing.clean(state, number)
+    for name, first, end in reversed(_written(done)):
+        if name in run.disk.numbers:
+            left -= testing.dirty_last(state, run.disk.numbers[name], first, end, left)
+    cache = run.machine.files["cache"]
+    testing.dirty_last(state, cache, 0, filemap.file_info(state, cache).pages, left)
+    for name, number in run.disk.numbers.items():
+        there = programs.disk.numbers[name]
+        if filemap.file_info(programs.machine.state, there).dirty and filemap.file_info(state, number).dirty:
+            testing.dirtied_before(state, number, testing.dirty_for(programs.machine.state, there))
+
+
+def _touched(done: Sequence[Op]) -> Iterator[tuple[int, str, int, int, bool]]:
+    """Yield what was touched of files that are mapped: operation, file, first page, end, whether it was changed."""
+    mapped: dict[tuple[str, str], Fmap] = {}
+    for op in done:
+        if isinstance(op, Fmap):
+            mapped[op.proc, op.region] = op
+        elif isinstance(op, Fork):
+            mapped |= {(op.child, region): made for (proc, region), made in mapped.items() if proc == op.proc}
+        elif isinstance(op, Touch) and (op.proc, op.region) in mapped:
+            made, at = mapped[op.proc, op.region], op.offset_pages
+            pages = drawn(op.pattern, op.npages)
+            parts = [(0, op.npages)] if isinstance(op.pattern, Seq) else ((page, page + 1) for page in pages)
+            yield from ((op.index, made.file, at + first, at + end, op.write and made.shared) for first, end in parts)
+
+
+def _written(done: Sequence[Op]) -> list[tuple[str, int, int]]:
+    """Return what was written of files and not synchronized since: file, first page, end, in order."""
+    written = [(number, name, first, end) for number, name, first, end, changed in _touched(done) if changed]
+    for op in done:
+        if isinstance(op, Fwrite):
+            pieces = [(at // PAGE, -(-(at + size) // PAGE)) for at, size in _pieces(op)]
+            written += [(op.index, op.file, first, end) for first, end in pieces]
+    written.sort(key=lambda part: part[0])
+    synced = max((op.index for op in done if isinstance(op, Sync)), default=-1)
+    alone = {op.file: op.index for op in done if isinstance(op, Fsync)}
+    return [part[1:] for part in written if part[0] > max(synced, alone.get(part[1], -1))]
 
 
 def _pieces(op: Fread | Fwrite) -> Iterator[tuple[int, int]]:

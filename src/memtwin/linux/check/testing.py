@@ -226,6 +226,46 @@ def held(s: State, file: int) -> list[tuple[int, int]]:
     return found
 
 
+def clean(s: State, file: int) -> int:
+    """Let the disk have what the cached pages of a file have; returns how many differed."""
+    index: u64
+    pfn: u32
+    count: u32 = 0
+    for index in range(file_at(s, file).nr_pages):
+        pfn = filemap_get(s, file, index)
+        if pfn and clear_page_dirty_for_io(s, pfn):
+            make_chunk(file_at(s, file), index).disk[index & (XA_CHUNK - 1)] = s.pages[pfn].tag + 1
+            count += 1
+    return count
+
+
+def dirty_last(s: State, file: int, first: int, end: int, most: int) -> int:
+    """Let the last cached pages of a file below *end* differ from the disk, *most* at most; returns how many do now."""
+    index: u64 = end
+    pfn: u32
+    count: u32 = 0
+    s.in_thread = True  # no task is charged for it
+    while index > cython.cast(u64, first) and count < cython.cast(u32, most):
+        index -= 1
+        pfn = filemap_get(s, file, index)
+        if pfn and not s.pages[pfn].flags & PG_DIRTY:
+            set_page_dirty(s, pfn)
+            mod_node_page_state(s, NR_DIRTIED, -1)
+            count += 1
+    s.in_thread = False
+    return count
+
+
+def dirty_for(s: State, file: int) -> int:
+    """Nanoseconds since a file was dirtied first."""
+    return s.now_ns - file_at(s, file).dirtied_when_ns
+
+
+def dirtied_before(s: State, file: int, ns: int) -> None:
+    """Let a file have been dirtied first so long ago, as far as the machine was up then."""
+    file_at(s, file).dirtied_when_ns = max(s.now_ns - cython.cast(i64, ns), 0)
+
+
 def lengthen(s: State, file: int, pages: int) -> None:
     """Let a file be *pages* long, if it is shorter; what is new is not in memory."""
     f: cython.pointer(File) = file_at(s, file)
