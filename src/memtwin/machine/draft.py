@@ -65,6 +65,8 @@ class Draft:
     """Pages of tmpfs in swap that no process maps."""
     held: int = 0
     """Swap slots in use that no process of the snapshot has."""
+    taken_again: int = 0
+    """Swap slots of the area that is used first that are for the newest pages."""
     unplaced: int = 0
     """Anonymous, swapped and file pages of processes beyond what the machine counts."""
     unplaced_swap: int = 0

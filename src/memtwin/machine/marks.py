@@ -94,7 +94,8 @@ def side_by_side(d: Draft) -> list[int]:
 def kept(d: Draft) -> int:
     """Return how many inactive anonymous pages reclaim has scanned and kept, by its counters."""
     scanned, taken = _count(d, "pgscan_anon"), _count(d, "pgsteal_anon")
-    activated = max(_count(d, "nr_active_anon") - _count(d, "workingset_activate_anon"), 0)
+    otherwise = _count(d, "workingset_activate_anon") + d.shmem_left  # when they came back; by read() and write()
+    activated = max(_count(d, "nr_active_anon") - otherwise, 0)
     return max(round(scanned - 2 * (taken + activated) - on_devices(d) * _count(d, "pswpout")), 0)
 
 

@@ -282,6 +282,9 @@ def place_swap(d: Draft) -> None:
 def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
     """Let the processes' swapped pages hold slots, of the area of the highest priority first; returns what is left."""
     left = {area.number: used[area.number] for area in by_priority(d)}
+    d.taken_again = taken_again(d, left)
+    for number in list(left)[:1]:
+        left[number] -= d.taken_again
     tasks = {booted.pid: booted.task for booted in d.booted}
     _place_known_slots(d, tasks, left)
     for process, elder, common in in_swap([one for one in processes_of(d) if not one.has_runs]):
@@ -297,7 +300,21 @@ def _place_slots(d: Draft, used: dict[int, int]) -> dict[int, int]:
                         got = restore_swap.share_swapped_pages(d.state, task, tasks[elder.pid], first, number, d.tables)
                         shared -= got
                     d.unplaced_swap += _take_slots(d, task, first + got, number - got, left)
+    for number in list(left)[:1]:
+        left[number] += d.taken_again
     return left
+
+
+def taken_again(d: Draft, left: dict[int, int]) -> int:
+    """Return how many slots of the area that is used first were free once more, and are those of the newest pages.
+
+    A page that came back gave its slot back, in each area as many as it had of all; with one area that says nothing.
+    """
+    areas = [area for process in processes_of(d) for area in by_start(process) if not area.in_order]
+    returned, used = sum(area.returned for area in areas), list(left.values())
+    if len([slots for slots in used if slots]) < 2:
+        return 0
+    return min(returned * used[0] // sum(used), used[0] // 2)
 
 
 def _place_known_slots(d: Draft, tasks: dict[int, int], left: dict[int, int]) -> None:
@@ -341,6 +358,11 @@ def _take_slots(d: Draft, task: int, at: int, count: int, left: dict[int, int]) 
         d.slots.append((number, first, taken))
         left[number] -= taken
         at, count = at + taken, count - taken
+    if count and d.taken_again:
+        number, slots = next(iter(left)), min(d.taken_again, count)
+        d.taken_again -= slots
+        left[number] += slots
+        return _take_slots(d, task, at, count, left)
     return count
 
 
