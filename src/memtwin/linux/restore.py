@@ -322,7 +322,7 @@ def next_page_of(s: State, task: int, vpn: int, end: int, swapped: bool) -> int:
 
 
 def age_pages(s: State, task: int, count: int) -> None:
-    """Let the first *count* anonymous pages of a task be neither used nor marked as referenced, active ones left out."""
+    """Let the first *count* anonymous pages of a task that are not active be neither used nor marked as referenced."""
     page: cython.pointer(Page)
     mm: u32 = task_at(s, task).mm
     i: u32

@@ -109,7 +109,9 @@ def _in_zswap(d: Draft, stored: int, pool: int) -> list[tuple[int, int]]:
     has the newest; but zsmalloc writes none back before 6.3, so it has the oldest. A smaller pool refused pages for
     what they hold: any of them.
     """
-    slots = [(number, slot) for number, first, n in d.slots for slot in restore_swap.fitting_slots(d.state, number, first, n)]
+    slots = [
+        (number, slot) for number, first, n in d.slots for slot in restore_swap.fitting_slots(d.state, number, first, n)
+    ]
     count = min(stored, len(slots))
     if d.boot.zswap_events.get("pool_limit_hit"):
         oldest = min(d.boot.zswap_events.get("written_back_pages", 0), len(slots) - count)

@@ -2,20 +2,30 @@
 
 ========================  ===========================================================================================
 anonymous, inactive       a scan keeps a page that was in use and marks it, the next frees it; one that must be written
-                          to a device is scanned once more, when that is done. So of all that was scanned those are
-                          marked still that neither went nor waited for a write nor were activated, which takes two
-                          scans as well: scanned - 2 (taken + activated) - written. They are the oldest; while fewer were scanned than the list has pages they are the newest, for
-                          what is kept goes to its head. Of a process that uses its memory here and there some
-                          were used since: as large a share as came back of what was in swap
+                          to a device is scanned once more, when that is done; one that becomes active was scanned
+                          twice. So of all that was scanned those are marked still that neither went nor waited for a
+                          write nor were activated: scanned - 2 (taken + activated) - written. They are the oldest;
+                          while fewer were scanned than the list has pages they are the newest, for what is kept goes
+                          to its head. Of a process that uses its memory here and there some were used since: as
+                          large a share as came back of what was in swap
+anonymous, active         unused since reclaim activated them, but for the same share
+by generations            the youngest pages count as active; page tables say which were used, and those that came
+                          back of a workingset are marked as that
+several processes         each with pages in swap, and with others that never were there: they took their memory at the
+                          same time, and their pages stand by turns
 pages of files            read() marks a page; what was written by write() is not marked. Of those that are neither
                           dirty nor mapped as many as were read, in proportion to what was written
 active pages of files     a second use activates a page and takes its mark away; one that came back too soon
                           (workingset_activate_file) is active at once, and marked when it is read
 workingset                a page that was active once; as many as were deactivated, at most all
 tmpfs                     what is written to its files is marked, what is touched where it is mapped is not
+costs                     of reclaim, anonymous pages and files: see ``costs`` and ``restore_lru.start_costs``
 ========================  ===========================================================================================
 
-Follows mm/vmscan.c (page_check_references), mm/swap.c (mark_page_accessed) and mm/workingset.c of Linux 6.1.
+How many of a process's pages have neither mark nor bit its smaps_rollup says (Rss - Referenced).
+
+Follows mm/vmscan.c (page_check_references, snapshot_refaults), mm/swap.c (mark_page_accessed, lru_note_cost) and
+mm/workingset.c of Linux 6.1.
 """
 
 from __future__ import annotations
@@ -26,13 +36,13 @@ from memtwin.linux import features, restore_lru
 from memtwin.linux.core import mm_types as t
 from memtwin.units import PAGE_KIB
 
-SWAP_CLUSTER_MAX = 32
-SMALLEST_PART = 16
-"""Of a process's pages: what is less than this part of them, in swap or in memory, says nothing of its age."""
-
 if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
     from memtwin.machine.processes import BootProcess
+
+SWAP_CLUSTER_MAX = 32
+SMALLEST_PART = 16
+"""Of a process's pages: what is less than this part of them, in swap or in memory, says nothing of its age."""
 
 
 def mark_pages(d: Draft) -> None:
@@ -43,7 +53,9 @@ def mark_pages(d: Draft) -> None:
     else:
         mark_by_scans(d)
     restore_lru.mark_shared(d.state)
-    restore_lru.start_costs(d.state, *costs(d), *(_count(d, f"workingset_activate_{kind}") for kind in ("anon", "file")))
+    restore_lru.start_costs(
+        d.state, *costs(d), *(_count(d, f"workingset_activate_{kind}") for kind in ("anon", "file"))
+    )
     pages = d.state.node_stats()["nr_inactive_file"]
     restore_lru.mark_files(d.state, active=False, count=round(pages * share_read(d)), flag=t.PG_REFERENCED)
     restore_lru.mark_files(d.state, active=True, count=_count(d, "workingset_activate_file"), flag=t.PG_REFERENCED)

@@ -128,7 +128,9 @@ def is_reclaim_enough(d: Draft) -> bool:
 
     It does so with pages that it scans and keeps. All others were activated by read() and write(): they are tmpfs's.
     """
-    scanned, taken, active = (d.boot.vmstat.get(name) or 0 for name in ("pgscan_anon", "pgsteal_anon", "nr_active_anon"))
+    scanned, taken, active = (
+        d.boot.vmstat.get(name) or 0 for name in ("pgscan_anon", "pgsteal_anon", "nr_active_anon")
+    )
     return active <= scanned - taken
 
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from memtwin.sources.page_runs import ACTIVE, ANONYMOUS, CACHED, FILE, SWAPPED
 
-T = TypeVar("T")
-
 if TYPE_CHECKING:
     from memtwin.procfs.pid import maps
     from memtwin.sources.page_runs import PageRun
 
+T = TypeVar("T")
 HUGE = 512
 """Base pages of a huge page."""
 SEGMENTS = 64

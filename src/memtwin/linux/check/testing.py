@@ -217,7 +217,9 @@ def held(s: State, file: int) -> list[tuple[int, int]]:
     was_there: cython.bint = False
     found = []
     for index in range(file_at(s, file).nr_pages + 1):
-        is_there = index < file_at(s, file).nr_pages and (filemap_get(s, file, index) != 0 or holds_slot(s, file, index))
+        is_there = index < file_at(s, file).nr_pages and (
+            filemap_get(s, file, index) != 0 or holds_slot(s, file, index)
+        )
         if was_there and not is_there:
             found.append((start, index))
         elif is_there and not was_there:
