@@ -88,12 +88,12 @@ def middle(recording: Recording) -> str:
 def frees_blocks(recording: Recording, label: str) -> bool:
     """Whether blocks of the kernel that are there at *label* are freed later: no file says which frames they have."""
     ops = recording.scenario().ops
-    place = _place(recording.scenario(), label)
+    place = place_of(recording.scenario(), label)
     held = {op.name for op in ops[:place] if isinstance(op, Kalloc)}
     return any(isinstance(op, Kfree) and op.name in held for op in ops[place:])
 
 
-def _place(scenario: Scenario, label: str) -> int:
+def place_of(scenario: Scenario, label: str) -> int:
     """The number of the operation that took a checkpoint."""
     return next(op.index for op in scenario.ops if isinstance(op, Checkpoint) and op.label == label)
 
@@ -111,7 +111,7 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
     *with_pages*: with what it says of where each page is, if it does.
     """
     scenario = recording.scenario()
-    rest = scenario.ops[_place(scenario, label) + 1 :]
+    rest = scenario.ops[place_of(scenario, label) + 1 :]
     run = resumed(recording, label, rest, with_pages=with_pages)
     run.dcache = Remembered(run.machine.state, run.machine.caches)
     run.execute()
@@ -121,8 +121,8 @@ def future(recording: Recording, label: str, *, with_pages: bool = True) -> Run:
 def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_pages: bool = True) -> Run:
     """Return a run that goes on with *rest* from checkpoint *label* of a recording."""
     scenario = recording.scenario()
-    done = scenario.ops[: _place(scenario, label) + 1]
-    programs = _until(recording, scenario, done)
+    done = scenario.ops[: place_of(scenario, label) + 1]
+    programs = run_until(recording, scenario, done)
     source = recording.at(label)
     boot = replace(read(source if with_pages else without_pages(source)), cpu_speed=_speed(recording.path))
     for process in boot.processes:
@@ -154,7 +154,7 @@ def resumed(recording: Recording, label: str, rest: tuple[Op, ...], *, with_page
     return run
 
 
-def _until(recording: Recording, scenario: Scenario, done: Sequence[Op]) -> Run:
+def run_until(recording: Recording, scenario: Scenario, done: Sequence[Op]) -> Run:
     """Run a scenario up to a checkpoint on the model: what its programs then know of themselves."""
     ops = tuple(op for op in done if not isinstance(op, Checkpoint))
     settings = [f"machine.cpu_speed={_speed(recording.path)}"]

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from memtwin.linux import features, restore_lru
 from memtwin.linux.core import mm_types as t
+from memtwin.machine.families import LEAST_SHARED
 from memtwin.units import PAGE_KIB
 
 if TYPE_CHECKING:
@@ -92,10 +93,11 @@ def side_by_side(d: Draft) -> list[int]:
     """Return the tasks that took their memory at the same time, by which of it is in swap.
 
     Reclaim takes the oldest pages: had one of two processes taken all its memory first, no page of the other would be
-    in swap before the last of its own.
+    in swap before the last of its own. Of a fork that says nothing: what is shared was taken by one of them.
     """
     found = []
-    for booted in d.booted:
+    alone = [booted for booted in d.booted if max(booted.read.shared_anon, booted.read.shared_swap) < LEAST_SHARED]
+    for booted in alone:
         areas = [area for area in booted.read.areas if area.is_private_memory and not area.is_file and not area.locked]
         swap, resident = sum(area.swap for area in areas), sum(area.anon - area.returned for area in areas)
         if min(swap, resident) * SMALLEST_PART >= swap + resident > SMALLEST_PART:

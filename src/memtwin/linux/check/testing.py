@@ -54,6 +54,11 @@ def plan(s: State, priority: int, anon_cost: int, file_cost: int) -> tuple[int, 
     return tuple(sc.nr[i] for i in range(4))
 
 
+def costs(s: State) -> tuple[int, int]:
+    """What reclaim of anonymous pages and of files has cost lately."""
+    return s.node_data[0].lruvec.anon_cost, s.node_data[0].lruvec.file_cost
+
+
 def would_be_low(s: State, inactive: int, active: int) -> bool:
     """Whether an inactive file list of that many pages would be too short for such an active one; changes nothing."""
     low: cython.bint
