@@ -1,4 +1,5 @@
 from memtwin.linux.core.mm_types cimport *
+from memtwin.linux.core.vmstat cimport *
 from memtwin.linux.core.state cimport State
 
 cdef void fill_evictable(State s) noexcept nogil

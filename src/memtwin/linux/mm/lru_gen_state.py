@@ -106,11 +106,12 @@ def begin(s: State, caps: int, min_ttl_ms: int) -> None:
     if not caps & LRU_GEN_CORE:
         return
     gen.enabled = True
-    gen.min_seq[0] = gen.min_seq[1] = gen.max_seq - MIN_NR_GENS
+    if s.event[PGSCAN_ANON] + s.event[PGSCAN_FILE]:  # reclaim has come to the end of the first generation
+        gen.min_seq[0] = gen.min_seq[1] = gen.max_seq - MIN_NR_GENS
     adopt_list(s, LRU_ACTIVE_ANON, gen.max_seq)
     adopt_list(s, LRU_ACTIVE_FILE, gen.max_seq)
-    adopt_list(s, LRU_INACTIVE_ANON, gen.min_seq[0])
-    adopt_list(s, LRU_INACTIVE_FILE, gen.min_seq[1])
+    adopt_list(s, LRU_INACTIVE_ANON, gen.max_seq - MIN_NR_GENS)
+    adopt_list(s, LRU_INACTIVE_FILE, gen.max_seq - MIN_NR_GENS)
 
 
 def write_enabled(s: State, caps: int) -> None:
