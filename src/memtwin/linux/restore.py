@@ -180,19 +180,21 @@ def add_anon_pages(
     page: cython.pointer(Page)
     at: u64
     frame: u32 = pfn
-    t: u32
-    vma: u32
+    t: u32 = 0
+    vma: u32 = 0
     kind: u32 = content
     where: u32 = state
-    writable: cython.bint
+    writable: cython.bint = False
     i: u32
     for i in range(cython.cast(u32, count)):
         at = cython.cast(u64, vpn) + i
         frame = cython.cast(u32, pfn) + i
-        t = make_tables(s, task, at, frames)
-        vma = find_vma(s, task_at(s, task).mm, at)
-        writable = vma_at(s, vma).flags & VM_WRITE != 0
-        anon_vma_prepare(s, vma)
+        if not i or not at & (PTRS_PER_TABLE - 1):
+            t = make_tables(s, task, at, frames)
+        if not i or at >= vma_at(s, vma).end:
+            vma = find_vma(s, task_at(s, task).mm, at)
+            writable = vma_at(s, vma).flags & VM_WRITE != 0
+            anon_vma_prepare(s, vma)
         prep_new_page(s, frame, 0, OWNER_ANON)
         page_add_new_anon_rmap(s, frame, vma, at)
         page = cython.address(s.pages[frame])

@@ -27,6 +27,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -237,13 +238,19 @@ def _area(row: maps.Mapping) -> Vma:
     return Vma(row, start, (row.end >> PAGE_SHIFT) - start)
 
 
+@lru_cache(maxsize=1)
+def _mounts(source: Source) -> dict[str, str]:
+    """Return the type of the file system that is mounted below each directory, by its path with a slash."""
+    lines = [line.split() for line in (source.read("proc/mounts") or "").splitlines()]
+    return {words[1].rstrip("/") + "/": words[2] for words in lines if len(words) > 2}
+
+
 def _note_tmpfs(process: SourceProcess, areas: list[Vma]) -> None:
     """Note which areas map files of a tmpfs: those whose path lies below one, and below no other mount within it."""
     candidates = [area for area in areas if area.row.major == 0 and area.row.inode and area.path.startswith("/")]
     if not candidates:
         return
-    lines = [line.split() for line in (process.source.read("proc/mounts") or "").splitlines()]
-    mounts = {words[1].rstrip("/") + "/": words[2] for words in lines if len(words) > 2}
+    mounts = _mounts(process.source)
     for area in candidates:
         below = max((at for at in mounts if area.path.startswith(at)), key=len, default="")
         area.on_tmpfs = mounts.get(below) == "tmpfs"
