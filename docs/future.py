@@ -26,16 +26,17 @@ What the programs know of themselves (their regions, their open files, what mall
 where) is theirs to say and no kernel's: it is taken from the model's run of the scenario up to there. What the files of
 a moment do not say is taken by rules (`machine/processes.py`, `vma.py`, `populate.py`, `page_cache.py`, `marks.py`):
 which pages of a process are resident and which are in swap, the order of the LRU lists, which pages are referenced, how
-much reclaim has lately cost; of files, that those pages are cached that were used last. Where the next operations use a
-part of a region or of a file, that decides. Runs of the model from boot show how much of the error that is:
-[fidelity.md](fidelity.md).
+much reclaim has lately cost; of files, that those pages are cached that were used last, and those dirty that were
+written last. Where the next operations use a part of a region or of a file, that decides: a set of pages that is used
+again and again at the low end of a region is taken for what went to swap first. Runs of the model from boot show how
+much of the error that is: [fidelity.md](fidelity.md).
 Left out are scenarios that later free blocks which the kernel held at that moment: no file says which frames they have.
 
 """
 KNOWN = """
 ## What it is worth to know where each page is
 
-Four recordings have the page runs of every worker (`workers/NAME/pages`): which pages are in memory, on which list,
+Newer recordings have the page runs of every worker (`workers/NAME/pages`): which pages are in memory, on which list,
 in the swap cache, and in which slot. The same futures without and with them. What is still not known is the order of
 the lists, which pages were used since they were scanned, and which of a file's pages are cached.
 

@@ -12,7 +12,7 @@ shared after fork   the difference between Rss and Pss of anonymous pages
 How many pages were used since reclaim last scanned them is Referenced; the oldest are assumed unused.
 
 Which pages of an area are resident, and where in swap the others are, its page runs say (``sources/page_runs.py``),
-which a snapshot has on demand. Without them: a program's own data and the top of its stack are
+where there are any. Without them: a program's own data and the top of its stack are
 resident; the other private areas are full from the lowest address up, first what is in swap, which was touched first,
 then what is resident. How many pages came back from swap say the process's major faults and what all of them read; most
 of what was read ahead was used (swap_ra_hit) where a process goes through its memory in order, and then its resident
