@@ -37,9 +37,9 @@ STALLS = (
 BESIDE_HEAD = """
 ## Tasks side by side
 
-Recordings with several CPUs, or with tasks that run side by side, those with eight runs at two sittings: these guests
-share the host's two processors with other work. *Waited* is how long QEMU's threads had work and no processor, over
-the wall time, least and most of all runs: where it is more than 1, the guest's CPUs stood still longer than they ran.
+Recordings with several CPUs, or with tasks that run side by side, made with `lab/record.py --realtime` on a host of two
+processors: the guests went before all else there. *Waited* is how long the guest's CPUs had work and no processor, over
+the wall time, least and most of all runs: with four CPUs at work there were not enough.
 Judged are the figures of which the real runs differ by a third at most; there the bars are mean 10 % and p90 30 %, and
 the same victims. After the stroke stands the *control*: a real run that is left out, held against the others. Load
 averages and pressure are judged where the real runs agree within 20 %: how many of those are in their range, or at most

@@ -205,7 +205,7 @@ def test_truncation_takes_pages_slots_and_private_copies_from_all_that_map_the_f
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-@pytest.mark.parametrize("swap", ["swap zram size=64M", "swap disk size=64M rot=1", "swap disk size=64M\nswap zswap"])
+@pytest.mark.parametrize("swap", ["swap zram size=64M", "swap disk size=64M rot=1", "swap disk size=96M\nswap zswap"])
 def test_a_file_in_memory_is_truncated_while_others_read_write_and_touch_it(swap: str, cpus: int) -> None:
     """Who touches what is gone ends by SIGBUS, reads end early, writes make the file longer again."""
     made = Growing(f"machine ram=128M cpus={cpus}\n{swap}\ntmpfs size=60M")

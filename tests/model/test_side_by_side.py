@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from memtwin.linux.check import invariants
 from memtwin.linux.core import mm_types
 from memtwin.linux.kernel.sched import core as sched
 from memtwin.linux.kernel.sched import cputime, loadavg, psi
+from memtwin.linux.mm import mm_init
 from memtwin.procfs import stat
 from memtwin.run.run import Run, machine_for, simulate
 from memtwin.sources.source import load
@@ -209,6 +211,15 @@ def test_a_task_that_wakes_up_goes_to_a_cpu_that_idles() -> None:
     text = machine(3) + f"proc M\nM mmap h 4M\nB touch h 0 4M {BUSY} &\nA {ASLEEP} &\nM touch h 0 4M {BUSY}\nwait\n"
     done = run(text)
     assert psi.lines(done.machine.state, 2)[0][1] < 2000
+
+
+def test_a_cpu_that_idles_needs_time_until_who_wakes_up_there_runs() -> None:
+    """Meanwhile that one waits for a CPU: 900 times 1 ms."""
+    scenario = sc.parse(machine(2) + f"A {ASLEEP} &\nwait\n")
+    made = machine_for(scenario, None)
+    mm_init.set_costs(made.state, replace(made.costs, wake=1_000_000).as_table())
+    Run(scenario, made).execute()
+    assert psi.lines(made.state, 2)[0][1] == pytest.approx(900 * 1000, rel=0.1)
 
 
 @pytest.mark.parametrize("cpus", [1, 2])

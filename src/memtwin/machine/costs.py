@@ -81,6 +81,10 @@ class CostProfile:
     decompress: int
     tlb_flush: int
     """An interrupt to the CPUs that may have a page's translation, until they have answered."""
+    tlb_interrupt: int
+    """What each of those CPUs loses: the interrupt, and looking its translations up again."""
+    wake_soon: int
+    """As *wake*, on a cpu of several that has idled for less than two milliseconds: it has not cooled down."""
     call: int
     """A system call within an operation, as malloc makes them: in place of *syscall*."""
     disk: DiskProfile
@@ -98,8 +102,8 @@ X86_64 = CostProfile(
     unmap_page=90, exec=500_000, syscall=2_000, io_call=300, wake=3_000, read_page=410, write_page=700, cache_page=900,
     writeback_page=700, scan_page=300, reclaim_page=600, swap_page=500, swap_io=300,
     compress_zero=300, compress_mark=900, compress_text=3_500,
-    compress_half=2_500, compress_random=4_000, decompress=2_200, tlb_flush=2_000, call=1_000,
-    disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
+    compress_half=2_500, compress_random=4_000, decompress=2_200, tlb_flush=2_000, tlb_interrupt=1_500, wake_soon=3_000,
+    call=1_000, disk=DiskProfile(80_000, 8_000, 8), name="x86-64",
     source="C loops on a 2-cpu KVM guest, Intel Xeon, Linux 6.18, 4 KiB pages; fills from memory bandwidth; "
     "the disk is an SSD: 80 us, 500 MB/s a request, eight at a time",
 )  # fmt: skip
@@ -111,10 +115,12 @@ LAB_TCG = CostProfile(
     write_page=7_000, cache_page=11_000, writeback_page=6_000, scan_page=900, reclaim_page=2_500, swap_page=8_000,
     swap_io=10_500,
     compress_zero=1_000, compress_mark=5_000, compress_text=40_000, compress_half=25_000, compress_random=20_000,
-    decompress=15_000, tlb_flush=12_000, call=10_000, disk=DiskProfile(130_000, 1_000, 4), name="lab-tcg",
+    decompress=15_000, tlb_flush=30_000, tlb_interrupt=50_000, wake_soon=30_000, call=10_000,
+    disk=DiskProfile(130_000, 1_000, 4), name="lab-tcg",
     source="op times of plain fills, reads, writes, forks, unmaps and squeezes in recordings "
-    "02, 03, 05, 11, 19, 21, 22, 108, 175: emulated by QEMU; a shootdown from mprotect beside a thread "
-    "on another cpu; the disk from a trace of swap writes: "
+    "02, 03, 05, 11, 19, 21, 22, 108, 175: emulated by QEMU; a shootdown, on both sides, from "
+    "a trace of kswapd beside a task that fills its memory, waking up from traces of 239 and 245; "
+    "the disk from a trace of swap writes: "
     "a file in the host's page cache, which several threads of QEMU copy at the same time; system calls from malloc's "
     "(222, 261, 263). "
     "Fills are of memory that the guest had used before: at first touch the host adds 8 us a page",

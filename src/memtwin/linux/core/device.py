@@ -7,7 +7,7 @@ end later by as much.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State
+from cython.cimports.memtwin.linux.core.state import State, local_clock
 
 MAX_DEVICES = cython.declare(u32, 32)
 MAX_WIDTH = cython.declare(u32, 32)
@@ -22,7 +22,7 @@ def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
     for i in range(1, d.width):
         if d.busy_until_ns[i] < d.busy_until_ns[server]:
             server = i
-    start = max(s.now_ns, d.busy_until_ns[server]) + d.latency_ns
+    start = max(s.now_ns if write else local_clock(s), d.busy_until_ns[server]) + d.latency_ns
     d.busy_until_ns[server] = transfer(d, start, pages * d.ns_per_page[1 if write else 0], write)
     d.requests += 1
     if write:

@@ -300,6 +300,8 @@ cpdef enum:             # index into State.cost_ns
     COST_COMPRESS_RANDOM
     COST_DECOMPRESS
     COST_TLB_FLUSH          # an interrupt to other CPUs, and their answer
+    COST_TLB_INTERRUPT      # what one that is interrupted so loses
+    COST_WAKE_SOON          # from a wake-up to who has an idle cpu that did something lately
     NR_COSTS
 
 cpdef enum:              # per-cpu batches in front of the lists, in the order in which they are drained
@@ -1089,6 +1091,7 @@ cdef struct Cpu:            # everything that the kernel keeps for each CPU
     u64 psi_seen_nonidle_ns
     u32 memalloc            # PF_MEMALLOC depth of what runs: it reclaims
     bint in_lru_fault       # the task handles a fault of its own
+    bint tlb_flush_pending  # entries were cleared that the task there may still use
     PerCpuPages pcp[MAX_NR_ZONES]
     PageVec vecs[NR_VECS]
     SwapSlots swap_slots

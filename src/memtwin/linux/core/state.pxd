@@ -106,6 +106,7 @@ cdef class State:
     cdef bint aside                 # a thread or runner works on another cpu: the time that it takes is not this cpu's
     cdef bint tlb_flush_pending     # entries were cleared that a task on another CPU may still use
     cdef bint tlb_writable          # a page of those had been written to
+    cdef u64 interrupted_ns         # what interrupts took of the first CPU, and its task has not spent yet
     cdef u64 thread_ns              # what its piece of work took so far, on another cpu
     cdef u64 journal_due_ns         # when the running transaction is committed; 0: there is none
     cdef u32 journal_blocks

@@ -16,6 +16,7 @@ cdef Kthread kthreads[NR_KTHREADS]
 
 cdef bint entity_runnable(State s, u32 entity) noexcept nogil
 cdef bint threads_wake(State s) noexcept nogil
+cdef void wake_up_idle_cpu(State s, u32 cpu) noexcept nogil
 cdef void run_thread(State s, u32 entity, u32 cpu) noexcept nogil
 cdef bint thread_step(State s, bint task_runs=*) noexcept nogil
 cdef void task_wakes(State s) noexcept nogil
@@ -34,6 +35,7 @@ cdef bint step_aside(State s) noexcept nogil
 cdef u32 cpu_with_work(State s) noexcept nogil
 cdef void run_beside(State s) noexcept nogil
 cdef u32 next_on(State s, u32 cpu) noexcept nogil
+cdef void spend_interrupts(State s) noexcept nogil
 cdef void share_first_cpu(State s) noexcept nogil
 cdef u64 interrupt_with(State s, u32 entity, u32 task) noexcept nogil
 cdef void book_iowait(State s, u64 ns) noexcept nogil

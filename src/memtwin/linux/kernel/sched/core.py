@@ -10,7 +10,8 @@ On one CPU they share it with the task by the rules of ``fair.py``: they run whe
 the kernel would switch (the return from a fault or a system call, an allocation that may wait, between the pages of a
 write, between pieces of a task's own reclaim).  With more CPUs each has a queue (``balance.py``), and the first is the
 main line's while that runs: who waits there has its turn when the tick finds that the main line has had its share.  A
-piece is done at once, and its CPU is busy for as long as it takes.
+piece is done at once, and its CPU is busy for as long as it takes.  One that idles needs some time until who wakes up
+there has it.
 
 Follows kernel/sched/core.c of Linux 6.1 (``__cond_resched``, ``io_schedule``, ``schedule_timeout``).
 
@@ -62,6 +63,8 @@ from memtwin.linux.core.state import raise_if_broken
 KTHREADS = ("kswapd0", "zswap-shrink", "jbd2", "flush", "kcompactd0", "khugepaged")
 """The kernel's threads that the model has, in the order in which those of one entity get their turn."""
 
+COOL_NS = cython.declare(u64, 2_000_000)
+
 kthreads[0].entity, kthreads[0].runnable, kthreads[0].step = SCHED_KSWAPD, kswapd_runnable, kswapd_step
 kthreads[1].entity, kthreads[1].runnable, kthreads[1].step = SCHED_FLUSHER, shrink_runnable, shrink_worker
 kthreads[2].entity, kthreads[2].runnable, kthreads[2].step = SCHED_FLUSHER, journal_due, commit_transaction
@@ -94,12 +97,21 @@ def threads_wake(s: State) -> cython.bint:
         if wants and not s.entities[entity].queued:
             if s.nr_cpus > 1:
                 set_task_cpu(s, entity, select_task_rq(s, entity))
+                wake_up_idle_cpu(s, s.entities[entity].cpu)
             enqueue_entity(s, entity)
             if wakeup_preempts(s, entity):
                 s.cpus[s.entities[entity].cpu].resched = preempts = True
         elif not wants and s.entities[entity].queued:
             dequeue_entity(s, entity)
     return preempts
+
+
+def wake_up_idle_cpu(s: State, cpu: u32):
+    """A CPU that idles needs some time until who wakes up there has it; till then that one waits for a CPU."""
+    idles_ns: u64 = s.now_ns - min(s.cpus[cpu].busy_until_ns, s.now_ns)
+    if is_idle_cpu(s, cpu):
+        s.cpus[cpu].busy_until_ns = s.now_ns + s.cost_ns[COST_WAKE_SOON if idles_ns < COOL_NS else COST_WAKE]
+        push_event(s, s.cpus[cpu].busy_until_ns, 1, EVENT_THREAD, 0)
 
 
 def run_thread(s: State, entity: u32, cpu: u32):
@@ -253,8 +265,17 @@ def run_beside(s: State):
         pass
     if nr_waiting(s, 0) and (tick_preempts(s, 0) or s.cpus[0].resched):
         share_first_cpu(s)
+    if s.interrupted_ns:
+        spend_interrupts(s)
     if s.rq.curr != SCHED_TASK:
         task_wakes(s)
+
+
+def spend_interrupts(s: State):
+    """Let the main line's time pass that other CPUs have taken of it by interrupts."""
+    ns: u64 = s.interrupted_ns
+    s.interrupted_ns = 0
+    spend_ns(s, ns)
 
 
 def share_first_cpu(s: State):
