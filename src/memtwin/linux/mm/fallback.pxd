@@ -16,8 +16,9 @@ cdef enum:                  # what a block of another type took last
 cdef u32 fallback_type(u32 mt, u32 attempt) noexcept nogil
 cdef bint can_steal(u32 order, u32 mt) noexcept nogil
 cdef i32 least_order(u32 order, u32 alloc_flags) noexcept nogil
+cdef u32 first_in_block(State s, Zone *zone, u32 pfn) noexcept nogil
 cdef u32 move_freepages_block(State s, Zone *zone, u32 pfn, u32 mt) noexcept nogil
-cdef u32 movable_pages_in_block(State s, u32 pfn) noexcept nogil
+cdef u32 movable_pages_in_block(State s, Zone *zone, u32 pfn) noexcept nogil
 cdef u32 free_pages_in_block(State s, u32 pfn) noexcept nogil
 cdef void steal_suitable_fallback(State s, u32 z, u32 pfn, u32 mt, bint whole, u32 alloc_flags) noexcept nogil
 cdef bint rmqueue_fallback(State s, u32 z, u32 order, u32 mt, u32 alloc_flags) noexcept nogil

@@ -22,6 +22,8 @@ NR_PCP_TYPES = cython.declare(u32, 3)
 
 SOURCE = "mm/page_alloc.c", "v6.1"
 
+NO_BLOCK = cython.declare(u32, ~cython.cast(u32, 0))
+
 
 def fallback_type(mt: u32, attempt: u32) -> u32:
     """The types whose pages a list that ran dry takes, in order (table ``fallbacks``)."""
@@ -42,12 +44,32 @@ def least_order(order: u32, alloc_flags: u32) -> i32:
     return PAGEBLOCK_ORDER if alloc_flags & ALLOC_NOFRAGMENT and order < PAGEBLOCK_ORDER else order
 
 
+def first_in_block(s: State, zone: cython.pointer(Zone), pfn: u32) -> u32:
+    """The first frame of a pageblock that can be moved to other lists; NO_BLOCK: it goes beyond its zone.
+
+    Of one that begins before its zone 6.1 moves what lies behind *pfn*.
+    """
+    start: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
+    if start + PAGEBLOCK_NR > zone.start_pfn + zone.spanned:
+        return NO_BLOCK
+    if start >= zone.start_pfn:
+        return start
+    return NO_BLOCK if s.features.fallback_claims else pfn
+
+
+def moves_pageblock(s: State, zone: int, pfn: int) -> bool:
+    """Whether a frame's pageblock can be moved to the lists of another type, or a part of it."""
+    return first_in_block(s, zone_at(s, zone), pfn) != NO_BLOCK
+
+
 def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32) -> u32:
     """Move every free block of the pageblock to the lists of *mt*; return how many pages that were."""
-    at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
-    end: u32 = at + PAGEBLOCK_NR
+    at: u32 = first_in_block(s, zone, pfn)
+    end: u32 = (pfn | (PAGEBLOCK_NR - 1)) + 1
     order: u32
     moved: u32 = 0
+    if at == NO_BLOCK:
+        return 0
     while at < end:
         if s.pages[at].owner == OWNER_BUDDY and s.pages[at].flags & PG_HEAD:
             order = s.pages[at].order
@@ -61,19 +83,21 @@ def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32
     return moved
 
 
-def movable_pages_in_block(s: State, pfn: u32) -> u32:
+def movable_pages_in_block(s: State, zone: cython.pointer(Zone), pfn: u32) -> u32:
     """Pages of a pageblock that could be migrated away: those on LRU lists."""
-    at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
+    at: u32 = first_in_block(s, zone, pfn)
     i: u32
     movable: u32 = 0
-    for i in range(at, at + PAGEBLOCK_NR):
+    if at == NO_BLOCK:
+        return 0
+    for i in range(at, (pfn | (PAGEBLOCK_NR - 1)) + 1):
         if s.pages[i].flags & PG_LRU:
             movable += 1
     return movable
 
 
 def free_pages_in_block(s: State, pfn: u32) -> u32:
-    """Free pages of a pageblock."""
+    """Free pages of a pageblock that lies in its zone."""
     at: u32 = pfn & ~cython.cast(u32, PAGEBLOCK_NR - 1)
     end: u32 = at + PAGEBLOCK_NR
     free: u32 = 0
@@ -103,12 +127,13 @@ def steal_suitable_fallback(s: State, z: u32, pfn: u32, mt: u32, whole: cython.b
         whole = False
     else:
         boost_watermark(s, z, alloc_flags & ALLOC_KSWAPD != 0)
+        whole = whole and first_in_block(s, zone, pfn) != NO_BLOCK
     if not whole:
         list_del(s.pages, cython.address(zone.free_area[order][s.pages[pfn].migratetype]), pfn)
         s.pages[pfn].migratetype = mt
         list_add_tail(s.pages, cython.address(zone.free_area[order][mt]), pfn)
         return
-    movable = movable_pages_in_block(s, pfn)
+    movable = movable_pages_in_block(s, zone, pfn)
     free = move_freepages_block(s, zone, pfn, mt)
     alike = 0
     if mt == MIGRATE_MOVABLE:
@@ -172,7 +197,9 @@ def try_to_steal_block(s: State, z: u32, pfn: u32, order: u32, mt: u32, alloc_fl
         expand(s, zone, pfn, order, current, mt)
         return pfn
     boost_watermark(s, z, alloc_flags & ALLOC_KSWAPD != 0)
-    movable = movable_pages_in_block(s, pfn)
+    if first_in_block(s, zone, pfn) == NO_BLOCK:
+        return 0
+    movable = movable_pages_in_block(s, zone, pfn)
     free = free_pages_in_block(s, pfn)
     if mt == MIGRATE_MOVABLE:
         alike = movable
