@@ -6,9 +6,8 @@ A line for each area that has pages: the address at which it begins, then its ru
 
 ``.`` neither in memory nor in swap; ``a`` anonymous, ``c`` anonymous and in the swap cache, ``A`` and ``C`` the same on
 the active list; ``f`` of a file, or shared; ``s`` in swap, with the area and the slot of the first (the others have the
-slots that follow). Only root may read slots and
-lists: without that a snapshot has no such file. The laboratory writes ``workers/NAME/pages``, a snapshot
-``memtwin/PID/pages``.
+slots that follow). Only root may read slots and lists. The laboratory writes ``workers/NAME/pages``; of a root that has
+``memtwin/PID/pages`` that is read, but ``memtwin snapshot`` does not write it.
 
 Follows Documentation/admin-guide/mm/pagemap.rst of Linux 6.1.
 """
