@@ -55,7 +55,7 @@ def test_where_they_are_few_the_boot_says_it(tmp_path: Path) -> None:
     uptime = tmp_path / "run" / "boot" / "proc" / "uptime"
     uptime.write_text("6.00 2.00\n")
     assert cpu_speed(real) == 0.5
-    real.scenario = lambda: parse(SHORT.replace("ram=512M", "ram=512M cpus=2"))  # type: ignore[method-assign]
+    real.scenario = lambda: parse(SHORT.replace("ram=512M", "ram=512M cpus=2"))  # type: ignore[method-assign]  # of two CPUs
     uptime.write_text("5.60 7.00\n")
     assert cpu_speed(real) == 0.5  # whatever the second idled meanwhile
     (tmp_path / "run" / "boot" / "proc" / "cpuinfo").write_text("processor\t: 0\n")

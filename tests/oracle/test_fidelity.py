@@ -105,7 +105,12 @@ def test_where_chance_decides_tasks_side_by_side_are_within_the_bars_from_the_bo
     name = "232-beside-reader-writer"
     reals = [Recording(path) for path in runs_in(recordings / name)]
     twins = [Recording(rerun_of(name, run)) for run in range(len(reals))]
-    found = [agreed(reals, twin, score(reals, twin, name)) for twin in twins]
+    verdicts = [score(reals, twin, name) for twin in twins]
+    for verdict in verdicts:
+        assert verdict.missing == 0
+        assert verdict.victims_matched == verdict.victims_asked
+        assert verdict.outcomes_same == verdict.outcomes_asked > 0
+    found = [agreed(reals, twin, verdict) for twin, verdict in zip(twins, verdicts, strict=True)]
     assert fmean(one.mean for one in found) <= 0.10
     assert fmean(one.p90 for one in found) <= 0.30
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memtwin.procfs import zoneinfo
 
 LRU_GEN_CORE = 1
+"""Of what lru_gen/enabled has: that it reclaims at all (``lru_gen_walk.pxd``)."""
 LEAST_FRAMES = 8
 """For tables that a range of pages may need beyond one for each 512 of them: two a level and some to spare."""
 ZONES = ("DMA", "DMA32", "Normal", "Movable", "Device")

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from memtwin.machine.draft import Draft
     from memtwin.machine.processes import BootProcess
 
-SWAP_CLUSTER_MAX = 32
 SMALLEST_PART = 16
 """Of a process's pages: what is less than this part of them, in swap or in memory, says nothing of its age."""
 
@@ -86,7 +85,7 @@ def costs(d: Draft) -> tuple[int, int]:
     if "rotations_cost" not in features.features_of(d.boot.release):
         return anon, file
     kept_of = [max(_count(d, f"pgscan_{kind}") - _count(d, f"pgsteal_{kind}"), 0) for kind in ("anon", "file")]
-    return SWAP_CLUSTER_MAX * anon + kept_of[0], SWAP_CLUSTER_MAX * file + kept_of[1]
+    return t.SWAP_CLUSTER_MAX * anon + kept_of[0], t.SWAP_CLUSTER_MAX * file + kept_of[1]
 
 
 def side_by_side(d: Draft) -> list[int]:

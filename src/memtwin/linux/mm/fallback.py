@@ -84,12 +84,10 @@ def move_freepages_block(s: State, zone: cython.pointer(Zone), pfn: u32, mt: u32
 
 
 def movable_pages_in_block(s: State, zone: cython.pointer(Zone), pfn: u32) -> u32:
-    """Pages of a pageblock that could be migrated away: those on LRU lists."""
+    """Pages of a pageblock that could be migrated away: those on LRU lists; it can be moved (``first_in_block``)."""
     at: u32 = first_in_block(s, zone, pfn)
     i: u32
     movable: u32 = 0
-    if at == NO_BLOCK:
-        return 0
     for i in range(at, (pfn | (PAGEBLOCK_NR - 1)) + 1):
         if s.pages[i].flags & PG_LRU:
             movable += 1
