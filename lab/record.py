@@ -281,7 +281,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--timeout", type=int, default=900, help="seconds that a run may take")
     parser.add_argument("--dir", action="store_true", help="write a directory, not a .tar.xz")
     parser.add_argument("--check", action="store_true", help="only parse the scenarios")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.realtime and os.geteuid():
+        parser.error("--realtime: only root may let the guest run before other programs; leave it out, or use root")
+    return args
 
 
 def main() -> int:
