@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtwin.linux.check import invariants
+from memtwin.linux.check import invariants, testing
+from memtwin.linux.core import mm_types as t
 from memtwin.linux.fs.proc import task_mmu
 from memtwin.linux.kernel import fork
 from memtwin.linux.mm import zswap
@@ -51,6 +52,18 @@ def test_every_checkpoint_boots_and_prints_its_files_back(recordings: Path, name
             assert abs(read[row] - now[row]) <= read["MemTotal"] // 1000, (source.name, row, read[row], now[row])
         assert [read[row] for row in LISTS] == [now[row] for row in LISTS], source.name
         assert Twin(built).buddyinfo() == load(source, buddyinfo), source.name
+
+
+@pytest.mark.parametrize("name", [*RECORDINGS, "96-zram-lz4"])
+def test_owners_lie_in_pageblocks_of_their_type(recordings: Path, name: str) -> None:
+    """What could be moved in movable ones, the kernel's in others: so each goes back to its own type's list."""
+    machine = build(Recording(recordings / name / "run1.tar.xz").at("boot"))
+    found = testing.pages_by_pageblock(machine.state)
+    movable = {owner: found.get((owner, t.MIGRATE_MOVABLE), 0) for owner, _ in found}
+    whole = {owner: sum(count for (o, _), count in found.items() if o == owner) for owner in movable}
+    assert movable[t.OWNER_ANON] == whole[t.OWNER_ANON] > 100
+    assert movable[t.OWNER_SLAB] == movable[t.OWNER_TABLE] == 0
+    assert whole[t.OWNER_SLAB] > 2_000
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -41,7 +41,7 @@ def test_a_compaction_of_the_whole_machine_makes_large_blocks_and_keeps_every_pa
 def test_a_request_that_compaction_can_serve_is_served() -> None:
     """Blocks of 256 KiB are had though none was free, by direct compaction."""
     one = scattered()
-    assert one.do("kalloc big 6 60 unmovable") == "ok"
+    assert one.do("kalloc big 6 70 unmovable") == "ok"
     events = one.state.events_by_name()
     assert events["compact_stall"] == events["compact_success"] + events["compact_fail"]
     assert events["compact_success"] > 10
@@ -65,9 +65,9 @@ def test_pages_of_the_kernel_stand_in_the_way() -> None:
 def test_proactiveness_zero_leaves_memory_as_it_is() -> None:
     one = Growing("sysctl vm.compaction_proactiveness=0\n" + HEADER)
     one.do("proc A")
-    one.do("A mmap h 38000P")
-    one.do("A touch h 0 38000P w rand:120000:3")
-    one.do("A madvise h 0 19000P dontneed")
+    one.do("A mmap h 34000P")
+    one.do("A touch h 0 34000P w rand:120000:3")
+    one.do("A madvise h 0 17000P dontneed")
     one.do("sleep 3")
     assert one.state.events_by_name()["pgmigrate_success"] == 0
 

@@ -23,7 +23,7 @@ WITHIN = (
     "11-file-reread-fits", "120-zram-two-prios-128m", "22-fork-cow", "26-oom-noswap", "29-fragmentation",
     "117-rot-mixed-files", "254-thp-collapse-swapin", "270-mprotect-files", "30-drop-caches", "33-overcommit2",
     "90-forks", "91-many-regions", "100-two-disks-fill", "97-swap-fork", "118-oom-zram-text", "204-tmpfs-full",
-    "214-mremap", "221-malloc-mmap", "244-replaced-file", "28-mlock", "94-swapoff", "190-pages-random-ssd",
+    "214-mremap", "221-malloc-mmap", "244-replaced-file", "109-ram-2g", "94-swapoff", "190-pages-random-ssd",
     "230-beside-two-allocators", "151-lists-hot-then-stream", "150-gen-hot-then-stream", "156-gen-ram-2g",
     "205-shm-oom", "240-beside-four-readers", "264-shm-many", "265-shm-rights", "268-mprotect-many",
     "275-tmpfs-beyond-ram", "277-tmpfs-truncate",
@@ -40,7 +40,7 @@ def test_the_rest_of_a_recording_from_its_middle(recordings: Path, tmp_path: Pat
     assert verdict.meets(mean=MEAN, p90=P90), (verdict.mean, verdict.p90, verdict.victims)
 
 
-@pytest.mark.parametrize("name", ["109-ram-2g", "279-mprotect-relocated", "130-normal-anon"])
+@pytest.mark.parametrize("name", ["109-ram-2g", "130-normal-anon", "119-ssd-two-working-sets"])
 def test_what_reclaim_has_cost_follows_from_its_counters(recordings: Path, name: str) -> None:
     real = Recording(runs_in(recordings / name)[0])
     ops = real.scenario().ops

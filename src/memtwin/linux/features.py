@@ -52,6 +52,8 @@ FEATURES: Final = (
         (6, 12),
         "what is kept for atomic blocks is held back while it is free, and small zones keep none",
     ),
+    Feature("advice_workingset", (6, 12), "an active page that MADV_COLD or MADV_PAGEOUT meets was in real use"),
+    Feature("plug_in_order", (6, 12), "gathered requests go out when the first of them is large, not the last"),
     Feature("zeromap", (6, 12), "pages of zeroes are noted in a bitmap, not written to swap"),
 )
 """In the order of their releases. Each was read in 6.12 and is absent in 6.1; the release between was not checked."""

@@ -30,7 +30,7 @@ from memtwin.machine.boot import Boot, notes, read_boot
 from memtwin.machine.compressed import place_zram, place_zswap
 from memtwin.machine.draft import ZONES, Draft
 from memtwin.machine.frames import Frames
-from memtwin.machine.layout import FreeBlock, ZoneNumbers, place
+from memtwin.machine.layout import MOVABLE, RECLAIMABLE, UNMOVABLE, FreeBlock, ZoneNumbers, place
 from memtwin.machine.machine import Machine
 from memtwin.machine.marks import mark_pages
 from memtwin.machine.missing import missing
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from memtwin.sources.source import Source
 
 MIGRATE_TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
-UNMOVABLE, MOVABLE, RECLAIMABLE = range(3)
 FRAMES_OF_PROCESS = 10
 """Of a process, beyond all counters: its stack, its top table, and those above the two levels that are counted."""
 UPPER_TABLES = 8
 """Tables of *the rest* above the two levels that nr_page_table_pages counts, at most."""
 ON_LISTS = ("nr_zone_inactive", "nr_zone_active", "nr_zone_unevictable")
+MOVABLE_ON_LISTS = ("nr_zone_inactive", "nr_zone_active", "nr_zspages")
 
 
 def build(
@@ -206,7 +206,8 @@ def _numbers(d: Draft, zone: zoneinfo.ZoneInfo) -> ZoneNumbers:
     else:
         counts = next((row.counts for row in d.boot.buddyinfo.zones if row.zone == zone.name), (0,) * 11)
         free, blocks = {MOVABLE: counts}, {MOVABLE: zone.spanned // 512 + 1}
-    return ZoneNumbers(zone.name, zone.start_pfn or 0, zone.spanned, zone.managed, free, blocks)
+    movable = sum(pages for name, pages in zone.stats.items() if name.startswith(MOVABLE_ON_LISTS))
+    return ZoneNumbers(zone.name, zone.start_pfn or 0, zone.spanned, zone.managed, free, blocks, movable)
 
 
 def set_settings(d: Draft) -> None:
@@ -235,19 +236,19 @@ def place_percpu_pages(d: Draft) -> None:
         if not zone.managed:
             continue
         types = list(d.frames.layouts[index].pageblocks.values())
-        count = sum(pageset.count for pageset in zone.pagesets)
-        frames = (pfn + i for pfn, n in d.frames.runs(count, index) for i in range(n))
         for cpu, pageset in enumerate(zone.pagesets):
-            others = [pageset.count * types.count(kind) // len(types) for kind in (UNMOVABLE, RECLAIMABLE)]
-            for number in range(pageset.count):
-                kind = UNMOVABLE if number < others[0] else RECLAIMABLE if number < sum(others) else MOVABLE
-                mm_init.add_pcp_page(d.state, index, cpu, next(frames), kind)
+            counts = {kind: pageset.count * types.count(kind) // len(types) for kind in (UNMOVABLE, RECLAIMABLE)}
+            counts[MOVABLE] = pageset.count - sum(counts.values())
+            for kind, count in counts.items():
+                for pfn, n in d.frames.runs(count, kind, index):
+                    for frame in range(pfn, pfn + n):
+                        mm_init.add_pcp_page(d.state, index, cpu, frame, kind)
 
 
 def own_kernel_frames(d: Draft) -> None:
     """Frames in use that no counter owns."""
     for layout in d.frames.layouts.values():
-        for pfn, count in layout.take_frames(layout.remaining):
+        for pfn, count in layout.take_frames(layout.remaining, UNMOVABLE):
             mm_init.add_kernel_pages(d.state, pfn, count)
 
 
@@ -330,12 +331,13 @@ def add_devices(d: Draft) -> None:
     """Set what things cost, add the disk, zswap and the swap areas, which are empty yet."""
     mm_init.set_costs(d.state, d.profile.as_table())
     add_disk(d.state, d.profile)
-    zswap_from_snapshot(d.state, d.boot)
+    zswap_from_snapshot(d.state, d.boot, d.profile)
     d.areas = [from_snapshot(d.state, d.boot, area, d.profile) for area in d.boot.swaps.areas]
 
 
 def start(d: Draft) -> None:
     """Choose the policy by which memory is reclaimed; let the machine's own timers run, and old data age."""
+    mm_init.mark_fresh(d.state)
     lru_gen_state.begin(d.state, d.boot.lru_gen_caps, d.boot.lru_gen_min_ttl_ms)
     huge_pages.start(d.state, d.boot)
     dirty_cache(d)

@@ -8,6 +8,7 @@ from memtwin.linux import restore_swap
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, zswap
 from memtwin.machine import compressed_lengths
+from memtwin.machine.layout import MOVABLE, UNMOVABLE
 from memtwin.units import PAGE_BYTES, PAGE_SHIFT, Kib, pages
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def place_zram(d: Draft) -> None:
             continue
         frames = []
         for zone, count in d.zspages.items():
-            frames += [pfn + i for pfn, n in d.frames.runs(count, zone) for i in range(n)]
+            frames += [pfn + i for pfn, n in d.frames.runs(count, MOVABLE, zone) for i in range(n)]
         for number, first, taken in (*d.slots, *d.cached_slots):
             for slot in range(first, first + taken if number == area.number else first, SLOTS_AT_ONCE):
                 if len(frames) < SLOTS_AT_ONCE << 2:
-                    frames += d.frames.singles(min(SLOTS_AT_ONCE << 2, d.frames.remaining()))
+                    wanted = min(SLOTS_AT_ONCE << 2, d.frames.remaining())
+                    frames += [pfn + i for pfn, n in d.frames.runs(wanted, MOVABLE) for i in range(n)]
                 restore_swap.store_in_zram(d.state, number, slot, min(SLOTS_AT_ONCE, first + taken - slot), frames)
         for pfn in frames:
             mm_init.add_kernel_pages(d.state, pfn, 1)
@@ -86,8 +88,9 @@ def place_zswap(d: Draft) -> None:
     if d.boot.zswap.get("enabled") != "Y":
         return
     stored, pool = (pages(d.boot.meminfo.get(label) or 0) for label in ("Zswapped", "Zswap"))
-    zones = d.zspages if d.boot.zswap.get("zpool") == "zsmalloc" else {None: pool}
-    frames = [pfn + i for zone, count in zones.items() for pfn, n in d.frames.runs(count, zone) for i in range(n)]
+    zsmalloc = d.boot.zswap.get("zpool") == "zsmalloc"
+    zones, kind = (d.zspages, MOVABLE) if zsmalloc else ({None: pool}, UNMOVABLE)
+    frames = [pfn + i for zone, count in zones.items() for pfn, n in d.frames.runs(count, kind, zone) for i in range(n)]
     left: int = stored
     compressed = stored - d.boot.zswap_events.get("same_filled_pages", 0)  # which take no room
     spare = len(frames)

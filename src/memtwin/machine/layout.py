@@ -2,7 +2,10 @@
 
 A snapshot says how many free blocks of each order and type a zone has, not where they are.  This module chooses: free
 blocks of 4 MiB fill whole aligned chunks from the top of the zone down, all smaller ones go into *mixed* pageblocks of
-their type so that no two free buddies stand side by side; the frames between them are the used ones.  Given the same
+their type so that no two free buddies stand side by side; the frames between them are the used ones.  Who takes a used
+frame says whether it could be moved: it gets one in a pageblock of that type as long as there is one, as the kernel's
+allocator does, so that it goes back to that type's list when it is freed.  Frames that are not managed (the kernel's
+image, struct pages) lie in movable pageblocks, the type that all have before the allocator begins.  Given the same
 snapshot it always chooses alike.
 
 Units: frames (pages of 4 KiB) and pageblocks (512 frames).
@@ -23,7 +26,13 @@ MAX_ORDER = 10
 PAGEBLOCK_ORDER = 9
 PAGEBLOCK = 1 << PAGEBLOCK_ORDER
 CHUNK = 1 << MAX_ORDER
-MOVABLE = 1
+UNMOVABLE, MOVABLE, RECLAIMABLE, HIGHATOMIC, ISOLATE = range(5)
+FALLBACKS = {
+    UNMOVABLE: (UNMOVABLE, RECLAIMABLE, MOVABLE, HIGHATOMIC, ISOLATE),
+    MOVABLE: (MOVABLE, RECLAIMABLE, UNMOVABLE, HIGHATOMIC, ISOLATE),
+    RECLAIMABLE: (RECLAIMABLE, UNMOVABLE, MOVABLE, HIGHATOMIC, ISOLATE),
+}
+"""In pageblocks of which types an owner's frames are looked for, by what it is."""
 
 
 class Block(NamedTuple):
@@ -48,40 +57,65 @@ class ZoneLayout:
     free: list[FreeBlock] = field(default_factory=list)
     unmanaged: list[Block] = field(default_factory=list)
     pageblocks: dict[int, int] = field(default_factory=dict)
-    used: list[list[Block]] = field(default_factory=lambda: [[] for _ in range(MAX_ORDER + 1)])
+    used: dict[int, list[list[Block]]] = field(default_factory=dict)
+    """By the type of their pageblock and by order."""
     remaining: int = 0
     """Used frames that are not given away yet."""
 
-    def add_used(self, block: Block) -> None:
-        """Add a used block that is still to be given away."""
-        self.used[block.order].append(block)
-        self.remaining += 1 << block.order
-
-    def take(self, order: int) -> int | None:
-        """Return the first frame of an aligned used block of 2^*order* frames, or None when there is none."""
-        for larger in range(order, MAX_ORDER + 1):
-            if self.used[larger]:
-                pfn = self.used[larger].pop().pfn
-                for half in range(larger - 1, order - 1, -1):
-                    self.used[half].append(Block(pfn + (1 << half), half))
+    def take(self, order: int, kind: int) -> int | None:
+        """Return the first frame of an aligned used block of 2^*order* frames for an owner, or None: there is none."""
+        for migratetype in FALLBACKS[kind]:
+            pfn = _pop(self.used.get(migratetype, []), order)
+            if pfn is not None:
                 self.remaining -= 1 << order
                 return pfn
         return None
 
-    def take_frames(self, count: int) -> Iterator[tuple[int, int]]:
-        """Yield (first frame, frames) of used frames, *count* in all or as many as there are."""
-        for order in range(MAX_ORDER, -1, -1):
-            while self.used[order] and count >= 1 << order:
-                self.remaining -= 1 << order
-                count -= 1 << order
-                yield self.used[order].pop().pfn, 1 << order
-        while count > 0 and (pfn := self.take(0)) is not None:
-            yield pfn, 1
-            count -= 1
+    def take_frames(self, count: int, kind: int) -> Iterator[tuple[int, int]]:
+        """Yield (first frame, frames) of used frames for an owner, *count* in all or as many as there are."""
+        for migratetype in FALLBACKS[kind]:
+            used = self.used.get(migratetype, [])
+            for order in range(len(used) - 1, -1, -1):
+                while used[order] and count >= 1 << order:
+                    self.remaining -= 1 << order
+                    count -= 1 << order
+                    yield used[order].pop().pfn, 1 << order
+            while count > 0 and (pfn := _pop(used, 0)) is not None:
+                self.remaining -= 1
+                count -= 1
+                yield pfn, 1
+
+    def has_block(self, order: int) -> bool:
+        """Whether there is a used block of 2^*order* frames or more."""
+        return any(blocks for used in self.used.values() for blocks in used[order:])
+
+    def type_of(self, pfn: int) -> int:
+        """Return the type of a frame's pageblock."""
+        return self.pageblocks[pfn // PAGEBLOCK * PAGEBLOCK]
+
+    def add_used(self, block: Block) -> None:
+        """Add a block of used frames, in pageblocks of one type."""
+        self.used.setdefault(self.type_of(block.pfn), [[] for _ in range(MAX_ORDER + 1)])[block.order].append(block)
+        self.remaining += 1 << block.order
+
+
+def _pop(used: list[list[Block]], order: int) -> int | None:
+    """Take an aligned block of 2^*order* frames off blocks by order; what is over stays. None: there is none."""
+    for larger in range(order, len(used)):
+        if used[larger]:
+            pfn = used[larger].pop().pfn
+            for half in range(larger - 1, order - 1, -1):
+                used[half].append(Block(pfn + (1 << half), half))
+            return pfn
+    return None
 
 
 class ZoneNumbers(NamedTuple):
-    """What a snapshot says of a zone: place, pages, free blocks by type and order, pageblocks by type."""
+    """What a snapshot says of a zone: place, pages, free blocks by type and order, pageblocks by type.
+
+    *movable* is how many of its pages in use could be moved: those on LRU lists, but for unevictable ones, and
+    zsmalloc's.
+    """
 
     name: str
     start_pfn: int
@@ -89,6 +123,7 @@ class ZoneNumbers(NamedTuple):
     managed: int
     free: Mapping[int, tuple[int, ...]]
     pageblocks: Mapping[int, int]
+    movable: int = 0
 
 
 def place(zone: ZoneNumbers) -> ZoneLayout:
@@ -130,9 +165,10 @@ def _place_chunks(zone: ZoneNumbers, layout: ZoneLayout, chunks: list[int]) -> N
 class Rooms:
     """Where smaller free blocks may lie: of each type, aligned *nodes* by order, the lowest first frame last.
 
-    A node has no free buddy if it keeps one frame that is in use, so it is never filled: a block takes the upper half
-    of a node of twice its size, and the lower half stays as a node for smaller blocks. Every way to choose among
-    nodes leaves as much room for the orders below, so a block fits whenever there is any room for it.
+    A node has no free buddy if it keeps one frame that is in use, so it is never filled: a block takes one half of a
+    node of twice its size, by turns the upper and the lower one, as both occur; the other stays as a node for smaller
+    blocks. Every way to choose among nodes leaves as much room for the orders below, so a block fits whenever there is
+    any room for it.
     """
 
     nodes: dict[int, list[list[int]]]
@@ -211,44 +247,65 @@ def _place_small(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms) -> None:
                     size -= 1
                     nodes[size].append(pfn)
                     pfn += 1 << size
-                nodes[order].append(pfn)
-                layout.free.append(FreeBlock(pfn + (1 << order), order, migratetype))
+                halves = [pfn, pfn + (1 << order)]
+                taken = halves.pop(len(layout.free) % 2 if pfn >= zone.start_pfn else 1)
+                layout.free.append(FreeBlock(taken, order, migratetype))
+                nodes[order].extend(halves)
 
 
 def _find_used(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms, end: int) -> None:
     """Declare as many frames between the free blocks used as the zone manages; the rest is not managed.
 
-    Those in pageblocks with free blocks come first, and then from the lowest address up.
+    Of movable pageblocks as many as there are movable pages, then of the others, then of movable ones again; each time
+    those in pageblocks with free blocks first, and then from the lowest address up.
     """
     wanted = zone.managed - sum(1 << block.order for block in layout.free)
     if wanted < 0:
         raise SnapshotError("proc/zoneinfo", f"zone {zone.name} has more free pages than it manages")
     holding = {block.pfn // PAGEBLOCK for block in layout.free}
-    heap = [(pfn // PAGEBLOCK not in holding, pfn, order) for pfn, order in _between(zone, rooms, end)]
-    heapify(heap)
-    while wanted:
-        if not heap:
-            raise SnapshotError("proc/zoneinfo", f"zone {zone.name} manages more pages than it spans")
+    heaps: tuple[list[tuple[bool, int, int]], ...] = ([], [])
+    for pfn, order in _between(zone, layout, rooms, end):
+        heaps[layout.type_of(pfn) == MOVABLE].append((pfn // PAGEBLOCK not in holding, pfn, order))
+    for heap in heaps:
+        heapify(heap)
+    others, movable = heaps
+    wanted -= _use(layout, movable, min(zone.movable, wanted))
+    wanted -= _use(layout, others, wanted)
+    wanted -= _use(layout, movable, wanted)
+    if wanted:
+        raise SnapshotError("proc/zoneinfo", f"zone {zone.name} manages more pages than it spans")
+    layout.unmanaged = [Block(pfn, order) for heap in heaps for _, pfn, order in heap]
+
+
+def _use(layout: ZoneLayout, heap: list[tuple[bool, int, int]], wanted: int) -> int:
+    """Declare *wanted* frames of a heap of blocks used, or as many as it has; returns how many."""
+    left = wanted
+    while left and heap:
         rank, pfn, order = heappop(heap)
-        while 1 << order > wanted:
+        while 1 << order > left:
             order -= 1
             heappush(heap, (rank, pfn + (1 << order), order))
         layout.add_used(Block(pfn, order))
-        wanted -= 1 << order
-    layout.unmanaged = [Block(pfn, order) for _, pfn, order in heap]
+        left -= 1 << order
+    return wanted - left
 
 
-def _between(zone: ZoneNumbers, rooms: Rooms, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (first frame, order) of the aligned blocks between the free ones."""
+def _between(zone: ZoneNumbers, layout: ZoneLayout, rooms: Rooms, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (first frame, order) of the aligned blocks between the free ones; each lies in pageblocks of one type."""
     whole = {pfn for nodes in rooms.nodes.values() for pfn in nodes[PAGEBLOCK_ORDER]}
+    pairs = {
+        pfn for pfn in whole
+        if pfn & PAGEBLOCK == 0 and pfn + PAGEBLOCK in whole and pfn >= zone.start_pfn
+        and layout.type_of(pfn) == layout.type_of(pfn + PAGEBLOCK)
+    }  # fmt: skip
     for nodes in rooms.nodes.values():
         for order, pfns in enumerate(nodes[:PAGEBLOCK_ORDER]):
             for pfn in pfns:
                 yield from _pieces(max(pfn, zone.start_pfn), pfn + (1 << order))
     for pfn in sorted(whole):
-        if pfn & PAGEBLOCK == 0 and pfn + PAGEBLOCK in whole and pfn >= zone.start_pfn:
+        if pfn in pairs:
             yield pfn, MAX_ORDER
-        elif not (pfn & PAGEBLOCK and pfn - PAGEBLOCK in whole and pfn - PAGEBLOCK >= zone.start_pfn):
+        elif pfn - PAGEBLOCK not in pairs:
             yield from _pieces(max(pfn, zone.start_pfn), pfn + PAGEBLOCK)
     for pfn in rooms.partial:
         yield from _pieces(max(pfn, zone.start_pfn), min(pfn + PAGEBLOCK, end))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from memtwin.machine.layout import MOVABLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,9 +57,9 @@ class Lists:
             if taken:
                 self.left[key] -= taken
                 count -= taken
-                for pfn, frames in self.frames.runs(taken, key[0]):
+                for pfn, frames in self.frames.runs(taken, MOVABLE, key[0]):
                     yield Listed(pfn, frames, key[1])
-        for pfn, frames in self.frames.runs(count) if count else ():
+        for pfn, frames in self.frames.runs(count, MOVABLE) if count else ():
             yield Listed(pfn, frames, active=False, batched=True)
 
 
@@ -68,12 +70,12 @@ class Unevictable:
         self.frames = frames
         self.left = dict(sorted(counts.items(), reverse=True))
 
-    def take(self, count: int) -> Iterator[tuple[int, int]]:
-        """Yield (first frame, frames) for *count* pages."""
+    def take(self, count: int, kind: int) -> Iterator[tuple[int, int]]:
+        """Yield (first frame, frames) for *count* pages: of ramfs, which cannot be moved, or locked ones, which can."""
         for zone, places in self.left.items():
             taken = min(places, count)
             if taken:
                 self.left[zone] -= taken
                 count -= taken
-                yield from self.frames.runs(taken, zone)
-        yield from self.frames.runs(count) if count else ()
+                yield from self.frames.runs(taken, kind, zone)
+        yield from self.frames.runs(count, kind) if count else ()

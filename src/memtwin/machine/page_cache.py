@@ -14,6 +14,7 @@ from memtwin.linux.kernel import fork as kernel_fork
 from memtwin.linux.mm import filemap, mm_init, shmem
 from memtwin.linux.records import Outcome
 from memtwin.machine.families import in_swap
+from memtwin.machine.layout import UNMOVABLE
 from memtwin.machine.processes import by_start
 from memtwin.units import PAGE_SHIFT
 
@@ -59,7 +60,7 @@ def place_files(d: Draft) -> None:
 
 def _fill_ramfs(d: Draft, file: int, count: int, mlocked: int = 0) -> None:
     index = 0
-    for pfn, frames in d.unevictable.take(count):
+    for pfn, frames in d.unevictable.take(count, UNMOVABLE):
         mm_init.add_file_pages(d.state, file, index, pfn, frames, False, min(mlocked, frames))  # noqa: FBT003
         mlocked -= min(mlocked, frames)
         index += frames

@@ -14,6 +14,7 @@ from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, swapon
 from memtwin.machine import program
 from memtwin.machine.families import families, in_swap
+from memtwin.machine.layout import MOVABLE
 from memtwin.machine.lists import Listed
 from memtwin.machine.machine import Booted
 from memtwin.machine.page_cache import key_of, mmap_rest, processes_of, shared_in_swap, slots_left
@@ -177,7 +178,7 @@ def spread_returned(d: Draft, process: BootProcess, family: Family) -> None:
 def place_pages(d: Draft, task: int, at: int, count: int, *, locked: bool = False, active: bool | None = None) -> None:
     """Map *count* anonymous pages from page *at* on; *active*: on which list, where that is known."""
     if locked:
-        for pfn, frames in d.unevictable.take(count):
+        for pfn, frames in d.unevictable.take(count, MOVABLE):
             at = _add_pages(d, task, at, Listed(pfn, frames, active=False), restore.LOCKED)
         return
     for listed in d.anon_lists.take(count, active=active):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memtwin.linux import restore_swap
 from memtwin.linux.core import mm_types as t
 from memtwin.linux.mm import mm_init, slub
+from memtwin.machine.layout import RECLAIMABLE, UNMOVABLE
 from memtwin.procfs import slabinfo
 from memtwin.units import PAGE_BYTES
 
@@ -74,13 +75,15 @@ def place_slabs(d: Draft) -> None:
 def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> None:
     """Make the slabs of one cache; free objects that slabinfo shows are spread over its last slabs.
 
-    How full the cpu's own slab is, slabinfo does not show: half.
+    How full the cpu's own slab is, slabinfo does not show: half; that of writes to swap has the reserve of those.
     """
     missing = max(row.num_objs - row.active_objs, 0)
     for number in range(slabs):
-        pfn = d.frames.block(row.pagesperslab.bit_length() - 1)
+        pfn = d.frames.block(row.pagesperslab.bit_length() - 1, _kind(slabinfo.is_reclaimable(row.name)))
         if number == 0:
-            mm_init.add_slab(d.state, cache, pfn, row.objperslab // 2, on_cpu=True)
+            is_bio = KNOWN_CACHES.get(row.name) == t.CACHE_BIO
+            in_use = t.BIO_POOL_SIZE if is_bio else row.objperslab // 2
+            mm_init.add_slab(d.state, cache, pfn, in_use, on_cpu=True)
             continue
         free = min(missing, row.objperslab)
         missing -= free
@@ -91,9 +94,14 @@ def _cache_slabs(d: Draft, cache: int, row: slabinfo.SlabCache, slabs: int) -> N
 def _unexplained_slabs(d: Draft, reclaimable: bool, count: int) -> None:  # noqa: FBT001
     """Slab pages that no cache shows: large kmalloc, or a snapshot without slabinfo."""
     cache = slub.create_cache(d.state, PAGE_BYTES, 1, 0, reclaimable)
-    for pfn, frames in d.frames.runs(count):
+    for pfn, frames in d.frames.runs(count, _kind(reclaimable)):
         for offset in range(frames):
             mm_init.add_slab(d.state, cache, pfn + offset, 1, on_cpu=False)
+
+
+def _kind(reclaimable: bool) -> int:  # noqa: FBT001
+    """In pageblocks of which type slabs lie."""
+    return RECLAIMABLE if reclaimable else UNMOVABLE
 
 
 def know_caches(d: Draft) -> None:

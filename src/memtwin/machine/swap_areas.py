@@ -37,7 +37,7 @@ LZO_RLE = 1
 def add_disk(state: State, profile: CostProfile) -> int:
     """Add a disk of the machine's kind; returns its number."""
     disk = profile.disk
-    return device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width)
+    return device.add_device(state, disk.latency_ns, disk.ns_per_page, disk.width, emulated=disk.emulated)
 
 
 def compressor(boot: Boot, device: str) -> int:
@@ -47,7 +47,14 @@ def compressor(boot: Boot, device: str) -> int:
     return compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
 
 
-def zswap_from_snapshot(state: State, boot: Boot) -> None:
+def _set_compressor(state: State, algorithm: int, profile: CostProfile) -> None:
+    """Say how long pages become under an algorithm, and how long that takes."""
+    name = compressed_lengths.ALGORITHMS[algorithm]
+    zram.set_lengths(state, algorithm, compressed_lengths.lengths(name))
+    zram.set_times(state, algorithm, *profile.compressor(name))
+
+
+def zswap_from_snapshot(state: State, boot: Boot, profile: CostProfile) -> None:
     """Switch zswap on if the snapshot has it on; the kernel's own values stand for parameters that are not given."""
     settings = boot.zswap
     if settings.get("enabled") != "Y":
@@ -56,7 +63,7 @@ def zswap_from_snapshot(state: State, boot: Boot) -> None:
     if zpool not in ZPOOLS:
         raise NotModelledError(boot.name, f"zswap with zpool {zpool}", hint="zbud and zsmalloc are")
     algorithm = compressed_lengths.ALGORITHMS.index(name) if name in compressed_lengths.ALGORITHMS else LZO_RLE
-    zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
+    _set_compressor(state, algorithm, profile)
     percents = (int(settings.get("max_pool_percent", 20)), int(settings.get("accept_threshold_percent", 90)))
     zswap.configure(state, ZPOOLS[zpool], algorithm, *percents, settings.get("same_filled_pages_enabled", "Y") == "Y")
 
@@ -120,7 +127,7 @@ def _add(
     except HostMemoryError as problem:
         raise problem.at("", filename) from None
     if is_zram:
-        zram.set_lengths(state, algorithm, compressed_lengths.lengths(compressed_lengths.ALGORITHMS[algorithm]))
+        _set_compressor(state, algorithm, profile)
     return SwapArea(number, filename, kind, is_zram)
 
 

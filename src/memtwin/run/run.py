@@ -52,7 +52,7 @@ from memtwin.twin.booted import changes, is_of_booted
 from memtwin.twin.twin import Twin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from memtwin.machine.boot import Boot
     from memtwin.machine.machine import Booted, Machine
@@ -79,9 +79,11 @@ _NOT_READ_BY_THE_LAB = ("proc/pressure/cpu", "sys/kernel/debug/lru_gen")
 class Run:
     """A run under way: operations done, samples taken, checkpoints kept as text."""
 
-    def __init__(self, scenario: Scenario, machine: Machine) -> None:
+    def __init__(self, scenario: Scenario, machine: Machine, looks_ns: Mapping[str, int] | None = None) -> None:
         self.scenario = scenario
         self.machine = machine
+        self.looks_ns = looks_ns or {}
+        """How long it takes to read the files of a checkpoint, by its label; no time where that is not known."""
         self.done: list[Done] = []
         self.samples: list[Sample] = []
         self.checkpoints: dict[str, dict[str, str]] = {}
@@ -283,13 +285,17 @@ class Run:
                 self._log(line, notice.time_ns)
 
     def checkpoint(self, label: str) -> None:
-        """Read and keep every file that can be read now; who reads /proc is no process of the scenario."""
+        """Read and keep every file that can be read now; who reads /proc is no process of the scenario.
+
+        All are of one moment; where a look takes time (*looks_ns*), that passes then, while the scenario waits.
+        """
         kernel_fork.run_as(self.machine.state, self.machine.rest)
         psi.psi_show(self.machine.state)
         twin = Twin(self.machine, self.processes.by_name)
         paths = twin.paths() if label == "boot" else [p for p in twin.paths() if _changes(p)]
         self.keep(label, twin, paths)
         self.dcache.read(self._read_paths(paths, label))
+        self.processes.idle(self.machine.state.clock_ns + self.looks_ns.get(label, 0))
 
     def keep(self, label: str, twin: Twin, paths: list[str]) -> None:
         """Keep the files *paths* of the machine as they are now, and what its frames are used for."""
@@ -460,6 +466,7 @@ def simulate(
     settings: Sequence[str] = (),
     swaps: Sequence[SwapChange] = (),
     seed: int = 0,
+    looks_ns: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run *scenario* and return the run; *boot* None: on a machine made from the scenario's header.
@@ -467,11 +474,12 @@ def simulate(
     *boot* may be read already: the records of a machine, as :func:`memtwin.machine.build.read` returns them.
 
     *swaps* change the machine's swap areas before the run; *seed* decides what a real machine leaves to chance, 0: all
-    as usual (``machine/chance.py``); *progress* gets processes read, then operations done.
+    as usual (``machine/chance.py``); *looks_ns* is how long the looks at checkpoints take, by label; *progress* gets
+    processes read, then operations done.
     """
     refuse_what_cannot_be_done(scenario)
     machine = machine_for(scenario, boot, settings=settings, swaps=swaps, seed=seed, progress=progress)
-    run = Run(scenario, machine)
+    run = Run(scenario, machine, looks_ns)
     run.execute(progress)
     return run
 
@@ -483,7 +491,9 @@ def run_scenario(
     *,
     settings: Sequence[str] = (),
     seed: int = 0,
+    looks_ns: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run *scenario* and write the run directory *out*; arguments as :func:`simulate`."""
-    simulate(scenario, boot, settings=settings, seed=seed, progress=progress).write(out)
+    run = simulate(scenario, boot, settings=settings, seed=seed, looks_ns=looks_ns, progress=progress)
+    run.write(out)

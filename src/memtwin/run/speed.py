@@ -12,28 +12,25 @@ Where there are too few, how long the lab's guest took to boot says it. Nothing 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from memtwin.linux.core.mm_types import HPAGE_PMD_NR
 from memtwin.procfs import uptime
 from memtwin.run.run import run_scenario, simulate
 from memtwin.run.settings import SPEEDS
-from memtwin.scenario import UNPACED, Fread, Fwrite, Touch, WorkerOp
+from memtwin.scenario import UNPACED, Checkpoint, Fread, Fwrite, Touch, WorkerOp
 from memtwin.sources.source import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from memtwin.run.done import Done
     from memtwin.scenario import Op
     from memtwin.sources.recording import Recording
 
 LEAST_US: Final = 50_000
 """Less work than this says nothing: one interrupt of the host would be most of it."""
-FRESH_PAGE_US: Final = 8
-"""What an emulated guest's first touch of a page costs its host, on the host that costs were measured on."""
 BOOT_S: Final = {1: 2.0, 2: 1.8, 4: 2.5}
 """What the lab's guest takes to boot there, without what it idles, by its CPUs (recordings 02, 04, 05, 28; with more,
 guests that say their speed by operations too)."""
@@ -52,12 +49,20 @@ def cpu_speed(real: Recording) -> float | None:
     One whose host was busy, or may have been, was now slow and now fast: what its first operations took says nothing of
     the others.
     """
+    return mean_speed(real) if _share_waited(real) <= MOST_WAITED else None
+
+
+def mean_speed(real: Recording) -> float | None:
+    """Return how fast a recording's processor was in the mean before memory was short; None: it does not say."""
     low, high = SPEEDS
-    waited_s, took_s = real.meta.get("host_wait_s"), real.meta.get("wall_s")
-    if waited_s is None or not took_s or waited_s > MOST_WAITED * took_s:
-        return None
     found = _by_operations(real) or _by_boot(real)
-    return found and round(min(max(found, low), high), 3)
+    return round(min(max(found, low), high), 3) if found else None
+
+
+def _share_waited(real: Recording) -> float:
+    """Return how much of its time a recording's guest waited for a processor of its host; not a number: not known."""
+    waited_s, took_s = real.meta.get("host_wait_s"), real.meta.get("wall_s")
+    return float(waited_s) / took_s if waited_s is not None and took_s else math.nan
 
 
 def settings_for(real: Recording) -> tuple[str, ...]:
@@ -76,10 +81,24 @@ def rerun(
 ) -> None:
     """Run a recording's scenario on the model, from its boot and as fast as it was; write the run directory *out*.
 
+    Checkpoints take as long as they took: meanwhile kswapd ends its work, and no process of the scenario is in its way.
     *settings*: ``--set`` words beside the speed; *seed*: of what is left to chance.
     """
     asked = (*settings_for(real), *settings)
-    run_scenario(real.scenario(), real.at("boot"), out, settings=asked, seed=seed, progress=progress)
+    run_scenario(
+        real.scenario(), real.at("boot"), out,
+        settings=asked, seed=seed, looks_ns=looks_ns(real), progress=progress,
+    )  # fmt: skip
+
+
+def looks_ns(real: Recording) -> dict[str, int]:
+    """Return how long the recorder took to read the files of each checkpoint, by label.
+
+    Of a host that was busy it is as long as at the speed that costs have: the model runs at that.
+    """
+    speed: float = (mean_speed(real) if _share_waited(real) > MOST_WAITED else None) or 1.0
+    lines = zip(real.scenario().ops, real.ops, strict=False)
+    return {op.label: round(line["us"] * 1000 * speed) for op, line in lines if isinstance(op, Checkpoint)}
 
 
 def _by_operations(real: Recording) -> float | None:
@@ -88,19 +107,12 @@ def _by_operations(real: Recording) -> float | None:
     if not took:
         return None
     first = replace(scenario, ops=scenario.ops[: max(took) + 1])
-    costs_us = fresh = real_us = 0
+    costs_us = real_us = 0
     for done in simulate(first, real.at("boot")).done:
         if done.op.index in took and not _is_short(done.deltas):
             costs_us += done.us
-            fresh += _fresh_pages(done) if isinstance(done.op, Touch) and done.op.write else 0
             real_us += took[done.op.index]
-    return (costs_us + fresh * FRESH_PAGE_US) / real_us if costs_us >= LEAST_US else None
-
-
-def _fresh_pages(done: Done) -> int:
-    """Return how many pages a program wrote for the first time."""
-    huge = done.deltas.get("thp_fault_alloc", 0)
-    return done.deltas.get("pgfault", 0) + huge * (HPAGE_PMD_NR - 1)
+    return costs_us / real_us if costs_us >= LEAST_US else None
 
 
 def _by_boot(real: Recording) -> float | None:

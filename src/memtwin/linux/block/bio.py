@@ -18,7 +18,7 @@ Not modelled: the bios of files as objects, schedulers, errors.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.device import submit
+from cython.cimports.memtwin.linux.core.device import emulation_ns, submit
 from cython.cimports.memtwin.linux.core.events import schedule_event
 from cython.cimports.memtwin.linux.core.pool import pool_get, pool_put
 from cython.cimports.memtwin.linux.core.state import (
@@ -62,11 +62,15 @@ def bio_alloc(s: State) -> u32:
 
 
 def bio_free(s: State, slab: u32):
-    """Give the object of a page's write back, to the pool of two first."""
+    """Give the object of a page's write back, to the pool of two first, which has its own again as soon as it can."""
     if s.bio_pool_nr < BIO_POOL_SIZE:
         s.bio_pool[s.bio_pool_nr] = slab
         s.bio_pool_nr += 1
-    else:
+        return
+    if not slab:
+        slab = s.bio_pool[0]
+        s.bio_pool[0] = 0
+    if slab:
         object_free(s, slab)
 
 
@@ -87,17 +91,49 @@ def bio_add_page(s: State, bio: u32, pfn: u32) -> u32:
     return b.nr
 
 
-def submit_bio(s: State, bio: u32):
-    """Hand a request to its device."""
+def reads_swap(s: State, b: cython.pointer(Bio)) -> cython.bint:
+    """Whether a request reads from swap; of a file's request the time is part of what its pages cost."""
+    return not b.write and s.pages[b.pages[0]].flags & PG_SWAPCACHE != 0
+
+
+def request_ns(s: State, b: cython.pointer(Bio)) -> u64:
+    """How long it takes until the device has a request.
+
+    With one CPU it has one queue, and a scheduler of requests: a single page, which was not gathered, goes to it by a
+    kernel thread.  With several the writer is charged for the interrupt too.
+    """
+    if b.swap:
+        return s.cost_ns[COST_SWAP_REQUEST] * (1 if s.nr_cpus == 1 else 2)
+    if reads_swap(s, b):
+        return s.cost_ns[COST_READ_REQUEST] + (s.cost_ns[COST_KBLOCKD] if s.nr_cpus == 1 and b.nr == 1 else 0)
+    return s.cost_ns[COST_IO_CALL]
+
+
+def miss_rotation(s: State, b: cython.pointer(Bio)):
+    """Pages that reclaim still has in hand when their write ends stay where it puts them."""
+    i: u32
+    for i in range(b.nr):
+        if not s.pages[b.pages[i]].flags & PG_LRU:
+            s.pages[b.pages[i]].flags &= ~cython.cast(u32, PG_RECLAIM)
+
+
+def submit_bio(s: State, bio: u32, last: cython.bint = True):
+    """Hand a request to its device, which begins when it has the *last* of those that go together."""
     b: cython.pointer(Bio) = bio_at(s, bio)
     done_ns: u64
-    spend_ns(s, s.cost_ns[COST_IO_CALL])
+    work_ns: u64
+    spend_ns(s, request_ns(s, b))
     b = bio_at(s, bio)
+    work_ns = emulation_ns(s, b.device, b.nr + b.huge_tails) if b.swap and last else 0
     s.event[PGPGOUT if b.write else PGPGIN] += (b.nr + b.huge_tails) * KIB_PER_PAGE
     if b.write and not b.swap:
         s.devices[b.device].writes += 1
     done_ns = submit(s, b.device, b.nr + b.huge_tails, b.write)
     schedule_event(s, done_ns, EVENT_BIO, bio)
+    if work_ns:
+        if s.nr_cpus > 1:
+            miss_rotation(s, bio_at(s, bio))
+        spend_ns(s, work_ns)
 
 
 def open_io_end(s: State, io_end: u32):
@@ -130,22 +166,36 @@ def finish_io_end(s: State, io_end: u32):
         io_end = following
 
 
+def spend_in_interrupt(s: State, ns: u64):
+    """Let the time of a device's interrupt pass: who runs on the CPU that has it has so much less.
+
+    With several CPUs the writer was charged for it; a CPU that idles has the time.
+    """
+    if s.nr_cpus == 1 and s.rq.curr != SCHED_IDLE:
+        spend_ns(s, ns)
+
+
 def finish_bio(s: State, bio: u32):
     """A request's pages are up to date, or clean."""
     i: u32
+    pfn: u32
     for i in range(bio_at(s, bio).nr):
+        pfn = bio_at(s, bio).pages[i]
         if bio_at(s, bio).swap:
+            spend_in_interrupt(s, nr_pages(s, pfn) * s.cost_ns[COST_SWAP_END])
             bio_free(s, bio_at(s, bio).slabs[i])
         if bio_at(s, bio).write:
-            end_page_writeback(s, bio_at(s, bio).pages[i])
+            end_page_writeback(s, pfn)
         else:
-            end_page_read(s, bio_at(s, bio).pages[i])
+            end_page_read(s, pfn)
     pool_put(cython.address(s.bios), bio)
 
 
 def bio_endio(s: State, bio: u32):
     """A request is complete; one of several that end together waits for the others."""
     first: u32 = bio_at(s, bio).io_end
+    if bio_at(s, bio).swap:
+        spend_in_interrupt(s, s.cost_ns[COST_SWAP_REQUEST])
     if bio_at(s, bio).write and not bio_at(s, bio).swap:
         s.devices[bio_at(s, bio).device].writes -= 1
     if not first:

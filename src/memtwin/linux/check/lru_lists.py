@@ -126,6 +126,7 @@ class LruCheck(Check):
             before = mm
             mm = mm_at(s, mm).gen_next
         self.equal("last address space that is walked", before, state.last)
+        self.equal("generations that walks were finished for", state.seq + 1, s.node_data[0].lruvec.gen.max_seq)
 
     def zswap_list(self, most: int) -> int:
         """How many pages stand on zswap's list, each of them stored; *most*: where a list that does not end is cut."""

@@ -147,6 +147,17 @@ def pages_by_flags(s: State) -> dict[tuple[int, int], int]:
     return found
 
 
+def pages_by_pageblock(s: State) -> dict[tuple[int, int], int]:
+    """Return how many frames in use each owner has in pageblocks of each type; the kernel's own are left out."""
+    pfn: u64
+    found: dict[tuple[int, int], int] = {}
+    for pfn in range(s.max_pfn):
+        if OWNER_ANON <= s.pages[pfn].owner <= OWNER_ZSMALLOC and s.pages[pfn].owner != OWNER_KERNEL:
+            key = (s.pages[pfn].owner, s.pageblock[pfn >> PAGEBLOCK_ORDER])
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
 def hand_over(s: State, source: int, since: int, target: int, first: int, end: int, most: int) -> int:
     """Let what one file has in memory or in swap from page *since* on be another's, at *first* ... below *end*.
 

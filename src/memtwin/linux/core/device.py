@@ -12,6 +12,8 @@ from cython.cimports.memtwin.linux.core.state import State, local_clock
 MAX_DEVICES = cython.declare(u32, 32)
 MAX_WIDTH = cython.declare(u32, 32)
 
+BESIDE_GUEST = cython.declare(u64, 2)
+
 
 def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
     """Queue a request for *pages* pages; return the time at which it will be complete."""
@@ -33,6 +35,17 @@ def submit(s: State, device: u32, pages: u64, write: cython.bint) -> u64:
     return d.busy_until_ns[server]
 
 
+def emulation_ns(s: State, device: u32, pages: u64) -> u64:
+    """How long an emulated device works on the CPU of who has given it a write to swap: with every other.
+
+    The rest it does beside its guest, on another CPU of its host.
+    """
+    d: cython.pointer(Device) = cython.address(s.devices[device])
+    if not d.emulated or not d.requests % BESIDE_GUEST:
+        return 0
+    return d.latency_ns + pages * d.ns_per_page[1]
+
+
 def transfer(d: cython.pointer(Device), start_ns: u64, takes_ns: u64, write: cython.bint) -> u64:
     """When a transfer is over that is ready at *start_ns* and takes so long."""
     line_ns: u64 = max(d.line_until_ns, start_ns)
@@ -46,7 +59,9 @@ def transfer(d: cython.pointer(Device), start_ns: u64, takes_ns: u64, write: cyt
     return d.reads_until_ns
 
 
-def add_device(s: State, latency_ns: int, ns_per_page: int, width: int, queue_depth: int = 32) -> int:
+def add_device(
+    s: State, latency_ns: int, ns_per_page: int, width: int, queue_depth: int = 32, emulated: bool = False
+) -> int:
     """Add a device whose servers have a line each; *width*: requests served at the same time, 1..32.
 
     Returns its number.
@@ -57,6 +72,7 @@ def add_device(s: State, latency_ns: int, ns_per_page: int, width: int, queue_de
     d.latency_ns = latency_ns
     d.ns_per_page[0] = d.ns_per_page[1] = ns_per_page
     d.width = width
+    d.emulated = emulated
     d.queue_depth = queue_depth
     d.nr_requests = 2 * queue_depth
     s.nr_devices += 1
@@ -70,6 +86,7 @@ def limit(
     d: cython.pointer(Device) = cython.address(s.devices[device])
     if read_ns_per_page or write_ns_per_page:
         d.one_line = True
+        d.emulated = False
         d.ns_per_page[0] = read_ns_per_page or write_ns_per_page
         d.ns_per_page[1] = write_ns_per_page or read_ns_per_page
     if latency_ns >= 0:

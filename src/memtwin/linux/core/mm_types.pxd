@@ -289,18 +289,21 @@ cpdef enum:             # index into State.cost_ns
     COST_WRITE_PAGE         # copying one from the writer, and its buffers
     COST_CACHE_PAGE         # allocating a page of the page cache and reading or writing it on the device: cpu time
     COST_WRITEBACK_PAGE     # queueing a dirty page's write
+    COST_SHRINK             # a batch of a list's pages, beside what each costs
     COST_SCAN_PAGE          # reclaim looks at a page
     COST_RECLAIM_PAGE       # and frees it
     COST_SWAP_PAGE          # taking a page's slot, unmapping the page
-    COST_SWAP_IO            # queueing its write to a disk, and what follows when that ends
-    COST_COMPRESS           # five: by Content; then the same for decompressing any page
-    COST_COMPRESS_MARK
-    COST_COMPRESS_TEXT
-    COST_COMPRESS_HALF
-    COST_COMPRESS_RANDOM
-    COST_DECOMPRESS
+    COST_SWAP_IO            # queueing its write to a disk
+    COST_SWAP_REQUEST       # a request of such writes, and again its interrupt
+    COST_SWAP_END           # what follows when that has ended, in the device's interrupt
+    COST_RMAP               # asking one mapping of a page whether it was used
+    COST_SWAP_FAULT         # mapping a page that came from swap, and freeing its slot
+    COST_ZS_FREE            # freeing a compressed page
     COST_TLB_FLUSH          # an interrupt to other CPUs, and their answer
     COST_TLB_INTERRUPT      # what one that is interrupted so loses
+    COST_FRESH_PAGE         # a frame's first use since the machine began
+    COST_READ_REQUEST       # a request to read from swap, from before it has the device to after it has ended
+    COST_KBLOCKD            # and having a kernel thread give the device one that was not gathered
     COST_WAKE_SOON          # from a wake-up to who has an idle cpu that did something lately
     NR_COSTS
 
@@ -373,6 +376,7 @@ cdef struct Page:
     u8 owner
     u8 order                # of the block that starts here (PG_HEAD); of a single page in use 0
     u8 migratetype          # of a block on a free or per-cpu list: which list
+    u8 fresh                # nothing has been in this frame yet
 
 cdef struct List:
     u32 head
@@ -650,6 +654,8 @@ cdef struct Khugepaged:     # /sys/kernel/mm/transparent_hugepage/khugepaged, an
 
 cdef struct Features:       # what a kernel does otherwise than 6.1; set once, before boot (linux/features.py)
     u32 lru_batch           # pages of a per-cpu batch in front of the lists
+    bint advice_workingset  # an active page that MADV_COLD or MADV_PAGEOUT meets was in real use
+    bint plug_in_order      # gathered requests go out when the first of them is large, not the last
     bint highatomic_free    # of the reserve for atomic blocks only what is free counts as not usable; under 1 % of a zone none
     bint fallback_claims    # a list that runs dry takes a whole pageblock or a single piece, and mixes none half way
     bint pcp_auto_high      # per-cpu lists grow and shrink with their use
@@ -1172,6 +1178,7 @@ cdef struct Device:         # a queue before `width` servers
     u32 width               # requests served at the same time
     u32 queue_depth         # requests that the block layer hands to it at a time
     u32 nr_requests         # and that it queues in all
+    bint emulated           # the CPU of who gives it writes to swap does its work
     bint one_line           # the servers share one line, and transfer one after another
     u32 writes              # requests of files' writeback under way
     u64 last_read_ns        # when a read was last submitted; 0: never

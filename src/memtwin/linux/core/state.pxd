@@ -131,6 +131,8 @@ cdef class State:
     cdef Zswap zswap
     cdef u32 split_anon_vma         # root whose lock is held by who splits a huge page and does not run; 0: none
     cdef u16 compressed_length[8][NR_CONTENTS][2]   # by algorithm and content: mean bytes, and how far they spread
+    cdef u32 compress_ns[8][NR_CONTENTS]            # how long that takes, by the same
+    cdef u32 decompress_ns[8][NR_CONTENTS]
     cdef i64 committed_as           # pages
     cdef u64 tmpfs_max_blocks[9]    # pages that each tmpfs may have, from 1; 0: there is no limit
     cdef u64 tmpfs_used_blocks[9]

@@ -244,6 +244,7 @@ class State:
         self.shm_ctlmax = self.shm_ctlall = SHM_UNLIMITED
         self.user_min_free_kbytes = -1
         self.node_data[0].lruvec.gen.max_seq = MIN_NR_GENS + 1
+        self.node_data[0].lruvec.mm_state.seq = MIN_NR_GENS
         self.bio_pool_nr = BIO_POOL_SIZE
         self.pages = cython.cast(cython.pointer(Page), calloc(max_pfn + 1, cython.sizeof(Page)))
         self.pageblock = cython.cast(cython.pointer(u8), calloc((max_pfn >> 9) + 1, 1))

@@ -56,16 +56,23 @@ def kcompactd_node_suitable(s: State) -> cython.bint:
 
 
 def wakeup_kcompactd(s: State, order: i32, highest_zone: i32):
-    """Ask for a block of 2^*order* pages in zones up to one; ignored where compaction could bring none."""
+    """Ask for a block of 2^*order* pages in zones up to one.
+
+    Where compaction could bring none now kcompactd sleeps on, and begins when it looks at the score next.
+    """
     k: cython.pointer(Kcompactd) = cython.address(s.node_data[0].kcompactd)
     if not order:
         return
     k.max_order = max(k.max_order, order)
     k.highest_zone = min(k.highest_zone, highest_zone)
-    if not k.at_work and kcompactd_node_suitable(s):
+    if k.at_work:
+        return
+    if kcompactd_node_suitable(s):
         k.wake_ns = s.now_ns
         k.asked = True
         s.rq.resched = True
+    elif not k.wake_ns:
+        kcompactd_arm(s, PERIOD_NS)
 
 
 def kcompactd_arm(s: State, delay_ns: u64):
@@ -92,7 +99,7 @@ def kcompactd_begin(s: State):
     k.zone = 0
     k.in_zone = False
     k.seen_frees = s.event[PGFREE]
-    if k.asked and not k.trigger:
+    if k.max_order and not k.trigger:
         k.at_work = True
         init_compact(cython.address(k.cc), 0, k.max_order, GFP_KERNEL, MIGRATE_SYNC_LIGHT)
         k.cc.highest_zone = k.highest_zone
@@ -152,6 +159,7 @@ def kcompactd_end(s: State):
     """The run is over: sleep, 32 s where a proactive one was of no use."""
     k: cython.pointer(Kcompactd) = cython.address(s.node_data[0].kcompactd)
     k.at_work = False
+    k.asked = k.max_order != 0
     if k.cc.proactive:
         kcompactd_arm(s, REST_NS if fragmentation_score_node(s) >= k.score_before else PERIOD_NS)
         return

@@ -28,7 +28,6 @@ cdef u32 list_of(Page *page) noexcept nogil
 cdef void note_list(Page *page, u32 place) noexcept nogil
 cdef u32 page_lru_refs(State s, u32 pfn) noexcept nogil
 cdef u32 lru_tier_from_refs(u32 refs) noexcept nogil
-cdef void lru_gen_init_lruvec(State s, Lruvec *lruvec) noexcept nogil
 cdef void update_lru_size(State s, u32 zone, u32 lru, i64 delta) noexcept nogil
 cdef void lru_gen_update_size(State s, u32 pfn, u32 old, u32 new) noexcept nogil
 cdef bint lru_gen_add_page(State s, u32 pfn, bint reclaiming) noexcept nogil

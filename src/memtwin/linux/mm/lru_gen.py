@@ -54,14 +54,6 @@ def lru_tier_from_refs(refs: u32) -> u32:
     return 0 if not refs else (1 if refs == 1 else (2 if refs < 4 else 3))
 
 
-def lru_gen_init_lruvec(s: State, lruvec: cython.pointer(Lruvec)):
-    """Begin with the four oldest generations there can be, all of them empty."""
-    place: u32
-    lruvec.gen.max_seq = MIN_NR_GENS + 1
-    for place in range(MAX_NR_GENS):
-        lruvec.gen.birth_ns[place] = s.now_ns
-
-
 def update_lru_size(s: State, zone: u32, lru: u32, delta: i64):
     """Move the node's and the zone's counter of a list; both stand in the order of the lists."""
     s.node_data[0].stat[lru] += delta

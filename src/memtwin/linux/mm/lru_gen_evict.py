@@ -321,6 +321,7 @@ def evict_pages(s: State, sc: cython.pointer(ScanControl), swappiness: u32) -> u
     sc.gen_swapped |= taken.head != 0 and kind == LRU_GEN_ANON
     while taken.head:
         memset(cython.address(stat), 0, cython.sizeof(ReclaimStat))
+        spend_ns(s, s.cost_ns[COST_SHRINK])
         freed = shrink_page_list(s, sc, cython.address(taken), cython.address(stat))
         sc.nr_reclaimed += freed
         sort_kept(s, cython.address(taken), cython.address(clean), retried)

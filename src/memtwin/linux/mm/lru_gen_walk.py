@@ -318,8 +318,8 @@ def inc_max_seq_step(s: State, sc: cython.pointer(ScanControl)) -> cython.bint:
     if not s.lru_gen_caps & LRU_GEN_MM_WALK:
         lruvec.mm_state.begun = lruvec.mm_state.tail_set = False
         lruvec.mm_state.head = lruvec.mm_state.tail = 0
-        lruvec.mm_state.seq += 1
-        last = True
+        last = sc.gen_seq > lruvec.mm_state.seq
+        lruvec.mm_state.seq += last
         mm = 0
     else:
         mm = iterate_mm_list(s, sc, cython.address(last))

@@ -18,6 +18,7 @@ cdef void give_huge_pmd_up(State s, u32 table) noexcept nogil
 cdef void cold_huge_pmd(State s, u32 table, List *pageout) noexcept nogil
 cdef u32 hugepage_madvise(State s, u32 mm, u32 index, u64 start, u64 end, u32 advice) noexcept nogil
 cdef void free_entry(State s, u32 mm, u32 table, u64 vpn) noexcept nogil
+cdef void cool_page(State s, u32 pfn, List *pageout) noexcept nogil
 cdef void cold_entry(State s, u64 *entry, List *pageout) noexcept nogil
 cdef void madvise_walk(State s, u32 vma, u64 start, u64 end, u32 advice) noexcept nogil
 cdef void madvise_willneed(State s, u32 vma, u64 start, u64 end) noexcept nogil

@@ -87,11 +87,20 @@ def cold_entry(s: State, entry: cython.pointer(u64), pageout: cython.pointer(Lis
     if entry[0] & PTE_SPECIAL or page.mapcount != 1:
         return
     entry[0] &= ~cython.cast(u64, PTE_ACCESSED)
+    cool_page(s, pfn, pageout)
+
+
+def cool_page(s: State, pfn: u32, pageout: cython.pointer(List)):
+    """Let a page be reclaimed soon: deactivate it, or take it off its list for *pageout*."""
+    page: cython.pointer(Page) = cython.address(s.pages[pfn])
     page.flags &= ~cython.cast(u32, PG_REFERENCED)
+    if page.flags & PG_ACTIVE and s.features.advice_workingset:
+        page.flags |= PG_WORKINGSET
     if pageout == cython.NULL:
         deactivate_page(s, pfn)
     elif page.flags & (PG_LRU | PG_UNEVICTABLE) == PG_LRU:
         lru_del(s, pfn)
+        page.flags &= ~cython.cast(u32, PG_ACTIVE)
         page.refcount += 1
         list_add(s.pages, pageout, pfn)
 
@@ -159,15 +168,8 @@ def give_huge_pmd_up(s: State, table: u32):
 
 def cold_huge_pmd(s: State, table: u32, pageout: cython.pointer(List)):
     """MADV_COLD and MADV_PAGEOUT of a whole huge page."""
-    page: cython.pointer(Page) = cython.address(s.pages[pmd_page(s, table)])
     pmd_gather(s, table, PTE_ACCESSED, True)
-    page.flags &= ~cython.cast(u32, PG_REFERENCED)
-    if pageout == cython.NULL:
-        deactivate_page(s, pmd_page(s, table))
-    elif page.flags & (PG_LRU | PG_UNEVICTABLE) == PG_LRU:
-        lru_del(s, pmd_page(s, table))
-        page.refcount += 1
-        list_add(s.pages, pageout, pmd_page(s, table))
+    cool_page(s, pmd_page(s, table), pageout)
 
 
 def hugepage_madvise(s: State, mm: u32, index: u32, start: u64, end: u64, advice: u32) -> u32:

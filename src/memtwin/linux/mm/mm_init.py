@@ -174,6 +174,23 @@ def set_costs(s: State, costs: tuple[int, ...]) -> None:
         s.cost_ns[i] = costs[i]
 
 
+def mark_fresh(s: State) -> None:
+    """Note that free blocks of the largest order were never used: what was used and freed is in smaller ones."""
+    chain: cython.pointer(List)
+    pfn: u32
+    i: u32
+    z: u32
+    mt: u32
+    for z in range(MAX_NR_ZONES):
+        for mt in range(MIGRATE_TYPES):
+            chain = cython.address(zone_at(s, z).free_area[NR_ORDERS - 1][mt])
+            pfn = chain.head
+            while pfn:
+                for i in range(1 << (NR_ORDERS - 1)):
+                    s.pages[pfn + i].fresh = 1
+                pfn = s.pages[pfn].next
+
+
 def set_features(s: State, names: frozenset[str]) -> None:
     """Let a machine do what a kernel with these features does (``features.py``)."""
     f: cython.pointer(Features) = cython.address(s.features)
@@ -189,6 +206,8 @@ def set_features(s: State, names: frozenset[str]) -> None:
     f.full_walk = "full_walk" in names
     f.swapin_writable = "swapin_writable" in names
     f.highatomic_free = "highatomic_free" in names
+    f.advice_workingset = "advice_workingset" in names
+    f.plug_in_order = "plug_in_order" in names
     f.fallback_claims = "fallback_claims" in names
     f.swapin_unlocked = "swapin_unlocked" in names
     f.zeromap = "zeromap" in names

@@ -20,6 +20,7 @@ cdef bint node_dirty_ok(State s) noexcept nogil
 cdef u32 gfp_zone(u32 gfp) noexcept nogil
 cdef u32 gfp_migratetype(u32 gfp) noexcept nogil
 cdef u32 alloc_flags_nofragment(State s, u32 gfp) noexcept nogil
+cdef void touch_fresh(State s, u32 pfn, u32 order) noexcept nogil
 cdef u32 get_page_from_zones(State s, u32 order, u32 gfp, u32 alloc_flags) noexcept nogil
 cdef u32 get_page_from_freelist(State s, u32 order, u32 gfp, u32 alloc_flags) noexcept nogil
 cdef u32 alloc_pages(State s, u32 order, u32 gfp) noexcept nogil

@@ -15,7 +15,7 @@ Not modelled: memory policies and cpusets.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, zone_at
+from cython.cimports.memtwin.linux.core.state import State, global_node_page_state, hooks, spend_ns, zone_at
 from cython.cimports.memtwin.linux.mm.buddy import can_split_to
 from cython.cimports.memtwin.linux.mm.fallback import (
     ALLOC_HIGHATOMIC,
@@ -129,6 +129,17 @@ def get_page_from_freelist(s: State, order: u32, gfp: u32, alloc_flags: u32) -> 
     return pfn
 
 
+def touch_fresh(s: State, pfn: u32, order: u32):
+    """Let the time pass in which a host finds memory for frames that its guest uses for the first time."""
+    i: u32
+    fresh: u64 = 0
+    for i in range(pfn, pfn + (1 << order)):
+        fresh += s.pages[i].fresh
+        s.pages[i].fresh = 0
+    if fresh:
+        spend_ns(s, fresh * s.cost_ns[COST_FRESH_PAGE])
+
+
 def get_page_from_zones(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32:
     """Go through the zones once."""
     highest: u32 = gfp_zone(gfp)
@@ -152,6 +163,8 @@ def get_page_from_zones(s: State, order: u32, gfp: u32, alloc_flags: u32) -> u32
             continue
         pfn = rmqueue(s, zone, order, gfp_migratetype(gfp), alloc_flags)
         if pfn:
+            if s.cost_ns[COST_FRESH_PAGE]:
+                touch_fresh(s, pfn, order)
             if alloc_flags & ALLOC_HIGHATOMIC:
                 reserve_highatomic_pageblock(s, zone, pfn)
             if zone_at(s, zone).boosted and gfp & GFP_KSWAPD_RECLAIM:

@@ -10,9 +10,9 @@ cdef enum:                  # what became of a page that was to be written to sw
 
 cdef BlkPlug *plug_of(State s) noexcept nogil
 cdef u32 mergeable_bio(State s, u32 entry) noexcept nogil
-cdef void finish_plug(State s) noexcept nogil
-cdef void finish_plugs(State s) noexcept nogil
-cdef void flush_plug(State s, BlkPlug *plug) noexcept nogil
+cdef bint finish_plug(State s) noexcept nogil
+cdef bint finish_plugs(State s) noexcept nogil
+cdef bint flush_plug(State s, BlkPlug *plug) noexcept nogil
 cdef void add_object(State s, u32 bio, u32 pfn, u32 slab) noexcept nogil
 cdef void plug_page(State s, u32 pfn) noexcept nogil
 cdef u32 swap_writepage(State s, u32 pfn) noexcept nogil

@@ -38,25 +38,29 @@ def plug_of(s: State) -> cython.pointer(BlkPlug):
     return cython.address(s.cpus[0].plug[1 if s.in_thread else 2 if s.runner else 0])
 
 
-def finish_plug(s: State):
-    """Hand the requests that the running task or thread gathered to their devices, in order."""
-    flush_plug(s, plug_of(s))
+def finish_plug(s: State) -> cython.bint:
+    """Hand the requests that the running task or thread gathered to their devices, in order; whether there were any."""
+    return flush_plug(s, plug_of(s))
 
 
-def finish_plugs(s: State):
+def finish_plugs(s: State) -> cython.bint:
     """Hand all requests that were gathered to their devices: who has them does not run while another waits in place."""
     i: u32
+    found: cython.bint = False
     for i in range(3):
-        flush_plug(s, cython.address(s.cpus[0].plug[i]))
+        found = flush_plug(s, cython.address(s.cpus[0].plug[i])) or found
+    return found
 
 
-def flush_plug(s: State, plug: cython.pointer(BlkPlug)):
-    """Hand the requests of one plug to their devices."""
+def flush_plug(s: State, plug: cython.pointer(BlkPlug)) -> cython.bint:
+    """Hand the requests of one plug to their devices; whether there were any."""
     i: u32
+    found: cython.bint = plug.nr != 0
     for i in range(plug.nr):
-        submit_bio(s, plug.bios[i])
+        submit_bio(s, plug.bios[i], i + 1 == plug.nr)
     plug.nr = 0
     plug.several_devices = False
+    return found
 
 
 def mergeable_bio(s: State, entry: u32) -> u32:
@@ -88,7 +92,7 @@ def plug_page(s: State, pfn: u32):
     """Queue a page's write to a disk: it joins a neighbour's, or begins a request.
 
     What was gathered goes out when the last request has 128 KiB and the page does not join it, or with 32 requests
-    (64 to several devices).
+    (64 to several devices). In 6.12 requests are gathered in order, and the one that is asked is the first.
     """
     plug: cython.pointer(BlkPlug) = plug_of(s)
     entry: u32 = s.pages[pfn].private
@@ -97,9 +101,10 @@ def plug_page(s: State, pfn: u32):
     if bio:
         add_object(s, bio, pfn, slab)
         return
+    asked: u32 = plug.bios[0 if s.features.plug_in_order or not plug.nr else plug.nr - 1]
     if plug.nr and (
         plug.nr >= (PLUG_MAX_BIOS if plug.several_devices else PLUG_MAX_BIOS // 2)
-        or bio_at(s, plug.bios[plug.nr - 1]).nr + bio_at(s, plug.bios[plug.nr - 1]).huge_tails >= PLUG_FLUSH_PAGES
+        or bio_at(s, asked).nr + bio_at(s, asked).huge_tails >= PLUG_FLUSH_PAGES
     ):
         finish_plug(s)
     bio = new_bio(s, area_of(s, entry).device, True)
@@ -166,7 +171,7 @@ def write_to_device(s: State, pfn: u32) -> u32:
     area.written_pages += nr_pages(s, pfn)
     set_page_writeback(s, pfn)
     if not area.synchronous:
-        spend_ns(s, s.cost_ns[COST_SWAP_IO])
+        spend_ns(s, s.cost_ns[COST_SWAP_IO] + (s.cost_ns[COST_SWAP_END] if s.nr_cpus > 1 else 0))
         plug_page(s, pfn)
         return SWAP_STARTED
     if s.features.zram_bios or is_huge(s, pfn):

@@ -37,6 +37,7 @@ from cython.cimports.memtwin.linux.core.state import (
     page_lruvec,
     page_mapped,
     ptes_mapcount,
+    spend_ns,
     table_at,
     vma_at,
 )
@@ -322,6 +323,7 @@ def page_referenced(s: State, pfn: u32, vm_flags: cython.pointer(u32)) -> u32:
         entry = next_mapping(s, pfn, cython.address(cursor), cython.address(vma), cython.address(vpn))
         if entry == cython.NULL:
             break
+        spend_ns(s, s.cost_ns[COST_RMAP])
         if vma_at(s, vma).flags & VM_LOCKED:
             mlock_page(s, pfn)
             vm_flags[0] |= VM_LOCKED

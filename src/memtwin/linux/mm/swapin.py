@@ -373,5 +373,5 @@ def do_swap_page(s: State, task: u32, vma: u32, vpn: u64, table: u32, write: cyt
         lru_add_drain(s)
     check_tag(s, table_at(s, table).tag[vpn & (PTRS_PER_TABLE - 1)], pfn, CHECK_AT_SWAP_IN)
     map_swapped_page(s, task, vma, vpn, entry, pfn, write)
-    spend_ns(s, s.cost_ns[COST_REUSE_FAULT])
+    spend_ns(s, s.cost_ns[COST_SWAP_FAULT])
     return OK

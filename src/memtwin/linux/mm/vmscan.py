@@ -416,6 +416,7 @@ def shrink_inactive_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr
     taken.nr = 0
     stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_congested = stat.nr_writeback = 0
     stat.nr_immediate = stat.nr_pageout = stat.nr_activated = 0
+    spend_ns(s, s.cost_ns[COST_SHRINK])
     lru_add_drain(s)
     nr_taken = isolate_lru_pages(s, sc, lru, nr_to_scan, cython.address(taken), cython.address(nr_scanned))
     s.event[PGSCAN_KSWAPD if sc.kswapd else PGSCAN_DIRECT] += nr_scanned
@@ -457,6 +458,7 @@ def shrink_active_list(s: State, sc: cython.pointer(ScanControl), lru: u32, nr_t
     rotated: u64 = 0
     taken.head = taken.tail = kept.head = kept.tail = 0
     taken.nr = kept.nr = 0
+    spend_ns(s, s.cost_ns[COST_SHRINK])
     lru_add_drain(s)
     nr_taken = isolate_lru_pages(s, sc, lru, nr_to_scan, cython.address(taken), cython.address(nr_scanned))
     s.event[PGREFILL] += nr_scanned

@@ -16,6 +16,7 @@ cdef void pool_free(State s, SwapArea *a, u32 slot) noexcept nogil
 cdef void update_total_size(State s) noexcept nogil
 cdef bint compress(State s, u32 area, u32 slot, u64 tag) noexcept nogil
 cdef bint zswap_store(State s, u32 area, u32 slot, u64 tag) noexcept nogil
+cdef void spend_decompression(State s, u32 area, u32 slot) noexcept nogil
 cdef bint zswap_load(State s, u32 pfn, u32 area, u32 slot) noexcept nogil
 cdef bint zswap_has(State s, u32 area, u32 slot) noexcept nogil
 cdef void zswap_invalidate(State s, u32 area, u32 slot) noexcept nogil

@@ -35,8 +35,13 @@ and lists, the shrinker of 6.8 (``shrinker_enabled``, off by default).
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, area_of, slot_of, spend_ns
-from cython.cimports.memtwin.linux.drivers.block.zram import LENGTH_SAME, compressed_length, zram_slot_free_notify
+from cython.cimports.memtwin.linux.core.state import State, area_of, file_at, file_block, slot_of, spend_ns
+from cython.cimports.memtwin.linux.drivers.block.zram import (
+    LENGTH_SAME,
+    compressed_length,
+    content_of,
+    zram_slot_free_notify,
+)
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.util import totalram_pages
 from cython.cimports.memtwin.linux.mm.zbud import ZBUD_MAX_SIZE, zbud_alloc, zbud_free
@@ -198,7 +203,7 @@ def compress(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
         s.zswap.same_filled_pages += 1
         a.zswap_length[slot] = LENGTH_SAME
         return True
-    spend_ns(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
+    spend_ns(s, s.compress_ns[s.zswap.algorithm][content_of(tag)])
     length = compressed_length(s, s.zswap.algorithm, tag)
     handle = pool_malloc(s, area, slot, length)
     if not handle:
@@ -237,6 +242,12 @@ def zswap_store(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
     return True
 
 
+def spend_decompression(s: State, area: u32, slot: u32):
+    """Let the time pass that decompressing a slot's page takes."""
+    tag: u64 = file_block(file_at(s, s.areas[area].file), slot) - 1
+    spend_ns(s, s.decompress_ns[s.zswap.algorithm][content_of(tag)])
+
+
 def zswap_load(s: State, pfn: u32, area: u32, slot: u32) -> cython.bint:
     """Whether zswap has what belongs to a slot: then it is decompressed into *pfn*, and kept.
 
@@ -245,7 +256,7 @@ def zswap_load(s: State, pfn: u32, area: u32, slot: u32) -> cython.bint:
     if not zswap_has(s, area, slot):
         return False
     if s.areas[area].zswap_length[slot] != LENGTH_SAME:
-        spend_ns(s, s.cost_ns[COST_DECOMPRESS])
+        spend_decompression(s, area, slot)
     s.event[ZSWPIN] += 1
     if s.features.zswap_lru and s.pages[pfn].flags & PG_SWAPCACHE:
         zswap_invalidate(s, area, slot)

@@ -31,6 +31,7 @@ from cython.cimports.memtwin.linux.mm.page_io import finish_plug, write_to_devic
 from cython.cimports.memtwin.linux.mm.swapin import get_swap_cache_page
 from cython.cimports.memtwin.linux.mm.zbud import zbud_isolate_oldest, zbud_putback
 from cython.cimports.memtwin.linux.mm.zswap import (
+    spend_decompression,
     zswap_accept_thr_pages,
     zswap_invalidate,
     zswap_lru_add,
@@ -52,7 +53,7 @@ def zswap_writeback_entry(s: State, entry: u32, handle: u32) -> cython.bint:
     pfn = get_swap_cache_page(s, entry, GFP_KERNEL | GFP_NORETRY, cython.address(fresh))
     if not fresh:
         return False
-    spend_ns(s, s.cost_ns[COST_DECOMPRESS])
+    spend_decompression(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))
     end_page_read(s, pfn)
     if s.features.zswap_lru:
         zswap_invalidate(s, entry >> SWAP_TYPE_SHIFT, slot_of(entry))

@@ -26,7 +26,7 @@ Not modelled: mem_limit, writeback to another device, several zram devices.
 """
 
 import cython
-from cython.cimports.memtwin.linux.core.state import State, spend_ns
+from cython.cimports.memtwin.linux.core.state import State, file_at, file_block, spend_ns
 from cython.cimports.memtwin.linux.mm.slub import object_alloc_gfp, object_free
 from cython.cimports.memtwin.linux.mm.zsmalloc import huge_class_size, zs_free, zs_init_classes, zs_malloc
 
@@ -53,6 +53,11 @@ def compressed_length(s: State, algorithm: u32, tag: u64) -> u32:
     return cython.cast(u32, mean + sum_ * spread // 1024)
 
 
+def content_of(tag: u64) -> u32:
+    """Which kind of content a page has, as tables of lengths and times know it."""
+    return cython.cast(u32, min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1)))
+
+
 def store_object(s: State, area: u32, slot: u32, length: u32) -> cython.bint:
     """Keep an object of *length* bytes for a slot; False: no memory."""
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
@@ -75,7 +80,7 @@ def zram_write(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
     a: cython.pointer(SwapArea) = cython.address(s.areas[area])
     length: u32
     a.zram_writes += 1
-    spend_ns(s, s.cost_ns[COST_COMPRESS + min(tag & CONTENT_MASK, cython.cast(u64, NR_CONTENTS - 1))])
+    spend_ns(s, s.compress_ns[a.algorithm][content_of(tag)])
     zram_free(s, area, slot)
     if tag & CONTENT_MASK == CONTENT_ZERO:
         a.length[slot] = LENGTH_SAME
@@ -98,8 +103,9 @@ def zram_write(s: State, area: u32, slot: u32, tag: u64) -> cython.bint:
 
 def zram_read(s: State, area: u32, slot: u32):
     """Read a page back: its content stands with the area's slots."""
-    s.areas[area].zram_reads += 1
-    spend_ns(s, s.cost_ns[COST_DECOMPRESS])
+    a: cython.pointer(SwapArea) = cython.address(s.areas[area])
+    a.zram_reads += 1
+    spend_ns(s, s.decompress_ns[a.algorithm][content_of(file_block(file_at(s, a.file), slot) - 1)])
 
 
 def zram_free(s: State, area: u32, slot: u32):
@@ -113,6 +119,7 @@ def zram_free(s: State, area: u32, slot: u32):
     else:
         a.zram_compressed -= a.length[slot]
         a.zram_huge -= a.length[slot] == PAGE
+        spend_ns(s, s.cost_ns[COST_ZS_FREE])
         zs_free(s, a.zspage[slot])
         object_free(s, a.handle[slot])
         a.zspage[slot] = 0
@@ -159,3 +166,10 @@ def set_lengths(s: State, algorithm: int, table: tuple[tuple[int, int], ...]) ->
     for kind, (mean, spread) in enumerate(table):
         s.compressed_length[algorithm][kind][0] = mean
         s.compressed_length[algorithm][kind][1] = spread
+
+
+def set_times(s: State, algorithm: int, compress_ns: tuple[int, ...], decompress_ns: tuple[int, ...]) -> None:
+    """Say how long compressing a page of each content takes, and getting it back: nanoseconds, by Content."""
+    for kind in range(NR_CONTENTS):
+        s.compress_ns[algorithm][kind] = compress_ns[kind]
+        s.decompress_ns[algorithm][kind] = decompress_ns[kind]

@@ -371,13 +371,17 @@ def idle_until(s: State, until_ns: u64):
 
 
 def io_schedule(s: State):
-    """The running task or thread waits for a device: a thread works meanwhile, or time passes to the next event."""
+    """The running task or thread waits for a device: a thread works meanwhile, or time passes to the next event.
+
+    Who has requests to hand over first looks again afterwards: what it waits for may have ended.
+    """
     since: u64 = s.now_ns
     if s.in_thread or s.runner:
-        finish_plugs(s)
-        thread_waits(s)
+        if not finish_plugs(s):
+            thread_waits(s)
         return
-    finish_plug(s)
+    if finish_plug(s):
+        return
     s.entities[SCHED_TASK].iowait = True
     if not thread_step(s):
         idle_until(s, FOREVER)

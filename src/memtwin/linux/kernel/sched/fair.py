@@ -3,7 +3,8 @@
 Each has a **vruntime**: the time that it has run.  Who can run and has run least is next.
 
 - Who runs goes on until the *tick* (every 4 ms) finds that it has had its share of 6 ms (3 ms where two want to run),
-  or has run that much more than something else.
+  or has run that much more than something else. On one CPU three ticks of four end every turn of who has not run
+  least: RCU's thread or a kworker wakes up there, runs for some 50 us, and who has run least is next.
 - Who wakes up starts at no less than 3 ms behind the others, however long it slept; it takes the cpu at once if it is
   more than 1 ms behind who runs.
 
@@ -111,7 +112,11 @@ def wakeup_preempts(s: State, who: u32) -> cython.bint:
 
 
 def tick_preempts(s: State, cpu: u32) -> cython.bint:
-    """Whether a tick came since this was last asked, and found that who runs on a CPU has had its slice."""
+    """Whether a tick came since this was last asked, and found that who runs on a CPU has had its slice.
+
+    RCU's thread or a kworker wakes up at most ticks while pages are reclaimed; after it who has run least is next. With
+    one CPU that is so at each tick; of several each has few.
+    """
     curr: u32 = s.cpus[cpu].curr
     e: cython.pointer(SchedEntity) = cython.address(s.entities[curr])
     waiting: u32 = nr_waiting(s, cpu)
@@ -125,6 +130,8 @@ def tick_preempts(s: State, cpu: u32) -> cython.bint:
         return update_deadline(s, cpu)
     if not waiting:
         return False
+    if s.nr_cpus == 1 and e.vruntime > least_vruntime(s, cpu, curr):
+        return True
     share = max(scaled(s, LATENCY_NS) // (waiting + 1), scaled(s, MIN_GRANULARITY_NS))
     ran = e.vruntime - e.picked_vruntime
     if ran < scaled(s, MIN_GRANULARITY_NS):
