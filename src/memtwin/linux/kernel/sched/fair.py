@@ -3,8 +3,8 @@
 Each has a **vruntime**: the time that it has run.  Who can run and has run least is next.
 
 - Who runs goes on until the *tick* (every 4 ms) finds that it has had its share of 6 ms (3 ms where two want to run),
-  or has run that much more than something else. On one CPU three ticks of four end every turn of who has not run
-  least: RCU's thread or a kworker wakes up there, runs for some 50 us, and who has run least is next.
+  or has run that much more than something else. On one CPU each tick ends the turn of who has not run least:
+  RCU's thread or a kworker wakes up at most of them, runs for some 50 us, and who has run least is next.
 - Who wakes up starts at no less than 3 ms behind the others, however long it slept; it takes the cpu at once if it is
   more than 1 ms behind who runs.
 
