@@ -141,7 +141,7 @@ def test_kswapd_wakes_when_every_zone_is_at_its_low_mark(setting: str) -> None:
 
 @pytest.mark.parametrize("setting", ["", "\nsysctl vm.min_free_kbytes=20000"])
 def test_kswapd_stops_when_one_zone_is_over_its_high_mark(setting: str) -> None:
-    """An idle moment after pressure some zone is balanced, and nobody scans any more.
+    """An idle moment after pressure some zone is balanced, and nothing is scanned any more.
 
     kcompactd, which kswapd asks when it sleeps, leaves pages on the per-CPU lists half a second later.
     """

@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from memtwin import scenario as sc
-from memtwin.linux.core import mm_types as t
 from memtwin.linux.kernel.sched import cputime
-from memtwin.linux.mm import fallback, mm_init
-from memtwin.machine.build import build
+from memtwin.linux.mm import mm_init
 from memtwin.machine.costs import X86_64
-from memtwin.procfs import zoneinfo
 from memtwin.run.run import Run, machine_for, simulate
 from memtwin.run.speed import looks_ns
 from memtwin.sources.recording import Recording, runs_in
-from memtwin.sources.source import load
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 DISK = "machine ram=192M\nswap disk size=256M rot=0\nproc A\nA mmap h 240M\nA touch h 0 240M w seq\n"
@@ -77,19 +73,3 @@ def test_a_recording_says_how_long_its_looks_took() -> None:
     found = looks_ns(real)
     assert set(found) == set(real.checkpoints) - {"boot"}
     assert all(10_000_000 < ns < 10_000_000_000 for ns in found.values())
-
-
-@pytest.mark.parametrize(("kernel", "first"), [("6.1", True), ("6.12", False)])
-def test_a_pageblock_beyond_its_zone_is_not_moved(kernel: str, *, first: bool) -> None:
-    """Of the first one of DMA, which begins before the zone, 6.1 moves a part; of the last one nothing is moved."""
-    name = "05-zram-text" if kernel == "6.1" else "03-anon-swap-disk.k612"
-    boot = Recording(runs_in(RECORDINGS / name)[0]).at("boot")
-    zones = load(boot, zoneinfo)
-    assert zones is not None
-    zone = next(zone for zone in zones.zones if zone.name == "DMA32")
-    assert zone.start_pfn is not None
-    last = zone.start_pfn + zone.spanned - 1
-    machine = build(boot)
-    assert fallback.moves_pageblock(machine.state, t.ZONE_DMA, 1) is first
-    assert fallback.moves_pageblock(machine.state, t.ZONE_DMA, 1 << t.PAGEBLOCK_ORDER)
-    assert fallback.moves_pageblock(machine.state, t.ZONE_DMA32, last) is ((last + 1) % (1 << t.PAGEBLOCK_ORDER) == 0)

@@ -95,23 +95,34 @@ def test_tasks_side_by_side_are_within_the_bars(name: str, recordings: Path, rer
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
-@pytest.mark.xfail(reason="from half of the boots kswapd goes around dirty pages (kernel-map.md, Known differences)")
-def test_where_chance_decides_tasks_side_by_side_are_within_the_bars_from_the_boots_of_all_runs(
+WRITER = "232-beside-reader-writer"
+"""kswapd meets the writer's pages before they are written, and goes around again, or it does not.
+
+On a host that was busy the real runs scanned from 33,000 to 126,000 pages; on a quiet one none of eight does it.
+"""
+
+
+def test_where_chance_decides_tasks_side_by_side_end_as_on_the_real_kernel_from_all_boots(
     recordings: Path, rerun_of: Rerun
 ) -> None:
-    """232: kswapd meets the writer's pages before they are written, and goes around again, or it does not.
-
-    On a host that was busy the real runs scanned from 33,000 to 126,000 pages; on a quiet one none of eight does it.
-    """
-    name = "232-beside-reader-writer"
-    reals = [Recording(path) for path in runs_in(recordings / name)]
-    twins = [Recording(rerun_of(name, run)) for run in range(len(reals))]
-    verdicts = [score(reals, twin, name) for twin in twins]
-    for verdict in verdicts:
+    reals = [Recording(path) for path in runs_in(recordings / WRITER)]
+    for number in range(len(reals)):
+        verdict = score(reals, Recording(rerun_of(WRITER, number)), WRITER)
         assert verdict.missing == 0
         assert verdict.victims_matched == verdict.victims_asked
         assert verdict.outcomes_same == verdict.outcomes_asked > 0
-    found = [agreed(reals, twin, verdict) for twin, verdict in zip(twins, verdicts, strict=True)]
+
+
+@pytest.mark.xfail(
+    reason="from half of the boots kswapd goes around dirty pages (kernel-map.md, Known differences)", strict=True
+)
+def test_where_chance_decides_tasks_side_by_side_are_within_the_bars_from_the_boots_of_all_runs(
+    recordings: Path, rerun_of: Rerun
+) -> None:
+    """The mean over the boots of all real runs; mean error <= 10 %, p90 <= 30 %."""
+    reals = [Recording(path) for path in runs_in(recordings / WRITER)]
+    twins = [Recording(rerun_of(WRITER, run)) for run in range(len(reals))]
+    found = [agreed(reals, twin, score(reals, twin, WRITER)) for twin in twins]
     assert fmean(one.mean for one in found) <= 0.10
     assert fmean(one.p90 for one in found) <= 0.30
 
@@ -137,9 +148,11 @@ def test_six_twelve_is_within_its_bars(name: str, recordings: Path, rerun_of: Re
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
-CHANCE = ["14-mix-swappiness-60.k612", "157-gen-mix-disk", "206-tmpfs-several.k612", "g06.k612on"]
+CHANCE = [
+    "14-mix-swappiness-60.k612", "157-gen-mix-disk", "206-tmpfs-several.k612", "276-shm-advice.k612", "g06.k612on",
+]  # fmt: skip
 """The oldest generation is near a quarter of all pages, files and anonymous pages come back nearly as often, or kswapd
-may run for DMA alone: chance decides, but for 157 in the real runs too."""
+may run for DMA alone, or reclaim ends just before pages in use: chance decides, but for 157 in the real runs too."""
 
 
 @pytest.mark.parametrize("name", CHANCE)
@@ -150,6 +163,7 @@ def test_where_chance_decides_six_twelve_is_within_its_bars_from_the_boots_of_al
     reals = [Recording(path) for path in runs_in(recordings / name)]
     verdicts = [score(reals, Recording(rerun_of(name, run)), name) for run in range(len(reals))]
     assert not any(verdict.missing for verdict in verdicts)
+    assert all(verdict.outcomes_same == verdict.outcomes_asked > 0 for verdict in verdicts)
     assert fmean(verdict.mean for verdict in verdicts) <= 0.08
     assert fmean(verdict.p90 for verdict in verdicts) <= 0.25
 

@@ -12,7 +12,6 @@ before), 276 that MADV_FREE of shared memory is EINVAL; the others are as they c
 from __future__ import annotations
 
 import json
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,24 +60,7 @@ def test_the_twin_does_what_the_real_kernel_did(name: str, recordings: Path, rer
     assert verdict.outcomes_same == verdict.outcomes_asked > 0
 
 
-def test_where_pages_are_nearly_all_reclaimed_the_twin_is_near_from_the_boots_of_all_runs(
-    recordings: Path, rerun_of: Rerun
-) -> None:
-    """276 on 6.12: 320 pages before those that were used lately reclaim stops, or it goes on into them.
-
-    The mean over the boots of all runs is at most 10 %, p90 30 %: beyond what the others are held to (kernel-map.md,
-    *Known differences*).
-    """
-    name = "276-shm-advice.k612"
-    reals = [Recording(path) for path in runs_in(recordings / name)]
-    verdicts = [score(reals, Recording(rerun_of(name, run)), name) for run in range(len(reals))]
-    assert not any(verdict.missing for verdict in verdicts)
-    assert all(verdict.outcomes_same == verdict.outcomes_asked > 0 for verdict in verdicts)
-    assert fmean(verdict.mean for verdict in verdicts) <= 0.10
-    assert fmean(verdict.p90 for verdict in verdicts) <= 0.30
-
-
-@pytest.mark.parametrize("name", [*SHARED, *RIGHTS, *MALLOC])
+@pytest.mark.parametrize("name", [*SHARED, "276-shm-advice.k612", *RIGHTS, *MALLOC])
 def test_a_process_is_as_large_as_the_real_one(name: str, recordings: Path, rerun_of: Rerun) -> None:
     """Of a process of 2 MiB or more, RSS with swap within 2 %, address space, and page tables, or one page of them."""
     real = Recording(runs_in(recordings / name)[0])
